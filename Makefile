@@ -1,0 +1,76 @@
+# Needs Python 3.11 or newer and make; everything else is installed into .venv from the hashed pins.
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+UV := $(BIN)/uv --quiet
+STAMP := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test wheel cover check lint format-check types walls format pins clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv from the hashed pins, with the package editable
+	@:
+
+demo: setup ## walk the whole flow with a real MCP client, then stay up (ARGS=--once: end)
+	@$(BIN)/grantledger demo $(ARGS)
+
+test: setup ## run the tests (ARGS="-k refresh")
+	@$(BIN)/pytest -m "not slow and not wheel" $(ARGS)
+
+wheel: setup ## build the wheel, install it in an empty environment, start the server from it
+	@$(BIN)/pytest -m wheel $(ARGS)
+
+cover: setup ## run the tests with branch coverage
+	@$(BIN)/pytest -m "not slow and not wheel" --cov --cov-report=term --cov-fail-under=85 $(ARGS)
+
+check: lint format-check types walls ## everything that needs no test run: lint, format, types, walls
+
+lint: setup
+	@$(BIN)/ruff check --quiet
+
+format-check: setup
+	@$(BIN)/ruff format --check --quiet
+
+types: setup
+	@$(BIN)/mypy
+
+walls: setup
+	@$(BIN)/lint-imports --no-logo
+
+format: setup ## format the code and apply the safe fixes
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+# Pins stay as they are where they still fit; `make pins ARGS=--upgrade` takes the newest.
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make pins" $(ARGS)
+pins: $(BIN)/uv ## compile requirements/*.txt from pyproject.toml
+	@$(COMPILE) --group uv --output-file requirements/uv.txt
+	@$(COMPILE) pyproject.toml --extra demo --group dev -c requirements/uv.txt --output-file requirements/dev.txt
+	@$(COMPILE) pyproject.toml -c requirements/dev.txt --output-file requirements/runtime.txt
+	@$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt --output-file requirements/demo.txt
+
+clean: ## remove .venv, caches and what builds leave behind
+	@rm -rf .venv build dist *.egg-info .coverage .coverage.* htmlcov \
+		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Grantledger needs Python 3.11 or newer, as python3 or named: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		echo "Making .venv"; \
+		$(PYTHON) -m venv --clear .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(STAMP): $(BIN)/uv requirements/dev.txt pyproject.toml
+	@echo "Installing the pinned packages into .venv"
+	@$(UV) pip sync --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(UV) pip check --python $(BIN)/python
+	@touch $@

@@ -1,0 +1,1 @@
+"""Keys, seals, derived tokens and password hashes."""

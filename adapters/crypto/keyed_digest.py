@@ -1,0 +1,30 @@
+"""Digests that only we can compute: of what must be found or recognised again, but not guessed."""
+
+import hmac
+
+from grantledger.adapters.crypto import base64url
+from grantledger.adapters.crypto.length_prefixed import length_prefixed
+from grantledger.adapters.crypto.master_secret import MasterSecrets
+
+
+class KeyedDigests:
+    """HMAC-SHA256, 32 bytes, with a key of its own for each purpose."""
+
+    def __init__(self, secrets: MasterSecrets, realm: str) -> None:
+        self._secrets = secrets
+        self._realm = realm
+
+    def digest(self, purpose: str, *parts: str) -> str:
+        """Return the digest of the parts under the newest master secret as base64url, 43 characters."""
+        return base64url.encode(self.raw_digests(purpose, *parts)[0])
+
+    def matches(self, presented: str, purpose: str, *parts: str) -> bool:
+        """Whether `presented` is the `digest` of the parts under any master secret, in constant time."""
+        shown = base64url.decode(presented) or b""
+        return any(hmac.compare_digest(shown, ours) for ours in self.raw_digests(purpose, *parts))
+
+    def raw_digests(self, purpose: str, *parts: str) -> list[bytes]:
+        """Return the digest of the parts under each master secret, newest first."""
+        message = length_prefixed(self._realm, *parts)
+        keys = (self._secrets.key(f"digest of {purpose}", key_id) for key_id in self._secrets.key_ids)
+        return [hmac.digest(key, message, "sha256") for key in keys]

@@ -1,0 +1,84 @@
+"""The master secrets, and the keys that are derived from them, one for each purpose."""
+
+import base64
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from grantledger.application.ports import Unavailable
+
+MIN_BYTES = 32
+_KEY_BYTES = 32
+_KEY_ID_BYTES = 4
+
+
+class MasterSecretInvalid(ValueError):  # noqa: N818 - named for the fact, like a refusal
+    """A secret is too short, malformed or there twice. The message is a sentence and holds no secret."""
+
+
+class MasterSecrets:
+    """The master secrets of a server, newest first: the first one seals, all of them open.
+
+    What is sealed carries the id of its secret, 4 bytes derived from it, written as 8 hex digits. To rotate,
+    give the new secret to every replica as the last one, then move it to the front, and drop the old one
+    when nothing sealed under it is alive any more.
+    """
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        if not secrets:
+            raise MasterSecretInvalid("there is no master secret")
+        for place, secret in enumerate(secrets, start=1):
+            if len(secret) < MIN_BYTES:
+                raise MasterSecretInvalid(f"master secret {place} has {len(secret)} of {MIN_BYTES} bytes")
+        self._secrets = {_derived(secret, "key id", _KEY_ID_BYTES).hex(): secret for secret in secrets}
+        if len(self._secrets) < len(secrets):
+            raise MasterSecretInvalid("two master secrets are the same, or have the same key id")
+        self._keys: dict[tuple[str, str], bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"MasterSecrets({', '.join(self._secrets)})"
+
+    def __contains__(self, key_id: str) -> bool:
+        return key_id in self._secrets
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Newest first."""
+        return tuple(self._secrets)
+
+    @property
+    def newest(self) -> str:
+        """The id of the secret under which new things are sealed."""
+        return next(iter(self._secrets))
+
+    def key(self, purpose: str, key_id: str) -> bytes:
+        """Return the 32-byte key for that purpose under that secret, the same each time.
+
+        Raises `Unavailable` when this process was not given the secret.
+        """
+        key = self._keys.get((purpose, key_id))
+        if key is None:
+            if key_id not in self._secrets:
+                raise Unavailable(f"master secret {key_id!r} is not configured")
+            key = self._keys[purpose, key_id] = _derived(self._secrets[key_id], purpose, _KEY_BYTES)
+        return key
+
+
+def parsed_secret(text: str) -> bytes:
+    """Return the bytes of a secret as operators write it: base64 of either alphabet, padded or not.
+
+    So what `openssl rand -base64 32` prints is one, and `openssl rand -hex 32` too. Whether it is long
+    enough is checked by `MasterSecrets`. Raises `MasterSecretInvalid`.
+    """
+    bare = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except ValueError:
+        raise MasterSecretInvalid("a master secret is not written in base64") from None
+
+
+def _derived(secret: bytes, purpose: str, length: int) -> bytes:
+    """HKDF-SHA256 (RFC 5869): keys of two purposes tell nothing of each other, nor of the secret."""
+    info = f"grantledger {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)

@@ -1,0 +1,1 @@
+"""What protects an MCP server: checks bearer tokens and answers with the challenge."""

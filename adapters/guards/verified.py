@@ -1,0 +1,19 @@
+"""What a guard found out about a request, for the code behind it."""
+
+from contextvars import ContextVar
+
+from msgspec import Struct
+
+from grantledger.application.look_up_session import McpSession
+
+
+class Verified(Struct, frozen=True, kw_only=True):
+    """A token, and the session that it speaks for at `resource`."""
+
+    token: str
+    resource: str
+    session: McpSession
+
+
+# Set for the one request that it is about: ASGI servers run each in a context of its own.
+verified: ContextVar[Verified | None] = ContextVar("grantledger_verified", default=None)

@@ -1,0 +1,1 @@
+"""The endpoints and pages: translate the request, call a use case, translate its answer."""

@@ -1,0 +1,74 @@
+"""The Litestar application: every route, and what is said when none of them can answer."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from litestar import Litestar, Request, Response, Router
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from grantledger.adapters.http.answers import error_answer, unavailable_answer
+from grantledger.adapters.http.caller import CallerReader
+from grantledger.adapters.http.edge import with_cors, with_head
+from grantledger.adapters.http.mounts import Mount, with_mounts
+from grantledger.adapters.http.page_errors import ErrorHandlers
+from grantledger.adapters.http.wire_errors import WireError
+from grantledger.adapters.web.asgi_types import ASGIApp
+from grantledger.application.ports import Unavailable
+
+MAX_BODY = 64 * 1024
+
+_log = logging.getLogger("grantledger.http")
+
+_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "invalid_request"}
+
+
+def create_http_app(
+    *,
+    base_path: str,
+    programs: Sequence[HTTPRouteHandler],
+    pages: Sequence[HTTPRouteHandler],
+    page_errors: ErrorHandlers,
+    caller_of: CallerReader,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    mounts: Sequence[Mount] = (),
+) -> ASGIApp:
+    """Return the whole server as one ASGI application.
+
+    `programs` are the endpoints that clients call, from any origin; `pages` those that people see.
+    """
+
+    def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        _log.error("unexpected error in request %s", caller_of(request).correlation_id, exc_info=error)
+        return error_answer(WireError("server_error", "Something went wrong here."), status=500)
+
+    app = Litestar(
+        [*programs, Router("/", route_handlers=[*pages], exception_handlers=page_errors)],
+        exception_handlers={HTTPException: _http_error, Unavailable: _unavailable, Exception: failed},
+        lifespan=[lambda _: lifespan(), *(_without_app(mount) for mount in mounts)],
+        request_max_body_size=MAX_BODY,
+        openapi_config=None,
+        logging_config=None,
+    )
+    shared = tuple(f"{base_path}/{name}" for name in ("register", "token", "revoke", "session"))
+
+    def is_shared(path: str) -> bool:
+        return path in shared or "/.well-known/" in path
+
+    return with_mounts(with_cors(with_head(app), is_shared), mounts)
+
+
+def _without_app(mount: Mount) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    return lambda _: mount.lifespan()
+
+
+def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Answer as JSON what no route answers: an HTML page under /.well-known makes clients stumble."""
+    code = _WORDS.get(error.status_code, "invalid_request")
+    return error_answer(WireError(code, error.detail), status=error.status_code)
+
+
+def _unavailable(_: Request[Any, Any, Any], __: Unavailable) -> Response[bytes]:
+    return unavailable_answer()

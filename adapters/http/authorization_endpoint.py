@@ -1,0 +1,47 @@
+"""GET /authorize (OAuth 2.1 section 3.1) and the URL at which a parked request is resumed."""
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from grantledger.adapters.http.authorization_flow import AuthorizationFlow
+from grantledger.adapters.http.parameters import Parameters, parsed
+from grantledger.application.start_authorization import StartAuthorization
+from grantledger.domain.authorization_request import AuthorizationParameters, ParameterRepeated
+
+
+def authorization_endpoints(flow: AuthorizationFlow, start: StartAuthorization) -> list[HTTPRouteHandler]:
+    @get(f"{flow.base_path}/authorize")
+    async def authorize(request: Request[Any, Any, Any]) -> Response[bytes]:
+        asked = _asked(parsed(request.scope["query_string"]))
+        session = await flow.session(request)
+        return await flow.begin(request, await start(asked, session), session)
+
+    @get(f"{flow.base_path}/authorize/{{transaction_id:str}}")
+    async def resume(request: Request[Any, Any, Any], transaction_id: str) -> Response[bytes]:
+        waiting = flow.waiting(request, transaction_id)
+        return await flow.proceed(request, waiting, await flow.session(request))
+
+    return [authorize, resume]
+
+
+def _asked(query: Parameters) -> AuthorizationParameters:
+    # Whom to answer, and where, must be beyond doubt before an error may be sent there.
+    if query.repeated & {"client_id", "redirect_uri"}:
+        raise ParameterRepeated("client_id or redirect_uri")
+    return AuthorizationParameters(
+        client_id=query.get("client_id"),
+        redirect_uri=query.get("redirect_uri"),
+        response_type=query.get("response_type"),
+        response_mode=query.get("response_mode"),
+        scope=query.get("scope"),
+        state=query.get("state"),
+        code_challenge=query.get("code_challenge"),
+        code_challenge_method=query.get("code_challenge_method"),
+        prompt=query.get("prompt"),
+        request=query.get("request"),
+        request_uri=query.get("request_uri"),
+        resources=query.resources,
+        repeated=query.repeated,
+    )

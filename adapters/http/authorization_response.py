@@ -1,0 +1,38 @@
+"""The one way in which answers leave for a client: code, denial and error alike."""
+
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from litestar import Response
+
+from grantledger.adapters.http.page_answers import redirect
+from grantledger.adapters.http.wire_errors import wire_error
+from grantledger.application.issue_code import IssuedCode
+from grantledger.domain.authorization_request import SentBack
+
+
+class AuthorizationResponses:
+    """`iss` is on every answer, and once, even where the redirect URI carries one (RFC 9207 section 2)."""
+
+    def __init__(self, issuer: str) -> None:
+        self._issuer = issuer
+
+    def success(self, issued: IssuedCode) -> Response[bytes]:
+        """OAuth 2.1 section 4.1.2."""
+        return redirect(self._location(issued.redirect_uri, {"code": issued.code}, issued.state))
+
+    def error(self, sent_back: SentBack) -> Response[bytes]:
+        """OAuth 2.1 section 4.1.2.1."""
+        told = wire_error(sent_back.cause)
+        answer = {"error": told.code, "error_description": told.description}
+        return redirect(self._location(sent_back.redirect_uri, answer, sent_back.state))
+
+    def _location(self, redirect_uri: str, answer: dict[str, str], state: str | None) -> str:
+        answer = {**answer, **({"state": state} if state is not None else {}), "iss": self._issuer}
+        parts = urlsplit(redirect_uri)
+        # The query of a registered redirect URI stays, but for names that are ours (OAuth 2.1 section 2.3).
+        kept = parts.query
+        if any(name in answer for name, _ in parse_qsl(kept, keep_blank_values=True)):
+            pairs = parse_qsl(kept, keep_blank_values=True)
+            kept = urlencode([(name, value) for name, value in pairs if name not in answer])
+        query = "&".join(part for part in (kept, urlencode(answer)) if part)
+        return urlunsplit(parts._replace(query=query))

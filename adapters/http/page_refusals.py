@@ -1,0 +1,97 @@
+"""What a person is told when the pages refuse: what happened, and what to do now."""
+
+from msgspec import Struct
+
+from grantledger.adapters.http.refusals import (
+    FormForeign,
+    ParametersMalformed,
+    ParkedRequestLost,
+    RequestTooLarge,
+)
+from grantledger.domain.authorization_request import ParameterRepeated, SignInNeeded, TransactionSpent
+from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from grantledger.domain.redirect_uri import RedirectUriMismatch, RedirectUriRequired
+from grantledger.domain.refusal import Refusal
+from grantledger.domain.user_account import UserIsDisabled
+
+
+class PageRefusal(Struct, frozen=True):
+    title: str
+    explanation: str
+    way_out: tuple[str, ...]
+    status: int = 400
+
+
+_START_AGAIN = "Go back to the application that sent you here and connect again."
+_BAD_REQUEST = PageRefusal(
+    "This request cannot be read",
+    "The application sent you here with a request that this server does not understand.",
+    (_START_AGAIN, "If it happens again, tell the makers of the application."),
+)
+_NO_REDIRECT = PageRefusal(
+    "This return address is not registered",
+    "The application asked to be answered at an address that it has not registered. "
+    "For your safety nothing was sent there.",
+    ("Remove the connection in the application and add it again, so that it registers anew.",),
+)
+
+PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
+    ClientUnknown: PageRefusal(
+        "This application is not known here",
+        "It is not registered with this server, or its registration was removed.",
+        (
+            "Remove the connection in the application and add it again, so that it registers anew.",
+            "If it keeps an old registration, clear its stored sign-in for this server.",
+        ),
+    ),
+    ClientIsDisabled: PageRefusal(
+        "This application is disabled",
+        "The people who run this server have disabled it.",
+        ("Ask them if you think that this is a mistake.",),
+        403,
+    ),
+    RedirectUriMismatch: _NO_REDIRECT,
+    RedirectUriRequired: _NO_REDIRECT,
+    ParameterRepeated: _BAD_REQUEST,
+    ParametersMalformed: _BAD_REQUEST,
+    RequestTooLarge: _BAD_REQUEST,
+    ParkedRequestLost: PageRefusal(
+        "This page has expired",
+        "Its time is over, it was answered already, or your browser did not keep its cookie.",
+        (_START_AGAIN, "If it happens again, allow cookies for this site."),
+    ),
+    TransactionSpent: PageRefusal(
+        "This request was answered already",
+        "Each request can be answered only once.",
+        (_START_AGAIN,),
+    ),
+    FormForeign: PageRefusal(
+        "This form cannot be used",
+        "It was not made for you in this browser, or somebody has signed in or out since.",
+        (_START_AGAIN,),
+        403,
+    ),
+    SignInNeeded: PageRefusal(
+        "You are not signed in any more",
+        "Your sign-in has ended since this page was shown.",
+        (_START_AGAIN,),
+        403,
+    ),
+    UserIsDisabled: PageRefusal(
+        "This account is disabled",
+        "The people who run this server have disabled it.",
+        ("Ask them if you think that this is a mistake.",),
+        403,
+    ),
+}
+
+UNAVAILABLE = PageRefusal(
+    "This server cannot answer now", "Nothing is lost.", ("Wait a moment, then load this page again.",), 503
+)
+
+
+def page_refusal(refusal: Refusal) -> PageRefusal:
+    """Return what to tell a person; a refusal without a line of its own is told as an unreadable request."""
+    return next(
+        (PAGE_REFUSALS[base] for base in type(refusal).__mro__ if base in PAGE_REFUSALS), _BAD_REQUEST
+    )

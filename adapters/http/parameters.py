@@ -1,0 +1,51 @@
+"""Parameters as OAuth counts them: none twice, and an empty one is not there (OAuth 2.1 section 3.1, 3.2)."""
+
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from grantledger.adapters.http.refusals import ParametersMalformed
+
+MAX_PARAMETERS = 64
+MAX_VALUE = 8 * 1024
+MAX_RESOURCES = 8
+
+
+class Parameters(Struct, frozen=True):
+    """Single values by name; `resources` apart, because RFC 8707 allows several."""
+
+    values: dict[str, str]
+    resources: tuple[str, ...]
+    repeated: frozenset[str]
+
+    def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+
+def parsed(raw: bytes) -> Parameters:
+    """Read `application/x-www-form-urlencoded` bytes, of a query or a body. Raises `ParametersMalformed`."""
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
+        )
+    except ValueError as error:
+        raise ParametersMalformed("undecodable or too many") from error
+    values: dict[str, str] = {}
+    resources: list[str] = []
+    repeated: set[str] = set()
+    for name, value in pairs:
+        if len(value) > MAX_VALUE:
+            raise ParametersMalformed("too long")
+        if name == "resource":
+            resources.append(value)
+        elif name in values:
+            repeated.add(name)
+        else:
+            values[name] = value
+    if len(resources) > MAX_RESOURCES:
+        raise ParametersMalformed("too many resources")
+    return Parameters(
+        values={name: value for name, value in values.items() if value},
+        resources=tuple(resource for resource in resources if resource),
+        repeated=frozenset(repeated),
+    )

@@ -1,0 +1,51 @@
+"""POST /register (RFC 7591)."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from grantledger.adapters.http.answers import error_answer, json_answer
+from grantledger.adapters.http.caller import CallerReader
+from grantledger.adapters.http.refusals import RegistrationMalformed
+from grantledger.adapters.http.wire_errors import WireError, wire_error
+from grantledger.application.register_client import NewClient, RegisterClient
+from grantledger.domain.client_metadata import RegistrationRequest
+from grantledger.domain.client_registration import ClientIsDisabled
+from grantledger.domain.refusal import Refusal
+
+_decoder = msgspec.json.Decoder(RegistrationRequest)
+
+
+def registration_endpoint(
+    path: str, register_client: RegisterClient, caller_of: CallerReader
+) -> HTTPRouteHandler:
+    @post(path, status_code=201, exception_handlers={Refusal: _refused})
+    async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
+        try:
+            asked = _decoder.decode(await request.body())
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise RegistrationMalformed(str(error)) from error
+        return json_answer(_registered(await register_client(asked, caller_of(request))), status=201)
+
+    return register
+
+
+def _registered(new: NewClient) -> dict[str, Any]:
+    """Return the client information response: all effective metadata (section 3.2.1)."""
+    answer = {
+        "client_id": new.client.client_id,
+        "client_id_issued_at": new.client.registered_at,
+        **msgspec.to_builtins(new.client.metadata),
+    }
+    if new.secret is not None:
+        # "REQUIRED if client_secret is issued [...] or 0 if it will not expire".
+        answer |= {"client_secret": new.secret, "client_secret_expires_at": 0}
+    return answer
+
+
+def _refused(_: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
+    if isinstance(refusal, ClientIsDisabled):
+        return error_answer(WireError("access_denied", "An operator has disabled this client."), status=403)
+    return error_answer(wire_error(refusal), status=400)

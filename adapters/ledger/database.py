@@ -1,0 +1,85 @@
+"""The SQLite file: how it is made, opened, locked and written to."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine
+
+BUSY_TIMEOUT = 5_000
+"""Milliseconds for which a writer waits for a lock of somebody who does not queue on the lock file."""
+
+_WAL_LIMIT = 64 * 1024 * 1024
+
+
+class CannotOpen(Exception):  # noqa: N818 - a sentence for the operator
+    """The database file is not there, or is none of ours."""
+
+
+class Database:
+    """One SQLite file. Every connection to it is durable: WAL, and fsync before COMMIT returns."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        if not self.path.parent.is_dir():
+            raise CannotOpen(f"the directory {self.path.parent} does not exist")
+
+    @cached_property
+    def engine(self) -> Engine:
+        """SQLAlchemy over the same connections, in autocommit: who needs a transaction says BEGIN."""
+        return create_engine("sqlite://", creator=self.connect)
+
+    def create(self) -> None:
+        """Make the file, readable by its owner only, unless it is there.
+
+        SQLite gives its -wal and -shm files the same mode.
+        """
+        with self.queueing():
+            try:
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            except FileExistsError:
+                return
+            self.connect().close()
+
+    def connect(self, *, busy_timeout: int = BUSY_TIMEOUT) -> sqlite3.Connection:
+        """Open a connection that begins no transaction by itself."""
+        # mode=rw: a file that was moved away must fail, and not be replaced by an empty one.
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA busy_timeout={busy_timeout:d}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT:d}")
+        return connection
+
+    @contextmanager
+    def queueing(self) -> Iterator[None]:
+        """Hold the lock on which all writers queue, of this process and of others.
+
+        SQLite's own lock is taken by whoever happens to wake up: without a queue one saturating writer
+        starves the others.
+        """
+        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Cursor]:
+        """Write in a transaction of its own, durable when the block is left."""
+        with self.queueing(), closing(self.connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection.cursor()
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()

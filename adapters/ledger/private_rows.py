@@ -1,0 +1,72 @@
+"""Sealed values beside the log: what may be erased, or sealed anew, while history stays."""
+
+import sqlite3
+from typing import NamedTuple
+
+from eventsourcing.persistence import IntegrityError
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.sqlite import insert
+
+from grantledger.adapters.ledger.schema import private_record
+from grantledger.adapters.ledger.statements import compiled
+
+
+class PrivateRow(NamedTuple):
+    """`lookups` are the keyed digests that find it, under every live master secret, newest first."""
+
+    subject: str
+    name: str
+    lookups: tuple[bytes, ...]
+    key_id: str
+    sealed: bytes
+
+
+_c = private_record.c
+_upsert = insert(private_record)
+_UPSERT = compiled(
+    _upsert.on_conflict_do_update(
+        index_elements=(_c.realm, _c.subject, _c.name),
+        set_={name: _upsert.excluded[name] for name in ("lookup", "key_id", "sealed")},
+    ),
+    *(column.name for column in _c),
+)
+_OWNER = compiled(
+    select(_c.subject).where(
+        _c.realm == bindparam("realm"), _c.name == bindparam("name"), _c.lookup == bindparam("lookup")
+    ),
+    "realm",
+    "name",
+    "lookup",
+)
+_SEALED = compiled(
+    select(_c.key_id, _c.sealed).where(
+        _c.realm == bindparam("realm"), _c.subject == bindparam("subject"), _c.name == bindparam("name")
+    ),
+    "realm",
+    "subject",
+    "name",
+)
+
+
+def write(cursor: sqlite3.Cursor, realm: str, row: PrivateRow) -> None:
+    """Keep the row in place of the subject's earlier one of that name.
+
+    Raises `IntegrityError` when another subject's record of that name is found by the same value, also
+    where that was kept under an older master secret and so under another digest.
+    """
+    for older in row.lookups[1:]:
+        if owner(cursor, realm, row.name, older) not in (None, row.subject):
+            raise IntegrityError(f"another subject's {row.name} has the same lookup")
+    newest = row.lookups[0] if row.lookups else None
+    cursor.execute(_UPSERT, (realm, row.subject, row.name, newest, row.key_id, row.sealed))
+
+
+def owner(cursor: sqlite3.Cursor, realm: str, name: str, lookup: bytes) -> str | None:
+    found = cursor.execute(_OWNER, (realm, name, lookup)).fetchall()
+    return found[0][0] if found else None
+
+
+def sealed(cursor: sqlite3.Cursor, realm: str, subject: str, name: str) -> tuple[str, bytes] | None:
+    """Return the key id and the sealed bytes."""
+    found = cursor.execute(_SEALED, (realm, subject, name)).fetchall()
+    return found[0] if found else None

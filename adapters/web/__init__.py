@@ -1,0 +1,1 @@
+"""What the HTTP adapters and the guards have in common."""

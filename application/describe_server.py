@@ -1,0 +1,73 @@
+"""What discovery says: generated from what is enforced, so that nothing else can be advertised."""
+
+from msgspec import Struct
+
+from grantledger.application.policy import ServerPolicy
+from grantledger.domain.resource_indicator import Resource
+
+
+class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
+    """RFC 8414 section 2, RFC 9207 section 3, RFC 9728 section 4."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    registration_endpoint: str
+    revocation_endpoint: str
+    scopes_supported: tuple[str, ...]
+    protected_resources: tuple[str, ...]
+    response_types_supported: tuple[str, ...] = ("code",)
+    response_modes_supported: tuple[str, ...] = ("query",)
+    grant_types_supported: tuple[str, ...] = ("authorization_code", "refresh_token")
+    # `none` first: some clients take the first method they know.
+    token_endpoint_auth_methods_supported: tuple[str, ...] = (
+        "none",
+        "client_secret_post",
+        "client_secret_basic",
+    )
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] = (
+        "none",
+        "client_secret_post",
+        "client_secret_basic",
+    )
+    code_challenge_methods_supported: tuple[str, ...] = ("S256",)
+    authorization_response_iss_parameter_supported: bool = True
+
+
+class ProtectedResourceMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 9728 section 2. Empty lists must be left out (section 3.2)."""
+
+    resource: str
+    authorization_servers: tuple[str, ...]
+    bearer_methods_supported: tuple[str, ...]
+    scopes_supported: tuple[str, ...] = ()
+    resource_name: str = ""
+
+
+class DescribeServer:
+    """Say where the endpoints are and what they accept."""
+
+    def __init__(self, policy: ServerPolicy) -> None:
+        self._policy = policy
+
+    def authorization_server(self) -> AuthorizationServerMetadata:
+        base = self._policy.issuer.rstrip("/")
+        return AuthorizationServerMetadata(
+            issuer=self._policy.issuer,
+            authorization_endpoint=f"{base}/authorize",
+            token_endpoint=f"{base}/token",
+            registration_endpoint=f"{base}/register",
+            revocation_endpoint=f"{base}/revoke",
+            # Clients that find no scopes at the resource ask for all of these: so no more than the default.
+            scopes_supported=self._policy.default_scope,
+            protected_resources=tuple(resource.identifier for resource in self._policy.resources),
+        )
+
+    def protected_resource(self, resource: Resource) -> ProtectedResourceMetadata:
+        return ProtectedResourceMetadata(
+            resource=resource.identifier,
+            authorization_servers=(self._policy.issuer,),
+            bearer_methods_supported=("header",),
+            scopes_supported=resource.scopes,
+            resource_name=resource.name,
+        )

@@ -1,0 +1,96 @@
+from msgspec import Struct
+
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import Clock, Ledger, Randomness, TransactionReader
+from grantledger.application.provenance import Caller, by_user
+from grantledger.application.races import settle
+from grantledger.application.secrets import digest
+from grantledger.domain.aggregate import Versioned
+from grantledger.domain.authorization_code import CODE, AuthorizationCode, CodeIssued
+from grantledger.domain.authorization_request import AuthorizationRequest, TransactionSpent
+from grantledger.domain.browser_session import BrowserSession
+from grantledger.domain.client_registration import CLIENT, ClientUnknown
+from grantledger.domain.consent import CONSENT, consent_key, give
+from grantledger.domain.user_account import USER, UserIsDisabled
+
+
+class IssuedCode(Struct, frozen=True, kw_only=True):
+    """A successful authorization response (OAuth 2.1 section 4.1.2)."""
+
+    redirect_uri: str
+    code: str
+    state: str | None
+
+
+class IssueCode:
+    """Answer an authorization request, once, and remember what the user said yes to."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        transactions: TransactionReader,
+        clock: Clock,
+        randomness: Randomness,
+        policy: ServerPolicy,
+    ) -> None:
+        self._ledger = ledger
+        self._transactions = transactions
+        self._clock = clock
+        self._randomness = randomness
+        self._lifetime = policy.code_lifetime
+
+    async def __call__(
+        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller
+    ) -> IssuedCode:
+        """Return the code for the client.
+
+        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`.
+        """
+        return await settle(lambda: self._issue(request, session, caller))
+
+    async def _issue(
+        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller
+    ) -> IssuedCode:
+        client = (await self._ledger.load(CLIENT, request.client_id)).state
+        if client is None:
+            raise ClientUnknown(request.client_id)
+        client.check_usable(request.client_registration)
+        user = (await self._ledger.load(USER, session.user_id)).state
+        if user is None:
+            raise UserIsDisabled(session.user_id)
+        user.check_usable()
+        if await self._transactions.is_spent(request.transaction_id):
+            raise TransactionSpent
+        now = self._clock.now()
+        code = self._randomness.token("glac_")
+        consent = await self._ledger.load(CONSENT, consent_key(user.user_id, request.client_id))
+        given = give(
+            consent.state,
+            user_id=user.user_id,
+            client_id=request.client_id,
+            client_registration=request.client_registration,
+            resource=request.resource,
+            scopes=request.scopes,
+            now=now,
+        )
+        issued: Versioned[AuthorizationCode] = Versioned(kind=CODE, key=digest(code))
+        changes = [issued.then([self._issued(request, session, now)])]
+        remembered = [consent.then(given)] if given else []
+        by = by_user(user.user_id, caller, client_id=request.client_id)
+        await self._ledger.record([*changes, *remembered], by)
+        return IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
+
+    def _issued(self, request: AuthorizationRequest, session: BrowserSession, now: int) -> CodeIssued:
+        return CodeIssued(
+            transaction_id=request.transaction_id,
+            client_id=request.client_id,
+            client_registration=request.client_registration,
+            user_id=session.user_id,
+            session_id=session.session_id,
+            redirect_uri=request.redirect_uri,
+            scopes=request.scopes,
+            resource=request.resource,
+            code_challenge=request.code_challenge,
+            issued_at=now,
+            expires_at=now + self._lifetime,
+        )

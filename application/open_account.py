@@ -1,0 +1,63 @@
+from grantledger.application.email_address import normalized
+from grantledger.application.ports import (
+    Clock,
+    Ledger,
+    PasswordHasher,
+    PrivateRecord,
+    PrivateRecords,
+    Randomness,
+)
+from grantledger.application.provenance import Caller, by_operator
+from grantledger.application.races import settle
+from grantledger.domain.aggregate import Versioned
+from grantledger.domain.refusal import Refusal
+from grantledger.domain.user_account import USER, AccountOpened, UserAccount
+
+MIN_PASSWORD = 8
+
+
+class EmailTaken(Refusal):
+    """There is an account with that e-mail address."""
+
+
+class PasswordTooShort(Refusal):
+    """The password is shorter than 8 characters."""
+
+
+class OpenAccount:
+    """Open an account of the built-in identity: e-mail address and password, sealed beside the log."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        private: PrivateRecords,
+        hasher: PasswordHasher,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
+        self._ledger = ledger
+        self._private = private
+        self._hasher = hasher
+        self._clock = clock
+        self._randomness = randomness
+
+    async def __call__(self, email: str, password: str, caller: Caller) -> str:
+        """Return the new user's id. Raises `EmailInvalid`, `EmailTaken`, `PasswordTooShort`."""
+        address = normalized(email)
+        if len(password) < MIN_PASSWORD:
+            raise PasswordTooShort
+        password_hash = await self._hasher.hash(password)
+        return await settle(lambda: self._open(address, password_hash, caller))
+
+    async def _open(self, address: str, password_hash: str, caller: Caller) -> str:
+        if await self._private.find("email", address) is not None:
+            raise EmailTaken
+        user_id = self._randomness.token("glu_", size=16)
+        account: Versioned[UserAccount] = Versioned(kind=USER, key=user_id)
+        opened = AccountOpened(user_id=user_id, opened_at=self._clock.now())
+        private = [
+            PrivateRecord(subject=user_id, name="email", value=address, lookup=address),
+            PrivateRecord(subject=user_id, name="password_hash", value=password_hash),
+        ]
+        await self._ledger.record([account.then([opened])], by_operator(caller), private)
+        return user_id

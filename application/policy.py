@@ -1,0 +1,58 @@
+"""What the operator decided, as the use cases need it."""
+
+from msgspec import Struct
+
+from grantledger.domain.authorization_request import Askable
+from grantledger.domain.client_metadata import RegistrationPolicy
+from grantledger.domain.redirect_uri import RedirectUriPolicy
+from grantledger.domain.resource_indicator import Resource
+from grantledger.domain.token_grant import Lifetimes
+
+
+class ServerPolicy(Struct, frozen=True, kw_only=True):
+    """Identifiers are opaque strings, the same everywhere; lifetimes are in seconds.
+
+    The first resource is the default one. `grant_lifetime` is the absolute limit of a grant, None for none.
+    """
+
+    issuer: str
+    resources: tuple[Resource, ...]
+    server_scopes: tuple[str, ...]
+    default_scope: tuple[str, ...]
+    private_use_redirect_uris: tuple[str, ...]
+    code_lifetime: int
+    access_token_lifetime: int
+    refresh_token_lifetime: int
+    grant_lifetime: int | None
+    refresh_reuse_window: int
+    browser_session_lifetime: int
+    transaction_lifetime: int = 600
+
+    @property
+    def known_scopes(self) -> tuple[str, ...]:
+        """The server's own scopes and those of its resources."""
+        return tuple(dict.fromkeys((*self.server_scopes, *(s for r in self.resources for s in r.scopes))))
+
+    @property
+    def registration(self) -> RegistrationPolicy:
+        return RegistrationPolicy(
+            redirect_uris=RedirectUriPolicy(private_use=self.private_use_redirect_uris, issuer=self.issuer),
+            known_scopes=self.known_scopes,
+            default_scope=self.default_scope,
+        )
+
+    @property
+    def askable(self) -> Askable:
+        return Askable(
+            resources=tuple(r.identifier for r in self.resources),
+            scopes=self.known_scopes,
+            default_scope=self.default_scope,
+        )
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        return Lifetimes(
+            access_token=self.access_token_lifetime,
+            refresh_token=self.refresh_token_lifetime,
+            reuse_window=self.refresh_reuse_window,
+        )

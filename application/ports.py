@@ -1,0 +1,134 @@
+"""What the use cases need from outside, in their own words."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+
+from grantledger.application.provenance import Provenance
+from grantledger.domain.aggregate import Change, Kind, Versioned
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.token_grant import TokenGrant
+from grantledger.domain.user_account import UserAccount
+
+S = TypeVar("S")
+
+
+class Conflict(Exception):  # noqa: N818 - a lost race is an answer
+    """Another request changed a stream, or took a unique value, first. Nothing was recorded."""
+
+
+class Unavailable(Exception):  # noqa: N818 - says what the caller meets: 503, never 401
+    """The memory cannot be read or written now; nothing can be said about any token."""
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Return the current time in whole seconds since 1970, UTC."""
+        ...
+
+
+class Randomness(Protocol):
+    def token(self, prefix: str = "", *, size: int = 32) -> str:
+        """Return `prefix` and the base64url of `size` fresh random bytes, unpadded."""
+        ...
+
+
+class PrivateRecord(Struct, frozen=True, kw_only=True):
+    """What the log never holds, kept sealed beside it: `value` of `name` of the subject.
+
+    `lookup` finds the record again, by keyed digest; no two records of one name share it.
+    """
+
+    subject: str
+    name: str
+    value: str
+    lookup: str | None = None
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """A grant with those it depends on, as one read saw them."""
+
+    grant: Versioned[TokenGrant]
+    client: ClientRegistration | None
+    user: UserAccount | None
+
+
+class Ledger(Protocol):
+    """The memory of everything that happened. Every method raises `Unavailable` in an outage."""
+
+    async def load(self, kind: Kind[S], key: str) -> Versioned[S]:
+        """Return the aggregate with all that was acknowledged, version 0 when there is none."""
+        ...
+
+    async def record(
+        self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
+    ) -> None:
+        """Append every change with its rows durably, or none of them and raise `Conflict`."""
+        ...
+
+
+class GrantReader(Protocol):
+    async def standing(self, grant_id: str) -> Standing | None:
+        """Return the grant, its client and its user, None when there is no such grant."""
+        ...
+
+
+class TransactionReader(Protocol):
+    async def is_spent(self, transaction_id: str) -> bool:
+        """Whether the authorization transaction has given its one code."""
+        ...
+
+
+class PrivateRecords(Protocol):
+    async def find(self, name: str, lookup: str) -> str | None:
+        """Return the subject whose record of that name is found by `lookup`."""
+        ...
+
+    async def value(self, subject: str, name: str) -> str | None:
+        """Return the unsealed value, None when there is none (never was, or erased)."""
+        ...
+
+
+class TokenClaims(Struct, frozen=True, kw_only=True):
+    """What a token says of itself. `pair` is the index of its (resource, scopes) in the grant."""
+
+    key_id: str
+    grant_id: str
+    generation: int
+    expires_at: int
+    pair: int = 0
+
+
+class TokenSealer(Protocol):
+    """Tokens are derived from a grant, not stored: the same claims and nonce give the same token."""
+
+    @property
+    def key_id(self) -> str:
+        """The id of the newest master secret, under which new tokens are sealed."""
+        ...
+
+    def access_token(self, claims: TokenClaims, nonce: str) -> str: ...
+
+    def refresh_token(self, claims: TokenClaims, nonce: str) -> str: ...
+
+    def read(self, token: str) -> "SealedToken | None":
+        """Return what the token claims, not yet believed; None when it is not one of ours."""
+        ...
+
+
+class SealedToken(Protocol):
+    is_refresh_token: bool
+    claims: TokenClaims
+
+    def is_genuine(self, nonce: str) -> bool:
+        """Whether we sealed the token, for the grant with this nonce."""
+        ...
+
+
+class PasswordHasher(Protocol):
+    async def hash(self, password: str) -> str: ...
+
+    async def matches(self, password: str, password_hash: str | None) -> bool:
+        """Whether the password is right; takes as long for None, which is nobody's hash."""
+        ...

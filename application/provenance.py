@@ -1,0 +1,32 @@
+"""Who caused what is recorded: kept beside each event, never in it."""
+
+from msgspec import Struct
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Where a request came from. The address is stored only as a keyed digest."""
+
+    correlation_id: str
+    trace_id: str | None = None
+    address: str | None = None
+
+
+class Provenance(Struct, frozen=True, kw_only=True):
+    """Who acted (`actor_kind` is client, user, operator or system), for which client, in which request."""
+
+    actor_kind: str
+    actor_id: str | None
+    caller: Caller
+    client_id: str | None = None
+
+
+def by_client(client_id: str, caller: Caller) -> Provenance:
+    return Provenance(actor_kind="client", actor_id=client_id, client_id=client_id, caller=caller)
+
+
+def by_user(user_id: str, caller: Caller, *, client_id: str | None = None) -> Provenance:
+    return Provenance(actor_kind="user", actor_id=user_id, client_id=client_id, caller=caller)
+
+
+def by_operator(caller: Caller) -> Provenance:
+    return Provenance(actor_kind="operator", actor_id=None, caller=caller)

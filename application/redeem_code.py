@@ -1,0 +1,122 @@
+from msgspec import Struct
+
+from grantledger.application.authenticate_client import AuthenticateClient, ClientCredentials
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import Clock, Ledger, Randomness, TokenSealer
+from grantledger.application.provenance import Caller, by_client
+from grantledger.application.races import settle
+from grantledger.application.secrets import digest
+from grantledger.application.tokens import Tokens, current_tokens
+from grantledger.domain.aggregate import Versioned
+from grantledger.domain.authorization_code import (
+    CODE,
+    AuthorizationCode,
+    CodeAlreadyRedeemed,
+    CodeRedeemed,
+    CodeReplayed,
+    CodeUnknown,
+)
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.token_grant import GRANT, GrantOpened, TokenGrant, earliest, evolve
+from grantledger.domain.user_account import USER, UserIsDisabled
+
+
+class CodeRedemption(Struct, frozen=True, kw_only=True):
+    """A token request with `grant_type=authorization_code` (OAuth 2.1 section 4.1.3)."""
+
+    credentials: ClientCredentials
+    code: str
+    code_verifier: str | None
+    redirect_uri: str | None
+    resources: tuple[str, ...]
+    caller: Caller
+
+
+class RedeemCode:
+    """Trade an authorization code for a token grant, once.
+
+    A second attempt that would have been good the first time revokes the grant that the first one opened.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        authenticate: AuthenticateClient,
+        sealer: TokenSealer,
+        clock: Clock,
+        randomness: Randomness,
+        policy: ServerPolicy,
+    ) -> None:
+        self._ledger = ledger
+        self._authenticate = authenticate
+        self._sealer = sealer
+        self._clock = clock
+        self._randomness = randomness
+        self._policy = policy
+
+    async def __call__(self, request: CodeRedemption) -> Tokens:
+        """Return the first tokens of a new grant.
+
+        Raises `ClientUnknown`, `ClientAuthenticationFailed`, `ClientIsDisabled`, `UserIsDisabled`,
+        `CodeUnknown`, `CodeAlreadyRedeemed` and the refusals of `AuthorizationCode.redeem`.
+        """
+        return await settle(lambda: self._redeem(request))
+
+    async def _redeem(self, request: CodeRedemption) -> Tokens:
+        client = await self._authenticate(request.credentials)
+        client.check_usable()
+        code = await self._ledger.load(CODE, digest(request.code))
+        if code.state is None:
+            raise CodeUnknown
+        user = (await self._ledger.load(USER, code.state.user_id)).state
+        if user is None:
+            raise UserIsDisabled
+        user.check_usable()
+        now = self._clock.now()
+        grant_id = self._randomness.token(size=16)
+        outcome = code.state.redeem(
+            client_id=client.client_id,
+            client_registration=client.registration,
+            redirect_uri=request.redirect_uri,
+            verifier=request.code_verifier,
+            resources=request.resources,
+            grant_id=grant_id,
+            now=now,
+        )
+        by = by_client(client.client_id, request.caller)
+        match outcome:
+            case (CodeRedeemed(),):
+                opened = self._opened(client, code.key, code.state, now)
+                grant: Versioned[TokenGrant] = Versioned(kind=GRANT, key=grant_id)
+                await self._ledger.record([code.then(outcome), grant.then([opened])], by)
+                return current_tokens(self._sealer, grant_id, evolve(None, opened), now=now)
+            case (CodeReplayed(grant_id=suspect),):
+                grant = await self._ledger.load(GRANT, suspect)
+                assert grant.state is not None
+                revoked = grant.state.revoke("code_replayed", now=now)
+                await self._ledger.record([code.then(outcome), grant.then(revoked)], by)
+        raise CodeAlreadyRedeemed
+
+    def _opened(
+        self, client: ClientRegistration, code_key: str, code: AuthorizationCode, now: int
+    ) -> GrantOpened:
+        policy = self._policy
+        limit = now + policy.grant_lifetime if policy.grant_lifetime is not None else None
+        # Asking for offline_access is not what earns a refresh token: clients that cannot ask would
+        # send their users back to the browser every hour.
+        refreshes = "refresh_token" in client.metadata.grant_types
+        return GrantOpened(
+            client_id=client.client_id,
+            client_registration=client.registration,
+            user_id=code.user_id,
+            code_key=code_key,
+            resource=code.resource,
+            scopes=code.scopes,
+            nonce=self._randomness.token(),
+            key_id=self._sealer.key_id,
+            opened_at=now,
+            access_expires_at=earliest(now + policy.access_token_lifetime, limit),
+            refresh_expires_at=earliest(now + policy.refresh_token_lifetime, limit) if refreshes else None,
+            expires_at=limit,
+        )

@@ -1,0 +1,66 @@
+from msgspec import Struct
+
+from grantledger.application.issue_code import IssueCode, IssuedCode
+from grantledger.application.ports import Ledger, PrivateRecords
+from grantledger.application.provenance import Caller
+from grantledger.domain.authorization_request import (
+    AuthorizationRequest,
+    ConsentNeeded,
+    SentBack,
+    SignInNeeded,
+)
+from grantledger.domain.browser_session import BrowserSession
+from grantledger.domain.client_registration import CLIENT, ClientRegistration, ClientUnknown
+from grantledger.domain.consent import CONSENT, consent_key
+
+
+class AskToSignIn(Struct, frozen=True, kw_only=True):
+    client: ClientRegistration
+
+
+class AskForConsent(Struct, frozen=True, kw_only=True):
+    client: ClientRegistration
+    session: BrowserSession
+    email: str | None
+
+
+class ResumeAuthorization:
+    """Find what an authorization request still needs: a sign-in, a yes, or nothing more."""
+
+    def __init__(self, ledger: Ledger, private: PrivateRecords, issue_code: IssueCode) -> None:
+        self._ledger = ledger
+        self._private = private
+        self._issue_code = issue_code
+
+    async def __call__(
+        self, request: AuthorizationRequest, session: BrowserSession | None, caller: Caller
+    ) -> AskToSignIn | AskForConsent | IssuedCode:
+        """Return the page to show, or the code where the user has said yes to all of this before.
+
+        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`, and `SentBack` where
+        a page is needed and the client allowed none.
+        """
+        client = await self.client_of(request)
+        if session is None or request.needs_sign_in(session):
+            if request.allows_no_page:
+                raise _sent_back(request, SignInNeeded())
+            return AskToSignIn(client=client)
+        consent = await self._ledger.load(CONSENT, consent_key(session.user_id, request.client_id))
+        if request.needs_asking(consent.state):
+            if request.allows_no_page:
+                raise _sent_back(request, ConsentNeeded())
+            email = await self._private.value(session.user_id, "email")
+            return AskForConsent(client=client, session=session, email=email)
+        return await self._issue_code(request, session, caller)
+
+    async def client_of(self, request: AuthorizationRequest) -> ClientRegistration:
+        """Return the client that asks. Raises `ClientUnknown`, `ClientIsDisabled`."""
+        client = (await self._ledger.load(CLIENT, request.client_id)).state
+        if client is None:
+            raise ClientUnknown(request.client_id)
+        client.check_usable(request.client_registration)
+        return client
+
+
+def _sent_back(request: AuthorizationRequest, refusal: SignInNeeded | ConsentNeeded) -> SentBack:
+    return SentBack(refusal, redirect_uri=request.redirect_uri, state=request.state)

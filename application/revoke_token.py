@@ -1,0 +1,51 @@
+from msgspec import Struct
+
+from grantledger.application.authenticate_client import AuthenticateClient, ClientCredentials
+from grantledger.application.ports import Clock, Ledger, TokenSealer
+from grantledger.application.provenance import Caller, by_client
+from grantledger.application.races import settle
+from grantledger.domain.token_grant import GRANT
+
+
+class Revocation(Struct, frozen=True, kw_only=True):
+    """A revocation request (RFC 7009 section 2.1). Tokens tell their own kind: a hint is not needed."""
+
+    credentials: ClientCredentials
+    token: str
+    caller: Caller
+
+
+class RevokeToken:
+    """Refuse a token: a refresh token with its whole grant, an access token with the older ones."""
+
+    def __init__(
+        self, ledger: Ledger, authenticate: AuthenticateClient, sealer: TokenSealer, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._authenticate = authenticate
+        self._sealer = sealer
+        self._clock = clock
+
+    async def __call__(self, request: Revocation) -> None:
+        """Return when the token is refused everywhere; one that we do not know is that already.
+
+        Raises `ClientUnknown`, `ClientAuthenticationFailed`, `TokenBelongsToAnotherClient`.
+        """
+        await settle(lambda: self._revoke(request))
+
+    async def _revoke(self, request: Revocation) -> None:
+        client = await self._authenticate(request.credentials)
+        sealed = self._sealer.read(request.token)
+        if sealed is None:
+            return
+        grant = await self._ledger.load(GRANT, sealed.claims.grant_id)
+        if grant.state is None or not sealed.is_genuine(grant.state.nonce):
+            return
+        grant.state.check_belongs_to(client.client_id, client.registration)
+        now = self._clock.now()
+        if sealed.is_refresh_token:
+            events = grant.state.revoke("revoked_by_client", now=now)
+        else:
+            events = grant.state.revoke_access(generation=sealed.claims.generation, now=now)
+        if events:
+            await self._ledger.record([grant.then(events)], by_client(client.client_id, request.caller))

@@ -1,0 +1,197 @@
+"""The authorization request: what a client may ask the browser for (OAuth 2.1 section 4.1.1)."""
+
+from msgspec import Struct
+
+from grantledger.domain import pkce, redirect_uri, resource_indicator, scope
+from grantledger.domain.browser_session import BrowserSession
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.consent import Consent
+from grantledger.domain.refusal import Refusal
+
+PROMPTS = frozenset({"none", "login", "consent"})
+MAX_STATE = 2048
+
+
+class ParameterRepeated(Refusal):
+    """A parameter is there more than once (OAuth 2.1 section 3.1)."""
+
+
+class ResponseTypeMissing(Refusal):
+    """The request does not say what it wants back."""
+
+
+class ResponseTypeUnsupported(Refusal):
+    """Only `code` is offered."""
+
+
+class ResponseModeUnsupported(Refusal):
+    """Only `query` is offered."""
+
+
+class RequestObjectUnsupported(Refusal):
+    """The request comes as a JWT (RFC 9101), which is not offered."""
+
+
+class RequestUriUnsupported(Refusal):
+    """The request is to be fetched from a URI (RFC 9101), which is not offered."""
+
+
+class PromptContradictory(Refusal):
+    """`prompt=none` together with another prompt (OpenID Connect Core section 3.1.2.1)."""
+
+
+class StateTooLong(Refusal):
+    """`state` is longer than can be kept for the client."""
+
+
+class SignInNeeded(Refusal):
+    """Nobody is signed in, and the client allowed no page."""
+
+
+class ConsentNeeded(Refusal):
+    """The user has not said yes to this, and the client allowed no page."""
+
+
+class ConsentDenied(Refusal):
+    """The user said no."""
+
+
+class TransactionSpent(Refusal):
+    """The authorization request was answered already."""
+
+
+class SentBack(Refusal):
+    """The request is refused, and the client may be told so at its redirect URI."""
+
+    def __init__(self, cause: Refusal, *, redirect_uri: str, state: str | None) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.redirect_uri = redirect_uri
+        self.state = state
+
+
+class AuthorizationParameters(Struct, frozen=True, kw_only=True):
+    """The query of an authorization request; absent and empty are the same (OAuth 2.1 section 3.1)."""
+
+    client_id: str | None = None
+    redirect_uri: str | None = None
+    response_type: str | None = None
+    response_mode: str | None = None
+    scope: str | None = None
+    state: str | None = None
+    code_challenge: str | None = None
+    code_challenge_method: str | None = None
+    prompt: str | None = None
+    request: str | None = None
+    request_uri: str | None = None
+    resources: tuple[str, ...] = ()
+    repeated: frozenset[str] = frozenset()
+
+
+class Askable(Struct, frozen=True, kw_only=True):
+    """What this server has to give: identifiers of its resources, its scopes, and the default scope."""
+
+    resources: tuple[str, ...]
+    scopes: tuple[str, ...]
+    default_scope: tuple[str, ...]
+
+
+class AuthorizationRequest(Struct, frozen=True, kw_only=True):
+    """A request that has passed every check, waiting for the user; good for one code."""
+
+    transaction_id: str
+    client_id: str
+    client_registration: int
+    redirect_uri: str
+    state: str | None
+    scopes: tuple[str, ...]
+    resource: str
+    code_challenge: str
+    prompts: tuple[str, ...]
+    session_before: str | None
+    expires_at: int
+
+    @property
+    def allows_no_page(self) -> bool:
+        return "none" in self.prompts
+
+    def needs_sign_in(self, session: BrowserSession | None) -> bool:
+        """Whether somebody must sign in first; `prompt=login` asks for it again, once."""
+        return session is None or ("login" in self.prompts and session.session_id == self.session_before)
+
+    def needs_asking(self, consent: Consent | None) -> bool:
+        """Whether the user must be shown who asks.
+
+        A remembered yes counts only where the answer goes to an https redirect URI: behind loopback or a
+        private scheme any program on the user's machine may be waiting (RFC 8252 section 8.6).
+        """
+        remembered = consent is not None and consent.covers(
+            client_registration=self.client_registration, resource=self.resource, scopes=self.scopes
+        )
+        target = self.redirect_uri
+        anyone_may_listen = not target.startswith("https:") or redirect_uri.is_loopback(target)
+        return "consent" in self.prompts or not remembered or anyone_may_listen
+
+
+def redirect_target(client: ClientRegistration, asked: AuthorizationParameters) -> str:
+    """Return where answers to this request go; before that is known nothing may be redirected.
+
+    Raises `ParameterRepeated`, `ClientUnknown`, `ClientIsDisabled`, `redirect_uri.RedirectUriMismatch`
+    or `redirect_uri.RedirectUriRequired`: the user is told, the client is not (section 4.1.2.1).
+    """
+    client.check_usable()
+    return redirect_uri.choose(client.metadata.redirect_uris, asked.redirect_uri)
+
+
+def checked(
+    asked: AuthorizationParameters,
+    *,
+    client: ClientRegistration,
+    target: str,
+    askable: Askable,
+    transaction_id: str,
+    session_before: str | None,
+    expires_at: int,
+) -> AuthorizationRequest:
+    """Return the request, or raise the `Refusal` that the client is told at `target`."""
+    _check_form(asked)
+    challenge = pkce.checked_challenge(asked.code_challenge, asked.code_challenge_method)
+    scopes = scope.requested(asked.scope, known=askable.scopes, default=askable.default_scope)
+    resource = resource_indicator.resolve(asked.resources, configured=askable.resources)
+    return AuthorizationRequest(
+        transaction_id=transaction_id,
+        client_id=client.client_id,
+        client_registration=client.registration,
+        redirect_uri=target,
+        state=asked.state,
+        scopes=scopes,
+        resource=resource,
+        code_challenge=challenge,
+        prompts=_prompts(asked.prompt),
+        session_before=session_before,
+        expires_at=expires_at,
+    )
+
+
+def _check_form(asked: AuthorizationParameters) -> None:
+    if asked.repeated:
+        raise ParameterRepeated(", ".join(sorted(asked.repeated)))
+    if asked.state is not None and len(asked.state) > MAX_STATE:
+        raise StateTooLong
+    if asked.request is not None:
+        raise RequestObjectUnsupported
+    if asked.request_uri is not None:
+        raise RequestUriUnsupported
+    if asked.response_type is None:
+        raise ResponseTypeMissing
+    if asked.response_type != "code":
+        raise ResponseTypeUnsupported
+    if asked.response_mode not in (None, "query"):
+        raise ResponseModeUnsupported
+
+
+def _prompts(prompt: str | None) -> tuple[str, ...]:
+    prompts = tuple(dict.fromkeys(p for p in (prompt or "").split() if p in PROMPTS))
+    if "none" in prompts and len(prompts) > 1:
+        raise PromptContradictory
+    return prompts

@@ -1,0 +1,65 @@
+"""A browser in which somebody is signed in."""
+
+import hmac
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from grantledger.domain.aggregate import Kind
+
+
+class SignedIn(Struct, frozen=True, kw_only=True, tag="browser_session.signed_in.v1"):
+    session_id: str
+    user_id: str
+    secret_digest: str
+    signed_in_at: int
+    expires_at: int
+
+
+class SignedOut(Struct, frozen=True, kw_only=True, tag="browser_session.signed_out.v1"):
+    signed_out_at: int
+
+
+Event = SignedIn | SignedOut
+
+
+class BrowserSession(Struct, frozen=True, kw_only=True):
+    """Who is signed in, since when and until when; the cookie holds the secret, this its digest."""
+
+    session_id: str
+    user_id: str
+    secret_digest: str
+    signed_in_at: int
+    expires_at: int
+    signed_out: bool = False
+
+    def is_live(self, *, presented_digest: str, now: int) -> bool:
+        """Whether the cookie's secret is this session's, and the session has not ended."""
+        known = hmac.compare_digest(self.secret_digest, presented_digest)
+        return known and not self.signed_out and now < self.expires_at
+
+    def sign_out(self, *, now: int) -> tuple[Event, ...]:
+        return () if self.signed_out else (SignedOut(signed_out_at=now),)
+
+
+def evolve(session: BrowserSession | None, event: Event) -> BrowserSession:
+    match event:
+        case SignedIn():
+            return BrowserSession(
+                session_id=event.session_id,
+                user_id=event.user_id,
+                secret_digest=event.secret_digest,
+                signed_in_at=event.signed_in_at,
+                expires_at=event.expires_at,
+            )
+        case SignedOut():
+            assert session is not None
+            return replace(session, signed_out=True)
+        case _:
+            assert_never(event)
+
+
+SIGNIN: Kind[BrowserSession] = Kind(
+    category="signin", state=BrowserSession, events=(SignedIn, SignedOut), evolve=evolve
+)

@@ -1,0 +1,208 @@
+"""What a client says of itself when it registers, and what of it holds here: RFC 7591."""
+
+import hashlib
+import unicodedata
+from base64 import urlsafe_b64encode
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from grantledger.domain import scope
+from grantledger.domain.absolute_uri import UriMalformed, parse
+from grantledger.domain.redirect_uri import RedirectUriKind, RedirectUriPolicy, is_loopback, kind_of
+from grantledger.domain.refusal import Refusal
+
+_AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
+_GRANT_TYPES = ("authorization_code", "refresh_token")
+_MOST_REDIRECT_URIS = 20
+_LONGEST_NAME = 200
+
+
+class RedirectUriInvalid(Refusal):
+    """No redirect URI, too many, or none that this server would redirect to."""
+
+
+class ClientMetadataInvalid(Refusal):
+    """The client asks for something without which it cannot work here."""
+
+
+class RegistrationRequest(Struct, frozen=True, kw_only=True):
+    """A registration as clients send it: RFC 7591 section 2. A null member is an omitted one.
+
+    What is not listed is ignored, as the RFC demands, and some on purpose: `contacts` is a person's data,
+    keys are not used yet. `token_endpoint_auth_methods_supported` is a draft's, which ChatGPT sends.
+    """
+
+    redirect_uris: tuple[str, ...] | None = None
+    token_endpoint_auth_method: str | None = None
+    token_endpoint_auth_methods_supported: tuple[str, ...] | None = None
+    grant_types: tuple[str, ...] | None = None
+    response_types: tuple[str, ...] | None = None
+    client_name: str | None = None
+    client_uri: str | None = None
+    logo_uri: str | None = None
+    tos_uri: str | None = None
+    policy_uri: str | None = None
+    scope: str | None = None
+    application_type: str | None = None
+    software_id: str | None = None
+    software_version: str | None = None
+
+
+class ClientMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The complete effective metadata. An optional member that has no value is absent, never "" or null:
+    the client libraries parse the answer strictly.
+    """
+
+    redirect_uris: tuple[str, ...]
+    token_endpoint_auth_method: str
+    grant_types: tuple[str, ...]
+    response_types: tuple[str, ...]
+    application_type: str
+    scope: str = ""
+    client_name: str | None = None
+    client_uri: str | None = None
+    logo_uri: str | None = None
+    tos_uri: str | None = None
+    policy_uri: str | None = None
+    software_id: str | None = None
+    software_version: str | None = None
+
+
+class RegistrationPolicy(Struct, frozen=True):
+    """What the operator decided for clients that register themselves."""
+
+    redirect_uris: RedirectUriPolicy
+    known_scopes: tuple[str, ...]
+    default_scope: tuple[str, ...]
+
+
+def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy) -> ClientMetadata:
+    """Return what of a registration holds: RFC 7591 section 3.2.1 lets a server replace values.
+
+    Clients fall silent on a refusal, so whatever can be left out or put right is.
+    Raises `RedirectUriForbidden` or `RedirectUriInvalid`, and `ClientMetadataInvalid`.
+    """
+    auth_method = _auth_method(request)
+    redirect_uris = _redirect_uris(
+        request.redirect_uris or (), policy.redirect_uris, is_public=auth_method == "none"
+    )
+    known_scope = tuple(token for token in scope.split(request.scope) if token in policy.known_scopes)
+    return ClientMetadata(
+        redirect_uris=tuple(redirect_uris),
+        token_endpoint_auth_method=auth_method,
+        grant_types=_grant_types(request.grant_types),
+        response_types=_response_types(request.response_types),
+        application_type=_application_type(request.application_type, redirect_uris),
+        scope=scope.join(known_scope or policy.default_scope),
+        client_name=_name(request.client_name),
+        client_uri=_link(request.client_uri),
+        logo_uri=_link(request.logo_uri),
+        tos_uri=_link(request.tos_uri),
+        policy_uri=_link(request.policy_uri),
+        software_id=_name(request.software_id),
+        software_version=_name(request.software_version),
+    )
+
+
+def digest(metadata: ClientMetadata) -> str:
+    """Return a name for the metadata: the same for the same values, in whatever order lists are given."""
+    canonical = replace(
+        metadata,
+        redirect_uris=tuple(sorted(metadata.redirect_uris)),
+        grant_types=tuple(sorted(metadata.grant_types)),
+        response_types=tuple(sorted(metadata.response_types)),
+        scope=scope.join(sorted(scope.split(metadata.scope))),
+    )
+    encoded = msgspec.json.encode(canonical, order="sorted")
+    return urlsafe_b64encode(hashlib.sha256(encoded).digest()).rstrip(b"=").decode("ascii")
+
+
+def _auth_method(request: RegistrationRequest) -> str:
+    wanted, offered = request.token_endpoint_auth_method, request.token_endpoint_auth_methods_supported or ()
+    if wanted in _AUTH_METHODS:
+        return wanted
+    # A client that names several (ChatGPT: private_key_jwt, but also none) must not be refused for its
+    # favourite; its own order decides.
+    for method in offered:
+        if method in _AUTH_METHODS:
+            return method
+    if wanted or offered:
+        # RFC 7591 section 3.2.1 would let us substitute one. But a client that was given a method it did
+        # not ask for fails at the token endpoint, after its user has consented; and one that asked to prove
+        # itself by a key should not find itself public.
+        raise ClientMetadataInvalid("no supported token_endpoint_auth_method")
+    return "client_secret_basic"  # the default of RFC 7591 section 2
+
+
+def _redirect_uris(
+    uris: tuple[str, ...], policy: RedirectUriPolicy, *, is_public: bool
+) -> dict[str, RedirectUriKind]:
+    """Return those that are kept, in order, each once: a URI merely outside the policy costs only itself.
+
+    Cursor sends three of different kinds at once; mixed registrations are the rule.
+    """
+    if len(uris) > _MOST_REDIRECT_URIS:
+        raise RedirectUriInvalid(f"more than {_MOST_REDIRECT_URIS} redirect URIs")
+    kept = {}
+    for uri in uris:
+        kind = kind_of(uri, policy)
+        # RFC 8252 section 8.5: a program that every user holds a copy of keeps no secret.
+        if kind is None or (kind is RedirectUriKind.PRIVATE_USE and not is_public):
+            continue
+        kept[uri] = kind
+    if not kept:
+        raise RedirectUriInvalid("no redirect URI that this server would redirect to")
+    return kept
+
+
+def _grant_types(wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    if not wanted:
+        return ("authorization_code",)
+    # Clients declare all they know: VS Code the device grant, Claude the JWT bearer grant.
+    kept = tuple(grant for grant in _GRANT_TYPES if grant in wanted)
+    if "authorization_code" not in kept:
+        raise ClientMetadataInvalid("grant_types without authorization_code")
+    return kept
+
+
+def _response_types(wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    if wanted and "code" not in wanted:
+        raise ClientMetadataInvalid("response_types without code")
+    return ("code",)
+
+
+def _application_type(wanted: str | None, redirect_uris: dict[str, RedirectUriKind]) -> str:
+    """OpenID Connect Registration section 2, but never a reason to refuse: it decides nothing here.
+
+    Its default "web" is wrong for most MCP clients, which leave it out or say "web" on loopback.
+    """
+    is_native = all(
+        kind is RedirectUriKind.PRIVATE_USE or is_loopback(uri) for uri, kind in redirect_uris.items()
+    )
+    if is_native or wanted == "native":
+        return "native"
+    return "web"
+
+
+def _name(text: str | None) -> str | None:
+    """Return a text that looks on the consent page like what it is, or None when nothing is left.
+
+    Bidirectional and invisible characters can make one name look like another.
+    """
+    visible = (
+        " " if character.isspace() else character
+        for character in text or ""
+        if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs")
+    )
+    return " ".join("".join(visible).split())[:_LONGEST_NAME].rstrip() or None
+
+
+def _link(text: str | None) -> str | None:
+    """Return a link that is safe to show, or None."""
+    try:
+        uri = parse(text or "")
+    except UriMalformed:
+        return None
+    return text if uri.is_web and uri.userinfo is None else None

@@ -1,0 +1,25 @@
+"""Every kind of aggregate there is: the closed world of the ledger."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from grantledger.domain.aggregate import Kind
+from grantledger.domain.authorization_code import CODE
+from grantledger.domain.browser_session import SIGNIN
+from grantledger.domain.client_registration import CLIENT
+from grantledger.domain.consent import CONSENT
+from grantledger.domain.token_grant import GRANT
+from grantledger.domain.user_account import USER
+
+KINDS: dict[str, Kind[Any]] = {kind.category: kind for kind in (CLIENT, CODE, GRANT, CONSENT, USER, SIGNIN)}
+"""By category, which is what a stream id begins with."""
+
+
+def tag_of(event: Struct | type[Struct]) -> str:
+    """Return the stable name under which the event is stored."""
+    return str(event.__struct_config__.tag)
+
+
+EVENTS: dict[str, type[Struct]] = {tag_of(event): event for kind in KINDS.values() for event in kind.events}
+"""By tag, which is the only name that stored history knows."""

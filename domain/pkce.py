@@ -1,0 +1,65 @@
+"""Proof key for code exchange, S256 only: RFC 7636, OAuth 2.1 sections 4.1.1 and 7.5."""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64encode
+
+from grantledger.domain.refusal import Refusal
+
+_S256_CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{43}")
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+class CodeChallengeMissing(Refusal):
+    """The authorization request brings no code challenge."""
+
+
+class CodeChallengeMethodUnsupported(Refusal):
+    """The code challenge is not declared to be S256."""
+
+
+class CodeChallengeMalformed(Refusal):
+    """The code challenge is not a SHA-256 in base64url."""
+
+
+class CodeVerifierMissing(Refusal):
+    """The token request brings no code verifier."""
+
+
+class CodeVerifierMalformed(Refusal):
+    """The code verifier is not 43 to 128 unreserved characters."""
+
+
+class CodeVerifierMismatch(Refusal):
+    """The code verifier does not belong to the code challenge."""
+
+
+def checked_challenge(challenge: str | None, method: str | None) -> str:
+    """Return the challenge that the code will be bound to: RFC 7636 section 4.4.1.
+
+    Raises `CodeChallengeMissing`, `CodeChallengeMethodUnsupported` or `CodeChallengeMalformed`.
+    """
+    if not challenge:
+        raise CodeChallengeMissing
+    # RFC 7636 section 4.3: a missing method means "plain", which shows the verifier to whoever sees the URL.
+    if method != "S256":
+        raise CodeChallengeMethodUnsupported
+    if not _S256_CHALLENGE.fullmatch(challenge):
+        raise CodeChallengeMalformed
+    return challenge
+
+
+def check_verifier(verifier: str | None, challenge: str) -> None:
+    """Let the program pass that made the challenge: RFC 7636 section 4.6.
+
+    Raises `CodeVerifierMissing`, `CodeVerifierMalformed` or `CodeVerifierMismatch`.
+    """
+    if not verifier:
+        raise CodeVerifierMissing
+    if not _VERIFIER.fullmatch(verifier):
+        raise CodeVerifierMalformed
+    digest = hashlib.sha256(verifier.encode("ascii")).digest()
+    computed = urlsafe_b64encode(digest).rstrip(b"=")
+    if not hmac.compare_digest(computed, challenge.encode()):
+        raise CodeVerifierMismatch

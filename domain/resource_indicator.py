@@ -1,0 +1,78 @@
+"""Which MCP server a token is for: RFC 8707.
+
+A grant is for one resource. The tuples exist because the parameter may be repeated.
+"""
+
+import re
+
+from msgspec import Struct
+
+from grantledger.domain.absolute_uri import UriMalformed, parse
+from grantledger.domain.refusal import Refusal
+
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9.\-\[\]:]+)((?:[/?#].*)?)")
+
+
+class ResourceForeign(Refusal):
+    """The requested resource is not one of this server's, or not the one that was granted."""
+
+
+class Resource(Struct, frozen=True):
+    """A protected MCP server, its name for people, and the scopes it adds to the server's own."""
+
+    identifier: str
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+
+
+def same(a: str, b: str) -> bool:
+    """Whether two identifiers name one resource.
+
+    They are opaque strings, except for what URL libraries change on their own: the lone slash after the
+    host, the case of scheme and host, and a default port.
+    """
+    return _normal(a) == _normal(b)
+
+
+def checked_identifier(identifier: str) -> str:
+    """Return a configured identifier as it is, or raise a ValueError with a sentence: RFC 8707 section 2."""
+    try:
+        uri = parse(identifier)
+    except UriMalformed as malformed:
+        raise ValueError(f"resource {identifier!r} {malformed}") from None
+    if uri.scheme != "https" and not uri.is_loopback:
+        raise ValueError(f"resource {identifier!r} must be https, or http on loopback")
+    if uri.userinfo is not None or uri.query is not None or uri.fragment is not None:
+        raise ValueError(f"resource {identifier!r} must have no user name, query or fragment")
+    return identifier
+
+
+def resolve(presented: tuple[str, ...], *, configured: tuple[str, ...]) -> str:
+    """Return the configured spelling of the requested resource, the first configured one by default.
+
+    Raises `ResourceForeign`.
+    """
+    if not presented:
+        return configured[0]
+    for identifier in configured:
+        if all(same(identifier, other) for other in presented):
+            return identifier
+    raise ResourceForeign(f"requested: {presented[0][:200]!r}")
+
+
+def narrowed(presented: tuple[str, ...], *, granted: str) -> str:
+    """Return the granted resource if a token or refresh request names it or none: RFC 8707 section 2.2.
+
+    Raises `ResourceForeign`.
+    """
+    return resolve(presented, configured=(granted,))
+
+
+def _normal(identifier: str) -> str:
+    parts = _ORIGIN.fullmatch(identifier)
+    if parts is None:
+        return identifier
+    scheme, authority, rest = parts[1].lower(), parts[2].lower(), parts[3]
+    origin = f"{scheme}://{authority.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
+    return origin if rest == "/" else origin + rest

@@ -1,0 +1,64 @@
+"""What a token may be used for: RFC 6749 section 3.3."""
+
+import re
+from collections.abc import Collection, Iterable
+
+from grantledger.domain.refusal import Refusal
+
+_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+
+
+class ScopeInvalid(Refusal):
+    """None of the requested scopes is known here."""
+
+
+class ScopeWidened(ScopeInvalid):
+    """A scope is requested that the grant does not hold."""
+
+
+def split(scope: str | None) -> tuple[str, ...]:
+    """Return the scope tokens in order, each once.
+
+    Any whitespace separates: clients send leading and doubled spaces. What cannot be a token drops out.
+    """
+    return tuple(dict.fromkeys(filter(_TOKEN.fullmatch, (scope or "").split())))
+
+
+def join(scopes: Iterable[str]) -> str:
+    """Write scope tokens as one `scope` parameter."""
+    return " ".join(scopes)
+
+
+def requested(scope: str | None, *, known: Collection[str], default: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what to ask the user for: the known part of the request, or the default if it names nothing.
+
+    Unknown scopes drop out, since clients guess them; the answer's `scope` says what was granted.
+    Raises `ScopeInvalid` when none is left.
+    """
+    if _is_blank(scope):
+        return default
+    kept = tuple(token for token in split(scope) if token in known)
+    if not kept:
+        raise ScopeInvalid
+    return kept
+
+
+def narrowed(scope: str | None, *, granted: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
+    """Return the part of a grant that a refresh asks for, in the grant's order: RFC 6749 section 6.
+
+    Raises `ScopeWidened` for a known scope that was not granted, `ScopeInvalid` when none is left.
+    """
+    if _is_blank(scope):
+        return granted
+    wanted = split(scope)
+    for token in wanted:
+        if token in known and token not in granted:
+            raise ScopeWidened(f"not granted: {token[:200]!r}")
+    kept = tuple(token for token in granted if token in wanted)
+    if not kept:
+        raise ScopeInvalid
+    return kept
+
+
+def _is_blank(scope: str | None) -> bool:
+    return scope is None or not scope.strip()

@@ -1,0 +1,290 @@
+"""One consented authorization and all its tokens: a family of generations (OAuth 2.1 section 4.3)."""
+
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from grantledger.domain import resource_indicator, scope
+from grantledger.domain.aggregate import Kind
+from grantledger.domain.refusal import Refusal
+from grantledger.domain.supersession import Supersessions, superseded, when_superseded
+
+MAX_PAIRS = 16
+"""How many different (resource, scopes) pairs the tokens of one grant may carry."""
+
+
+class Access(Struct, frozen=True):
+    """What a token is good for: scopes at one resource."""
+
+    resource: str
+    scopes: tuple[str, ...]
+
+
+class GrantOpened(Struct, frozen=True, kw_only=True, tag="token_grant.opened.v1"):
+    client_id: str
+    client_registration: int
+    user_id: str
+    code_key: str
+    resource: str
+    scopes: tuple[str, ...]
+    nonce: str
+    key_id: str
+    opened_at: int
+    access_expires_at: int
+    refresh_expires_at: int | None = None
+    expires_at: int | None = None
+
+
+class GrantRefreshed(Struct, frozen=True, kw_only=True, tag="token_grant.refreshed.v1"):
+    generation: int
+    resource: str
+    scopes: tuple[str, ...]
+    key_id: str
+    refreshed_at: int
+    access_expires_at: int
+    refresh_expires_at: int
+
+
+class RefreshTokenReused(Struct, frozen=True, kw_only=True, tag="token_grant.refresh_token_reused.v1"):
+    generation: int
+    reused_at: int
+
+
+class AccessTokensRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.access_tokens_revoked.v1"):
+    through_generation: int
+    revoked_at: int
+
+
+class GrantRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.revoked.v1"):
+    reason: str
+    revoked_at: int
+
+
+Event = GrantOpened | GrantRefreshed | RefreshTokenReused | AccessTokensRevoked | GrantRevoked
+
+
+class TokenBelongsToAnotherClient(Refusal):
+    """The token was issued to another client."""
+
+
+class GrantIsRevoked(Refusal):
+    """The grant was revoked."""
+
+
+class GrantHasExpired(Refusal):
+    """The grant, or the last refresh token of it, has outlived its time."""
+
+
+class RefreshTokenUnknown(Refusal):
+    """No such refresh token was issued."""
+
+
+class RefreshTokenAlreadyUsed(Refusal):
+    """The refresh token was used too long ago to be a retry; its grant is revoked."""
+
+
+class RetryAsksForSomethingElse(Refusal):
+    """A repeated refresh asks for other scopes or another resource than the first one got."""
+
+
+class AccessTokenHasEnded(Refusal):
+    """The access token has expired or was revoked."""
+
+
+class TooManyNarrowings(scope.ScopeInvalid):
+    """The grant has no room for one more set of scopes."""
+
+
+class Lifetimes(Struct, frozen=True, kw_only=True):
+    """How long what is issued now will live, in seconds."""
+
+    access_token: int
+    refresh_token: int
+    reuse_window: int
+
+
+class TokenGrant(Struct, frozen=True, kw_only=True):
+    """A grant as its events left it. `pairs[0]` is what the user consented to."""
+
+    client_id: str
+    client_registration: int
+    user_id: str
+    nonce: str
+    opened_at: int
+    pairs: tuple[Access, ...]
+    key_id: str
+    issued_at: int
+    access_expires_at: int
+    refresh_expires_at: int | None = None
+    expires_at: int | None = None
+    generation: int = 0
+    pair: int = 0
+    superseded: Supersessions = ()
+    access_revoked_through: int = -1
+    revoked: str | None = None
+
+    @property
+    def consented(self) -> Access:
+        return self.pairs[0]
+
+    @property
+    def current(self) -> Access:
+        """What the newest access token is good for."""
+        return self.pairs[self.pair]
+
+    def check_belongs_to(self, client_id: str, client_registration: int) -> None:
+        """Raise `TokenBelongsToAnotherClient` unless the grant was opened for that very registration."""
+        if (client_id, client_registration) != (self.client_id, self.client_registration):
+            raise TokenBelongsToAnotherClient
+
+    def check_alive(self, *, now: int) -> None:
+        """Raise `GrantIsRevoked` or `GrantHasExpired` (its absolute limit)."""
+        if self.revoked is not None:
+            raise GrantIsRevoked(self.revoked)
+        if self.expires_at is not None and now >= self.expires_at:
+            raise GrantHasExpired
+
+    def refresh(
+        self,
+        *,
+        client_id: str,
+        client_registration: int,
+        generation: int,
+        asked: Access,
+        key_id: str,
+        lifetimes: Lifetimes,
+        now: int,
+    ) -> tuple[Event, ...]:
+        """Answer a refresh token of `generation` by the table of ADR 0007.
+
+        Returns a new generation, nothing when the answer is the current pair of tokens, or the evidence
+        of a reuse with the revocation it causes. `asked` must come from `narrowed`.
+
+        Raises `TokenBelongsToAnotherClient`, `GrantIsRevoked`, `GrantHasExpired`, `RefreshTokenUnknown`,
+        `RetryAsksForSomethingElse`, `TooManyNarrowings`.
+        """
+        self.check_belongs_to(client_id, client_registration)
+        self.check_alive(now=now)
+        if self.refresh_expires_at is None or generation > self.generation:
+            raise RefreshTokenUnknown
+        if now >= self.refresh_expires_at:
+            raise GrantHasExpired
+        if generation < self.generation:
+            return self._retry(generation, asked, reuse_window=lifetimes.reuse_window, now=now)
+        if asked not in self.pairs and len(self.pairs) == MAX_PAIRS:
+            raise TooManyNarrowings
+        return (
+            GrantRefreshed(
+                generation=generation + 1,
+                resource=asked.resource,
+                scopes=asked.scopes,
+                key_id=key_id,
+                refreshed_at=now,
+                access_expires_at=earliest(now + lifetimes.access_token, self.expires_at),
+                refresh_expires_at=earliest(now + lifetimes.refresh_token, self.expires_at),
+            ),
+        )
+
+    def _retry(self, generation: int, asked: Access, *, reuse_window: int, now: int) -> tuple[Event, ...]:
+        since = when_superseded(self.superseded, generation)
+        if since is None or now >= since + reuse_window:
+            reused = RefreshTokenReused(generation=generation, reused_at=now)
+            return (reused, *self.revoke("refresh_token_reused", now=now))
+        if asked != self.current:
+            raise RetryAsksForSomethingElse
+        return ()
+
+    def narrowed(
+        self, *, scope_asked: str | None, resources: tuple[str, ...], known: frozenset[str]
+    ) -> Access:
+        """Return what a refresh asks for: all that was consented to, or less.
+
+        Raises `scope.ScopeInvalid` or `resource_indicator.ResourceForeign`.
+        """
+        resource = resource_indicator.narrowed(resources, granted=self.consented.resource)
+        return Access(resource, scope.narrowed(scope_asked, granted=self.consented.scopes, known=known))
+
+    def check_access(self, *, generation: int, pair: int, expires_at: int, now: int) -> Access:
+        """Return what an access token of `generation` is good for now.
+
+        Raises `GrantIsRevoked`, `GrantHasExpired` or `AccessTokenHasEnded`.
+        """
+        self.check_alive(now=now)
+        if now >= expires_at or generation <= self.access_revoked_through:
+            raise AccessTokenHasEnded
+        if generation > self.generation or pair >= len(self.pairs):
+            raise AccessTokenHasEnded("issued by a ledger that remembers more than this one")
+        return self.pairs[pair]
+
+    def revoke_access(self, *, generation: int, now: int) -> tuple[Event, ...]:
+        """Refuse the access token of `generation` and every older one (RFC 7009)."""
+        if self.revoked is not None or generation <= self.access_revoked_through:
+            return ()
+        return (AccessTokensRevoked(through_generation=generation, revoked_at=now),)
+
+    def revoke(self, reason: str, *, now: int) -> tuple[Event, ...]:
+        """Refuse every token of the grant from now on."""
+        return () if self.revoked is not None else (GrantRevoked(reason=reason, revoked_at=now),)
+
+
+def earliest(moment: int, limit: int | None) -> int:
+    """Return `moment`, or `limit` where that comes first."""
+    return moment if limit is None else min(moment, limit)
+
+
+def evolve(grant: TokenGrant | None, event: Event) -> TokenGrant:
+    if isinstance(event, GrantOpened):
+        return _opened(event)
+    assert grant is not None
+    match event:
+        case GrantRefreshed():
+            return _refreshed(grant, event)
+        case RefreshTokenReused():
+            return grant
+        case AccessTokensRevoked():
+            return replace(grant, access_revoked_through=event.through_generation)
+        case GrantRevoked():
+            return replace(grant, revoked=event.reason)
+        case _:
+            assert_never(event)
+
+
+def _opened(event: GrantOpened) -> TokenGrant:
+    return TokenGrant(
+        client_id=event.client_id,
+        client_registration=event.client_registration,
+        user_id=event.user_id,
+        nonce=event.nonce,
+        opened_at=event.opened_at,
+        pairs=(Access(event.resource, event.scopes),),
+        key_id=event.key_id,
+        issued_at=event.opened_at,
+        access_expires_at=event.access_expires_at,
+        refresh_expires_at=event.refresh_expires_at,
+        expires_at=event.expires_at,
+    )
+
+
+def _refreshed(grant: TokenGrant, event: GrantRefreshed) -> TokenGrant:
+    access = Access(event.resource, event.scopes)
+    pairs = grant.pairs if access in grant.pairs else (*grant.pairs, access)
+    return replace(
+        grant,
+        pairs=pairs,
+        pair=pairs.index(access),
+        key_id=event.key_id,
+        issued_at=event.refreshed_at,
+        access_expires_at=event.access_expires_at,
+        refresh_expires_at=event.refresh_expires_at,
+        generation=event.generation,
+        superseded=superseded(grant.superseded, grant.generation, at=event.refreshed_at),
+    )
+
+
+GRANT: Kind[TokenGrant] = Kind(
+    category="grant",
+    state=TokenGrant,
+    events=(GrantOpened, GrantRefreshed, RefreshTokenReused, AccessTokensRevoked, GrantRevoked),
+    evolve=evolve,
+)

@@ -1,0 +1,1 @@
+"""Where everything is put together: the container, the server, the embedded form, the command line."""

@@ -1,0 +1,22 @@
+"""Failures that an operator can mend: a sentence instead of a traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import rich_click as click
+
+from grantledger.adapters.crypto.master_secret import MasterSecretInvalid
+from grantledger.adapters.ledger.database import CannotOpen
+from grantledger.adapters.ledger.migrations import SchemaMismatch
+from grantledger.application.ports import Unavailable
+from grantledger.entrypoints.settings import SettingsInvalid
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    try:
+        yield
+    except (SettingsInvalid, MasterSecretInvalid, CannotOpen, SchemaMismatch, Unavailable) as error:
+        click.secho(f"grantledger: {error}", fg="red", err=True)
+        sys.exit(1)

@@ -1,0 +1,159 @@
+"""The wiring: which adapter stands behind each port, and which ports each use case gets."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from dependency_injector import containers, providers
+
+from grantledger.adapters.crypto.keyed_digest import KeyedDigests
+from grantledger.adapters.crypto.master_secret import MasterSecrets
+from grantledger.adapters.crypto.sealed_box import SealedBox
+from grantledger.adapters.crypto.token_sealer import DerivedTokens
+from grantledger.adapters.crypto.vault import Vault
+from grantledger.adapters.http.authorization_flow import AuthorizationFlow
+from grantledger.adapters.http.authorization_response import AuthorizationResponses
+from grantledger.adapters.http.caller import CallerReader
+from grantledger.adapters.http.cookies import PageCookies
+from grantledger.adapters.http.form_tokens import FormTokens
+from grantledger.adapters.http.page_errors import page_error_handlers
+from grantledger.adapters.http.pages.render import Pages
+from grantledger.adapters.http.parked_requests import ParkedRequests
+from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.adapters.system import SystemClock, SystemRandomness
+from grantledger.adapters.web.mcp_session import GetMcpSession
+from grantledger.application.authenticate_client import AuthenticateClient
+from grantledger.application.delete_client import DeleteClient
+from grantledger.application.describe_server import DescribeServer
+from grantledger.application.disable_client import DisableClient
+from grantledger.application.disable_user import DisableUser
+from grantledger.application.find_browser_session import FindBrowserSession
+from grantledger.application.give_consent import GiveConsent
+from grantledger.application.issue_code import IssueCode
+from grantledger.application.look_up_session import LookUpSession
+from grantledger.application.open_account import OpenAccount
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.redeem_code import RedeemCode
+from grantledger.application.refresh_grant import RefreshGrant
+from grantledger.application.register_client import RegisterClient
+from grantledger.application.resume_authorization import ResumeAuthorization
+from grantledger.application.revoke_token import RevokeToken
+from grantledger.application.sign_in import SignIn
+from grantledger.application.sign_out import SignOut
+from grantledger.application.start_authorization import StartAuthorization
+from grantledger.entrypoints.master_secret import obtain_master_secrets
+from grantledger.entrypoints.settings import IN_MEMORY, Settings
+
+
+def _address_digest(digests: KeyedDigests) -> Callable[[str], bytes]:
+    return lambda address: digests.digest("caller address", address).encode()
+
+
+def _database(settings: Settings) -> Database:
+    if settings.database != IN_MEMORY:
+        return Database(settings.database)
+    # Writer and readers are connections of their own, which an in-memory database cannot be shared by.
+    directory = tempfile.mkdtemp(prefix="grantledger-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return Database(Path(directory) / "grantledger.sqlite3")
+
+
+def _policy(settings: Settings) -> ServerPolicy:
+    return settings.policy
+
+
+class Container(containers.DeclarativeContainer):
+    """One of each, made when it is first asked for. `Container(settings=...)`."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    policy = providers.Singleton(_policy, settings)
+
+    master_secrets: providers.Singleton[MasterSecrets] = providers.Singleton(obtain_master_secrets, settings)
+    clock = providers.Singleton(SystemClock)
+    randomness = providers.Singleton(SystemRandomness)
+    hasher = providers.Singleton(Argon2Hasher)
+    sealer = providers.Singleton(DerivedTokens, master_secrets, settings.provided.realm)
+    digests = providers.Singleton(KeyedDigests, master_secrets, settings.provided.realm)
+    sealed_box = providers.Singleton(SealedBox, master_secrets, settings.provided.realm)
+    vault = providers.Singleton(Vault, master_secrets, settings.provided.realm)
+    database = providers.Singleton(_database, settings)
+    ledger = providers.Singleton(
+        SqliteLedger,
+        database,
+        sealer=vault,
+        address_digest=providers.Singleton(_address_digest, digests),
+        realm=settings.provided.realm,
+    )
+
+    authenticate_client = providers.Singleton(AuthenticateClient, ledger)
+    register_client = providers.Singleton(RegisterClient, ledger, clock, randomness, policy)
+    disable_client = providers.Singleton(DisableClient, ledger, clock)
+    delete_client = providers.Singleton(DeleteClient, ledger, clock)
+    describe_server = providers.Singleton(DescribeServer, policy)
+    open_account = providers.Singleton(OpenAccount, ledger, ledger, hasher, clock, randomness)
+    disable_user = providers.Singleton(DisableUser, ledger, clock)
+    sign_in = providers.Singleton(
+        SignIn,
+        ledger=ledger,
+        private=ledger,
+        hasher=hasher,
+        clock=clock,
+        randomness=randomness,
+        policy=policy,
+    )
+    sign_out = providers.Singleton(SignOut, ledger, clock)
+    find_browser_session = providers.Singleton(FindBrowserSession, ledger, clock)
+    start_authorization = providers.Singleton(StartAuthorization, ledger, clock, randomness, policy)
+    issue_code = providers.Singleton(IssueCode, ledger, ledger, clock, randomness, policy)
+    resume_authorization = providers.Singleton(ResumeAuthorization, ledger, ledger, issue_code)
+    give_consent = providers.Singleton(GiveConsent, issue_code)
+    redeem_code = providers.Singleton(
+        RedeemCode,
+        ledger=ledger,
+        authenticate=authenticate_client,
+        sealer=sealer,
+        clock=clock,
+        randomness=randomness,
+        policy=policy,
+    )
+    refresh_grant = providers.Singleton(
+        RefreshGrant,
+        ledger=ledger,
+        grants=ledger,
+        authenticate=authenticate_client,
+        sealer=sealer,
+        clock=clock,
+        policy=policy,
+    )
+    revoke_token = providers.Singleton(RevokeToken, ledger, authenticate_client, sealer, clock)
+    look_up_session = providers.Singleton(LookUpSession, ledger, sealer, clock)
+    get_mcp_session = providers.Singleton(GetMcpSession, look_up_session)
+
+    caller_of = providers.Singleton(CallerReader, settings.provided.trusted_networks)
+    cookies = providers.Singleton(PageCookies, policy.provided.issuer)
+    form_tokens = providers.Singleton(FormTokens, digests)
+    pages = providers.Singleton(Pages)
+    flow = providers.Singleton(
+        AuthorizationFlow,
+        resume=resume_authorization,
+        find_session=find_browser_session,
+        policy=policy,
+        base_path=settings.provided.base_path,
+        login_page=settings.provided.login_page,
+        pages=pages,
+        responses=providers.Singleton(AuthorizationResponses, policy.provided.issuer),
+        parked=providers.Singleton(ParkedRequests, sealed_box, cookies, clock),
+        cookies=cookies,
+        form_tokens=form_tokens,
+        caller_of=caller_of,
+    )
+    page_errors = providers.Singleton(page_error_handlers, flow, pages)
+
+
+def build_container(settings: Settings) -> Container:
+    """Return the wiring for these settings. Nothing is opened before it is asked for."""
+    return Container(settings=settings)

@@ -1,0 +1,95 @@
+"""The official `mcp` client as it is: its OAuth provider and its transport, with its own doors used."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx2
+from mcp import Client
+from mcp.client.auth import OAuthClientProvider, TokenStorage
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import (
+    AuthorizationCodeResult,
+    OAuthClientInformationFull,
+    OAuthClientMetadata,
+    OAuthToken,
+)
+
+from grantledger.entrypoints.demo.browser import Arrival
+from grantledger.entrypoints.demo.traffic import Traffic
+
+CLIENT_NAME = "Grantledger demo client"
+REDIRECT_URI = "http://127.0.0.1:33418/callback"
+"""Nobody listens there: the scripted browser reads where it is sent, and goes no further."""
+
+
+class MemoryStorage(TokenStorage):
+    def __init__(self) -> None:
+        self.tokens: OAuthToken | None = None
+        self.client: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client = client_info
+
+
+class DemoClient:
+    """A client of one MCP server. `visit` is what its user does with a URL that the client opens."""
+
+    def __init__(self, server_url: str, visit: Callable[[str], Awaitable[Arrival]]) -> None:
+        self.storage = MemoryStorage()
+        self.traffic = Traffic()
+        self._server_url = server_url
+        self._visit = visit
+        self._arrival: Arrival | None = None
+        self._provider = OAuthClientProvider(
+            server_url,
+            OAuthClientMetadata.model_validate(
+                {
+                    "client_name": CLIENT_NAME,
+                    "redirect_uris": [REDIRECT_URI],
+                    "token_endpoint_auth_method": "none",
+                }
+            ),
+            self.storage,
+            redirect_handler=self._open_browser,
+            callback_handler=self._wait_for_callback,
+        )
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Client]:
+        """Connect, which logs in where that is needed."""
+        async with (
+            httpx2.AsyncClient(
+                auth=self._provider,
+                event_hooks={"response": [self.traffic.remember]},
+                timeout=30,
+                trust_env=False,  # no proxy between programs of one machine
+            ) as http,
+            Client(streamable_http_client(self._server_url, http_client=http)) as client,
+        ):
+            yield client
+
+    def wait_until_expired(self) -> None:
+        """Let the access token's lifetime pass at the client, without waiting for it."""
+        self._provider.context.token_expiry_time = time.time() - 1
+
+    async def _open_browser(self, url: str) -> None:
+        self._arrival = await self._visit(url)
+
+    async def _wait_for_callback(self) -> AuthorizationCodeResult:
+        """Hand over what the redirect brought, for the client to check `state` and `iss`."""
+        assert self._arrival is not None
+        return AuthorizationCodeResult(
+            code=self._arrival.parameter("code") or "",
+            state=self._arrival.parameter("state"),
+            iss=self._arrival.parameter("iss"),
+        )

@@ -1,0 +1,42 @@
+"""How to connect a real client to the demo, for copying from the terminal."""
+
+import json
+import shlex
+
+from rich.console import Console
+from rich.markup import escape
+
+from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TODO_PATH
+
+
+def print_how_to_connect(console: Console, origin: str, email: str, password: str) -> None:
+    """Commands stand alone on their lines, unwrapped, so that they can be copied whole."""
+    todo, notes = f"{origin}{TODO_PATH}", f"{origin}{NOTES_PATH}"
+    vs_code = json.dumps({"name": "demo-todo", "type": "http", "url": todo}, separators=(",", ":"))
+    mcp_json = json.dumps({"servers": {"demo-todo": {"type": "http", "url": todo}}})
+    console.print("[bold]Connect a client[/]")
+    console.print(f"Its browser asks you to sign in as {escape(email)} with password {escape(password)}\n")
+    _way(
+        console,
+        "Claude Code, then /mcp to sign in",
+        f"claude mcp add --transport http demo-todo {todo}",
+        f"claude mcp add --transport http demo-notes {notes}",
+    )
+    _way(
+        console,
+        "VS Code, or the same in .vscode/mcp.json",
+        f"code --add-mcp {shlex.quote(vs_code)}",
+        mcp_json,
+    )
+    _way(
+        console,
+        f"MCP Inspector: transport Streamable HTTP, URL {todo}",
+        "npx @modelcontextprotocol/inspector",
+    )
+
+
+def _way(console: Console, what: str, *lines: str) -> None:
+    console.print(f"[bold]{escape(what)}[/]")
+    for line in lines:
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    console.print()

@@ -1,0 +1,31 @@
+"""The settings of the demo: a throw-away ledger, and two MCP servers at the server's own origin."""
+
+from pathlib import Path
+
+from grantledger.entrypoints.demo.mcp_servers import NOTES_SCOPE, TODO_SCOPE
+from grantledger.entrypoints.settings import ProtectedResource, Settings
+
+HOST = "127.0.0.1"
+TODO_PATH = "/mcp"
+NOTES_PATH = "/notes/mcp"
+
+
+def origin_at(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def database_in(directory: Path) -> Path:
+    return directory / "grantledger.sqlite3"
+
+
+def demo_settings(port: int, directory: Path) -> Settings:
+    """Nothing is read from files or variables: the demo is the same everywhere."""
+    return Settings(
+        host=HOST,
+        port=port,
+        database=str(database_in(directory)),
+        resources=(
+            ProtectedResource(f"{origin_at(port)}{TODO_PATH}", "To-do list", (TODO_SCOPE,)),
+            ProtectedResource(f"{origin_at(port)}{NOTES_PATH}", "Notes", (NOTES_SCOPE,)),
+        ),
+    )

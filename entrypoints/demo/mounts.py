@@ -1,0 +1,61 @@
+"""The MCP servers of the demo, each behind a guard and a resource of its own."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from mcp.server.auth.provider import TokenVerifier
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+
+from grantledger.adapters.guards.asgi import BearerGuard, Verify
+from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
+from grantledger.adapters.http.discovery import resource_metadata_url
+from grantledger.adapters.http.mounts import Mount
+from grantledger.domain.resource_indicator import Resource
+
+MakeServer = Callable[[AuthSettings, TokenVerifier], MCPServer[None]]
+
+
+def guarded(make_server: MakeServer, resource: Resource, *, issuer: str, verify: Verify) -> Mount:
+    """Return the MCP server, to be mounted at the path of its resource."""
+    url = urlsplit(resource.identifier)
+    # From strings: the SDK's URL type would add slashes to URLs that were built before.
+    settings = AuthSettings.model_validate(
+        {
+            "issuer_url": issuer,
+            "resource_server_url": resource.identifier,
+            "validate_token_resource": True,
+        }
+    )
+    verifier = LedgerTokenVerifier(verify, resource=resource.identifier, issuer=issuer)
+    app = make_server(settings, verifier).streamable_http_app(
+        streamable_http_path=url.path, stateless_http=True, transport_security=_loopback_only(url.netloc)
+    )
+    guard = BearerGuard(
+        app,
+        verify=verify,
+        resource=resource.identifier,
+        resource_metadata_url=resource_metadata_url(resource.identifier),
+        scopes=resource.scopes,
+    )
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        async with app.router.lifespan_context(app):  # the SDK's session manager
+            yield
+
+    return Mount(path=url.path, app=guard, lifespan=running)
+
+
+def _loopback_only(host: str) -> TransportSecuritySettings:
+    """Serve only who calls us by our own name, and pages of this computer such as MCP Inspector.
+
+    MCP: "Servers MUST validate the Origin header on all incoming connections to prevent DNS rebinding
+    attacks". Which port a page comes from does not matter: it needs a token all the same.
+    """
+    return TransportSecuritySettings(
+        allowed_hosts=[host],
+        allowed_origins=["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"],
+    )

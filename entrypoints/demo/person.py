@@ -1,0 +1,68 @@
+"""The person at the browser: signs in, reads the consent page, and says yes or no."""
+
+from grantledger.entrypoints.demo.browser import Arrival, Browser
+from grantledger.entrypoints.demo.client import CLIENT_NAME
+from grantledger.entrypoints.demo.pages import Page
+from grantledger.entrypoints.demo.steps import Steps, expect
+
+SIGN_IN = "Sign in"
+CONSENT = "Allow access?"
+LOOPBACK_WARNING = "This address is on your own computer."
+SELF_REGISTERED_WARNING = "This application registered itself."
+
+
+class Person:
+    """Somebody with an account, who was told by their client to open a URL."""
+
+    def __init__(self, browser: Browser, steps: Steps, email: str, password: str) -> None:
+        self._browser = browser
+        self._steps = steps
+        self._email = email
+        self._password = password
+
+    async def allow(self, url: str, *, resource: str, scope_in_words: str) -> Arrival:
+        """Sign in, read the consent page, and say yes."""
+        with self._steps.step("sign in") as step:
+            page = await self._sign_in(url)
+            step.seen = f"{self._email}, with the page's own form"
+        with self._steps.step("consent") as step:
+            text = _page(page, CONSENT).text
+            for name, words in {
+                "who asks": CLIENT_NAME,
+                "as whom": self._email,
+                "the redirect host": "127.0.0.1",
+                "the scope in words": scope_in_words,
+                "the resource": resource,
+                "the warning about loopback": LOOPBACK_WARNING,
+                "the warning about self-registered clients": SELF_REGISTERED_WARNING,
+            }.items():
+                expect(f"{name} on the page: {words!r}", words in text, came=text)
+            arrival = await self._browser.press("Allow", page)
+            expect("a redirect to the client", isinstance(arrival, Arrival), came=_told(arrival))
+            step.seen = "client, redirect host, scope, resource and two warnings shown; allowed"
+        assert isinstance(arrival, Arrival)
+        return arrival
+
+    async def deny(self, url: str) -> Arrival:
+        """Say no on the consent page; still signed in."""
+        page = _page(await self._browser.open(url), CONSENT)
+        arrival = await self._browser.press("Deny", page)
+        expect("a redirect to the client", isinstance(arrival, Arrival), came=_told(arrival))
+        assert isinstance(arrival, Arrival)
+        return arrival
+
+    async def _sign_in(self, url: str) -> Page:
+        page = _page(await self._browser.open(url), SIGN_IN)
+        expect("the client's name on the page", CLIENT_NAME in page.text, came=page.text)
+        after = await self._browser.press("Sign in", page, email=self._email, password=self._password)
+        return _page(after, CONSENT)
+
+
+def _page(seen: Page | Arrival, heading: str) -> Page:
+    expect(f"the page {heading!r}", isinstance(seen, Page) and seen.heading == heading, came=_told(seen))
+    assert isinstance(seen, Page)
+    return seen
+
+
+def _told(seen: Page | Arrival) -> str:
+    return f"a redirect to {seen.url}" if isinstance(seen, Arrival) else f"{seen.status}: {seen.text}"

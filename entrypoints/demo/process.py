@@ -1,0 +1,105 @@
+"""Starting and ending the demo's server, which is a process of its own."""
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx2
+from msgspec import Struct
+
+from grantledger.entrypoints.demo.demo_settings import HOST, database_in, origin_at
+
+_ANY_PATH = "/.well-known/oauth-authorization-server"
+_START_WITHIN = 30.0
+_END_WITHIN = 15.0
+
+
+class ServerFailed(Exception):  # noqa: N818 - named for the fact
+    """The server did not start. The message is for the person at the terminal."""
+
+
+class RunningServer(Struct, frozen=True):
+    origin: str
+    database: Path
+    process: subprocess.Popen[str]
+    log: Path
+
+    def said(self) -> str:
+        """Return what the server wrote, which is nothing while all is well."""
+        return self.log.read_text().strip()
+
+
+def free_port(wanted: int) -> int:
+    """Return the port if nobody listens there, any free one for 0. Raises `ServerFailed`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            raise ServerFailed(
+                f"port {wanted} of {HOST} cannot be used: {error.strerror}. "
+                "Choose another with --port, or 0 for any that is free."
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_server(port: int, email: str, password: str) -> Iterator[RunningServer]:
+    """Run the server on a ledger that is thrown away in the end. Raises `ServerFailed`."""
+    with tempfile.TemporaryDirectory(prefix="grantledger-demo-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        log = directory / "server.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(  # noqa: S603 - this very program
+                [sys.executable, "-m", "grantledger.entrypoints.demo.server", str(port), name],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for us: the server ends when we are done with it
+            )
+        server = RunningServer(origin_at(port), database_in(directory), process, log)
+        try:
+            _tell(process, json.dumps([email, password]))
+            _wait_until_it_answers(server)
+            yield server
+        finally:
+            _end(process)
+
+
+def _tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it is gone already; what it said is told where it is waited for
+        process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+
+
+def _wait_until_it_answers(server: RunningServer) -> None:
+    deadline = time.monotonic() + _START_WITHIN
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            httpx2.get(f"{server.origin}{_ANY_PATH}", trust_env=False).raise_for_status()
+        except httpx2.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+    raise ServerFailed(f"the server did not start at {server.origin}. It said:\n{server.said()}")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_END_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    finally:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()

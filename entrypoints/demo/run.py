@@ -1,0 +1,65 @@
+"""The whole demo: start the server, walk, show the ledger, stay up."""
+
+import asyncio
+import logging
+import signal
+
+from msgspec import Struct
+from rich.console import Console
+from rich.markup import escape
+
+from grantledger.entrypoints.demo.connect import print_how_to_connect
+from grantledger.entrypoints.demo.passwords import readable_password
+from grantledger.entrypoints.demo.process import RunningServer, ServerFailed, free_port, running_server
+from grantledger.entrypoints.demo.walk import Walk
+
+
+class DemoOptions(Struct, frozen=True, kw_only=True):
+    """`password=None` is a new one."""
+
+    port: int
+    email: str
+    password: str | None
+    once: bool
+    serve_only: bool
+
+
+def run_demo(options: DemoOptions) -> bool:
+    """Return whether the walk passed. `KeyboardInterrupt` ends it before."""
+    # What the client logs about its troubles, the walk shows better.
+    logging.getLogger("mcp").addHandler(logging.NullHandler())
+    # Asked to end, end the server too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    password = options.password or readable_password()
+    try:
+        with running_server(free_port(options.port), options.email, password) as server:
+            return _shown(server, options, password, Console(highlight=False))
+    except ServerFailed as failed:
+        Console(stderr=True, highlight=False).print(f"[red]grantledger: {escape(str(failed))}[/]")
+        return False
+
+
+def _shown(server: RunningServer, options: DemoOptions, password: str, console: Console) -> bool:
+    console.print(f"[bold]Grantledger demo[/] at {server.origin}\n")
+    if not options.serve_only and not _walked(server, options.email, password, console):
+        return False
+    if not options.once:
+        print_how_to_connect(console, server.origin, options.email, password)
+        console.print("Running until Ctrl-C; then this ledger is thrown away.")
+        _stay_up(server)
+        console.print("\nStopped.")
+    return True
+
+
+def _walked(server: RunningServer, email: str, password: str, console: Console) -> bool:
+    passed = asyncio.run(Walk(console, server.origin, email, password)())
+    console.print()
+    return passed
+
+
+def _stay_up(server: RunningServer) -> None:
+    try:
+        server.process.wait()
+    except KeyboardInterrupt:
+        return
+    raise ServerFailed(f"the server at {server.origin} has ended. It said:\n{server.said()}")

@@ -1,0 +1,54 @@
+"""The server process of the demo: `python -m grantledger.entrypoints.demo.server PORT DIRECTORY`.
+
+Standard input brings one line, `["e-mail address", "password"]` of the demo user, since others can see what
+is on a command line. It then stays open for as long as the server is wanted: when whoever started the server
+is gone, however that came about, its end of the pipe closes and the server ends too.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from grantledger.application.provenance import Caller
+from grantledger.entrypoints.container import build_container
+from grantledger.entrypoints.demo.demo_settings import demo_settings
+from grantledger.entrypoints.demo.mcp_servers import notes_server, todo_server
+from grantledger.entrypoints.demo.mounts import guarded
+from grantledger.entrypoints.server import create_app, ledger_open, run
+from grantledger.entrypoints.settings import Settings
+
+
+def main(port: int, directory: Path) -> None:
+    email, password = json.loads(sys.stdin.readline())
+    settings = demo_settings(port, directory)
+    asyncio.run(_open_account(settings, email, password))
+    threading.Thread(target=_end_with_the_parent, args=(directory,), daemon=True).start()
+    container = build_container(settings)
+    policy, verify = container.policy(), container.look_up_session()
+    mounts = [
+        guarded(make_server, resource, issuer=policy.issuer, verify=verify)
+        for make_server, resource in zip((todo_server, notes_server), policy.resources, strict=True)
+    ]
+    run(create_app(container, mounts), settings)
+
+
+async def _open_account(settings: Settings, email: str, password: str) -> None:
+    container = build_container(settings)
+    async with ledger_open(container):
+        await container.open_account()(email, password, Caller(correlation_id="demo"))
+
+
+def _end_with_the_parent(directory: Path) -> None:
+    while os.read(sys.stdin.fileno(), 1024):  # unbuffered: a lock held here would outlive the interpreter
+        pass
+    shutil.rmtree(directory, ignore_errors=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,79 @@
+"""The steps of a walk, shown as they pass; the first that does not pass ends it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+_NAME_WIDTH = 16
+
+
+class WalkEnded(Exception):  # noqa: N818 - how the walk went, and no fault of the code
+    """A step did not pass, and that was shown."""
+
+
+class ExpectationFailed(Exception):  # noqa: N818 - named for the fact
+    def __init__(self, expected: str, came: object) -> None:
+        super().__init__(f"expected {expected}, and {came} came")
+        self.expected = expected
+        self.came = came
+
+
+def expect(expected: str, holds: object, *, came: object) -> None:
+    """Raises `ExpectationFailed` unless `holds`."""
+    if not holds:
+        raise ExpectationFailed(expected, came)
+
+
+class Step:
+    """One step; `seen` is a short phrase for what it saw."""
+
+    def __init__(self) -> None:
+        self.seen = ""
+
+
+class Steps:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        unicode = console.encoding.lower().startswith("utf")
+        self._tick, self._cross = ("✓", "✗") if unicode else ("ok", "NO")
+        self.failed = False
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Show the step when it has passed, or what was expected and what came. Raises `WalkEnded`.
+
+        Steps may be taken inside of another one: by what the client calls back while it waits.
+        """
+        step = Step()
+        try:
+            yield step
+        except Exception as error:
+            if not self.failed:  # else an inner step, wrapped by whatever it passed through
+                self._show_failure(name, _bottom(error))
+            raise WalkEnded from error
+        self._show(f"[green]{self._tick}[/]", name, step.seen)
+
+    def _show_failure(self, name: str, error: BaseException) -> None:
+        self.failed = True
+        expected, came = "no error", f"{type(error).__name__}: {error}"
+        if isinstance(error, ExpectationFailed):
+            expected, came = error.expected, str(error.came)
+        self._show(f"[red]{self._cross}[/]", name, "")
+        self._console.print(f"      expected  {escape(expected)}\n      came      {escape(came)}", soft_wrap=True)
+
+    def _show(self, mark: str, name: str, phrase: str) -> None:
+        self._console.print(f"  {mark} {name:<{_NAME_WIDTH}} {escape(phrase)}".rstrip(), soft_wrap=True)
+
+
+    def _show(self, mark: str, name: str, phrase: str) -> None:
+        line = f"{name:<{_NAME_WIDTH}} {phrase}"
+        self._console.print(f"  {mark} {line}", soft_wrap=True)
+
+
+def _bottom(error: BaseException) -> BaseException:
+    """Return what happened: task groups wrap it in groups of one."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,190 @@
+"""The walk: the official client goes the whole way through public endpoints, and every step is checked."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import httpx2
+from mcp import Client
+from mcp.shared.auth import OAuthToken
+from mcp_types import TextContent
+from rich.console import Console
+
+from grantledger.entrypoints.demo.browser import Arrival, Browser
+from grantledger.entrypoints.demo.checks import (
+    check_answer,
+    check_discovery,
+    check_registration,
+    check_token,
+)
+from grantledger.entrypoints.demo.client import DemoClient
+from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TODO_PATH
+from grantledger.entrypoints.demo.mcp_servers import TODO_SCOPE
+from grantledger.entrypoints.demo.person import Person
+from grantledger.entrypoints.demo.steps import Steps, expect
+
+PARALLEL = 20
+
+
+class Walk:
+    def __init__(self, console: Console, origin: str, email: str, password: str) -> None:
+        self._origin = origin
+        self._url = f"{origin}{TODO_PATH}"
+        self._steps = Steps(console)
+        self._browser = Browser()
+        self._http = httpx2.AsyncClient(timeout=30, trust_env=False)
+        self._person = Person(self._browser, self._steps, email, password)
+        self._client = DemoClient(self._url, self._visit)
+        self._visits = 0
+        self._denied: Arrival | None = None
+
+    async def __call__(self) -> bool:
+        """Go, and return whether every step has passed."""
+        try:
+            async with self._browser, self._http:
+                async with AsyncExitStack() as stack:
+                    client = await self._connect(stack)
+                    await self._call_tools(client)
+                    await self._try_the_other_server()
+                    await self._refresh(client)
+                await self._refresh_in_parallel()
+                await self._revoke()
+                await self._call_again()
+        except Exception:
+            if not self._steps.failed:
+                raise
+        return not self._steps.failed
+
+    @property
+    def _tokens(self) -> OAuthToken:
+        tokens = self._client.storage.tokens
+        assert tokens is not None
+        return tokens
+
+    async def _connect(self, stack: AsyncExitStack) -> Client:
+        with self._steps.step("token") as step:  # the steps before it are in _visit
+            client = await stack.enter_async_context(self._client.connected())
+            check_token(self._client.traffic, self._url)
+            step.seen = f"code redeemed; state, iss and PKCE checked; good for {self._tokens.expires_in} s"
+        return client
+
+    async def _visit(self, url: str) -> Arrival:
+        """Be the user: the client opens a URL and waits."""
+        self._visits += 1
+        if self._visits > 1:
+            self._denied = await self._person.deny(url)
+            return self._denied
+        with self._steps.step("discovery") as step:
+            check_discovery(self._client.traffic, self._origin, self._url)
+            step.seen = "401 at /mcp led to its metadata, and that to the authorization server's"
+        with self._steps.step("register") as step:
+            client_id = check_registration(self._client.traffic)
+            step.seen = f"public client {client_id[:12]}…"
+        return await self._person.allow(url, resource=self._url, scope_in_words=f"Use “{TODO_SCOPE}”")
+
+    async def _call_tools(self, client: Client) -> None:
+        with self._steps.step("tool call") as step:
+            who = await _called(client, "whoami", {})
+            expect("the tool to know its caller", TODO_SCOPE in who, came=who)
+            todo = await _called(client, "add_todo", {"text": "water the plants"})
+            expect("the line on the list", "water the plants" in todo, came=todo)
+            step.seen = f"whoami, then add_todo with {TODO_SCOPE}: {todo}"
+
+    async def _try_the_other_server(self) -> None:
+        with self._steps.step("other server") as step:
+            metadata = f"{self._origin}/.well-known/oauth-protected-resource{NOTES_PATH}"
+            answer = await self._call_by_hand(NOTES_PATH)
+            check_answer(answer, 401, 'error="invalid_token"', f'resource_metadata="{metadata}"')
+            step.seen = f"{NOTES_PATH} refused the token, which is for {TODO_PATH}: 401 invalid_token"
+
+    async def _refresh(self, client: Client) -> None:
+        with self._steps.step("refresh") as step:
+            before = self._tokens
+            self._client.traffic.forget()
+            self._client.wait_until_expired()
+            await _called(client, "whoami", {})
+            first = self._client.traffic.exchanges[0]
+            asked = (first.url.path, first.form.get("grant_type"), first.status)
+            expect(
+                "POST /token with the refresh token", asked == ("/token", "refresh_token", 200), came=first
+            )
+            after = self._tokens
+            changed = (
+                before.access_token != after.access_token and before.refresh_token != after.refresh_token
+            )
+            expect("two new tokens", changed and after.refresh_token, came="a token that was there before")
+            expect("the same scope", after.scope == before.scope, came=after.scope)
+            expect("nobody asked to sign in", self._visits == 1, came="another visit to the browser")
+            step.seen = "the client got two new tokens on its own, and called on"
+
+    async def _refresh_in_parallel(self) -> None:
+        with self._steps.step("parallel refresh") as step:
+            form = self._refresh_form()
+            answers = await asyncio.gather(*(self._post("/token", form) for _ in range(PARALLEL)))
+            for answer in answers:
+                check_answer(answer, 200)
+            pairs = {(a.json()["access_token"], a.json()["refresh_token"]) for a in answers}
+            expect("one pair of tokens for all", len(pairs) == 1, came=f"{len(pairs)} pairs")
+            expect("a new one", form["refresh_token"] not in pairs.pop(), came="the old refresh token")
+            await self._client.storage.set_tokens(OAuthToken.model_validate_json(answers[0].content))
+            step.seen = f"{PARALLEL} requests with one refresh token, one new pair for all of them"
+
+    async def _revoke(self) -> None:
+        with self._steps.step("revoke") as step:
+            form = self._refresh_form()
+            revocation = {"token": form["refresh_token"], "client_id": form["client_id"]}
+            check_answer(await self._post("/revoke", revocation), 200)
+            step.seen = "the refresh token, and with it the whole grant"
+
+    async def _call_again(self) -> None:
+        with self._steps.step("refused call") as step:
+            check_answer(await self._call_by_hand(TODO_PATH), 401, 'error="invalid_token"')
+            check_answer(await self._post("/token", self._refresh_form()), 400, '"invalid_grant"')
+            await self._client_asks_again()
+            step.seen = (
+                "401 invalid_token, and invalid_grant at /token; the client asked again, and was denied"
+            )
+
+    async def _client_asks_again(self) -> None:
+        """The client meets the 401 itself: it sends its user to the browser, where they say no this time."""
+        try:
+            async with self._client.connected():
+                pass
+        except Exception:  # noqa: BLE001, S110 - how the client gives up is its own matter; what it did is checked
+            pass
+        expect("the client to ask its user again", self._denied, came=self._client.traffic)
+        assert self._denied is not None
+        answer = (self._denied.parameter("error"), self._denied.parameter("iss"))
+        expect(
+            "error=access_denied with iss", answer == ("access_denied", self._origin), came=self._denied.url
+        )
+
+    async def _call_by_hand(self, path: str) -> httpx2.Response:
+        return await self._http.post(
+            f"{self._origin}{path}",
+            json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+            headers={
+                "accept": "application/json, text/event-stream",
+                "authorization": f"Bearer {self._tokens.access_token}",
+            },
+        )
+
+    async def _post(self, path: str, form: dict[str, str]) -> httpx2.Response:
+        return await self._http.post(f"{self._origin}{path}", data=form)
+
+    def _refresh_form(self) -> dict[str, str]:
+        client, refresh_token = self._client.storage.client, self._tokens.refresh_token
+        assert client is not None
+        assert refresh_token is not None
+        return {
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token,
+            "client_id": client.client_id,
+            "resource": self._url,
+        }
+
+
+async def _called(client: Client, tool: str, arguments: dict[str, str]) -> str:
+    result = await client.call_tool(tool, dict(arguments))
+    text = " ".join(block.text for block in result.content if isinstance(block, TextContent))
+    expect(f"an answer from {tool}", not result.is_error, came=text)
+    return text

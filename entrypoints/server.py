@@ -1,0 +1,94 @@
+"""The HTTP server: all routes over one container, and the process that serves them."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import uvicorn
+
+from grantledger.adapters.http.application import create_http_app
+from grantledger.adapters.http.authorization_endpoint import authorization_endpoints
+from grantledger.adapters.http.discovery import discovery_endpoints
+from grantledger.adapters.http.mounts import Mount
+from grantledger.adapters.http.page_forms import consent_form, sign_in_form, sign_out_form
+from grantledger.adapters.http.registration_endpoint import registration_endpoint
+from grantledger.adapters.http.revocation_endpoint import revocation_endpoint
+from grantledger.adapters.http.session_endpoint import session_endpoint
+from grantledger.adapters.http.stylesheet import stylesheet_endpoint
+from grantledger.adapters.http.token_endpoint import token_endpoint
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.web.asgi_types import ASGIApp
+from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.settings import Settings
+
+__all__ = ["Mount", "create_app", "run"]
+
+
+def create_app(container: Container, mounts: Sequence[Mount] = ()) -> ASGIApp:
+    """Return the whole server, which opens the ledger when it starts and drains it when it stops.
+
+    A database that is not there, or is older than this release, is migrated first.
+    """
+    base, policy, caller_of = container.settings().base_path, container.policy(), container.caller_of()
+    flow, tokens = container.flow(), container.form_tokens()
+    programs = [
+        *discovery_endpoints(policy, container.describe_server()),
+        registration_endpoint(f"{base}/register", container.register_client(), caller_of),
+        token_endpoint(f"{base}/token", container.redeem_code(), container.refresh_grant(), caller_of),
+        revocation_endpoint(f"{base}/revoke", container.revoke_token(), caller_of),
+        session_endpoint(f"{base}/session", container.look_up_session(), policy),
+    ]
+    pages = [
+        *authorization_endpoints(flow, container.start_authorization()),
+        sign_in_form(flow, tokens, container.sign_in(), container.sign_out()),
+        consent_form(flow, tokens, container.give_consent()),
+        sign_out_form(flow, tokens, container.sign_out()),
+        stylesheet_endpoint(base),
+    ]
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with ledger_open(container):
+            yield
+
+    return create_http_app(
+        base_path=base,
+        programs=programs,
+        pages=pages,
+        page_errors=container.page_errors(),
+        caller_of=caller_of,
+        lifespan=lifespan,
+        mounts=mounts,
+    )
+
+
+@asynccontextmanager
+async def ledger_open(container: Container) -> AsyncIterator[None]:
+    """Migrate and open the ledger; drain and close it in the end."""
+    migrations.migrate(container.database())
+    await container.ledger().open()
+    try:
+        yield
+    finally:
+        await container.ledger().close()
+        container.hasher().close()
+
+
+def run(app: ASGIApp, settings: Settings) -> None:
+    """Serve until the process is told to stop, then finish what was begun.
+
+    The access log stays off: query strings hold codes and states.
+    """
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_graceful_shutdown=10,
+    )

@@ -1,0 +1,74 @@
+import subprocess
+import sys
+
+import pytest
+from mcp.server.auth.provider import TokenVerifier
+from mcp_types import JSONRPCError, jsonrpc_message_adapter
+
+from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
+from grantledger.application.ports import Unavailable
+
+RESOURCE = "http://127.0.0.1:8000/mcp"
+
+
+@pytest.fixture
+def verifier(ledger) -> TokenVerifier:
+    return LedgerTokenVerifier(ledger, resource=RESOURCE, issuer="http://127.0.0.1:8000")
+
+
+async def test_tells_the_sdk_all_it_may_know_of_a_token(verifier):
+    token = await verifier.verify_token("good")
+    assert token.model_dump() == {
+        "token": "good",
+        "client_id": "glc_editor",
+        "scopes": ["todo:write"],
+        "expires_at": 2_000_000_000,
+        "resource": RESOURCE,
+        "subject": "glu_ann",
+        "claims": {"iss": "http://127.0.0.1:8000"},
+    }
+
+
+async def test_a_refused_token_is_none(verifier):
+    assert await verifier.verify_token("bad") is None
+
+
+async def test_asks_about_its_own_resource_and_no_other(verifier, ledger):
+    await verifier.verify_token("good")
+    assert ledger.asked == [("good", RESOURCE)]
+
+
+async def test_an_outage_is_raised_and_never_none(verifier, ledger):
+    ledger.outage = Unavailable()
+    with pytest.raises(Unavailable):
+        await verifier.verify_token("good")
+
+
+async def test_looks_nothing_up_that_the_guard_has_found(call, app, verifier, ledger):
+    app.work = lambda: verifier.verify_token("good")
+    await call("POST", "Bearer good")
+    assert ledger.asked == [("good", RESOURCE)]
+
+
+@pytest.mark.parametrize(
+    ("resource", "token"), [("http://127.0.0.1:8000/notes/mcp", "good"), (RESOURCE, "bad")]
+)
+async def test_believes_no_guard_about_another_resource_or_token(call, app, ledger, resource, token):
+    other = LedgerTokenVerifier(ledger, resource=resource, issuer="http://127.0.0.1:8000")
+    app.work = lambda: other.verify_token(token)
+    await call("POST", "Bearer good")
+    assert ledger.asked == [("good", RESOURCE), (token, resource)]
+
+
+async def test_the_sdk_shows_its_user_what_a_refusal_says(call):
+    message = jsonrpc_message_adapter.validate_json((await call()).body, by_name=False)
+    assert isinstance(message, JSONRPCError)
+    assert message.error.message.startswith("Send an access token")
+
+
+def test_the_guard_works_where_the_sdk_is_not_installed():
+    modules = ("asgi", "answers", "challenge", "verified")
+    script = "import sys; sys.modules['mcp'] = None\n" + "\n".join(
+        f"import grantledger.adapters.guards.{name}" for name in modules
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,283 @@
+import hashlib
+from base64 import urlsafe_b64encode
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from grantledger.domain.client_metadata import (
+    ClientMetadata,
+    ClientMetadataInvalid,
+    RedirectUriInvalid,
+    RegistrationPolicy,
+    RegistrationRequest,
+    digest,
+    effective_metadata,
+)
+from grantledger.domain.redirect_uri import RedirectUriForbidden, RedirectUriPolicy
+from support.registrations import CLIENTS, registration_body, registration_request
+
+POLICY = RegistrationPolicy(
+    redirect_uris=RedirectUriPolicy(issuer="https://auth.example"),
+    known_scopes=("openid", "profile", "email", "offline_access", "notes:read"),
+    default_scope=("openid",),
+)
+CURSOR = "cursor://anysphere.cursor-mcp/oauth/callback"
+HTTPS = "https://claude.ai/cb"
+LOOPBACK = "http://localhost:3118/callback"
+
+
+def registered(*uris: str, **members: object) -> ClientMetadata:
+    request = msgspec.convert({"redirect_uris": uris or (HTTPS,), **members}, RegistrationRequest)
+    return effective_metadata(request, POLICY)
+
+
+def again(metadata: ClientMetadata) -> ClientMetadata:
+    return effective_metadata(msgspec.convert(msgspec.to_builtins(metadata), RegistrationRequest), POLICY)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_real_clients_register_with_every_redirect_uri_they_send(client):
+    request = registration_request(client)
+    metadata = effective_metadata(request, POLICY)
+    assert metadata.redirect_uris == request.redirect_uris
+    assert metadata.client_name == request.client_name
+    assert metadata.grant_types == ("authorization_code", "refresh_token")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_real_clients_get_the_method_they_asked_for(client):
+    wanted = {"chatgpt": "none", "claude-ai": "client_secret_post", "python-sdk": "client_secret_basic"}
+    metadata = effective_metadata(registration_request(client), POLICY)
+    assert metadata.token_endpoint_auth_method == wanted.get(client, "none")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_real_clients_are_native_when_they_answer_on_the_users_machine(client):
+    web = {"claude-ai", "chatgpt", "chatgpt-legacy", "cursor"}
+    metadata = effective_metadata(registration_request(client), POLICY)
+    assert metadata.application_type == ("web" if client in web else "native")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_no_member_of_an_answer_is_a_placeholder(client):
+    members = msgspec.to_builtins(effective_metadata(registration_request(client), POLICY))
+    assert all(members.values())
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_holds_registered_again_still_holds(client):
+    metadata = effective_metadata(registration_request(client), POLICY)
+    assert again(metadata) == metadata
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_unknown_members_are_ignored(client):
+    members = msgspec.json.decode(registration_body(client))
+    members |= {"resource": "https://mcp.example", "contacts": ["a@b.example"], "client_name#ja": "x"}
+    request = msgspec.convert(members, RegistrationRequest)
+    assert request == registration_request(client)
+
+
+def test_a_null_member_is_an_omitted_one():
+    members = dict.fromkeys(RegistrationRequest.__struct_fields__) | {"redirect_uris": [HTTPS]}
+    assert effective_metadata(msgspec.convert(members, RegistrationRequest), POLICY) == registered()
+
+
+def test_an_empty_member_is_an_omitted_one():
+    empty = {"client_name": "", "client_uri": "", "logo_uri": " ", "scope": "", "software_id": "\t"}
+    assert (
+        registered(**empty, token_endpoint_auth_method="", grant_types=[], response_types=[]) == registered()
+    )
+
+
+def test_the_least_registration_gets_the_defaults_of_rfc7591():
+    assert registered() == ClientMetadata(
+        redirect_uris=(HTTPS,),
+        token_endpoint_auth_method="client_secret_basic",
+        grant_types=("authorization_code",),
+        response_types=("code",),
+        application_type="web",
+        scope="openid",
+    )
+
+
+def test_a_uri_outside_the_policy_costs_only_itself():
+    metadata = registered("myapp://callback", HTTPS, "http://client.example/cb", HTTPS)
+    assert metadata.redirect_uris == (HTTPS,)
+
+
+def test_a_confidential_client_has_no_private_use_redirect_uri():
+    assert registered(CURSOR, HTTPS).redirect_uris == (HTTPS,)
+    assert registered(CURSOR, HTTPS, token_endpoint_auth_method="none").redirect_uris == (CURSOR, HTTPS)
+
+
+@pytest.mark.parametrize("uris", [[], ["myapp://callback"], [CURSOR], [f"{HTTPS}/{n}" for n in range(21)]])
+def test_no_usable_redirect_uri_is_no_client(uris):
+    with pytest.raises(RedirectUriInvalid):
+        effective_metadata(RegistrationRequest(redirect_uris=tuple(uris)), POLICY)
+
+
+@pytest.mark.parametrize("uri", ["javascript:alert(1)", "/callback", "https://auth.example/authorize/x"])
+def test_one_forbidden_redirect_uri_refuses_them_all(uri):
+    with pytest.raises(RedirectUriForbidden):
+        registered(HTTPS, uri)
+
+
+@pytest.mark.parametrize(
+    ("members", "method"),
+    [
+        ({"token_endpoint_auth_method": "none"}, "none"),
+        ({"token_endpoint_auth_method": "client_secret_post"}, "client_secret_post"),
+        ({"token_endpoint_auth_methods_supported": ["private_key_jwt", "none"]}, "none"),
+        (
+            {
+                "token_endpoint_auth_method": "private_key_jwt",
+                "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_post", "none"],
+            },
+            "client_secret_post",
+        ),
+    ],
+)
+def test_a_client_authenticates_by_a_method_it_named(members, method):
+    assert registered(**members).token_endpoint_auth_method == method
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": "NONE"},
+        {"token_endpoint_auth_methods_supported": ["private_key_jwt"]},
+        {"grant_types": ["client_credentials"]},
+        {"grant_types": ["refresh_token"]},
+        {"response_types": ["token"]},
+    ],
+)
+def test_what_cannot_work_here_is_refused_at_once(members):
+    with pytest.raises(ClientMetadataInvalid):
+        registered(**members)
+
+
+def test_unknown_grant_and_response_types_drop_out():
+    metadata = registered(
+        grant_types=["refresh_token", "implicit", "authorization_code"], response_types=["token", "code"]
+    )
+    assert metadata.grant_types == ("authorization_code", "refresh_token")
+    assert metadata.response_types == ("code",)
+
+
+@pytest.mark.parametrize(
+    ("uris", "wanted", "given_type"),
+    [
+        ((LOOPBACK, CURSOR), None, "native"),
+        ((LOOPBACK, CURSOR), "web", "native"),
+        ((LOOPBACK, HTTPS), None, "web"),
+        ((LOOPBACK, HTTPS), "web", "web"),
+        ((LOOPBACK, HTTPS), "native", "native"),
+        ((HTTPS,), "native", "native"),
+        ((HTTPS,), "spaceship", "web"),
+    ],
+)
+def test_the_application_type_follows_the_redirect_uris_and_refuses_nothing(uris, wanted, given_type):
+    metadata = registered(*uris, token_endpoint_auth_method="none", application_type=wanted)
+    assert metadata.application_type == given_type
+
+
+def test_unknown_scopes_drop_out_and_the_default_stands_in_for_none():
+    assert registered(scope=" email  address openid email").scope == "email openid"
+    assert registered(scope="address phone").scope == "openid"
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("  Claude\n\tCode  ", "Claude Code"),
+        ("Claude\u202e edoC\u2066", "Claude edoC"),
+        ("Cl\u200baude\x00 \ufeff\u00ad!", "Claude !"),
+        ("a \u200b b", "a b"),
+        ("\u200e\u200f", None),
+        ("\ud800x", "x"),
+        ("x" * 199 + " y", "x" * 199),
+        ("メモ帳", "メモ帳"),
+    ],
+)
+def test_a_name_looks_like_what_it_is(sent, shown):
+    assert registered(client_name=sent).client_name == shown
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["javascript:alert(1)", "https://claude.ai@evil.example/", "//x", "https://x.example/" + "a" * 2048],
+)
+@pytest.mark.parametrize("member", ["client_uri", "logo_uri", "tos_uri", "policy_uri"])
+def test_a_link_that_is_not_safe_to_show_is_left_out(member, link):
+    assert getattr(registered(**{member: link}), member) is None
+
+
+def test_a_web_link_is_kept_as_written():
+    assert registered(client_uri="http://localhost:6274/#about").client_uri == "http://localhost:6274/#about"
+
+
+requests = st.builds(
+    RegistrationRequest,
+    redirect_uris=st.lists(
+        st.sampled_from([HTTPS, LOOPBACK, CURSOR, "myapp:x", "http://client.example/"])
+    ).map(tuple),
+    token_endpoint_auth_method=st.sampled_from([None, "none", "client_secret_post", "private_key_jwt"]),
+    token_endpoint_auth_methods_supported=st.sampled_from([None, (), ("none",), ("private_key_jwt", "none")]),
+    grant_types=st.sampled_from([None, (), ("refresh_token", "authorization_code"), ("implicit",)]),
+    client_name=st.none() | st.text(),
+    software_id=st.none() | st.text(),
+    client_uri=st.none() | st.text() | st.just("https://claude.ai"),
+    scope=st.none() | st.text() | st.just("email unknown openid"),
+    application_type=st.sampled_from([None, "web", "native", ""]),
+)
+
+
+@given(requests)
+def test_registering_the_answer_gives_the_same_answer(request):
+    try:
+        metadata = effective_metadata(request, POLICY)
+    except (ClientMetadataInvalid, RedirectUriInvalid):
+        return
+    assert again(metadata) == metadata
+    assert digest(again(metadata)) == digest(metadata)
+
+
+@given(st.permutations([HTTPS, LOOPBACK, CURSOR]), st.permutations(["openid", "email", "profile"]))
+def test_a_digest_knows_no_order(uris, scopes):
+    members = {"token_endpoint_auth_method": "none", "client_name": "Cursor"}
+    one = registered(HTTPS, LOOPBACK, CURSOR, scope="openid email profile", **members)
+    assert digest(registered(*uris, scope=" ".join(scopes), **members)) == digest(one)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"redirect_uris": (HTTPS, LOOPBACK)},
+        {"token_endpoint_auth_method": "none"},
+        {"grant_types": ("authorization_code", "refresh_token")},
+        {"application_type": "native"},
+        {"scope": "openid email"},
+        {"client_name": "Claude"},
+        {"software_id": "Claude"},
+        {"logo_uri": HTTPS},
+    ],
+)
+def test_a_digest_covers_every_member(other):
+    assert digest(replace(registered(), **other)) != digest(registered())
+
+
+def test_a_digest_is_the_same_in_every_release():
+    # A public client's id is made from it: another digest would register all of them anew.
+    canonical = (
+        b'{"application_type":"native","client_name":"Claude Code","grant_types":["authorization_code"],'
+        b'"redirect_uris":["http://localhost:3118/callback"],"response_types":["code"],"scope":"openid",'
+        b'"token_endpoint_auth_method":"none"}'
+    )
+    expected = urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
+    metadata = registered(LOOPBACK, client_name="Claude Code", token_endpoint_auth_method="none")
+    assert digest(metadata) == expected == "vvjYLv0F4FbXm6nbhu5pyPemI7oufa-6O8zEKq6f918"

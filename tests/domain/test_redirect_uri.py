@@ -1,0 +1,368 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grantledger.domain.redirect_uri import (
+    RedirectUriForbidden,
+    RedirectUriKind,
+    RedirectUriMismatch,
+    RedirectUriPolicy,
+    RedirectUriRequired,
+    checked_private_use,
+    choose,
+    is_loopback,
+    kind_of,
+    matches,
+    shown_host,
+)
+
+POLICY = RedirectUriPolicy(issuer="https://auth.example/tenant")
+CURSOR = "cursor://anysphere.cursor-mcp/oauth/callback"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://claude.ai/api/mcp/auth_callback",
+        "https://xn--bcher-kva.example:8443/cb?tenant=1&x=%2F",
+        "https://[2001:db8::1]/cb",
+        "HTTPS://claude.ai/cb",
+        "https://claude.ai",
+    ],
+)
+def test_https_is_allowed_anywhere(uri):
+    assert kind_of(uri, POLICY) is RedirectUriKind.HTTPS
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:33418/",
+        "http://127.0.0.1",
+        "http://[::1]:8080/callback",
+        "http://localhost:0/callback",
+    ],
+)
+def test_http_is_allowed_on_the_three_loopback_hosts(uri):
+    assert kind_of(uri, POLICY) is RedirectUriKind.LOOPBACK
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        CURSOR,
+        "cursor://anysphere.cursor-retrieval/oauth/user-notes/callback",
+        "vscode://saoudrizwan.claude-dev/mcp-auth/callback/5d41402abc4b2a76",
+        "vscode-insiders://vscode.github-authentication/did-authenticate",
+        "windsurf://codeium.windsurf/callback",
+        "zed://oauth/callback",
+        "com.example.app:/oauth",
+        "com.example.app:///oauth?x=1",
+        "com.example.app:oauth",
+        "com.example.app://1/oauth",
+    ],
+)
+def test_private_use_schemes_of_known_clients_and_of_domain_owners_are_allowed(uri):
+    assert kind_of(uri, POLICY) is RedirectUriKind.PRIVATE_USE
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://client.example/cb",
+        "http://127.0.0.1.evil.example/cb",
+        "http://localhost.evil.example/cb",
+        "http://0.0.0.0/cb",
+        "http://127.0.0.2/cb",
+        "http://[0:0:0:0:0:0:0:1]/cb",
+        "http://[::ffff:127.0.0.1]/cb",
+        "http://xn--lcalhost-54a/cb",
+        "myapp://callback",
+        "localhost:8080/callback",
+        "chrome-extension://abcdef/cb",
+        "view-source:https://claude.ai/",
+        "filesystem:https://claude.ai/temporary/x.html",
+        "intent://scan/",
+    ],
+)
+def test_what_no_rule_names_is_outside_the_policy(uri):
+    assert kind_of(uri, POLICY) is None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "vscode:mcp/install?%7B%22name%22%3A%22x%22%7D",
+        "vscode://file/etc/passwd",
+        "cursor://anysphere.cursor-deeplink/prompt?text=delete",
+        "windsurf://windsurf-mcp-registry",
+        "zed://extension/evil",
+        "zed://oauth/callback?x=1",
+    ],
+)
+def test_commands_of_an_editor_are_not_where_a_client_answers(uri):
+    assert kind_of(uri, POLICY) is None
+
+
+def test_the_operator_extends_private_use_by_exact_uri_or_by_scheme():
+    policy = RedirectUriPolicy(private_use=("myapp", "other://only/this"))
+    assert kind_of("myapp://anything?x=1", policy) is RedirectUriKind.PRIVATE_USE
+    assert kind_of("other://only/this", policy) is RedirectUriKind.PRIVATE_USE
+    assert kind_of("other://only/that", policy) is None
+
+
+@pytest.mark.parametrize(
+    "entry", ["javascript", "http", "https://claude.ai/cb", "data:text/html,x", "MyApp", ""]
+)
+def test_the_operator_cannot_extend_it_by_what_is_no_private_use_scheme(entry):
+    with pytest.raises(ValueError, match="private-use redirect URI"):
+        checked_private_use(entry)
+
+
+@pytest.mark.parametrize("entry", ["myapp", "myapp://callback", CURSOR])
+def test_an_operators_entry_stays_as_written(entry):
+    assert checked_private_use(entry) == entry
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "callback",
+        "/callback",
+        "//client.example/cb",
+        "?code=1",
+        "https:/client.example/cb",
+        "https:client.example/cb",
+        "https:///client.example/cb",
+        "https://",
+        "https://:443/cb",
+        "http://localhost@evil.example/cb",
+        "https://claude.ai:pw@evil.example/",
+        "https://@evil.example/",
+        "https://claude.ai\\@evil.example/",
+        "https://client.example/cb#fragment",
+        "https://client.example/cb#",
+        "https://Client.example/cb",
+        "https://client_one.example/cb",
+        "https://client..example/cb",
+        "https://.client.example/cb",
+        "https://client.example./cb",
+        "https://b\u00fccher.example/cb",
+        "https://\uff4cocalhost/cb",
+        "http://loc%61lhost/cb",
+        "https://client.example%2f@evil.example/",
+        "https://client.example:99999/cb",
+        "https://client.example:65536/cb",
+        "https://client.example:/cb",
+        "https://client.example:8080:80/cb",
+        "https://client.example:+80/cb",
+        "https://client.example:\u0661/cb",
+        "http://[::1/cb",
+        "http://::1/cb",
+        "http://[::1]evil.example/cb",
+        "http://[::1%25eth0]/cb",
+        "http://[fe80::1%eth0]/cb",
+        "http://[12345::]/cb",
+        "http://[v1.x]/cb",
+        "http://127.1/cb",
+        "http://2130706433/cb",
+        "http://0x7f000001/cb",
+        "http://0177.0.0.1/cb",
+        "http://127.0.0.256/cb",
+        "https://client.example/a/../authorize",
+        "https://client.example/a/.%2E/authorize",
+        "https://client.example/./cb",
+        "https://client.example/%zz",
+        "https://client.example/%",
+        "https://client.example/<script>",
+        "https://client.example/{id}",
+        "https://client.example/cb?x=[1]",
+        "https://client.example/caf\u00e9",
+        "https://client.example/a b",
+        "https://client.example/\x00",
+        "https://client.example/\r\nSet-Cookie:a=b",
+        "https://client.example/cb\n",
+        "\thttps://client.example/cb",
+        "ht\ntps://client.example/cb",
+        "1app://callback",
+        "cursor://anysphere.cursor-mcp@evil.example/cb",
+        "com.example.app://Host/cb",
+        "https://client.example/" + "a" * 2048,
+        "about:blank",
+        "blob:https://claude.ai/0f6d7b5e",
+        "data:text/html,hello",
+        "file:///etc/passwd",
+        "vbscript:msgbox",
+        "javascript:alert(1)",
+        "javascript://client.example/%0aalert(1)",
+    ],
+)
+def test_malformed_and_dangerous_uris_are_forbidden(uri):
+    with pytest.raises(RedirectUriForbidden):
+        kind_of(uri, RedirectUriPolicy(private_use=("javascript", "data", "about")))
+
+
+@given(
+    lead=st.text(st.characters(max_codepoint=0x3000, categories=["Cc", "Cf", "Zs", "Zl", "Zp"]), max_size=3),
+    scheme=st.sampled_from(["javascript", "data", "file", "vbscript", "blob", "about"]),
+    capitals=st.lists(st.booleans(), min_size=10, max_size=10),
+    rest=st.text(max_size=20),
+)
+def test_no_spelling_of_a_dangerous_scheme_gets_through(lead, scheme, capitals, rest):
+    spelt = "".join(c.upper() if up else c for c, up in zip(scheme, capitals, strict=False))
+    with pytest.raises(RedirectUriForbidden):
+        kind_of(f"{lead}{spelt}:{rest}", POLICY)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://auth.example/tenant/authorize",
+        "https://auth.example/tenant/authorize/abc?x=1",
+        "https://auth.example:8443/tenant/authorize/",
+        "https://auth.example/tenant/%61uthorize/abc",
+        "https://auth.example/tenant//authorize",
+        "http://auth.example/tenant/authorize/abc",
+    ],
+)
+def test_the_servers_own_pages_are_no_redirect_uri(uri):
+    with pytest.raises(RedirectUriForbidden):
+        kind_of(uri, POLICY)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://auth.example/tenant/authorized",
+        "https://auth.example/tenant/callback",
+        "https://auth.example/authorize",
+        "https://other.example/tenant/authorize",
+        "com.example.app://auth.example/tenant/authorize",
+    ],
+)
+def test_what_lies_beside_the_servers_own_pages_is(uri):
+    assert kind_of(uri, POLICY) is not None
+
+
+def test_on_loopback_another_port_of_the_issuers_host_shares_its_cookies():
+    policy = RedirectUriPolicy(issuer="http://localhost:8000")
+    with pytest.raises(RedirectUriForbidden):
+        kind_of("http://localhost:9999/authorize/callback", policy)
+    assert kind_of("http://127.0.0.1:9999/authorize/callback", policy) is RedirectUriKind.LOOPBACK
+
+
+@pytest.mark.parametrize(
+    ("registered", "presented"),
+    [
+        ("http://localhost/callback", "http://localhost:54212/callback"),
+        ("http://localhost:3118/callback", "http://localhost/callback"),
+        ("http://127.0.0.1:33418/", "http://127.0.0.1:61234"),
+        ("http://127.0.0.1", "http://127.0.0.1:61234/"),
+        ("http://[::1]:1/cb?x=1", "http://[::1]:2/cb?x=1"),
+        (CURSOR, CURSOR),
+    ],
+)
+def test_on_loopback_the_port_is_free_and_an_empty_path_equals_the_root(registered, presented):
+    assert matches(registered, presented)
+
+
+@pytest.mark.parametrize(
+    ("registered", "presented"),
+    [
+        ("http://localhost/callback", "http://127.0.0.1/callback"),
+        ("http://127.0.0.1/callback", "http://[::1]/callback"),
+        ("http://localhost/callback", "https://localhost/callback"),
+        ("http://localhost/callback", "http://localhost/callback/"),
+        ("http://localhost/callback", "http://localhost/Callback"),
+        ("http://localhost/callback", "http://localhost/callback?"),
+        ("http://localhost/callback", "http://localhost/callback?x=1"),
+        ("http://localhost/callback", "http://localhost/callback#"),
+        ("http://localhost/callback", "http://localhost:80@evil.example/callback"),
+        ("http://localhost/callback", "http://user@localhost/callback"),
+        ("http://localhost/callback", "http://localhost:99999/callback"),
+        ("http://localhost/callback", "http://localhost:1\t/callback"),
+        ("http://localhost/callback", "http://localhost.evil.example/callback"),
+        ("http://localhost/callback", "http://LOCALHOST:1/callback"),
+        ("http://localhost/callback", "http://localhost/x/../callback"),
+        ("http://localhost/callback", ""),
+        ("https://localhost/callback", "https://localhost:8443/callback"),
+        ("http://client.example/cb", "http://client.example:1/cb"),
+        ("https://claude.ai/cb", "https://claude.ai:443/cb"),
+        ("https://claude.ai/cb", "https://claude.ai/cb/"),
+        ("https://claude.ai", "https://claude.ai/"),
+        ("https://chatgpt.com/cb", "https://chatgpt.com/cb?kb_name=x"),
+        (CURSOR, CURSOR + "/"),
+        (CURSOR, "cursor://anysphere.cursor-mcp:1/oauth/callback"),
+    ],
+)
+def test_everything_else_is_compared_as_exact_strings(registered, presented):
+    assert not matches(registered, presented)
+
+
+hosts = st.sampled_from(["localhost", "127.0.0.1", "[::1]", "claude.ai", "localhost.evil.example"])
+uris = st.builds(
+    "{}://{}{}{}".format,
+    st.sampled_from(["http", "https"]),
+    hosts,
+    st.sampled_from(["", ":1", ":65535"]),
+    st.sampled_from(["", "/", "/cb", "/cb?x=1"]),
+)
+
+
+@given(uris, uris)
+def test_a_match_never_crosses_hosts_nor_schemes(registered, presented):
+    if matches(registered, presented):
+        assert shown_host(registered) == shown_host(presented)
+        assert registered.split(":")[0] == presented.split(":")[0]
+        assert kind_of(registered, POLICY) is kind_of(presented, POLICY)
+
+
+@given(uris, uris)
+def test_a_match_is_mutual(registered, presented):
+    assert matches(registered, presented) == matches(presented, registered)
+
+
+def test_redirects_to_the_uri_as_presented():
+    registered = ("https://vscode.dev/redirect", "http://127.0.0.1:33418/")
+    assert choose(registered, "http://127.0.0.1:61234") == "http://127.0.0.1:61234"
+
+
+def test_redirects_to_the_only_registered_uri_when_none_is_presented():
+    assert choose(("http://localhost:3118/callback",), None) == "http://localhost:3118/callback"
+
+
+def test_asks_which_when_several_are_registered():
+    with pytest.raises(RedirectUriRequired):
+        choose(("https://claude.ai/cb", "https://claude.com/cb"), None)
+
+
+@pytest.mark.parametrize("presented", ["https://evil.example/cb", "", "javascript:alert(1)"])
+def test_redirects_nowhere_else(presented):
+    with pytest.raises(RedirectUriMismatch):
+        choose(("https://claude.ai/cb",), presented)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://claude.ai/api/mcp/auth_callback", "claude.ai"),
+        ("https://claude.ai:8443/", "claude.ai"),
+        ("http://localhost:3118/callback", "localhost"),
+        ("http://127.0.0.1/", "127.0.0.1"),
+        ("http://[::1]:1/", "[::1]"),
+        (CURSOR, "cursor://anysphere.cursor-mcp"),
+        ("com.example.app:/oauth", "com.example.app:"),
+        ("com.example.app:///oauth", "com.example.app:"),
+        ("com.example.app://host:1/oauth", "com.example.app://host:1"),
+    ],
+)
+def test_a_person_is_shown_who_receives_the_answer(uri, shown):
+    assert shown_host(uri) == shown
+
+
+def test_loopback_is_loopback_over_tls_too():
+    assert is_loopback("https://localhost/cb")
+    assert is_loopback("http://[::1]:1/")
+    assert not is_loopback("https://claude.ai/cb")
+    assert not is_loopback("com.example.app://localhost/cb")

@@ -1,0 +1,122 @@
+"""What a user installs is what git tracks, and it starts."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = re.compile(r"(domain|application|adapters|entrypoints)/.+|__init__\.py|__main__\.py|py\.typed")
+UV = (sys.executable, "-m", "uv", "--quiet")
+
+pytestmark = [pytest.mark.wheel, pytest.mark.timeout(600)]
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    # Neither the settings nor the import path of whoever runs the tests may reach the installed package.
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("GRANTLEDGER_", "PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[str]:
+    names = run("git", "ls-files", "-z", cwd=ROOT).split("\0")
+    return [name for name in names if name and os.path.lexists(ROOT / name)]
+
+
+@pytest.fixture(scope="module")
+def wheel(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, by an isolated setuptools of the pinned version: the tree stays as it is."""
+    source, dist = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    for name in tracked:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
+    pins = ("--build-constraints", source / "requirements/dev.txt", "--require-hashes")
+    run(*UV, "build", "--wheel", "--python", sys.executable, *pins, "--out-dir", dist, cwd=source)
+    (built,) = dist.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and its pinned runtime dependencies, nothing else."""
+    venv = tmp_path_factory.mktemp("installed") / "venv"
+    pins = ROOT / "requirements/runtime.txt"
+    run(*UV, "venv", "--python", sys.executable, venv, cwd=venv.parent)
+    install = (*UV, "pip", "install", "--python", venv / "bin/python")
+    run(*install, "--require-hashes", "--requirements", pins, cwd=venv.parent)
+    run(*install, "--no-deps", wheel, cwd=venv.parent)
+    run(*UV, "pip", "check", "--python", venv / "bin/python", cwd=venv.parent)
+    return venv
+
+
+def test_the_wheel_holds_what_git_tracks_and_nothing_else(wheel: Path, tracked: list[str]) -> None:
+    in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    # Missing from the wheel: is the package listed in pyproject.toml, and the suffix in its package-data?
+    assert in_wheel == {f"grantledger/{name}" for name in tracked if SHIPPED.fullmatch(name)}
+
+
+def test_grantledger_is_the_only_name_it_installs(installed: Path, tmp_path: Path) -> None:
+    code = "import importlib.metadata as m; print(*m.files('grantledger'), sep='\\n')"
+    files = [Path(line) for line in run(installed / "bin/python", "-c", code, cwd=tmp_path).splitlines()]
+    tops = {file.parts[0] for file in files if file.parts[0] != ".."}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"grantledger"}
+    assert [file.name for file in files if file.parts[0] == ".."] == ["grantledger"]
+
+
+def test_no_bare_folder_name_can_be_imported(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import grantledger.domain; from importlib.util import find_spec; "
+        "print([n for n in ('domain', 'application', 'adapters', 'entrypoints') if find_spec(n)])"
+    )
+    assert run(installed / "bin/python", "-c", code, cwd=tmp_path) == "[]\n"
+
+
+def test_the_installed_server_starts_and_describes_itself(installed: Path, tmp_path: Path) -> None:
+    with serving(installed, tmp_path) as url:
+        answer = httpx.get(f"{url}/.well-known/oauth-authorization-server", trust_env=False)
+    assert answer.status_code == httpx.codes.OK
+    assert answer.json()["issuer"].rstrip("/") == url
+
+
+@contextmanager
+def serving(venv: Path, folder: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = ("--host", "127.0.0.1", "--port", str(port))
+    command = (venv / "bin/grantledger", "serve", *address, "--database", folder / "ledger.db")
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    with (folder / "output.txt").open("w+") as output:
+        server = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            give_up = time.monotonic() + 30
+            while not accepts(port):
+                running = server.poll() is None and time.monotonic() < give_up
+                assert running, f"did not start:\n{(folder / 'output.txt').read_text()}"
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
