@@ -50,7 +50,7 @@ from grantledger.entrypoints.settings import IN_MEMORY, Settings
 
 
 def _address_digest(digests: KeyedDigests) -> Callable[[str], bytes]:
-    return lambda address: digests.digest("caller address", address).encode()
+    return lambda address: digests.raw_digests("caller address", address)[0]
 
 
 def _database(settings: Settings) -> Database:

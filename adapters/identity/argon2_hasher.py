@@ -33,7 +33,7 @@ class Argon2Hasher:
 
     def __init__(self, *, workers: int = 2, most_waiting: int = 32) -> None:
         self._argon2 = PasswordHasher()
-        self._nobody = _hash_of_nobody(self._argon2)
+        self._nobody = hash_of_nobody(self._argon2)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="password")
         self._room = threading.Semaphore(workers + most_waiting)
 
@@ -85,7 +85,7 @@ def _prepared(password: str) -> bytes | None:
     return secret if len(secret) <= MAX_PASSWORD_BYTES else None
 
 
-def _hash_of_nobody(argon2: PasswordHasher) -> str:
+def hash_of_nobody(argon2: PasswordHasher) -> str:
     """Return a hash that no password has, and that takes as long to try as any other."""
     cost = f"m={argon2.memory_cost},t={argon2.time_cost},p={argon2.parallelism}"
     drawn = (secrets.token_bytes(length) for length in (argon2.salt_len, argon2.hash_len))

@@ -10,6 +10,9 @@ from grantledger.adapters.ledger.envelope import Envelope
 from grantledger.adapters.ledger.private_rows import PrivateRow
 from grantledger.adapters.ledger.projection import RowChange
 
+Outcome = Exception | None
+"""None: recorded. Else what the caller is told."""
+
 
 class Append:
     """What is to be recorded together, and the future of who waits for it.
@@ -43,3 +46,12 @@ class Append:
     def abandon(self) -> bool:
         """Whether it will never be written."""
         return self._turn.acquire(blocking=False)
+
+    def answer(self, outcome: Outcome) -> None:
+        """Tell the caller, unless it was told or waits no more. Only on its own event loop."""
+        if self.answered.done():
+            return
+        if outcome is None:
+            self.answered.set_result(None)
+        else:
+            self.answered.set_exception(outcome)

@@ -109,7 +109,9 @@ class Audit:
     def _streams_of_grant(self, connection: Connection, grant: str) -> set[str]:
         stream = GRANT.stream_id(grant)
         opened = (event for _, event in self._events(connection, events.c.stream_id == stream))
-        return {stream} | {CODE.stream_id(event.code_key) for event in opened if isinstance(event, GrantOpened)}
+        return {stream} | {
+            CODE.stream_id(event.code_key) for event in opened if isinstance(event, GrantOpened)
+        }
 
     def _events(self, connection: Connection, where: ColumnElement[bool]) -> Iterator[tuple[str, Struct]]:
         statement = select(events.c.stream_id, events.c.tag, events.c.data)

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, QueuePool, create_engine
 
 BUSY_TIMEOUT = 5_000
 """Milliseconds for which a writer waits for a lock of somebody who does not queue on the lock file."""
@@ -31,7 +31,7 @@ class Database:
     @cached_property
     def engine(self) -> Engine:
         """SQLAlchemy over the same connections, in autocommit: who needs a transaction says BEGIN."""
-        return create_engine("sqlite://", creator=self.connect)
+        return create_engine("sqlite://", creator=self.connect, poolclass=QueuePool)
 
     def create(self) -> None:
         """Make the file, readable by its owner only, unless it is there.
@@ -75,11 +75,12 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Cursor]:
         """Write in a transaction of its own, durable when the block is left."""
-        with self.queueing(), closing(self.connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self.queueing(), closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
             try:
-                yield connection.cursor()
+                cursor.execute("BEGIN IMMEDIATE")
+                yield cursor
+                connection.commit()
             except BaseException:
-                connection.rollback()
+                connection.invalidate()  # closed, and so rolled back whatever state it is in
                 raise
-            connection.commit()

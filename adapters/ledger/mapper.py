@@ -18,7 +18,7 @@ Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """From the JSON object of one tag to that of its successor, whose `type` it carries."""
 
 
-class UnknownTag(MapperDeserialisationError):
+class UnknownTag(MapperDeserialisationError):  # noqa: N818 - the fact that was wrong
     """Written by a release that knows more than this one. Its stream cannot be judged here."""
 
 

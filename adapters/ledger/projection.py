@@ -45,7 +45,9 @@ class RowChange(NamedTuple):
 def row(kind: Kind[Any], key: str, version: int, state: Any) -> Row:
     """Return the row of a stream that is at `version`, where its events fold to `state`."""
     columns = _COLUMNS.get(kind.category)
-    return Row(kind.category, key, version, FOLDS[kind.category], columns(state) if columns else (), _encode(state))
+    return Row(
+        kind.category, key, version, FOLDS[kind.category], columns(state) if columns else (), _encode(state)
+    )
 
 
 def row_change(change: Change[Any]) -> RowChange:

@@ -9,7 +9,7 @@ import msgspec
 from eventsourcing.persistence import MapperDeserialisationError
 from sqlalchemy import bindparam, select
 
-from grantledger.adapters.ledger import outcome, private_rows, rows
+from grantledger.adapters.ledger import outcome, private_rows, read_model
 from grantledger.adapters.ledger.append import Append
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
@@ -72,7 +72,7 @@ class Reader:
 
     def load(self, kind: Kind[S], key: str) -> Versioned[S]:
         with self._reading() as cursor:
-            return rows.load(cursor, self._realm, kind, key, self._mapper)
+            return read_model.load(cursor, self._realm, kind, key, self._mapper)
 
     def standing(self, grant_id: str) -> Standing | None:
         with self._reading() as cursor:
@@ -91,10 +91,10 @@ class Reader:
     def _refolded_standing(self, cursor: sqlite3.Cursor, grant_id: str) -> Standing:
         cursor.execute("BEGIN")  # one view of all three streams
         try:
-            grant = rows.load(cursor, self._realm, GRANT, grant_id, self._mapper)
+            grant = read_model.load(cursor, self._realm, GRANT, grant_id, self._mapper)
             assert grant.state is not None
-            client = rows.load(cursor, self._realm, CLIENT, grant.state.client_id, self._mapper)
-            user = rows.load(cursor, self._realm, USER, grant.state.user_id, self._mapper)
+            client = read_model.load(cursor, self._realm, CLIENT, grant.state.client_id, self._mapper)
+            user = read_model.load(cursor, self._realm, USER, grant.state.user_id, self._mapper)
         finally:
             cursor.execute("ROLLBACK")
         return Standing(grant=grant, client=client.state, user=user.state)

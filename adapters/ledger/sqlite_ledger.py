@@ -10,6 +10,7 @@ from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.append import Append
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.envelope import Envelope
+from grantledger.adapters.ledger.group_commit import GroupCommit
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.private_rows import PrivateRow
 from grantledger.adapters.ledger.projection import row_change
@@ -58,9 +59,8 @@ class SqliteLedger:
         self._mapper = TagMapper()
         self.recorder = Recorder(database, self._mapper, realm)
         self._reader = Reader(database, self._mapper, realm)
-        self._writer = Writer(
-            database, self.recorder, realm=realm, queue_limit=queue_limit, batch_limit=batch_limit
-        )
+        group_commit = GroupCommit(database, self.recorder)
+        self._writer = Writer(group_commit, queue_limit=queue_limit, batch_limit=batch_limit)
 
     async def open(self) -> None:
         """Begin to take appends.
@@ -124,13 +124,11 @@ class SqliteLedger:
             timer.cancel()
 
     def _give_up(self, append: Append) -> None:
-        if append.answered.done():
-            return
         if append.abandon():
-            append.answered.set_exception(Unavailable("the ledger's writer is too busy"))
-            return
-        # It is being written at this moment. What is told now may turn out wrong; later it can be looked up.
-        asyncio.get_running_loop().call_later(self._timeout, self._look_up, append)
+            append.answer(Unavailable("the ledger's writer is too busy"))
+        else:
+            # It is being written at this moment: what is said now could turn out wrong.
+            asyncio.get_running_loop().call_later(self._timeout, self._look_up, append)
 
     def _look_up(self, append: Append) -> None:
         if append.answered.done():
@@ -138,12 +136,9 @@ class SqliteLedger:
         try:
             stands = self._reader.stands(append)
         except Unavailable as error:
-            append.answered.set_exception(error)
-            return
-        if stands:
-            append.answered.set_result(None)
+            append.answer(error)
         else:
-            append.answered.set_exception(Unavailable("the ledger's writer does not answer"))
+            append.answer(None if stands else Unavailable("the ledger's writer does not answer"))
 
     def _envelope(self, by: Provenance, events: int) -> Envelope:
         now = self._now()

@@ -14,8 +14,12 @@ def print_how_to_connect(console: Console, origin: str, email: str, password: st
     todo, notes = f"{origin}{TODO_PATH}", f"{origin}{NOTES_PATH}"
     vs_code = json.dumps({"name": "demo-todo", "type": "http", "url": todo}, separators=(",", ":"))
     mcp_json = json.dumps({"servers": {"demo-todo": {"type": "http", "url": todo}}})
-    console.print("[bold]Connect a client[/]")
-    console.print(f"Its browser asks you to sign in as {escape(email)} with password {escape(password)}\n")
+    _way(
+        console,
+        "Connect a client of your own; where its browser asks you to sign in",
+        f"e-mail    {email}",
+        f"password  {password}",
+    )
     _way(
         console,
         "Claude Code, then /mcp to sign in",

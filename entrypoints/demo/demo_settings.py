@@ -6,6 +6,7 @@ from grantledger.entrypoints.demo.mcp_servers import NOTES_SCOPE, TODO_SCOPE
 from grantledger.entrypoints.settings import ProtectedResource, Settings
 
 HOST = "127.0.0.1"
+REALM = "main"
 TODO_PATH = "/mcp"
 NOTES_PATH = "/notes/mcp"
 
@@ -23,6 +24,7 @@ def demo_settings(port: int, directory: Path) -> Settings:
     return Settings(
         host=HOST,
         port=port,
+        realm=REALM,
         database=str(database_in(directory)),
         resources=(
             ProtectedResource(f"{origin_at(port)}{TODO_PATH}", "To-do list", (TODO_SCOPE,)),

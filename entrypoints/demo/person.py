@@ -24,13 +24,13 @@ class Person:
         """Sign in, read the consent page, and say yes."""
         with self._steps.step("sign in") as step:
             page = await self._sign_in(url)
-            step.seen = f"{self._email}, with the page's own form"
+            step.seen = f"{self._email}, through the page's form"
         with self._steps.step("consent") as step:
             text = _page(page, CONSENT).text
             for name, words in {
                 "who asks": CLIENT_NAME,
                 "as whom": self._email,
-                "the redirect host": "127.0.0.1",
+                "the redirect host": "Access is sent to 127.0.0.1",
                 "the scope in words": scope_in_words,
                 "the resource": resource,
                 "the warning about loopback": LOOPBACK_WARNING,
@@ -39,7 +39,7 @@ class Person:
                 expect(f"{name} on the page: {words!r}", words in text, came=text)
             arrival = await self._browser.press("Allow", page)
             expect("a redirect to the client", isinstance(arrival, Arrival), came=_told(arrival))
-            step.seen = "client, redirect host, scope, resource and two warnings shown; allowed"
+            step.seen = "who asks, where to, what for; two warnings; allowed"
         assert isinstance(arrival, Arrival)
         return arrival
 

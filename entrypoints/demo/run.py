@@ -8,7 +8,11 @@ from msgspec import Struct
 from rich.console import Console
 from rich.markup import escape
 
+from grantledger.adapters.ledger.audit import Filter
+from grantledger.entrypoints.cli.ledger import lines_of
+from grantledger.entrypoints.cli.ledger_lines import print_lines
 from grantledger.entrypoints.demo.connect import print_how_to_connect
+from grantledger.entrypoints.demo.demo_settings import REALM
 from grantledger.entrypoints.demo.passwords import readable_password
 from grantledger.entrypoints.demo.process import RunningServer, ServerFailed, free_port, running_server
 from grantledger.entrypoints.demo.walk import Walk
@@ -53,6 +57,8 @@ def _shown(server: RunningServer, options: DemoOptions, password: str, console: 
 
 def _walked(server: RunningServer, email: str, password: str, console: Console) -> bool:
     passed = asyncio.run(Walk(console, server.origin, email, password)())
+    console.print("\n[bold]The ledger of what just happened[/], as `grantledger ledger show` prints it\n")
+    print_lines(lines_of(server.database, REALM, Filter()), console)
     console.print()
     return passed
 

@@ -61,15 +61,12 @@ class Steps:
         if isinstance(error, ExpectationFailed):
             expected, came = error.expected, str(error.came)
         self._show(f"[red]{self._cross}[/]", name, "")
-        self._console.print(f"      expected  {escape(expected)}\n      came      {escape(came)}", soft_wrap=True)
+        self._console.print(
+            f"      expected  {escape(expected)}\n      came      {escape(came)}", soft_wrap=True
+        )
 
     def _show(self, mark: str, name: str, phrase: str) -> None:
         self._console.print(f"  {mark} {name:<{_NAME_WIDTH}} {escape(phrase)}".rstrip(), soft_wrap=True)
-
-
-    def _show(self, mark: str, name: str, phrase: str) -> None:
-        line = f"{name:<{_NAME_WIDTH}} {phrase}"
-        self._console.print(f"  {mark} {line}", soft_wrap=True)
 
 
 def _bottom(error: BaseException) -> BaseException:

@@ -64,7 +64,7 @@ class Walk:
         with self._steps.step("token") as step:  # the steps before it are in _visit
             client = await stack.enter_async_context(self._client.connected())
             check_token(self._client.traffic, self._url)
-            step.seen = f"code redeemed; state, iss and PKCE checked; good for {self._tokens.expires_in} s"
+            step.seen = f"code redeemed with PKCE; state and iss checked; {self._tokens.expires_in} s"
         return client
 
     async def _visit(self, url: str) -> Arrival:
@@ -75,7 +75,7 @@ class Walk:
             return self._denied
         with self._steps.step("discovery") as step:
             check_discovery(self._client.traffic, self._origin, self._url)
-            step.seen = "401 at /mcp led to its metadata, and that to the authorization server's"
+            step.seen = f"401 at {TODO_PATH}, then both metadata documents"
         with self._steps.step("register") as step:
             client_id = check_registration(self._client.traffic)
             step.seen = f"public client {client_id[:12]}…"
@@ -87,14 +87,14 @@ class Walk:
             expect("the tool to know its caller", TODO_SCOPE in who, came=who)
             todo = await _called(client, "add_todo", {"text": "water the plants"})
             expect("the line on the list", "water the plants" in todo, came=todo)
-            step.seen = f"whoami, then add_todo with {TODO_SCOPE}: {todo}"
+            step.seen = f"whoami; add_todo answered: {todo}"
 
     async def _try_the_other_server(self) -> None:
         with self._steps.step("other server") as step:
             metadata = f"{self._origin}/.well-known/oauth-protected-resource{NOTES_PATH}"
             answer = await self._call_by_hand(NOTES_PATH)
             check_answer(answer, 401, 'error="invalid_token"', f'resource_metadata="{metadata}"')
-            step.seen = f"{NOTES_PATH} refused the token, which is for {TODO_PATH}: 401 invalid_token"
+            step.seen = f"{NOTES_PATH} refuses the token: 401 invalid_token"
 
     async def _refresh(self, client: Client) -> None:
         with self._steps.step("refresh") as step:
@@ -114,7 +114,7 @@ class Walk:
             expect("two new tokens", changed and after.refresh_token, came="a token that was there before")
             expect("the same scope", after.scope == before.scope, came=after.scope)
             expect("nobody asked to sign in", self._visits == 1, came="another visit to the browser")
-            step.seen = "the client got two new tokens on its own, and called on"
+            step.seen = "two new tokens, nobody asked to sign in"
 
     async def _refresh_in_parallel(self) -> None:
         with self._steps.step("parallel refresh") as step:
@@ -126,23 +126,21 @@ class Walk:
             expect("one pair of tokens for all", len(pairs) == 1, came=f"{len(pairs)} pairs")
             expect("a new one", form["refresh_token"] not in pairs.pop(), came="the old refresh token")
             await self._client.storage.set_tokens(OAuthToken.model_validate_json(answers[0].content))
-            step.seen = f"{PARALLEL} requests with one refresh token, one new pair for all of them"
+            step.seen = f"{PARALLEL} requests with one token, one new pair for all"
 
     async def _revoke(self) -> None:
         with self._steps.step("revoke") as step:
             form = self._refresh_form()
             revocation = {"token": form["refresh_token"], "client_id": form["client_id"]}
             check_answer(await self._post("/revoke", revocation), 200)
-            step.seen = "the refresh token, and with it the whole grant"
+            step.seen = "the refresh token, and with it the grant"
 
     async def _call_again(self) -> None:
         with self._steps.step("refused call") as step:
             check_answer(await self._call_by_hand(TODO_PATH), 401, 'error="invalid_token"')
             check_answer(await self._post("/token", self._refresh_form()), 400, '"invalid_grant"')
             await self._client_asks_again()
-            step.seen = (
-                "401 invalid_token, and invalid_grant at /token; the client asked again, and was denied"
-            )
+            step.seen = f"401 at {TODO_PATH}, invalid_grant at /token, user asked again"
 
     async def _client_asks_again(self) -> None:
         """The client meets the 401 itself: it sends its user to the browser, where they say no this time."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from msgspec import Struct
+
 from grantledger.application.ports import Conflict, PrivateRecord, Standing, Unavailable
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
@@ -10,7 +12,6 @@ from grantledger.domain.authorization_code import CODE
 from grantledger.domain.client_registration import CLIENT
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.user_account import USER
-from msgspec import Struct
 
 S = TypeVar("S")
 
@@ -79,7 +80,11 @@ class MemoryLedger:
     async def find(self, name: str, lookup: str) -> str | None:
         self._check()
         return next(
-            (found.subject for found in self._private.values() if (found.name, found.lookup) == (name, lookup)),
+            (
+                found.subject
+                for found in self._private.values()
+                if (found.name, found.lookup) == (name, lookup)
+            ),
             None,
         )
 

@@ -1,6 +1,8 @@
 """Changes of the database schema; stored events and their envelopes are never rewritten."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -24,13 +26,14 @@ def migrate(database: Database) -> None:
 
     Raises `SchemaMismatch` when a newer release has migrated it already.
     """
-    database.create()
-    # Alembic leaves SQLite's DDL without a transaction, and the driver would commit in front of it.
-    with database.queueing(), database.engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        _refuse_newer(connection)
-        command.upgrade(_config(connection), "head")
-        connection.commit()
+    with _opening(database):
+        database.create()
+        # Alembic leaves SQLite's DDL without a transaction, and the driver would commit in front of it.
+        with database.queueing(), database.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _refuse_unknown(_revision(connection))
+            command.upgrade(_config(connection), "head")
+            connection.commit()
 
 
 def current(database: Database) -> str | None:
@@ -38,11 +41,8 @@ def current(database: Database) -> str | None:
 
     Raises `CannotOpen` when there is no such file, or none of SQLite's.
     """
-    try:
-        with database.engine.connect() as connection:
-            return _revision(connection)
-    except (DBAPIError, sqlite3.Error) as error:
-        raise CannotOpen(f"{database.path} cannot be opened as a database: {error}") from error
+    with _opening(database), database.engine.connect() as connection:
+        return _revision(connection)
 
 
 def check(database: Database) -> None:
@@ -50,11 +50,9 @@ def check(database: Database) -> None:
     found, head = current(database), _scripts().get_current_head()
     if found != head:
         _refuse_unknown(found)
-        raise SchemaMismatch(f"the database is at revision {found}, this release needs {head}: migrate it first")
-
-
-def _refuse_newer(connection: Connection) -> None:
-    _refuse_unknown(_revision(connection))
+        raise SchemaMismatch(
+            f"the database is at revision {found}, this release needs {head}: migrate it first"
+        )
 
 
 def _refuse_unknown(revision: str | None) -> None:
@@ -75,3 +73,11 @@ def _config(connection: Connection | None = None) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     return config
+
+
+@contextmanager
+def _opening(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error, OSError) as error:
+        raise CannotOpen(f"{database.path} cannot be opened as a database: {error}") from error

@@ -1,1 +1,0 @@
-"""Settings, read from a file and the environment."""

@@ -1,0 +1,111 @@
+"""Many appends, one transaction, one sync of the disk."""
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+
+from eventsourcing.persistence import IntegrityError, OperationalError
+
+from grantledger.adapters.ledger.append import Append, Outcome
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.outcome import stands
+from grantledger.adapters.ledger.recorder import Recorder
+from grantledger.application.ports import Conflict, Unavailable
+
+_log = logging.getLogger(__name__)
+
+_OUTAGE = (OperationalError, sqlite3.Error, OSError)
+
+
+class CommitOutcomeUnknown(Exception):  # noqa: N818 - a state of knowledge
+    """COMMIT was asked for and did not answer: what it was to commit may stand or not."""
+
+
+class GroupCommit:
+    """Writes batches on a connection that is opened anew after every error.
+
+    So an outage is over when its cause is. Used by one thread only.
+    """
+
+    def __init__(self, database: Database, recorder: Recorder) -> None:
+        self._database = database
+        self._recorder = recorder
+        self._connection: sqlite3.Connection | None = None
+
+    def write(self, batch: Sequence[Append]) -> list[tuple[Append, Outcome]]:
+        """Write the appends that are not abandoned, and return what became of them.
+
+        A conflict fails its own append only, an outage all of them. After any other error they are tried
+        one by one, so that it fails the append that caused it.
+        """
+        try:
+            return self._transaction(batch)
+        except CommitOutcomeUnknown as error:
+            _log.warning("a commit did not answer", exc_info=True)
+            return [(append, self._looked_up(append, error)) for append in batch if append.claimed]
+        except _OUTAGE as error:
+            _log.warning("the ledger cannot be written", exc_info=True)
+            return [(append, unavailable(error)) for append in batch]
+        except Exception as error:  # noqa: BLE001 - it is handed to the caller of the append that raises it alone
+            if len(batch) == 1:
+                return [(batch[0], error)]
+            _log.warning("a batch failed; its appends are tried one by one", exc_info=True)
+            return [answer for append in batch for answer in self.write([append])]
+
+    def disconnect(self) -> None:
+        """Close the connection, which rolls back what is not committed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _transaction(self, batch: Sequence[Append]) -> list[tuple[Append, Outcome]]:
+        with self._database.queueing():
+            try:
+                return self._written(batch)
+            except BaseException:
+                self.disconnect()  # before the next process begins
+                raise
+
+    def _written(self, batch: Sequence[Append]) -> list[tuple[Append, Outcome]]:
+        connection = self._connected()
+        cursor = connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        outcomes = [(append, self._record(cursor, append)) for append in batch if append.claim()]
+        try:
+            connection.commit()
+        except Exception as error:
+            raise CommitOutcomeUnknown from error
+        return outcomes
+
+    def _record(self, cursor: sqlite3.Cursor, append: Append) -> Outcome:
+        try:
+            self._recorder.insert_events(
+                append.stored,
+                envelope=append.envelope,
+                rows=append.rows,
+                private=append.private,
+                within=cursor,
+            )
+        except IntegrityError as error:
+            return Conflict(str(error))
+        return None
+
+    def _looked_up(self, append: Append, error: CommitOutcomeUnknown) -> Outcome:
+        try:
+            landed = stands(self._connected().cursor(), self._recorder.realm, append)
+        except _OUTAGE as still:
+            return unavailable(still)
+        return None if landed else unavailable(error)
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._database.connect()
+        return self._connection
+
+
+def unavailable(cause: BaseException) -> Unavailable:
+    unavailable = Unavailable(str(cause))
+    unavailable.__cause__ = cause
+    return unavailable

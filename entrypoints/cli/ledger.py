@@ -1,0 +1,87 @@
+import os
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.audit import Audit, Filter, Line
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.entrypoints.cli.ledger_lines import as_json, print_lines
+from grantledger.entrypoints.cli.options import database_options, given
+from grantledger.entrypoints.settings import load_settings
+
+_AGO = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment in UTC: ISO 8601, or how long ago."""
+
+    name = "TIME"
+
+    def convert(self, value: str, *_: object) -> datetime:
+        if ago := _AGO.fullmatch(value):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is neither a time like 2026-11-21T09:00 nor one ago like 90s, 15m, 2h or 7d"
+            )
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.group()
+def ledger() -> None:
+    """The memory of everything that happened."""
+
+
+@ledger.command()
+@click.option("--client", metavar="CLIENT_ID", help="Only what happened to this client, or for it.")
+@click.option(
+    "--user", metavar="USER_ID", help="Only what happened to this user's account, codes and grants."
+)
+@click.option("--grant", metavar="GRANT_ID", help="Only what happened to this grant, and to its code.")
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Only what was recorded then or later: 2026-11-21T09:00 (UTC), 15m, 2h, 7d.",
+)
+@click.option("--json", "json_lines", is_flag=True, help="One JSON object a line, with the whole envelope.")
+@database_options
+def show(
+    *,
+    client: str | None,
+    user: str | None,
+    grant: str | None,
+    since: datetime | None,
+    json_lines: bool,
+    database: str | None,
+    config: Path | None,
+) -> None:
+    """Show what happened, in the order in which it happened.
+
+    Several filters together show what passes all of them. Times are UTC.
+    """
+    settings = load_settings(config, os.environ, given(database=database))
+    lines = lines_of(
+        settings.database, settings.realm, Filter(client=client, user=user, grant=grant, since=since)
+    )
+    if json_lines:
+        for line in lines:
+            sys.stdout.buffer.write(as_json(line) + b"\n")
+    else:
+        print_lines(lines, Console(highlight=False))
+
+
+def lines_of(database: str | Path, realm: str, wanted: Filter) -> Iterator[Line]:
+    """Yield lines of a ledger. Raises `CannotOpen` or `SchemaMismatch`."""
+    file = Database(database)
+    migrations.check(file)
+    return Audit(file, TagMapper(), realm=realm).lines(wanted)

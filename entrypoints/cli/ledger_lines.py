@@ -1,0 +1,73 @@
+"""Lines of the ledger, for people and for programs."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from grantledger.adapters.ledger.audit import Line
+from grantledger.domain.token_grant import GRANT
+
+# Digests, challenges and the like tell a person nothing; `--json` shows them.
+_UNTOLD = frozenset(
+    {
+        "client_registration",
+        "code_challenge",
+        "code_key",
+        "key_id",
+        "nonce",
+        "secret_digest",
+        "session_id",
+        "transaction_id",
+    }
+)
+
+
+def as_json(line: Line) -> bytes:
+    """Return the line with its whole envelope as one JSON object."""
+    return msgspec.json.encode(line)
+
+
+def print_lines(lines: Iterator[Line], console: Console) -> int:
+    """Print the lines for a person and return how many there were. Ids are whole, to be used as filters."""
+    first = next(lines, None)
+    if first is None:
+        console.print("Nothing is recorded that matches.")
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("time (UTC)", no_wrap=True)
+    table.add_column("what happened", overflow="fold")
+    table.add_column("by", no_wrap=True)
+    for line in chain((first,), lines):
+        time = line.recorded_at.strftime("%Y-%m-%d %H:%M:%S") if line.recorded_at else ""
+        table.add_row(str(line.position), time, _happened(line), line.actor_kind or "")
+    console.print(table)
+    return table.row_count
+
+
+def _happened(line: Line) -> Group:
+    aggregate, event, _ = line.tag.replace("_", " ").split(".")
+    facts = (Text(f"{name}: {value}", style="dim") for name, value in _facts(line))
+    return Group(Text(f"{aggregate} {event}", style="bold"), *facts)
+
+
+def _facts(line: Line) -> Iterator[tuple[str, str]]:
+    """Yield what tells this event from others of its kind; the time has a column of its own."""
+    if line.stream_id.startswith(GRANT.stream_id("")):
+        yield "grant", line.stream_id.removeprefix(GRANT.stream_id(""))
+    for name, value in msgspec.structs.asdict(line.event).items():
+        if value is not None and name not in _UNTOLD and not name.endswith("_at"):
+            yield name.removesuffix("_id").replace("_", " "), _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Struct):
+        told = msgspec.to_builtins(value)
+        return str(told.get("client_name") or told)
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from grantledger.adapters.crypto import base64url
+from grantledger.adapters.crypto.keyed_digest import KeyedDigests
+from grantledger.adapters.crypto.master_secret import MasterSecrets
+
+OLD, NEW = bytes(32), bytes(range(32))
+DIGESTS = KeyedDigests(MasterSecrets([NEW]), "main")
+BEFORE = KeyedDigests(MasterSecrets([OLD]), "main")
+BOTH = KeyedDigests(MasterSecrets([NEW, OLD]), "main")
+
+
+@given(st.text(), st.text())
+def test_the_same_parts_have_the_same_digest(one, other):
+    assert DIGESTS.digest("form token", one, other) == DIGESTS.digest("form token", one, other)
+
+
+@given(st.lists(st.text()), st.lists(st.text()))
+def test_other_parts_have_another_digest(one, other):
+    assume(one != other)
+    assert DIGESTS.digest("form token", *one) != DIGESTS.digest("form token", *other)
+
+
+def test_a_digest_is_43_url_safe_characters():
+    digest = DIGESTS.digest("form token", "a")
+    assert (len(digest), len(base64url.decode(digest) or b"")) == (43, 32)
+
+
+def test_every_purpose_has_digests_of_its_own():
+    assert DIGESTS.digest("form token", "a") != DIGESTS.digest("caller address", "a")
+
+
+def test_every_realm_has_digests_of_its_own():
+    assert KeyedDigests(MasterSecrets([NEW]), "other").digest("p", "a") != DIGESTS.digest("p", "a")
+
+
+def test_every_secret_has_digests_of_its_own():
+    assert BEFORE.digest("p", "a") != DIGESTS.digest("p", "a")
+
+
+def test_raw_digests_come_newest_first():
+    assert BOTH.raw_digests("p", "a") == DIGESTS.raw_digests("p", "a") + BEFORE.raw_digests("p", "a")
+
+
+def test_recognises_its_digest():
+    assert DIGESTS.matches(DIGESTS.digest("p", "a", "b"), "p", "a", "b")
+
+
+def test_recognises_a_digest_under_an_older_secret():
+    assert BOTH.matches(BEFORE.digest("p", "a"), "p", "a")
+
+
+def test_does_not_recognise_a_digest_under_a_dropped_secret():
+    assert not DIGESTS.matches(BEFORE.digest("p", "a"), "p", "a")
+
+
+@pytest.mark.parametrize("presented", ["", "a", "\ud800", "ö" * 43, "A" * 43])
+def test_recognises_nothing_else(presented):
+    assert not DIGESTS.matches(presented, "p", "a")

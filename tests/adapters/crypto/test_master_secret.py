@@ -1,0 +1,95 @@
+import base64
+import hmac
+
+import pytest
+
+from grantledger.adapters.crypto.master_secret import MasterSecretInvalid, MasterSecrets, parsed_secret
+from grantledger.application.ports import Unavailable
+
+OLD, NEW = bytes(range(32)), bytes(range(100, 140))
+
+
+def hkdf_sha256(secret: bytes, info: bytes) -> bytes:
+    """RFC 5869 section 2 for one block, written out."""
+    extracted = hmac.digest(bytes(32), secret, "sha256")
+    return hmac.digest(extracted, info + b"\x01", "sha256")
+
+
+def test_derives_keys_with_hkdf():
+    secrets = MasterSecrets([OLD])
+    assert secrets.key("access token", secrets.newest) == hkdf_sha256(OLD, b"grantledger access token")
+
+
+def test_a_key_id_is_4_bytes_of_hkdf_in_hex():
+    assert MasterSecrets([OLD]).newest == hkdf_sha256(OLD, b"grantledger key id")[:4].hex()
+
+
+def test_every_purpose_has_a_key_of_its_own():
+    secrets = MasterSecrets([OLD])
+    assert secrets.key("access token", secrets.newest) != secrets.key("refresh token", secrets.newest)
+
+
+def test_every_secret_has_keys_of_its_own():
+    secrets = MasterSecrets([NEW, OLD])
+    new, old = secrets.key_ids
+    assert secrets.key("vault", new) != secrets.key("vault", old)
+
+
+def test_a_key_stays_the_same_wherever_its_secret_stands():
+    old = MasterSecrets([OLD]).newest
+    assert MasterSecrets([NEW, OLD]).key("vault", old) == MasterSecrets([OLD]).key("vault", old)
+
+
+def test_the_first_secret_is_the_newest():
+    assert MasterSecrets([NEW, OLD]).newest == MasterSecrets([NEW]).newest
+
+
+def test_knows_the_ids_of_its_secrets():
+    secrets = MasterSecrets([NEW, OLD])
+    assert secrets.key_ids == (MasterSecrets([NEW]).newest, MasterSecrets([OLD]).newest)
+    assert all(key_id in secrets for key_id in secrets.key_ids)
+
+
+def test_a_secret_that_was_not_given_is_an_outage_and_no_verdict():
+    with pytest.raises(Unavailable, match="00000000"):
+        MasterSecrets([NEW]).key("vault", "00000000")
+
+
+def test_does_not_show_its_secrets():
+    secrets = MasterSecrets([NEW, OLD])
+    assert repr(secrets) == f"MasterSecrets({secrets.key_ids[0]}, {secrets.key_ids[1]})"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "sentence"),
+    [
+        ([], "there is no master secret"),
+        ([NEW, bytes(31)], "master secret 2 has 31 of 32 bytes"),
+        ([NEW, OLD, NEW], "two master secrets are the same, or have the same key id"),
+    ],
+)
+def test_refuses_what_cannot_keep_a_secret(secrets, sentence):
+    with pytest.raises(MasterSecretInvalid) as refused:
+        MasterSecrets(secrets)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        base64.b64encode(NEW).decode(),
+        base64.b64encode(NEW).decode().rstrip("="),
+        base64.urlsafe_b64encode(NEW).decode(),
+        base64.urlsafe_b64encode(NEW).decode().rstrip("="),
+        f" {base64.b64encode(NEW).decode()}\n",
+    ],
+)
+def test_reads_base64_as_any_tool_prints_it(text):
+    assert parsed_secret(text) == NEW
+
+
+@pytest.mark.parametrize("text", ["not base64!", "ä" * 44, "AAAAA", "AA=A", "AA AA"])
+def test_refuses_what_is_no_base64_without_showing_it(text):
+    with pytest.raises(MasterSecretInvalid) as refused:
+        parsed_secret(text)
+    assert str(refused.value) == "a master secret is not written in base64"

@@ -1,0 +1,28 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from adapters.ledger.storage import WatchedDatabase, a_ledger
+
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> WatchedDatabase:
+    database = WatchedDatabase(tmp_path / "ledger.db")
+    migrations.migrate(database)
+    return database
+
+
+@pytest.fixture
+async def ledger(database: WatchedDatabase) -> AsyncIterator[SqliteLedger]:
+    ledger = a_ledger(database)
+    await ledger.open()
+    yield ledger
+    await ledger.close()

@@ -1,0 +1,105 @@
+"""What the ledger's tests put in the place of the world around it."""
+
+import fcntl
+import hashlib
+import itertools
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+
+NOW = 1_700_000_000_000_000
+
+
+class ReversingSealer:
+    """Hides a value from whoever cannot read backwards; `keys` are its master secrets, newest first."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys or ("key-1",)
+
+    def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
+        return self.keys[0], value[::-1].encode()
+
+    def open(self, key_id: str, subject: str, name: str, sealed: bytes) -> str:
+        return sealed.decode()[::-1]
+
+    def lookups(self, name: str, value: str) -> list[bytes]:
+        return [hashlib.sha256(f"{key} {name} {value}".encode()).digest() for key in self.keys]
+
+
+def digest_of_address(address: str) -> bytes:
+    return hashlib.sha256(address.encode()).digest()[:8]
+
+
+def a_ledger(database: Database, **options: Any) -> SqliteLedger:
+    """Its clock stands still, and its random bits are 1, 2, 3 ..."""
+    counter = itertools.count(1)
+    usual: dict[str, Any] = {
+        "sealer": ReversingSealer(),
+        "address_digest": digest_of_address,
+        "now": lambda: NOW,
+        "random_bits": lambda _: next(counter),
+    }
+    return SqliteLedger(database, **(usual | options))
+
+
+class _Wire:
+    """A connection whose commits a test can watch and disturb."""
+
+    def __init__(self, connection: sqlite3.Connection, database: "WatchedDatabase") -> None:
+        self._connection = connection
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def commit(self) -> None:
+        self._database.before_commit()
+        self._connection.commit()
+        self._database.commits += 1
+        self._database.after_commit()
+
+
+class WatchedDatabase(Database):
+    """Remembers its connections and counts commits; every new connection gets the extra `pragmas`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.connections: list[sqlite3.Connection] = []
+        self.commits = 0
+        self.before_commit: Callable[[], None] = lambda: None
+        self.after_commit: Callable[[], None] = lambda: None
+        self.pragmas: tuple[str, ...] = ()
+
+    def connect(self, **options: Any) -> sqlite3.Connection:
+        connection = super().connect(**options)
+        for pragma in self.pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+        self.connections.append(connection)
+        return cast("sqlite3.Connection", _Wire(connection, self))
+
+
+@contextmanager
+def writers_held_up(database: Database) -> Iterator[None]:
+    """Stand at the head of the queue of writers, as another process would."""
+    lock = os.open(f"{database.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def rows_of(database: Database, statement: str, *parameters: Any) -> list[Any]:
+    """Ask the file directly."""
+    connection = sqlite3.connect(database.path)
+    try:
+        with connection:
+            return connection.execute(statement, parameters).fetchall()
+    finally:
+        connection.close()

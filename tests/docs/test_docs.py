@@ -1,0 +1,215 @@
+"""What the documents say of the project is so: links, tests, targets, settings, examples."""
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+from pathlib import Path
+
+import httpx
+import pytest
+from grantledger.entrypoints.cli.main import cli
+from grantledger.entrypoints.settings import Settings, load_settings
+from support.server import free_port
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if not path.name.startswith(".")
+)
+ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+SECTIONS = ["Context", "Decision", "Consequences", "Considered", "Confirmation"]
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`[^`\n]+`")
+_WORD = re.compile(r"\S*\w\S*")
+
+
+def prose(path: Path) -> str:
+    """Return the text without its fenced blocks."""
+    return _FENCE.sub("", path.read_text(encoding="utf-8"))
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [body for tag, body in _FENCE.findall(path.read_text(encoding="utf-8")) if tag == language]
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    return {_anchor(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)) for heading in headings}
+
+
+def _anchor(heading: str) -> str:
+    kept = (c for c in heading.lower() if c in " -_" or unicodedata.category(c)[0] in "LN")
+    return "".join(kept).replace(" ", "-")
+
+
+def names_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names_of)
+def test_every_link_leads_somewhere(document):
+    for target in _LINK.findall(_CODE.sub("", prose(document))):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (document.parent / path).resolve() if path else document
+        assert there.exists(), target
+        assert there.is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("adr", ADRS, ids=names_of)
+def test_a_decision_has_its_five_sections_in_order(adr):
+    assert re.findall(r"^## (.+)$", adr.read_text(encoding="utf-8"), re.MULTILINE) == SECTIONS
+
+
+@pytest.mark.parametrize("adr", ADRS, ids=names_of)
+def test_a_decision_takes_120_to_300_words(adr):
+    assert 120 <= len(_WORD.findall(adr.read_text(encoding="utf-8"))) <= 300
+
+
+def test_decisions_are_numbered_without_a_gap():
+    assert [adr.name[:4] for adr in ADRS] == [f"{number:04}" for number in range(1, len(ADRS) + 1)]
+
+
+@pytest.mark.parametrize("adr", ADRS, ids=names_of)
+def test_a_decision_is_titled_by_its_number_and_listed_in_the_index(adr):
+    title = adr.read_text(encoding="utf-8").partition("\n")[0]
+    number, words = adr.name[:4], title.removeprefix(f"# {adr.name[:4]}. ")
+    assert title == f"# {number}. {words}"
+    assert f"| [{number}]({adr.name}) | {words}" in (ROOT / "docs/adr/README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("adr", ADRS, ids=names_of)
+def test_the_tests_that_confirm_a_decision_exist(adr):
+    confirmation = adr.read_text(encoding="utf-8").partition("## Confirmation\n")[2]
+    lines = [line for line in confirmation.splitlines() if line]
+    assert lines
+    for line in lines:
+        file, *tests = re.findall(r"`([^`]+)`", line)
+        assert tests, line
+        assert set(tests) <= tests_in(ROOT / file), line
+
+
+def tests_in(file: Path) -> set[str]:
+    """Return the names of the tests and of the classes of tests that the file defines."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names_of)
+def test_every_make_target_that_is_named_exists(document):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = document.read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names_of)
+def test_every_file_that_is_named_exists(document):
+    for name in re.findall(r"`([a-z_.]+/[\w./-]+\.(?:py|md|txt|toml)|\.ci/run)`", prose(document)):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names_of)
+def test_every_setting_that_is_named_exists(document):
+    text = document.read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+_(?:expires_in|window|page|scope|secret|secret_file|proxies|uris))`", text))
+    variables = {name.lower() for name in re.findall(r"`GRANTLEDGER_([A-Z_]+)`", text)} - {"config"}
+    others = {"client_secret"}  # OAuth's own
+    assert named - others | variables <= set(Settings.__struct_fields__)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names_of)
+def test_every_command_that_is_shown_exists(document):
+    for line in re.findall(
+        r"^(?:\.venv/bin/)?grantledger ([^#\n]+)", document.read_text(encoding="utf-8"), re.M
+    ):
+        command, words = cli, line.split()
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert command is not cli, line
+        assert {word for word in words if word.startswith("--")} <= options, line
+
+
+def test_the_readme_shows_the_commands_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = {
+        "venv": "-m venv",
+        "pip": "-m pip",
+        "sync": "uv pip sync",
+        "editable": "--no-deps --no-build-isolation --editable .",
+        "tests": '"not slow and not wheel"',
+        "uv pins": "requirements/uv.txt",
+        "pins": "--require-hashes requirements/dev.txt",
+    }
+    shown = "\n".join(blocks(ROOT / "README.md", "sh"))
+    expanded = makefile.replace("$(UV)", "uv")
+    assert {name for name, words in commands.items() if words not in shown or words not in expanded} == set()
+
+
+def test_the_settings_of_the_readme_start_a_server_on_the_network(tmp_path):
+    (example,) = blocks(ROOT / "README.md", "toml")
+    config = tmp_path / "grantledger.toml"
+    config.write_text(example, encoding="utf-8")
+    settings = load_settings(config, {}, {})
+    assert not settings.is_loopback
+    assert settings.policy.resources[0].scopes == ("todo:write",)
+
+
+def test_the_readme_tells_the_defaults_as_they_are():
+    text = prose(ROOT / "README.md")
+    settings = Settings()
+    assert f"`access_token_expires_in` ({settings.access_token_expires_in} s)" in text
+    assert f"`refresh_token_expires_in` ({settings.refresh_token_expires_in // 86_400} days" in text
+    assert f"`refresh_reuse_window` ({settings.refresh_reuse_window} s)" in text
+    assert f"http://{settings.host}:{settings.port}" in text
+    assert settings.grant_expires_in is None
+    assert "`grant_expires_in` (no limit)" in text
+
+
+@pytest.mark.e2e
+def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path):
+    """Serve the example as it stands, but at a free port."""
+    program = tmp_path / "todo.py"
+    program.write_text(blocks(ROOT / "README.md", "python")[0], encoding="utf-8")
+    port = free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GRANTLEDGER_")}
+    server = subprocess.Popen(
+        [sys.executable, program], cwd=tmp_path, env=environ | {"GRANTLEDGER_PORT": str(port)}
+    )
+    try:
+        answer = _answer(f"http://127.0.0.1:{port}/mcp", server)
+        metadata = f"http://127.0.0.1:{port}/.well-known/oauth-protected-resource/mcp"
+        assert answer.status_code == 401
+        assert f'resource_metadata="{metadata}"' in answer.headers["www-authenticate"]
+        assert httpx.get(metadata, trust_env=False).json()["resource"] == f"http://127.0.0.1:{port}/mcp"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(15)
+
+
+def _answer(url: str, server: "subprocess.Popen[bytes]") -> httpx.Response:
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up and server.poll() is None:
+        try:
+            return httpx.post(url, json={}, trust_env=False)
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"the example does not answer; its exit code: {server.poll()}")
+
+
+def test_the_style_guide_is_short():
+    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200

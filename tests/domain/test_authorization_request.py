@@ -1,0 +1,249 @@
+import pytest
+from msgspec.structs import replace
+
+from grantledger.domain.authorization_request import (
+    MAX_STATE,
+    AuthorizationRequest,
+    ParameterRepeated,
+    PromptContradictory,
+    RequestObjectUnsupported,
+    RequestUriUnsupported,
+    ResponseModeUnsupported,
+    ResponseTypeMissing,
+    ResponseTypeUnsupported,
+    StateTooLong,
+    redirect_target,
+)
+from grantledger.domain.browser_session import BrowserSession
+from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from grantledger.domain.consent import Consent
+from grantledger.domain.pkce import (
+    CodeChallengeMalformed,
+    CodeChallengeMethodUnsupported,
+    CodeChallengeMissing,
+)
+from grantledger.domain.redirect_uri import RedirectUriMismatch, RedirectUriRequired
+from grantledger.domain.resource_indicator import ResourceForeign
+from grantledger.domain.scope import ScopeInvalid
+from support.clients import DELETED, DISABLED, HTTPS, LOOPBACK, a_client
+from support.codes import CHALLENGE
+from support.requests import MCP, NOTES, a_request, asking
+
+THIEF = "https://thief.example/callback"
+PRIVATE_USE = "cursor://anysphere.cursor-mcp/oauth/callback"
+
+
+def a_session(session_id: str) -> BrowserSession:
+    return BrowserSession(
+        session_id=session_id, user_id="glu_ada", secret_digest="digest", signed_in_at=1_000, expires_at=2_000
+    )
+
+
+def a_yes_to(*scopes: str, resource: str = MCP, registration: int = 1) -> Consent:
+    return Consent(
+        user_id="glu_ada",
+        client_id="glc_editor",
+        client_registration=registration,
+        allowed={resource: scopes},
+    )
+
+
+# where answers go
+
+
+def test_answers_go_to_the_redirect_uri_that_is_asked_for():
+    assert redirect_target(a_client(redirect_uris=(THIEF, HTTPS)), asking()) == HTTPS
+
+
+def test_answers_go_to_the_only_registered_redirect_uri_when_none_is_named():
+    assert redirect_target(a_client(), asking(redirect_uri=None)) == HTTPS
+
+
+def test_answers_go_to_the_port_that_a_loopback_client_listens_on_today():
+    today = "http://127.0.0.1:51004/callback"
+    assert redirect_target(a_client(redirect_uris=(LOOPBACK,)), asking(redirect_uri=today)) == today
+
+
+def test_answers_go_nowhere_when_several_are_registered_and_none_is_named():
+    with pytest.raises(RedirectUriRequired):
+        redirect_target(a_client(redirect_uris=(HTTPS, LOOPBACK)), asking(redirect_uri=None))
+
+
+@pytest.mark.parametrize("presented", [THIEF, HTTPS + "/", HTTPS + "?x=1", HTTPS.upper(), LOOPBACK])
+def test_answers_go_nowhere_that_is_not_registered(presented):
+    with pytest.raises(RedirectUriMismatch):
+        redirect_target(a_client(), asking(redirect_uri=presented))
+
+
+def test_answers_go_nowhere_for_a_disabled_client():
+    with pytest.raises(ClientIsDisabled):
+        redirect_target(a_client(DISABLED), asking())
+
+
+def test_answers_go_nowhere_for_a_deleted_client():
+    with pytest.raises(ClientUnknown):
+        redirect_target(a_client(DELETED), asking())
+
+
+def test_the_client_is_checked_before_its_redirect_uri():
+    with pytest.raises(ClientIsDisabled):
+        redirect_target(a_client(DISABLED), asking(redirect_uri=THIEF))
+
+
+# what the client is told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "refusal"),
+    [
+        ({"repeated": frozenset({"scope"})}, ParameterRepeated),
+        ({"state": "s" * (MAX_STATE + 1)}, StateTooLong),
+        ({"request": "eyJhbGciOiJub25lIn0.e30."}, RequestObjectUnsupported),
+        ({"request_uri": "https://client.example/request"}, RequestUriUnsupported),
+        ({"response_type": None}, ResponseTypeMissing),
+        ({"response_type": "token"}, ResponseTypeUnsupported),
+        ({"response_type": "code id_token"}, ResponseTypeUnsupported),
+        ({"response_mode": "fragment"}, ResponseModeUnsupported),
+        ({"code_challenge": None}, CodeChallengeMissing),
+        ({"code_challenge": None, "code_challenge_method": None}, CodeChallengeMissing),
+        ({"code_challenge_method": None}, CodeChallengeMethodUnsupported),
+        ({"code_challenge_method": "plain"}, CodeChallengeMethodUnsupported),
+        ({"code_challenge": CHALLENGE[1:]}, CodeChallengeMalformed),
+        ({"scope": "admin root"}, ScopeInvalid),
+        ({"resources": ("https://other.example/mcp",)}, ResourceForeign),
+        ({"resources": (MCP, NOTES)}, ResourceForeign),
+        ({"prompt": "none login"}, PromptContradictory),
+        ({"prompt": "consent none"}, PromptContradictory),
+    ],
+)
+def test_refuses(wrong, refusal):
+    with pytest.raises(refusal):
+        a_request(**wrong)
+
+
+def test_a_repeated_parameter_is_named_for_the_operator():
+    with pytest.raises(ParameterRepeated, match=r"^scope, state$"):
+        a_request(repeated=frozenset({"state", "scope"}))
+
+
+def test_the_form_is_checked_before_what_it_asks_for():
+    with pytest.raises(ParameterRepeated):
+        a_request(repeated=frozenset({"scope"}), code_challenge=None, scope="admin", resources=("x",))
+
+
+# what is asked for
+
+
+def test_a_request_keeps_what_the_code_will_be_bound_to():
+    request = a_request()
+    assert (request.client_id, request.client_registration, request.redirect_uri, request.code_challenge) == (
+        "glc_editor",
+        1,
+        HTTPS,
+        CHALLENGE,
+    )
+
+
+def test_a_request_without_a_scope_asks_for_the_default():
+    assert a_request(scope=None).scopes == ("openid",)
+
+
+def test_unknown_scopes_drop_out():
+    assert a_request(scope="  admin notes:read \t openid notes:read").scopes == ("notes:read", "openid")
+
+
+def test_a_request_without_a_resource_asks_for_the_first():
+    assert a_request(resources=()).resource == MCP
+
+
+def test_a_resource_is_kept_as_it_is_configured():
+    assert a_request(resources=("HTTPS://MCP.EXAMPLE:443/notes/mcp",)).resource == NOTES
+
+
+@pytest.mark.parametrize("state", [None, "the-state", "s" * MAX_STATE, "€ &?=#"])
+def test_the_state_is_kept_as_it_came(state):
+    assert a_request(state=state).state == state
+
+
+def test_the_only_response_mode_may_be_named():
+    assert a_request(response_mode="query")
+
+
+def test_prompts_that_nobody_knows_are_ignored():
+    assert a_request(prompt="select_account login create login").prompts == ("login",)
+
+
+def test_an_unknown_prompt_beside_none_is_no_contradiction():
+    assert a_request(prompt="none create").allows_no_page
+
+
+def test_a_page_may_be_shown_unless_the_client_says_no():
+    assert not a_request().allows_no_page
+
+
+# who must sign in
+
+
+def test_somebody_must_sign_in():
+    assert a_request().needs_sign_in(None)
+
+
+def test_who_is_signed_in_need_not_sign_in_again():
+    assert not a_request(session_before="session").needs_sign_in(a_session("session"))
+
+
+def test_with_prompt_login_who_is_signed_in_must_sign_in_again():
+    assert a_request(prompt="login", session_before="session").needs_sign_in(a_session("session"))
+
+
+def test_with_prompt_login_one_new_sign_in_is_enough():
+    assert not a_request(prompt="login", session_before="session").needs_sign_in(a_session("new-session"))
+
+
+def test_with_prompt_login_who_was_not_signed_in_signs_in_once():
+    assert not a_request(prompt="login", session_before=None).needs_sign_in(a_session("new-session"))
+
+
+# who must be asked
+
+
+def test_who_never_said_yes_is_asked():
+    assert a_request().needs_asking(None)
+
+
+def test_who_said_yes_to_all_of_this_is_not_asked_again():
+    assert not a_request().needs_asking(a_yes_to("openid", "notes:read", "notes:write"))
+
+
+@pytest.mark.parametrize(
+    "consent",
+    [
+        a_yes_to("openid"),
+        a_yes_to("openid", "notes:read", resource=NOTES),
+        a_yes_to("openid", "notes:read", registration=2),
+    ],
+    ids=["to less", "for another resource", "to another registration of the client"],
+)
+def test_who_said_yes_only_to_something_else_is_asked(consent):
+    assert a_request().needs_asking(consent)
+
+
+def test_with_prompt_consent_everybody_is_asked():
+    assert a_request(prompt="consent").needs_asking(a_yes_to("openid", "notes:read"))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        LOOPBACK,
+        "http://localhost:3118/callback",
+        "http://[::1]:3118/callback",
+        "https://localhost/callback",
+        "https://127.0.0.1/callback",
+        PRIVATE_USE,
+        "com.example.app:/callback",
+    ],
+)
+def test_a_remembered_yes_does_not_count_where_any_program_may_be_waiting(target):
+    request: AuthorizationRequest = replace(a_request(), redirect_uri=target)
+    assert request.needs_asking(a_yes_to("openid", "notes:read"))

@@ -1,0 +1,130 @@
+import pytest
+
+from grantledger.domain.client_registration import (
+    ClientAuthenticationFailed,
+    ClientIsDisabled,
+    ClientRegistration,
+    ClientUnknown,
+    register,
+)
+from support.clients import DELETED, DISABLED, METADATA, REGISTERED, a_client
+
+AGAIN = REGISTERED
+
+
+def registering(client: ClientRegistration | None, secret_digest: str | None = None):
+    return register(client, client_id="glc_editor", metadata=METADATA, secret_digest=secret_digest, now=1_000)
+
+
+def test_registering_remembers_the_metadata():
+    assert registering(None) == (REGISTERED,)
+
+
+def test_registering_remembers_the_digest_of_the_secret():
+    (registered,) = registering(None, "digest")
+    assert registered.secret_digest == "digest"
+
+
+def test_registering_the_same_client_again_adds_nothing():
+    assert registering(a_client()) == ()
+
+
+def test_registering_a_disabled_client_again_is_refused():
+    with pytest.raises(ClientIsDisabled):
+        registering(a_client(DISABLED))
+
+
+def test_a_deleted_client_is_made_anew():
+    assert registering(a_client(DELETED)) == (REGISTERED,)
+
+
+def test_a_client_that_was_disabled_and_then_deleted_is_made_anew():
+    assert registering(a_client(DISABLED, DELETED)) == (REGISTERED,)
+
+
+def test_each_registration_of_a_client_id_has_its_number():
+    assert a_client(DELETED, AGAIN, DELETED, AGAIN).registration == 3
+
+
+def test_a_client_made_anew_may_act():
+    a_client(DISABLED, DELETED, AGAIN).check_usable()
+
+
+def test_a_registered_client_may_act():
+    a_client().check_usable()
+
+
+def test_a_disabled_client_is_refused():
+    with pytest.raises(ClientIsDisabled):
+        a_client(DISABLED).check_usable()
+
+
+@pytest.mark.parametrize("events", [(DELETED,), (DISABLED, DELETED)])
+def test_a_deleted_client_is_unknown(events):
+    with pytest.raises(ClientUnknown):
+        a_client(*events).check_usable()
+
+
+def test_a_client_may_act_as_the_registration_that_it_is():
+    a_client(DELETED, AGAIN).check_usable(2)
+
+
+@pytest.mark.parametrize("registration", [1, 3])
+def test_a_client_cannot_act_as_another_registration(registration):
+    with pytest.raises(ClientUnknown):
+        a_client(DELETED, AGAIN).check_usable(registration)
+
+
+def test_disabling_says_when():
+    assert a_client().disable(now=1_100) == (DISABLED,)
+
+
+def test_disabling_twice_is_disabling_once():
+    assert a_client(DISABLED).disable(now=1_150) == ()
+
+
+def test_a_deleted_client_cannot_be_disabled():
+    assert a_client(DELETED).disable(now=1_300) == ()
+
+
+def test_deleting_says_when():
+    assert a_client().delete(now=1_200) == (DELETED,)
+
+
+def test_a_disabled_client_can_be_deleted():
+    assert a_client(DISABLED).delete(now=1_200) == (DELETED,)
+
+
+def test_deleting_twice_is_deleting_once():
+    assert a_client(DELETED).delete(now=1_300) == ()
+
+
+def test_a_client_without_a_secret_is_public():
+    assert a_client().is_public
+
+
+def test_a_client_with_a_secret_is_not_public():
+    assert not a_client(secret_digest="right").is_public
+
+
+def test_a_public_client_proves_itself_by_nothing():
+    a_client().authenticate(None)
+
+
+def test_a_public_client_that_presents_a_secret_is_refused():
+    with pytest.raises(ClientAuthenticationFailed):
+        a_client().authenticate("anything")
+
+
+def test_a_confidential_client_proves_itself_by_its_secret():
+    a_client(secret_digest="right").authenticate("right")
+
+
+@pytest.mark.parametrize("presented", [None, "", "wrong", "righ", "right "])
+def test_a_confidential_client_without_its_secret_is_refused(presented):
+    with pytest.raises(ClientAuthenticationFailed):
+        a_client(secret_digest="right").authenticate(presented)
+
+
+def test_a_client_made_anew_does_not_keep_its_secret():
+    assert a_client(DELETED, AGAIN, secret_digest="right").is_public

@@ -1,0 +1,116 @@
+from typing import Any
+
+import pytest
+
+from grantledger.domain.consent import Consent, ConsentGiven, consent_key, evolve, give
+
+MCP = "https://mcp.example/mcp"
+NOTES = "https://mcp.example/notes/mcp"
+
+
+def given_to(resource: str, *scopes: str, registration: int = 1, at: int = 1_000) -> ConsentGiven:
+    return ConsentGiven(
+        user_id="glu_ada",
+        client_id="glc_editor",
+        client_registration=registration,
+        resource=resource,
+        scopes=scopes,
+        given_at=at,
+    )
+
+
+def a_consent(*given: ConsentGiven) -> Consent:
+    consent = None
+    for event in given:
+        consent = evolve(consent, event)
+    assert consent is not None
+    return consent
+
+
+def yes(consent: Consent | None, *scopes: str, resource: str = MCP, registration: int = 1) -> Any:
+    return give(
+        consent,
+        user_id="glu_ada",
+        client_id="glc_editor",
+        client_registration=registration,
+        resource=resource,
+        scopes=scopes,
+        now=1_000,
+    )
+
+
+def covers(consent: Consent, *scopes: str, resource: str = MCP, registration: int = 1) -> bool:
+    return consent.covers(client_registration=registration, resource=resource, scopes=scopes)
+
+
+def test_a_first_yes_is_remembered():
+    assert yes(None, "openid", "notes:read") == (given_to(MCP, "openid", "notes:read"),)
+
+
+def test_the_same_yes_again_is_nothing_new():
+    assert yes(a_consent(given_to(MCP, "openid", "notes:read")), "notes:read", "openid") == ()
+
+
+def test_a_yes_to_less_is_nothing_new():
+    assert yes(a_consent(given_to(MCP, "openid", "notes:read")), "openid") == ()
+
+
+def test_a_yes_to_more_is_remembered():
+    consent = a_consent(given_to(MCP, "openid"))
+    assert yes(consent, "openid", "notes:read") == (given_to(MCP, "openid", "notes:read"),)
+
+
+def test_a_yes_for_another_resource_is_remembered():
+    assert yes(a_consent(given_to(MCP, "openid")), "openid", resource=NOTES) == (given_to(NOTES, "openid"),)
+
+
+@pytest.mark.parametrize("scopes", [("openid",), ("notes:read",), ("notes:read", "openid")])
+def test_covers_what_was_allowed_in_whatever_order(scopes):
+    assert covers(a_consent(given_to(MCP, "openid", "notes:read")), *scopes)
+
+
+def test_does_not_cover_a_scope_that_was_not_allowed():
+    assert not covers(a_consent(given_to(MCP, "openid")), "openid", "notes:read")
+
+
+def test_does_not_cover_another_resource():
+    assert not covers(a_consent(given_to(MCP, "openid")), "openid", resource=NOTES)
+
+
+def test_each_resource_has_a_yes_of_its_own():
+    consent = a_consent(given_to(MCP, "openid"), given_to(NOTES, "notes:read"))
+    assert not covers(consent, "notes:read", resource=MCP)
+
+
+def test_a_yes_for_one_resource_leaves_that_for_another():
+    consent = a_consent(given_to(MCP, "openid"), given_to(NOTES, "notes:read"))
+    assert covers(consent, "openid", resource=MCP)
+
+
+def test_a_later_yes_adds_to_an_earlier_one():
+    consent = a_consent(given_to(MCP, "openid", "notes:read"), given_to(MCP, "notes:read", "notes:write"))
+    assert consent.allowed == {MCP: ("openid", "notes:read", "notes:write")}
+
+
+def test_a_client_registered_anew_was_allowed_nothing():
+    assert not covers(a_consent(given_to(MCP, "openid")), "openid", registration=2)
+
+
+def test_a_yes_to_the_client_registered_anew_is_remembered():
+    consent = a_consent(given_to(MCP, "openid"))
+    assert yes(consent, "openid", registration=2) == (given_to(MCP, "openid", registration=2),)
+
+
+def test_what_an_earlier_registration_was_allowed_is_not_added_to():
+    consent = a_consent(given_to(MCP, "openid", "notes:read"), given_to(MCP, "openid", registration=2))
+    assert consent.allowed == {MCP: ("openid",)}
+
+
+def test_adding_leaves_the_consent_it_added_to_as_it_was():
+    consent = a_consent(given_to(MCP, "openid"))
+    evolve(consent, given_to(MCP, "notes:read"))
+    assert consent.allowed == {MCP: ("openid",)}
+
+
+def test_every_pair_of_user_and_client_has_a_consent_of_its_own():
+    assert consent_key("glu_ada", "glc_editor") != consent_key("glu_adaglc_", "editor")

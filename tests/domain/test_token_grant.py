@@ -1,0 +1,435 @@
+"""The refresh table, row by row; then narrowing, access tokens and revocation."""
+
+import pytest
+
+from grantledger.domain.resource_indicator import ResourceForeign
+from grantledger.domain.scope import ScopeInvalid, ScopeWidened
+from grantledger.domain.supersession import MAX_REUSE_WINDOW
+from grantledger.domain.token_grant import (
+    MAX_PAIRS,
+    Access,
+    AccessTokenHasEnded,
+    AccessTokensRevoked,
+    GrantHasExpired,
+    GrantIsRevoked,
+    GrantRefreshed,
+    GrantRevoked,
+    RefreshTokenReused,
+    RefreshTokenUnknown,
+    RetryAsksForSomethingElse,
+    TokenBelongsToAnotherClient,
+    TokenGrant,
+    TooManyNarrowings,
+)
+from support.grants import (
+    ACCESS_LIFETIME,
+    CONSENTED,
+    ONLY_READ,
+    ONLY_WRITE,
+    OPENED_AT,
+    REFRESH_LIFETIME,
+    RESOURCE,
+    WINDOW,
+    after,
+    an_open_grant,
+    refresh,
+    refreshed,
+)
+
+KNOWN = frozenset({*CONSENTED.scopes, "email"})
+REVOKED = GrantRevoked(reason="revoked_by_client", revoked_at=OPENED_AT)
+
+
+def reuse_of(generation: int, *, at: int) -> tuple[RefreshTokenReused, GrantRevoked]:
+    return (
+        RefreshTokenReused(generation=generation, reused_at=at),
+        GrantRevoked(reason="refresh_token_reused", revoked_at=at),
+    )
+
+
+def access(
+    grant: TokenGrant, generation: int = 0, *, pair: int = 0, expires_at: int = 9_000, now: int = 1_000
+):
+    return grant.check_access(generation=generation, pair=pair, expires_at=expires_at, now=now)
+
+
+# n, alive: n + 1
+
+
+def test_the_current_refresh_token_gives_the_next_generation():
+    (event,) = refresh(refreshed(an_open_grant(), 2_000), 1, at=3_000)
+    assert isinstance(event, GrantRefreshed)
+    assert event.generation == 2
+
+
+def test_a_refresh_is_remembered_with_all_that_its_answer_is_computed_from():
+    assert refresh(an_open_grant(), 0, at=2_000, asked=ONLY_READ, key_id="key-2") == (
+        GrantRefreshed(
+            generation=1,
+            resource=RESOURCE,
+            scopes=("notes:read",),
+            key_id="key-2",
+            refreshed_at=2_000,
+            access_expires_at=2_000 + ACCESS_LIFETIME,
+            refresh_expires_at=2_000 + REFRESH_LIFETIME,
+        ),
+    )
+
+
+def test_the_refresh_lifetime_slides_with_use():
+    grant = refreshed(an_open_grant(), OPENED_AT + REFRESH_LIFETIME - 1)
+    assert refresh(grant, 1, at=OPENED_AT + 2 * REFRESH_LIFETIME - 2)
+
+
+def test_nothing_outlives_the_absolute_limit():
+    (event,) = refresh(an_open_grant(expires_at=2_500), 0, at=2_000)
+    assert isinstance(event, GrantRefreshed)
+    assert (event.access_expires_at, event.refresh_expires_at) == (2_500, 2_500)
+
+
+def test_a_refreshed_grant_names_the_key_of_its_newest_tokens():
+    grant = after(an_open_grant(), refresh(an_open_grant(), 0, at=2_000, key_id="key-2"))
+    assert grant.key_id == "key-2"
+
+
+# older than n, within the window, same scope and resource: the current pair
+
+
+@pytest.mark.parametrize("later", [0, 1, WINDOW - 1])
+def test_a_retry_within_the_window_changes_nothing(later):
+    assert refresh(refreshed(an_open_grant(), 2_000), 0, at=2_000 + later) == ()
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2, 3])
+def test_every_generation_of_a_wide_chain_is_a_retry_within_its_own_window(generation):
+    grant = refreshed(an_open_grant(), 2_000, 2_010, 2_020, 2_030)
+    assert refresh(grant, generation, at=2_059) == ()
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2, 3, 4])
+def test_generations_of_one_second_are_retries_alike(generation):
+    assert refresh(refreshed(an_open_grant(), *[2_000] * 5), generation, at=2_059) == ()
+
+
+def test_a_narrowed_refresh_may_be_retried_with_the_same_scope():
+    grant = refreshed(an_open_grant(), 2_000, asked=ONLY_READ)
+    assert refresh(grant, 0, at=2_010, asked=ONLY_READ) == ()
+
+
+def test_a_retry_in_the_last_second_before_the_grant_expires_is_answered():
+    assert refresh(refreshed(an_open_grant(expires_at=2_010), 2_000), 0, at=2_009) == ()
+
+
+# older than n, within the window, another scope or resource: refused, nothing revoked
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (CONSENTED, ONLY_READ),
+        (ONLY_READ, CONSENTED),
+        (ONLY_READ, ONLY_WRITE),
+        (CONSENTED, Access("https://mcp.example/notes/mcp", CONSENTED.scopes)),
+    ],
+)
+def test_a_retry_for_something_else_is_refused(first, then):
+    grant = refreshed(an_open_grant(), 2_000, asked=first)
+    with pytest.raises(RetryAsksForSomethingElse):
+        refresh(grant, 0, at=2_010, asked=then)
+
+
+def test_a_retry_is_measured_by_the_current_pair_not_by_the_one_it_got():
+    grant = refreshed(refreshed(an_open_grant(), 2_000, asked=ONLY_READ), 2_010)
+    with pytest.raises(RetryAsksForSomethingElse):
+        refresh(grant, 0, at=2_020, asked=ONLY_READ)
+
+
+# older than n, later, or window 0: remembered, and the grant is revoked
+
+
+@pytest.mark.parametrize("later", [WINDOW, WINDOW + 1, 10 * WINDOW])
+def test_reuse_at_the_very_second_the_window_ends_or_later_revokes_the_grant(later):
+    grant = refreshed(an_open_grant(), 2_000)
+    assert refresh(grant, 0, at=2_000 + later) == reuse_of(0, at=2_000 + later)
+
+
+def test_without_a_window_every_reuse_revokes_the_grant():
+    grant = refreshed(an_open_grant(), 2_000)
+    assert refresh(grant, 0, at=2_000, window=0) == reuse_of(0, at=2_000)
+
+
+@pytest.mark.parametrize(("generation", "is_reuse"), [(0, True), (1, True), (2, False), (3, False)])
+def test_the_window_of_a_generation_is_counted_from_when_it_was_superseded(generation, is_reuse):
+    grant = refreshed(an_open_grant(), 2_000, 2_010, 2_020, 2_030)
+    assert refresh(grant, generation, at=2_070) == (reuse_of(generation, at=2_070) if is_reuse else ())
+
+
+def test_a_generation_that_is_forgotten_was_superseded_too_long_ago():
+    grant = refreshed(an_open_grant(), 2_000, 2_000 + MAX_REUSE_WINDOW + 1)
+    assert refresh(grant, 0, at=2_400, window=MAX_REUSE_WINDOW) == reuse_of(0, at=2_400)
+
+
+def test_the_longest_window_is_kept_to_its_last_second():
+    grant = refreshed(an_open_grant(), 2_000, 2_000 + MAX_REUSE_WINDOW - 1)
+    assert refresh(grant, 0, at=2_000 + MAX_REUSE_WINDOW - 1, window=MAX_REUSE_WINDOW) == ()
+
+
+def test_reuse_for_something_else_is_reuse_all_the_same():
+    grant = refreshed(an_open_grant(), 2_000)
+    assert refresh(grant, 0, at=2_060, asked=ONLY_READ) == reuse_of(0, at=2_060)
+
+
+def test_reuse_revokes_whether_or_not_the_successor_was_used():
+    grant = refreshed(an_open_grant(), 2_000, 2_100)
+    assert refresh(grant, 0, at=2_200) == reuse_of(0, at=2_200)
+
+
+# a clock that was set back
+
+
+def test_a_clock_set_back_leaves_a_retry_a_retry():
+    assert refresh(refreshed(an_open_grant(), 2_000), 0, at=1_900) == ()
+
+
+def test_a_clock_set_back_opens_no_window_again():
+    grant = refreshed(an_open_grant(), 2_000, 1_900)
+    assert refresh(grant, 1, at=2_060) == reuse_of(1, at=2_060)
+
+
+def test_with_a_clock_set_back_an_older_token_is_no_fresher_than_a_newer_one():
+    grant = refreshed(an_open_grant(), 2_000, 1_900, 1_950)
+    assert [refresh(grant, generation, at=2_059) for generation in range(3)] == [(), (), ()]
+
+
+# any, when the grant is dead or not the client's: refused, nothing changes
+
+EVERY_GENERATION = pytest.mark.parametrize("generation", [0, 1, 2])
+
+
+WITHIN_THE_WINDOW_AND_LATER = pytest.mark.parametrize("at", [2_030, 2_060])
+
+
+@EVERY_GENERATION
+@WITHIN_THE_WINDOW_AND_LATER
+def test_a_revoked_grant_is_refused(generation, at):
+    grant = after(refreshed(an_open_grant(), 2_000), [REVOKED])
+    with pytest.raises(GrantIsRevoked):
+        refresh(grant, generation, at=at)
+
+
+@EVERY_GENERATION
+@WITHIN_THE_WINDOW_AND_LATER
+def test_a_grant_is_refused_at_the_very_second_of_its_absolute_limit(generation, at):
+    grant = refreshed(an_open_grant(expires_at=at), 2_000)
+    with pytest.raises(GrantHasExpired):
+        refresh(grant, generation, at=at)
+
+
+def test_a_grant_is_refreshed_in_the_last_second_before_its_absolute_limit():
+    assert refresh(refreshed(an_open_grant(expires_at=2_060), 2_000), 1, at=2_059)
+
+
+@pytest.mark.parametrize("generation", [0, 1])
+def test_a_grant_is_refused_at_the_very_second_its_last_refresh_token_expires(generation):
+    grant = refreshed(an_open_grant(), 2_000)
+    with pytest.raises(GrantHasExpired):
+        refresh(grant, generation, at=2_000 + REFRESH_LIFETIME)
+
+
+def test_a_grant_is_refreshed_in_the_last_second_of_its_refresh_token():
+    assert refresh(refreshed(an_open_grant(), 2_000), 1, at=2_000 + REFRESH_LIFETIME - 1)
+
+
+def test_a_grant_without_refresh_tokens_is_not_refreshed():
+    with pytest.raises(RefreshTokenUnknown):
+        refresh(an_open_grant(refresh_expires_at=None), 0, at=2_000)
+
+
+def test_a_generation_that_was_never_issued_is_unknown():
+    with pytest.raises(RefreshTokenUnknown):
+        refresh(an_open_grant(), 1, at=2_000)
+
+
+@EVERY_GENERATION
+@WITHIN_THE_WINDOW_AND_LATER
+@pytest.mark.parametrize("client", [{"client_id": "glc_thief"}, {"client_registration": 2}])
+def test_another_client_or_the_client_registered_anew_is_refused(generation, at, client):
+    grant = refreshed(an_open_grant(), 2_000)
+    with pytest.raises(TokenBelongsToAnotherClient):
+        refresh(grant, generation, at=at, **client)
+
+
+# narrowing
+
+
+def test_a_refresh_that_names_no_scope_asks_for_all_that_was_consented_to():
+    grant = refreshed(an_open_grant(), 2_000, asked=ONLY_READ)
+    assert grant.narrowed(scope_asked=None, resources=(), known=KNOWN) == CONSENTED
+
+
+def test_a_refresh_may_ask_for_less_in_any_order_and_gets_the_order_of_the_grant():
+    asked = an_open_grant().narrowed(scope_asked="notes:write  openid", resources=(RESOURCE,), known=KNOWN)
+    assert asked == Access(RESOURCE, ("openid", "notes:write"))
+
+
+def test_a_refresh_cannot_ask_for_more():
+    with pytest.raises(ScopeWidened):
+        an_open_grant().narrowed(scope_asked="openid email", resources=(), known=KNOWN)
+
+
+def test_a_refresh_that_asks_only_for_unknown_scopes_is_refused():
+    with pytest.raises(ScopeInvalid):
+        an_open_grant().narrowed(scope_asked="admin", resources=(), known=KNOWN)
+
+
+def test_an_unknown_scope_drops_out_of_a_refresh():
+    assert an_open_grant().narrowed(scope_asked="admin notes:read", resources=(), known=KNOWN) == ONLY_READ
+
+
+def test_a_refresh_cannot_ask_for_another_resource():
+    with pytest.raises(ResourceForeign):
+        an_open_grant().narrowed(scope_asked=None, resources=("https://mcp.example/notes/mcp",), known=KNOWN)
+
+
+def test_a_narrowed_refresh_makes_the_newest_token_narrow():
+    assert refreshed(an_open_grant(), 2_000, asked=ONLY_READ).current == ONLY_READ
+
+
+def test_narrowing_takes_nothing_from_what_was_consented_to():
+    assert refreshed(an_open_grant(), 2_000, asked=ONLY_READ).consented == CONSENTED
+
+
+def test_a_refresh_after_a_narrowed_one_may_ask_for_everything_again():
+    grant = refreshed(refreshed(an_open_grant(), 2_000, asked=ONLY_READ), 3_000, asked=CONSENTED)
+    assert grant.current == CONSENTED
+
+
+def test_a_narrowed_token_stays_narrow_when_a_later_one_is_wide():
+    narrow = refreshed(an_open_grant(), 2_000, asked=ONLY_READ)
+    grant = refreshed(narrow, 3_000, asked=CONSENTED)
+    assert access(grant, 1, pair=narrow.pair) == ONLY_READ
+
+
+def test_a_wide_token_stays_wide_when_a_later_one_is_narrow():
+    assert access(refreshed(an_open_grant(), 2_000, asked=ONLY_READ), 0, pair=0) == CONSENTED
+
+
+def test_the_same_narrowing_twice_takes_room_once():
+    grant = refreshed(an_open_grant(), 2_000, 3_000, asked=ONLY_READ)
+    assert grant.pairs == (CONSENTED, ONLY_READ)
+
+
+def a_grant_full_of_narrowings() -> TokenGrant:
+    scopes = tuple(f"notes:{n}" for n in range(MAX_PAIRS))
+    grant = an_open_grant(scopes=scopes)
+    for second, scope in enumerate(scopes[1:], start=2_000):
+        grant = refreshed(grant, second, asked=Access(RESOURCE, (scope,)))
+    return grant
+
+
+def test_a_grant_has_room_for_sixteen_sets_of_scopes():
+    assert len(a_grant_full_of_narrowings().pairs) == MAX_PAIRS == 16
+
+
+def test_one_more_narrowing_than_there_is_room_for_is_refused_as_a_scope():
+    grant = a_grant_full_of_narrowings()
+    with pytest.raises(TooManyNarrowings) as refused:
+        refresh(grant, grant.generation, at=3_000, asked=Access(RESOURCE, ("notes:0",)))
+    assert isinstance(refused.value, ScopeInvalid)
+
+
+@pytest.mark.parametrize("pair", [0, 1, MAX_PAIRS - 1])
+def test_a_full_grant_is_refreshed_for_the_sets_of_scopes_it_has(pair):
+    grant = a_grant_full_of_narrowings()
+    assert refresh(grant, grant.generation, at=3_000, asked=grant.pairs[pair])
+
+
+# access tokens
+
+
+def test_an_access_token_is_good_for_what_was_consented_to():
+    assert access(an_open_grant()) == CONSENTED
+
+
+def test_an_access_token_of_an_older_generation_lives_to_its_own_expiry():
+    grant = refreshed(an_open_grant(), 2_000, 3_000)
+    assert access(grant, 0, expires_at=4_600, now=4_599) == CONSENTED
+
+
+def test_an_access_token_has_ended_at_the_very_second_of_its_expiry():
+    with pytest.raises(AccessTokenHasEnded):
+        access(an_open_grant(), expires_at=4_600, now=4_600)
+
+
+def test_an_access_token_of_a_revoked_grant_is_refused():
+    with pytest.raises(GrantIsRevoked):
+        access(after(an_open_grant(), [REVOKED]))
+
+
+def test_an_access_token_is_refused_at_the_very_second_of_the_absolute_limit():
+    with pytest.raises(GrantHasExpired):
+        access(an_open_grant(expires_at=2_000), now=2_000)
+
+
+def test_an_access_token_is_good_in_the_last_second_before_the_absolute_limit():
+    assert access(an_open_grant(expires_at=2_000), now=1_999) == CONSENTED
+
+
+@pytest.mark.parametrize(("generation", "pair"), [(1, 0), (0, 1)])
+def test_an_access_token_that_the_grant_does_not_remember_is_refused(generation, pair):
+    with pytest.raises(AccessTokenHasEnded):
+        access(an_open_grant(), generation, pair=pair)
+
+
+def test_revoking_an_access_token_says_which_and_when():
+    grant = refreshed(an_open_grant(), 2_000)
+    assert grant.revoke_access(generation=1, now=2_100) == (
+        AccessTokensRevoked(through_generation=1, revoked_at=2_100),
+    )
+
+
+@pytest.mark.parametrize("generation", [0, 1])
+def test_a_revoked_access_token_and_every_older_one_is_refused(generation):
+    grant = refreshed(an_open_grant(), 2_000, 3_000)
+    grant = after(grant, grant.revoke_access(generation=1, now=3_100))
+    with pytest.raises(AccessTokenHasEnded):
+        access(grant, generation)
+
+
+def test_a_newer_access_token_outlives_the_revocation_of_an_older_one():
+    grant = refreshed(an_open_grant(), 2_000, 3_000)
+    assert access(after(grant, grant.revoke_access(generation=1, now=3_100)), 2) == CONSENTED
+
+
+@pytest.mark.parametrize("generation", [0, 1])
+def test_revoking_what_is_refused_already_is_nothing_new(generation):
+    grant = refreshed(an_open_grant(), 2_000, 3_000)
+    grant = after(grant, grant.revoke_access(generation=1, now=3_100))
+    assert grant.revoke_access(generation=generation, now=3_200) == ()
+
+
+def test_revoking_an_access_token_of_a_revoked_grant_is_nothing_new():
+    assert after(an_open_grant(), [REVOKED]).revoke_access(generation=0, now=3_200) == ()
+
+
+def test_revoking_an_access_token_leaves_the_refresh_token_alive():
+    grant = after(an_open_grant(), an_open_grant().revoke_access(generation=0, now=1_100))
+    assert access(refreshed(grant, 1_200), 1) == CONSENTED
+
+
+# revocation
+
+
+def test_revoking_a_grant_says_why_and_when():
+    assert an_open_grant().revoke("code_replayed", now=1_100) == (
+        GrantRevoked(reason="code_replayed", revoked_at=1_100),
+    )
+
+
+def test_revoking_twice_is_revoking_once():
+    assert after(an_open_grant(), [REVOKED]).revoke("code_replayed", now=1_100) == ()
+
+
+def test_the_evidence_of_a_reuse_changes_nothing_by_itself():
+    grant = an_open_grant()
+    assert after(grant, [RefreshTokenReused(generation=0, reused_at=1_100)]) == grant

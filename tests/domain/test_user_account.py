@@ -1,0 +1,40 @@
+import pytest
+
+from grantledger.domain.user_account import (
+    AccountDisabled,
+    AccountOpened,
+    UserAccount,
+    UserIsDisabled,
+    evolve,
+)
+
+OPENED = AccountOpened(user_id="glu_ada", opened_at=1_000)
+DISABLED = AccountDisabled(disabled_at=1_100)
+
+
+def a_user(*after: AccountDisabled) -> UserAccount:
+    user = evolve(None, OPENED)
+    for event in after:
+        user = evolve(user, event)
+    return user
+
+
+def test_an_opened_account_may_act():
+    a_user().check_usable()
+
+
+def test_an_account_remembers_whose_it_is_and_since_when():
+    assert (a_user().user_id, a_user().opened_at) == ("glu_ada", 1_000)
+
+
+def test_disabling_says_when():
+    assert a_user().disable(now=1_100) == (DISABLED,)
+
+
+def test_a_disabled_account_is_refused():
+    with pytest.raises(UserIsDisabled):
+        a_user(DISABLED).check_usable()
+
+
+def test_disabling_twice_is_disabling_once():
+    assert a_user(DISABLED).disable(now=1_200) == ()

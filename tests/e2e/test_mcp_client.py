@@ -1,0 +1,177 @@
+"""The official `mcp` client, unmodified, against a server in a process of its own, over TCP."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult, TextContent
+
+from grantledger.entrypoints.demo.browser import Arrival, Browser
+from grantledger.entrypoints.demo.client import DemoClient
+from grantledger.entrypoints.demo.pages import Page
+from grantledger.entrypoints.demo.process import RunningServer, free_port, running_server
+from support.oauth import Person
+from support.server import EMAIL, PASSWORD
+
+pytestmark = pytest.mark.e2e
+
+
+class User:
+    """Signs in where that is asked for, and says yes to everything."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.visits = 0
+        self._browser = browser
+
+    async def visit(self, url: str) -> Arrival:
+        self.visits += 1
+        page = await self._browser.open(url)
+        if isinstance(page, Page) and page.heading == "Sign in":
+            page = await self._browser.press("Sign in", page, email=EMAIL, password=PASSWORD)
+        assert isinstance(page, Page)
+        arrival = await self._browser.press("Allow", page)
+        assert isinstance(arrival, Arrival)
+        return arrival
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[RunningServer]:
+    with running_server(free_port(0), EMAIL, PASSWORD) as server:
+        yield server
+        assert "Traceback" not in server.said()
+
+
+@pytest.fixture
+async def user() -> AsyncIterator[User]:
+    async with Browser() as browser:
+        yield User(browser)
+
+
+@pytest.fixture
+def client(demo: RunningServer, user: User) -> DemoClient:
+    return DemoClient(f"{demo.origin}/mcp", user.visit)
+
+
+@asynccontextmanager
+async def connected_with(access_token: str, url: str, mode: str = "auto") -> AsyncIterator[Client]:
+    headers = {"authorization": f"Bearer {access_token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers) as http,
+        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+    ):
+        yield client
+
+
+def text(result: CallToolResult) -> str:
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+async def test_a_client_that_knows_only_the_url_gets_to_call_the_tools(client, user):
+    async with client.connected() as connection:
+        tools = [tool.name for tool in (await connection.list_tools()).tools]
+        assert tools == ["whoami", "add_todo"]
+        assert "allowed: todo:write" in text(await connection.call_tool("whoami"))
+        added = await connection.call_tool("add_todo", {"text": "feed the cat"})
+        assert "feed the cat" in text(added)
+    assert user.visits == 1
+
+
+async def test_a_client_keeps_its_tokens_for_the_next_connection(client, user):
+    for _ in range(2):
+        async with client.connected() as connection:
+            assert not (await connection.call_tool("whoami")).is_error
+    assert user.visits == 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_client_of_either_protocol_era_may_call(demo, client, mode):
+    async with client.connected():
+        token = client.storage.tokens.access_token
+    async with connected_with(token, f"{demo.origin}/mcp", mode) as connection:
+        assert not (await connection.call_tool("whoami")).is_error
+
+
+async def test_each_server_has_tokens_of_its_own(demo, client):
+    async with client.connected():
+        token = client.storage.tokens.access_token
+    refused = pytest.RaisesExc(MCPError, match="not valid here")
+    with pytest.RaisesGroup(refused, flatten_subgroups=True):
+        async with connected_with(token, f"{demo.origin}/notes/mcp"):
+            pass
+
+
+async def test_a_tool_without_its_scope_says_which_one_is_missing(demo):
+    person = Person.at(demo.origin)
+    registered = await person.register()
+    tokens = await person.tokens(registered["client_id"], scope="openid", resource=f"{demo.origin}/mcp")
+    async with connected_with(tokens["access_token"], f"{demo.origin}/mcp") as connection:
+        assert not (await connection.call_tool("whoami")).is_error
+        refused = await connection.call_tool("add_todo", {"text": "feed the cat"})
+    await person.http.aclose()
+    assert refused.is_error
+    assert "This tool needs the scope todo:write, and the access token has: openid." in text(refused)
+
+
+async def test_a_client_whose_grant_was_revoked_is_refused_at_once_and_asks_its_user_again(
+    demo, client, user
+):
+    async with client.connected() as connection:
+        await connection.call_tool("whoami")
+        before = client.storage.tokens
+        async with httpx2.AsyncClient() as http:
+            form = {"token": before.refresh_token, "client_id": client.storage.client.client_id}
+            assert (await http.post(f"{demo.origin}/revoke", data=form)).status_code == 200
+        client.traffic.forget()
+        assert not (await connection.call_tool("whoami")).is_error
+    assert client.traffic.exchanges[0].status == 401
+    assert user.visits == 2
+    assert client.storage.tokens.access_token != before.access_token
+
+
+async def test_an_outage_costs_a_client_neither_its_tokens_nor_its_user_a_visit(demo, client, user):
+    async with client.connected() as connection:
+        await connection.call_tool("whoami")
+        before = client.storage.tokens
+        client.traffic.forget()
+        with unreadable(demo.database), pytest.raises(MCPError, match="Keep the token and try again"):
+            await connection.call_tool("whoami")
+        assert {exchange.status for exchange in client.traffic.exchanges} == {503}
+        assert not (await connection.call_tool("whoami")).is_error
+    assert client.storage.tokens == before
+    assert user.visits == 1
+
+
+async def test_a_page_of_this_computer_may_call_and_another_may_not(demo, client):
+    async with client.connected():
+        token = client.storage.tokens.access_token
+    async with httpx2.AsyncClient(base_url=demo.origin) as http:
+
+        async def call(**headers: str) -> httpx2.Response:
+            mcp = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
+            return await http.post(
+                "/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers={**mcp, **headers}
+            )
+
+        inspector = await call(origin="http://localhost:6274")
+        assert inspector.status_code == 200
+        assert inspector.headers["access-control-allow-origin"] == "*"
+        assert (await call(origin="https://evil.example")).status_code == 403
+        assert (await call(host="rebound.example")).status_code == 421
+
+
+@contextmanager
+def unreadable(database: Path) -> Iterator[None]:
+    """Take the table of grants away, as a broken disk would."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("ALTER TABLE token_grant RENAME TO token_grant_away")
+        try:
+            yield
+        finally:
+            other.execute("ALTER TABLE token_grant_away RENAME TO token_grant")

@@ -1,0 +1,47 @@
+"""Clients as their events left them."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from grantledger.domain.client_metadata import ClientMetadata
+from grantledger.domain.client_registration import (
+    ClientDeleted,
+    ClientDisabled,
+    ClientRegistered,
+    Event,
+    evolve,
+)
+from grantledger.domain.client_registration import ClientRegistration as Client
+
+HTTPS = "https://client.example/callback"
+LOOPBACK = "http://127.0.0.1:33418/callback"
+
+METADATA = ClientMetadata(
+    redirect_uris=(HTTPS,),
+    token_endpoint_auth_method="none",
+    grant_types=("authorization_code", "refresh_token"),
+    response_types=("code",),
+    application_type="web",
+    scope="openid",
+    client_name="Notes for editors",
+)
+REGISTERED = ClientRegistered(client_id="glc_editor", metadata=METADATA, registered_at=1_000)
+DISABLED = ClientDisabled(disabled_at=1_100)
+DELETED = ClientDeleted(deleted_at=1_200)
+
+
+def a_client(
+    *after: Event, redirect_uris: tuple[str, ...] = (HTTPS,), secret_digest: str | None = None
+) -> Client:
+    """Return a client that was registered, and what `after` made of it."""
+    metadata = replace(METADATA, redirect_uris=redirect_uris)
+    client = evolve(None, replace(REGISTERED, metadata=metadata, secret_digest=secret_digest))
+    for event in after:
+        client = evolve(client, event)
+    return client
+
+
+def metadata_like(**members: Any) -> ClientMetadata:
+    """Return the metadata of the usual client, but for these members."""
+    return replace(METADATA, **members)

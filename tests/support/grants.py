@@ -1,0 +1,69 @@
+"""Token grants and their refreshes, in the seconds after one was opened."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from grantledger.domain.token_grant import Access, Event, GrantOpened, Lifetimes, TokenGrant, evolve
+
+RESOURCE = "https://mcp.example/mcp"
+CONSENTED = Access(RESOURCE, ("openid", "notes:read", "notes:write"))
+ONLY_READ = Access(RESOURCE, ("notes:read",))
+ONLY_WRITE = Access(RESOURCE, ("notes:write",))
+
+WINDOW = 60
+ACCESS_LIFETIME = 3_600
+REFRESH_LIFETIME = 604_800
+
+OPENED_AT = 1_000
+OPENED = GrantOpened(
+    client_id="glc_editor",
+    client_registration=1,
+    user_id="glu_ada",
+    code_key="digest-of-the-code",
+    resource=CONSENTED.resource,
+    scopes=CONSENTED.scopes,
+    nonce="nonce",
+    key_id="key-1",
+    opened_at=OPENED_AT,
+    access_expires_at=OPENED_AT + ACCESS_LIFETIME,
+    refresh_expires_at=OPENED_AT + REFRESH_LIFETIME,
+)
+
+
+def an_open_grant(**opened: Any) -> TokenGrant:
+    """Return a grant of generation 0, opened as usual but for what `opened` names."""
+    return evolve(None, replace(OPENED, **opened))
+
+
+def after(grant: TokenGrant, events: Iterable[Event]) -> TokenGrant:
+    for event in events:
+        grant = evolve(grant, event)
+    return grant
+
+
+def refresh(
+    grant: TokenGrant,
+    generation: int,
+    *,
+    at: int,
+    asked: Access = CONSENTED,
+    window: int = WINDOW,
+    **request: Any,
+) -> tuple[Event, ...]:
+    """Present the refresh token of `generation` with all that is right, but for what `request` names."""
+    lifetimes = Lifetimes(access_token=ACCESS_LIFETIME, refresh_token=REFRESH_LIFETIME, reuse_window=window)
+    right: dict[str, Any] = {
+        "client_id": OPENED.client_id,
+        "client_registration": OPENED.client_registration,
+        "key_id": "key-1",
+    }
+    return grant.refresh(**(right | request), generation=generation, asked=asked, lifetimes=lifetimes, now=at)
+
+
+def refreshed(grant: TokenGrant, *seconds: int, asked: Access = CONSENTED) -> TokenGrant:
+    """Return the grant after its newest refresh token was used at each of these seconds."""
+    for second in seconds:
+        grant = after(grant, refresh(grant, grant.generation, at=second, asked=asked))
+    return grant

@@ -1,0 +1,70 @@
+"""One short history for each kind of aggregate, in which every event of it happens."""
+
+from msgspec import Struct
+
+from grantledger.domain.authorization_code import CodeRedeemed, CodeReplayed
+from grantledger.domain.browser_session import SignedIn, SignedOut
+from grantledger.domain.consent import ConsentGiven
+from grantledger.domain.kinds import KINDS, tag_of
+from grantledger.domain.token_grant import (
+    AccessTokensRevoked,
+    GrantRefreshed,
+    GrantRevoked,
+    RefreshTokenReused,
+)
+from grantledger.domain.user_account import AccountDisabled, AccountOpened
+from support import clients, codes, grants
+
+_HISTORIES: dict[str, tuple[Struct, ...]] = {
+    "client": (clients.REGISTERED, clients.DISABLED, clients.DELETED),
+    "code": (
+        codes.ISSUED,
+        CodeRedeemed(grant_id="grant", redeemed_at=1_001),
+        CodeReplayed(grant_id="grant", replayed_at=1_002),
+    ),
+    "grant": (
+        grants.OPENED,
+        GrantRefreshed(
+            generation=1,
+            resource=grants.RESOURCE,
+            scopes=grants.ONLY_READ.scopes,
+            key_id="key-2",
+            refreshed_at=1_010,
+            access_expires_at=4_610,
+            refresh_expires_at=605_810,
+        ),
+        AccessTokensRevoked(through_generation=0, revoked_at=1_020),
+        RefreshTokenReused(generation=0, reused_at=1_100),
+        GrantRevoked(reason="refresh_token_reused", revoked_at=1_100),
+    ),
+    "consent": (
+        ConsentGiven(
+            user_id="glu_ada",
+            client_id="glc_editor",
+            client_registration=1,
+            resource=grants.RESOURCE,
+            scopes=("openid",),
+            given_at=1_000,
+        ),
+    ),
+    "user": (AccountOpened(user_id="glu_ada", opened_at=1_000), AccountDisabled(disabled_at=1_100)),
+    "signin": (
+        SignedIn(
+            session_id="session",
+            user_id="glu_ada",
+            secret_digest="digest",
+            signed_in_at=1_000,
+            expires_at=2_000,
+        ),
+        SignedOut(signed_out_at=1_100),
+    ),
+}
+
+
+def every_event(category: str) -> tuple[Struct, ...]:
+    return _HISTORIES[category]
+
+
+def example(tag: str) -> Struct:
+    """Return an event with that tag."""
+    return next(event for kind in KINDS for event in every_event(kind) if tag_of(event) == tag)

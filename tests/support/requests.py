@@ -1,0 +1,52 @@
+"""Authorization requests: as a client sends them, and as they wait for the user."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from grantledger.domain.authorization_request import (
+    Askable,
+    AuthorizationParameters,
+    AuthorizationRequest,
+    checked,
+)
+from support.clients import HTTPS, a_client
+from support.codes import CHALLENGE
+
+MCP = "https://mcp.example/mcp"
+NOTES = "https://mcp.example/notes/mcp"
+
+ASKABLE = Askable(
+    resources=(MCP, NOTES),
+    scopes=("openid", "profile", "email", "offline_access", "notes:read", "notes:write"),
+    default_scope=("openid",),
+)
+PARAMETERS = AuthorizationParameters(
+    client_id="glc_editor",
+    redirect_uri=HTTPS,
+    response_type="code",
+    scope="openid notes:read",
+    state="the-state",
+    code_challenge=CHALLENGE,
+    code_challenge_method="S256",
+    resources=(MCP,),
+)
+
+
+def asking(**parameters: Any) -> AuthorizationParameters:
+    """Return the query of a request with all that is right, but for what `parameters` names."""
+    return replace(PARAMETERS, **parameters)
+
+
+def a_request(*, session_before: str | None = None, **parameters: Any) -> AuthorizationRequest:
+    """Return such a request after it has passed every check."""
+    asked = asking(**parameters)
+    return checked(
+        asked,
+        client=a_client(),
+        target=asked.redirect_uri or HTTPS,
+        askable=ASKABLE,
+        transaction_id="transaction",
+        session_before=session_before,
+        expires_at=1_600,
+    )
