@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from grantledger.adapters.web.asgi_types import Headers, Message, Send
 from grantledger.adapters.guards.challenge import challenge
+from grantledger.adapters.web.asgi_types import Headers, Message, Send
 from grantledger.adapters.web.cors import response_headers
 
 # JSON-RPC 2.0 section 5.1

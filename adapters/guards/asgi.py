@@ -4,8 +4,8 @@ import logging
 from typing import Protocol
 
 from grantledger.adapters.guards.answers import Answer, Answers
-from grantledger.adapters.web.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
 from grantledger.adapters.guards.verified import Verified, verified
+from grantledger.adapters.web.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
 from grantledger.adapters.web.bearer import AuthorizationMalformed, bearer_token
 from grantledger.adapters.web.cors import preflight_headers, response_headers
 from grantledger.application.look_up_session import McpSession

@@ -9,7 +9,7 @@ from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from grantledger.adapters.http.answers import error_answer, unavailable_answer
+from grantledger.adapters.http.answers import NO_STORE, error_answer, unavailable_answer
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.edge import with_cors, with_head
 from grantledger.adapters.http.mounts import Mount, with_mounts
@@ -52,10 +52,11 @@ def create_http_app(
         openapi_config=None,
         logging_config=None,
     )
-    shared = tuple(f"{base_path}/{name}" for name in ("register", "token", "revoke", "session"))
+    shared = {f"{base_path}/{name}" for name in ("register", "token", "revoke", "session")}
+    well_known = ("/.well-known/", f"{base_path}/.well-known/")
 
     def is_shared(path: str) -> bool:
-        return path in shared or "/.well-known/" in path
+        return path.rstrip("/") in shared or path.startswith(well_known)
 
     return with_mounts(with_cors(with_head(app), is_shared), mounts)
 
@@ -67,7 +68,8 @@ def _without_app(mount: Mount) -> Callable[[Litestar], AbstractAsyncContextManag
 def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Answer as JSON what no route answers: an HTML page under /.well-known makes clients stumble."""
     code = _WORDS.get(error.status_code, "invalid_request")
-    return error_answer(WireError(code, error.detail), status=error.status_code)
+    headers = {**NO_STORE, **(error.headers or {})}  # a 405 says which methods are allowed
+    return error_answer(WireError(code, error.detail), status=error.status_code, headers=headers)
 
 
 def _unavailable(_: Request[Any, Any, Any], __: Unavailable) -> Response[bytes]:

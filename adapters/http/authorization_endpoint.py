@@ -6,9 +6,13 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from grantledger.adapters.http.authorization_flow import AuthorizationFlow
+from grantledger.adapters.http.page_answers import redirect
 from grantledger.adapters.http.parameters import Parameters, parsed
 from grantledger.application.start_authorization import StartAuthorization
 from grantledger.domain.authorization_request import AuthorizationParameters, ParameterRepeated
+
+FORMS = ("sign-in", "consent", "sign-out")
+"""Where pages submit to: an address that stays in the browser where the answer is a page."""
 
 
 def authorization_endpoints(flow: AuthorizationFlow, start: StartAuthorization) -> list[HTTPRouteHandler]:
@@ -23,7 +27,11 @@ def authorization_endpoints(flow: AuthorizationFlow, start: StartAuthorization) 
         waiting = flow.waiting(request, transaction_id)
         return await flow.proceed(request, waiting, await flow.session(request))
 
-    return [authorize, resume]
+    @get([f"{flow.base_path}/authorize/{{transaction_id:str}}/{form}" for form in FORMS])
+    async def reload(request: Request[Any, Any, Any], transaction_id: str) -> Response[bytes]:
+        return redirect(flow.url_of(flow.waiting(request, transaction_id)))
+
+    return [authorize, resume, reload]
 
 
 def _asked(query: Parameters) -> AuthorizationParameters:

@@ -1,6 +1,6 @@
 """The one way in which answers leave for a client: code, denial and error alike."""
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 from litestar import Response
 
@@ -28,11 +28,11 @@ class AuthorizationResponses:
 
     def _location(self, redirect_uri: str, answer: dict[str, str], state: str | None) -> str:
         answer = {**answer, **({"state": state} if state is not None else {}), "iss": self._issuer}
-        parts = urlsplit(redirect_uri)
+        # Not taken apart and put together again: `urllib` writes `app:///callback` as `app:/callback`.
+        target, _, kept = redirect_uri.partition("?")
         # The query of a registered redirect URI stays, but for names that are ours (OAuth 2.1 section 2.3).
-        kept = parts.query
         if any(name in answer for name, _ in parse_qsl(kept, keep_blank_values=True)):
             pairs = parse_qsl(kept, keep_blank_values=True)
             kept = urlencode([(name, value) for name, value in pairs if name not in answer])
         query = "&".join(part for part in (kept, urlencode(answer)) if part)
-        return urlunsplit(parts._replace(query=query))
+        return f"{target}?{query}"

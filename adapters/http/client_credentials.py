@@ -1,7 +1,7 @@
 """How clients say who they are: none, client_secret_post, client_secret_basic (OAuth 2.1 section 2.4)."""
 
 import base64
-import binascii
+from collections.abc import Sequence
 from urllib.parse import unquote_plus
 
 from grantledger.adapters.http.parameters import Parameters
@@ -10,17 +10,20 @@ from grantledger.application.authenticate_client import ClientCredentials
 from grantledger.domain.client_registration import ClientAuthenticationFailed
 
 
-def presented(authorization: str | None, form: Parameters) -> ClientCredentials:
+def presented(authorization: Sequence[str], form: Parameters) -> ClientCredentials:
     """Return what the client presents in the header, the body, or in both where they agree.
 
-    Raises `ClientCredentialsMixed`, or `ClientAuthenticationFailed` where nothing can be read.
+    `authorization` are all the Authorization headers of the request. Raises `ClientCredentialsMixed`, or
+    `ClientAuthenticationFailed` where nothing can be read.
     """
     in_body, secret = form.get("client_id"), form.get("client_secret")
-    if authorization is None:
+    if not authorization:
         if in_body is None:
             raise ClientAuthenticationFailed("no client_id")
         return ClientCredentials(client_id=in_body, secret=secret)
-    in_header = _basic(authorization)
+    if len(authorization) > 1:
+        raise ClientCredentialsMixed("several Authorization headers")
+    in_header = _basic(authorization[0])
     # OAuth 2.1 section 2.4: "The client MUST NOT use more than one authentication method in each request".
     if secret is not None and in_header.secret is not None:
         raise ClientCredentialsMixed("a secret in the header and in the body")
@@ -35,7 +38,7 @@ def _basic(authorization: str) -> ClientCredentials:
         raise ClientAuthenticationFailed("not Basic")
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # not ASCII, not base64, or not UTF-8 inside
         raise ClientAuthenticationFailed("Basic credentials cannot be decoded") from error
     client_id, colon, secret = pair.partition(":")
     if not colon or not client_id:

@@ -20,9 +20,12 @@ class FormTokens:
     def make(self, waiting: AuthorizationRequest, session: BrowserSession | None) -> str:
         return self._digests.digest(_PURPOSE, *_parts(waiting, session))
 
+    def fits(self, form: Parameters, waiting: AuthorizationRequest, session: BrowserSession | None) -> bool:
+        return self._digests.matches(form.get(FIELD) or "", _PURPOSE, *_parts(waiting, session))
+
     def check(self, form: Parameters, waiting: AuthorizationRequest, session: BrowserSession | None) -> None:
         """Raises `FormForeign`."""
-        if not self._digests.matches(form.get(FIELD) or "", _PURPOSE, *_parts(waiting, session)):
+        if not self.fits(form, waiting, session):
             raise FormForeign
 
 

@@ -22,22 +22,29 @@ WRONG_PASSWORD = "The e-mail address or the password is not right."
 
 
 class Submitted(Struct, frozen=True):
-    """A form that was made for this browser, this session and this transaction."""
+    """A form of a transaction of this browser, which may have been made for another session."""
 
     waiting: AuthorizationRequest
     session: BrowserSession | None
     form: Parameters
 
 
+async def received(
+    request: Request[Any, Any, Any], transaction_id: str, flow: AuthorizationFlow
+) -> Submitted:
+    """Raises `ParkedRequestLost`, `ParametersMalformed`, `ParameterRepeated`."""
+    waiting = flow.waiting(request, transaction_id)
+    form = await read_form(request)
+    return Submitted(waiting, await flow.session(request), form)
+
+
 async def submitted(
     request: Request[Any, Any, Any], transaction_id: str, flow: AuthorizationFlow, tokens: FormTokens
 ) -> Submitted:
-    """Raises `ParkedRequestLost`, `ParametersMalformed`, `ParameterRepeated`, `FormForeign`."""
-    waiting = flow.waiting(request, transaction_id)
-    form = await read_form(request)
-    session = await flow.session(request)
-    tokens.check(form, waiting, session)
-    return Submitted(waiting, session, form)
+    """Return a form that was made for this session. Raises as `received` does, and `FormForeign`."""
+    sent = await received(request, transaction_id, flow)
+    tokens.check(sent.form, sent.waiting, sent.session)
+    return sent
 
 
 def sign_in_form(
@@ -45,7 +52,11 @@ def sign_in_form(
 ) -> HTTPRouteHandler:
     @post(f"{flow.base_path}/authorize/{{transaction_id:str}}/sign-in")
     async def submit_sign_in(request: Request[Any, Any, Any], transaction_id: str) -> Response[bytes]:
-        sent = await submitted(request, transaction_id, flow, tokens)
+        sent = await received(request, transaction_id, flow)
+        # Signed in meanwhile, in another tab: that sign-in stays, and the consent page shows whose it is.
+        if sent.session is not None and tokens.fits(sent.form, sent.waiting, None):
+            return redirect(flow.url_of(sent.waiting))
+        tokens.check(sent.form, sent.waiting, sent.session)
         email, password = sent.form.get("email") or "", sent.form.get("password") or ""
         try:
             new = await sign_in(email, password, flow.caller_of(request))

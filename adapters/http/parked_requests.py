@@ -58,7 +58,11 @@ class ParkedRequests:
         if packed is None:
             return None
         # Sealed by us; bounded all the same.
-        request = self._decoder.decode(zlib.decompressobj().decompress(packed, _MAX_UNPACKED))
+        unpacked = zlib.decompressobj().decompress(packed, _MAX_UNPACKED)
+        try:
+            request = self._decoder.decode(unpacked)
+        except msgspec.MsgspecError:  # by another release, which parked requests of another shape
+            return None
         return request if self._clock.now() < request.expires_at else None
 
     def _superfluous(self, carried: dict[str, str]) -> list[str]:

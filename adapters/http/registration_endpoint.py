@@ -25,7 +25,7 @@ def registration_endpoint(
     async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
         try:
             asked = _decoder.decode(await request.body())
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RegistrationMalformed(str(error)) from error
         return json_answer(_registered(await register_client(asked, caller_of(request))), status=201)
 

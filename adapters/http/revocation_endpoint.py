@@ -18,7 +18,7 @@ def revocation_endpoint(path: str, revoke_token: RevokeToken, caller_of: CallerR
     @post(path, status_code=200, exception_handlers={Refusal: client_refused})
     async def revoke(request: Request[Any, Any, Any]) -> Response[bytes]:
         form = await read_form(request)
-        credentials = presented(request.headers.get("authorization"), form)
+        credentials = presented(request.headers.getall("authorization", []), form)
         revocation = Revocation(
             credentials=credentials, token=required(form, "token"), caller=caller_of(request)
         )

@@ -10,6 +10,7 @@ from grantledger.adapters.guards.challenge import BearerError, challenge
 from grantledger.adapters.http.answers import NO_STORE, error_answer, json_answer
 from grantledger.adapters.http.discovery import resource_metadata_url
 from grantledger.adapters.http.parameters import parsed
+from grantledger.adapters.http.refusals import ParametersMalformed
 from grantledger.adapters.http.wire_errors import WireError
 from grantledger.adapters.web.bearer import AuthorizationMalformed, bearer_token
 from grantledger.application.look_up_session import LookUpSession
@@ -44,7 +45,12 @@ def session_endpoint(path: str, look_up_session: LookUpSession, policy: ServerPo
             return refused(400, "invalid_request", "The Authorization header is not one Bearer token")
         if token is None:
             return refused(401, None, "An access token is needed")
-        resources = parsed(request.scope["query_string"]).resources
+        try:
+            resources = parsed(request.scope["query_string"]).resources
+        except ParametersMalformed:
+            return refused(400, "invalid_request", "The query cannot be read")
+        if len(resources) > 1:
+            return refused(400, "invalid_request", "An access token is for one resource")
         try:
             found = await look_up_session(token, resource=resources[0] if resources else None)
         except Refusal:

@@ -35,7 +35,7 @@ def token_endpoint(
     async def token(request: Request[Any, Any, Any]) -> Response[bytes]:
         form = await read_form(request)
         grant_type = required(form, "grant_type")
-        credentials = presented(request.headers.get("authorization"), form)
+        credentials = presented(request.headers.getall("authorization", []), form)
         match grant_type:
             case "authorization_code":
                 redemption = CodeRedemption(

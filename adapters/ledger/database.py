@@ -5,15 +5,22 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cached_property
 from pathlib import Path
+from typing import cast
 
-from sqlalchemy import Engine, QueuePool, create_engine
+from sqlalchemy import QueuePool, create_engine
 
 BUSY_TIMEOUT = 5_000
 """Milliseconds for which a writer waits for a lock of somebody who does not queue on the lock file."""
 
-_WAL_LIMIT = 64 * 1024 * 1024
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "trusted_schema=OFF",
+    # The WAL grows while somebody reads for long; later it is cut to this. It is copied into the database
+    # after 1,000 pages, SQLite's own measure: 4,000 gave 12 % more appends, and a p99 of 19 ms instead of 12.
+    "journal_size_limit=67108864",
+)
 
 
 class CannotOpen(Exception):  # noqa: N818 - a sentence for the operator
@@ -27,11 +34,8 @@ class Database:
         self.path = Path(path).absolute()
         if not self.path.parent.is_dir():
             raise CannotOpen(f"the directory {self.path.parent} does not exist")
-
-    @cached_property
-    def engine(self) -> Engine:
-        """SQLAlchemy over the same connections, in autocommit: who needs a transaction says BEGIN."""
-        return create_engine("sqlite://", creator=self.connect, poolclass=QueuePool)
+        # SQLAlchemy over the same connections, in autocommit: who needs a transaction says BEGIN.
+        self.engine = create_engine("sqlite://", creator=self.connect, poolclass=QueuePool)
 
     def create(self) -> None:
         """Make the file, readable by its owner only, unless it is there.
@@ -51,11 +55,12 @@ class Database:
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
         )
-        connection.execute(f"PRAGMA busy_timeout={busy_timeout:d}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT:d}")
+        try:
+            for pragma in (f"busy_timeout={busy_timeout:d}", *_PRAGMAS):
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @contextmanager
@@ -76,10 +81,12 @@ class Database:
     def writing(self) -> Iterator[sqlite3.Cursor]:
         """Write in a transaction of its own, durable when the block is left."""
         with self.queueing(), closing(self.engine.raw_connection()) as connection:
-            cursor = connection.cursor()
             try:
-                cursor.execute("BEGIN IMMEDIATE")
-                yield cursor
+                # Closed here: a cursor that a later user of the connection finds still alive, and that this
+                # thread then lets go of, resets the statement which that user is just executing.
+                with closing(cast("sqlite3.Cursor", connection.cursor())) as cursor:
+                    cursor.execute("BEGIN IMMEDIATE")
+                    yield cursor
                 connection.commit()
             except BaseException:
                 connection.invalidate()  # closed, and so rolled back whatever state it is in

@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from eventsourcing.persistence import IntegrityError, OperationalError
 
@@ -70,9 +70,10 @@ class GroupCommit:
 
     def _written(self, batch: Sequence[Append]) -> list[tuple[Append, Outcome]]:
         connection = self._connected()
-        cursor = connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        outcomes = [(append, self._record(cursor, append)) for append in batch if append.claim()]
+        # Closed on this thread, for an error's traceback could take it to another: see `Database.writing`.
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            outcomes = [(append, self._record(cursor, append)) for append in batch if append.claim()]
         try:
             connection.commit()
         except Exception as error:
@@ -94,8 +95,10 @@ class GroupCommit:
 
     def _looked_up(self, append: Append, error: CommitOutcomeUnknown) -> Outcome:
         try:
-            landed = stands(self._connected().cursor(), self._recorder.realm, append)
+            with closing(self._connected().cursor()) as cursor:
+                landed = stands(cursor, self._recorder.realm, append)
         except _OUTAGE as still:
+            self.disconnect()
             return unavailable(still)
         return None if landed else unavailable(error)
 

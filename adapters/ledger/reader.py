@@ -82,11 +82,11 @@ class Reader:
             version, fold, grant, client_fold, client, user_fold, user = found[0]
             if (fold, client_fold or _CLIENT_FOLD, user_fold or _USER_FOLD) != _STANDING_FOLDS:
                 return self._refolded_standing(cursor, grant_id)
-        return Standing(
-            grant=Versioned(kind=GRANT, key=grant_id, version=version, state=state_of("grant", grant)),
-            client=None if client is None else state_of("client", client),
-            user=None if user is None else state_of("user", user),
-        )
+            return Standing(
+                grant=Versioned(kind=GRANT, key=grant_id, version=version, state=state_of("grant", grant)),
+                client=None if client is None else state_of("client", client),
+                user=None if user is None else state_of("user", user),
+            )
 
     def _refolded_standing(self, cursor: sqlite3.Cursor, grant_id: str) -> Standing:
         cursor.execute("BEGIN")  # one view of all three streams

@@ -63,7 +63,7 @@ class Recorder(ProcessRecorder):
         private: Sequence[PrivateRow] = (),
         tracking: Tracking | None = None,
         within: sqlite3.Cursor | None = None,
-    ) -> Sequence[int] | None:
+    ) -> Sequence[int]:
         """Append the events with all that goes with them, or nothing; return their positions.
 
         `rows` None: they are folded here, so that the read model holds what the library's tools write.

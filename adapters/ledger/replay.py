@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, bindparam, exists, literal, select, tuple_
+from sqlalchemy import Table, bindparam, exists, select, tuple_
 
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
@@ -15,17 +15,16 @@ from grantledger.adapters.ledger.statements import compiled
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.kinds import KINDS
 
-_PAGE = compiled(
+_LOG = compiled(
     select(events.c.stream_id, events.c.version, events.c.tag, events.c.data)
     .where(events.c.realm == bindparam("realm"))
     .where(tuple_(events.c.stream_id, events.c.version) > tuple_(bindparam("stream"), bindparam("version")))
-    .order_by(events.c.stream_id, events.c.version)
-    .limit(bindparam("limit")),
+    .order_by(events.c.stream_id, events.c.version),
     "realm",
     "stream",
     "version",
-    "limit",
 )
+_PAGE = f"{_LOG} LIMIT ?"
 
 
 def _live(table: Table) -> str:
@@ -33,14 +32,15 @@ def _live(table: Table) -> str:
     return compiled(one, "realm", "key")
 
 
-def _strays(category: str, table: Table) -> str:
-    stream = events.c.stream_id == literal(f"{category}:", literal_execute=True) + table.c.key
+def _strays(table: Table) -> str:
+    stream = events.c.stream_id == bindparam("prefix") + table.c.key
     known = exists().where(events.c.realm == table.c.realm, stream)
-    return compiled(select(*table.c[1:]).where(table.c.realm == bindparam("realm"), ~known), "realm")
+    strays = select(*table.c[1:]).where(~known, table.c.realm == bindparam("realm"))
+    return compiled(strays, "prefix", "realm")
 
 
 _LIVE = {category: _live(table) for category, table in ROWS.items()}
-_STRAYS = {category: _strays(category, table) for category, table in ROWS.items()}
+_STRAYS = {category: _strays(table) for category, table in ROWS.items()}
 
 
 class Difference(NamedTuple):
@@ -87,7 +87,7 @@ class Replay:
                     if not _same(replayed, live):
                         yield Difference(replayed.category, replayed.key, replayed, live)
             for category, statement in _STRAYS.items():
-                for key, *values in cursor.execute(statement, (self._realm,)):
+                for key, *values in cursor.execute(statement, (f"{category}:", self._realm)):
                     yield Difference(category, key, None, _row(category, key, values))
 
     def _pages(self, cursor: sqlite3.Cursor) -> Iterator[list[Row]]:

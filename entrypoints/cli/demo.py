@@ -3,7 +3,7 @@ import rich_click as click
 from grantledger.application.email_address import EmailInvalid, normalized
 from grantledger.application.open_account import MIN_PASSWORD
 
-_BROUGHT_BY_THE_EXTRA = ("httpx2", "mcp", "mcp_types")
+_BROUGHT_BY_THE_EXTRA = ("httpx2", "mcp")
 
 
 @click.command()
@@ -11,11 +11,11 @@ _BROUGHT_BY_THE_EXTRA = ("httpx2", "mcp", "mcp_types")
     "--port",
     type=click.IntRange(0, 65535),
     default=8434,
-    show_default=True,
-    help="The port on 127.0.0.1; 0 takes any that is free.",
+    metavar="PORT",
+    help="The port on 127.0.0.1; 0 takes any that is free. [default: 8434]",
 )
-@click.option("--email", default="ada@example.com", show_default=True, help="The demo user's e-mail address.")
-@click.option("--password", help="The demo user's password. [default: a new one, which is shown]")
+@click.option("--email", default="ada@example.com", metavar="ADDRESS", help="The demo user's e-mail address.")
+@click.option("--password", metavar="TEXT", help="The demo user's password. [default: a new one, shown]")
 @click.option("--once", is_flag=True, help="End after the walk: exit code 0 if every step passed, 1 if not.")
 @click.option("--serve-only", is_flag=True, help="Leave the walk out and stay up.")
 def demo(port: int, email: str, password: str | None, *, once: bool, serve_only: bool) -> None:
@@ -36,10 +36,14 @@ def demo(port: int, email: str, password: str | None, *, once: bool, serve_only:
         # Not above: the other commands run without an MCP client installed.
         from grantledger.entrypoints.demo.run import DemoOptions, run_demo  # noqa: PLC0415
     except ModuleNotFoundError as missing:
-        if missing.name not in _BROUGHT_BY_THE_EXTRA:
+        if (missing.name or "").partition(".")[0] not in _BROUGHT_BY_THE_EXTRA:
             raise
-        raise click.ClickException(
-            "the demo needs an MCP client and MCP servers: pip install 'grantledger[demo]'"
-        ) from None
+        # On a line of its own, for copying.
+        click.secho(
+            "grantledger: the demo needs an MCP client and MCP servers: pip install 'grantledger[demo]'",
+            fg="red",
+            err=True,
+        )
+        raise SystemExit(1) from None
     options = DemoOptions(port=port, email=email, password=password, once=once, serve_only=serve_only)
     raise SystemExit(0 if run_demo(options) else 1)

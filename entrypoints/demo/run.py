@@ -4,9 +4,9 @@ import asyncio
 import logging
 import signal
 
+import rich_click as click
 from msgspec import Struct
 from rich.console import Console
-from rich.markup import escape
 
 from grantledger.adapters.ledger.audit import Filter
 from grantledger.entrypoints.cli.ledger import lines_of
@@ -39,7 +39,7 @@ def run_demo(options: DemoOptions) -> bool:
         with running_server(free_port(options.port), options.email, password) as server:
             return _shown(server, options, password, Console(highlight=False))
     except ServerFailed as failed:
-        Console(stderr=True, highlight=False).print(f"[red]grantledger: {escape(str(failed))}[/]")
+        click.secho(f"grantledger: {failed}", fg="red", err=True)
         return False
 
 

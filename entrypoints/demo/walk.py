@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import httpx2
 from mcp import Client
 from mcp.shared.auth import OAuthToken
-from mcp_types import TextContent
+from mcp.types import TextContent
 from rich.console import Console
 
 from grantledger.entrypoints.demo.browser import Arrival, Browser
@@ -78,7 +78,7 @@ class Walk:
             step.seen = f"401 at {TODO_PATH}, then both metadata documents"
         with self._steps.step("register") as step:
             client_id = check_registration(self._client.traffic)
-            step.seen = f"public client {client_id[:12]}…"
+            step.seen = f"public client {client_id}"
         return await self._person.allow(url, resource=self._url, scope_in_words=f"Use “{TODO_SCOPE}”")
 
     async def _call_tools(self, client: Client) -> None:

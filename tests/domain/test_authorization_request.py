@@ -166,7 +166,7 @@ def test_the_state_is_kept_as_it_came(state):
 
 
 def test_the_only_response_mode_may_be_named():
-    assert a_request(response_mode="query")
+    assert a_request(response_mode="query") == a_request()
 
 
 def test_prompts_that_nobody_knows_are_ignored():

@@ -1,20 +1,142 @@
-"""One server for all tests that leave no mark on each other; a person of its own for each test."""
+"""Servers shared by all tests that leave no mark on each other; a person of its own for each test."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 
+import anyio
 import pytest
-from support.oauth import Person
-from support.server import Server, serving
+
+from grantledger.application.provenance import Caller
+from support.oauth import SESSION_COOKIE, LongAgo, Person
+from support.server import EMAIL, PASSWORD, Server, free_port, serving
+
+RESOURCES = """[
+    {"identifier": "https://mcp.example", "name": "Mail", "scopes": ["mail:read"]},
+    {"identifier": "http://127.0.0.1:%d/notes/mcp", "name": "Notes", "scopes": ["notes:read", "notes:write"]}
+]"""
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with nothing set: every default holds."""
     with serving(tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
 @pytest.fixture
 async def person(server: Server) -> AsyncIterator[Person]:
+    """Somebody in a browser that has never been here."""
     someone = Person.at(server.origin)
     yield someone
     await someone.http.aclose()
+
+
+@pytest.fixture
+async def stranger(server: Server) -> AsyncIterator[Person]:
+    """Somebody else, in another browser."""
+    someone = Person.at(server.origin)
+    yield someone
+    await someone.http.aclose()
+
+
+@pytest.fixture(scope="session")
+async def session_cookie(server: Server) -> str:
+    person = Person.at(server.origin)
+    async with person.http:
+        client = await person.register()
+        await person.sign_in(await person.asked(client["client_id"]))
+        return str(person.http.cookies[SESSION_COOKIE])
+
+
+@pytest.fixture(scope="session")
+async def eve(server: Server) -> str:
+    """The e-mail address of another user, with the same password."""
+    async with server.use_cases() as container:
+        await container.open_account()("eve@example.com", PASSWORD, Caller(correlation_id="test"))
+    return "eve@example.com"
+
+
+@pytest.fixture
+def ada(person: Person, session_cookie: str) -> Person:
+    """Somebody who is signed in already. Must not sign out: others share the session."""
+    person.http.cookies.set(SESSION_COOKIE, session_cookie, domain="127.0.0.1", path="/authorize")
+    return person
+
+
+@pytest.fixture
+async def client(ada: Person) -> str:
+    """The id of a public client of this test alone."""
+    return str((await ada.register())["client_id"])
+
+
+@pytest.fixture(scope="session")
+def two_resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for two MCP servers with scopes of their own, the first on another origin.
+
+    It takes no refresh token twice, and knows a native client of the operator's own.
+    """
+    port = free_port()
+    with serving(
+        tmp_path_factory.mktemp("two-resources"),
+        port=port,
+        resources=RESOURCES % port,
+        refresh_reuse_window="0",
+        private_use_redirect_uris="myapp://callback",
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def member(two_resources: Server) -> AsyncIterator[Person]:
+    """Somebody in a browser, at the server with two resources."""
+    someone = Person.at(two_resources.origin)
+    yield someone
+    await someone.http.aclose()
+
+
+@pytest.fixture(scope="session")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on which nothing lives longer than some seconds, with a login page of the operator's own."""
+    with serving(
+        tmp_path_factory.mktemp("hasty"),
+        login_page="/account/login?theme=dark",
+        code_expires_in="2",
+        access_token_expires_in="3",
+        refresh_reuse_window="1",
+        refresh_token_expires_in="4",
+        grant_expires_in="6",
+        browser_session_expires_in="3",
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def long_ago(hasty: Server) -> LongAgo:
+    """Do what takes its time once for all tests that need it."""
+    person = Person.at(hasty.origin)
+    async with person.http:
+        client = (await person.register())["client_id"]
+        async with hasty.use_cases() as container:
+            signed_in = await container.sign_in()(EMAIL, PASSWORD, Caller(correlation_id="test"))
+        person.http.cookies.set(SESSION_COOKIE, signed_in.cookie, domain="127.0.0.1", path="/authorize")
+        unused, used, sliding = [await person.tokens(client) for _ in range(3)]
+        refreshed = await person.refresh(client, used["refresh_token"])
+        code = await person.code(client)
+        opened_at = time.monotonic()
+        await anyio.sleep(2)
+        slid = await person.refresh(client, sliding["refresh_token"])
+        await anyio.sleep(opened_at + 4.05 - time.monotonic())
+        return LongAgo(
+            first_use=refreshed,
+            used_again=await person.refresh(client, used["refresh_token"]),
+            never_used=await person.refresh(client, unused["refresh_token"]),
+            used_in_time=await person.refresh(client, slid.json()["refresh_token"]),
+            code=await person.redeem(client, code),
+            access_token=await person.session(unused["access_token"]),
+            browser=await person.followed(await person.authorize(client, prompt="none")),
+        )

@@ -4,13 +4,20 @@ import base64
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+from msgspec import Struct
+
 from support.server import EMAIL, PASSWORD
 
 REDIRECT_URI = "https://client.example/callback"
+SESSION_COOKIE = "grantledger-session"
+"""On http, where it has no `__Host-` prefix."""
+
 VERIFIER = "verifier-verifier-verifier-verifier-verifier"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
@@ -18,14 +25,20 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 class Person:
     """A client's view of the server and a person's browser, over one HTTP connection pool."""
 
-    def __init__(self, origin: str, http: httpx.AsyncClient) -> None:
+    def __init__(self, origin: str, http: httpx.AsyncClient, base: str = "") -> None:
         self.origin = origin
         self.http = http
+        self.base = base
 
     @classmethod
-    def at(cls, origin: str) -> Self:
+    def at(cls, origin: str, *, base: str = "", behind_tls: bool = False) -> Self:
+        """Return a new browser. `behind_tls`: it talks to a proxy that ends TLS, so it sends secure cookies."""
+        secure = ("https", "http") if behind_tls else ("https",)
+        cookies = httpx.Cookies(CookieJar(DefaultCookiePolicy(secure_protocols=secure)))
         limits = httpx.Limits(max_connections=64)
-        return cls(origin, httpx.AsyncClient(base_url=origin, timeout=30, limits=limits))
+        # Nothing here speaks TLS, and reading the certificates of the world takes longer than most tests.
+        http = httpx.AsyncClient(base_url=origin, timeout=30, limits=limits, cookies=cookies, verify=False)
+        return cls(origin, http, base)
 
     async def register(self, **metadata: Any) -> dict[str, Any]:
         """Register a client, by default a public one with a name of its own."""
@@ -35,31 +48,31 @@ class Person:
             "grant_types": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_method": "none",
         }
-        answer = await self.http.post("/register", json={**asked, **metadata})
+        answer = await self.http.post(f"{self.base}/register", json={**asked, **metadata})
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
-    async def authorize(self, client_id: str, **parameters: str | None) -> httpx.Response:
+    async def authorize(self, client_id: str, /, **parameters: str | None) -> httpx.Response:
         """Send the browser to /authorize; a parameter of None is left out."""
-        asked = {
-            "response_type": "code",
-            "client_id": client_id,
-            "redirect_uri": REDIRECT_URI,
-            "state": "the-state",
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
-        }
-        query = {name: value for name, value in {**asked, **parameters}.items() if value is not None}
-        return await self.http.get("/authorize", params=query)
+        return await self.http.get(f"{self.base}/authorize", params=query(client_id, **parameters))
 
-    async def sign_in(self, page: httpx.Response, *, email: str = EMAIL, password: str = PASSWORD) -> httpx.Response:
+    async def asked(self, client_id: str, /, **parameters: str | None) -> httpx.Response:
+        """Send the browser to /authorize and return the page it ends at, or the redirect that leaves."""
+        return await self.followed(await self.authorize(client_id, **parameters))
+
+    async def sign_in(
+        self, page: httpx.Response, *, email: str = EMAIL, password: str = PASSWORD
+    ) -> httpx.Response:
         """Fill in the sign-in page and follow to what comes next."""
         return await self.submit(page, "sign-in", email=email, password=password)
 
     async def submit(self, page: httpx.Response, form: str, **filled: str) -> httpx.Response:
+        return await self.followed(await self.post(page, form, **filled))
+
+    async def post(self, page: httpx.Response, form: str, **filled: str) -> httpx.Response:
+        """Send a form of the page with its CSRF token, or another one that is given."""
         fields = {"csrf_token": csrf_token(page), **filled}
-        answer = await self.http.post(f"{page.url.path}/{form}", data=fields)
-        return await self.followed(answer)
+        return await self.http.post(f"{transaction_url(page)}/{form}", data=fields)
 
     async def followed(self, answer: httpx.Response) -> httpx.Response:
         """Follow redirects within the server; return the page, or the redirect that leaves it."""
@@ -67,9 +80,13 @@ class Person:
             answer = await self.http.get(target)
         return answer
 
+    def cookies(self) -> dict[str, str]:
+        """Return all cookies that the browser holds, by name."""
+        return {cookie.name: cookie.value or "" for cookie in self.http.cookies.jar}
+
     async def code(self, client_id: str, **parameters: str | None) -> str:
         """Do all that a person does for a client, and return the code."""
-        answer = await self.followed(await self.authorize(client_id, **parameters))
+        answer = await self.asked(client_id, **parameters)
         if "/sign-in" in answer.text:
             answer = await self.sign_in(answer)
         if "location" not in answer.headers:
@@ -77,21 +94,17 @@ class Person:
         return returned(answer)["code"]
 
     async def token(self, **form: str) -> httpx.Response:
-        return await self.http.post("/token", data=form)
+        return await self.http.post(f"{self.base}/token", data=form)
 
     async def redeem(self, client_id: str, code: str, **form: str) -> httpx.Response:
-        asked = {
-            "grant_type": "authorization_code",
-            "client_id": client_id,
-            "code": code,
-            "code_verifier": VERIFIER,
-            "redirect_uri": REDIRECT_URI,
-        }
-        return await self.token(**{**asked, **form})
+        return await self.token(**{**redemption(client_id, code), **form})
 
     async def refresh(self, client_id: str, refresh_token: str, **form: str) -> httpx.Response:
         asked = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": refresh_token}
         return await self.token(**{**asked, **form})
+
+    async def revoke(self, client_id: str, token: str, **form: str) -> httpx.Response:
+        return await self.http.post(f"{self.base}/revoke", data={"client_id": client_id, "token": token, **form})
 
     async def tokens(self, client_id: str, **parameters: str | None) -> dict[str, Any]:
         """Return the first tokens of a new grant."""
@@ -101,7 +114,48 @@ class Person:
 
     async def session(self, access_token: str, **query: str) -> httpx.Response:
         headers = {"authorization": f"Bearer {access_token}"}
-        return await self.http.get("/session", headers=headers, params=query)
+        return await self.http.get(f"{self.base}/session", headers=headers, params=query)
+
+
+class LongAgo(Struct, frozen=True):
+    """What the hasty server answered when four seconds had passed: each is a life of its own."""
+
+    first_use: httpx.Response
+    used_again: httpx.Response
+    never_used: httpx.Response
+    used_in_time: httpx.Response
+    code: httpx.Response
+    access_token: httpx.Response
+    browser: httpx.Response
+
+
+def query(client_id: str, /, **parameters: str | None) -> dict[str, str]:
+    """Return the query of an authorization request with all that is right, but for what is given."""
+    asked = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": REDIRECT_URI,
+        "state": "the-state",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    return {name: value for name, value in {**asked, **parameters}.items() if value is not None}
+
+
+def redemption(client_id: str, code: str) -> dict[str, str]:
+    """Return the form that redeems a code."""
+    return {
+        "grant_type": "authorization_code",
+        "client_id": client_id,
+        "code": code,
+        "code_verifier": VERIFIER,
+        "redirect_uri": REDIRECT_URI,
+    }
+
+
+def basic(client_id: str, secret: str) -> dict[str, str]:
+    """Return the header of client_secret_basic, raw."""
+    return {"authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
 def csrf_token(page: httpx.Response) -> str:
@@ -110,9 +164,50 @@ def csrf_token(page: httpx.Response) -> str:
     return found[1]
 
 
+def transaction_url(page: httpx.Response) -> str:
+    """Return the URL of the authorization request that the page is about."""
+    found = re.match(r".*/authorize/[A-Za-z0-9_-]+", page.url.path)
+    assert found, page.url
+    return found[0]
+
+
 def returned(answer: httpx.Response) -> dict[str, str]:
     """Return the parameters with which the browser was sent back to the client, each there once."""
     assert answer.status_code == 303, answer.text
     query = parse_qs(urlsplit(answer.headers["location"]).query, strict_parsing=True)
     assert all(len(values) == 1 for values in query.values()), query
     return {name: values[0] for name, values in query.items()}
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str]:
+    """Return status and error code of a refusal that has the form of RFC 6749 section 5.2."""
+    assert answer.headers["content-type"] == "application/json", answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert set(body) == {"error", "error_description"}
+    assert body["error_description"]
+    return answer.status_code, body["error"]
+
+
+def heading_of(page: httpx.Response) -> tuple[int, str]:
+    """Return status and heading of a page that a browser shows to nobody but its user."""
+    assert page.headers["content-type"] == "text/html; charset=utf-8", page.text
+    assert "location" not in page.headers
+    assert_guarded(page.headers)
+    found = re.search(r"<h1>([^<]+)</h1>", page.text)
+    assert found, page.text
+    return page.status_code, found[1]
+
+
+def assert_guarded(headers: Mapping[str, str]) -> None:
+    """The headers that every answer to a browser carries."""
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-content-type-options"] == "nosniff"
+    policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["base-uri"] == "'none'"
+    assert not {"script-src", "form-action"} & set(policy)
+    assert not [name for name in headers if name.lower().startswith("access-control-")]

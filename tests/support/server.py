@@ -1,25 +1,68 @@
 """A real server: `grantledger serve` in a process of its own, over TCP, on SQLite."""
 
+import asyncio
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from msgspec import Struct
+
+from grantledger.application.provenance import Caller
+from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.server import ledger_open
+from grantledger.entrypoints.settings import load_settings
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
 
 
 class Server(Struct, frozen=True):
+    """A server that runs. `origin` is where it listens; `settings` are what it was started with."""
+
     origin: str
     database: Path
     pid: int
+    settings: dict[str, str]
+
+    @property
+    def issuer(self) -> str:
+        return self.settings.get("issuer", self.origin)
+
+    @property
+    def base(self) -> str:
+        """What the paths of the endpoints begin with."""
+        return urlsplit(self.issuer).path.rstrip("/")
+
+    @property
+    def log(self) -> str:
+        return (self.database.parent / "server.log").read_text()
+
+    def events(self, *tags: str) -> int:
+        """Count what the ledger remembers, of these tags or of all."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            rows = connection.execute("SELECT tag FROM events").fetchall()
+        return len([tag for (tag,) in rows if not tags or tag in tags])
+
+    def written(self) -> bytes:
+        """Return all that was ever written: the database and its write-ahead log."""
+        files = (self.database, Path(f"{self.database}-wal"))
+        return b"".join(file.read_bytes() for file in files if file.exists())
+
+    @asynccontextmanager
+    async def use_cases(self) -> AsyncIterator[Container]:
+        """Offer all use cases in this process, on the same ledger, as another replica or a command would."""
+        container = build_container(load_settings(None, _variables(self.settings), {}))
+        async with ledger_open(container):
+            yield container
 
 
 def free_port() -> int:
@@ -49,39 +92,49 @@ def serving(directory: Path, *, port: int | None = None, **settings: str) -> Ite
     database = directory / "grantledger.sqlite3"
     settings = {"database": str(database), "port": str(port), **settings}
     if not database.exists():
-        added = cli("user", "add", EMAIL, "--password-stdin", cwd=directory, stdin=PASSWORD + "\n", **settings)
-        assert added.returncode == 0, added.stderr
-    log = (directory / "server.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "grantledger", "serve"],
-        cwd=directory,
-        env=_environment(settings),
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        origin = f"http://127.0.0.1:{port}"
-        _wait_for(origin, process, directory / "server.log")
-        yield Server(origin, database, process.pid)
-    finally:
-        process.terminate()
-        process.wait(15)
-        log.close()
+        # In a thread, since the test may run in an event loop already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _open_account(settings)).result()
+    with (directory / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "grantledger", "serve"],
+            cwd=directory,
+            env=_environment(settings),
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            server = Server(f"http://127.0.0.1:{port}", database, process.pid, settings)
+            _wait_for(server, process)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(15)
+
+
+async def _open_account(settings: Mapping[str, str]) -> None:
+    container = build_container(load_settings(None, _variables(settings), {}))
+    async with ledger_open(container):
+        await container.open_account()(EMAIL, PASSWORD, Caller(correlation_id="test"))
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("GRANTLEDGER_")}
-    return bare | {f"GRANTLEDGER_{name.upper()}": value for name, value in settings.items()}
+    return bare | _variables(settings)
 
 
-def _wait_for(origin: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _variables(settings: Mapping[str, str]) -> dict[str, str]:
+    return {f"GRANTLEDGER_{name.upper()}": value for name, value in settings.items()}
+
+
+def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
+        assert process.poll() is None, server.log
         try:
-            httpx.get(f"{origin}/.well-known/oauth-authorization-server", timeout=2)
+            httpx.get(f"{server.origin}/.well-known/oauth-authorization-server", timeout=2)
         except httpx.TransportError:
             time.sleep(0.05)
         else:
             return
-    raise AssertionError(f"the server did not answer in 20 s: {log.read_text()}")
+    raise AssertionError(f"the server did not answer in 20 s: {server.log}")

@@ -30,6 +30,7 @@ def migrate(database: Database) -> None:
         database.create()
         # Alembic leaves SQLite's DDL without a transaction, and the driver would commit in front of it.
         with database.queueing(), database.engine.connect() as connection:
+            connection.detach()  # closed at the end, which rolls back what is not committed
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             _refuse_unknown(_revision(connection))
             command.upgrade(_config(connection), "head")

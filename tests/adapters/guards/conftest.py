@@ -8,8 +8,8 @@ import pytest
 from msgspec import Struct
 
 from grantledger.adapters.guards.asgi import BearerGuard
-from grantledger.adapters.web.asgi_types import Receive, Scope, Send
 from grantledger.adapters.guards.verified import Verified, verified
+from grantledger.adapters.web.asgi_types import Receive, Scope, Send
 from grantledger.application.look_up_session import McpSession
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.token_grant import AccessTokenHasEnded

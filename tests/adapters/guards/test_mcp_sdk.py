@@ -3,7 +3,7 @@ import sys
 
 import pytest
 from mcp.server.auth.provider import TokenVerifier
-from mcp_types import JSONRPCError, jsonrpc_message_adapter
+from mcp.types import JSONRPCError, jsonrpc_message_adapter
 
 from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
 from grantledger.application.ports import Unavailable

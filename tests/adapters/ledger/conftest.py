@@ -2,8 +2,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from adapters.ledger.storage import WatchedDatabase, a_ledger
 
+from adapters.ledger.storage import WatchedDatabase, a_ledger
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 

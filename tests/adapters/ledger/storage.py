@@ -70,18 +70,29 @@ class WatchedDatabase(Database):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.connections: list[sqlite3.Connection] = []
+        self._connections: list[sqlite3.Connection] = []
         self.commits = 0
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
         self.pragmas: tuple[str, ...] = ()
 
+    @property
+    def live_connections(self) -> list[sqlite3.Connection]:
+        return [connection for connection in self._connections if _is_open(connection)]
+
     def connect(self, **options: Any) -> sqlite3.Connection:
         connection = super().connect(**options)
         for pragma in self.pragmas:
             connection.execute(f"PRAGMA {pragma}")
-        self.connections.append(connection)
+        self._connections.append(connection)
         return cast("sqlite3.Connection", _Wire(connection, self))
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.total_changes >= 0
+    except sqlite3.ProgrammingError:
+        return False
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from adapters.ledger import facts
-from adapters.ledger.storage import WatchedDatabase, a_ledger
-from fakes.memory_ledger import MemoryLedger
 
+from adapters.ledger import facts
+from adapters.ledger.storage import a_ledger
+from fakes.memory_ledger import MemoryLedger
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.ports import Conflict, PrivateRecord
 from grantledger.domain.aggregate import Versioned
@@ -63,7 +63,10 @@ class TestLedger:
 
     async def test_changes_of_several_streams_are_recorded_together(self, storage: Storage):
         await storage.record([facts.issued(), facts.opened()], facts.SOMEBODY)
-        assert [(await storage.load(CODE, "code")).version, (await storage.load(GRANT, "grant")).version] == [1, 1]
+        assert [(await storage.load(CODE, "code")).version, (await storage.load(GRANT, "grant")).version] == [
+            1,
+            1,
+        ]
 
     async def test_records_all_changes_or_none(self, storage: Storage):
         await storage.record([facts.opened()], facts.SOMEBODY)

@@ -19,7 +19,9 @@ from grantledger.adapters.ledger.recorder import Recorder
 class RecorderOfStreams(Recorder):
     """The library's recorders of streams alone give no positions, and its case insists on it."""
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+    def insert_events(  # type: ignore[override]
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> None:
         super().insert_events(stored_events, **kwargs)
 
 
@@ -57,7 +59,9 @@ class TestProcessRecorder(InADirectoryOfItsOwn, library.ProcessRecorderTestCase)
     pass
 
 
-class TestNonInterleavingNotificationIDs(InADirectoryOfItsOwn, library.NonInterleavingNotificationIDsBaseCase):
+class TestNonInterleavingNotificationIDs(
+    InADirectoryOfItsOwn, library.NonInterleavingNotificationIDsBaseCase
+):
     pass
 
 

@@ -1,0 +1,42 @@
+"""What the tests let other processes do."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from adapters.ledger import facts
+from adapters.ledger.storage import a_ledger
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
+from grantledger.application.ports import Conflict
+
+
+def migrate_once_all_are_there(path: Path, barrier: Any) -> None:
+    database = Database(path)
+    barrier.wait(30)
+    migrations.migrate(database)
+    migrations.check(database)
+
+
+def record_many(path: Path, barrier: Any, results: Any, name: str, appends: int) -> None:
+    """Record that many appends, eight at a time; each also wants one stream for which all processes race.
+
+    Puts the name, how many of its appends were recorded and how many met a conflict.
+    """
+    outcomes = asyncio.run(_record_many(path, barrier, name, appends))
+    conflicts = sum(isinstance(outcome, Conflict) for outcome in outcomes)
+    results.put((name, outcomes.count(None), conflicts))
+
+
+async def _record_many(path: Path, barrier: Any, name: str, appends: int) -> list[Any]:
+    ledger = a_ledger(Database(path))
+    await ledger.open()
+    barrier.wait(30)
+    outcomes: list[Any] = []
+    for first in range(0, appends, 8):
+        changes = [(facts.issued(f"{name}-{n}"), facts.opened(f"{n}")) for n in range(first, first + 8)]
+        outcomes += await asyncio.gather(
+            *(ledger.record(both, facts.SOMEBODY) for both in changes), return_exceptions=True
+        )
+    await ledger.close()
+    return outcomes

@@ -1,0 +1,175 @@
+"""No request waits for ever, and none is answered wrongly."""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+
+import pytest
+
+from adapters.ledger import facts
+from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of, writers_held_up
+from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.application.ports import Unavailable
+from grantledger.domain.token_grant import GRANT
+
+
+async def test_the_append_of_a_cancelled_request_still_lands(ledger: SqliteLedger, database: WatchedDatabase):
+    with writers_held_up(database):
+        request = asyncio.create_task(ledger.record([facts.opened()], facts.SOMEBODY))
+        await asyncio.sleep(0.05)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+    await ledger.record([facts.issued()], facts.SOMEBODY)  # behind it in the queue
+    assert (await ledger.load(GRANT, "grant")).version == 1
+
+
+async def test_a_commit_whose_answer_is_lost_is_found_by_its_append_id(
+    ledger: SqliteLedger, database: WatchedDatabase
+):
+    def lose_the_answer() -> None:
+        database.after_commit = lambda: None
+        raise sqlite3.OperationalError("disk I/O error")
+
+    database.after_commit = lose_the_answer
+    await ledger.record([facts.opened()], facts.SOMEBODY)
+    assert (await ledger.load(GRANT, "grant")).version == 1
+
+
+async def test_a_commit_that_failed_is_not_taken_for_one_whose_answer_was_lost(
+    ledger: SqliteLedger, database: WatchedDatabase
+):
+    def fail() -> None:
+        database.before_commit = lambda: None
+        raise sqlite3.OperationalError("disk I/O error")
+
+    database.before_commit = fail
+    with pytest.raises(Unavailable):
+        await ledger.record([facts.opened()], facts.SOMEBODY)
+    assert (await ledger.load(GRANT, "grant")).version == 0
+    await ledger.record([facts.opened()], facts.SOMEBODY)
+
+
+async def test_anothers_append_in_its_place_is_not_taken_for_its_own(
+    ledger: SqliteLedger, database: WatchedDatabase
+):
+    def lose_the_race() -> None:
+        database.before_commit = lambda: None
+        raise sqlite3.OperationalError("disk I/O error")
+
+    other = a_ledger(database, random_bits=lambda _: 7)
+    await other.open()
+    database.before_commit = lose_the_race
+    with writers_held_up(database):
+        ours = asyncio.create_task(ledger.record([facts.opened()], facts.SOMEBODY))
+        await asyncio.sleep(0.05)
+    with pytest.raises(Unavailable):
+        await ours
+    await other.record([facts.opened()], facts.SOMEBODY)
+    await other.close()
+
+
+async def test_an_append_that_waits_too_long_is_refused_and_never_written(database: WatchedDatabase):
+    ledger = a_ledger(database, timeout=0.1)
+    await ledger.open()
+    with writers_held_up(database), pytest.raises(Unavailable, match="busy"):
+        await ledger.record([facts.opened()], facts.SOMEBODY)
+    await ledger.record([facts.issued()], facts.SOMEBODY)
+    await ledger.close()
+    assert rows_of(database, "SELECT stream_id FROM events") == [("code:code",)]
+
+
+def waiting_for(event: threading.Event) -> None:
+    event.wait(5)
+
+
+async def test_a_commit_that_hangs_is_answered_all_the_same(database: WatchedDatabase):
+    ledger = a_ledger(database, timeout=0.1)
+    await ledger.open()
+    done = threading.Event()
+    database.before_commit = lambda: waiting_for(done)
+    with pytest.raises(Unavailable, match="does not answer"):
+        await ledger.record([facts.opened()], facts.SOMEBODY)
+    done.set()
+    await ledger.close()
+
+
+async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(database: WatchedDatabase):
+    ledger = a_ledger(database, timeout=0.1)
+    await ledger.open()
+    done = threading.Event()
+    database.after_commit = lambda: waiting_for(done)
+    await ledger.record([facts.opened()], facts.SOMEBODY)
+    assert not done.is_set()
+    done.set()
+    await ledger.close()
+
+
+async def test_whatever_strikes_the_writer_those_who_wait_hear_of_it(
+    ledger: SqliteLedger, database: WatchedDatabase, caplog: pytest.LogCaptureFixture
+):
+    def die() -> None:
+        database.before_commit = lambda: None
+        raise SystemExit
+
+    database.before_commit = die
+    with caplog.at_level(logging.CRITICAL), pytest.raises(Unavailable):
+        await ledger.record([facts.opened()], facts.SOMEBODY)
+    assert "writer failed" in caplog.text
+    await ledger.record([facts.opened()], facts.SOMEBODY)
+
+
+async def test_a_full_queue_refuses_at_once(database: WatchedDatabase):
+    ledger = a_ledger(database, queue_limit=2, batch_limit=1)
+    await ledger.open()
+    with writers_held_up(database):
+        waiting = [asyncio.create_task(ledger.record([facts.issued("0")], facts.SOMEBODY))]
+        await asyncio.sleep(0.05)  # in the writer's hands, no longer in the queue
+        waiting += [asyncio.create_task(ledger.record([facts.issued(n)], facts.SOMEBODY)) for n in "12"]
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="too many"):
+            await ledger.record([facts.opened()], facts.SOMEBODY)
+    await asyncio.gather(*waiting)
+    await ledger.close()
+
+
+async def test_closing_writes_what_waits(database: WatchedDatabase):
+    ledger = a_ledger(database)
+    await ledger.open()
+    with writers_held_up(database):
+        waiting = [asyncio.create_task(ledger.record([facts.issued(n)], facts.SOMEBODY)) for n in "123"]
+        await asyncio.sleep(0.05)
+        closing = asyncio.create_task(ledger.close())
+        await asyncio.sleep(0.05)
+    await asyncio.gather(closing, *waiting)
+    assert rows_of(database, "SELECT count(*) FROM events") == [(3,)]
+
+
+async def test_closing_ends_though_the_writer_is_held_up(database: WatchedDatabase):
+    ledger = a_ledger(database, timeout=0.1)
+    await ledger.open()
+    with writers_held_up(database):
+        waiting = asyncio.create_task(ledger.record([facts.opened()], facts.SOMEBODY))
+        await asyncio.sleep(0.05)
+        await ledger.close()
+        with pytest.raises(Unavailable):
+            await waiting
+
+
+@pytest.mark.parametrize("state", ["never opened", "closed"])
+async def test_a_ledger_that_is_not_open_takes_no_appends(database: WatchedDatabase, state: str):
+    ledger = a_ledger(database)
+    if state == "closed":
+        await ledger.open()
+        await ledger.close()
+    with pytest.raises(Unavailable):
+        await ledger.record([facts.opened()], facts.SOMEBODY)
+
+
+async def test_a_closed_ledger_reads_nothing(database: WatchedDatabase):
+    ledger = a_ledger(database)
+    await ledger.open()
+    await ledger.close()
+    with pytest.raises(Unavailable):
+        await ledger.load(GRANT, "grant")

@@ -1,0 +1,105 @@
+"""The schema is made and changed by migrations alone, all of one or nothing."""
+
+import multiprocessing
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from adapters.ledger import processes
+from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import CannotOpen, Database
+from grantledger.adapters.ledger.migrations import SchemaMismatch
+from grantledger.adapters.ledger.schema import metadata
+
+
+def schema_of(path: Path) -> list[Any]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
+    finally:
+        connection.close()
+
+
+def test_the_migrations_make_what_the_code_expects(database: WatchedDatabase):
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_migrations_make_every_table_as_the_code_would(database: WatchedDatabase, tmp_path: Path):
+    plain = Database(tmp_path / "plain.db")
+    plain.create()
+    metadata.create_all(plain.engine)
+    migrated = [entry for entry in schema_of(database.path) if "alembic_version" not in entry[0]]
+    migrated = [entry for entry in migrated if entry[0] != "sqlite_autoindex_alembic_version_1"]
+    assert [words(sql) for _, sql in migrated] == [words(sql) for _, sql in schema_of(plain.path)]
+
+
+def words(sql: str | None) -> list[str]:
+    return sorted(line.strip(" ,") for line in (sql or "").splitlines())
+
+
+def test_migrating_again_changes_nothing(database: WatchedDatabase):
+    before = schema_of(database.path)
+    migrations.migrate(database)
+    assert schema_of(database.path) == before
+    migrations.check(database)
+
+
+def test_a_migration_that_fails_leaves_no_half_of_itself(tmp_path: Path):
+    database = WatchedDatabase(tmp_path / "ledger.db")
+
+    def fail() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    database.before_commit = fail
+    with pytest.raises(CannotOpen, match="disk I/O error"):
+        migrations.migrate(database)
+    assert schema_of(database.path) == []
+    database.before_commit = lambda: None
+    migrations.migrate(database)
+
+
+def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path):
+    database = Database(tmp_path / "ledger.db")
+    with pytest.raises(CannotOpen, match=r"ledger\.db cannot be opened"):
+        migrations.check(database)
+    assert not database.path.exists()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path):
+    database = Database(tmp_path / "ledger.db")
+    database.path.write_text("a diary, " * 1000)
+    with pytest.raises(CannotOpen, match="not a database"):
+        migrations.migrate(database)
+
+
+async def test_a_database_behind_the_code_is_not_opened(tmp_path: Path):
+    database = Database(tmp_path / "ledger.db")
+    database.create()
+    with pytest.raises(SchemaMismatch, match="at revision None, this release needs 0001"):
+        await a_ledger(database).open()
+
+
+async def test_a_database_ahead_of_the_code_is_not_opened(database: WatchedDatabase):
+    rows_of(database, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaMismatch, match="9999, which only a newer release knows"):
+        await a_ledger(database).open()
+    with pytest.raises(SchemaMismatch):
+        migrations.migrate(database)
+
+
+def test_several_processes_may_start_at_once(tmp_path: Path):
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(3)
+    arguments = (tmp_path / "ledger.db", barrier)
+    starting = [spawn.Process(target=processes.migrate_once_all_are_there, args=arguments) for _ in range(3)]
+    for process in starting:
+        process.start()
+    for process in starting:
+        process.join(60)
+    assert [process.exitcode for process in starting] == [0, 0, 0]

@@ -1,0 +1,160 @@
+"""The read model equals a replay of the log, always; where it does not, the row is named."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.ledger import facts
+from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
+from fakes.memory_ledger import MemoryLedger
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.adapters.ledger.replay import Replay
+from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.application.ports import Conflict, Ledger
+from grantledger.domain.aggregate import Change, Versioned
+from grantledger.domain.kinds import KINDS
+from grantledger.domain.token_grant import GRANT
+from support import history
+
+KEYS = ("a", "b", "c")
+PAGES = (1, 2, 3, 1_000)
+
+# A request changes some streams, each as far as its history goes; a late one decided on what was before.
+Request = tuple[list[tuple[str, str]], bool]
+requests = st.lists(
+    st.tuples(
+        st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from(KEYS)), min_size=1, max_size=3),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+async def outcomes(ledger: Ledger, sent: list[Request]) -> list[str]:
+    """Send the requests one by one and return what became of each."""
+    told = []
+    for streams, late in sent:
+        seen = [await ledger.load(KINDS[category], key) for category, key in streams]
+        changes = [next_change(stream) for stream in seen]
+        if late:
+            await attempt(ledger, changes[:1])
+        told.append(await attempt(ledger, changes))
+    return told
+
+
+def next_change(stream: Versioned[Any]) -> Change[Any]:
+    """The next event of the kind's history, on this stream."""
+    events = history.every_event(stream.kind.category)[stream.version : stream.version + 1]
+    return stream.then(events)
+
+
+async def attempt(ledger: Ledger, changes: list[Change[Any]]) -> str:
+    try:
+        await ledger.record(changes, facts.SOMEBODY)
+    except Conflict:
+        return "conflict"
+    return "recorded"
+
+
+@settings(max_examples=60, deadline=None)
+@given(requests, st.sampled_from(PAGES))
+def test_after_any_requests_the_read_model_equals_the_replay_and_what_a_plain_ledger_remembers(
+    sent: list[Request], page: int
+):
+    async def check(database: Database) -> None:
+        ledger, plain = a_ledger(database), MemoryLedger()
+        await ledger.open()
+        assert await outcomes(ledger, sent) == await outcomes(plain, sent)
+        for kind in KINDS.values():
+            for key in KEYS:
+                assert await ledger.load(kind, key) == await plain.load(kind, key)
+        await ledger.close()
+
+    with tempfile.TemporaryDirectory() as directory:
+        database = Database(Path(directory) / "ledger.db")
+        migrations.migrate(database)
+        asyncio.run(check(database))
+        assert list(Replay(database, TagMapper(), page=page).differences()) == []
+        database.engine.dispose()
+
+
+async def remember_something(ledger: SqliteLedger) -> None:
+    await ledger.record([facts.registered(), facts.opened_account()], facts.SOMEBODY)
+    for name in "123":
+        await ledger.record([facts.issued(name), facts.opened(name)], facts.SOMEBODY)
+        await ledger.record([facts.refreshed(await ledger.load(GRANT, name))], facts.SOMEBODY)
+
+
+def differences(database: WatchedDatabase) -> list[str]:
+    return [str(difference) for difference in Replay(database, TagMapper(), page=3).differences()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_a_replay_gives_every_row_once(ledger: SqliteLedger, database: WatchedDatabase, page: int):
+    await remember_something(ledger)
+    rows = [(row.category, row.key) for row in Replay(database, TagMapper(), page=page).rows()]
+    assert rows == [
+        ("client", "glc_editor"),
+        *(("code", name) for name in "123"),
+        *(("grant", name) for name in "123"),
+        ("user", "glu_ada"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "named"),
+    [
+        (
+            "UPDATE token_grant SET version = 7 WHERE key = '2'",
+            "grant 2: the row is at version 7, the log at 2",
+        ),
+        ("UPDATE token_grant SET user_id = 'glu_eve' WHERE key = '2'", "grant 2: the row does not hold"),
+        ("UPDATE user_account SET state = '{}'", "user glu_ada: the row does not hold"),
+        ("DELETE FROM code WHERE key = '3'", "code 3: the row is missing"),
+        ("UPDATE client SET key = 'glc_eve'", "client glc_editor: the row is missing"),
+    ],
+)
+async def test_a_row_changed_by_hand_is_named(
+    ledger: SqliteLedger, database: WatchedDatabase, by_hand: str, named: str
+):
+    await remember_something(ledger)
+    assert differences(database) == []
+    rows_of(database, by_hand)
+    assert differences(database)[0].startswith(named)
+
+
+async def test_a_row_without_a_stream_is_named(ledger: SqliteLedger, database: WatchedDatabase):
+    await remember_something(ledger)
+    rows_of(database, "INSERT INTO signin SELECT realm, 'eve', version, fold, state FROM user_account")
+    assert differences(database) == ["signin eve: the row has no stream in the log"]
+
+
+async def test_a_row_that_another_release_folded_is_compared_by_version(
+    ledger: SqliteLedger, database: WatchedDatabase
+):
+    await remember_something(ledger)
+    rows_of(database, "UPDATE token_grant SET fold = 9, state = 'what this release cannot read'")
+    assert differences(database) == []
+
+
+async def test_a_replay_finds_no_difference_while_requests_go_on(
+    ledger: SqliteLedger, database: WatchedDatabase
+):
+    async def go_on() -> None:
+        for n in range(300):
+            await ledger.record([facts.issued(f"{n}"), facts.opened(f"{n}")], facts.SOMEBODY)
+            await ledger.record([facts.refreshed(await ledger.load(GRANT, f"{n // 2}"))], facts.SOMEBODY)
+
+    requests = asyncio.create_task(go_on())
+    found = []
+    while not requests.done():
+        found += await asyncio.to_thread(differences, database)
+    await requests
+    assert found == []

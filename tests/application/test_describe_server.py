@@ -1,0 +1,91 @@
+import msgspec
+import pytest
+
+from grantledger.application.describe_server import DescribeServer
+from grantledger.domain.client_metadata import RegistrationRequest, effective_metadata
+from grantledger.domain.resource_indicator import Resource
+from support.clients import HTTPS
+from support.policies import POLICY, a_policy
+from support.requests import MCP, NOTES
+
+server = DescribeServer(POLICY).authorization_server
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://auth.example", "https://auth.example/", "https://a.example/tenant"]
+)
+def test_the_issuer_is_byte_for_byte_the_configured_one(issuer):
+    assert DescribeServer(a_policy(issuer=issuer)).authorization_server().issuer == issuer
+
+
+@pytest.mark.parametrize(
+    ("issuer", "endpoint"),
+    [
+        ("https://auth.example", "https://auth.example/token"),
+        ("https://auth.example/", "https://auth.example/token"),
+        ("https://auth.example/tenant", "https://auth.example/tenant/token"),
+    ],
+)
+def test_endpoints_live_under_the_issuer(issuer, endpoint):
+    assert DescribeServer(a_policy(issuer=issuer)).authorization_server().token_endpoint == endpoint
+
+
+def test_endpoints_are_where_clients_without_metadata_look_for_them():
+    described = server()
+    endpoints = (
+        described.authorization_endpoint,
+        described.token_endpoint,
+        described.registration_endpoint,
+        described.revocation_endpoint,
+    )
+    assert endpoints == tuple(
+        f"https://auth.example/{path}" for path in ("authorize", "token", "register", "revoke")
+    )
+
+
+def test_no_more_scopes_are_advertised_than_the_default():
+    assert server().scopes_supported == ("openid",)
+
+
+def test_clients_are_told_to_use_s256():
+    assert server().code_challenge_methods_supported == ("S256",)
+
+
+def test_clients_are_told_to_expect_the_issuer_in_answers():
+    assert server().authorization_response_iss_parameter_supported is True
+
+
+@pytest.mark.parametrize("method", server().token_endpoint_auth_methods_supported)
+def test_every_advertised_method_can_be_registered(method):
+    request = RegistrationRequest(redirect_uris=(HTTPS,), token_endpoint_auth_method=method)
+    assert effective_metadata(request, POLICY.registration).token_endpoint_auth_method == method
+
+
+def test_every_advertised_grant_type_can_be_registered():
+    offered = server().grant_types_supported
+    request = RegistrationRequest(redirect_uris=(HTTPS,), grant_types=offered)
+    assert effective_metadata(request, POLICY.registration).grant_types == offered
+
+
+def test_every_resource_is_named():
+    assert server().protected_resources == (MCP, NOTES)
+
+
+def test_a_resource_names_us_and_its_scopes():
+    described = DescribeServer(POLICY).protected_resource(POLICY.resources[1])
+    assert msgspec.to_builtins(described) == {
+        "resource": NOTES,
+        "authorization_servers": ("https://auth.example",),
+        "bearer_methods_supported": ("header",),
+        "scopes_supported": ("notes:read", "notes:write"),
+        "resource_name": "Notes",
+    }
+
+
+def test_empty_lists_and_names_are_left_out():
+    described = DescribeServer(POLICY).protected_resource(Resource("https://bare.example/mcp"))
+    assert set(msgspec.to_builtins(described)) == {
+        "resource",
+        "authorization_servers",
+        "bearer_methods_supported",
+    }

@@ -1,0 +1,129 @@
+import asyncio
+
+import pytest
+
+from grantledger.application.provenance import by_user
+from grantledger.application.secrets import digest
+from grantledger.domain.authorization_code import CodeIssued
+from grantledger.domain.authorization_request import TransactionSpent
+from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from grantledger.domain.consent import ConsentGiven
+from grantledger.domain.user_account import UserIsDisabled
+from support.clients import HTTPS
+from support.codes import CHALLENGE
+from support.requests import NOTES
+from support.storage import InterleavingLedger, nothing_recorded
+from support.story import CALLER, Story
+
+
+async def test_a_code_is_remembered_with_all_that_was_said_yes_to(ledger, story, client, ada):
+    request = await story.asks(client, ada, scope="openid notes:read", resources=(NOTES,))
+    before = len(ledger.log)
+    await story.issue_code(request, ada, CALLER)
+    now = story.clock.now()
+    assert ledger.events[before] == CodeIssued(
+        transaction_id=request.transaction_id,
+        client_id=client.client_id,
+        client_registration=1,
+        user_id=ada.user_id,
+        session_id=ada.session_id,
+        redirect_uri=HTTPS,
+        scopes=("openid", "notes:read"),
+        resource=NOTES,
+        code_challenge=CHALLENGE,
+        issued_at=now,
+        expires_at=now + 600,
+    )
+
+
+async def test_a_code_is_known_to_the_ledger_only_by_its_digest(ledger, story, client, ada):
+    request = await story.asks(client)
+    before = len(ledger.log)
+    issued = await story.issue_code(request, ada, CALLER)
+    assert ledger.log[before].stream_id == f"code:{digest(issued.code)}"
+
+
+async def test_the_user_is_remembered_as_the_one_who_did_it(ledger, client, ada, code):
+    assert ledger.log[-1].by == by_user(ada.user_id, CALLER, client_id=client.client_id)
+
+
+async def test_the_code_and_the_yes_are_one_record(ledger, story, client, ada):
+    request = await story.asks(client)
+    before = len(ledger.log)
+    await story.issue_code(request, ada, CALLER)
+    assert [type(event) for event in ledger.events[before:]] == [CodeIssued, ConsentGiven]
+
+
+async def test_a_yes_that_is_remembered_already_is_not_remembered_again(ledger, story, client, ada, code):
+    before = len(ledger.log)
+    await story.code(client, ada)
+    assert [type(event) for event in ledger.events[before:]] == [CodeIssued]
+
+
+# one transaction, one code
+
+
+async def test_one_transaction_gives_one_code(ledger, story, client, ada):
+    request = await story.asks(client)
+    await story.issue_code(request, ada, CALLER)
+    with nothing_recorded(ledger), pytest.raises(TransactionSpent):
+        await story.issue_code(request, ada, CALLER)
+
+
+async def test_one_transaction_gives_one_code_when_many_press_the_button_at_once(ledger, story, client, ada):
+    racing = Story(InterleavingLedger(ledger), outside=story.outside)
+    request = await story.asks(client)
+    answers = await asyncio.gather(
+        *(racing.issue_code(request, ada, CALLER) for _ in range(20)), return_exceptions=True
+    )
+    refused = [answer for answer in answers if isinstance(answer, TransactionSpent)]
+    issued = [event for event in ledger.events if isinstance(event, CodeIssued)]
+    assert (len(refused), len(issued)) == (19, 1)
+
+
+async def test_a_spent_transaction_stays_spent_when_its_code_was_redeemed(story, client, ada):
+    request = await story.asks(client)
+    issued = await story.issue_code(request, ada, CALLER)
+    await story.redeems(client, issued.code)
+    with pytest.raises(TransactionSpent):
+        await story.issue_code(request, ada, CALLER)
+
+
+async def test_two_tabs_are_two_transactions(story, client, ada):
+    one, other = await story.asks(client), await story.asks(client)
+    codes = {(await story.issue_code(request, ada, CALLER)).code for request in (one, other)}
+    assert len(codes) == 2
+
+
+async def test_two_tabs_answered_at_once_each_get_their_code(ledger, story, client, ada):
+    racing = Story(InterleavingLedger(ledger), outside=story.outside)
+    requests = [await story.asks(client) for _ in range(8)]
+    issued = await asyncio.gather(*(racing.issue_code(request, ada, CALLER) for request in requests))
+    assert len({answer.code for answer in issued}) == 8
+
+
+# who may be gone meanwhile
+
+
+async def test_no_code_for_a_client_that_was_disabled_meanwhile(ledger, story, client, ada):
+    request = await story.asks(client)
+    await story.disable_client(client.client_id, CALLER)
+    with nothing_recorded(ledger), pytest.raises(ClientIsDisabled):
+        await story.issue_code(request, ada, CALLER)
+
+
+@pytest.mark.parametrize("registers_again", [False, True])
+async def test_no_code_for_a_client_that_was_deleted_meanwhile(ledger, story, client, ada, registers_again):
+    request = await story.asks(client)
+    await story.delete_client(client.client_id, CALLER)
+    if registers_again:
+        await story.registers()
+    with nothing_recorded(ledger), pytest.raises(ClientUnknown):
+        await story.issue_code(request, ada, CALLER)
+
+
+async def test_no_code_for_a_user_who_was_disabled_meanwhile(ledger, story, client, ada):
+    request = await story.asks(client)
+    await story.disable_user(ada.user_id, CALLER)
+    with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
+        await story.issue_code(request, ada, CALLER)

@@ -1,0 +1,146 @@
+import pytest
+
+from grantledger.application.look_up_session import (
+    AccessTokenForAnotherResource,
+    AccessTokenUnknown,
+    McpSession,
+)
+from grantledger.application.ports import Unavailable
+from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from grantledger.domain.resource_indicator import Resource
+from grantledger.domain.token_grant import AccessTokenHasEnded, GrantHasExpired, GrantIsRevoked
+from grantledger.domain.user_account import UserIsDisabled
+from support.policies import a_policy
+from support.requests import MCP, NOTES
+from support.storage import nothing_recorded
+from support.story import CALLER, Story
+
+
+async def test_says_who_for_what_and_until_when(story, client, ada):
+    tokens = await story.tokens(client, ada, scope="openid notes:read", resources=(NOTES,))
+    assert await story.looks_up(tokens) == McpSession(
+        user_id=ada.user_id,
+        client_id=client.client_id,
+        scopes=("openid", "notes:read"),
+        resource=NOTES,
+        expires_at=story.clock.now() + 3_600,
+        grant_id=story.sealer.read(tokens.access_token).claims.grant_id,
+    )
+
+
+async def test_writes_nothing(ledger, story, tokens):
+    with nothing_recorded(ledger):
+        await story.looks_up(tokens)
+
+
+# one audience
+
+
+@pytest.mark.parametrize("spelling", [MCP, "HTTPS://MCP.EXAMPLE/mcp", "https://mcp.example:443/mcp"])
+async def test_a_token_is_good_for_its_resource_however_a_library_spells_it(story, tokens, spelling):
+    assert await story.looks_up(tokens, resource=spelling)
+
+
+async def test_a_lone_slash_after_the_host_is_the_same_resource(ledger, story, client, ada):
+    at_the_root = a_policy(resources=(Resource(identifier="https://mcp.example"),))
+    story = Story(ledger, at_the_root, story.outside)
+    tokens = await story.tokens(client, ada, resources=())
+    assert await story.looks_up(tokens, resource="https://mcp.example/")
+
+
+@pytest.mark.parametrize(
+    "other", [NOTES, MCP + "/", MCP + "?x", "https://mcp.example", "http://mcp.example/mcp", ""]
+)
+async def test_a_token_is_refused_for_every_other_resource(story, tokens, other):
+    with pytest.raises(AccessTokenForAnotherResource):
+        await story.looks_up(tokens, resource=other)
+
+
+# refused on the very next look-up
+
+
+async def test_refuses_at_the_very_second_of_its_expiry(story, tokens):
+    story.clock.advance(3_600)
+    with pytest.raises(AccessTokenHasEnded):
+        await story.looks_up(tokens)
+
+
+async def test_accepts_in_the_last_second_before_its_expiry(story, tokens):
+    story.clock.advance(3_599)
+    assert await story.looks_up(tokens)
+
+
+async def test_refuses_at_the_absolute_limit_of_the_grant(ledger, story, client, code):
+    limited = Story(ledger, a_policy(grant_lifetime=100), story.outside)
+    tokens = await limited.redeems(client, code)
+    story.clock.advance(100)
+    with pytest.raises(GrantHasExpired):
+        await story.looks_up(tokens)
+
+
+async def test_refuses_a_revoked_grant(story, client, tokens):
+    await story.revokes(client, tokens.refresh_token)
+    with pytest.raises(GrantIsRevoked):
+        await story.looks_up(tokens)
+
+
+async def test_refuses_a_revoked_token(story, client, tokens):
+    await story.revokes(client, tokens.access_token)
+    with pytest.raises(AccessTokenHasEnded):
+        await story.looks_up(tokens)
+
+
+async def test_refuses_a_disabled_client(story, client, tokens):
+    await story.disable_client(client.client_id, CALLER)
+    with pytest.raises(ClientIsDisabled):
+        await story.looks_up(tokens)
+
+
+async def test_refuses_a_deleted_client(story, client, tokens):
+    await story.delete_client(client.client_id, CALLER)
+    with pytest.raises(ClientUnknown):
+        await story.looks_up(tokens)
+
+
+async def test_what_was_granted_before_stays_dead_when_the_client_registers_anew(story, client, tokens):
+    await story.delete_client(client.client_id, CALLER)
+    await story.registers()
+    with pytest.raises(ClientUnknown):
+        await story.looks_up(tokens)
+
+
+async def test_refuses_a_disabled_user(story, ada, tokens):
+    await story.disable_user(ada.user_id, CALLER)
+    with pytest.raises(UserIsDisabled):
+        await story.looks_up(tokens)
+
+
+async def test_an_outage_says_nothing_about_the_token(ledger, story, tokens):
+    ledger.outage = True
+    with pytest.raises(Unavailable):
+        await story.looks_up(tokens)
+
+
+# what is no access token of ours
+
+
+@pytest.mark.parametrize("token", ["", "unknown", "glat_guessed", "Bearer x"])
+async def test_refuses_what_is_no_token(story, token):
+    with pytest.raises(AccessTokenUnknown):
+        await story.look_up_session(token)
+
+
+async def test_refuses_a_refresh_token(story, tokens):
+    with pytest.raises(AccessTokenUnknown):
+        await story.look_up_session(tokens.refresh_token)
+
+
+async def test_refuses_a_token_with_another_seal(story, tokens):
+    with pytest.raises(AccessTokenUnknown):
+        await story.look_up_session(tokens.access_token + "x")
+
+
+async def test_refuses_a_token_of_a_grant_that_is_not_there(story, tokens):
+    grant_id = story.sealer.read(tokens.access_token).claims.grant_id
+    with pytest.raises(AccessTokenUnknown):
+        await story.look_up_session(tokens.access_token.replace(grant_id, "no-such-grant"))

@@ -1,0 +1,47 @@
+import pytest
+
+from grantledger.application.ports import Conflict, Unavailable
+from grantledger.application.races import settle
+from grantledger.domain.refusal import Refusal
+
+
+class Attempts:
+    """A decision whose first races are lost."""
+
+    def __init__(self, *, lost: int) -> None:
+        self.lost = lost
+        self.made = 0
+
+    async def __call__(self) -> str:
+        self.made += 1
+        if self.made <= self.lost:
+            raise Conflict
+        return "decided"
+
+
+@pytest.mark.parametrize("lost", [0, 1, 7])
+async def test_decides_again_until_nobody_was_faster(lost):
+    attempts = Attempts(lost=lost)
+    assert await settle(attempts) == "decided"
+    assert attempts.made == lost + 1
+
+
+async def test_gives_up_after_eight_lost_races():
+    attempts = Attempts(lost=100)
+    with pytest.raises(Unavailable):
+        await settle(attempts)
+    assert attempts.made == 8
+
+
+@pytest.mark.parametrize("answer", [Refusal, Unavailable])
+async def test_every_other_answer_is_final(answer):
+    made = 0
+
+    async def attempt() -> None:
+        nonlocal made
+        made += 1
+        raise answer
+
+    with pytest.raises(answer):
+        await settle(attempt)
+    assert made == 1

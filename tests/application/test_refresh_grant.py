@@ -1,0 +1,480 @@
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from grantledger.application.ports import Unavailable
+from grantledger.application.provenance import by_client
+from grantledger.domain.client_registration import (
+    ClientAuthenticationFailed,
+    ClientIsDisabled,
+    ClientUnknown,
+)
+from grantledger.domain.refusal import Refusal
+from grantledger.domain.resource_indicator import ResourceForeign
+from grantledger.domain.scope import ScopeWidened
+from grantledger.domain.token_grant import (
+    MAX_PAIRS,
+    GrantHasExpired,
+    GrantIsRevoked,
+    GrantRefreshed,
+    GrantRevoked,
+    RefreshTokenAlreadyUsed,
+    RefreshTokenReused,
+    RefreshTokenUnknown,
+    RetryAsksForSomethingElse,
+    TokenBelongsToAnotherClient,
+    TooManyNarrowings,
+)
+from grantledger.domain.user_account import UserIsDisabled
+from support.policies import a_policy
+from support.requests import MCP, NOTES
+from support.storage import InterleavingLedger, nothing_recorded
+from support.story import CALLER, Story
+
+WINDOW = 60
+WEEK = 604_800
+
+
+@pytest.fixture
+async def notes(story, client, ada):
+    """The first tokens of a grant for `openid notes:read notes:write`."""
+    return await story.tokens(client, ada, scope="openid notes:read notes:write", resources=(NOTES,))
+
+
+# the current refresh token: the next generation
+
+
+async def test_the_current_refresh_token_gives_new_tokens(story, client, tokens):
+    next_ = await story.refreshes(client, tokens)
+    assert next_.access_token != tokens.access_token
+    assert next_.refresh_token not in (None, tokens.refresh_token)
+
+
+async def test_a_refresh_is_one_event(ledger, story, client, tokens):
+    before = len(ledger.log)
+    await story.refreshes(client, tokens)
+    assert [type(event) for event in ledger.events[before:]] == [GrantRefreshed]
+
+
+async def test_a_refresh_of_an_old_grant_is_one_event_too(ledger, story, client, tokens):
+    for _ in range(30):
+        story.clock.advance(100)
+        tokens = await story.refreshes(client, tokens)
+    assert [type(event) for event in ledger.events[-30:]] == [GrantRefreshed] * 30
+
+
+async def test_the_client_is_remembered_as_the_one_who_did_it(ledger, story, client, tokens):
+    await story.refreshes(client, tokens)
+    assert ledger.log[-1].by == by_client(client.client_id, CALLER)
+
+
+async def test_the_new_access_token_speaks_for_the_same_user(story, client, ada, tokens):
+    session = await story.looks_up(await story.refreshes(client, tokens))
+    assert session.user_id == ada.user_id
+
+
+async def test_the_older_access_token_lives_to_its_own_expiry(story, client, tokens):
+    story.clock.advance(100)
+    await story.refreshes(client, tokens)
+    story.clock.advance(3_499)
+    assert await story.looks_up(tokens)
+
+
+async def test_a_refresh_token_is_good_for_a_week_after_it_was_last_refreshed(story, client, tokens):
+    story.clock.advance(WEEK - 1)
+    tokens = await story.refreshes(client, tokens)
+    story.clock.advance(WEEK - 1)
+    assert await story.refreshes(client, tokens)
+
+
+async def test_a_refresh_token_is_refused_at_the_very_second_its_week_ends(ledger, story, client, tokens):
+    story.clock.advance(WEEK)
+    with nothing_recorded(ledger), pytest.raises(GrantHasExpired):
+        await story.refreshes(client, tokens)
+
+
+async def test_a_confidential_client_refreshes_with_its_secret(story, ada):
+    new = await story.registers(token_endpoint_auth_method="client_secret_basic")
+    tokens = await story.redeems(new.client, await story.code(new.client, ada), secret=new.secret)
+    assert await story.refreshes(new.client, tokens, secret=new.secret)
+
+
+async def test_an_absolute_limit_ends_refreshing_at_its_very_second(ledger, story, client, code):
+    story = Story(ledger, a_policy(grant_lifetime=100), story.outside)
+    tokens = await story.redeems(client, code)
+    story.clock.advance(99)
+    tokens = await story.refreshes(client, tokens)
+    assert tokens.expires_in == 1
+    story.clock.advance(1)
+    with nothing_recorded(ledger), pytest.raises(GrantHasExpired):
+        await story.refreshes(client, tokens)
+
+
+# an older one within the window: the current pair
+
+
+@pytest.mark.parametrize("later", [0, 1, WINDOW - 1])
+async def test_a_retry_gets_the_same_pair(story, client, tokens, later):
+    first = await story.refreshes(client, tokens)
+    story.clock.advance(later)
+    again = await story.refreshes(client, tokens)
+    assert (again.access_token, again.refresh_token) == (first.access_token, first.refresh_token)
+
+
+async def test_a_retry_is_told_what_remains_of_the_access_token(story, client, tokens):
+    await story.refreshes(client, tokens)
+    story.clock.advance(45)
+    assert (await story.refreshes(client, tokens)).expires_in == 3_600 - 45
+
+
+async def test_what_remains_is_never_less_than_nothing(ledger, story, client, tokens):
+    story = Story(ledger, a_policy(access_token_lifetime=10), story.outside)
+    await story.refreshes(client, tokens)
+    story.clock.advance(30)
+    assert (await story.refreshes(client, tokens)).expires_in == 0
+
+
+async def test_a_retry_leaves_no_trace(ledger, story, client, tokens):
+    await story.refreshes(client, tokens)
+    with nothing_recorded(ledger):
+        await story.refreshes(client, tokens)
+
+
+@pytest.mark.parametrize("generations_ago", [1, 2, 3])
+async def test_a_wide_chain_gets_the_current_pair(story, client, tokens, generations_ago):
+    chain = [tokens]
+    for _ in range(3):
+        story.clock.advance(10)
+        chain.append(await story.refreshes(client, chain[-1]))
+    again = await story.refreshes(client, chain[-1 - generations_ago])
+    assert again == chain[-1]
+
+
+async def test_a_retry_after_new_settings_gets_the_same_pair(ledger, story, client, tokens):
+    first = await story.refreshes(client, tokens)
+    settings = a_policy(access_token_lifetime=60, refresh_token_lifetime=90, grant_lifetime=100)
+    assert await Story(ledger, settings, story.outside).refreshes(client, tokens) == first
+
+
+async def test_a_retry_under_a_newer_master_secret_gets_the_same_pair(story, client, tokens):
+    first = await story.refreshes(client, tokens)
+    story.sealer.key_id = "key-2"
+    assert await story.refreshes(client, tokens) == first
+
+
+async def test_the_next_refresh_is_sealed_under_the_newer_master_secret(story, client, tokens):
+    story.sealer.key_id = "key-2"
+    sealed = story.sealer.read((await story.refreshes(client, tokens)).access_token)
+    assert sealed.claims.key_id == "key-2"
+
+
+async def test_a_clock_set_back_leaves_a_retry_a_retry(story, client, tokens):
+    first = await story.refreshes(client, tokens)
+    story.clock.advance(-30)
+    again = await story.refreshes(client, tokens)
+    assert (again.access_token, again.refresh_token) == (first.access_token, first.refresh_token)
+
+
+# an older one within the window, for something else: refused, nothing revoked
+
+
+async def test_a_retry_for_another_scope_is_refused(ledger, story, client, notes):
+    await story.refreshes(client, notes)
+    with nothing_recorded(ledger), pytest.raises(RetryAsksForSomethingElse):
+        await story.refreshes(client, notes, scope="notes:read")
+
+
+async def test_a_retry_for_all_after_a_narrowed_refresh_is_refused(ledger, story, client, notes):
+    await story.refreshes(client, notes, scope="notes:read")
+    with nothing_recorded(ledger), pytest.raises(RetryAsksForSomethingElse):
+        await story.refreshes(client, notes)
+
+
+async def test_a_retry_for_another_resource_is_refused(ledger, story, client, notes):
+    await story.refreshes(client, notes)
+    with nothing_recorded(ledger), pytest.raises(Refusal):
+        await story.refreshes(client, notes, resources=(MCP,))
+
+
+async def test_a_retry_may_say_the_same_in_other_words(story, client, notes):
+    first = await story.refreshes(client, notes)
+    other_words = "HTTPS://MCP.example:443/notes/mcp"
+    again = await story.refreshes(
+        client, notes, scope="notes:write  openid notes:read", resources=(other_words,)
+    )
+    assert again == first
+
+
+# an older one later, or without a window: remembered, and that one grant is revoked
+
+
+async def test_reuse_at_the_very_second_the_window_ends_is_refused(story, client, tokens):
+    await story.refreshes(client, tokens)
+    story.clock.advance(WINDOW)
+    with pytest.raises(RefreshTokenAlreadyUsed):
+        await story.refreshes(client, tokens)
+
+
+async def test_reuse_is_remembered_and_revokes_the_grant(ledger, story, client, tokens):
+    await story.refreshes(client, tokens)
+    story.clock.advance(WINDOW)
+    before = len(ledger.log)
+    with pytest.raises(RefreshTokenAlreadyUsed):
+        await story.refreshes(client, tokens)
+    now = story.clock.now()
+    assert ledger.events[before:] == [
+        RefreshTokenReused(generation=0, reused_at=now),
+        GrantRevoked(reason="refresh_token_reused", revoked_at=now),
+    ]
+
+
+async def test_without_a_window_the_first_retry_is_reuse(ledger, story, client, tokens):
+    story = Story(ledger, a_policy(refresh_reuse_window=0), story.outside)
+    await story.refreshes(client, tokens)
+    with pytest.raises(RefreshTokenAlreadyUsed):
+        await story.refreshes(client, tokens)
+
+
+@pytest.mark.parametrize("successor_is_used", [False, True])
+async def test_reuse_ends_every_token_of_the_grant(story, client, tokens, successor_is_used):
+    newest = await story.refreshes(client, tokens)
+    if successor_is_used:
+        newest = await story.refreshes(client, newest)
+    story.clock.advance(WINDOW)
+    with pytest.raises(RefreshTokenAlreadyUsed):
+        await story.refreshes(client, tokens)
+    for end in (story.looks_up(tokens), story.looks_up(newest), story.refreshes(client, newest)):
+        with pytest.raises(GrantIsRevoked):
+            await end
+
+
+async def test_reuse_revokes_no_other_grant_of_the_user_and_client(story, client, ada, tokens):
+    other_device = await story.tokens(client, ada)
+    await story.refreshes(client, tokens)
+    story.clock.advance(WINDOW)
+    with pytest.raises(RefreshTokenAlreadyUsed):
+        await story.refreshes(client, tokens)
+    assert await story.looks_up(await story.refreshes(client, other_device))
+
+
+async def test_a_second_reuse_leaves_no_trace(ledger, story, client, tokens):
+    await story.refreshes(client, tokens)
+    story.clock.advance(WINDOW)
+    with pytest.raises(RefreshTokenAlreadyUsed):
+        await story.refreshes(client, tokens)
+    with nothing_recorded(ledger), pytest.raises(GrantIsRevoked):
+        await story.refreshes(client, tokens)
+
+
+# any, when something else is wrong: refused, nothing changes; a retry passes every check of a refresh
+
+
+@pytest.fixture(params=["current", "retry", "reuse"])
+async def presented(request, story, client, tokens):
+    """The tokens whose refresh token is presented: the current one, one to be retried, or one long used."""
+    if request.param == "current":
+        return tokens
+    await story.refreshes(client, tokens)
+    if request.param == "reuse":
+        story.clock.advance(WINDOW)
+    return tokens
+
+
+async def test_refuses_a_revoked_grant(ledger, story, client, presented):
+    await story.revokes(client, presented.refresh_token)
+    with nothing_recorded(ledger), pytest.raises(GrantIsRevoked):
+        await story.refreshes(client, presented)
+
+
+async def test_refuses_a_disabled_client(ledger, story, client, presented):
+    await story.disable_client(client.client_id, CALLER)
+    with nothing_recorded(ledger), pytest.raises(ClientIsDisabled):
+        await story.refreshes(client, presented)
+
+
+async def test_refuses_a_disabled_user(ledger, story, client, ada, presented):
+    await story.disable_user(ada.user_id, CALLER)
+    with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
+        await story.refreshes(client, presented)
+
+
+async def test_a_deleted_client_is_unknown(ledger, story, client, presented):
+    await story.delete_client(client.client_id, CALLER)
+    with nothing_recorded(ledger), pytest.raises(ClientUnknown):
+        await story.refreshes(client, presented)
+
+
+async def test_a_client_registered_anew_has_no_part_in_what_was_granted_before(
+    ledger, story, client, presented
+):
+    await story.delete_client(client.client_id, CALLER)
+    anew = (await story.registers()).client
+    assert anew.client_id == client.client_id
+    with nothing_recorded(ledger), pytest.raises(TokenBelongsToAnotherClient):
+        await story.refreshes(anew, presented)
+
+
+async def test_refuses_another_client(ledger, story, client, presented):
+    thief = (await story.registers(client_name="Thief")).client
+    with nothing_recorded(ledger), pytest.raises(TokenBelongsToAnotherClient):
+        await story.refreshes(thief, presented)
+
+
+async def test_refuses_a_grant_past_its_last_refresh_token(ledger, story, client, presented):
+    story.clock.advance(WEEK)
+    with nothing_recorded(ledger), pytest.raises(GrantHasExpired):
+        await story.refreshes(client, presented)
+
+
+async def test_an_outage_says_nothing_about_the_token(ledger, story, client, presented):
+    ledger.outage = True
+    with pytest.raises(Unavailable):
+        await story.refreshes(client, presented)
+
+
+async def test_the_client_proves_itself_before_anything_is_said_about_the_token(ledger, story, ada):
+    new = await story.registers(token_endpoint_auth_method="client_secret_basic")
+    tokens = await story.redeems(new.client, await story.code(new.client, ada), secret=new.secret)
+    with nothing_recorded(ledger), pytest.raises(ClientAuthenticationFailed):
+        await story.refreshes(new.client, tokens)
+
+
+# what is no refresh token of ours
+
+
+async def refreshes_with(story, client, tokens, refresh_token):
+    return await story.refreshes(client, replace(tokens, refresh_token=refresh_token))
+
+
+async def test_refuses_what_is_no_token(ledger, story, client, tokens):
+    with nothing_recorded(ledger), pytest.raises(RefreshTokenUnknown):
+        await refreshes_with(story, client, tokens, "glrt_guessed")
+
+
+async def test_refuses_an_access_token(story, client, tokens):
+    with pytest.raises(RefreshTokenUnknown):
+        await refreshes_with(story, client, tokens, tokens.access_token)
+
+
+async def test_refuses_a_token_with_another_seal(story, client, tokens):
+    with pytest.raises(RefreshTokenUnknown):
+        await refreshes_with(story, client, tokens, tokens.refresh_token + "x")
+
+
+async def test_refuses_a_token_of_a_grant_that_is_not_there(story, client, tokens):
+    grant_id = story.sealer.read(tokens.refresh_token).claims.grant_id
+    with pytest.raises(RefreshTokenUnknown):
+        await refreshes_with(story, client, tokens, tokens.refresh_token.replace(grant_id, "no-such-grant"))
+
+
+async def test_refuses_a_refresh_token_that_a_grant_without_them_never_issued(story, ada):
+    plain = (await story.registers(grant_types=("authorization_code",))).client
+    tokens = await story.tokens(plain, ada)
+    sealed = story.sealer.read(tokens.access_token)
+    forged = story.sealer.refresh_token(sealed.claims, sealed.nonce)
+    with pytest.raises(RefreshTokenUnknown):
+        await refreshes_with(story, plain, tokens, forged)
+
+
+# narrowing
+
+
+async def test_a_refresh_may_ask_for_less(story, client, notes):
+    assert (await story.refreshes(client, notes, scope="notes:read")).scopes == ("notes:read",)
+
+
+async def test_a_narrowed_access_token_is_narrow(story, client, notes):
+    narrow = await story.refreshes(client, notes, scope="notes:read")
+    assert (await story.looks_up(narrow)).scopes == ("notes:read",)
+
+
+async def test_a_narrowed_access_token_stays_narrow_after_a_wide_refresh(story, client, notes):
+    narrow = await story.refreshes(client, notes, scope="notes:read")
+    await story.refreshes(client, narrow)
+    assert (await story.looks_up(narrow)).scopes == ("notes:read",)
+
+
+async def test_after_a_narrowed_refresh_everything_can_be_had_again(story, client, notes):
+    narrow = await story.refreshes(client, notes, scope="notes:read")
+    assert (await story.refreshes(client, narrow)).scopes == notes.scopes
+
+
+async def test_a_refresh_cannot_widen(ledger, story, client, notes):
+    with nothing_recorded(ledger), pytest.raises(ScopeWidened):
+        await story.refreshes(client, notes, scope="notes:read email")
+
+
+async def test_a_refresh_for_another_resource_is_refused_and_consumes_nothing(ledger, story, client, notes):
+    with nothing_recorded(ledger), pytest.raises(ResourceForeign):
+        await story.refreshes(client, notes, resources=(MCP,))
+    assert await story.refreshes(client, notes)
+
+
+async def test_a_grant_that_is_full_of_narrowings_is_refused_one_more(ledger, story, client, ada):
+    wide = "openid profile email offline_access files:read"
+    tokens = await story.tokens(client, ada, scope=wide)
+    scopes = wide.split()
+    narrowings = [" ".join(scopes[i:j]) for i in range(5) for j in range(i + 1, 6)]
+    narrowings = [n for n in narrowings if n != wide] + ["openid email", "openid files:read"]
+    for narrowing in narrowings[: MAX_PAIRS - 1]:
+        tokens = await story.refreshes(client, tokens, scope=narrowing)
+    with nothing_recorded(ledger), pytest.raises(TooManyNarrowings):
+        await story.refreshes(client, tokens, scope=narrowings[MAX_PAIRS - 1])
+    assert await story.refreshes(client, tokens)
+
+
+# many at once
+
+
+@pytest.fixture
+def racing(ledger, story):
+    """The same server over a ledger in which requests run into each other."""
+    return Story(InterleavingLedger(ledger), outside=story.outside)
+
+
+async def test_twenty_parallel_refreshes_get_the_same_pair(racing, client, tokens):
+    answers = await asyncio.gather(*(racing.refreshes(client, tokens) for _ in range(20)))
+    assert len({(answer.access_token, answer.refresh_token) for answer in answers}) == 1
+
+
+async def test_twenty_parallel_refreshes_are_one_event(ledger, racing, client, tokens):
+    before = len(ledger.log)
+    await asyncio.gather(*(racing.refreshes(client, tokens) for _ in range(20)))
+    assert [type(event) for event in ledger.events[before:]] == [GrantRefreshed]
+
+
+async def test_twenty_parallel_refreshes_run_into_each_other(racing, client, tokens):
+    await asyncio.gather(*(racing.refreshes(client, tokens) for _ in range(20)))
+    assert racing.ledger.conflicts == 19
+
+
+async def test_of_parallel_refreshes_for_different_scopes_one_kind_is_answered(racing, client, notes):
+    scopes = ["notes:read", "notes:write"] * 10
+    answers = await asyncio.gather(
+        *(racing.refreshes(client, notes, scope=scope) for scope in scopes), return_exceptions=True
+    )
+    refused = [answer for answer in answers if isinstance(answer, RetryAsksForSomethingElse)]
+    answered = {answer.access_token for answer in answers if not isinstance(answer, BaseException)}
+    assert (len(answered), len(refused)) == (1, 10)
+
+
+async def test_twenty_parallel_reuses_are_remembered_once(ledger, racing, client, tokens):
+    await racing.refreshes(client, tokens)
+    racing.clock.advance(WINDOW)
+    before = len(ledger.log)
+    answers = await asyncio.gather(
+        *(racing.refreshes(client, tokens) for _ in range(20)), return_exceptions=True
+    )
+    assert all(isinstance(answer, RefreshTokenAlreadyUsed | GrantIsRevoked) for answer in answers)
+    assert [type(event) for event in ledger.events[before:]] == [RefreshTokenReused, GrantRevoked]
+
+
+async def test_a_refresh_at_the_same_time_does_not_save_a_grant_from_reuse(racing, client, tokens):
+    newest = await racing.refreshes(client, tokens)
+    racing.clock.advance(WINDOW)
+    await asyncio.gather(
+        racing.refreshes(client, newest), racing.refreshes(client, tokens), return_exceptions=True
+    )
+    with pytest.raises(GrantIsRevoked):
+        await racing.looks_up(newest)

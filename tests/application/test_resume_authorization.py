@@ -1,0 +1,167 @@
+import pytest
+
+from grantledger.application.issue_code import IssuedCode
+from grantledger.application.resume_authorization import AskForConsent, AskToSignIn
+from grantledger.domain.authorization_request import (
+    ConsentNeeded,
+    SentBack,
+    SignInNeeded,
+    TransactionSpent,
+)
+from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from support.clients import HTTPS, LOOPBACK
+from support.requests import MCP, NOTES
+from support.storage import nothing_recorded
+from support.story import CALLER, EMAIL, PASSWORD
+
+PRIVATE_USE = "cursor://anysphere.cursor-mcp/oauth/callback"
+
+
+@pytest.fixture
+def resumed(story):
+    """What comes next in the browser with this session."""
+
+    async def resumed(client, session, *, session_before=None, **parameters):
+        request = await story.asks(client, session_before, **parameters)
+        return await story.resume_authorization(request, session, CALLER)
+
+    return resumed
+
+
+@pytest.fixture
+async def remembered(story, client, ada):
+    """The client to which Ada has said yes to `openid notes:read` at one resource."""
+    await story.code(client, ada, scope="openid notes:read", resources=(MCP,))
+    return client
+
+
+# somebody must be signed in
+
+
+async def test_asks_a_stranger_to_sign_in(resumed, client):
+    assert await resumed(client, None) == AskToSignIn(client=client)
+
+
+async def test_with_prompt_login_asks_who_is_signed_in_to_sign_in_again(resumed, remembered, ada):
+    answer = await resumed(remembered, ada, session_before=ada, prompt="login")
+    assert isinstance(answer, AskToSignIn)
+
+
+async def test_with_prompt_login_one_new_sign_in_is_enough(story, resumed, remembered, ada):
+    again = await story.signs_in()
+    assert isinstance(await resumed(remembered, again, session_before=ada, prompt="login"), IssuedCode)
+
+
+async def test_with_prompt_none_a_stranger_is_sent_back(resumed, client):
+    with pytest.raises(SentBack) as sent_back:
+        await resumed(client, None, prompt="none")
+    assert isinstance(sent_back.value.cause, SignInNeeded)
+    assert (sent_back.value.redirect_uri, sent_back.value.state) == (HTTPS, "the-state")
+
+
+# the user must have said yes
+
+
+async def test_asks_who_never_said_yes(resumed, client, ada):
+    assert await resumed(client, ada) == AskForConsent(client=client, session=ada, email=EMAIL)
+
+
+async def test_asking_writes_nothing(ledger, resumed, client, ada):
+    with nothing_recorded(ledger):
+        await resumed(client, ada)
+
+
+async def test_with_prompt_none_who_never_said_yes_is_sent_back(resumed, client, ada):
+    with pytest.raises(SentBack) as sent_back:
+        await resumed(client, ada, prompt="none")
+    assert isinstance(sent_back.value.cause, ConsentNeeded)
+    assert (sent_back.value.redirect_uri, sent_back.value.state) == (HTTPS, "the-state")
+
+
+async def test_with_prompt_consent_asks_who_said_yes_before(resumed, remembered, ada):
+    assert isinstance(await resumed(remembered, ada, prompt="consent"), AskForConsent)
+
+
+async def test_gives_the_code_where_the_user_has_said_yes_to_all_of_this(resumed, remembered, ada):
+    answer = await resumed(remembered, ada, scope="notes:read", resources=(MCP,))
+    assert isinstance(answer, IssuedCode)
+
+
+async def test_with_prompt_none_gives_the_code_where_the_user_has_said_yes(resumed, remembered, ada):
+    answer = await resumed(remembered, ada, scope="openid", resources=(MCP,), prompt="none")
+    assert isinstance(answer, IssuedCode)
+
+
+async def test_wider_asks_again(resumed, remembered, ada):
+    answer = await resumed(remembered, ada, scope="openid notes:read notes:write", resources=(MCP,))
+    assert isinstance(answer, AskForConsent)
+
+
+async def test_another_resource_asks_again(resumed, remembered, ada):
+    assert isinstance(await resumed(remembered, ada, scope="openid", resources=(NOTES,)), AskForConsent)
+
+
+async def test_what_was_said_at_different_times_counts_together(story, resumed, remembered, ada):
+    await story.code(remembered, ada, scope="notes:write", resources=(MCP,))
+    answer = await resumed(remembered, ada, scope="openid notes:read notes:write", resources=(MCP,))
+    assert isinstance(answer, IssuedCode)
+
+
+async def test_another_user_is_asked(story, resumed, remembered):
+    await story.open_account("bob@example.com", PASSWORD, CALLER)
+    bob = await story.signs_in("bob@example.com")
+    assert isinstance(await resumed(remembered, bob), AskForConsent)
+
+
+async def test_another_client_asks(story, resumed, remembered, ada):
+    other = (await story.registers(client_name="Another editor")).client
+    assert isinstance(await resumed(other, ada), AskForConsent)
+
+
+async def test_the_client_registered_anew_asks(story, resumed, remembered, ada):
+    await story.delete_client(remembered.client_id, CALLER)
+    anew = (await story.registers()).client
+    assert isinstance(await resumed(anew, ada), AskForConsent)
+
+
+@pytest.mark.parametrize("target", [LOOPBACK, "http://localhost:3118/callback", PRIVATE_USE])
+async def test_a_yes_is_never_remembered_where_any_program_may_be_waiting(story, resumed, ada, target):
+    native = (await story.registers(redirect_uris=(target,))).client
+    await story.code(native, ada)
+    assert isinstance(await resumed(native, ada), AskForConsent)
+
+
+async def test_with_prompt_none_a_native_client_is_always_sent_back(story, resumed, ada):
+    native = (await story.registers(redirect_uris=(LOOPBACK,))).client
+    await story.code(native, ada)
+    with pytest.raises(SentBack) as sent_back:
+        await resumed(native, ada, prompt="none")
+    assert isinstance(sent_back.value.cause, ConsentNeeded)
+
+
+# the client may be gone meanwhile
+
+
+@pytest.mark.parametrize("prompt", [None, "none"])
+async def test_a_client_that_was_disabled_meanwhile_is_told_nothing(story, client, prompt):
+    request = await story.asks(client, prompt=prompt)
+    await story.disable_client(client.client_id, CALLER)
+    with pytest.raises(ClientIsDisabled):
+        await story.resume_authorization(request, None, CALLER)
+
+
+@pytest.mark.parametrize("registers_again", [False, True])
+async def test_a_client_that_was_deleted_meanwhile_is_told_nothing(story, client, ada, registers_again):
+    request = await story.asks(client)
+    await story.delete_client(client.client_id, CALLER)
+    if registers_again:
+        await story.registers()
+    with pytest.raises(ClientUnknown):
+        await story.resume_authorization(request, ada, CALLER)
+
+
+async def test_a_request_that_was_answered_gives_no_second_code(ledger, story, remembered, ada):
+    request = await story.asks(remembered, ada)
+    await story.allows(request, ada)
+    with nothing_recorded(ledger), pytest.raises(TransactionSpent):
+        await story.resume_authorization(request, ada, CALLER)

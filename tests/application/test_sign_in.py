@@ -1,0 +1,104 @@
+import re
+
+import pytest
+
+from grantledger.application.ports import Unavailable
+from grantledger.application.provenance import by_user
+from grantledger.application.secrets import digest
+from grantledger.application.sign_in import SignInRefused
+from grantledger.domain.browser_session import SignedIn
+from support.storage import nothing_recorded
+from support.story import CALLER, EMAIL, PASSWORD
+
+
+@pytest.fixture
+async def user_id(story):
+    return await story.open_account(EMAIL, PASSWORD, CALLER)
+
+
+async def test_signs_in_with_the_right_password(story, user_id):
+    assert (await story.sign_in(EMAIL, PASSWORD, CALLER)).session.user_id == user_id
+
+
+@pytest.mark.parametrize("spelling", ["ADA@Example.COM", "  ada@example.com ", "\uff41da@example.com"])
+async def test_signs_in_however_the_address_is_spelled(story, user_id, spelling):
+    assert (await story.sign_in(spelling, PASSWORD, CALLER)).session.user_id == user_id
+
+
+async def test_a_sign_in_is_remembered_with_who_did_it(ledger, story, user_id):
+    new = await story.sign_in(EMAIL, PASSWORD, CALLER)
+    now = story.clock.now()
+    assert ledger.log[-1].event == SignedIn(
+        session_id=new.session.session_id,
+        user_id=user_id,
+        secret_digest=digest(new.cookie.partition(".")[2]),
+        signed_in_at=now,
+        expires_at=now + 86_400,
+    )
+    assert ledger.log[-1].by == by_user(user_id, CALLER)
+
+
+async def test_every_sign_in_is_a_session_of_its_own(story, user_id):
+    one, other = [await story.sign_in(EMAIL, PASSWORD, CALLER) for _ in range(2)]
+    assert one.session.session_id != other.session.session_id
+    assert one.cookie.partition(".")[2] != other.cookie.partition(".")[2]
+
+
+async def test_the_cookie_needs_no_encoding(story, user_id):
+    cookie = (await story.sign_in(EMAIL, PASSWORD, CALLER)).cookie
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}", cookie)
+
+
+# the same refusal, after the same work, for every reason
+
+REASONS = pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        (EMAIL, "wrong password"),
+        (EMAIL, ""),
+        (EMAIL, PASSWORD.upper()),
+        ("nobody@example.com", PASSWORD),
+        ("no address", PASSWORD),
+        ("", ""),
+    ],
+)
+
+
+@REASONS
+async def test_refuses(ledger, story, user_id, email, password):
+    with nothing_recorded(ledger), pytest.raises(SignInRefused) as refused:
+        await story.sign_in(email, password, CALLER)
+    assert str(refused.value) == ""
+
+
+@REASONS
+async def test_a_password_is_tried_whatever_the_reason(story, user_id, email, password):
+    with pytest.raises(SignInRefused):
+        await story.sign_in(email, password, CALLER)
+    assert story.hasher.tried == 1
+
+
+async def test_refuses_a_disabled_user(ledger, story, user_id):
+    await story.disable_user(user_id, CALLER)
+    with nothing_recorded(ledger), pytest.raises(SignInRefused) as refused:
+        await story.sign_in(EMAIL, PASSWORD, CALLER)
+    assert str(refused.value) == ""
+
+
+async def test_the_password_of_a_disabled_user_is_tried_too(story, user_id):
+    await story.disable_user(user_id, CALLER)
+    with pytest.raises(SignInRefused):
+        await story.sign_in(EMAIL, PASSWORD, CALLER)
+    assert story.hasher.tried == 1
+
+
+async def test_the_password_of_another_user_is_wrong(story, user_id):
+    await story.open_account("bob@example.com", "bob's own password", CALLER)
+    with pytest.raises(SignInRefused):
+        await story.sign_in(EMAIL, "bob's own password", CALLER)
+
+
+async def test_an_outage_is_no_wrong_password(ledger, story, user_id):
+    ledger.outage = True
+    with pytest.raises(Unavailable):
+        await story.sign_in(EMAIL, PASSWORD, CALLER)

@@ -1,0 +1,518 @@
+"""`GET /authorize`: what is checked first, who is told, and when no page is shown."""
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from support.oauth import (
+    CHALLENGE,
+    REDIRECT_URI,
+    Person,
+    assert_guarded,
+    error_of,
+    heading_of,
+    query,
+    returned,
+)
+from support.server import Server
+
+pytestmark = pytest.mark.e2e
+
+UNKNOWN_CLIENT = (400, "This application is not known here")
+NO_RETURN = (400, "This return address is not registered")
+UNREADABLE = (400, "This request cannot be read")
+CONSENT = (200, "Allow access?")
+SIGN_IN = (200, "Sign in")
+
+LOOPBACK = "http://127.0.0.1:3118/callback"
+PRIVATE = "com.example.app:/callback"
+
+
+async def raw(person: Person, text: str) -> Any:
+    return await person.http.get(f"/authorize?{text}")
+
+
+# Until client and redirect URI are beyond doubt, the person is told and nobody else
+
+
+@pytest.mark.parametrize("client_id", [None, "", "glc_unknown", "https://client.example/metadata.json", "\0"])
+async def test_an_unknown_client_is_told_to_the_person_and_redirected_nowhere(person: Person, client_id: Any):
+    parameters = query("", client_id=client_id)
+    assert heading_of(await raw(person, urlencode(parameters))) == UNKNOWN_CLIENT
+
+
+NEARLY = [
+    "https://client.example/callback/",
+    "https://client.example/callback/deeper",
+    "https://client.example/callbac",
+    "https://client.example/callback?x=1",
+    "https://client.example/callback?",
+    "https://client.example/callback#x",
+    "https://client.example:443/callback",
+    "https://client.example:8443/callback",
+    "https://CLIENT.example/callback",
+    "HTTPS://client.example/callback",
+    "http://client.example/callback",
+    "https://client.example.evil.example/callback",
+    "https://evil.example/callback",
+    "https://user@client.example/callback",
+    "https://client.example\\@evil.example/callback",
+    "https://client.example/%63allback",
+    "https://client.example/./callback",
+    "https://client.example//callback",
+    "https://client.example/callback\r\nx: y",
+    "//client.example/callback",
+    "/callback",
+    "javascript:alert(1)",
+]
+
+
+@pytest.mark.parametrize("redirect_uri", NEARLY, ids=ascii)
+async def test_a_redirect_uri_that_is_not_exactly_registered_is_redirected_nowhere(
+    person: Person, redirect_uri: str
+):
+    client = await person.register()
+    assert heading_of(await person.authorize(client["client_id"], redirect_uri=redirect_uri)) == NO_RETURN
+
+
+async def test_one_of_several_redirect_uris_has_to_be_named(person: Person):
+    client = await person.register(redirect_uris=[REDIRECT_URI, LOOPBACK])
+    assert heading_of(await person.authorize(client["client_id"], redirect_uri=None)) == NO_RETURN
+
+
+async def test_another_clients_redirect_uri_is_none_of_mine(person: Person):
+    await person.register(redirect_uris=["https://other.example/callback"])
+    client = await person.register()
+    answer = await person.authorize(client["client_id"], redirect_uri="https://other.example/callback")
+    assert heading_of(answer) == NO_RETURN
+
+
+@pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
+async def test_who_asks_and_where_to_answer_may_not_be_said_twice(person: Person, name: str):
+    client = await person.register()
+    parameters = query(client["client_id"])
+    twice = urlencode([*parameters.items(), (name, parameters[name])])
+    assert heading_of(await raw(person, twice)) == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["client_id=%ff", "client_id=\u00e9", "state=" + "x" * 8193, "&".join(f"p{n}=1" for n in range(65))],
+    ids=["no UTF-8", "UTF-8 and a half", "a long value", "many parameters"],
+)
+async def test_a_query_that_cannot_be_read_is_told_to_the_person(person: Person, text: str):
+    client = await person.register()
+    answer = await raw(person, f"{urlencode(query(client['client_id'], state=None))}&{text}")
+    assert heading_of(answer)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"client_id": "glc_unknown"}, UNKNOWN_CLIENT), ({"redirect_uri": "https://evil.example/"}, NO_RETURN)],
+    ids=["client", "redirect URI"],
+)
+async def test_whom_to_answer_is_checked_before_all_else(person: Person, wrong: dict[str, str], told: Any):
+    client = await person.register()
+    everything_else = {"response_type": "token", "scope": "x", "code_challenge": None, "request": "x"}
+    answer = await raw(person, urlencode(query(client["client_id"], **{**everything_else, **wrong})))
+    assert heading_of(answer) == told
+
+
+async def test_a_refusal_parks_nothing_in_the_browser(person: Person):
+    client = await person.register()
+    for parameters in ({"redirect_uri": "https://evil.example/"}, {"scope": "unknown"}):
+        assert "set-cookie" not in (await person.authorize(client["client_id"], **parameters)).headers
+
+
+async def test_authorize_cannot_be_posted_to(person: Person):
+    answer = await person.http.post("/authorize")
+    assert error_of(answer) == (405, "method_not_allowed")
+
+
+# Then the client is told
+
+
+REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
+    "no response type": ({"response_type": None}, "invalid_request"),
+    "an empty response type": ({"response_type": ""}, "invalid_request"),
+    "a token": ({"response_type": "token"}, "unsupported_response_type"),
+    "a code and more": ({"response_type": "code id_token"}, "unsupported_response_type"),
+    "an answer in the fragment": ({"response_mode": "fragment"}, "invalid_request"),
+    "an answer by a form": ({"response_mode": "form_post"}, "invalid_request"),
+    "no challenge": ({"code_challenge": None}, "invalid_request"),
+    "neither challenge nor method": (
+        {"code_challenge": None, "code_challenge_method": None},
+        "invalid_request",
+    ),
+    "no challenge method, which means plain": ({"code_challenge_method": None}, "invalid_request"),
+    "a plain challenge": ({"code_challenge_method": "plain"}, "invalid_request"),
+    "another spelling of the method": ({"code_challenge_method": "s256"}, "invalid_request"),
+    "a challenge that is too short": ({"code_challenge": CHALLENGE[:-1]}, "invalid_request"),
+    "a challenge with padding": ({"code_challenge": f"{CHALLENGE}="}, "invalid_request"),
+    "a challenge of other characters": ({"code_challenge": CHALLENGE[:-1] + "+"}, "invalid_request"),
+    "no known scope": ({"scope": "unknown other"}, "invalid_scope"),
+    "no scope of ASCII": ({"scope": "öpenid"}, "invalid_scope"),
+    "another resource": ({"resource": "https://evil.example/mcp"}, "invalid_target"),
+    "no absolute resource": ({"resource": "mcp"}, "invalid_target"),
+    "a request object": ({"request": "eyJ..."}, "request_not_supported"),
+    "a request URI": ({"request_uri": "https://client.example/request"}, "request_uri_not_supported"),
+    "a pushed request": (
+        {"request_uri": "urn:ietf:params:oauth:request_uri:1"},
+        "request_uri_not_supported",
+    ),
+    "no page and a page": ({"prompt": "none login"}, "invalid_request"),
+    "no page for somebody unknown": ({"prompt": "none"}, "login_required"),
+    "a state that is too long": ({"state": "x" * 2049}, "invalid_request"),
+}
+
+
+@pytest.mark.parametrize(("asked", "error"), REFUSED.values(), ids=REFUSED)
+async def test_a_refusal_goes_back_to_the_client(person: Person, asked: dict[str, str | None], error: str):
+    client = await person.register()
+    answer = await person.authorize(client["client_id"], **asked)
+    assert answer.headers["location"].startswith(f"{REDIRECT_URI}?")
+    assert returned(answer)["error"] == error
+
+
+@pytest.mark.parametrize("asked", [asked for asked, _ in REFUSED.values()], ids=REFUSED)
+async def test_a_refusal_carries_state_and_issuer_once(
+    server: Server, person: Person, asked: dict[str, str | None]
+):
+    client = await person.register()
+    answer = returned(await person.authorize(client["client_id"], **asked))
+    assert set(answer) == {"error", "error_description", "state", "iss"}
+    assert answer["state"] == asked.get("state", "the-state")
+    assert answer["iss"] == server.origin
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["response_type", "scope", "state", "code_challenge", "code_challenge_method", "prompt", "x"],
+)
+async def test_a_parameter_that_is_there_twice_is_refused(person: Person, name: str):
+    client = await person.register()
+    parameters = {"scope": "openid", "prompt": "login", "x": "1", **query(client["client_id"])}
+    twice = urlencode([*parameters.items(), (name, parameters[name])])
+    assert returned(await raw(person, twice))["error"] == "invalid_request"
+
+
+async def test_two_different_resources_are_refused(two_resources: Server, member: Person):
+    client = await member.register()
+    parameters = urlencode(query(client["client_id"]))
+    both = urlencode([("resource", "https://mcp.example"), ("resource", f"{two_resources.origin}/notes/mcp")])
+    assert returned(await raw(member, f"{parameters}&{both}"))["error"] == "invalid_target"
+
+
+async def test_a_refusal_is_guarded_like_a_page(person: Person):
+    client = await person.register()
+    assert_guarded((await person.authorize(client["client_id"], response_type="token")).headers)
+
+
+async def test_unknown_parameters_are_ignored(ada: Person, client: str):
+    parameters = {"nonce": "1", "claims": "{}", "login_hint": "x", "max_age": "0", "display": "popup"}
+    assert heading_of(await ada.asked(client, **parameters)) == CONSENT
+
+
+async def test_an_empty_parameter_is_an_omitted_one(ada: Person, client: str):
+    empty = dict.fromkeys(("scope", "resource", "prompt", "response_mode", "request", "request_uri"), "")
+    assert heading_of(await ada.asked(client, **empty)) == CONSENT
+
+
+# State and issuer, on every redirect that leaves
+
+
+STATES = ["a b+c", "a&b=c&iss=evil", "äöü 🔑", "\r\nlocation: x", "<script>", "%2B%20", "#x", "x" * 2048]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: ascii(state)[:24])
+async def test_state_comes_back_as_it_was(person: Person, state: str):
+    client = await person.register()
+    answer = await person.authorize(client["client_id"], state=state, prompt="none")
+    assert returned(answer)["state"] == state
+
+
+async def test_state_survives_sign_in_and_consent(ada: Person, client: str):
+    page = await ada.asked(client, state=STATES[1] + STATES[2])
+    assert returned(await ada.submit(page, "consent", decision="allow"))["state"] == STATES[1] + STATES[2]
+
+
+async def test_no_state_comes_back_where_none_was_sent(person: Person):
+    client = await person.register()
+    answer = await person.authorize(client["client_id"], state=None, prompt="none")
+    assert "state" not in returned(answer)
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+async def test_the_issuer_is_on_every_answer_of_the_person(
+    server: Server, ada: Person, client: str, decision: str
+):
+    page = await ada.asked(client)
+    assert returned(await ada.submit(page, "consent", decision=decision))["iss"] == server.origin
+
+
+async def test_saying_no_is_access_denied(ada: Person, client: str):
+    answer = returned(await ada.submit(await ada.asked(client), "consent", decision="deny"))
+    assert {"error": "access_denied", "state": "the-state"}.items() <= answer.items()
+    assert "code" not in answer
+
+
+async def test_the_query_of_a_redirect_uri_stays_but_for_names_that_are_ours(server: Server, person: Person):
+    client = await person.register(redirect_uris=[f"{REDIRECT_URI}?kb_name=a%20b&iss=evil&state=evil"])
+    redirect_uri = client["redirect_uris"][0]
+    answer = await person.authorize(client["client_id"], redirect_uri=redirect_uri, prompt="none")
+    told = returned(answer)
+    assert (told["kb_name"], told["iss"], told["state"]) == ("a b", server.origin, "the-state")
+
+
+@pytest.mark.parametrize(
+    "redirect_uri",
+    [
+        "com.example.app:/callback",
+        "com.example.app://callback",
+        "com.example.app:///callback",
+        "cursor://anysphere.cursor-mcp/oauth/callback",
+        "http://[::1]:3118/callback",
+        "http://localhost",
+        "https://client.example",
+    ],
+)
+async def test_the_answer_goes_to_the_redirect_uri_byte_for_byte(person: Person, redirect_uri: str):
+    client = await person.register(redirect_uris=[redirect_uri])
+    answer = await person.authorize(client["client_id"], redirect_uri=redirect_uri, prompt="none")
+    assert answer.headers["location"].startswith(f"{redirect_uri}?error=login_required&")
+
+
+# Redirect URIs that are not compared byte for byte
+
+
+@pytest.mark.parametrize(
+    ("registered", "used"),
+    [
+        ("http://127.0.0.1:33418/", "http://127.0.0.1:50000/"),
+        ("http://127.0.0.1:33418/", "http://127.0.0.1:50000"),
+        ("http://127.0.0.1/", "http://127.0.0.1:50000/"),
+        ("http://localhost/callback", "http://localhost:50000/callback"),
+        ("http://localhost:3118/callback", "http://localhost/callback"),
+        ("http://[::1]:1/callback", "http://[::1]:2/callback"),
+    ],
+)
+async def test_the_port_on_loopback_is_free(person: Person, registered: str, used: str):
+    client = await person.register(redirect_uris=[registered])
+    answer = await person.authorize(client["client_id"], redirect_uri=used)
+    assert answer.headers["location"].startswith("/authorize/")
+
+
+@pytest.mark.parametrize(
+    ("registered", "used"),
+    [
+        ("http://localhost/callback", "http://127.0.0.1/callback"),
+        ("http://127.0.0.1/callback", "http://127.0.0.1/"),
+        ("http://127.0.0.1/callback", "http://127.0.0.1:1/callback/"),
+        ("http://127.0.0.1/callback", "https://127.0.0.1/callback"),
+        ("http://127.0.0.1/callback", "http://127.0.0.1.evil.example/callback"),
+        ("https://localhost/callback", "https://localhost:8443/callback"),
+        ("com.example.app://host:1/callback", "com.example.app://host:2/callback"),
+    ],
+)
+async def test_nothing_but_the_port_on_loopback_is_free(person: Person, registered: str, used: str):
+    client = await person.register(redirect_uris=[registered])
+    assert heading_of(await person.authorize(client["client_id"], redirect_uri=used)) == NO_RETURN
+
+
+# What the request may leave out
+
+
+async def test_a_request_without_scope_resource_and_redirect_uri_means_the_defaults(
+    server: Server, ada: Person, client: str
+):
+    page = await ada.asked(client, redirect_uri=None)
+    assert heading_of(page) == CONSENT
+    assert "client.example" in page.text
+    assert f"{server.origin}/mcp" in page.text
+    answer = await ada.submit(page, "consent", decision="allow")
+    tokens = (await ada.redeem(client, returned(answer)["code"])).json()
+    assert tokens["scope"] == "openid"
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted"),
+    [
+        (" openid  email ", "openid email"),
+        ("openid\temail\nopenid", "openid email"),
+        ("openid unknown email", "openid email"),
+        ("email", "email"),
+        ("openid offline_access", "openid offline_access"),
+        ("  ", "openid"),
+    ],
+    ids=ascii,
+)
+async def test_what_is_known_of_the_requested_scopes_is_granted(
+    ada: Person, client: str, asked: str, granted: str
+):
+    assert (await ada.tokens(client, scope=asked))["scope"] == granted
+
+
+async def test_a_client_may_ask_beyond_the_scope_that_it_registered(ada: Person):
+    client = await ada.register(scope="openid")
+    assert (await ada.tokens(client["client_id"], scope="openid email"))["scope"] == "openid email"
+
+
+async def test_scopes_of_resources_are_known(two_resources: Server, member: Person):
+    client = await member.register()
+    resource = f"{two_resources.origin}/notes/mcp"
+    tokens = await member.tokens(client["client_id"], scope="notes:read openid", resource=resource)
+    assert tokens["scope"] == "notes:read openid"
+
+
+SPELLINGS = ["https://mcp.example", "https://mcp.example/", "HTTPS://MCP.example", "https://mcp.example:443/"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_a_resource_is_found_in_every_spelling_that_libraries_make_of_it(member: Person, spelling: str):
+    client = await member.register()
+    tokens = await member.tokens(client["client_id"], resource=spelling)
+    session = await member.session(tokens["access_token"])
+    assert session.json()["resource"] == "https://mcp.example"
+
+
+async def test_the_default_resource_is_the_first_one(member: Person):
+    client = await member.register()
+    tokens = await member.tokens(client["client_id"])
+    session = await member.session(tokens["access_token"])
+    assert session.json()["resource"] == "https://mcp.example"
+
+
+@pytest.mark.parametrize(
+    "spelling", ["/notes/mcp/", "/notes", "/notes/MCP", "/notes/mcp?x", "/notes/mcp#x", "/notes/mcp/deeper"]
+)
+async def test_a_resource_with_a_path_has_one_spelling(two_resources: Server, member: Person, spelling: str):
+    client = await member.register()
+    answer = await member.authorize(client["client_id"], resource=f"{two_resources.origin}{spelling}")
+    assert returned(answer)["error"] == "invalid_target"
+
+
+async def test_the_same_resource_may_be_named_twice(ada: Person, server: Server, client: str):
+    text = urlencode([*query(client).items(), *[("resource", f"{server.origin}/mcp")] * 2])
+    assert heading_of(await ada.followed(await raw(ada, text))) == CONSENT
+
+
+# prompt, and when nobody is asked
+
+
+async def test_no_page_for_somebody_who_has_not_said_yes_is_consent_required(ada: Person, client: str):
+    assert returned(await ada.authorize(client, prompt="none"))["error"] == "consent_required"
+
+
+async def test_a_remembered_yes_is_answered_without_a_page(ada: Person, client: str):
+    await ada.code(client)
+    assert "code" in returned(await ada.authorize(client))
+
+
+async def test_a_remembered_yes_is_enough_for_no_page(ada: Person, client: str):
+    await ada.code(client)
+    assert "code" in returned(await ada.authorize(client, prompt="none"))
+
+
+async def test_a_remembered_yes_is_asked_again_where_the_client_wants_it(ada: Person, client: str):
+    await ada.code(client)
+    assert heading_of(await ada.asked(client, prompt="consent")) == CONSENT
+
+
+async def test_a_remembered_no_is_no_yes(ada: Person, client: str):
+    await ada.submit(await ada.asked(client), "consent", decision="deny")
+    assert heading_of(await ada.asked(client)) == CONSENT
+
+
+async def test_a_remembered_yes_of_one_person_is_none_of_another(person: Person, ada: Person, client: str):
+    await ada.code(client)
+    ada.http.cookies.clear()
+    assert heading_of(await person.asked(client)) == SIGN_IN
+
+
+async def test_a_wider_scope_than_was_said_yes_to_is_asked(ada: Person, client: str):
+    await ada.code(client, scope="openid")
+    assert heading_of(await ada.asked(client, scope="openid email")) == CONSENT
+
+
+async def test_a_narrower_scope_than_was_said_yes_to_is_not_asked(ada: Person, client: str):
+    await ada.code(client, scope="openid email")
+    assert "code" in returned(await ada.authorize(client, scope="email"))
+
+
+async def test_a_later_yes_adds_to_an_earlier_one(ada: Person, client: str):
+    await ada.code(client, scope="openid")
+    await ada.code(client, scope="email")
+    assert "code" in returned(await ada.authorize(client, scope="openid email"))
+
+
+async def test_another_resource_than_was_said_yes_to_is_asked(two_resources: Server, member: Person):
+    client = (await member.register())["client_id"]
+    await member.code(client, resource="https://mcp.example")
+    page = await member.asked(client, resource=f"{two_resources.origin}/notes/mcp")
+    assert heading_of(page) == CONSENT
+
+
+@pytest.mark.parametrize("redirect_uri", [LOOPBACK, "http://localhost/callback", "https://localhost/", PRIVATE])
+async def test_a_remembered_yes_is_asked_again_where_any_program_could_be_the_client(
+    ada: Person, redirect_uri: str
+):
+    client = (await ada.register(redirect_uris=[redirect_uri]))["client_id"]
+    await ada.code(client, redirect_uri=redirect_uri)
+    assert heading_of(await ada.asked(client, redirect_uri=redirect_uri)) == CONSENT
+
+
+async def test_no_page_where_any_program_could_be_the_client_is_consent_required(ada: Person):
+    client = (await ada.register(redirect_uris=[LOOPBACK]))["client_id"]
+    await ada.code(client, redirect_uri=LOOPBACK)
+    answer = await ada.authorize(client, redirect_uri=LOOPBACK, prompt="none")
+    assert returned(answer)["error"] == "consent_required"
+
+
+async def test_sign_in_is_asked_again_where_the_client_wants_it(ada: Person, client: str):
+    assert heading_of(await ada.asked(client, prompt="login")) == SIGN_IN
+
+
+async def test_sign_in_that_the_client_wants_is_asked_once(person: Person):
+    client = (await person.register())["client_id"]
+    await person.sign_in(await person.asked(client))
+    page = await person.asked(client, prompt="login")
+    assert heading_of(await person.sign_in(page)) == CONSENT
+
+
+async def test_a_prompt_that_is_not_known_is_ignored(ada: Person, client: str):
+    await ada.code(client)
+    assert "code" in returned(await ada.authorize(client, prompt="select_account create"))
+
+
+# What a client without a browser sees of it
+
+
+async def test_a_get_without_cookies_parks_the_request_and_writes_nothing(server: Server, person: Person):
+    """FastMCP's client asks the URL first, to learn whether it is still known."""
+    client = await person.register()
+    before = server.events()
+    answer = await person.authorize(client["client_id"])
+    assert answer.status_code == 303
+    assert server.events() == before
+
+
+async def test_the_url_of_a_parked_request_carries_nothing_of_it(person: Person):
+    client = await person.register()
+    answer = await person.authorize(client["client_id"], scope="openid email")
+    path, _, transaction_id = answer.headers["location"].rpartition("/")
+    assert path == "/authorize"
+    assert len(transaction_id) == 16
+
+
+async def test_the_transaction_id_is_no_code(person: Person, client: str):
+    location = (await person.authorize(client)).headers["location"]
+    answer = await person.redeem(client, location.rpartition("/")[2])
+    assert error_of(answer) == (400, "invalid_grant")
+
+
+async def test_a_request_too_large_for_a_cookie_is_told_to_the_person(person: Person):
+    client = await person.register(redirect_uris=[f"{REDIRECT_URI}?x={quote('ö' * 330)}"])
+    wide = "".join(chr(0x4E00 + n * 7 % 20000) for n in range(2048))
+    answer = await person.authorize(client["client_id"], redirect_uri=None, state=wide)
+    assert heading_of(answer) == UNREADABLE

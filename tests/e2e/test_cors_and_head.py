@@ -1,0 +1,116 @@
+"""What scripts of other origins may do, and HEAD wherever GET."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from support.oauth import Person
+
+pytestmark = pytest.mark.e2e
+
+METADATA = [
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/mcp",
+    "/.well-known/oauth-unknown",
+]
+SHARED = [*METADATA, "/register", "/token", "/revoke", "/session"]
+ORIGIN = {"origin": "http://localhost:6274"}
+
+
+def cors(answer: httpx.Response) -> dict[str, str]:
+    names = [name for name in answer.headers if name.startswith("access-control-")]
+    assert all(len(answer.headers.get_list(name)) == 1 for name in names)
+    return {name.removeprefix("access-control-"): answer.headers[name] for name in names}
+
+
+@pytest.mark.parametrize("path", SHARED)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_scripts_of_any_origin_may_read_every_answer(person: Person, path: str, method: str):
+    answer = await person.http.request(method, path, headers=ORIGIN)
+    assert cors(answer) == {"allow-origin": "*", "expose-headers": "WWW-Authenticate, Mcp-Session-Id"}
+
+
+@pytest.mark.parametrize("path", [*SHARED, "/token/"])
+async def test_a_preflight_is_answered_without_authentication(person: Person, path: str):
+    asked = {**ORIGIN, "access-control-request-method": "POST"}
+    answer = await person.http.options(path, headers=asked)
+    assert answer.status_code == 204
+    assert answer.content == b""
+    assert cors(answer)["allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", SHARED)
+async def test_a_preflight_allows_the_headers_it_asks_for(person: Person, path: str):
+    wanted = "authorization, content-type, mcp-protocol-version, mcp-param-anything, dpop"
+    asked = {**ORIGIN, "access-control-request-method": "POST", "access-control-request-headers": wanted}
+    answer = await person.http.options(path, headers=asked)
+    assert cors(answer)["allow-headers"] == wanted
+    assert "Access-Control-Request-Headers" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize("path", SHARED)
+async def test_a_preflight_allows_the_methods_that_are_used(person: Person, path: str):
+    asked = {**ORIGIN, "access-control-request-method": "POST"}
+    allowed = cors(await person.http.options(path, headers=asked))["allow-methods"]
+    assert {"GET", "HEAD", "POST", "OPTIONS"} <= set(allowed.split(", "))
+
+
+@pytest.mark.parametrize("path", SHARED)
+async def test_no_credentials_of_another_origin_are_taken(person: Person, path: str):
+    asked = {**ORIGIN, "access-control-request-method": "POST"}
+    for answer in (await person.http.options(path, headers=asked), await person.http.get(path, headers=ORIGIN)):
+        assert "allow-credentials" not in cors(answer)
+
+
+async def test_a_script_can_walk_the_flow_where_no_page_is_needed(ada: Person, client: str):
+    tokens = await ada.tokens(client)
+    form = {"grant_type": "refresh_token", "client_id": client, "refresh_token": tokens["refresh_token"]}
+    answer = await ada.http.post("/token", data=form, headers=ORIGIN)
+    assert answer.status_code == 200
+    assert cors(answer)["allow-origin"] == "*"
+
+
+PREFLIGHTS: list[dict[str, Any]] = [{}, {"access-control-request-method": "GET"}]
+
+
+@pytest.mark.parametrize("asked", PREFLIGHTS, ids=["plain", "preflight"])
+async def test_authorize_has_no_cors(person: Person, asked: dict[str, str]):
+    answer = await person.http.options("/authorize", headers={**ORIGIN, **asked})
+    assert cors(answer) == {}
+
+
+# HEAD
+
+
+async def heads_like_get(http: httpx.AsyncClient, path: str, **headers: str) -> None:
+    get, head = await http.get(path, headers=headers), await http.head(path, headers=headers)
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    # Some answers have a number of their own on them, so only the names are the same.
+    assert set(head.headers) == set(get.headers)
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", [*METADATA, "/session", "/token", "/authorize", "/authorize/x", "/"])
+async def test_head_is_answered_like_get(person: Person, path: str):
+    await heads_like_get(person.http, path)
+
+
+async def test_head_is_answered_like_get_with_a_token(ada: Person, client: str):
+    token = (await ada.tokens(client))["access_token"]
+    await heads_like_get(ada.http, "/session", authorization=f"Bearer {token}")
+
+
+async def test_head_is_answered_like_get_for_a_known_client(person: Person):
+    client = await person.register()
+    path = f"/authorize?client_id={client['client_id']}&response_type=code"
+    await heads_like_get(person.http, path)
+    assert (await person.http.head(path)).headers["location"].startswith("https://client.example/callback?error=")
+
+
+async def test_the_length_of_what_get_would_send_is_told(person: Person):
+    head = await person.http.head(METADATA[0])
+    assert int(head.headers["content-length"]) == len((await person.http.get(METADATA[0])).content)

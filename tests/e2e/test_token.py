@@ -1,0 +1,463 @@
+"""`POST /token` with a code, and how clients authenticate there."""
+
+import asyncio
+import base64
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+import pytest
+
+from support.oauth import CHALLENGE, REDIRECT_URI, VERIFIER, LongAgo, Person, basic, error_of, redemption
+from support.server import Server
+
+pytestmark = pytest.mark.e2e
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+async def post(person: Person, body: str | bytes, **headers: str) -> httpx.Response:
+    return await person.http.post("/token", content=body, headers={**FORM, **headers})
+
+
+# The answer
+
+
+async def test_a_code_is_traded_for_tokens(ada: Person, client: str):
+    answer = await ada.redeem(client, await ada.code(client, scope="openid email"))
+    tokens = answer.json()
+    assert answer.status_code == 200
+    assert re.fullmatch(r"glat_[A-Za-z0-9_-]{72}", tokens.pop("access_token"))
+    assert re.fullmatch(r"glrt_[A-Za-z0-9_-]{72}", tokens.pop("refresh_token"))
+    assert tokens == {"token_type": "Bearer", "expires_in": 3600, "scope": "openid email"}
+
+
+async def test_tokens_may_not_be_stored_on_the_way(ada: Person, client: str):
+    answer = await ada.redeem(client, await ada.code(client))
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["pragma"] == "no-cache"
+
+
+async def test_a_client_that_did_not_register_for_refreshing_gets_no_refresh_token(ada: Person):
+    client = await ada.register(grant_types=["authorization_code"])
+    tokens = await ada.tokens(client["client_id"], scope="openid offline_access")
+    assert "refresh_token" not in tokens
+
+
+async def test_a_client_that_registered_for_refreshing_needs_not_ask_for_offline_access(
+    ada: Person, client: str
+):
+    assert "refresh_token" in await ada.tokens(client, scope="openid")
+
+
+async def test_the_redirect_uri_may_be_left_out(ada: Person, client: str):
+    form = redemption(client, await ada.code(client))
+    del form["redirect_uri"]
+    assert (await ada.token(**form)).status_code == 200
+
+
+@pytest.mark.parametrize("spelling", ["https://mcp.example", "https://mcp.example/", "HTTPS://MCP.EXAMPLE:443"])
+async def test_the_resource_may_be_said_again(member: Person, spelling: str):
+    client = (await member.register())["client_id"]
+    answer = await member.redeem(client, await member.code(client), resource=spelling)
+    assert answer.status_code == 200
+
+
+async def test_unknown_parameters_are_ignored(ada: Person, client: str):
+    answer = await ada.redeem(client, await ada.code(client), audience="x", client_assertion="y")
+    assert answer.status_code == 200
+
+
+async def test_an_empty_parameter_is_an_omitted_one(ada: Person, client: str):
+    answer = await ada.redeem(client, await ada.code(client), client_secret="", resource="", redirect_uri="")
+    assert answer.status_code == 200
+
+
+# Refusals, none of which costs the code
+
+
+WITHOUT: dict[str, tuple[dict[str, str | None], tuple[int, str]]] = {
+    "another verifier": ({"code_verifier": "x" * 43}, (400, "invalid_grant")),
+    "a verifier with one other character": ({"code_verifier": "w" + VERIFIER[1:]}, (400, "invalid_grant")),
+    "the challenge for a verifier": ({"code_verifier": CHALLENGE}, (400, "invalid_grant")),
+    "a verifier that is too short": ({"code_verifier": VERIFIER[:42]}, (400, "invalid_grant")),
+    "a verifier that is too long": ({"code_verifier": "x" * 129}, (400, "invalid_grant")),
+    "a verifier of other characters": ({"code_verifier": VERIFIER + "+"}, (400, "invalid_grant")),
+    "no verifier": ({"code_verifier": None}, (400, "invalid_request")),
+    "an empty verifier": ({"code_verifier": ""}, (400, "invalid_request")),
+    "another redirect URI": ({"redirect_uri": "https://client.example/other"}, (400, "invalid_grant")),
+    "a redirect URI with a slash": ({"redirect_uri": f"{REDIRECT_URI}/"}, (400, "invalid_grant")),
+    "another resource": ({"resource": "https://evil.example/mcp"}, (400, "invalid_target")),
+    "no code": ({"code": None}, (400, "invalid_request")),
+    "an unknown code": ({"code": "glac_unknown"}, (400, "invalid_grant")),
+    "no grant type": ({"grant_type": None}, (400, "invalid_request")),
+    "a grant type of old": ({"grant_type": "password"}, (400, "unsupported_grant_type")),
+    "a grant type that is not offered": ({"grant_type": "client_credentials"}, (400, "unsupported_grant_type")),
+    "the device grant": (
+        {"grant_type": "urn:ietf:params:oauth:grant-type:device_code"},
+        (400, "unsupported_grant_type"),
+    ),
+    "no client": ({"client_id": None}, (401, "invalid_client")),
+    "an unknown client": ({"client_id": "glc_unknown"}, (401, "invalid_client")),
+    "a secret that the client does not have": ({"client_secret": "secret"}, (401, "invalid_client")),
+}
+
+
+def changed(form: dict[str, str], wrong: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in {**form, **wrong}.items() if value is not None}
+
+
+@pytest.mark.parametrize(("wrong", "refusal"), WITHOUT.values(), ids=WITHOUT)
+async def test_a_request_with_something_wrong_is_refused(
+    ada: Person, client: str, wrong: dict[str, str | None], refusal: tuple[int, str]
+):
+    form = redemption(client, await ada.code(client))
+    assert error_of(await ada.token(**changed(form, wrong))) == refusal
+
+
+@pytest.mark.parametrize("wrong", [wrong for wrong, _ in WITHOUT.values()], ids=WITHOUT)
+async def test_a_refused_request_consumes_nothing(
+    server: Server, ada: Person, client: str, wrong: dict[str, str | None]
+):
+    form = redemption(client, await ada.code(client))
+    before = server.written()
+    await ada.token(**changed(form, wrong))
+    assert server.written() == before
+    tokens = await ada.token(**form)
+    assert (await ada.session(tokens.json()["access_token"])).status_code == 200
+
+
+async def test_the_code_of_another_client_is_refused_and_not_consumed(ada: Person, client: str):
+    other = (await ada.register())["client_id"]
+    code = await ada.code(client)
+    assert error_of(await ada.redeem(other, code)) == (400, "invalid_grant")
+    assert (await ada.redeem(client, code)).status_code == 200
+
+
+async def test_a_wrong_client_secret_does_not_consume_the_code(ada: Person):
+    client = await ada.register(token_endpoint_auth_method="client_secret_post")
+    code = await ada.code(client["client_id"])
+    for secret in ("wrong", ""):
+        refused = await ada.redeem(client["client_id"], code, client_secret=secret)
+        assert error_of(refused) == (401, "invalid_client")
+    answer = await ada.redeem(client["client_id"], code, client_secret=client["client_secret"])
+    assert answer.status_code == 200
+
+
+async def test_another_port_on_loopback_than_the_code_was_sent_to_is_refused(ada: Person):
+    client = await ada.register(redirect_uris=["http://127.0.0.1:1/callback"])
+    code = await ada.code(client["client_id"], redirect_uri="http://127.0.0.1:2/callback")
+    refused = await ada.redeem(client["client_id"], code, redirect_uri="http://127.0.0.1:1/callback")
+    assert error_of(refused) == (400, "invalid_grant")
+
+
+async def test_a_code_is_refused_after_its_time(long_ago: LongAgo):
+    assert error_of(long_ago.code) == (400, "invalid_grant")
+
+
+async def test_the_client_is_authenticated_before_the_code_is_looked_at(person: Person):
+    answer = await person.redeem("glc_unknown", "glac_unknown", code_verifier="x", resource="x")
+    assert error_of(answer) == (401, "invalid_client")
+
+
+# Replays
+
+
+async def test_a_code_is_refused_the_second_time(ada: Person, client: str):
+    code = await ada.code(client)
+    await ada.redeem(client, code)
+    assert error_of(await ada.redeem(client, code)) == (400, "invalid_grant")
+
+
+async def test_a_replay_revokes_the_grant_that_the_code_opened(ada: Person, client: str):
+    code = await ada.code(client)
+    tokens = (await ada.redeem(client, code)).json()
+    await ada.redeem(client, code)
+    assert (await ada.session(tokens["access_token"])).status_code == 401
+    assert error_of(await ada.refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_a_replay_revokes_no_other_grant_of_the_same_user_and_client(ada: Person, client: str):
+    other = await ada.tokens(client)
+    code = await ada.code(client)
+    for _ in range(2):
+        await ada.redeem(client, code)
+    assert (await ada.session(other["access_token"])).status_code == 200
+
+
+async def test_a_replay_is_remembered_once(server: Server, ada: Person, client: str):
+    code = await ada.code(client)
+    await ada.redeem(client, code)
+    before = server.events()
+    for _ in range(3):
+        await ada.redeem(client, code)
+    assert server.events() == before + 2  # that it was replayed, and that the grant was revoked
+
+
+NOT_BELIEVED: list[dict[str, str | None]] = [
+    {"code_verifier": "x" * 43},
+    {"code_verifier": None},
+    {"redirect_uri": "https://client.example/other"},
+    {"resource": "https://evil.example/mcp"},
+    {"client_id": "glc_unknown"},
+    {"client_secret": "secret"},
+]
+
+
+@pytest.mark.parametrize("wrong", NOT_BELIEVED, ids=lambda wrong: next(iter(wrong)))
+async def test_a_replay_that_would_never_have_been_good_does_nothing(
+    server: Server, ada: Person, client: str, wrong: dict[str, str | None]
+):
+    form = redemption(client, await ada.code(client))
+    tokens = (await ada.token(**form)).json()
+    before = server.written()
+    assert (await ada.token(**changed(form, wrong))).status_code in (400, 401)
+    assert server.written() == before
+    assert (await ada.session(tokens["access_token"])).status_code == 200
+
+
+async def test_a_replay_by_another_client_does_nothing(ada: Person, client: str):
+    other = (await ada.register())["client_id"]
+    code = await ada.code(client)
+    tokens = (await ada.redeem(client, code)).json()
+    await ada.redeem(other, code)
+    assert (await ada.session(tokens["access_token"])).status_code == 200
+
+
+async def test_of_fifty_at_once_one_is_answered_and_the_grant_ends_revoked(
+    server: Server, ada: Person, client: str
+):
+    code = await ada.code(client)
+    opened, revoked = server.events("token_grant.opened.v1"), server.events("token_grant.revoked.v1")
+    answers = await asyncio.gather(*(ada.redeem(client, code) for _ in range(50)))
+    good = [answer.json() for answer in answers if answer.status_code == 200]
+    refused = [error_of(answer) for answer in answers if answer.status_code != 200]
+    assert len(good) == 1
+    assert refused == [(400, "invalid_grant")] * 49
+    assert server.events("token_grant.opened.v1") == opened + 1
+    assert server.events("token_grant.revoked.v1") == revoked + 1
+    assert (await ada.session(good[0]["access_token"])).status_code == 401
+
+
+async def test_fifty_at_once_with_another_verifier_take_nothing_from_the_right_one(ada: Person, client: str):
+    code = await ada.code(client)
+    wrong = (ada.redeem(client, code, code_verifier="x" * 43) for _ in range(50))
+    *_, right = await asyncio.gather(*wrong, ada.redeem(client, code))
+    assert (await ada.session(right.json()["access_token"])).status_code == 200
+
+
+# Who the client is
+
+
+def encoded(text: str) -> str:
+    """Form-encode every character, which RFC 6749 section 2.3.1 allows and few do."""
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+Way = Callable[[str, str], tuple[dict[str, str], dict[str, str]]]
+WAYS: dict[str, Way] = {
+    "in the body": lambda i, s: ({"client_id": i, "client_secret": s}, {}),
+    "in the header": lambda i, s: ({}, basic(i, s)),
+    "in the header, form-encoded": lambda i, s: ({}, basic(encoded(i), encoded(s))),
+    "in the header, with the id in the body too": lambda i, s: ({"client_id": i}, basic(i, s)),
+    "in the header, the scheme in capitals": lambda i, s: (
+        {},
+        {"authorization": basic(i, s)["authorization"].replace("Basic", "BASIC")},
+    ),
+    "the secret in the body, the id in the header": lambda i, s: ({"client_secret": s}, basic(i, "")),
+}
+
+
+@pytest.mark.parametrize("method", ["client_secret_post", "client_secret_basic"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_a_secret_proves_the_client(ada: Person, method: str, way: Way):
+    client = await ada.register(token_endpoint_auth_method=method)
+    client_id = client["client_id"]
+    form = redemption(client_id, await ada.code(client_id))
+    del form["client_id"]
+    body, header = way(client_id, client["client_secret"])
+    answer = await ada.http.post("/token", data={**form, **body}, headers=header)
+    assert answer.status_code == 200
+
+
+async def test_a_public_client_may_say_who_it_is_in_the_header(ada: Person, client: str):
+    form = redemption(client, await ada.code(client))
+    del form["client_id"]
+    answer = await ada.http.post("/token", data=form, headers=basic(client, ""))
+    assert answer.status_code == 200
+
+
+SECRET = "glcs_" + "x" * 43
+UNPROVED: dict[str, Way] = {
+    "no secret": lambda i, _: ({"client_id": i}, {}),
+    "an empty secret": lambda i, _: ({"client_id": i, "client_secret": ""}, {}),
+    "another secret in the body": lambda i, _: ({"client_id": i, "client_secret": SECRET}, {}),
+    "half of the secret": lambda i, s: ({"client_id": i, "client_secret": s[:-1]}, {}),
+    "the secret in capitals": lambda i, s: ({"client_id": i, "client_secret": s.upper()}, {}),
+    "nobody": lambda *_: ({}, {}),
+    "another secret in the header": lambda i, _: ({}, basic(i, SECRET)),
+    "no secret in the header": lambda i, _: ({}, basic(i, "")),
+    "the secret of nobody": lambda _, s: ({}, basic("", s)),
+    "somebody unknown in the header": lambda _, s: ({}, basic("glc_unknown", s)),
+    "a header without a colon": lambda i, _: ({}, {"authorization": f"Basic {_base64(i)}"}),
+    "a header that is not base64": lambda i, s: ({}, {"authorization": f"Basic {i}:{s}"}),
+    "a header that is not UTF-8": lambda *_: ({}, {"authorization": "Basic //86eA=="}),
+    "a header that is not ASCII": lambda *_: ({}, {"authorization": "Basic \u00e9\u00e9\u00e9\u00e9"}),
+    "an empty header": lambda i, s: ({"client_id": i, "client_secret": s}, {"authorization": ""}),
+    "a bearer token": lambda i, s: (
+        {"client_id": i, "client_secret": s},
+        {"authorization": f"Bearer {s}"},
+    ),
+}
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("way", UNPROVED.values(), ids=UNPROVED)
+async def test_a_client_that_does_not_prove_itself_is_401_invalid_client(ada: Person, way: Way):
+    client = await ada.register(token_endpoint_auth_method="client_secret_basic")
+    form = redemption(client["client_id"], "glac_unknown")
+    del form["client_id"]
+    body, header = way(client["client_id"], client["client_secret"])
+    sent = {name.encode(): value.encode("latin-1") for name, value in header.items()}
+    answer = await ada.http.post("/token", data={**form, **body}, headers=sent)
+    assert error_of(answer) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    ("header", "challenges"),
+    [({}, []), (basic("glc_unknown", "x"), ['Basic realm="token endpoint"'])],
+    ids=["without the header", "with the header"],
+)
+async def test_who_tried_the_header_is_told_that_basic_is_the_scheme(
+    person: Person, header: dict[str, str], challenges: list[str]
+):
+    form = {"grant_type": "authorization_code", "code": "x"}
+    answer = await person.http.post("/token", data=form, headers=header)
+    assert answer.status_code == 401
+    assert answer.headers.get_list("www-authenticate") == challenges
+
+
+MIXED: dict[str, Way] = {
+    "a secret in header and body": lambda i, s: ({"client_id": i, "client_secret": s}, basic(i, s)),
+    "another secret in the body": lambda i, s: ({"client_secret": SECRET}, basic(i, s)),
+    "another id in the body": lambda i, s: ({"client_id": "glc_other"}, basic(i, s)),
+    "another id in the header": lambda i, s: ({"client_id": i, "client_secret": s}, basic("glc_other", "")),
+}
+
+
+@pytest.mark.parametrize("way", MIXED.values(), ids=MIXED)
+async def test_more_than_one_way_of_authentication_is_refused(ada: Person, way: Way):
+    client = await ada.register(token_endpoint_auth_method="client_secret_basic")
+    form = redemption(client["client_id"], "glac_unknown")
+    del form["client_id"]
+    body, header = way(client["client_id"], client["client_secret"])
+    answer = await ada.http.post("/token", data={**form, **body}, headers=header)
+    assert error_of(answer) == (400, "invalid_request")
+
+
+async def test_two_authorization_headers_are_refused(ada: Person):
+    client = await ada.register(token_endpoint_auth_method="client_secret_basic")
+    headers = [(name, value) for name, value in basic(client["client_id"], client["client_secret"]).items()] * 2
+    form = urlencode({"grant_type": "authorization_code", "code": "x"})
+    answer = await ada.http.post("/token", content=form, headers=[*FORM.items(), *headers])
+    assert error_of(answer) == (400, "invalid_request")
+
+
+async def test_nothing_is_read_from_the_url(ada: Person):
+    client = await ada.register(token_endpoint_auth_method="client_secret_post")
+    form = redemption(client["client_id"], "glac_unknown")
+    del form["client_id"]
+    credentials = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    answer = await ada.http.post("/token", params=credentials, data=form)
+    assert error_of(answer) == (401, "invalid_client")
+
+
+async def test_the_words_of_a_refusal_do_not_tell_unknown_clients_from_wrong_secrets(ada: Person):
+    client = await ada.register(token_endpoint_auth_method="client_secret_post")
+    wrong = await ada.redeem(client["client_id"], "glac_unknown", client_secret="wrong")
+    unknown = await ada.redeem("glc_unknown", "glac_unknown", client_secret="wrong")
+    assert wrong.content == unknown.content
+
+
+# The form of the request
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "text/plain", "multipart/form-data; boundary=x", "application/xml", ""]
+)
+async def test_only_a_form_is_read(ada: Person, client: str, media_type: str):
+    body = urlencode(redemption(client, await ada.code(client)))
+    answer = await post(ada, body, **{"content-type": media_type})
+    assert error_of(answer) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/x-www-form-urlencoded; charset=UTF-8", "Application/X-WWW-Form-Urlencoded"],
+)
+async def test_a_form_may_name_its_charset(ada: Person, client: str, media_type: str):
+    body = urlencode(redemption(client, await ada.code(client)))
+    assert (await post(ada, body, **{"content-type": media_type})).status_code == 200
+
+
+async def test_a_json_body_is_no_form(ada: Person, client: str):
+    answer = await ada.http.post("/token", json=redemption(client, await ada.code(client)))
+    assert error_of(answer) == (400, "invalid_request")
+
+
+REPEATED = ["grant_type", "code", "code_verifier", "redirect_uri", "client_id", "client_secret", "x"]
+
+
+@pytest.mark.parametrize("name", REPEATED)
+async def test_a_parameter_that_is_there_twice_is_refused_and_nothing_is_consumed(
+    ada: Person, client: str, name: str
+):
+    form = redemption(client, await ada.code(client))
+    once = {"client_secret": "", "x": "1", **form}
+    answer = await post(ada, urlencode([*once.items(), (name, once[name])]))
+    assert error_of(answer) == (400, "invalid_request")
+    assert (await ada.token(**form)).status_code == 200
+
+
+async def test_a_resource_that_is_another_the_second_time_is_refused(ada: Person, server: Server, client: str):
+    form = redemption(client, await ada.code(client))
+    both = [("resource", f"{server.origin}/mcp"), ("resource", "https://evil.example/mcp")]
+    answer = await post(ada, urlencode([*form.items(), *both]))
+    assert error_of(answer) == (400, "invalid_target")
+
+
+UNREADABLE: dict[str, Any] = {
+    "no UTF-8": "grant_type=authorization_code&code=%ff",
+    "not ASCII": "grant_type=authorization_code&code=\u00e9".encode(),
+    "many parameters": "&".join(f"p{n}=1" for n in range(65)),
+    "a long value": "code=" + "x" * 8193,
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_form_that_cannot_be_read_is_refused(person: Person, body: str | bytes):
+    assert error_of(await post(person, body)) == (400, "invalid_request")
+
+
+async def test_a_form_of_more_than_64_kibibytes_is_refused(person: Person):
+    assert error_of(await post(person, "&".join([f"a={'x' * 8000}"] * 9))) == (413, "invalid_request")
+
+
+async def test_a_nul_in_a_parameter_is_a_character(person: Person):
+    answer = await post(person, f"grant_type=authorization_code&code=x&client_id={quote(chr(0))}")
+    assert error_of(answer) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_tokens_are_got_by_post_only(ada: Person, client: str, method: str):
+    form = redemption(client, await ada.code(client))
+    answer = await ada.http.request(method, "/token", params=form)
+    assert error_of(answer) == (405, "method_not_allowed")
+    assert "POST" in answer.headers["allow"]

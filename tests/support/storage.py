@@ -1,0 +1,83 @@
+"""The four storage ports as one, and a memory of them that lets requests run into each other."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, Protocol, TypeVar
+
+from fakes.memory_ledger import MemoryLedger
+from grantledger.application.ports import (
+    Conflict,
+    GrantReader,
+    Ledger,
+    PrivateRecord,
+    PrivateRecords,
+    Standing,
+    TransactionReader,
+)
+from grantledger.application.provenance import Provenance
+from grantledger.domain.aggregate import Change, Kind, Versioned
+
+S = TypeVar("S")
+
+
+class Storage(Ledger, GrantReader, TransactionReader, PrivateRecords, Protocol):
+    """All that the use cases remember."""
+
+
+Storages = Callable[[], AbstractAsyncContextManager[Storage]]
+"""Opens an empty ledger, again and again, for tests that make an event loop of their own."""
+
+
+@asynccontextmanager
+async def in_memory() -> AsyncIterator[MemoryLedger]:
+    yield MemoryLedger()
+
+
+class InterleavingLedger:
+    """Lets every other request run before each read and each write, as a database does.
+
+    `conflicts` counts the races that were lost.
+    """
+
+    def __init__(self, inner: Storage) -> None:
+        self._inner = inner
+        self.conflicts = 0
+
+    async def load(self, kind: Kind[S], key: str) -> Versioned[S]:
+        await asyncio.sleep(0)
+        return await self._inner.load(kind, key)
+
+    async def record(
+        self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
+    ) -> None:
+        await asyncio.sleep(0)
+        try:
+            await self._inner.record(changes, by, private)
+        except Conflict:
+            self.conflicts += 1
+            raise
+
+    async def standing(self, grant_id: str) -> Standing | None:
+        await asyncio.sleep(0)
+        return await self._inner.standing(grant_id)
+
+    async def is_spent(self, transaction_id: str) -> bool:
+        await asyncio.sleep(0)
+        return await self._inner.is_spent(transaction_id)
+
+    async def find(self, name: str, lookup: str) -> str | None:
+        await asyncio.sleep(0)
+        return await self._inner.find(name, lookup)
+
+    async def value(self, subject: str, name: str) -> str | None:
+        await asyncio.sleep(0)
+        return await self._inner.value(subject, name)
+
+
+@contextmanager
+def nothing_recorded(ledger: MemoryLedger) -> Iterator[None]:
+    """Hold that what happens inside leaves no trace in the ledger."""
+    before = list(ledger.log)
+    yield
+    assert ledger.log == before

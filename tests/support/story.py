@@ -1,0 +1,108 @@
+"""What happened before: the steps of the flow, so that a test shows only its own."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from grantledger.application.authenticate_client import ClientCredentials
+from grantledger.application.issue_code import IssuedCode
+from grantledger.application.look_up_session import McpSession
+from grantledger.application.provenance import Caller
+from grantledger.application.redeem_code import CodeRedemption
+from grantledger.application.refresh_grant import Refresh
+from grantledger.application.register_client import NewClient
+from grantledger.application.revoke_token import Revocation
+from grantledger.application.tokens import Tokens
+from grantledger.domain.authorization_request import AuthorizationRequest
+from grantledger.domain.browser_session import BrowserSession
+from grantledger.domain.client_metadata import RegistrationRequest
+from grantledger.domain.client_registration import ClientRegistration
+from support.clients import HTTPS
+from support.codes import VERIFIER
+from support.requests import asking
+from support.use_cases import UseCases
+
+CALLER = Caller(correlation_id="request")
+EMAIL = "ada@example.com"
+PASSWORD = "correct horse battery staple"
+
+REGISTRATION = RegistrationRequest(
+    redirect_uris=(HTTPS,),
+    token_endpoint_auth_method="none",
+    grant_types=("authorization_code", "refresh_token"),
+    client_name="Editor",
+)
+
+
+class Story(UseCases):
+    async def registers(self, **members: Any) -> NewClient:
+        """A client registers, as the usual public one but for these members."""
+        return await self.register_client(replace(REGISTRATION, **members), CALLER)
+
+    async def signs_in(self, email: str = EMAIL, password: str = PASSWORD) -> BrowserSession:
+        return (await self.sign_in(email, password, CALLER)).session
+
+    async def asks(
+        self, client: ClientRegistration, session: BrowserSession | None = None, **parameters: Any
+    ) -> AuthorizationRequest:
+        """The client sends the browser to /authorize."""
+        query = {"redirect_uri": client.metadata.redirect_uris[0]} | parameters
+        return await self.start_authorization(asking(client_id=client.client_id, **query), session)
+
+    async def allows(self, request: AuthorizationRequest, session: BrowserSession) -> IssuedCode:
+        """The user says yes."""
+        return await self.give_consent(request, session, allowed=True, caller=CALLER)
+
+    async def code(self, client: ClientRegistration, session: BrowserSession, **parameters: Any) -> str:
+        """The user says yes to what the client asks for, and the client gets its code."""
+        return (await self.allows(await self.asks(client, session, **parameters), session)).code
+
+    async def redeems(
+        self, client: ClientRegistration, code: str, *, secret: str | None = None, **request: Any
+    ) -> Tokens:
+        """The client presents the code with all that is right, but for what `request` names."""
+        right = CodeRedemption(
+            credentials=ClientCredentials(client_id=client.client_id, secret=secret),
+            code=code,
+            code_verifier=VERIFIER,
+            redirect_uri=client.metadata.redirect_uris[0],
+            resources=(),
+            caller=CALLER,
+        )
+        return await self.redeem_code(replace(right, **request))
+
+    async def tokens(self, client: ClientRegistration, session: BrowserSession, **parameters: Any) -> Tokens:
+        """The client gets the first tokens of a new grant."""
+        return await self.redeems(client, await self.code(client, session, **parameters))
+
+    async def refreshes(
+        self,
+        client: ClientRegistration,
+        tokens: Tokens,
+        *,
+        secret: str | None = None,
+        scope: str | None = None,
+        resources: tuple[str, ...] = (),
+    ) -> Tokens:
+        """The client presents the refresh token of `tokens`."""
+        assert tokens.refresh_token is not None
+        return await self.refresh_grant(
+            Refresh(
+                credentials=ClientCredentials(client_id=client.client_id, secret=secret),
+                refresh_token=tokens.refresh_token,
+                scope=scope,
+                resources=resources,
+                caller=CALLER,
+            )
+        )
+
+    async def revokes(
+        self, client: ClientRegistration, token: str | None, *, secret: str | None = None
+    ) -> None:
+        assert token is not None
+        credentials = ClientCredentials(client_id=client.client_id, secret=secret)
+        await self.revoke_token(Revocation(credentials=credentials, token=token, caller=CALLER))
+
+    async def looks_up(self, tokens: Tokens, *, resource: str | None = None) -> McpSession:
+        """A resource server asks whom the access token of `tokens` speaks for."""
+        return await self.look_up_session(tokens.access_token, resource=resource)

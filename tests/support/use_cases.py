@@ -1,0 +1,91 @@
+"""All use cases over one ledger, wired as the container does it."""
+
+from msgspec import Struct, field
+
+from fakes.clock import FrozenClock
+from fakes.password_hasher import PlainPasswordHasher
+from fakes.randomness import CountingRandomness
+from grantledger.application.authenticate_client import AuthenticateClient
+from grantledger.application.delete_client import DeleteClient
+from grantledger.application.describe_server import DescribeServer
+from grantledger.application.disable_client import DisableClient
+from grantledger.application.disable_user import DisableUser
+from grantledger.application.find_browser_session import FindBrowserSession
+from grantledger.application.give_consent import GiveConsent
+from grantledger.application.issue_code import IssueCode
+from grantledger.application.look_up_session import LookUpSession
+from grantledger.application.open_account import OpenAccount
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.redeem_code import RedeemCode
+from grantledger.application.refresh_grant import RefreshGrant
+from grantledger.application.register_client import RegisterClient
+from grantledger.application.resume_authorization import ResumeAuthorization
+from grantledger.application.revoke_token import RevokeToken
+from grantledger.application.sign_in import SignIn
+from grantledger.application.sign_out import SignOut
+from grantledger.application.start_authorization import StartAuthorization
+from support.policies import POLICY
+from support.readable_sealer import ReadableSealer
+from support.storage import Storage
+
+
+class Outside(Struct):
+    """What is not the ledger: time, chance, secrets and passwords."""
+
+    clock: FrozenClock = field(default_factory=FrozenClock)
+    randomness: CountingRandomness = field(default_factory=CountingRandomness)
+    sealer: ReadableSealer = field(default_factory=ReadableSealer)
+    hasher: PlainPasswordHasher = field(default_factory=PlainPasswordHasher)
+
+
+class UseCases:
+    """A second one over the same ledger and the same outside is the server after a restart."""
+
+    def __init__(
+        self, ledger: Storage, policy: ServerPolicy = POLICY, outside: Outside | None = None
+    ) -> None:
+        self.outside = outside = outside or Outside()
+        self.ledger = ledger
+        self.clock = clock = outside.clock
+        self.sealer = sealer = outside.sealer
+        self.hasher = hasher = outside.hasher
+        randomness = outside.randomness
+        self.authenticate = authenticate = AuthenticateClient(ledger)
+        self.register_client = RegisterClient(ledger, clock, randomness, policy)
+        self.disable_client = DisableClient(ledger, clock)
+        self.delete_client = DeleteClient(ledger, clock)
+        self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)
+        self.disable_user = DisableUser(ledger, clock)
+        self.sign_in = SignIn(
+            ledger=ledger,
+            private=ledger,
+            hasher=hasher,
+            clock=clock,
+            randomness=randomness,
+            policy=policy,
+        )
+        self.sign_out = SignOut(ledger, clock)
+        self.find_browser_session = FindBrowserSession(ledger, clock)
+        self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)
+        self.issue_code = IssueCode(ledger, ledger, clock, randomness, policy)
+        self.resume_authorization = ResumeAuthorization(ledger, ledger, self.issue_code)
+        self.give_consent = GiveConsent(self.issue_code)
+        self.redeem_code = RedeemCode(
+            ledger=ledger,
+            authenticate=authenticate,
+            sealer=sealer,
+            clock=clock,
+            randomness=randomness,
+            policy=policy,
+        )
+        self.refresh_grant = RefreshGrant(
+            ledger=ledger,
+            grants=ledger,
+            authenticate=authenticate,
+            sealer=sealer,
+            clock=clock,
+            policy=policy,
+        )
+        self.revoke_token = RevokeToken(ledger, authenticate, sealer, clock)
+        self.look_up_session = LookUpSession(ledger, sealer, clock)
+        self.describe_server = DescribeServer(policy)
