@@ -1,3 +1,5 @@
+from typing import Any
+
 from msgspec import Struct
 
 from grantledger.application.policy import ServerPolicy
@@ -5,7 +7,7 @@ from grantledger.application.ports import Clock, Ledger, Randomness, Transaction
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.races import settle
 from grantledger.application.secrets import digest
-from grantledger.domain.aggregate import Versioned
+from grantledger.domain.aggregate import Change, Versioned
 from grantledger.domain.authorization_code import CODE, AuthorizationCode, CodeIssued
 from grantledger.domain.authorization_request import AuthorizationRequest, TransactionSpent
 from grantledger.domain.browser_session import BrowserSession
@@ -74,10 +76,13 @@ class IssueCode:
             now=now,
         )
         issued: Versioned[AuthorizationCode] = Versioned(kind=CODE, key=digest(code))
-        changes = [issued.then([self._issued(request, session, now)])]
-        remembered = [consent.then(given)] if given else []
+        # The consent first: it is the cause of the code.
+        changes: list[Change[Any]] = [
+            *([consent.then(given)] if given else []),
+            issued.then([self._issued(request, session, now)]),
+        ]
         by = by_user(user.user_id, caller, client_id=request.client_id)
-        await self._ledger.record([*changes, *remembered], by)
+        await self._ledger.record(changes, by)
         return IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
 
     def _issued(self, request: AuthorizationRequest, session: BrowserSession, now: int) -> CodeIssued:

@@ -15,7 +15,7 @@ async def test_a_yes_gives_the_client_its_code_at_its_redirect_uri(story, client
 
 async def test_a_yes_is_remembered_for_that_user_client_resource_and_scopes(ledger, story, client, ada):
     await story.allows(await story.asks(client, scope="openid notes:read"), ada)
-    assert ledger.events[-1] == ConsentGiven(
+    assert ledger.events[-2] == ConsentGiven(
         user_id=ada.user_id,
         client_id=client.client_id,
         client_registration=1,

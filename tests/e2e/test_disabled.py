@@ -1,6 +1,7 @@
 """Disabling and deleting, by another process on the same ledger: refused on the very next request."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -199,7 +200,7 @@ async def test_a_client_that_registered_anew_works(ada: Person, reborn: dict[str
 @pytest.fixture
 async def bob(person: Person, operator: Container) -> dict[str, Any]:
     """A user of this test alone, signed in, with a grant, a code and an open page."""
-    email = f"bob-{id(person)}@example.com"
+    email = f"bob-{token_hex(4)}@example.com"
     user_id = await operator.open_account()(email, PASSWORD, CALLER)
     client = (await person.register())["client_id"]
     await person.sign_in(await person.asked(client), email=email)

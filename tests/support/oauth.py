@@ -5,7 +5,6 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,12 +31,17 @@ class Person:
 
     @classmethod
     def at(cls, origin: str, *, base: str = "", behind_tls: bool = False) -> Self:
-        """Return a new browser. `behind_tls`: it talks to a proxy that ends TLS, so it sends secure cookies."""
-        secure = ("https", "http") if behind_tls else ("https",)
-        cookies = httpx.Cookies(CookieJar(DefaultCookiePolicy(secure_protocols=secure)))
+        """Return a new browser. `behind_tls`: a proxy ends TLS, so the browser sends secure cookies too."""
         limits = httpx.Limits(max_connections=64)
         # Nothing here speaks TLS, and reading the certificates of the world takes longer than most tests.
-        http = httpx.AsyncClient(base_url=origin, timeout=30, limits=limits, cookies=cookies, verify=False)
+        http = httpx.AsyncClient(base_url=origin, timeout=30, limits=limits, verify=False)
+
+        async def keep(_: httpx.Response) -> None:
+            for cookie in http.cookies.jar:
+                cookie.secure = False
+
+        if behind_tls:
+            http.event_hooks = {"request": [], "response": [keep]}
         return cls(origin, http, base)
 
     async def register(self, **metadata: Any) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from adapters.ledger import facts
-from adapters.ledger.storage import WatchedDatabase, rows_of, writers_held_up
+from adapters.ledger.storage import ReversingSealer, WatchedDatabase, a_ledger, rows_of, writers_held_up
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
-from grantledger.application.ports import Conflict
+from grantledger.application.ports import Conflict, PrivateRecord
 from grantledger.application.provenance import Caller, Provenance
 from grantledger.domain.aggregate import Change
 from grantledger.domain.authorization_code import CODE
@@ -82,6 +82,20 @@ async def test_positions_follow_the_order_of_the_requests(ledger: SqliteLedger, 
     await written_together(ledger, database, *([facts.issued(f"{n}")] for n in range(5)))
     streams = rows_of(database, "SELECT stream_id FROM events WHERE category = 'code' ORDER BY position")
     assert streams == [(f"code:{n}",) for n in range(5)]
+
+
+async def test_a_missing_value_is_no_lost_race(database: WatchedDatabase):
+    class Forgetful(ReversingSealer):
+        def seal(self, subject: str, name: str, value: str) -> Any:
+            return None, b""
+
+    ledger = a_ledger(database, sealer=Forgetful())
+    await ledger.open()
+    record = PrivateRecord(subject="glu_ada", name="email", value="ada@example.com")
+    with pytest.raises(Exception, match="NOT NULL") as caught:
+        await ledger.record([facts.opened_account()], facts.SOMEBODY, [record])
+    assert not isinstance(caught.value, Conflict)
+    await ledger.close()
 
 
 async def test_an_unexpected_error_fails_the_request_that_causes_it(

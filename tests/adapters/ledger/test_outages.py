@@ -104,6 +104,16 @@ async def test_damaged_bytes_are_an_outage_of_their_stream_only(
     assert (await ledger.load(GRANT, "good")).version == 1
 
 
+async def test_a_connection_that_broke_is_replaced(ledger: SqliteLedger, database: WatchedDatabase):
+    await ledger.record([facts.opened()], facts.SOMEBODY)
+    await ledger.load(GRANT, "grant")
+    for connection in database.live_connections:
+        connection.close()
+    with pytest.raises(Unavailable):
+        await ledger.load(GRANT, "grant")
+    assert (await ledger.load(GRANT, "grant")).version == 1
+
+
 async def test_a_missing_table_is_an_outage(ledger: SqliteLedger, database: WatchedDatabase):
     rows_of(database, "ALTER TABLE token_grant RENAME TO elsewhere")
     with pytest.raises(Unavailable, match="no such table"):

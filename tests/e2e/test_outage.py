@@ -1,0 +1,185 @@
+"""While the ledger cannot be read or written: 503 and come back, never 401 or 400; and then it heals."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
+from sqlite3 import connect
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from grantledger.application.ports import Unavailable
+from support.oauth import SESSION_COOKIE, Person, error_of, heading_of, returned
+from support.server import Server, serving
+
+pytestmark = pytest.mark.e2e
+
+OUTAGE = (503, "temporarily_unavailable")
+OUTAGE_PAGE = (503, "This server cannot answer now")
+
+# The bytes of the -shm file that SQLite locks to read (https://sqlite.org/walformat.html, section 2.3).
+HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX, 8, 120)
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("fragile")) as running:
+        yield running
+
+
+@contextmanager
+def nobody_may_read(server: Server) -> Iterator[None]:
+    """Keep every lock on the database, as another program could, until the block is left."""
+    command = [sys.executable, "-c", HOLD, f"{server.database}-shm"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline()
+        yield
+
+
+@contextmanager
+def nobody_may_write(server: Server) -> Iterator[None]:
+    """Begin a transaction that writes, and leave it open."""
+    with closing(connect(server.database, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
+class Before(Person):
+    """Somebody with a client, a grant, a code and open pages, all from before the outage."""
+
+    client: str
+    tokens_before: dict[str, Any]
+    code_before: str
+    sign_in_page: httpx.Response
+    consent_page: httpx.Response
+
+
+@pytest.fixture
+async def person(fragile: Server) -> AsyncIterator[Before]:
+    someone = Before.at(fragile.origin)
+    async with someone.http:
+        someone.client = (await someone.register())["client_id"]
+        someone.sign_in_page = await someone.asked(someone.client)
+        await someone.sign_in(someone.sign_in_page)
+        someone.tokens_before = await someone.tokens(someone.client)
+        someone.code_before = await someone.code(someone.client)
+        someone.consent_page = await someone.asked(someone.client, prompt="consent")
+        yield someone
+
+
+Request = Callable[[Before], Any]
+PROGRAMS: dict[str, Request] = {
+    "redeeming a code": lambda p: p.redeem(p.client, p.code_before),
+    "refreshing": lambda p: p.refresh(p.client, p.tokens_before["refresh_token"]),
+    "refreshing with a token that is none": lambda p: p.refresh(p.client, "glrt_unknown"),
+    "revoking": lambda p: p.revoke(p.client, p.tokens_before["refresh_token"]),
+    "looking up a session": lambda p: p.session(p.tokens_before["access_token"]),
+    "registering": lambda p: p.http.post("/register", json={"redirect_uris": ["https://client.example/"]}),
+    "registering again": lambda p: p.http.post(
+        "/register", json={"redirect_uris": ["https://client.example/"], "token_endpoint_auth_method": "none"}
+    ),
+}
+PAGES: dict[str, Request] = {
+    "asking": lambda p: p.authorize(p.client),
+    "asking without a page": lambda p: p.authorize(p.client, prompt="none"),
+    "asking for somebody unknown": lambda p: p.authorize("glc_unknown"),
+    "going on": lambda p: p.http.get(p.consent_page.url.path),
+    "signing in": lambda p: p.sign_in(p.sign_in_page),
+    "saying yes": lambda p: p.post(p.consent_page, "consent", decision="allow"),
+    "signing out": lambda p: p.post(p.consent_page, "sign-out"),
+}
+
+
+@pytest.mark.parametrize("request_of", PROGRAMS.values(), ids=PROGRAMS)
+async def test_programs_are_told_to_come_back(fragile: Server, person: Before, request_of: Request):
+    with nobody_may_read(fragile):
+        answer = await request_of(person)
+    assert error_of(answer) == OUTAGE
+    assert int(answer.headers["retry-after"]) > 0
+    assert "www-authenticate" not in answer.headers
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("request_of", PAGES.values(), ids=PAGES)
+async def test_people_are_told_to_wait(fragile: Server, person: Before, request_of: Request):
+    with nobody_may_read(fragile):
+        answer = await request_of(person)
+    assert heading_of(answer) == OUTAGE_PAGE
+    assert int(answer.headers["retry-after"]) > 0
+    assert "set-cookie" not in answer.headers
+
+
+async def test_discovery_needs_no_ledger(fragile: Server, person: Before):
+    with nobody_may_read(fragile):
+        answer = await person.http.get("/.well-known/oauth-authorization-server")
+    assert answer.status_code == 200
+
+
+async def test_in_process_an_outage_is_not_nobody(fragile: Server, person: Before):
+    headers = {"authorization": f"Bearer {person.tokens_before['access_token']}"}
+    async with fragile.use_cases() as container:
+        get_mcp_session = container.get_mcp_session()
+        with nobody_may_read(fragile), pytest.raises(Unavailable):
+            await get_mcp_session(headers)
+
+
+async def test_everything_goes_on_when_it_is_over(fragile: Server, person: Before):
+    with nobody_may_read(fragile):
+        for request_of in (*PROGRAMS.values(), *PAGES.values()):
+            await request_of(person)
+    assert person.cookies()[SESSION_COOKIE]
+    allowed = await person.post(person.consent_page, "consent", decision="allow")
+    assert "code" in returned(allowed)
+    assert (await person.redeem(person.client, person.code_before)).status_code == 200
+    refreshed = await person.refresh(person.client, person.tokens_before["refresh_token"])
+    assert (await person.session(refreshed.json()["access_token"])).status_code == 200
+
+
+
+@pytest.fixture(scope="module")
+async def while_locked(fragile: Server) -> dict[str, httpx.Response]:
+    person = Person.at(fragile.origin)
+    async with person.http:
+        client = (await person.register())["client_id"]
+        tokens = await person.tokens(client)
+        answers: dict[str, httpx.Response] = {}
+
+        async def ask(name: str, request: Any) -> None:
+            answers[name] = await request
+
+        with nobody_may_write(fragile):
+            async with anyio.create_task_group() as requests:
+                requests.start_soon(ask, "write", person.refresh(client, tokens["refresh_token"]))
+                requests.start_soon(ask, "read", person.session(tokens["access_token"]))
+                requests.start_soon(ask, "check", person.refresh(client, "glrt_unknown"))
+        await ask("after", person.refresh(client, tokens["refresh_token"]))
+        return answers
+
+
+async def test_what_has_to_be_written_waits_for_a_lock_and_is_then_told_to_come_back(
+    while_locked: dict[str, httpx.Response],
+):
+    assert error_of(while_locked["write"]) == OUTAGE
+    assert int(while_locked["write"].headers["retry-after"]) > 0
+
+
+async def test_what_only_reads_goes_on_while_nobody_may_write(while_locked: dict[str, httpx.Response]):
+    assert while_locked["read"].status_code == 200
+
+
+async def test_a_refusal_needs_no_writing(while_locked: dict[str, httpx.Response]):
+    assert error_of(while_locked["check"]) == (400, "invalid_grant")
+
+
+async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[str, httpx.Response]):
+    assert while_locked["after"].status_code == 200

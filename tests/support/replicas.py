@@ -1,0 +1,16 @@
+"""Several servers on one SQLite file: one authorization server, whichever of them a request reaches."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from support.server import Server, free_port, serving
+
+
+@contextmanager
+def replicas(directory: Path, count: int, **settings: str) -> Iterator[list[Server]]:
+    """Run `count` servers that all go by the name of the first."""
+    ports = [free_port() for _ in range(count)]
+    shared = {"issuer": f"http://127.0.0.1:{ports[0]}", **settings}
+    with ExitStack() as stack:
+        yield [stack.enter_context(serving(directory, port=port, **shared)) for port in ports]
