@@ -13,7 +13,8 @@ class EmailInvalid(Refusal):
 
 def normalized(email: str) -> str:
     """Return the one spelling under which an address is found. Raises `EmailInvalid`."""
-    address = unicodedata.normalize("NFKC", email).strip().casefold()
+    folded = unicodedata.normalize("NFKC", email).strip().casefold()
+    address = unicodedata.normalize("NFKC", folded)  # folding may take apart what was composed
     local, at, host = address.rpartition("@")
     if (
         not (local and at and host)

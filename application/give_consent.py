@@ -1,4 +1,6 @@
+from grantledger.application.asking_client import asking_client
 from grantledger.application.issue_code import IssueCode, IssuedCode
+from grantledger.application.ports import Ledger
 from grantledger.application.provenance import Caller
 from grantledger.domain.authorization_request import (
     AuthorizationRequest,
@@ -12,7 +14,8 @@ from grantledger.domain.browser_session import BrowserSession
 class GiveConsent:
     """Take the user's answer to the consent page."""
 
-    def __init__(self, issue_code: IssueCode) -> None:
+    def __init__(self, ledger: Ledger, issue_code: IssueCode) -> None:
+        self._ledger = ledger
         self._issue_code = issue_code
 
     async def __call__(
@@ -26,5 +29,6 @@ class GiveConsent:
         if session is None or request.needs_sign_in(session):
             raise SignInNeeded
         if not allowed:
+            await asking_client(self._ledger, request)
             raise SentBack(ConsentDenied(), redirect_uri=request.redirect_uri, state=request.state)
         return await self._issue_code(request, session, caller)

@@ -2,6 +2,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from grantledger.application.asking_client import asking_client
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Ledger, Randomness, TransactionReader
 from grantledger.application.provenance import Caller, by_user
@@ -11,7 +12,6 @@ from grantledger.domain.aggregate import Change, Versioned
 from grantledger.domain.authorization_code import CODE, AuthorizationCode, CodeIssued
 from grantledger.domain.authorization_request import AuthorizationRequest, TransactionSpent
 from grantledger.domain.browser_session import BrowserSession
-from grantledger.domain.client_registration import CLIENT, ClientUnknown
 from grantledger.domain.consent import CONSENT, consent_key, give
 from grantledger.domain.user_account import USER, UserIsDisabled
 
@@ -46,35 +46,26 @@ class IssueCode:
     ) -> IssuedCode:
         """Return the code for the client.
 
-        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`.
+        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
+        `TransactionExpired`.
         """
         return await settle(lambda: self._issue(request, session, caller))
 
     async def _issue(
         self, request: AuthorizationRequest, session: BrowserSession, caller: Caller
     ) -> IssuedCode:
-        client = (await self._ledger.load(CLIENT, request.client_id)).state
-        if client is None:
-            raise ClientUnknown(request.client_id)
-        client.check_usable(request.client_registration)
+        now = self._clock.now()
+        request.check_open(now=now)
+        await asking_client(self._ledger, request)
         user = (await self._ledger.load(USER, session.user_id)).state
         if user is None:
             raise UserIsDisabled(session.user_id)
         user.check_usable()
         if await self._transactions.is_spent(request.transaction_id):
             raise TransactionSpent
-        now = self._clock.now()
         code = self._randomness.token("glac_")
         consent = await self._ledger.load(CONSENT, consent_key(user.user_id, request.client_id))
-        given = give(
-            consent.state,
-            user_id=user.user_id,
-            client_id=request.client_id,
-            client_registration=request.client_registration,
-            resource=request.resource,
-            scopes=request.scopes,
-            now=now,
-        )
+        given = give(consent.state, request.asked, user_id=user.user_id, client_id=request.client_id, now=now)
         issued: Versioned[AuthorizationCode] = Versioned(kind=CODE, key=digest(code))
         # The consent first: it is the cause of the code.
         changes: list[Change[Any]] = [

@@ -6,7 +6,12 @@ from grantledger.application.ports import Clock, GrantReader, Ledger, TokenSeale
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.races import settle
 from grantledger.application.tokens import Tokens, current_tokens
-from grantledger.domain.token_grant import RefreshTokenAlreadyUsed, RefreshTokenReused, RefreshTokenUnknown
+from grantledger.domain.token_grant import (
+    Narrowing,
+    RefreshTokenAlreadyUsed,
+    RefreshTokenReused,
+    RefreshTokenUnknown,
+)
 from grantledger.domain.user_account import UserIsDisabled
 
 
@@ -49,7 +54,7 @@ class RefreshGrant:
         """Return the current tokens of the grant.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `ClientIsDisabled`, `UserIsDisabled`,
-        `RefreshTokenAlreadyUsed` and the refusals of `TokenGrant.narrowed` and `TokenGrant.refresh`.
+        `RefreshTokenAlreadyUsed` and the refusals of `TokenGrant.refresh`.
         """
         return await settle(lambda: self._refresh(request))
 
@@ -76,8 +81,8 @@ class RefreshGrant:
             client_id=client.client_id,
             client_registration=client.registration,
             generation=sealed.claims.generation,
-            asked=grant.narrowed(
-                scope_asked=request.scope, resources=request.resources, known=self._known_scopes
+            asked=Narrowing(
+                scope=request.scope, resources=request.resources, known_scopes=self._known_scopes
             ),
             key_id=self._sealer.key_id,
             lifetimes=self._lifetimes,

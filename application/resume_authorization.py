@@ -1,5 +1,6 @@
 from msgspec import Struct
 
+from grantledger.application.asking_client import asking_client
 from grantledger.application.issue_code import IssueCode, IssuedCode
 from grantledger.application.ports import Ledger, PrivateRecords
 from grantledger.application.provenance import Caller
@@ -10,7 +11,7 @@ from grantledger.domain.authorization_request import (
     SignInNeeded,
 )
 from grantledger.domain.browser_session import BrowserSession
-from grantledger.domain.client_registration import CLIENT, ClientRegistration, ClientUnknown
+from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import CONSENT, consent_key
 
 
@@ -40,7 +41,7 @@ class ResumeAuthorization:
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`, and `SentBack` where
         a page is needed and the client allowed none.
         """
-        client = await self.client_of(request)
+        client = await asking_client(self._ledger, request)
         if session is None or request.needs_sign_in(session):
             if request.allows_no_page:
                 raise _sent_back(request, SignInNeeded())
@@ -52,14 +53,6 @@ class ResumeAuthorization:
             email = await self._private.value(session.user_id, "email")
             return AskForConsent(client=client, session=session, email=email)
         return await self._issue_code(request, session, caller)
-
-    async def client_of(self, request: AuthorizationRequest) -> ClientRegistration:
-        """Return the client that asks. Raises `ClientUnknown`, `ClientIsDisabled`."""
-        client = (await self._ledger.load(CLIENT, request.client_id)).state
-        if client is None:
-            raise ClientUnknown(request.client_id)
-        client.check_usable(request.client_registration)
-        return client
 
 
 def _sent_back(request: AuthorizationRequest, refusal: SignInNeeded | ConsentNeeded) -> SentBack:

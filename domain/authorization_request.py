@@ -5,7 +5,7 @@ from msgspec import Struct
 from grantledger.domain import pkce, redirect_uri, resource_indicator, scope
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
-from grantledger.domain.consent import Consent
+from grantledger.domain.consent import Asked, Consent
 from grantledger.domain.refusal import Refusal
 
 PROMPTS = frozenset({"none", "login", "consent"})
@@ -58,6 +58,10 @@ class ConsentDenied(Refusal):
 
 class TransactionSpent(Refusal):
     """The authorization request was answered already."""
+
+
+class TransactionExpired(Refusal):
+    """The authorization request has waited for its answer too long."""
 
 
 class SentBack(Refusal):
@@ -119,15 +123,28 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
         """Whether somebody must sign in first; `prompt=login` asks for it again, once."""
         return session is None or ("login" in self.prompts and session.session_id == self.session_before)
 
+    @property
+    def asked(self) -> Asked:
+        """What the user has to see and say yes to."""
+        return Asked(
+            client_registration=self.client_registration,
+            redirect_host=redirect_uri.shown_host(self.redirect_uri),
+            resource=self.resource,
+            scopes=self.scopes,
+        )
+
+    def check_open(self, *, now: int) -> None:
+        """Raise `TransactionExpired` once the request has waited too long."""
+        if now >= self.expires_at:
+            raise TransactionExpired(self.transaction_id)
+
     def needs_asking(self, consent: Consent | None) -> bool:
         """Whether the user must be shown who asks.
 
         A remembered yes counts only where the answer goes to an https redirect URI: behind loopback or a
         private scheme any program on the user's machine may be waiting (RFC 8252 section 8.6).
         """
-        remembered = consent is not None and consent.covers(
-            client_registration=self.client_registration, resource=self.resource, scopes=self.scopes
-        )
+        remembered = consent is not None and consent.covers(self.asked)
         target = self.redirect_uri
         anyone_may_listen = not target.startswith("https:") or redirect_uri.is_loopback(target)
         return "consent" in self.prompts or not remembered or anyone_may_listen
@@ -139,6 +156,8 @@ def redirect_target(client: ClientRegistration, asked: AuthorizationParameters) 
     Raises `ParameterRepeated`, `ClientUnknown`, `ClientIsDisabled`, `redirect_uri.RedirectUriMismatch`
     or `redirect_uri.RedirectUriRequired`: the user is told, the client is not (section 4.1.2.1).
     """
+    if twice := asked.repeated & {"client_id", "redirect_uri"}:
+        raise ParameterRepeated(", ".join(sorted(twice)))
     client.check_usable()
     return redirect_uri.choose(client.metadata.redirect_uris, asked.redirect_uri)
 

@@ -7,10 +7,20 @@ from msgspec import Struct
 from grantledger.domain.aggregate import Kind, composed_key
 
 
+class Asked(Struct, frozen=True, kw_only=True):
+    """All that a consent page names: for which registration of the client, where to, what for, where at."""
+
+    client_registration: int
+    redirect_host: str
+    resource: str
+    scopes: tuple[str, ...]
+
+
 class ConsentGiven(Struct, frozen=True, kw_only=True, tag="consent.given.v1"):
     user_id: str
     client_id: str
     client_registration: int
+    redirect_host: str
     resource: str
     scopes: tuple[str, ...]
     given_at: int
@@ -20,41 +30,38 @@ Event = ConsentGiven
 
 
 class Consent(Struct, frozen=True, kw_only=True):
-    """All that one user has allowed one registration of a client."""
+    """All that one user has allowed one registration of a client: scopes by redirect host and resource."""
 
     user_id: str
     client_id: str
     client_registration: int
-    allowed: dict[str, tuple[str, ...]]
+    allowed: tuple[tuple[str, str, tuple[str, ...]], ...]
 
-    def covers(self, *, client_registration: int, resource: str, scopes: tuple[str, ...]) -> bool:
-        """Whether the user has already said yes to all of this."""
-        same_client = client_registration == self.client_registration
-        return same_client and set(scopes) <= set(self.allowed.get(resource, ()))
+    def covers(self, asked: Asked) -> bool:
+        """Whether the user has already seen and allowed all of this."""
+        same_client = asked.client_registration == self.client_registration
+        return same_client and set(asked.scopes) <= set(self.scopes(asked.redirect_host, asked.resource))
+
+    def scopes(self, redirect_host: str, resource: str) -> tuple[str, ...]:
+        """Return what was allowed to go to that host, for that resource."""
+        places = {(host, at): scopes for host, at, scopes in self.allowed}
+        return places.get((redirect_host, resource), ())
 
 
 def give(
-    consent: Consent | None,
-    *,
-    user_id: str,
-    client_id: str,
-    client_registration: int,
-    resource: str,
-    scopes: tuple[str, ...],
-    now: int,
+    consent: Consent | None, asked: Asked, *, user_id: str, client_id: str, now: int
 ) -> tuple[Event, ...]:
     """Remember that the user said yes, or nothing when that was remembered before."""
-    if consent is not None and consent.covers(
-        client_registration=client_registration, resource=resource, scopes=scopes
-    ):
+    if consent is not None and consent.covers(asked):
         return ()
     return (
         ConsentGiven(
             user_id=user_id,
             client_id=client_id,
-            client_registration=client_registration,
-            resource=resource,
-            scopes=scopes,
+            client_registration=asked.client_registration,
+            redirect_host=asked.redirect_host,
+            resource=asked.resource,
+            scopes=asked.scopes,
             given_at=now,
         ),
     )
@@ -63,19 +70,25 @@ def give(
 def evolve(consent: Consent | None, event: Event) -> Consent:
     match event:
         case ConsentGiven():
-            same = consent is not None and consent.client_registration == event.client_registration
-            allowed = dict(consent.allowed) if consent is not None and same else {}
-            # A later yes adds to an earlier one: consenting to less elsewhere takes nothing away.
-            before = allowed.get(event.resource, ())
-            allowed[event.resource] = before + tuple(s for s in event.scopes if s not in before)
             return Consent(
                 user_id=event.user_id,
                 client_id=event.client_id,
                 client_registration=event.client_registration,
-                allowed=allowed,
+                allowed=_allowed(consent, event),
             )
         case _:
             assert_never(event)
+
+
+def _allowed(consent: Consent | None, event: ConsentGiven) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Add a later yes to the earlier ones: consenting to less elsewhere takes nothing away."""
+    if consent is None or consent.client_registration != event.client_registration:
+        return ((event.redirect_host, event.resource, event.scopes),)
+    before = consent.scopes(event.redirect_host, event.resource)
+    scopes = before + tuple(scope for scope in event.scopes if scope not in before)
+    here = (event.redirect_host, event.resource)
+    others = tuple(place for place in consent.allowed if place[:2] != here)
+    return (*others, (*here, scopes))
 
 
 def consent_key(user_id: str, client_id: str) -> str:

@@ -21,6 +21,14 @@ class Access(Struct, frozen=True):
     scopes: tuple[str, ...]
 
 
+class Narrowing(Struct, frozen=True, kw_only=True):
+    """What a refresh asks for: the parameters as they came, and the scopes that the server knows."""
+
+    scope: str | None
+    resources: tuple[str, ...]
+    known_scopes: frozenset[str]
+
+
 class GrantOpened(Struct, frozen=True, kw_only=True, tag="token_grant.opened.v1"):
     client_id: str
     client_registration: int
@@ -151,7 +159,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         client_id: str,
         client_registration: int,
         generation: int,
-        asked: Access,
+        asked: Narrowing,
         key_id: str,
         lifetimes: Lifetimes,
         now: int,
@@ -159,12 +167,14 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         """Answer a refresh token of `generation` by the table of ADR 0007.
 
         Returns a new generation, nothing when the answer is the current pair of tokens, or the evidence
-        of a reuse with the revocation it causes. `asked` must come from `narrowed`.
+        of a reuse with the revocation it causes. What is asked for comes last: no parameter hides a reuse.
 
         Raises `TokenBelongsToAnotherClient`, `GrantIsRevoked`, `GrantHasExpired`, `RefreshTokenUnknown`,
-        `RetryAsksForSomethingElse`, `TooManyNarrowings`.
+        `RetryAsksForSomethingElse`, `scope.ScopeInvalid`, `resource_indicator.ResourceForeign`.
         """
         self.check_belongs_to(client_id, client_registration)
+        # A clock that was set back must not open again a window that had passed.
+        now = max(now, self.issued_at)
         self.check_alive(now=now)
         if self.refresh_expires_at is None or generation > self.generation:
             raise RefreshTokenUnknown
@@ -172,13 +182,14 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
             raise GrantHasExpired
         if generation < self.generation:
             return self._retry(generation, asked, reuse_window=lifetimes.reuse_window, now=now)
-        if asked not in self.pairs and len(self.pairs) == MAX_PAIRS:
+        access = self._narrowed(asked)
+        if access not in self.pairs and len(self.pairs) == MAX_PAIRS:
             raise TooManyNarrowings
         return (
             GrantRefreshed(
                 generation=generation + 1,
-                resource=asked.resource,
-                scopes=asked.scopes,
+                resource=access.resource,
+                scopes=access.scopes,
                 key_id=key_id,
                 refreshed_at=now,
                 access_expires_at=earliest(now + lifetimes.access_token, self.expires_at),
@@ -186,24 +197,24 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
             ),
         )
 
-    def _retry(self, generation: int, asked: Access, *, reuse_window: int, now: int) -> tuple[Event, ...]:
+    def _retry(self, generation: int, asked: Narrowing, *, reuse_window: int, now: int) -> tuple[Event, ...]:
         since = when_superseded(self.superseded, generation)
         if since is None or now >= since + reuse_window:
             reused = RefreshTokenReused(generation=generation, reused_at=now)
             return (reused, *self.revoke("refresh_token_reused", now=now))
-        if asked != self.current:
+        try:
+            same = self._narrowed(asked) == self.current
+        except (scope.ScopeInvalid, resource_indicator.ResourceForeign) as refusal:
+            raise RetryAsksForSomethingElse from refusal
+        if not same:
             raise RetryAsksForSomethingElse
         return ()
 
-    def narrowed(
-        self, *, scope_asked: str | None, resources: tuple[str, ...], known: frozenset[str]
-    ) -> Access:
-        """Return what a refresh asks for: all that was consented to, or less.
-
-        Raises `scope.ScopeInvalid` or `resource_indicator.ResourceForeign`.
-        """
-        resource = resource_indicator.narrowed(resources, granted=self.consented.resource)
-        return Access(resource, scope.narrowed(scope_asked, granted=self.consented.scopes, known=known))
+    def _narrowed(self, asked: Narrowing) -> Access:
+        """Return all that was consented to, or less. Raises `ScopeInvalid` or `ResourceForeign`."""
+        resource = resource_indicator.narrowed(asked.resources, granted=self.consented.resource)
+        scopes = scope.narrowed(asked.scope, granted=self.consented.scopes, known=asked.known_scopes)
+        return Access(resource, scopes)
 
     def check_access(self, *, generation: int, pair: int, expires_at: int, now: int) -> Access:
         """Return what an access token of `generation` is good for now.

@@ -110,7 +110,7 @@ class Container(containers.DeclarativeContainer):
     start_authorization = providers.Singleton(StartAuthorization, ledger, clock, randomness, policy)
     issue_code = providers.Singleton(IssueCode, ledger, ledger, clock, randomness, policy)
     resume_authorization = providers.Singleton(ResumeAuthorization, ledger, ledger, issue_code)
-    give_consent = providers.Singleton(GiveConsent, issue_code)
+    give_consent = providers.Singleton(GiveConsent, ledger, issue_code)
     redeem_code = providers.Singleton(
         RedeemCode,
         ledger=ledger,

@@ -9,7 +9,7 @@ from grantledger.adapters.http.authorization_flow import AuthorizationFlow
 from grantledger.adapters.http.page_answers import redirect
 from grantledger.adapters.http.parameters import Parameters, parsed
 from grantledger.application.start_authorization import StartAuthorization
-from grantledger.domain.authorization_request import AuthorizationParameters, ParameterRepeated
+from grantledger.domain.authorization_request import AuthorizationParameters
 
 FORMS = ("sign-in", "consent", "sign-out")
 """Where pages submit to: an address that stays in the browser where the answer is a page."""
@@ -35,9 +35,6 @@ def authorization_endpoints(flow: AuthorizationFlow, start: StartAuthorization) 
 
 
 def _asked(query: Parameters) -> AuthorizationParameters:
-    # Whom to answer, and where, must be beyond doubt before an error may be sent there.
-    if query.repeated & {"client_id", "redirect_uri"}:
-        raise ParameterRepeated("client_id or redirect_uri")
     return AuthorizationParameters(
         client_id=query.get("client_id"),
         redirect_uri=query.get("redirect_uri"),

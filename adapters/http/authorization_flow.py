@@ -94,10 +94,17 @@ class AuthorizationFlow:
                 return self._consent_page(outcome, waiting)
 
     async def sign_in_again(
-        self, waiting: AuthorizationRequest, session: BrowserSession | None, *, email: str, problem: str
+        self,
+        request: Request[Any, Any, Any],
+        waiting: AuthorizationRequest,
+        session: BrowserSession | None,
+        *,
+        email: str,
+        problem: str,
     ) -> Response[bytes]:
         """Show the sign-in page once more, saying what was wrong."""
-        asking = AskToSignIn(client=await self._resume.client_of(waiting))
+        asking = await self._resume(waiting, None, self.caller_of(request))
+        assert isinstance(asking, AskToSignIn)  # a request that allows no page is never parked
         return self._sign_in_page(asking, waiting, session, email=email, problem=problem)
 
     def done(self, waiting: AuthorizationRequest, answer: Response[bytes]) -> Response[bytes]:

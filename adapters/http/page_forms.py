@@ -61,7 +61,9 @@ def sign_in_form(
         try:
             new = await sign_in(email, password, flow.caller_of(request))
         except SignInRefused:
-            return await flow.sign_in_again(sent.waiting, sent.session, email=email, problem=WRONG_PASSWORD)
+            return await flow.sign_in_again(
+                request, sent.waiting, sent.session, email=email, problem=WRONG_PASSWORD
+            )
         # A session that somebody else may know of must not become this user's.
         if sent.session is not None:
             await sign_out(sent.session, flow.caller_of(request))

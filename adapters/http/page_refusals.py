@@ -8,7 +8,12 @@ from grantledger.adapters.http.refusals import (
     ParkedRequestLost,
     RequestTooLarge,
 )
-from grantledger.domain.authorization_request import ParameterRepeated, SignInNeeded, TransactionSpent
+from grantledger.domain.authorization_request import (
+    ParameterRepeated,
+    SignInNeeded,
+    TransactionExpired,
+    TransactionSpent,
+)
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.redirect_uri import RedirectUriMismatch, RedirectUriRequired
 from grantledger.domain.refusal import Refusal
@@ -35,6 +40,12 @@ _NO_REDIRECT = PageRefusal(
     ("Remove the connection in the application and add it again, so that it registers anew.",),
 )
 
+_EXPIRED = PageRefusal(
+    "This page has expired",
+    "Its time is over, it was answered already, or your browser did not keep its cookie.",
+    (_START_AGAIN, "If it happens again, allow cookies for this site."),
+)
+
 PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
     ClientUnknown: PageRefusal(
         "This application is not known here",
@@ -55,11 +66,8 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
     ParameterRepeated: _BAD_REQUEST,
     ParametersMalformed: _BAD_REQUEST,
     RequestTooLarge: _BAD_REQUEST,
-    ParkedRequestLost: PageRefusal(
-        "This page has expired",
-        "Its time is over, it was answered already, or your browser did not keep its cookie.",
-        (_START_AGAIN, "If it happens again, allow cookies for this site."),
-    ),
+    ParkedRequestLost: _EXPIRED,
+    TransactionExpired: _EXPIRED,
     TransactionSpent: PageRefusal(
         "This request was answered already",
         "Each request can be answered only once.",

@@ -64,6 +64,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     ),
     authorization_request.ConsentDenied: WireError("access_denied", "The user said no."),
     authorization_request.TransactionSpent: WireError("invalid_request", "The request was answered already."),
+    authorization_request.TransactionExpired: WireError("invalid_request", "The request has expired."),
     pkce.CodeChallengeMissing: WireError("invalid_request", "code_challenge is required (PKCE)."),
     pkce.CodeChallengeMethodUnsupported: WireError(
         "invalid_request", "Only code_challenge_method=S256 is offered."

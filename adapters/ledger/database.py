@@ -48,6 +48,11 @@ class Database:
             except FileExistsError:
                 return
             self.connect().close()
+            directory = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)  # else a power loss could take the whole file
+            finally:
+                os.close(directory)
 
     def connect(self, *, busy_timeout: int = BUSY_TIMEOUT) -> sqlite3.Connection:
         """Open a connection that begins no transaction by itself."""

@@ -42,12 +42,12 @@ class GroupCommit:
         try:
             return self._transaction(batch)
         except CommitOutcomeUnknown as error:
-            _log.warning("a commit did not answer", exc_info=True)
+            _log.warning("a commit did not answer: %s", error.__cause__)
             return [(append, self._looked_up(append, error)) for append in batch if append.claimed]
         except _OUTAGE as error:
-            _log.warning("the ledger cannot be written", exc_info=True)
+            _log.warning("the ledger cannot be written: %s", error)
             return [(append, unavailable(error)) for append in batch]
-        except Exception as error:  # noqa: BLE001 - it is handed to the caller of the append that raises it alone
+        except Exception as error:  # noqa: BLE001 - the append that raises it alone gets it
             if len(batch) == 1:
                 return [(batch[0], error)]
             _log.warning("a batch failed; its appends are tried one by one", exc_info=True)

@@ -1,7 +1,6 @@
 """Between events and the bytes that are kept of them: msgspec's JSON, found by tag."""
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -16,6 +15,9 @@ CODEC = 1
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """From the JSON object of one tag to that of its successor, whose `type` it carries."""
+
+UPCASTERS: Mapping[str, Upcaster] = {}
+"""By the tag that was replaced. Applied whenever stored bytes are read; the bytes stay as they are."""
 
 
 class UnknownTag(MapperDeserialisationError):  # noqa: N818 - the fact that was wrong
@@ -36,7 +38,7 @@ class TagMapper(Mapper[str]):
     def __init__(
         self,
         events: Mapping[str, type[Struct]] = EVENTS,
-        upcasters: Mapping[str, Upcaster] = MappingProxyType({}),
+        upcasters: Mapping[str, Upcaster] = UPCASTERS,
     ) -> None:
         self._decoders = {tag: msgspec.json.Decoder(event) for tag, event in events.items()}
         self._events = events

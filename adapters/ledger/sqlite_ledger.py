@@ -34,7 +34,7 @@ class SqliteLedger:
     """`Ledger`, `GrantReader`, `TransactionReader` and `PrivateRecords`.
 
     Reads happen on the event loop's thread in some microseconds each; appends wait for the writer's
-    thread. One instance serves one event loop.
+    thread. One instance serves one event loop, and once closed it stays closed.
     """
 
     def __init__(

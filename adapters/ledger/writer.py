@@ -33,7 +33,7 @@ class Writer:
 
         Raises `Unavailable` when too many wait already, before `start` and after `close`.
         """
-        if not self._open:
+        if not (self._open and self._thread.is_alive()):
             raise Unavailable("the ledger is not open")
         if self._queue.qsize() >= self._queue_limit:
             raise Unavailable("too many appends wait")

@@ -1,6 +1,7 @@
 import pytest
 
 from grantledger.domain.authorization_request import ConsentDenied, SentBack, SignInNeeded
+from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.consent import ConsentGiven
 from support.clients import HTTPS
 from support.requests import MCP
@@ -19,6 +20,7 @@ async def test_a_yes_is_remembered_for_that_user_client_resource_and_scopes(ledg
         user_id=ada.user_id,
         client_id=client.client_id,
         client_registration=1,
+        redirect_host="client.example",
         resource=MCP,
         scopes=("openid", "notes:read"),
         given_at=story.clock.now(),
@@ -47,3 +49,10 @@ async def test_with_prompt_login_nobody_answers_who_did_not_sign_in_again(
     request = await story.asks(client, ada, prompt="login")
     with nothing_recorded(ledger), pytest.raises(SignInNeeded):
         await story.give_consent(request, ada, allowed=allowed, caller=CALLER)
+
+
+async def test_a_no_is_not_sent_to_a_client_that_was_disabled_meanwhile(story, client, ada):
+    request = await story.asks(client)
+    await story.disable_client(client.client_id, CALLER)
+    with pytest.raises(ClientIsDisabled):
+        await story.give_consent(request, ada, allowed=False, caller=CALLER)

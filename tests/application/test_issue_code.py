@@ -1,11 +1,12 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from grantledger.application.provenance import by_user
 from grantledger.application.secrets import digest
 from grantledger.domain.authorization_code import CodeIssued
-from grantledger.domain.authorization_request import TransactionSpent
+from grantledger.domain.authorization_request import TransactionExpired, TransactionSpent
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.consent import ConsentGiven
 from grantledger.domain.user_account import UserIsDisabled
@@ -18,7 +19,6 @@ from support.story import CALLER, Story
 
 async def test_a_code_is_remembered_with_all_that_was_said_yes_to(ledger, story, client, ada):
     request = await story.asks(client, ada, scope="openid notes:read", resources=(NOTES,))
-    before = len(ledger.log)
     await story.issue_code(request, ada, CALLER)
     now = story.clock.now()
     assert ledger.events[-1] == CodeIssued(
@@ -126,3 +126,10 @@ async def test_no_code_for_a_user_who_was_disabled_meanwhile(ledger, story, clie
     await story.disable_user(ada.user_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
         await story.issue_code(request, ada, CALLER)
+
+
+async def test_a_request_gives_no_code_at_the_very_second_of_its_deadline(ledger, story, client, ada):
+    request = await story.asks(client)
+    story.clock.advance(600)
+    with nothing_recorded(ledger), pytest.raises(TransactionExpired):
+        await story.allows(request, replace(ada, expires_at=10**10))

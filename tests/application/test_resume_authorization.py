@@ -165,3 +165,12 @@ async def test_a_request_that_was_answered_gives_no_second_code(ledger, story, r
     await story.allows(request, ada)
     with nothing_recorded(ledger), pytest.raises(TransactionSpent):
         await story.resume_authorization(request, ada, CALLER)
+
+
+@pytest.mark.parametrize("shown", [HTTPS, LOOPBACK])
+async def test_a_yes_counts_only_for_the_redirect_host_that_was_shown(story, ada, shown):
+    elsewhere = "https://elsewhere.example/callback"
+    client = (await story.registers(redirect_uris=(shown, elsewhere))).client
+    await story.code(client, ada, redirect_uri=shown)
+    request = await story.asks(client, ada, redirect_uri=elsewhere)
+    assert isinstance(await story.resume_authorization(request, ada, CALLER), AskForConsent)

@@ -3,7 +3,12 @@ import re
 import pytest
 
 from grantledger.application.ports import Unavailable
-from grantledger.domain.authorization_request import ResponseTypeUnsupported, SentBack, StateTooLong
+from grantledger.domain.authorization_request import (
+    ParameterRepeated,
+    ResponseTypeUnsupported,
+    SentBack,
+    StateTooLong,
+)
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.pkce import CodeChallengeMissing
 from grantledger.domain.redirect_uri import RedirectUriMismatch, RedirectUriRequired
@@ -161,3 +166,9 @@ async def test_a_request_is_of_the_registration_that_made_it(story, client):
     await story.delete_client(client.client_id, CALLER)
     anew = (await story.registers()).client
     assert (await story.asks(anew)).client_registration == 2
+
+
+@pytest.mark.parametrize("parameter", ["client_id", "redirect_uri"])
+async def test_nothing_is_redirected_when_client_or_target_are_named_twice(story, client, parameter):
+    with pytest.raises(ParameterRepeated):
+        await story.asks(client, repeated=frozenset({parameter}))

@@ -39,12 +39,14 @@ def a_session(session_id: str) -> BrowserSession:
     )
 
 
-def a_yes_to(*scopes: str, resource: str = MCP, registration: int = 1) -> Consent:
+def a_yes_to(
+    *scopes: str, resource: str = MCP, registration: int = 1, host: str = "client.example"
+) -> Consent:
     return Consent(
         user_id="glu_ada",
         client_id="glc_editor",
         client_registration=registration,
-        allowed={resource: scopes},
+        allowed=((host, resource, scopes),),
     )
 
 
@@ -221,8 +223,14 @@ def test_who_said_yes_to_all_of_this_is_not_asked_again():
         a_yes_to("openid"),
         a_yes_to("openid", "notes:read", resource=NOTES),
         a_yes_to("openid", "notes:read", registration=2),
+        a_yes_to("openid", "notes:read", host="thief.example"),
     ],
-    ids=["to less", "for another resource", "to another registration of the client"],
+    ids=[
+        "to less",
+        "for another resource",
+        "to another registration of the client",
+        "for another redirect host",
+    ],
 )
 def test_who_said_yes_only_to_something_else_is_asked(consent):
     assert a_request().needs_asking(consent)

@@ -2,20 +2,22 @@ from typing import Any
 
 import pytest
 
-from grantledger.domain.consent import Consent, ConsentGiven, consent_key, evolve, give
+from grantledger.domain.consent import Asked, Consent, ConsentGiven, consent_key, evolve, give
 
 MCP = "https://mcp.example/mcp"
 NOTES = "https://mcp.example/notes/mcp"
+HOST = "client.example"
 
 
-def given_to(resource: str, *scopes: str, registration: int = 1, at: int = 1_000) -> ConsentGiven:
+def given_to(resource: str, *scopes: str, registration: int = 1, host: str = HOST) -> ConsentGiven:
     return ConsentGiven(
         user_id="glu_ada",
         client_id="glc_editor",
         client_registration=registration,
+        redirect_host=host,
         resource=resource,
         scopes=scopes,
-        given_at=at,
+        given_at=1_000,
     )
 
 
@@ -27,20 +29,16 @@ def a_consent(*given: ConsentGiven) -> Consent:
     return consent
 
 
-def yes(consent: Consent | None, *scopes: str, resource: str = MCP, registration: int = 1) -> Any:
-    return give(
-        consent,
-        user_id="glu_ada",
-        client_id="glc_editor",
-        client_registration=registration,
-        resource=resource,
-        scopes=scopes,
-        now=1_000,
-    )
+def asked(*scopes: str, resource: str = MCP, registration: int = 1, host: str = HOST) -> Asked:
+    return Asked(client_registration=registration, redirect_host=host, resource=resource, scopes=scopes)
 
 
-def covers(consent: Consent, *scopes: str, resource: str = MCP, registration: int = 1) -> bool:
-    return consent.covers(client_registration=registration, resource=resource, scopes=scopes)
+def yes(consent: Consent | None, *scopes: str, **asks: Any) -> Any:
+    return give(consent, asked(*scopes, **asks), user_id="glu_ada", client_id="glc_editor", now=1_000)
+
+
+def covers(consent: Consent, *scopes: str, **asks: Any) -> bool:
+    return consent.covers(asked(*scopes, **asks))
 
 
 def test_a_first_yes_is_remembered():
@@ -77,6 +75,21 @@ def test_does_not_cover_another_resource():
     assert not covers(a_consent(given_to(MCP, "openid")), "openid", resource=NOTES)
 
 
+def test_does_not_cover_another_redirect_host_than_was_shown():
+    assert not covers(a_consent(given_to(MCP, "openid")), "openid", host="thief.example")
+
+
+def test_a_yes_for_another_redirect_host_is_remembered():
+    consent = a_consent(given_to(MCP, "openid"))
+    elsewhere = given_to(MCP, "openid", host="other.example")
+    assert yes(consent, "openid", host="other.example") == (elsewhere,)
+
+
+def test_each_redirect_host_has_a_yes_of_its_own():
+    consent = a_consent(given_to(MCP, "openid"), given_to(MCP, "notes:read", host="other.example"))
+    assert not covers(consent, "notes:read")
+
+
 def test_each_resource_has_a_yes_of_its_own():
     consent = a_consent(given_to(MCP, "openid"), given_to(NOTES, "notes:read"))
     assert not covers(consent, "notes:read", resource=MCP)
@@ -89,7 +102,7 @@ def test_a_yes_for_one_resource_leaves_that_for_another():
 
 def test_a_later_yes_adds_to_an_earlier_one():
     consent = a_consent(given_to(MCP, "openid", "notes:read"), given_to(MCP, "notes:read", "notes:write"))
-    assert consent.allowed == {MCP: ("openid", "notes:read", "notes:write")}
+    assert consent.allowed == ((HOST, MCP, ("openid", "notes:read", "notes:write")),)
 
 
 def test_a_client_registered_anew_was_allowed_nothing():
@@ -103,13 +116,13 @@ def test_a_yes_to_the_client_registered_anew_is_remembered():
 
 def test_what_an_earlier_registration_was_allowed_is_not_added_to():
     consent = a_consent(given_to(MCP, "openid", "notes:read"), given_to(MCP, "openid", registration=2))
-    assert consent.allowed == {MCP: ("openid",)}
+    assert consent.allowed == ((HOST, MCP, ("openid",)),)
 
 
 def test_adding_leaves_the_consent_it_added_to_as_it_was():
     consent = a_consent(given_to(MCP, "openid"))
     evolve(consent, given_to(MCP, "notes:read"))
-    assert consent.allowed == {MCP: ("openid",)}
+    assert consent.allowed == ((HOST, MCP, ("openid",)),)
 
 
 def test_every_pair_of_user_and_client_has_a_consent_of_its_own():

@@ -14,6 +14,7 @@ from grantledger.domain.token_grant import (
     GrantIsRevoked,
     GrantRefreshed,
     GrantRevoked,
+    Narrowing,
     RefreshTokenReused,
     RefreshTokenUnknown,
     RetryAsksForSomethingElse,
@@ -24,6 +25,7 @@ from grantledger.domain.token_grant import (
 from support.grants import (
     ACCESS_LIFETIME,
     CONSENTED,
+    KNOWN,
     ONLY_READ,
     ONLY_WRITE,
     OPENED_AT,
@@ -36,7 +38,6 @@ from support.grants import (
     refreshed,
 )
 
-KNOWN = frozenset({*CONSENTED.scopes, "email"})
 REVOKED = GrantRevoked(reason="revoked_by_client", revoked_at=OPENED_AT)
 
 
@@ -262,33 +263,69 @@ def test_another_client_or_the_client_registered_anew_is_refused(generation, at,
 # narrowing
 
 
+def asking_for(scope: str | None = None, *resources: str) -> Narrowing:
+    return Narrowing(scope=scope, resources=resources, known_scopes=KNOWN)
+
+
 def test_a_refresh_that_names_no_scope_asks_for_all_that_was_consented_to():
     grant = refreshed(an_open_grant(), 2_000, asked=ONLY_READ)
-    assert grant.narrowed(scope_asked=None, resources=(), known=KNOWN) == CONSENTED
+    assert after(grant, refresh(grant, 1, at=3_000, asked=asking_for())).current == CONSENTED
 
 
 def test_a_refresh_may_ask_for_less_in_any_order_and_gets_the_order_of_the_grant():
-    asked = an_open_grant().narrowed(scope_asked="notes:write  openid", resources=(RESOURCE,), known=KNOWN)
-    assert asked == Access(RESOURCE, ("openid", "notes:write"))
+    grant = an_open_grant()
+    events = refresh(grant, 0, at=2_000, asked=asking_for("notes:write  openid", RESOURCE))
+    assert after(grant, events).current == Access(RESOURCE, ("openid", "notes:write"))
 
 
 def test_a_refresh_cannot_ask_for_more():
     with pytest.raises(ScopeWidened):
-        an_open_grant().narrowed(scope_asked="openid email", resources=(), known=KNOWN)
+        refresh(an_open_grant(), 0, at=2_000, asked=asking_for("openid email"))
 
 
 def test_a_refresh_that_asks_only_for_unknown_scopes_is_refused():
     with pytest.raises(ScopeInvalid):
-        an_open_grant().narrowed(scope_asked="admin", resources=(), known=KNOWN)
+        refresh(an_open_grant(), 0, at=2_000, asked=asking_for("admin"))
 
 
 def test_an_unknown_scope_drops_out_of_a_refresh():
-    assert an_open_grant().narrowed(scope_asked="admin notes:read", resources=(), known=KNOWN) == ONLY_READ
+    grant = an_open_grant()
+    assert (
+        after(grant, refresh(grant, 0, at=2_000, asked=asking_for("admin notes:read"))).current == ONLY_READ
+    )
 
 
 def test_a_refresh_cannot_ask_for_another_resource():
     with pytest.raises(ResourceForeign):
-        an_open_grant().narrowed(scope_asked=None, resources=("https://mcp.example/notes/mcp",), known=KNOWN)
+        refresh(an_open_grant(), 0, at=2_000, asked=asking_for(None, "https://mcp.example/notes/mcp"))
+
+
+IMPOSSIBLE = [asking_for("email"), asking_for("admin"), asking_for(None, "https://mcp.example/notes/mcp")]
+
+
+@pytest.mark.parametrize("asked", IMPOSSIBLE)
+def test_a_retry_for_what_cannot_be_granted_is_refused_as_a_retry(asked):
+    with pytest.raises(RetryAsksForSomethingElse):
+        refresh(refreshed(an_open_grant(), 2_000), 0, at=2_010, asked=asked)
+
+
+@pytest.mark.parametrize("asked", IMPOSSIBLE)
+def test_no_parameter_hides_a_reuse(asked):
+    events = refresh(refreshed(an_open_grant(), 2_000), 0, at=2_060, asked=asked)
+    assert [type(event) for event in events] == [RefreshTokenReused, GrantRevoked]
+
+
+@pytest.mark.parametrize("asked", IMPOSSIBLE)
+def test_a_dead_grant_is_dead_whatever_is_asked_for(asked):
+    grant = after(an_open_grant(), an_open_grant().revoke("revoked_by_client", now=1_500))
+    with pytest.raises(GrantIsRevoked):
+        refresh(grant, 0, at=2_000, asked=asked)
+
+
+def test_a_clock_that_was_set_back_opens_no_window_that_had_passed():
+    grant = refreshed(an_open_grant(), 2_000, 2_200)
+    events = refresh(grant, 0, at=2_010)
+    assert [type(event) for event in events] == [RefreshTokenReused, GrantRevoked]
 
 
 def test_a_narrowed_refresh_makes_the_newest_token_narrow():

@@ -446,6 +446,13 @@ async def test_a_later_yes_adds_to_an_earlier_one(ada: Person, client: str):
     assert "code" in returned(await ada.authorize(client, scope="openid email"))
 
 
+async def test_another_redirect_host_than_was_shown_is_asked(ada: Person):
+    other = "https://other.example/callback"
+    client = (await ada.register(redirect_uris=[REDIRECT_URI, other]))["client_id"]
+    await ada.code(client)
+    assert heading_of(await ada.asked(client, redirect_uri=other)) == CONSENT
+
+
 async def test_another_resource_than_was_said_yes_to_is_asked(two_resources: Server, member: Person):
     client = (await member.register())["client_id"]
     await member.code(client, resource="https://mcp.example")
@@ -453,7 +460,9 @@ async def test_another_resource_than_was_said_yes_to_is_asked(two_resources: Ser
     assert heading_of(page) == CONSENT
 
 
-@pytest.mark.parametrize("redirect_uri", [LOOPBACK, "http://localhost/callback", "https://localhost/", PRIVATE])
+@pytest.mark.parametrize(
+    "redirect_uri", [LOOPBACK, "http://localhost/callback", "https://localhost/", PRIVATE]
+)
 async def test_a_remembered_yes_is_asked_again_where_any_program_could_be_the_client(
     ada: Person, redirect_uri: str
 ):

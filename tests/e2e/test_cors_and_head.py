@@ -61,7 +61,10 @@ async def test_a_preflight_allows_the_methods_that_are_used(person: Person, path
 @pytest.mark.parametrize("path", SHARED)
 async def test_no_credentials_of_another_origin_are_taken(person: Person, path: str):
     asked = {**ORIGIN, "access-control-request-method": "POST"}
-    for answer in (await person.http.options(path, headers=asked), await person.http.get(path, headers=ORIGIN)):
+    for answer in (
+        await person.http.options(path, headers=asked),
+        await person.http.get(path, headers=ORIGIN),
+    ):
         assert "allow-credentials" not in cors(answer)
 
 
@@ -108,7 +111,11 @@ async def test_head_is_answered_like_get_for_a_known_client(person: Person):
     client = await person.register()
     path = f"/authorize?client_id={client['client_id']}&response_type=code"
     await heads_like_get(person.http, path)
-    assert (await person.http.head(path)).headers["location"].startswith("https://client.example/callback?error=")
+    assert (
+        (await person.http.head(path))
+        .headers["location"]
+        .startswith("https://client.example/callback?error=")
+    )
 
 
 async def test_the_length_of_what_get_would_send_is_told(person: Person):

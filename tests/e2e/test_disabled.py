@@ -84,7 +84,7 @@ async def test_a_disabled_client_is_told_before_anything_else_is_checked(
     assert heading_of(answer) == DISABLED
 
 
-@pytest.mark.parametrize("form", ["allow", "sign-out", "again"])
+@pytest.mark.parametrize("form", ["allow", "deny", "sign-out", "again"])
 async def test_a_client_that_is_disabled_while_its_page_is_open_gets_nothing(
     person: Person, operator: Container, form: str
 ):
@@ -93,13 +93,16 @@ async def test_a_client_that_is_disabled_while_its_page_is_open_gets_nothing(
     await operator.disable_client()(client, CALLER)
     steps: dict[str, Callable[[], Awaitable[Any]]] = {
         "allow": lambda: person.submit(page, "consent", decision="allow"),
+        "deny": lambda: person.submit(page, "consent", decision="deny"),
         "sign-out": lambda: person.submit(page, "sign-out"),
         "again": lambda: person.http.get(page.url.path),
     }
     assert heading_of(await steps[form]()) == DISABLED
 
 
-async def test_a_remembered_yes_does_not_help_a_disabled_client(ada: Person, client: str, operator: Container):
+async def test_a_remembered_yes_does_not_help_a_disabled_client(
+    ada: Person, client: str, operator: Container
+):
     await ada.code(client)
     await operator.disable_client()(client, CALLER)
     assert heading_of(await ada.authorize(client, prompt="none")) == DISABLED
@@ -220,7 +223,9 @@ async def test_a_disabled_users_code_is_refused(person: Person, operator: Contai
     assert error_of(await person.redeem(bob["client"], bob["code"])) == DEAD
 
 
-async def test_a_disabled_users_browser_is_signed_out(person: Person, operator: Container, bob: dict[str, Any]):
+async def test_a_disabled_users_browser_is_signed_out(
+    person: Person, operator: Container, bob: dict[str, Any]
+):
     await operator.disable_user()(bob["id"], CALLER)
     assert returned(await person.authorize(bob["client"], prompt="none"))["error"] == "login_required"
 

@@ -66,9 +66,7 @@ async def test_the_protected_resource_describes_itself(server: Server, person: P
     }
 
 
-async def test_each_resource_on_this_origin_has_a_document_of_its_own(
-    two_resources: Server, member: Person
-):
+async def test_each_resource_on_this_origin_has_a_document_of_its_own(two_resources: Server, member: Person):
     answer = await member.http.get(f"{PROTECTED_RESOURCE}/notes/mcp")
     assert answer.json() == {
         "resource": f"{two_resources.origin}/notes/mcp",

@@ -1,7 +1,7 @@
 """While the ledger cannot be read or written: 503 and come back, never 401 or 400; and then it heals."""
 
-import subprocess
-import sys
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from sqlite3 import connect
@@ -20,14 +20,7 @@ pytestmark = pytest.mark.e2e
 OUTAGE = (503, "temporarily_unavailable")
 OUTAGE_PAGE = (503, "This server cannot answer now")
 
-# The bytes of the -shm file that SQLite locks to read (https://sqlite.org/walformat.html, section 2.3).
-HOLD = """
-import fcntl, sys
-with open(sys.argv[1], "r+b") as file:
-    fcntl.lockf(file, fcntl.LOCK_EX, 8, 120)
-    print(flush=True)
-    sys.stdin.read()
-"""
+TABLES = ("client", "code", "token_grant", "consent", "user_account", "signin", "private_record", "events")
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +30,17 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @contextmanager
-def nobody_may_read(server: Server) -> Iterator[None]:
-    """Keep every lock on the database, as another program could, until the block is left."""
-    command = [sys.executable, "-c", HOLD, f"{server.database}-shm"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline()
+def unreadable(server: Server) -> Iterator[None]:
+    """Take away what the server reads and writes, until the block is left."""
+    with closing(connect(server.database, isolation_level=None)) as connection:
+        connection.executescript(rename("{0}", "{0}_away"))
         yield
+        connection.executescript(rename("{0}_away", "{0}"))
+
+
+def rename(before: str, after: str) -> str:
+    pairs = [(before.format(table), after.format(table)) for table in TABLES]
+    return "BEGIN;" + "".join(f"ALTER TABLE {one} RENAME TO {other};" for one, other in pairs) + "COMMIT;"
 
 
 @contextmanager
@@ -102,7 +99,7 @@ PAGES: dict[str, Request] = {
 
 @pytest.mark.parametrize("request_of", PROGRAMS.values(), ids=PROGRAMS)
 async def test_programs_are_told_to_come_back(fragile: Server, person: Before, request_of: Request):
-    with nobody_may_read(fragile):
+    with unreadable(fragile):
         answer = await request_of(person)
     assert error_of(answer) == OUTAGE
     assert int(answer.headers["retry-after"]) > 0
@@ -112,7 +109,7 @@ async def test_programs_are_told_to_come_back(fragile: Server, person: Before, r
 
 @pytest.mark.parametrize("request_of", PAGES.values(), ids=PAGES)
 async def test_people_are_told_to_wait(fragile: Server, person: Before, request_of: Request):
-    with nobody_may_read(fragile):
+    with unreadable(fragile):
         answer = await request_of(person)
     assert heading_of(answer) == OUTAGE_PAGE
     assert int(answer.headers["retry-after"]) > 0
@@ -120,7 +117,7 @@ async def test_people_are_told_to_wait(fragile: Server, person: Before, request_
 
 
 async def test_discovery_needs_no_ledger(fragile: Server, person: Before):
-    with nobody_may_read(fragile):
+    with unreadable(fragile):
         answer = await person.http.get("/.well-known/oauth-authorization-server")
     assert answer.status_code == 200
 
@@ -129,12 +126,12 @@ async def test_in_process_an_outage_is_not_nobody(fragile: Server, person: Befor
     headers = {"authorization": f"Bearer {person.tokens_before['access_token']}"}
     async with fragile.use_cases() as container:
         get_mcp_session = container.get_mcp_session()
-        with nobody_may_read(fragile), pytest.raises(Unavailable):
+        with unreadable(fragile), pytest.raises(Unavailable):
             await get_mcp_session(headers)
 
 
 async def test_everything_goes_on_when_it_is_over(fragile: Server, person: Before):
-    with nobody_may_read(fragile):
+    with unreadable(fragile):
         for request_of in (*PROGRAMS.values(), *PAGES.values()):
             await request_of(person)
     assert person.cookies()[SESSION_COOKIE]
@@ -143,7 +140,6 @@ async def test_everything_goes_on_when_it_is_over(fragile: Server, person: Befor
     assert (await person.redeem(person.client, person.code_before)).status_code == 200
     refreshed = await person.refresh(person.client, person.tokens_before["refresh_token"])
     assert (await person.session(refreshed.json()["access_token"])).status_code == 200
-
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +179,16 @@ async def test_a_refusal_needs_no_writing(while_locked: dict[str, httpx.Response
 
 async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[str, httpx.Response]):
     assert while_locked["after"].status_code == 200
+
+
+async def test_a_server_that_was_killed_goes_on_where_it_was(fragile: Server, person: Before):
+    os.kill(fragile.pid, signal.SIGKILL)
+    with serving(fragile.database.parent) as again:
+        restarted = Before.at(again.origin)
+        async with restarted.http:
+            restarted.http.cookies = person.http.cookies
+            assert "code" in returned(await restarted.authorize(person.client, prompt="none"))
+            assert (await restarted.redeem(person.client, person.code_before)).status_code == 200
+            token = person.tokens_before["refresh_token"]
+            refreshed = (await restarted.refresh(person.client, token)).json()
+            assert (await restarted.session(refreshed["access_token"])).status_code == 200

@@ -9,6 +9,7 @@ from secrets import token_urlsafe
 from typing import Any
 from zlib import compress
 
+import anyio
 import httpx
 import msgspec
 import pytest
@@ -128,6 +129,22 @@ async def test_loading_the_address_of_a_refused_form_shows_its_page(person: Pers
     assert heading_of(await person.followed(await person.http.get(page.url.path))) == SIGN_IN
 
 
+async def test_others_are_answered_while_passwords_are_checked(person: Person):
+    page = await person.asked((await person.register())["client_id"])
+    checked: list[httpx.Response] = []
+
+    async def check() -> None:
+        checked.append(await person.sign_in(page, password="wrong"))
+
+    async with anyio.create_task_group() as sign_ins:
+        for _ in range(12):
+            sign_ins.start_soon(check)
+        await anyio.sleep(0.02)
+        assert (await person.session("glat_unknown")).status_code == 401
+        waiting = 12 - len(checked)
+    assert waiting > 6
+
+
 async def test_signing_in_does_not_adopt_a_session_that_was_there_before(person: Person):
     client = await person.register()
     person.http.cookies.set(SESSION_COOKIE, "planted.secret", domain="127.0.0.1", path="/authorize")
@@ -144,7 +161,20 @@ async def test_signing_in_again_ends_the_session_before(server: Server, person: 
         assert heading_of(await before.asked(client["client_id"])) == SIGN_IN
 
 
-FORGED = ["x", ".", "x.", ".x", "x.y", "x.y.z", "%00.%00", "\u00e9.\u00e9", '"', "x" * 4000, "{id}.wrong", "{id}."]
+FORGED = [
+    "x",
+    ".",
+    "x.",
+    ".x",
+    "x.y",
+    "x.y.z",
+    "%00.%00",
+    "\u00e9.\u00e9",
+    '"',
+    "x" * 4000,
+    "{id}.wrong",
+    "{id}.",
+]
 
 
 @pytest.mark.parametrize("value", FORGED, ids=ascii)
@@ -221,9 +251,11 @@ async def test_what_a_client_calls_itself_is_text(ada: Person):
 
 
 async def test_pages_need_no_script_and_load_nothing_from_elsewhere(person: Person):
-    client = await person.register()
+    links = ("client_uri", "logo_uri", "tos_uri", "policy_uri")
+    client = await person.register(**{link: f"https://evil.example/{link}" for link in links})
     sign_in = await person.asked(client["client_id"])
     for page in (sign_in, await person.sign_in(sign_in)):
+        assert "evil.example/" not in page.text
         assert not re.search(r"<script|javascript:|\son[a-z]+=|<style|\sstyle=", page.text)
         assert not re.search(r"""(?:src|href|action)=["'](?!/|data:)""", page.text)
 
@@ -334,7 +366,9 @@ async def test_an_answer_may_not_be_both(ada: Person, client: str):
     assert heading_of(answer) == UNREADABLE
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/json", "multipart/form-data; boundary=x", ""])
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/json", "multipart/form-data; boundary=x", ""]
+)
 async def test_only_a_form_is_a_form(ada: Person, client: str, media_type: str):
     page = await ada.asked(client)
     body = f"csrf_token={csrf_token(page)}&decision=allow"
@@ -532,7 +566,9 @@ async def test_every_redirect_is_303_so_that_no_browser_repeats_a_form(person: P
     assert [start.status_code, signed_in.status_code, signed_out.status_code] == [303, 303, 303]
 
 
-@pytest.mark.parametrize("path", ["/authorize", "/authorize/x", "/authorize/.well-known/", "/authorize/x/consent"])
+@pytest.mark.parametrize(
+    "path", ["/authorize", "/authorize/x", "/authorize/.well-known/", "/authorize/x/consent"]
+)
 async def test_no_other_origin_may_read_a_page(person: Person, path: str):
     origin = {"origin": "https://evil.example", "access-control-request-method": "GET"}
     for answer in (

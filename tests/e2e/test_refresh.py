@@ -97,21 +97,30 @@ async def test_a_retry_is_told_what_remains_of_the_access_tokens_life(ada: Perso
     assert retried["expires_in"] < 3600
 
 
-async def test_a_retry_that_asks_for_other_scopes_is_refused_and_revokes_nothing(ada: Person, client: str):
-    tokens = await ada.tokens(client, scope="openid email")
-    second = (await ada.refresh(client, tokens["refresh_token"])).json()
-    assert error_of(await ada.refresh(client, tokens["refresh_token"], scope="openid")) == DEAD
-    assert (await ada.refresh(client, second["refresh_token"])).status_code == 200
+SOMETHING_ELSE = {
+    "less": {"scope": "openid"},
+    "a scope that was not granted": {"scope": "profile"},
+    "an unknown scope": {"scope": "unknown"},
+    "another resource": {"resource": "https://evil.example/mcp"},
+}
 
 
-async def test_a_retry_that_asks_for_another_resource_is_refused_and_revokes_nothing(
-    ada: Person, client: str
+@pytest.mark.parametrize("form", SOMETHING_ELSE.values(), ids=SOMETHING_ELSE)
+async def test_a_retry_that_asks_for_something_else_is_refused_and_revokes_nothing(
+    server: Server, ada: Person, client: str, form: dict[str, str]
 ):
-    tokens = await ada.tokens(client)
-    second = (await ada.refresh(client, tokens["refresh_token"])).json()
-    answer = await ada.refresh(client, tokens["refresh_token"], resource="https://evil.example/")
-    assert error_of(answer) == (400, "invalid_target")
-    assert (await ada.refresh(client, second["refresh_token"])).status_code == 200
+    tokens = await ada.tokens(client, scope="openid email")
+    await ada.refresh(client, tokens["refresh_token"])
+    before = server.written()
+    assert error_of(await ada.refresh(client, tokens["refresh_token"], **form)) == DEAD
+    assert server.written() == before
+
+
+@pytest.mark.parametrize("form", SOMETHING_ELSE.values(), ids=SOMETHING_ELSE)
+async def test_a_dead_grant_is_told_before_what_else_is_wrong(ada: Person, client: str, form: dict[str, str]):
+    tokens = await ada.tokens(client, scope="openid email")
+    await ada.revoke(client, tokens["refresh_token"])
+    assert error_of(await ada.refresh(client, tokens["refresh_token"], **form)) == DEAD
 
 
 async def test_a_retry_passes_every_check_of_a_refresh(ada: Person):
@@ -126,7 +135,9 @@ async def test_a_retry_passes_every_check_of_a_refresh(ada: Person):
 # A refresh token that comes back too late
 
 
-async def test_without_a_window_the_second_use_is_refused_and_remembered(two_resources: Server, member: Person):
+async def test_without_a_window_the_second_use_is_refused_and_remembered(
+    two_resources: Server, member: Person
+):
     client = (await member.register())["client_id"]
     tokens = await member.tokens(client)
     await member.refresh(client, tokens["refresh_token"])
@@ -143,6 +154,18 @@ async def test_reuse_revokes_the_grant_with_all_its_tokens(member: Person):
     assert error_of(await member.refresh(client, second["refresh_token"])) == DEAD
     for tokens in (first, second):
         assert (await member.session(tokens["access_token"])).status_code == 401
+
+
+@pytest.mark.parametrize("form", SOMETHING_ELSE.values(), ids=SOMETHING_ELSE)
+async def test_reuse_is_reuse_whatever_it_asks_for(
+    two_resources: Server, member: Person, form: dict[str, str]
+):
+    client = (await member.register())["client_id"]
+    tokens = await member.tokens(client, scope="openid email")
+    await member.refresh(client, tokens["refresh_token"])
+    before = two_resources.events(*REUSED)
+    assert error_of(await member.refresh(client, tokens["refresh_token"], **form)) == DEAD
+    assert two_resources.events(*REUSED) == before + 2
 
 
 async def test_reuse_revokes_no_other_grant_of_the_same_user_and_client(member: Person):
@@ -255,9 +278,7 @@ async def test_a_resource_of_this_server_that_was_not_granted_is_refused_and_not
     assert two_resources.written() == before
 
 
-async def test_a_resource_that_is_another_the_second_time_is_refused(
-    two_resources: Server, member: Person
-):
+async def test_a_resource_that_is_another_the_second_time_is_refused(two_resources: Server, member: Person):
     client = (await member.register())["client_id"]
     tokens = await member.tokens(client, resource="https://mcp.example")
     form = {
@@ -293,7 +314,16 @@ async def test_an_access_token_does_not_become_one_by_its_prefix(ada: Person, cl
     assert error_of(await ada.refresh(client, forged)) == DEAD
 
 
-GARBAGE = ["x", "glrt_", "glrt_" + "A" * 72, "glrt_" + "A" * 71, "glrt_" + "!" * 72, "\0", "\u00e9", "x" * 8000]
+GARBAGE = [
+    "x",
+    "glrt_",
+    "glrt_" + "A" * 72,
+    "glrt_" + "A" * 71,
+    "glrt_" + "!" * 72,
+    "\0",
+    "\u00e9",
+    "x" * 8000,
+]
 
 
 @pytest.mark.parametrize("token", GARBAGE, ids=lambda token: ascii(token)[:16])

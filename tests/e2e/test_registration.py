@@ -155,7 +155,9 @@ async def test_the_order_of_lists_makes_no_other_client(person: Person):
     ],
     ids=lambda other: next(iter(other)),
 )
-async def test_a_registration_that_differs_in_anything_is_another_client(person: Person, other: dict[str, Any]):
+async def test_a_registration_that_differs_in_anything_is_another_client(
+    person: Person, other: dict[str, Any]
+):
     ours = await person.register(client_name="One")
     theirs = await person.register(**{"client_name": "One", **other})
     assert ours["client_id"] != theirs["client_id"]
@@ -228,7 +230,9 @@ async def test_a_missing_application_type_is_inferred_from_loopback(person: Pers
         "cursor://anysphere.cursor-deeplink/prompt?text=delete",
     ],
 )
-async def test_a_redirect_uri_outside_the_policy_is_left_out_and_the_others_stay(person: Person, outside: str):
+async def test_a_redirect_uri_outside_the_policy_is_left_out_and_the_others_stay(
+    person: Person, outside: str
+):
     client = await person.register(redirect_uris=[outside, HTTPS])
     assert client["redirect_uris"] == [HTTPS]
 
@@ -249,6 +253,21 @@ async def test_a_private_use_scheme_is_left_out_for_a_confidential_client(person
 async def test_a_scheme_with_a_dot_is_registered_for_a_public_client(person: Person):
     client = await person.register(redirect_uris=["com.example.app:/callback"])
     assert client["redirect_uris"] == ["com.example.app:/callback"]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "cursor://anysphere.cursor-mcp/oauth/callback",
+        "vscode://publisher.extension/callback",
+        "vscode-insiders://publisher.extension/callback",
+        "windsurf://publisher.extension/callback",
+        "zed://oauth/callback",
+    ],
+)
+async def test_an_editor_that_everybody_knows_is_registered_by_its_scheme(person: Person, uri: str):
+    client = await person.register(redirect_uris=[uri])
+    assert client["redirect_uris"] == [uri]
 
 
 async def test_an_operator_can_allow_a_redirect_uri_of_a_native_client(member: Person):
@@ -328,7 +347,9 @@ async def test_a_registration_without_a_redirect_uri_that_holds_is_refused(perso
     ],
     ids=str,
 )
-async def test_metadata_without_which_the_client_cannot_work_is_refused(person: Person, metadata: dict[str, Any]):
+async def test_metadata_without_which_the_client_cannot_work_is_refused(
+    person: Person, metadata: dict[str, Any]
+):
     answer = await post(person, {"redirect_uris": [HTTPS], **metadata})
     assert error_of(answer) == (400, "invalid_client_metadata")
 

@@ -96,7 +96,11 @@ def spellings(secret: str) -> list[bytes]:
     """Return the ways in which a secret could stand somewhere."""
     raw = secret.encode()
     body = secret.partition("_")[2] if secret.startswith("gl") else secret
-    encoded = [base64.b64encode(raw).rstrip(b"="), base64.urlsafe_b64encode(raw).rstrip(b"="), raw.hex().encode()]
+    encoded = [
+        base64.b64encode(raw).rstrip(b"="),
+        base64.urlsafe_b64encode(raw).rstrip(b"="),
+        raw.hex().encode(),
+    ]
     return [raw, body.encode(), secret.encode("utf-16-le"), *encoded]
 
 

@@ -59,7 +59,9 @@ async def test_the_redirect_uri_may_be_left_out(ada: Person, client: str):
     assert (await ada.token(**form)).status_code == 200
 
 
-@pytest.mark.parametrize("spelling", ["https://mcp.example", "https://mcp.example/", "HTTPS://MCP.EXAMPLE:443"])
+@pytest.mark.parametrize(
+    "spelling", ["https://mcp.example", "https://mcp.example/", "HTTPS://MCP.EXAMPLE:443"]
+)
 async def test_the_resource_may_be_said_again(member: Person, spelling: str):
     client = (await member.register())["client_id"]
     answer = await member.redeem(client, await member.code(client), resource=spelling)
@@ -95,7 +97,10 @@ WITHOUT: dict[str, tuple[dict[str, str | None], tuple[int, str]]] = {
     "an unknown code": ({"code": "glac_unknown"}, (400, "invalid_grant")),
     "no grant type": ({"grant_type": None}, (400, "invalid_request")),
     "a grant type of old": ({"grant_type": "password"}, (400, "unsupported_grant_type")),
-    "a grant type that is not offered": ({"grant_type": "client_credentials"}, (400, "unsupported_grant_type")),
+    "a grant type that is not offered": (
+        {"grant_type": "client_credentials"},
+        (400, "unsupported_grant_type"),
+    ),
     "the device grant": (
         {"grant_type": "urn:ietf:params:oauth:grant-type:device_code"},
         (400, "unsupported_grant_type"),
@@ -363,7 +368,9 @@ async def test_more_than_one_way_of_authentication_is_refused(ada: Person, way: 
 
 async def test_two_authorization_headers_are_refused(ada: Person):
     client = await ada.register(token_endpoint_auth_method="client_secret_basic")
-    headers = [(name, value) for name, value in basic(client["client_id"], client["client_secret"]).items()] * 2
+    headers = [
+        (name, value) for name, value in basic(client["client_id"], client["client_secret"]).items()
+    ] * 2
     form = urlencode({"grant_type": "authorization_code", "code": "x"})
     answer = await ada.http.post("/token", content=form, headers=[*FORM.items(), *headers])
     assert error_of(answer) == (400, "invalid_request")
@@ -425,7 +432,9 @@ async def test_a_parameter_that_is_there_twice_is_refused_and_nothing_is_consume
     assert (await ada.token(**form)).status_code == 200
 
 
-async def test_a_resource_that_is_another_the_second_time_is_refused(ada: Person, server: Server, client: str):
+async def test_a_resource_that_is_another_the_second_time_is_refused(
+    ada: Person, server: Server, client: str
+):
     form = redemption(client, await ada.code(client))
     both = [("resource", f"{server.origin}/mcp"), ("resource", "https://evil.example/mcp")]
     answer = await post(ada, urlencode([*form.items(), *both]))

@@ -11,15 +11,15 @@ from grantledger.application.tokens import Tokens
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.token_grant import (
-    Access,
     Lifetimes,
+    Narrowing,
     RefreshTokenAlreadyUsed,
     RefreshTokenReused,
     TokenGrant,
     earliest,
 )
 from properties.refresh_family import SCOPES, START, Pair, Settings
-from support.grants import OPENED, RESOURCE, after, an_open_grant
+from support.grants import OPENED, after, an_open_grant
 from support.policies import a_policy
 from support.storage import Storages
 from support.story import CALLER, EMAIL, PASSWORD, Story
@@ -62,7 +62,9 @@ class GrantsOfTheDomain:
             client_id=OPENED.client_id,
             client_registration=OPENED.client_registration,
             generation=refresh_token,
-            asked=Access(RESOURCE, scopes or SCOPES),
+            asked=Narrowing(
+                scope=" ".join(scopes) if scopes else None, resources=(), known_scopes=frozenset(SCOPES)
+            ),
             key_id="key-1",
             lifetimes=self._lifetimes,
             now=self._clock.now(),

@@ -11,7 +11,7 @@ from support.storage import in_memory
 
 @pytest.mark.parametrize(
     ("system", "examples"),
-    [(GrantsOfTheDomain, 300), (partial(GrantsOfTheUseCases, storages=in_memory), 150)],
+    [(GrantsOfTheDomain, 200), (partial(GrantsOfTheUseCases, storages=in_memory), 100)],
     ids=["domain", "use cases"],
 )
 def test_grants_live_by_the_refresh_table(system, examples):

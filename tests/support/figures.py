@@ -1,11 +1,12 @@
 """What a long profile measured, told beside its result."""
 
 import pytest
+from _pytest.capture import CaptureManager
 
 
 def tell(config: pytest.Config, line: str) -> None:
-    """Write the line to the terminal, whether output is captured or not."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
-    reporter.ensure_newline()
-    reporter.write_line(line)
+    """Print the line, whether output is captured or not."""
+    capturing = config.pluginmanager.get_plugin("capturemanager")
+    assert isinstance(capturing, CaptureManager)
+    with capturing.global_and_fixture_disabled():
+        print(f"\n{line}", flush=True)  # noqa: T201 - that is what it is for

@@ -5,12 +5,22 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from grantledger.domain.token_grant import Access, Event, GrantOpened, Lifetimes, TokenGrant, evolve
+from grantledger.domain.token_grant import (
+    Access,
+    Event,
+    GrantOpened,
+    Lifetimes,
+    Narrowing,
+    TokenGrant,
+    evolve,
+)
 
 RESOURCE = "https://mcp.example/mcp"
 CONSENTED = Access(RESOURCE, ("openid", "notes:read", "notes:write"))
 ONLY_READ = Access(RESOURCE, ("notes:read",))
 ONLY_WRITE = Access(RESOURCE, ("notes:write",))
+
+KNOWN = frozenset({*CONSENTED.scopes, "email", *(f"notes:{n}" for n in range(16))})
 
 WINDOW = 60
 ACCESS_LIFETIME = 3_600
@@ -48,7 +58,7 @@ def refresh(
     generation: int,
     *,
     at: int,
-    asked: Access = CONSENTED,
+    asked: Access | Narrowing = CONSENTED,
     window: int = WINDOW,
     **request: Any,
 ) -> tuple[Event, ...]:
@@ -59,7 +69,15 @@ def refresh(
         "client_registration": OPENED.client_registration,
         "key_id": "key-1",
     }
-    return grant.refresh(**(right | request), generation=generation, asked=asked, lifetimes=lifetimes, now=at)
+    narrowing = asked if isinstance(asked, Narrowing) else narrowed_to(asked)
+    return grant.refresh(
+        **(right | request), generation=generation, asked=narrowing, lifetimes=lifetimes, now=at
+    )
+
+
+def narrowed_to(access: Access) -> Narrowing:
+    """Return the request for just this."""
+    return Narrowing(scope=" ".join(access.scopes), resources=(access.resource,), known_scopes=KNOWN)
 
 
 def refreshed(grant: TokenGrant, *seconds: int, asked: Access = CONSENTED) -> TokenGrant:

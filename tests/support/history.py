@@ -42,6 +42,7 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
             user_id="glu_ada",
             client_id="glc_editor",
             client_registration=1,
+            redirect_host="client.example",
             resource=grants.RESOURCE,
             scopes=("openid",),
             given_at=1_000,

@@ -108,7 +108,9 @@ class Person:
         return await self.token(**{**asked, **form})
 
     async def revoke(self, client_id: str, token: str, **form: str) -> httpx.Response:
-        return await self.http.post(f"{self.base}/revoke", data={"client_id": client_id, "token": token, **form})
+        return await self.http.post(
+            f"{self.base}/revoke", data={"client_id": client_id, "token": token, **form}
+        )
 
     async def tokens(self, client_id: str, **parameters: str | None) -> dict[str, Any]:
         """Return the first tokens of a new grant."""

@@ -1,7 +1,9 @@
 """Several servers on one SQLite file: one authorization server, whichever of them a request reaches."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from support.server import Server, free_port, serving
@@ -12,5 +14,8 @@ def replicas(directory: Path, count: int, **settings: str) -> Iterator[list[Serv
     """Run `count` servers that all go by the name of the first."""
     ports = [free_port() for _ in range(count)]
     shared = {"issuer": f"http://127.0.0.1:{ports[0]}", **settings}
-    with ExitStack() as stack:
-        yield [stack.enter_context(serving(directory, port=port, **shared)) for port in ports]
+    with ExitStack() as stack, ThreadPoolExecutor() as threads:
+        # The first makes the database; the others start side by side.
+        first = stack.enter_context(serving(directory, port=ports[0], **shared))
+        starting = [partial(serving, directory, port=port, **shared) for port in ports[1:]]
+        yield [first, *threads.map(lambda start: stack.enter_context(start()), starting)]

@@ -69,7 +69,7 @@ class UseCases:
         self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)
         self.issue_code = IssueCode(ledger, ledger, clock, randomness, policy)
         self.resume_authorization = ResumeAuthorization(ledger, ledger, self.issue_code)
-        self.give_consent = GiveConsent(self.issue_code)
+        self.give_consent = GiveConsent(ledger, self.issue_code)
         self.redeem_code = RedeemCode(
             ledger=ledger,
             authenticate=authenticate,

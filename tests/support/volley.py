@@ -70,3 +70,8 @@ async def volley(shots: Sequence[Shot]) -> list[httpx.Response]:
     for one in ready:
         one.release()
     return await asyncio.gather(*(one.answer() for one in ready))
+
+
+def refreshing(client_id: str, refresh_token: str) -> dict[str, str]:
+    """Return the form that presents a refresh token."""
+    return {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": refresh_token}

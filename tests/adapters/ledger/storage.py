@@ -1,17 +1,21 @@
 """What the ledger's tests put in the place of the world around it."""
 
+import asyncio
 import fcntl
 import hashlib
 import itertools
 import os
 import sqlite3
+from asyncio import Task
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from adapters.ledger.facts import SOMEBODY
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.domain.aggregate import Change
 
 NOW = 1_700_000_000_000_000
 
@@ -66,15 +70,25 @@ class _Wire:
 
 
 class WatchedDatabase(Database):
-    """Remembers its connections and counts commits; every new connection gets the extra `pragmas`."""
+    """Remembers its connections, counts commits and the writers that came to the queue.
+
+    Every new connection gets the extra `pragmas`.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._connections: list[sqlite3.Connection] = []
         self.commits = 0
+        self.came_to_queue = 0
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
         self.pragmas: tuple[str, ...] = ()
+
+    @contextmanager
+    def queueing(self) -> Iterator[None]:
+        self.came_to_queue += 1
+        with super().queueing():
+            yield
 
     @property
     def live_connections(self) -> list[sqlite3.Connection]:
@@ -93,6 +107,15 @@ def _is_open(connection: sqlite3.Connection) -> bool:
         return connection.total_changes >= 0
     except sqlite3.ProgrammingError:
         return False
+
+
+async def writer_in_queue(database: WatchedDatabase, ledger: SqliteLedger, change: Change[Any]) -> Task[None]:
+    """Record the change; return as soon as the writer stands in the queue with it, and with nothing else."""
+    before = database.came_to_queue
+    recording = asyncio.create_task(ledger.record([change], SOMEBODY))
+    while database.came_to_queue == before:  # noqa: ASYNC110 - a thread comes, and sets no event of ours
+        await asyncio.sleep(0.001)
+    return recording
 
 
 @contextmanager

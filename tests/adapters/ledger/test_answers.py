@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from adapters.ledger import facts
-from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of, writers_held_up
+from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of, writer_in_queue, writers_held_up
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.ports import Unavailable
 from grantledger.domain.token_grant import GRANT
@@ -16,8 +16,7 @@ from grantledger.domain.token_grant import GRANT
 
 async def test_the_append_of_a_cancelled_request_still_lands(ledger: SqliteLedger, database: WatchedDatabase):
     with writers_held_up(database):
-        request = asyncio.create_task(ledger.record([facts.opened()], facts.SOMEBODY))
-        await asyncio.sleep(0.05)
+        request = await writer_in_queue(database, ledger, facts.opened())
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
@@ -71,7 +70,7 @@ async def test_anothers_append_in_its_place_is_not_taken_for_its_own(
 
 
 async def test_an_append_that_waits_too_long_is_refused_and_never_written(database: WatchedDatabase):
-    ledger = a_ledger(database, timeout=0.1)
+    ledger = a_ledger(database, timeout=0.5)
     await ledger.open()
     with writers_held_up(database), pytest.raises(Unavailable, match="busy"):
         await ledger.record([facts.opened()], facts.SOMEBODY)
@@ -124,8 +123,7 @@ async def test_a_full_queue_refuses_at_once(database: WatchedDatabase):
     ledger = a_ledger(database, queue_limit=2, batch_limit=1)
     await ledger.open()
     with writers_held_up(database):
-        waiting = [asyncio.create_task(ledger.record([facts.issued("0")], facts.SOMEBODY))]
-        await asyncio.sleep(0.05)  # in the writer's hands, no longer in the queue
+        waiting = [await writer_in_queue(database, ledger, facts.issued("0"))]
         waiting += [asyncio.create_task(ledger.record([facts.issued(n)], facts.SOMEBODY)) for n in "12"]
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match="too many"):
@@ -138,10 +136,9 @@ async def test_closing_writes_what_waits(database: WatchedDatabase):
     ledger = a_ledger(database)
     await ledger.open()
     with writers_held_up(database):
-        waiting = [asyncio.create_task(ledger.record([facts.issued("1")], facts.SOMEBODY))]
-        await asyncio.sleep(0.05)  # in the writer's hands; the others and the end wait in the queue
+        waiting = [await writer_in_queue(database, ledger, facts.issued("1"))]
         waiting += [asyncio.create_task(ledger.record([facts.issued(n)], facts.SOMEBODY)) for n in "23"]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         closing = asyncio.create_task(ledger.close())
         await asyncio.sleep(0.05)
         assert not closing.done()
@@ -155,8 +152,7 @@ async def test_closing_ends_though_the_writer_is_held_up(database: WatchedDataba
     ledger = a_ledger(database, timeout=0.1)
     await ledger.open()
     with writers_held_up(database):
-        waiting = asyncio.create_task(ledger.record([facts.opened()], facts.SOMEBODY))
-        await asyncio.sleep(0.05)
+        waiting = await writer_in_queue(database, ledger, facts.opened())
         await ledger.close()
         with pytest.raises(Unavailable):
             await waiting

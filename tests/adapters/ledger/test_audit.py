@@ -54,6 +54,7 @@ async def audit(ledger: SqliteLedger, database: WatchedDatabase) -> Audit:
         user_id="glu_ada",
         client_id="glc_editor",
         client_registration=1,
+        redirect_host="client.example",
         resource=codes.ISSUED.resource,
         scopes=("openid",),
         given_at=1,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.adapters.ledger.mapper import UPCASTERS, TagMapper
 from grantledger.domain.kinds import EVENTS
 from support import history
 
@@ -23,4 +23,5 @@ def test_the_event_is_still_stored_as_the_same_bytes(tag: str):
 
 
 def test_every_tag_has_its_golden_file_and_every_file_its_tag():
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{tag}.json" for tag in EVENTS}
+    tags = EVENTS.keys() | UPCASTERS.keys()
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{tag}.json" for tag in tags}

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from adapters.ledger import facts
-from adapters.ledger.storage import ReversingSealer, WatchedDatabase, a_ledger, rows_of, writers_held_up
+from adapters.ledger.storage import (
+    ReversingSealer,
+    WatchedDatabase,
+    a_ledger,
+    rows_of,
+    writer_in_queue,
+    writers_held_up,
+)
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.ports import Conflict, PrivateRecord
 from grantledger.application.provenance import Caller, Provenance
@@ -18,15 +25,13 @@ Outcome = BaseException | None
 
 
 async def written_together(
-    ledger: SqliteLedger, database: WatchedDatabase, *appends: list[Change[Any]], by: Any = facts.SOMEBODY
+    ledger: SqliteLedger, database: WatchedDatabase, *appends: list[Change[Any]]
 ) -> list[Outcome]:
     """Record each append in a request of its own, in such a way that one batch takes them all."""
     with writers_held_up(database):
-        # This one is taken alone; the writer stands in the queue with it while the others gather.
-        ahead = asyncio.create_task(ledger.record([facts.opened_account("ahead")], facts.SOMEBODY))
-        await asyncio.sleep(0.05)
-        waiting = [asyncio.create_task(ledger.record(append, by)) for append in appends]
-        await asyncio.sleep(0.05)
+        ahead = await writer_in_queue(database, ledger, facts.opened_account("ahead"))
+        waiting = [asyncio.create_task(ledger.record(append, facts.SOMEBODY)) for append in appends]
+        await asyncio.sleep(0)
     await ahead
     return await asyncio.gather(*waiting, return_exceptions=True)
 
@@ -104,11 +109,10 @@ async def test_an_unexpected_error_fails_the_request_that_causes_it(
     nobody: Any = object()
     broken = Provenance(actor_kind=nobody, actor_id=None, caller=Caller(correlation_id="request"))
     with writers_held_up(database):
-        ahead = asyncio.create_task(ledger.record([facts.opened_account("ahead")], facts.SOMEBODY))
-        await asyncio.sleep(0.05)
+        ahead = await writer_in_queue(database, ledger, facts.opened_account("ahead"))
         good = [asyncio.create_task(ledger.record([facts.issued(f"{n}")], facts.SOMEBODY)) for n in range(2)]
         bad = asyncio.create_task(ledger.record([facts.issued("bad")], broken))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
     await asyncio.gather(ahead, *good)
     with pytest.raises(Exception, match="not supported"):
         await bad

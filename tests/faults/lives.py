@@ -1,0 +1,119 @@
+"""A file whose servers are killed again and again while they are busy, and what was found out each time."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import httpx
+from msgspec import Struct
+
+from support.mortal import Mortal, mortals
+from support.oauth import Person
+from support.witness import Witness, contradictions
+
+WORKERS = 6
+"""For each server, so many that its writer finds several appends waiting."""
+
+
+class Lives(Struct):
+    """What was found: nothing in any of the lists, if the promises hold."""
+
+    kills: int
+    witness: Witness
+    wrong_answers: list[str]
+    untruths: list[str]
+    contradictions: list[str]
+
+    def __str__(self) -> str:
+        witness = self.witness
+        return (
+            f"{self.kills} kills: {witness.answered} requests were answered and {witness.unanswered} not, "
+            f"{witness.checked} times an older answer was looked into, {len(self.untruths)} were untrue"
+        )
+
+
+async def lived(
+    directory: Path,
+    *,
+    servers: int,
+    kills: int,
+    seed: int,
+    asked: int,
+    environment: dict[str, str] | None = None,
+) -> Lives:
+    """Kill servers until there were as many kills; after each ask about `asked` answers of each kind."""
+    witness = Witness(seed)
+    lives = Lives(0, witness, [], [], [])
+    with mortals(directory, servers, environment, refresh_reuse_window="300") as hosts:
+        await hosts[0].open_account()
+        cookies = await _signed_in(hosts[0])
+        while lives.kills < kills:
+            await _everybody_lives(hosts, lives)
+            people = [_with(cookies, host) for host in hosts]
+            lives.untruths += await witness.untruths(people[0], at_most=asked)
+            lives.contradictions += contradictions(hosts[0].database)
+            await _some_die(hosts, people, lives)
+            for person in people:
+                await person.http.aclose()
+        await _everybody_lives(hosts, lives)
+        last = _with(cookies, hosts[0])
+        async with last.http:
+            lives.untruths += await witness.untruths(last)
+        lives.contradictions += contradictions(hosts[0].database)
+    return lives
+
+
+async def _signed_in(host: Mortal) -> httpx.Cookies:
+    """Sign in, and return what the browser then holds."""
+    host.start()
+    person = Person.at(host.origin)
+    async with person.http:
+        client = (await person.register())["client_id"]
+        await person.sign_in(await person.asked(client))
+    return person.http.cookies
+
+
+def _with(cookies: httpx.Cookies, host: Mortal) -> Person:
+    person = Person.at(host.origin)
+    person.http.cookies = cookies
+    return person
+
+
+async def _everybody_lives(hosts: list[Mortal], lives: Lives) -> None:
+    """Start whoever does not run; now and then one dies while it starts."""
+    dice = lives.witness.random
+    for host in hosts:
+        if not host.is_running:
+            if dice.random() < 0.2:
+                host.begin()
+                await asyncio.sleep(dice.uniform(0, 2))
+                host.kill()
+                lives.kills += 1
+            host.start()
+
+
+async def _some_die(hosts: list[Mortal], people: list[Person], lives: Lives) -> None:
+    """Keep all busy, kill some, and see that the others go on."""
+    witness = lives.witness
+    over = asyncio.Event()
+    busy = [
+        [asyncio.create_task(witness.keep_busy(person, over)) for _ in range(WORKERS)] for person in people
+    ]
+    await asyncio.sleep(witness.random.uniform(0.05, 0.8))
+    victims = witness.random.sample(range(len(hosts)), witness.random.randint(1, len(hosts)))
+    for victim in victims:
+        hosts[victim].kill()
+        lives.kills += 1
+    ended = await asyncio.gather(
+        *(task for victim in victims for task in busy[victim]), return_exceptions=True
+    )
+    if len(victims) < len(hosts):
+        before = witness.answered
+        give_up = time.monotonic() + 8
+        while witness.answered == before and time.monotonic() < give_up:  # noqa: ASYNC110 - it polls a count
+            await asyncio.sleep(0.02)
+        if witness.answered == before:
+            lives.wrong_answers.append(f"nobody was answered any more after kill {lives.kills}")
+    over.set()
+    ended += await asyncio.gather(*(task for tasks in busy for task in tasks), return_exceptions=True)
+    lives.wrong_answers += [repr(error) for error in ended if error is not None]

@@ -1,0 +1,50 @@
+"""One, two and four server processes on one SQLite file; every race is run against each."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from grantledger.entrypoints.container import Container
+from races.town import Town
+from support.oauth import Person
+from support.replicas import replicas
+from support.server import Server
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", params=[1, 2, 4], ids=["one server", "two servers", "four servers"])
+def servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Server]]:
+    with replicas(tmp_path_factory.mktemp("races"), request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def town(servers: list[Server]) -> AsyncIterator[Town]:
+    people = [Person.at(server.origin) for server in servers]
+    ada = people[0]
+    await ada.sign_in(await ada.asked((await ada.register())["client_id"]))
+    yield Town(servers, people)
+    for person in people:
+        await person.http.aclose()
+
+
+@pytest.fixture(scope="session")
+async def operator(servers: list[Server]) -> AsyncIterator[Container]:
+    """Another process on the same ledger."""
+    async with servers[0].use_cases() as container:
+        yield container
+
+
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(3, id="short"), pytest.param(60, id="long", marks=pytest.mark.slow)],
+)
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often each race is run."""
+    return int(request.param)

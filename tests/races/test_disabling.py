@@ -1,0 +1,90 @@
+"""Promise 3: nothing that was given beside the disabling of a client or a user is good afterwards."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+from msgspec import Struct
+
+from grantledger.application.provenance import Caller
+from grantledger.entrypoints.container import Container
+from races.town import Town
+from support.oauth import Person, error_of, redemption
+from support.server import PASSWORD
+from support.volley import refreshing, volley
+
+pytestmark = pytest.mark.e2e
+
+CALLER = Caller(correlation_id="operator")
+REFRESHES = 10
+
+
+class Volley(Struct, frozen=True):
+    """Tokens that were asked for, with a code and with a refresh token, while an operator said no."""
+
+    client: str
+    refresh_token: str
+    answers: list[httpx.Response]
+
+    @property
+    def handed_out(self) -> set[tuple[str, str]]:
+        good = [answer.json() for answer in self.answers if answer.status_code == 200]
+        return {(tokens["access_token"], tokens["refresh_token"]) for tokens in good}
+
+
+@pytest.fixture(scope="module", params=["client", "user"])
+async def volleys(
+    request: pytest.FixtureRequest, town: Town, operator: Container, rounds: int
+) -> list[Volley]:
+    return [await disabled_meanwhile(town, operator, request.param) for _ in range(rounds)]
+
+
+async def disabled_meanwhile(town: Town, operator: Container, what: str) -> Volley:
+    person = Person.at(town.ada.origin)
+    async with person.http:
+        email = f"{secrets.token_hex(8)}@example.com"
+        user = await operator.open_account()(email, PASSWORD, CALLER)
+        client = (await person.register())["client_id"]
+        await person.sign_in(await person.asked(client), email=email)
+        token = (await person.tokens(client))["refresh_token"]
+        code = await person.code(client)
+    disable: dict[str, Callable[[], Awaitable[None]]] = {
+        "client": lambda: operator.disable_client()(client, CALLER),
+        "user": lambda: operator.disable_user()(user, CALLER),
+    }
+    shots = [
+        *town.shots(1, "/token", redemption(client, code)),
+        *town.shots(REFRESHES, "/token", refreshing(client, token)),
+    ]
+    answers, _ = await asyncio.gather(volley(shots), disable[what]())
+    return Volley(client, token, answers)
+
+
+async def test_a_request_beside_the_disabling_is_good_or_refused(volleys: list[Volley]) -> None:
+    refused = [answer for fired in volleys for answer in fired.answers if answer.status_code != 200]
+    assert {error_of(answer) for answer in refused} <= {(400, "invalid_grant")}
+
+
+async def test_no_access_token_outlives_the_disabling_beside_which_it_was_given(
+    town: Town, volleys: list[Volley]
+) -> None:
+    for fired in volleys:
+        for access, _ in fired.handed_out:
+            assert await town.sessions(access) == {401}
+
+
+async def test_no_refresh_token_outlives_the_disabling_beside_which_it_was_given(
+    town: Town, volleys: list[Volley]
+) -> None:
+    for fired in volleys:
+        for token in {fired.refresh_token, *(refresh for _, refresh in fired.handed_out)}:
+            assert await town.refreshes(fired.client, token) == {400}
+
+
+async def test_a_refresh_after_the_disabling_changes_nothing(town: Town, volleys: list[Volley]) -> None:
+    for fired in volleys:
+        before = town.remembered(fired.client)
+        await town.refreshes(fired.client, fired.refresh_token)
+        assert town.remembered(fired.client) == before

@@ -1,0 +1,64 @@
+"""Promise 1: a code opens at most one grant, whichever servers its redemptions reach at once."""
+
+import httpx
+import pytest
+from msgspec import Struct
+
+from races.town import Town
+from support.oauth import error_of, redemption
+from support.volley import volley
+
+pytestmark = pytest.mark.e2e
+
+REDEMPTIONS = 50
+
+
+class Race(Struct, frozen=True):
+    """A client whose one code was presented fifty times at once."""
+
+    client: str
+    answers: list[httpx.Response]
+
+    @property
+    def good(self) -> list[httpx.Response]:
+        return [answer for answer in self.answers if answer.status_code == 200]
+
+
+@pytest.fixture(scope="module")
+async def races(town: Town, rounds: int) -> list[Race]:
+    run = []
+    for _ in range(rounds):
+        client = await town.client()
+        form = redemption(client, await town.ada.code(client))
+        run.append(Race(client, await volley(town.shots(REDEMPTIONS, "/token", form))))
+    return run
+
+
+async def test_of_fifty_redemptions_one_is_answered_with_tokens(races: list[Race]) -> None:
+    assert [len(race.good) for race in races] == [1] * len(races)
+
+
+async def test_of_fifty_redemptions_forty_nine_are_told_that_the_code_is_dead(races: list[Race]) -> None:
+    for race in races:
+        refused = [error_of(answer) for answer in race.answers if answer not in race.good]
+        assert refused == [(400, "invalid_grant")] * (REDEMPTIONS - 1)
+
+
+async def test_fifty_redemptions_open_one_grant_and_it_ends_revoked(town: Town, races: list[Race]) -> None:
+    for race in races:
+        grant = [tag for tag in town.remembered(race.client) if tag.startswith("token_grant.")]
+        assert grant == ["token_grant.opened.v1", "token_grant.revoked.v1"]
+
+
+async def test_fifty_redemptions_are_one_redemption_and_one_replay(town: Town, races: list[Race]) -> None:
+    for race in races:
+        code = [tag for tag in town.remembered(race.client) if tag.startswith("authorization_code.")]
+        assert code == ["authorization_code.redeemed.v1", "authorization_code.replayed.v1"]
+
+
+async def test_every_server_refuses_the_tokens_that_were_given_for_a_replayed_code(
+    town: Town, races: list[Race]
+) -> None:
+    for race in races:
+        tokens = race.good[0].json()
+        assert await town.sessions(tokens["access_token"]) == {401}

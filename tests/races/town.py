@@ -1,0 +1,58 @@
+"""Where the races are run: servers on one file, and somebody whom all of them know."""
+
+import asyncio
+import itertools
+import random
+import sqlite3
+from contextlib import closing
+
+import httpx
+from msgspec import Struct
+
+from support.oauth import Person
+from support.server import Server
+from support.volley import Shot
+
+
+class Town(Struct, frozen=True):
+    """Servers on one file, and somebody who is signed in; `people` ask the servers in their order."""
+
+    servers: list[Server]
+    people: list[Person]
+
+    @property
+    def ada(self) -> Person:
+        return self.people[0]
+
+    async def client(self) -> str:
+        """Register a client of which nobody else will hear."""
+        return str((await self.ada.register())["client_id"])
+
+    def shots(self, count: int, path: str, form: dict[str, str]) -> list[Shot]:
+        """Return as many requests, for each server in turn."""
+        origins = itertools.cycle([server.origin for server in self.servers])
+        return [Shot(origin, path, form) for origin in itertools.islice(origins, count)]
+
+    async def sessions(self, access_token: str) -> set[int]:
+        """Show every server the access token and return the statuses of their answers."""
+        return _statuses(await asyncio.gather(*(p.session(access_token) for p in self.people)))
+
+    async def refreshes(self, client_id: str, refresh_token: str) -> set[int]:
+        """Show every server the refresh token and return the statuses of their answers."""
+        return _statuses(await asyncio.gather(*(p.refresh(client_id, refresh_token) for p in self.people)))
+
+    def anybody(self) -> Person:
+        return random.choice(self.people)
+
+    def remembered(self, client_id: str) -> list[str]:
+        """Return the tags of what this client caused, in the order of the log."""
+        with closing(sqlite3.connect(self.servers[0].database)) as connection:
+            rows = connection.execute(
+                "SELECT tag FROM events WHERE client_id = ? AND actor_kind = 'client' ORDER BY position",
+                (client_id,),
+            ).fetchall()
+        return [tag for (tag,) in rows]
+
+
+def _statuses(answers: list[httpx.Response]) -> set[int]:
+    return {answer.status_code for answer in answers}

@@ -1,0 +1,224 @@
+"""Somebody who remembers every answer that was given, and asks later whether each is still true."""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+from msgspec import Struct
+
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.adapters.ledger.replay import Replay
+from support.oauth import Person
+
+T = TypeVar("T")
+
+AT_ONCE = 16
+
+
+class Grant(Struct):
+    """What a client was given for one code."""
+
+    client: str
+    code: str
+    access_tokens: list[str]
+    refresh_token: str
+
+
+class Witness:
+    """Whatever a request that nobody answered may have changed is forgotten before it is sent.
+
+    Except for a refresh: it may be tried again, whether it was done or not.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.clients: list[str] = []
+        self.allowed: list[str] = []
+        self.codes: list[tuple[str, str]] = []
+        self.alive: list[Grant] = []
+        self.dead: list[Grant] = []
+        self.refused: list[str] = []
+        self.answered = 0
+        self.unanswered = 0
+        self.checked = 0
+
+    # What is done to the servers, and remembered when it is answered
+
+    async def keep_busy(self, person: Person, over: asyncio.Event) -> None:
+        """Ask for one thing after the other until `over` is set or the server is gone.
+
+        Raises `AssertionError` when an answer is not what it must be.
+        """
+        steps: list[Callable[[Person], Awaitable[None]]] = [
+            self.register,
+            self.ask_for_a_code,
+            self.ask_for_a_code,
+            self.redeem,
+            self.redeem,
+            self.refresh,
+            self.refresh,
+            self.refresh,
+            self.revoke,
+            self.revoke_access,
+        ]
+        try:
+            while not over.is_set():
+                await self.random.choice(steps)(person)
+                self.answered += 1
+        except httpx.TransportError:
+            self.unanswered += 1
+
+    async def register(self, person: Person) -> None:
+        self.clients.append((await person.register())["client_id"])
+
+    async def ask_for_a_code(self, person: Person) -> None:
+        if not self.clients:
+            await self.register(person)
+        # Mostly one whose consent is remembered already.
+        client = self.random.choice(self.clients[:20])
+        self.codes.append((client, await person.code(client)))
+        if client not in self.allowed:
+            self.allowed.append(client)
+
+    async def redeem(self, person: Person) -> None:
+        while not self.codes:
+            await self.ask_for_a_code(person)
+        client, code = self._taken(self.codes)
+        answer = await person.redeem(client, code)
+        assert answer.status_code == 200, answer.text
+        tokens = answer.json()
+        self.alive.append(Grant(client, code, [tokens["access_token"]], tokens["refresh_token"]))
+
+    async def refresh(self, person: Person) -> None:
+        while not self.alive:
+            await self.redeem(person)
+        grant = self._taken(self.alive)
+        try:
+            answer = await person.refresh(grant.client, grant.refresh_token)
+        finally:
+            self.alive.append(grant)
+        assert answer.status_code == 200, answer.text
+        tokens = answer.json()
+        grant.access_tokens = [*grant.access_tokens[-3:], tokens["access_token"]]
+        grant.refresh_token = tokens["refresh_token"]
+
+    async def revoke(self, person: Person) -> None:
+        while not self.alive:
+            await self.redeem(person)
+        grant = self._taken(self.alive)
+        answer = await person.revoke(grant.client, grant.refresh_token)
+        assert answer.status_code == 200, answer.text
+        self.dead.append(grant)
+
+    async def revoke_access(self, person: Person) -> None:
+        """Revoke the newest access token, and with it the older ones; the grant lives on."""
+        while not self.alive:
+            await self.redeem(person)
+        grant = self._taken(self.alive)
+        if grant.access_tokens:
+            answer = await person.revoke(grant.client, grant.access_tokens[-1])
+            assert answer.status_code == 200, answer.text
+            self.refused += grant.access_tokens
+            grant.access_tokens = []
+        self.alive.append(grant)
+
+    def _taken(self, from_: list[T]) -> T:
+        return from_.pop(self.random.randrange(len(from_)))
+
+    # What must be true ever after
+
+    async def untruths(self, person: Person, *, at_most: int | None = None) -> list[str]:
+        """Ask whether what was answered is true, of each kind the newest and as many others, or of all."""
+        codes, replayed = self._some(self.codes, at_most), self._some(self.alive, (at_most or 100) // 5)
+        alive = [grant for grant in self._some(self.alive, at_most) if grant not in replayed]
+        found = await self._asked(person, self._client_is_known, self._some(self.clients, at_most))
+        found += await self._asked(person, self._consent_is_remembered, self.allowed)
+        found += await self._asked(person, self._token_is_refused, self._some(self.refused, at_most))
+        found += await self._asked(person, self._grant_is_dead, self._some(self.dead, at_most))
+        found += await self._asked(person, self._grant_lives, alive)
+        found += await self._asked(person, self._code_is_good, codes)
+        found += await self._asked(person, self._code_is_spent, replayed)
+        return found
+
+    def _some(self, facts: list[T], at_most: int | None) -> list[T]:
+        if at_most is None or len(facts) <= 2 * at_most:
+            return [*facts]
+        return [*self.random.sample(facts[:-at_most], at_most), *facts[-at_most:]]
+
+    async def _asked(
+        self, person: Person, question: Callable[[Person, T], Awaitable[str | None]], facts: Iterable[T]
+    ) -> list[str]:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(fact: T) -> str | None:
+            async with turns:
+                self.checked += 1
+                return await question(person, fact)
+
+        return [found for found in await asyncio.gather(*map(ask, facts)) if found is not None]
+
+    async def _client_is_known(self, person: Person, client: str) -> str | None:
+        # Whom the server does not know is 401.
+        answer = await person.refresh(client, "glrt_unknown")
+        return None if answer.status_code == 400 else f"client {client} is not known: {answer.text}"
+
+    async def _consent_is_remembered(self, person: Person, client: str) -> str | None:
+        answer = await person.authorize(client, prompt="none")
+        where = answer.headers.get("location", "")
+        return None if "code=" in where else f"whoever signed in and said yes is asked again: {where}"
+
+    async def _token_is_refused(self, person: Person, token: str) -> str | None:
+        answer = await person.session(token)
+        return None if answer.status_code == 401 else f"a revoked access token is good: {answer.text}"
+
+    async def _grant_is_dead(self, person: Person, grant: Grant) -> str | None:
+        sessions = [await person.session(token) for token in grant.access_tokens]
+        statuses = [answer.status_code for answer in sessions]
+        refresh = await person.refresh(grant.client, grant.refresh_token)
+        if statuses == [401] * len(statuses) and refresh.status_code == 400:
+            return None
+        return f"a revoked grant lives: {statuses}, {refresh.text}"
+
+    async def _grant_lives(self, person: Person, grant: Grant) -> str | None:
+        sessions = [await person.session(token) for token in grant.access_tokens]
+        statuses = [answer.status_code for answer in sessions]
+        if statuses != [200] * len(statuses):
+            return f"an access token is lost: {statuses}"
+        answer = await person.refresh(grant.client, grant.refresh_token)
+        if answer.status_code != 200:
+            return f"a refresh token is lost: {answer.text}"
+        grant.refresh_token = answer.json()["refresh_token"]
+        return None
+
+    async def _code_is_good(self, person: Person, code: tuple[str, str]) -> str | None:
+        answer = await person.redeem(*code)
+        if answer.status_code != 200:
+            return f"a code is lost: {answer.text}"
+        tokens = answer.json()
+        self.codes.remove(code)
+        self.alive.append(Grant(*code, [tokens["access_token"]], tokens["refresh_token"]))
+        return None
+
+    async def _code_is_spent(self, person: Person, grant: Grant) -> str | None:
+        answer = await person.redeem(grant.client, grant.code)
+        if answer.status_code != 400:
+            return f"a code opened a second grant: {answer.text}"
+        self.alive.remove(grant)
+        self.dead.append(grant)
+        return await self._grant_is_dead(person, grant)
+
+
+def contradictions(database: Path) -> list[str]:
+    """Return what in the file contradicts itself: the log, the rows beside it, or SQLite's own pages."""
+    differences = [str(found) for found in Replay(Database(database), TagMapper()).differences()]
+    with closing(sqlite3.connect(database)) as connection:
+        ((integrity,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        ((count, last),) = connection.execute("SELECT count(*), max(position) FROM events").fetchall()
+    gaps = [] if count == last else [f"{count} events, but the last is at position {last}"]
+    return differences + gaps + ([] if integrity == "ok" else [integrity])
