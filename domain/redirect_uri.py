@@ -157,7 +157,9 @@ def _without_port(uri: AbsoluteUri) -> AbsoluteUri:
 def _is_own_page(uri: AbsoluteUri, issuer: AbsoluteUri) -> bool:
     # Host, not origin: cookies know no ports. On http loopback the ones of a sign-in would reach the
     # client's own listener on another port of this host, which could then approve itself.
-    if not uri.is_web or uri.host != (issuer.host or "").lower():
+    # All names of loopback are one machine, and the browser can be sent to the pages by any of them.
+    same_host = uri.host == (issuer.host or "").lower() or (uri.is_loopback and issuer.is_loopback)
+    if not uri.is_web or not same_host:
         return False
     pages = issuer.path.rstrip("/") + "/authorize/"
     return (re.sub("/+", "/", unquote(uri.path)) + "/").startswith(pages)

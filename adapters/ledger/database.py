@@ -68,6 +68,17 @@ class Database:
             raise
         return connection
 
+    def place(self) -> tuple[int, int] | None:
+        """Return which file is at the path now, None when there is none.
+
+        A connection outlives its file: what is written into one that was moved away or replaced is lost.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
     @contextmanager
     def queueing(self) -> Iterator[None]:
         """Hold the lock on which all writers queue, of this process and of others.

@@ -32,6 +32,7 @@ class GroupCommit:
         self._database = database
         self._recorder = recorder
         self._connection: sqlite3.Connection | None = None
+        self._place: tuple[int, int] | None = None
 
     def write(self, batch: Sequence[Append]) -> list[tuple[Append, Outcome]]:
         """Write the appends that are not abandoned, and return what became of them.
@@ -103,8 +104,11 @@ class GroupCommit:
         return None if landed else unavailable(error)
 
     def _connected(self) -> sqlite3.Connection:
+        if self._place != self._database.place():
+            self.disconnect()
         if self._connection is None:
             self._connection = self._database.connect()
+            self._place = self._database.place()
         return self._connection
 
 

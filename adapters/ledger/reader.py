@@ -68,6 +68,7 @@ class Reader:
         self._mapper = mapper
         self._realm = realm
         self._connection: sqlite3.Connection | None = None
+        self._place: tuple[int, int] | None = None
         self._closed = False
 
     def load(self, kind: Kind[S], key: str) -> Versioned[S]:
@@ -131,12 +132,15 @@ class Reader:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Cursor]:
         try:
+            if self._place != self._database.place():
+                self._disconnect()
             if self._connection is None:
                 if self._closed:
                     raise Unavailable("the ledger is closed")
                 self._connection = self._database.connect(busy_timeout=_BUSY_TIMEOUT)
+                self._place = self._database.place()
             yield self._connection.cursor()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._disconnect()  # the next read opens a new one, and works when the cause is gone
             raise Unavailable(str(error)) from error
         except (MapperDeserialisationError, msgspec.MsgspecError) as error:

@@ -8,9 +8,12 @@ class AuthorizationMalformed(Exception):  # noqa: N818 - what the request is
 
 
 def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Return the token of the one Authorization header, None when there is none; no other place is read.
+    """Return the token of the one Authorization header; no other place is read.
 
-    `headers` are ASGI headers, names in lower case. Raises `AuthorizationMalformed`.
+    None when there is none, or one of another scheme: who tried that is told how to do it (RFC 6750
+    section 3.1), not that the request is malformed. `headers` are ASGI headers, names in lower case.
+
+    Raises `AuthorizationMalformed`.
     """
     values = [value for name, value in headers if name == b"authorization"]
     if not values:
@@ -18,7 +21,9 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     if len(values) > 1:
         raise AuthorizationMalformed("more than one Authorization header")
     scheme, _, token = values[0].decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
     token = token.strip()
-    if scheme.lower() != "bearer" or not token or " " in token:
+    if not token or " " in token:
         raise AuthorizationMalformed("not a Bearer token")
     return token

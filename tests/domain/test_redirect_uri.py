@@ -245,11 +245,16 @@ def test_what_lies_beside_the_servers_own_pages_is(uri):
     assert kind_of(uri, POLICY) is not None
 
 
-def test_on_loopback_another_port_of_the_issuers_host_shares_its_cookies():
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_on_loopback_every_port_by_every_name_shares_the_cookies_of_the_pages(host):
     policy = RedirectUriPolicy(issuer="http://localhost:8000")
     with pytest.raises(RedirectUriForbidden):
-        kind_of("http://localhost:9999/authorize/callback", policy)
-    assert kind_of("http://127.0.0.1:9999/authorize/callback", policy) is RedirectUriKind.LOOPBACK
+        kind_of(f"http://{host}:9999/authorize/callback", policy)
+
+
+def test_on_loopback_what_does_not_lie_under_the_pages_is_fine():
+    policy = RedirectUriPolicy(issuer="http://localhost:8000")
+    assert kind_of("http://127.0.0.1:9999/callback", policy) is RedirectUriKind.LOOPBACK
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 from msgspec import Struct
 
+from faults.disk import Disk
 from support.mortal import Mortal, mortals
 from support.oauth import Person
 from support.witness import Witness, contradictions
@@ -33,29 +34,28 @@ class Lives(Struct):
 
 
 async def lived(
-    directory: Path,
-    *,
-    servers: int,
-    kills: int,
-    seed: int,
-    asked: int,
-    environment: dict[str, str] | None = None,
+    directory: Path, *, servers: int, kills: int, seed: int, asked: int, disk: Disk | None = None
 ) -> Lives:
-    """Kill servers until there were as many kills; after each ask about `asked` answers of each kind."""
+    """Kill servers until there were as many kills; after each ask about `asked` answers of each kind.
+
+    With a `disk` its power is cut whenever no server lives any more.
+    """
     witness = Witness(seed)
     lives = Lives(0, witness, [], [], [])
-    with mortals(directory, servers, environment, refresh_reuse_window="300") as hosts:
+    with mortals(directory, servers, disk.environment if disk else None, refresh_reuse_window="300") as hosts:
         await hosts[0].open_account()
+        if disk:
+            disk.remember()
         cookies = await _signed_in(hosts[0])
         while lives.kills < kills:
-            await _everybody_lives(hosts, lives)
+            await _everybody_lives(hosts, lives, disk)
             people = [_with(cookies, host) for host in hosts]
             lives.untruths += await witness.untruths(people[0], at_most=asked)
             lives.contradictions += contradictions(hosts[0].database)
             await _some_die(hosts, people, lives)
             for person in people:
                 await person.http.aclose()
-        await _everybody_lives(hosts, lives)
+        await _everybody_lives(hosts, lives, disk)
         last = _with(cookies, hosts[0])
         async with last.http:
             lives.untruths += await witness.untruths(last)
@@ -79,16 +79,23 @@ def _with(cookies: httpx.Cookies, host: Mortal) -> Person:
     return person
 
 
-async def _everybody_lives(hosts: list[Mortal], lives: Lives) -> None:
+async def _everybody_lives(hosts: list[Mortal], lives: Lives, disk: Disk | None) -> None:
     """Start whoever does not run; now and then one dies while it starts."""
     dice = lives.witness.random
+
+    def power_comes_back() -> None:
+        if disk and lives.kills and not any(host.is_running for host in hosts):
+            disk.cut_power(dice)
+
     for host in hosts:
         if not host.is_running:
+            power_comes_back()
             if dice.random() < 0.2:
                 host.begin()
                 await asyncio.sleep(dice.uniform(0, 2))
                 host.kill()
                 lives.kills += 1
+                power_comes_back()
             host.start()
 
 

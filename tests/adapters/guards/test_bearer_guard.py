@@ -94,11 +94,19 @@ async def test_takes_a_token_from_nowhere_but_the_authorization_header(call, led
 # A request that cannot be read
 
 
-@pytest.mark.parametrize("value", ["Bearer", "Bearer ", "Bearer two tokens", "Bearergood", "good", ""])
+@pytest.mark.parametrize("value", ["Bearer", "Bearer ", "Bearer two tokens"])
 async def test_refuses_a_header_that_is_not_one_bearer_token_as_malformed(call, ledger, value):
     answer = await call("POST", value)
     assert answer.status == 400
     assert answer.value("www-authenticate").startswith('Bearer error="invalid_request", error_description="')
+    assert ledger.asked == []
+
+
+@pytest.mark.parametrize("value", ["Basic eDp5", "DPoP good", "Bearergood", "good", ""])
+async def test_who_tries_another_scheme_is_told_which_one_to_use(call, ledger, value):
+    answer = await call("POST", value)
+    assert answer.status == 401
+    assert "error=" not in answer.value("www-authenticate")
     assert ledger.asked == []
 
 

@@ -1,0 +1,52 @@
+"""While the database file is not where it was: 503, never an answer from a file that nobody will find."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.oauth import Person, error_of
+from support.server import Server, serving
+
+pytestmark = pytest.mark.e2e
+
+OUTAGE = (503, "temporarily_unavailable")
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path) as running:
+        yield running
+
+
+@contextmanager
+def moved_away(server: Server) -> Iterator[None]:
+    files = [Path(f"{server.database}{part}") for part in ("", "-wal", "-shm")]
+    for file in files:
+        file.rename(f"{file}.away")
+    yield
+    for file in files:
+        Path(f"{file}.away").rename(file)
+
+
+async def test_a_database_that_was_moved_away_is_an_outage_and_heals(fragile: Server):
+    person = Person.at(fragile.origin)
+    async with person.http:
+        client = (await person.register())["client_id"]
+        tokens = await person.tokens(client)
+        with moved_away(fragile):
+            refreshed = await person.refresh(client, tokens["refresh_token"])
+            session = await person.session(tokens["access_token"])
+        assert error_of(refreshed) == OUTAGE
+        assert error_of(session) == OUTAGE
+        assert (await person.refresh(client, tokens["refresh_token"])).status_code == 200
+
+
+async def test_nothing_is_acknowledged_into_a_database_that_was_removed(fragile: Server):
+    person = Person.at(fragile.origin)
+    async with person.http:
+        await person.register()
+        fragile.database.unlink()
+        answer = await person.http.post("/register", json={"redirect_uris": ["https://client.example/"]})
+        assert error_of(answer) == OUTAGE

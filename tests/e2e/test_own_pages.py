@@ -1,0 +1,30 @@
+"""`localhost`, `127.0.0.1` and `[::1]` are one machine: a browser can be sent to the pages by any of them,
+and then its cookies, which know no ports, reach a listener at that name under /authorize."""
+
+import pytest
+
+from support.oauth import Person, error_of
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::1]"])
+async def test_the_pages_by_another_name_of_this_machine_are_no_redirect_uri(person: Person, host: str):
+    answer = await person.http.post("/register", json={"redirect_uris": [f"http://{host}:9/authorize/x"]})
+    assert error_of(answer) == (400, "invalid_redirect_uri")
+
+
+async def test_a_session_cookie_does_not_follow_to_a_listener_of_a_client(person: Person):
+    """The attack: sign in at http://localhost:PORT, be redirected to http://localhost:9/authorize/x."""
+    port = person.origin.rpartition(":")[2]
+    elsewhere = Person.at(f"http://localhost:{port}")
+    async with elsewhere.http as http:
+        stolen_at = "http://localhost:9/authorize/x"
+        answer = await http.post("/register", json={"redirect_uris": [stolen_at]})
+        if answer.status_code != 201:
+            return
+        client = answer.json()
+        page = await elsewhere.asked(client["client_id"], redirect_uri=stolen_at)
+        await elsewhere.sign_in(page)
+        request = http.build_request("GET", stolen_at, cookies=http.cookies)
+        assert "grantledger-session" not in request.headers.get("cookie", "")

@@ -1,0 +1,167 @@
+"""The disk of a server as `disk.c` sees it: its journal, its faults, and what a power cut leaves of it."""
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from msgspec import Struct
+
+_HEAD = struct.Struct("=BBHIQ")
+_SECTOR = 512
+
+
+def built_shim(directory: Path) -> Path:
+    """Compile `disk.c`, or skip the test where that cannot be."""
+    compiler = shutil.which("cc")
+    if sys.platform != "linux" or compiler is None:
+        pytest.skip("it takes Linux and a C compiler to stand between a server and its disk")
+    shim = directory / "disk.so"
+    source = Path(__file__).with_name("disk.c")
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
+    return shim
+
+
+class Operation(Struct, frozen=True):
+    """A record of the journal; `kind` as in `disk.c`."""
+
+    kind: str
+    error: int
+    path: str
+    offset: int
+    data: bytes
+
+
+class Files:
+    """What the files hold for sure, and what was written to them since the last sync."""
+
+    def __init__(self) -> None:
+        self.synced: dict[str, bytearray] = {}
+        self._unsynced: dict[str, list[Operation]] = defaultdict(list)
+        self._covered: dict[str, list[int]] = defaultdict(list)
+
+    def apply(self, operation: Operation) -> None:
+        """Take in the next record of the journal."""
+        path, unsynced = operation.path, self._unsynced[operation.path]
+        match operation.kind:
+            case "w" | "t" if not operation.error:
+                unsynced.append(operation)
+            case "b":
+                self._covered[path].append(len(unsynced))
+            case "s":
+                # Of two syncs at once each covers what was written before the first of them began.
+                covered = self._covered[path].pop(0)
+                if not operation.error:
+                    for done in unsynced[:covered]:
+                        _write(self._file(path), done)
+                    self._unsynced[path] = unsynced[covered:]
+                    self._covered[path] = [max(0, others - covered) for others in self._covered[path]]
+            case "u":
+                self.synced.pop(path, None)
+                unsynced.clear()
+
+    def is_synced(self, suffix: str) -> bool:
+        """Whether nothing that was written to such a file can be lost."""
+        return not any(unsynced for path, unsynced in self._unsynced.items() if path.endswith(suffix))
+
+    def lose_power(self, dice: Random) -> None:
+        """Keep what was synced and, of the rest, some sectors: a disk writes what it likes when it likes."""
+        kept = dice.choice([0, 0.5, 0.9])
+        for path, unsynced in self._unsynced.items():
+            for operation in unsynced:
+                for part in _sectors(operation):
+                    if dice.random() < kept:
+                        _write(self._file(path), part)
+        self._unsynced.clear()
+        self._covered.clear()
+
+    def _file(self, path: str) -> bytearray:
+        return self.synced.setdefault(path, bytearray())
+
+
+def _write(file: bytearray, operation: Operation) -> None:
+    end = operation.offset + len(operation.data)
+    file.extend(bytes(max(0, end - len(file))))
+    if operation.kind == "t":
+        del file[operation.offset :]
+    else:
+        file[operation.offset : end] = operation.data
+
+
+def _sectors(operation: Operation) -> Iterator[Operation]:
+    if operation.kind == "t":
+        yield operation
+    at, end = operation.offset, operation.offset + len(operation.data)
+    while at < end:
+        until = min(end, (at // _SECTOR + 1) * _SECTOR)
+        data = operation.data[at - operation.offset : until - operation.offset]
+        yield Operation("w", 0, operation.path, at, data)
+        at = until
+
+
+class Disk:
+    """Stands between servers and one database; `environment` is what their processes need for that."""
+
+    def __init__(self, shim: Path, database: Path, beside: Path) -> None:
+        self._database = database
+        self._journal = beside / "journal"
+        self._fault = beside / "fault"
+        self._before = Files()
+        self.environment = {
+            "LD_PRELOAD": str(shim),
+            "DISK_OF": str(database),
+            "DISK_JOURNAL": str(self._journal),
+            "DISK_FAULT": str(self._fault),
+        }
+
+    @contextmanager
+    def failing(self, what: str) -> Iterator[None]:
+        """Let calls fail: "write ENOSPC", "write EROFS", "sync EIO", "sync stall"."""
+        draft = self._fault.with_suffix(".draft")
+        draft.write_text(what)
+        draft.rename(self._fault)
+        try:
+            yield
+        finally:
+            self._fault.unlink()
+
+    def operations(self) -> Iterator[Operation]:
+        """Yield the records of the journal, but for one that a kill cut short."""
+        journal = self._journal.read_bytes() if self._journal.exists() else b""
+        at = 0
+        while at + _HEAD.size <= len(journal):
+            kind, error, path_length, data_length, offset = _HEAD.unpack_from(journal, at)
+            at += _HEAD.size
+            path = journal[at : at + path_length]
+            data = journal[at + path_length : at + path_length + data_length]
+            at += path_length + data_length
+            if at <= len(journal):
+                yield Operation(chr(kind), error, os.fsdecode(path), offset, data)
+
+    def remember(self) -> None:
+        """Take the files as they are for synced. Nobody may have them open."""
+        self._before = Files()
+        for path in self._files():
+            self._before.synced[str(path)] = bytearray(path.read_bytes())
+
+    def cut_power(self, dice: Random) -> None:
+        """Leave of the files what a power cut would have left, now that no server lives any more."""
+        files = self._before
+        for operation in self.operations():
+            if not operation.path.endswith("-shm"):  # never synced, and made anew from the others
+                files.apply(operation)
+        files.lose_power(dice)
+        for path in (*self._files(), Path(f"{self._database}-shm"), self._journal):
+            path.unlink(missing_ok=True)
+        for name, content in files.synced.items():
+            Path(name).write_bytes(content)
+
+    def _files(self) -> list[Path]:
+        return [path for path in (self._database, Path(f"{self._database}-wal")) if path.exists()]

@@ -1,0 +1,106 @@
+"""Promise 5: what was written is synced before the answer. A kill cannot tell, only the calls themselves."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from faults.broken_copies import broken_copy
+from faults.disk import Disk, Files
+from support.mortal import Mortal
+from support.oauth import Person, returned
+
+pytestmark = pytest.mark.e2e
+
+WAL = "-wal"
+STEPS = [
+    "register",
+    "sign in",
+    "say yes",
+    "redeem",
+    "refresh",
+    "replay a code",
+    "revoke an access token",
+    "revoke",
+    "sign out",
+]
+
+
+class Step(Struct):
+    """What one request after the other did to the write-ahead log before its last answer was sent."""
+
+    answers: int = 0
+    written: int = 0
+    too_early: int = 0
+
+
+async def traced(directory: Path, shim: Path, environment: Mapping[str, str]) -> dict[str, Step]:
+    """Take every step that writes, one at a time, and read in the journal what came before each answer."""
+    mortal = Mortal(directory / "server", environment=environment)
+    mortal.database.parent.mkdir()
+    disk = Disk(shim, mortal.database, directory)
+    mortal.environment = {**environment, **disk.environment}
+    await mortal.open_account()
+    disk.remember()
+    mortal.start()
+    try:
+        ends = [(step, len([*disk.operations()])) async for step in _steps(Person.at(mortal.origin))]
+    finally:
+        mortal.stop()
+    found = {step: Step() for step in STEPS}
+    files = Files()
+    for number, operation in enumerate(disk.operations()):
+        files.apply(operation)
+        step = next((found[step] for step, end in ends if number < end), Step())
+        if operation.kind == "w" and operation.path.endswith(WAL):
+            step.written += 1
+        elif operation.kind == "a":
+            step.answers += 1
+            step.too_early += not files.is_synced(WAL)
+    return found
+
+
+async def _steps(person: Person) -> AsyncIterator[str]:
+    async with person.http:
+        client = (await person.register())["client_id"]
+        yield "register"
+        page = await person.sign_in(await person.asked(client))
+        yield "sign in"
+        code = returned(await person.submit(page, "consent", decision="allow"))["code"]
+        yield "say yes"
+        tokens = (await person.redeem(client, code)).json()
+        yield "redeem"
+        tokens = (await person.refresh(client, tokens["refresh_token"])).json()
+        yield "refresh"
+        assert (await person.redeem(client, code)).status_code == 400
+        yield "replay a code"
+        tokens = await person.tokens(client)
+        await person.revoke(client, tokens["access_token"])
+        yield "revoke an access token"
+        await person.revoke(client, tokens["refresh_token"])
+        yield "revoke"
+        await person.submit(await person.asked(client, prompt="consent"), "sign-out")
+        yield "sign out"
+
+
+@pytest.fixture(scope="module")
+async def trace(tmp_path_factory: pytest.TempPathFactory, shim: Path) -> dict[str, Step]:
+    return await traced(tmp_path_factory.mktemp("synced"), shim, {})
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_the_write_ahead_log_is_synced_before_the_answer_is_sent(
+    trace: dict[str, Step], step: str
+) -> None:
+    assert trace[step].written
+    assert trace[step].answers
+    assert trace[step].too_early == 0
+
+
+async def test_a_server_with_synchronous_normal_is_found_out_at_every_step(
+    tmp_path: Path, shim: Path
+) -> None:
+    fault = broken_copy(tmp_path, "adapters/ledger/database.py", "synchronous=FULL", "synchronous=NORMAL")
+    trace = await traced(tmp_path, shim, fault)
+    assert [step for step in STEPS if trace[step].too_early] == STEPS
