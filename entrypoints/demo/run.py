@@ -44,13 +44,19 @@ def run_demo(options: DemoOptions) -> bool:
 
 
 def _shown(server: RunningServer, options: DemoOptions, password: str, console: Console) -> bool:
-    console.print(f"[bold]Grantledger demo[/] at {server.origin}\n")
-    if not options.serve_only and not _walked(server, options.email, password, console):
-        return False
-    if not options.once:
-        print_how_to_connect(console, server.origin, options.email, password)
-        console.print("Running until Ctrl-C; then this ledger is thrown away.")
-        _stay_up(server)
+    walking = not options.serve_only
+    try:
+        console.print(f"[bold]Grantledger demo[/] at {server.origin}\n")
+        if walking and not _walked(server, options.email, password, console):
+            return False
+        walking = False
+        if not options.once:
+            print_how_to_connect(console, server.origin, options.email, password)
+            console.print("Running until Ctrl-C; then this ledger is thrown away.")
+            _stay_up(server)
+    except KeyboardInterrupt:
+        if walking:
+            raise
         console.print("\nStopped.")
     return True
 
@@ -64,8 +70,5 @@ def _walked(server: RunningServer, email: str, password: str, console: Console) 
 
 
 def _stay_up(server: RunningServer) -> None:
-    try:
-        server.process.wait()
-    except KeyboardInterrupt:
-        return
+    server.process.wait()
     raise ServerFailed(f"the server at {server.origin} has ended. It said:\n{server.said()}")

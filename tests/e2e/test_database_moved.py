@@ -14,9 +14,9 @@ pytestmark = pytest.mark.e2e
 OUTAGE = (503, "temporarily_unavailable")
 
 
-@pytest.fixture
-def fragile(tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path) as running:
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("moved")) as running:
         yield running
 
 

@@ -399,6 +399,14 @@ async def test_two_requests_wait_side_by_side(ada: Person):
     assert [answer.status_code for answer in tokens] == [200, 200]
 
 
+async def test_a_request_that_waits_is_answered_after_a_yes_in_another_tab(ada: Person, client: str):
+    left_open, other = await ada.asked(client, state="left open"), await ada.asked(client)
+    await ada.submit(other, "consent", decision="allow")
+    answer = returned(await ada.http.get(left_open.url.path))
+    assert answer["state"] == "left open"
+    assert (await ada.redeem(client, answer["code"])).status_code == 200
+
+
 async def test_a_sign_in_page_that_was_left_open_goes_on_after_a_sign_in_in_another_tab(person: Person):
     client = await person.register()
     left_open = await person.asked(client["client_id"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from itertools import combinations
 from typing import Any
 
 import anyio
@@ -258,6 +259,18 @@ async def test_scopes_that_were_not_granted_are_refused_and_nothing_is_consumed(
     answer = await ada.refresh(client, tokens["refresh_token"], scope=scope)
     assert error_of(answer) == (400, "invalid_scope")
     assert server.written() == before
+
+
+async def test_a_grant_is_narrowed_in_sixteen_ways_at_most(member: Person):
+    client = (await member.register())["client_id"]
+    scopes = ["openid", "profile", "email", "offline_access", "mail:read"]
+    tokens = await member.tokens(client, scope=" ".join(scopes))
+    ways = [" ".join(some) for size in range(1, 5) for some in combinations(scopes, size)]
+    for scope in ways[:15]:
+        tokens = (await member.refresh(client, tokens["refresh_token"], scope=scope)).json()
+    refused = await member.refresh(client, tokens["refresh_token"], scope=ways[15])
+    assert error_of(refused) == (400, "invalid_scope")
+    assert (await member.refresh(client, tokens["refresh_token"], scope=ways[0])).status_code == 200
 
 
 async def test_unknown_scopes_drop_out(ada: Person, client: str):

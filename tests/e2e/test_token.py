@@ -445,6 +445,7 @@ UNREADABLE: dict[str, Any] = {
     "no UTF-8": "grant_type=authorization_code&code=%ff",
     "not ASCII": "grant_type=authorization_code&code=\u00e9".encode(),
     "many parameters": "&".join(f"p{n}=1" for n in range(65)),
+    "many resources": "&".join(f"resource=r{n}" for n in range(9)),
     "a long value": "code=" + "x" * 8193,
     "nothing": "",
 }

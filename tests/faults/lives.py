@@ -4,13 +4,12 @@ import asyncio
 import time
 from pathlib import Path
 
-import httpx
 from msgspec import Struct
 
 from faults.disk import Disk
 from support.mortal import Mortal, mortals
 from support.oauth import Person
-from support.witness import Witness, contradictions
+from support.witness import Witness, contradictions, signed_in, visitor
 
 WORKERS = 6
 """For each server, so many that its writer finds several appends waiting."""
@@ -46,37 +45,22 @@ async def lived(
         await hosts[0].open_account()
         if disk:
             disk.remember()
-        cookies = await _signed_in(hosts[0])
+        hosts[0].start()
+        cookies = await signed_in(hosts[0].origin)
         while lives.kills < kills:
             await _everybody_lives(hosts, lives, disk)
-            people = [_with(cookies, host) for host in hosts]
+            people = [visitor(host.origin, cookies) for host in hosts]
             lives.untruths += await witness.untruths(people[0], at_most=asked)
             lives.contradictions += contradictions(hosts[0].database)
             await _some_die(hosts, people, lives)
             for person in people:
                 await person.http.aclose()
         await _everybody_lives(hosts, lives, disk)
-        last = _with(cookies, hosts[0])
+        last = visitor(hosts[0].origin, cookies)
         async with last.http:
             lives.untruths += await witness.untruths(last)
         lives.contradictions += contradictions(hosts[0].database)
     return lives
-
-
-async def _signed_in(host: Mortal) -> httpx.Cookies:
-    """Sign in, and return what the browser then holds."""
-    host.start()
-    person = Person.at(host.origin)
-    async with person.http:
-        client = (await person.register())["client_id"]
-        await person.sign_in(await person.asked(client))
-    return person.http.cookies
-
-
-def _with(cookies: httpx.Cookies, host: Mortal) -> Person:
-    person = Person.at(host.origin)
-    person.http.cookies = cookies
-    return person
 
 
 async def _everybody_lives(hosts: list[Mortal], lives: Lives, disk: Disk | None) -> None:

@@ -214,6 +214,22 @@ class Witness:
         return await self._grant_is_dead(person, grant)
 
 
+async def signed_in(origin: str) -> httpx.Cookies:
+    """Sign in, and return what the browser then holds."""
+    person = Person.at(origin)
+    async with person.http:
+        client = (await person.register())["client_id"]
+        await person.sign_in(await person.asked(client))
+    return person.http.cookies
+
+
+def visitor(origin: str, cookies: httpx.Cookies) -> Person:
+    """Return somebody who brings these cookies."""
+    person = Person.at(origin)
+    person.http.cookies = cookies
+    return person
+
+
 def contradictions(database: Path) -> list[str]:
     """Return what in the file contradicts itself: the log, the rows beside it, or SQLite's own pages."""
     differences = [str(found) for found in Replay(Database(database), TagMapper()).differences()]

@@ -1,0 +1,134 @@
+"""While the disk takes nothing more, whatever must be written is 503; nothing is lost, and then it heals."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from msgspec import Struct
+
+from faults.disk import Disk
+from support.mortal import Mortal
+from support.oauth import Person, error_of
+from support.witness import contradictions
+
+pytestmark = pytest.mark.e2e
+
+NEEDS_WRITING = ["register", "redeem", "refresh", "revoke", "revoke an access token"]
+
+
+class Host(Struct, frozen=True):
+    """A server, its disk, and somebody who is signed in."""
+
+    mortal: Mortal
+    disk: Disk
+    ada: Person
+
+
+@contextmanager
+def limited(host: Host) -> Iterator[None]:
+    """Let the kernel end the write-ahead log within the next page that is written to it."""
+    end = Path(f"{host.mortal.database}-wal").stat().st_size + 1_000
+    before = resource.prlimit(host.mortal.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(host.mortal.pid, resource.RLIMIT_FSIZE, (end, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(host.mortal.pid, resource.RLIMIT_FSIZE, before)
+
+
+CAUSES: dict[str, Callable[[Host], AbstractContextManager[None]]] = {
+    "the disk is full": lambda host: host.disk.failing("write ENOSPC"),
+    "a file may not grow": limited,
+    "the file system is read-only": lambda host: host.disk.failing("write EROFS"),
+    "the disk cannot sync": lambda host: host.disk.failing("sync EIO"),
+}
+
+
+class Outage(Struct, frozen=True):
+    """What was answered while it lasted and when it was over, and what the ledger says of it."""
+
+    during: dict[str, httpx.Response]
+    reading: httpx.Response
+    refusing: httpx.Response
+    recorded: int
+    after: dict[str, httpx.Response]
+    contradictions: list[str]
+
+
+@pytest.fixture(scope="module")
+async def host(tmp_path_factory: pytest.TempPathFactory, shim: Path) -> AsyncIterator[Host]:
+    beside = tmp_path_factory.mktemp("outage")
+    mortal = Mortal(beside / "server")
+    mortal.database.parent.mkdir()
+    disk = Disk(shim, mortal.database, beside)
+    del disk.environment["DISK_JOURNAL"]  # no file may grow when none may
+    mortal.environment = disk.environment
+    await mortal.open_account()
+    mortal.start()
+    try:
+        ada = Person.at(mortal.origin)
+        async with ada.http:
+            yield Host(mortal, disk, ada)
+    finally:
+        mortal.stop()
+
+
+@pytest.fixture(scope="module", params=CAUSES)
+async def outage(request: pytest.FixtureRequest, host: Host) -> Outage:
+    ada = host.ada
+    client = (await ada.register())["client_id"]
+    code, refreshed, revoked, cut = await ada.code(client), *[await ada.tokens(client) for _ in range(3)]
+    name = f"Registered when {request.node.name}"
+
+    async def written() -> dict[str, httpx.Response]:
+        answers = await asyncio.gather(
+            ada.http.post(
+                "/register", json={"client_name": name, "redirect_uris": ["https://client.example/"]}
+            ),
+            ada.redeem(client, code),
+            ada.refresh(client, refreshed["refresh_token"]),
+            ada.revoke(client, revoked["refresh_token"]),
+            ada.revoke(client, cut["access_token"]),
+        )
+        return dict(zip(NEEDS_WRITING, answers, strict=True))
+
+    before = host.mortal.server.events()
+    with CAUSES[request.param](host):
+        during = await written()
+        reading = await ada.session(revoked["access_token"])
+        refusing = await ada.refresh(client, "glrt_unknown")
+    recorded = host.mortal.server.events() - before
+    after = await written()
+    return Outage(during, reading, refusing, recorded, after, contradictions(host.mortal.database))
+
+
+@pytest.mark.parametrize("what", NEEDS_WRITING)
+async def test_whoever_needs_the_disk_is_told_to_come_back(outage: Outage, what: str) -> None:
+    assert error_of(outage.during[what]) == (503, "temporarily_unavailable")
+    assert int(outage.during[what].headers["retry-after"]) > 0
+
+
+async def test_what_only_reads_goes_on(outage: Outage) -> None:
+    assert outage.reading.status_code == 200
+
+
+async def test_a_refusal_needs_no_disk(outage: Outage) -> None:
+    assert error_of(outage.refusing) == (400, "invalid_grant")
+
+
+async def test_of_what_was_refused_nothing_is_recorded(outage: Outage) -> None:
+    assert outage.recorded == 0
+
+
+async def test_the_very_same_requests_are_good_when_the_cause_is_gone(outage: Outage) -> None:
+    statuses: dict[str, Any] = {what: answer.status_code for what, answer in outage.after.items()}
+    assert statuses == dict.fromkeys(NEEDS_WRITING, 200) | {"register": 201}
+
+
+async def test_the_read_model_equals_the_replay_afterwards(outage: Outage) -> None:
+    assert outage.contradictions == []

@@ -1,0 +1,124 @@
+"""Clients that hang up: what they asked for is done or not, once, and it holds up nobody."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from adapters.ledger.storage import writers_held_up
+from grantledger.adapters.ledger.database import Database
+from support.oauth import Person, error_of, redemption
+from support.server import Server, serving
+from support.volley import Held, Shot, held, refreshing, volley
+from support.witness import contradictions
+
+pytestmark = pytest.mark.e2e
+
+
+class Scene(Struct, frozen=True):
+    """A server, and somebody who is signed in."""
+
+    server: Server
+    ada: Person
+    client: str
+
+    async def lost_in_the_middle(self, path: str, form: dict[str, str]) -> None:
+        """Send a request and hang up while its append waits for its turn."""
+        with writers_held_up(Database(self.server.database)):
+            await _left(await held(Shot(self.server.origin, path, form)))
+            await asyncio.sleep(0.2)  # it gets as far as it can
+        # Appends are written in the order in which they came: behind this one stands the lost one.
+        await self.ada.register()
+
+    def sockets(self) -> int:
+        links = (Path(f"/proc/{self.server.pid}/fd") / str(number) for number in range(1_000))
+        return len([link for link in links if link.is_symlink() and "socket:" in str(link.readlink())])
+
+
+async def _left(request: Held) -> None:
+    request.release()
+    await request.writer.drain()
+    await asyncio.sleep(0.1)
+    request.hang_up()
+
+
+@pytest.fixture(scope="module")
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    with serving(tmp_path_factory.mktemp("hang-ups")) as server:
+        ada = Person.at(server.origin)
+        async with ada.http:
+            yield Scene(server, ada, (await ada.register())["client_id"])
+
+
+async def test_a_refresh_whose_client_hung_up_is_done(scene: Scene) -> None:
+    tokens = await scene.ada.tokens(scene.client)
+    before = scene.server.events("token_grant.refreshed.v1")
+    await scene.lost_in_the_middle("/token", refreshing(scene.client, tokens["refresh_token"]))
+    assert scene.server.events("token_grant.refreshed.v1") == before + 1
+
+
+async def test_whoever_hung_up_gets_by_a_retry_what_the_lost_refresh_gave(scene: Scene) -> None:
+    tokens = await scene.ada.tokens(scene.client)
+    await scene.lost_in_the_middle("/token", refreshing(scene.client, tokens["refresh_token"]))
+    before = scene.server.events()
+    answer = await scene.ada.refresh(scene.client, tokens["refresh_token"])
+    assert answer.status_code == 200
+    assert scene.server.events() == before
+
+
+async def test_a_revocation_whose_client_hung_up_holds(scene: Scene) -> None:
+    tokens = await scene.ada.tokens(scene.client)
+    form = {"client_id": scene.client, "token": tokens["refresh_token"]}
+    await scene.lost_in_the_middle("/revoke", form)
+    assert (await scene.ada.session(tokens["access_token"])).status_code == 401
+
+
+async def test_a_code_whose_client_hung_up_opens_no_second_grant(scene: Scene) -> None:
+    code = await scene.ada.code(scene.client)
+    before = scene.server.events("token_grant.opened.v1")
+    await scene.lost_in_the_middle("/token", redemption(scene.client, code))
+    assert error_of(await scene.ada.redeem(scene.client, code)) == (400, "invalid_grant")
+    assert scene.server.events("token_grant.opened.v1") == before + 1
+
+
+async def test_whoever_waits_beside_those_who_hang_up_is_answered(scene: Scene) -> None:
+    tokens = [await scene.ada.tokens(scene.client) for _ in range(8)]
+    shots = [
+        Shot(scene.server.origin, "/token", refreshing(scene.client, one["refresh_token"])) for one in tokens
+    ]
+    with writers_held_up(Database(scene.server.database)):
+        leaving = [asyncio.create_task(_left(await held(shot))) for shot in shots[::2]]
+        staying = asyncio.create_task(volley(shots[1::2]))
+        await asyncio.gather(*leaving)
+    assert [answer.status_code for answer in await staying] == [200] * 4
+
+
+Habit = Callable[[Held], Awaitable[Any]]
+
+
+async def _leave_before_the_last_byte(request: Held) -> None:
+    request.hang_up()
+
+
+async def _leave_at_any_time(request: Held) -> None:
+    request.release()
+    await asyncio.sleep(random.uniform(0, 0.02))
+    request.hang_up()
+
+
+@pytest.mark.parametrize("habit", [_leave_before_the_last_byte, _leave_at_any_time])
+async def test_those_who_hang_up_leave_nothing_behind(scene: Scene, habit: Habit) -> None:
+    tokens = [await scene.ada.tokens(scene.client) for _ in range(40)]
+    sockets = scene.sockets()
+    for one in tokens:
+        shot = Shot(scene.server.origin, "/token", refreshing(scene.client, one["refresh_token"]))
+        await asyncio.gather(*[habit(await held(shot)) for _ in range(3)])
+    await asyncio.sleep(0.3)
+    assert scene.sockets() <= sockets
+    again = await asyncio.gather(*(scene.ada.refresh(scene.client, one["refresh_token"]) for one in tokens))
+    assert {answer.status_code for answer in again} == {200}
+    assert contradictions(scene.server.database) == []
