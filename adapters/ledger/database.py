@@ -32,6 +32,7 @@ class Database:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
+        self._text = str(self.path)
         if not self.path.parent.is_dir():
             raise CannotOpen(f"the directory {self.path.parent} does not exist")
         # SQLAlchemy over the same connections, in autocommit: who needs a transaction says BEGIN.
@@ -74,7 +75,7 @@ class Database:
         A connection outlives its file: what is written into one that was moved away or replaced is lost.
         """
         try:
-            found = self.path.stat()
+            found = os.stat(self._text)  # noqa: PTH116 - asked before every statement, and faster
         except FileNotFoundError:
             return None
         return found.st_dev, found.st_ino

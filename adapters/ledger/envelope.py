@@ -1,6 +1,9 @@
 """What is kept beside each event: which append it belongs to, who caused it, when and from where."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+Beside = tuple[Any, ...]
+"""Of one event: the columns of the log from `event_id` to `address_digest`, in their order."""
 
 
 class Envelope(NamedTuple):
@@ -16,3 +19,20 @@ class Envelope(NamedTuple):
     correlation_id: str
     trace_id: str | None
     address_digest: bytes | None
+
+    def beside(self) -> list[Beside]:
+        """Return what is kept beside each event of the append."""
+        first = self.event_ids[0]
+        shared = (
+            self.recorded_at,
+            self.actor_kind,
+            self.actor_id,
+            self.client_id,
+            self.correlation_id,
+            self.trace_id,
+            self.address_digest,
+        )
+        return [
+            (event_id, self.append_id, None if event_id is first else first, *shared)
+            for event_id in self.event_ids
+        ]

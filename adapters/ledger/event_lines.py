@@ -5,21 +5,20 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from grantledger.adapters.ledger.envelope import Envelope
+from grantledger.adapters.ledger.bulk import repeated
+from grantledger.adapters.ledger.envelope import Beside
 from grantledger.adapters.ledger.mapper import CODEC
 from grantledger.adapters.ledger.schema import events
 from grantledger.adapters.ledger.statements import insertion
 
-INSERT_EVENT = insertion(events)
+INSERT_EVENT = repeated(insertion(events))
 
-_NO_ENVELOPE = (None,) * 11
+_NO_ENVELOPE = (None,) * 10
 _URN = "urn:uuid:"
 
 
-def line(
-    position: int, realm: str, stored: StoredEvent, envelope: Envelope | None, index: int
-) -> tuple[Any, ...]:
-    """Return the parameters of `INSERT_EVENT` for the event at `index` of its append."""
+def line(position: int, realm: str, stored: StoredEvent, beside: Beside | None) -> tuple[Any, ...]:
+    """Return the event's line, as `INSERT_EVENT` takes it."""
     stream_id = stream_id_of(stored.originator_id)
     category, colon, _ = stream_id.partition(":")
     return (
@@ -29,24 +28,9 @@ def line(
         stream_id,
         stored.originator_version,
         stored.topic,
-        *(_NO_ENVELOPE if envelope is None else _beside(envelope, index)),
+        *(_NO_ENVELOPE if beside is None else beside),
+        None if beside is None else CODEC,
         stored.state,
-    )
-
-
-def _beside(envelope: Envelope, index: int) -> tuple[Any, ...]:
-    return (
-        envelope.event_ids[index],
-        envelope.append_id,
-        envelope.event_ids[0] if index else None,
-        envelope.recorded_at,
-        envelope.actor_kind,
-        envelope.actor_id,
-        envelope.client_id,
-        envelope.correlation_id,
-        envelope.trace_id,
-        envelope.address_digest,
-        CODEC,
     )
 
 

@@ -74,20 +74,27 @@ class GroupCommit:
         # Closed on this thread, for an error's traceback could take it to another: see `Database.writing`.
         with closing(connection.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
-            outcomes = [(append, self._record(cursor, append)) for append in batch if append.claim()]
+            outcomes = self._recorded(cursor, [append for append in batch if append.claim()])
         try:
             connection.commit()
         except Exception as error:
             raise CommitOutcomeUnknown from error
         return outcomes
 
-    def _record(self, cursor: sqlite3.Cursor, append: Append) -> Outcome:
+    def _recorded(self, cursor: sqlite3.Cursor, appends: Sequence[Append]) -> list[tuple[Append, Outcome]]:
+        """Record all at once; where some conflict, one by one, so that the others do not suffer."""
+        if self._conflict(cursor, appends) is None:
+            return [(append, None) for append in appends]
+        return [(append, self._conflict(cursor, [append])) for append in appends]
+
+    def _conflict(self, cursor: sqlite3.Cursor, appends: Sequence[Append]) -> Conflict | None:
+        """Record the appends, all or none of them; return what was in the way."""
         try:
             self._recorder.insert_events(
-                append.stored,
-                envelope=append.envelope,
-                rows=append.rows,
-                private=append.private,
+                [stored for append in appends for stored in append.stored],
+                envelope=[beside for append in appends for beside in append.envelope.beside()],
+                rows=[change for append in appends for change in append.rows],
+                private=[row for append in appends for row in append.private],
                 within=cursor,
             )
         except IntegrityError as error:

@@ -1,12 +1,14 @@
 """The read model on a cursor: one row per stream, found by its key."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from sqlalchemy import bindparam, select
 
+from grantledger.adapters.ledger import bulk
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.projection import FOLDS, RowChange, row, state_of
 from grantledger.adapters.ledger.schema import events
@@ -25,16 +27,21 @@ _STREAM = compiled(
 )
 
 
-def write(cursor: sqlite3.Cursor, realm: str, change: RowChange) -> None:
-    """Put the row in the place of the version it replaces; `IntegrityError` when that is not there."""
-    new = change.row
-    values = (new.version, new.fold, *new.columns, new.state)
-    if change.replaces == 0:
-        cursor.execute(INSERT_ROW[new.category], (realm, new.key, *values))
-        return
-    cursor.execute(REPLACE_ROW[new.category], (*values, realm, new.key, change.replaces))
-    if cursor.rowcount != 1:
-        raise IntegrityError(f"{new.category}:{new.key} is not at version {change.replaces}")
+def write(cursor: sqlite3.Cursor, realm: str, changes: Sequence[RowChange]) -> None:
+    """Put each row in the place of the version it replaces; `IntegrityError` when that is not there."""
+    new: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    replacing: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for now, replaces in changes:
+        values = (realm, now.key, now.version, now.fold, *now.columns, now.state)
+        if replaces == 0:
+            new[now.category].append(values)
+        else:
+            replacing[now.category].append((*values, replaces))
+    for category, rows in new.items():
+        bulk.execute(cursor, INSERT_ROW[category], rows)
+    for category, rows in replacing.items():
+        if bulk.execute(cursor, REPLACE_ROW[category], rows) != len(rows):
+            raise IntegrityError(f"a row of {category} is not at the version that was read")
 
 
 def load(cursor: sqlite3.Cursor, realm: str, kind: Kind[S], key: str, mapper: TagMapper) -> Versioned[S]:

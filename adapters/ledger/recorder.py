@@ -18,9 +18,9 @@ from eventsourcing.persistence import (
 from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from grantledger.adapters.ledger import private_rows, read_model
+from grantledger.adapters.ledger import bulk, private_rows, read_model
 from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.envelope import Envelope
+from grantledger.adapters.ledger.envelope import Beside
 from grantledger.adapters.ledger.event_lines import INSERT_EVENT, line, originator_id_of, stream_id_of
 from grantledger.adapters.ledger.library_errors import library_errors
 from grantledger.adapters.ledger.mapper import TagMapper
@@ -58,7 +58,7 @@ class Recorder(ProcessRecorder):
         self,
         stored_events: Sequence[StoredEvent],
         *,
-        envelope: Envelope | None = None,
+        envelope: Sequence[Beside] | None = None,
         rows: Sequence[RowChange] | None = None,
         private: Sequence[PrivateRow] = (),
         tracking: Tracking | None = None,
@@ -66,6 +66,7 @@ class Recorder(ProcessRecorder):
     ) -> Sequence[int]:
         """Append the events with all that goes with them, or nothing; return their positions.
 
+        `envelope` has what is kept beside each event, or is None where nothing is known.
         `rows` None: they are folded here, so that the read model holds what the library's tools write.
         `within` a transaction of the caller, it is a savepoint there.
         """
@@ -75,12 +76,11 @@ class Recorder(ProcessRecorder):
             ((last,),) = cursor.execute(_LAST_POSITION).fetchall()
             first = (last or 0) + 1
             lines = [
-                line(first + index, self.realm, stored, envelope, index)
+                line(first + index, self.realm, stored, envelope[index] if envelope else None)
                 for index, stored in enumerate(stored_events)
             ]
-            cursor.executemany(INSERT_EVENT, lines)
-            for change in rows:
-                read_model.write(cursor, self.realm, change)
+            bulk.execute(cursor, INSERT_EVENT, lines)
+            read_model.write(cursor, self.realm, rows)
             for row in private:
                 private_rows.write(cursor, self.realm, row)
             if tracking is not None:

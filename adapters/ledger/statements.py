@@ -3,10 +3,14 @@
 Measured: a keyed select takes 5 us as text on the driver and 19 us through a SQLAlchemy connection.
 """
 
-from sqlalchemy import ClauseElement, Table, bindparam, insert, select, update
+from collections.abc import Callable
+from functools import cache
+
+from sqlalchemy import ClauseElement, Table, bindparam, insert, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from grantledger.adapters.ledger.bulk import repeated
 from grantledger.adapters.ledger.schema import ROWS
 
 _DIALECT = sqlite.dialect()
@@ -29,15 +33,19 @@ def insertion(table: Table) -> str:
     return compiled(insert(table), *_names(table))
 
 
-def _replacement(table: Table) -> str:
-    values = _names(table)[2:]
-    statement = (
-        update(table)
-        .values({name: bindparam(name) for name in values})
-        .where(table.c.realm == bindparam("of_realm"), table.c.key == bindparam("of_key"))
-        .where(table.c.version == bindparam("of_version"))
+def _replacement(table: Table) -> Callable[[int], str]:
+    """Replace rows at the version they have; each takes its columns, then that version."""
+    names = _names(table)
+    given = dict(zip((*names, "replaces"), (f"column{n}" for n in range(1, len(names) + 2)), strict=True))
+    setting = ", ".join(f"{name} = given.{given[name]}" for name in names[2:])
+    at = " AND ".join(
+        f"{table.name}.{name} = given.{given[source]}"
+        for name, source in (("realm", "realm"), ("key", "key"), ("version", "replaces"))
     )
-    return compiled(statement, *values, "of_realm", "of_key", "of_version")
+    one = f"({', '.join('?' * len(given))})"
+    # The driver counts the rows of a statement only if it begins with UPDATE.
+    head, tail = f"UPDATE {table.name} SET {setting} FROM (VALUES ", f") AS given WHERE {at}"  # noqa: S608 - names of our own
+    return cache(lambda times: head + ", ".join([one] * times) + tail)
 
 
 def _selection(table: Table) -> str:
@@ -47,6 +55,6 @@ def _selection(table: Table) -> str:
     return compiled(statement, "realm", "key")
 
 
-INSERT_ROW = {category: insertion(table) for category, table in ROWS.items()}
+INSERT_ROW = {category: repeated(insertion(table)) for category, table in ROWS.items()}
 REPLACE_ROW = {category: _replacement(table) for category, table in ROWS.items()}
 SELECT_ROW = {category: _selection(table) for category, table in ROWS.items()}

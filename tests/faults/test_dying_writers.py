@@ -1,0 +1,118 @@
+"""Two servers on one file, and one of them stands still or dies in the middle of a commit."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from msgspec import Struct
+
+from faults.disk import Disk
+from support.mortal import Mortal, mortals
+from support.oauth import Person, error_of
+from support.witness import contradictions
+
+pytestmark = pytest.mark.e2e
+
+OUTAGE = (503, "temporarily_unavailable")
+
+
+class Pair(Struct, frozen=True):
+    """Two servers on one file, and the disk of the first; `client` is known to both."""
+
+    first: Mortal
+    second: Mortal
+    disk: Disk
+    ada: Person
+    bob: Person
+    client: str
+
+    @contextmanager
+    def first_stands_still(self) -> Iterator[None]:
+        """Let the first server hang in its next sync, with every lock in its hands."""
+        with self.disk.failing("sync stall"):
+            yield
+
+    async def stuck(self, token: str) -> "asyncio.Task[httpx.Response]":
+        """Present the refresh token at the first server, and return when its commit hangs."""
+        begun = self._syncs_begun()
+        request = asyncio.create_task(self.ada.refresh(self.client, token))
+        for _ in range(500):
+            if self._syncs_begun() > begun:
+                return request
+            await asyncio.sleep(0.02)
+        raise AssertionError("nothing was committed")
+
+    def _syncs_begun(self) -> int:
+        return sum(operation.kind == "b" for operation in self.disk.operations())
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, shim: Path) -> AsyncIterator[Pair]:
+    (tmp_path / "server").mkdir()
+    with mortals(tmp_path / "server", 2) as (first, second):
+        disk = Disk(shim, first.database, tmp_path)
+        first.environment = disk.environment
+        await first.open_account()
+        first.start()
+        second.start()
+        ada, bob = Person.at(first.origin), Person.at(second.origin)
+        async with ada.http, bob.http:
+            client = (await ada.register())["client_id"]
+            await ada.sign_in(await ada.asked(client))
+            yield Pair(first, second, disk, ada, bob, client)
+
+
+async def test_when_a_writer_dies_in_its_commit_the_others_go_on(pair: Pair) -> None:
+    tokens = [await pair.ada.tokens(pair.client) for _ in range(2)]
+    with pair.first_stands_still():
+        lost = await pair.stuck(tokens[0]["refresh_token"])
+        waiting = asyncio.create_task(pair.bob.refresh(pair.client, tokens[1]["refresh_token"]))
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        pair.first.kill()
+    assert (await waiting).status_code == 200
+    with pytest.raises(httpx.TransportError):
+        await lost
+
+
+async def test_what_a_writer_was_committing_when_it_died_can_be_tried_elsewhere(pair: Pair) -> None:
+    token = (await pair.ada.tokens(pair.client))["refresh_token"]
+    with pair.first_stands_still():
+        lost = await pair.stuck(token)
+        pair.first.kill()
+    await asyncio.gather(lost, return_exceptions=True)
+    answers = [await pair.bob.refresh(pair.client, token) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json()["refresh_token"] == answers[1].json()["refresh_token"]
+    assert contradictions(pair.second.database) == []
+
+
+@pytest.mark.slow
+async def test_while_a_writer_stands_still_nobody_waits_for_ever_and_nothing_is_refused_for_good(
+    pair: Pair,
+) -> None:
+    tokens = [await pair.ada.tokens(pair.client) for _ in range(2)]
+    with pair.first_stands_still():
+        stuck = await pair.stuck(tokens[0]["refresh_token"])
+        waiting = await pair.bob.refresh(pair.client, tokens[1]["refresh_token"])
+        assert error_of(waiting) == OUTAGE
+        assert error_of(await stuck) == OUTAGE
+        assert (await pair.bob.session(tokens[0]["access_token"])).status_code == 200
+    for person in (pair.ada, pair.bob):
+        for one in tokens:
+            assert (await person.refresh(pair.client, one["refresh_token"])).status_code == 200
+
+
+@pytest.mark.slow
+async def test_a_server_that_was_stopped_and_goes_on_knows_what_happened_meanwhile(pair: Pair) -> None:
+    tokens: dict[str, Any] = await pair.ada.tokens(pair.client)
+    pair.first.tell(signal.SIGSTOP)
+    revoked = await pair.bob.revoke(pair.client, tokens["refresh_token"])
+    pair.first.tell(signal.SIGCONT)
+    assert revoked.status_code == 200
+    assert (await pair.ada.session(tokens["access_token"])).status_code == 401

@@ -1,0 +1,206 @@
+"""Commits that fail, or whose answer is lost, and appends that take too long, as a client sees them."""
+
+import asyncio
+import ctypes
+import random
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from dependency_injector import providers
+from msgspec import Struct
+
+from adapters.ledger.storage import WatchedDatabase, rows_of, writers_held_up
+from grantledger.application.provenance import Caller
+from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.server import create_app, ledger_open
+from grantledger.entrypoints.settings import load_settings
+from support.oauth import Person, error_of
+from support.server import EMAIL, PASSWORD
+from support.witness import contradictions
+
+# The handlers declare their path parameters in a style that Litestar is to drop.
+pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
+
+OUTAGE = (503, "temporarily_unavailable")
+PATIENCE = 0.2
+"""Seconds after which these servers give an append up."""
+
+
+class Scene(Struct, frozen=True):
+    """The whole server in this process, on a database whose commits can be disturbed."""
+
+    database: WatchedDatabase
+    ada: Person
+
+    def events(self, tag: str) -> int:
+        ((count,),) = rows_of(self.database, "SELECT count(*) FROM events WHERE tag = ?", tag)
+        return int(count)
+
+
+@asynccontextmanager
+async def hosted(directory: Path, **options: Any) -> AsyncIterator[Scene]:
+    database = WatchedDatabase(directory / "grantledger.sqlite3")
+    container: Container = build_container(
+        load_settings(None, {"GRANTLEDGER_DATABASE": str(database.path)}, {})
+    )
+    container.database.override(providers.Object(database))
+    container.ledger.add_kwargs(**options)
+    async with ledger_open(container):
+        await container.open_account()(EMAIL, PASSWORD, Caller(correlation_id="test"))
+        transport = httpx.ASGITransport(create_app(container))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
+            ada = Person("http://127.0.0.1:8000", http)
+            await ada.sign_in(await ada.asked((await ada.register())["client_id"]))
+            yield Scene(database, ada)
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with hosted(tmp_path) as scene:
+        yield scene
+
+
+def fail() -> None:
+    raise sqlite3.OperationalError("disk I/O error")
+
+
+def now_and_then(disturb: Callable[[], None], seed: int) -> Callable[[], None]:
+    dice = random.Random(seed)
+
+    def disturbed() -> None:
+        if dice.random() < 0.4:
+            disturb()
+
+    return disturbed
+
+
+async def test_a_client_does_not_notice_that_every_commits_answer_is_lost(scene: Scene) -> None:
+    scene.database.after_commit = fail
+    client = (await scene.ada.register())["client_id"]
+    tokens = await scene.ada.tokens(client)
+    refreshed = await scene.ada.refresh(client, tokens["refresh_token"])
+    assert refreshed.status_code == 200
+    assert (await scene.ada.revoke(client, refreshed.json()["refresh_token"])).status_code == 200
+    assert (await scene.ada.session(tokens["access_token"])).status_code == 401
+
+
+async def test_a_redemption_whose_commits_answer_is_lost_is_no_replay(scene: Scene) -> None:
+    client = (await scene.ada.register())["client_id"]
+    code = await scene.ada.code(client)
+    scene.database.after_commit = fail
+    assert (await scene.ada.redeem(client, code)).status_code == 200
+    assert scene.events("authorization_code.replayed.v1") == 0
+
+
+async def test_a_code_whose_commit_failed_is_good_for_the_next_attempt(scene: Scene) -> None:
+    client = (await scene.ada.register())["client_id"]
+    code = await scene.ada.code(client)
+    scene.database.before_commit = fail
+    assert error_of(await scene.ada.redeem(client, code)) == OUTAGE
+    scene.database.before_commit = lambda: None
+    assert (await scene.ada.redeem(client, code)).status_code == 200
+
+
+async def patiently(request: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """Try again as long as the server says to come back."""
+    answer = await request()
+    while answer.status_code == 503:
+        answer = await request()
+    return answer
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whoever_comes_back_after_each_503_gets_what_it_asked_for_once(scene: Scene, seed: int) -> None:
+    client = (await scene.ada.register())["client_id"]
+    codes = [await scene.ada.code(client) for _ in range(20)]
+    scene.database.before_commit = now_and_then(fail, seed)
+    scene.database.after_commit = now_and_then(fail, seed + 1_000)
+
+    async def all_of_it(code: str) -> list[int]:
+        redeemed = await patiently(lambda: scene.ada.redeem(client, code))
+        refresh_token = redeemed.json()["refresh_token"]
+        refreshed = await patiently(lambda: scene.ada.refresh(client, refresh_token))
+        return [redeemed.status_code, refreshed.status_code]
+
+    statuses = await asyncio.gather(*(all_of_it(code) for code in codes))
+    assert statuses == [[200, 200]] * len(codes)
+    assert scene.events("token_grant.opened.v1") == len(codes)
+    assert scene.events("token_grant.refreshed.v1") == len(codes)
+    assert contradictions(scene.database.path) == []
+
+
+async def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_not_done(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+        client = (await scene.ada.register())["client_id"]
+        code = await scene.ada.code(client)
+        with writers_held_up(scene.database):
+            assert error_of(await scene.ada.redeem(client, code)) == OUTAGE
+        assert (await scene.ada.redeem(client, code)).status_code == 200
+
+
+async def test_what_only_reads_waits_for_no_writer(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+        client = (await scene.ada.register())["client_id"]
+        tokens = await scene.ada.tokens(client)
+        with writers_held_up(scene.database):
+            waiting = asyncio.create_task(scene.ada.refresh(client, tokens["refresh_token"]))
+            await asyncio.sleep(PATIENCE / 4)
+            assert (await scene.ada.session(tokens["access_token"])).status_code == 200
+            await waiting
+
+
+async def test_nobody_waits_for_ever_for_a_commit_that_hangs(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+        client = (await scene.ada.register())["client_id"]
+        token = (await scene.ada.tokens(client))["refresh_token"]
+        over = threading.Event()
+        scene.database.before_commit = lambda: _wait(over)
+        answers = await asyncio.gather(*(scene.ada.refresh(client, token) for _ in range(5)))
+        over.set()
+        assert {error_of(answer) for answer in answers} == {OUTAGE}
+
+
+async def test_a_refresh_that_was_given_up_and_done_all_the_same_is_not_done_twice(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+        client = (await scene.ada.register())["client_id"]
+        token = (await scene.ada.tokens(client))["refresh_token"]
+        over = threading.Event()
+        scene.database.before_commit = lambda: _wait(over)
+        assert error_of(await scene.ada.refresh(client, token)) == OUTAGE
+        over.set()
+        answer = await patiently(lambda: scene.ada.refresh(client, token))
+        assert answer.status_code == 200
+        assert scene.events("token_grant.refreshed.v1") == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_nobody_waits_for_ever_for_a_writer_whose_thread_is_gone(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+        client = (await scene.ada.register())["client_id"]
+        tokens = await scene.ada.tokens(client)
+        _end_the_writers_thread()
+        answers = await asyncio.gather(
+            *(scene.ada.refresh(client, tokens["refresh_token"]) for _ in range(5))
+        )
+        assert {error_of(answer) for answer in answers} == {OUTAGE}
+        assert (await scene.ada.session(tokens["access_token"])).status_code == 200
+
+
+def _wait(event: threading.Event) -> None:
+    event.wait(10)
+
+
+def _end_the_writers_thread() -> None:
+    """Raise SystemExit in it as soon as it runs the next time, wherever it is then."""
+    (writer,) = [thread for thread in threading.enumerate() if thread.name == "ledger-writer"]
+    assert writer.ident
+    raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(writer.ident), ctypes.py_object(SystemExit)
+    )
+    assert raised == 1
