@@ -6,6 +6,8 @@ from grantledger.domain.refusal import Refusal
 
 MAX_LENGTH = 254
 
+_MOST_FOLDS = 8
+
 
 class EmailInvalid(Refusal):
     """Not an e-mail address."""
@@ -13,8 +15,7 @@ class EmailInvalid(Refusal):
 
 def normalized(email: str) -> str:
     """Return the one spelling under which an address is found. Raises `EmailInvalid`."""
-    folded = unicodedata.normalize("NFKC", email).strip().casefold()
-    address = unicodedata.normalize("NFKC", folded)  # folding may take apart what was composed
+    address = _folded(email).strip()
     local, at, host = address.rpartition("@")
     if (
         not (local and at and host)
@@ -23,3 +24,13 @@ def normalized(email: str) -> str:
     ):
         raise EmailInvalid
     return address
+
+
+def _folded(text: str) -> str:
+    """Return the text without differences of case and composition; folding one can bring back the other."""
+    for _ in range(_MOST_FOLDS):
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        if folded == text:
+            return text
+        text = folded
+    raise EmailInvalid

@@ -173,8 +173,6 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         `RetryAsksForSomethingElse`, `scope.ScopeInvalid`, `resource_indicator.ResourceForeign`.
         """
         self.check_belongs_to(client_id, client_registration)
-        # A clock that was set back must not open again a window that had passed.
-        now = max(now, self.issued_at)
         self.check_alive(now=now)
         if self.refresh_expires_at is None or generation > self.generation:
             raise RefreshTokenUnknown
@@ -199,7 +197,8 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
 
     def _retry(self, generation: int, asked: Narrowing, *, reuse_window: int, now: int) -> tuple[Event, ...]:
         since = when_superseded(self.superseded, generation)
-        if since is None or now >= since + reuse_window:
+        # A clock that was set back must not open again a window that had passed.
+        if since is None or max(now, self.superseded[-1][0]) >= since + reuse_window:
             reused = RefreshTokenReused(generation=generation, reused_at=now)
             return (reused, *self.revoke("refresh_token_reused", now=now))
         try:
@@ -230,7 +229,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
 
     def revoke_access(self, *, generation: int, now: int) -> tuple[Event, ...]:
         """Refuse the access token of `generation` and every older one (RFC 7009)."""
-        if self.revoked is not None or generation <= self.access_revoked_through:
+        if self.revoked is not None or not self.access_revoked_through < generation <= self.generation:
             return ()
         return (AccessTokensRevoked(through_generation=generation, revoked_at=now),)
 

@@ -84,6 +84,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
         port=settings.port,
         loop="uvloop",
         http="httptools",
+        ws="none",
         access_log=False,
         log_level="warning",
         server_header=False,

@@ -111,11 +111,11 @@ class GroupCommit:
         return None if landed else unavailable(error)
 
     def _connected(self) -> sqlite3.Connection:
-        if self._place != self._database.place():
+        place = self._database.place()
+        if self._place != place:
             self.disconnect()
         if self._connection is None:
-            self._connection = self._database.connect()
-            self._place = self._database.place()
+            self._connection, self._place = self._database.connect(), place
         return self._connection
 
 

@@ -132,13 +132,14 @@ class Reader:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Cursor]:
         try:
-            if self._place != self._database.place():
+            place = self._database.place()
+            if self._place != place:
                 self._disconnect()
             if self._connection is None:
                 if self._closed:
                     raise Unavailable("the ledger is closed")
                 self._connection = self._database.connect(busy_timeout=_BUSY_TIMEOUT)
-                self._place = self._database.place()
+                self._place = place
             yield self._connection.cursor()
         except (sqlite3.Error, OSError) as error:
             self._disconnect()  # the next read opens a new one, and works when the cause is gone

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grantledger.application.email_address import EmailInvalid, normalized
 
@@ -24,3 +26,16 @@ def test_what_is_no_address_is_refused(email):
 def test_an_address_has_at_most_254_characters():
     with pytest.raises(EmailInvalid):
         normalized("a" * 243 + "@example.com")
+
+
+def test_an_address_of_254_characters_is_one():
+    assert normalized("a" * 242 + "@example.com")
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_every_normal_spelling_is_its_own(local, host):
+    try:
+        once = normalized(f"{local}@{host}")
+    except EmailInvalid:
+        return
+    assert normalized(once) == once

@@ -128,6 +128,18 @@ async def test_no_code_for_a_user_who_was_disabled_meanwhile(ledger, story, clie
         await story.issue_code(request, ada, CALLER)
 
 
+async def test_no_code_for_a_user_who_is_not_there(ledger, story, client, ada):
+    request = await story.asks(client)
+    with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
+        await story.issue_code(request, replace(ada, user_id="glu_nobody"), CALLER)
+
+
+async def test_no_code_for_a_client_that_is_not_there(ledger, story, client, ada):
+    request = replace(await story.asks(client), client_id="glc_nobody")
+    with nothing_recorded(ledger), pytest.raises(ClientUnknown):
+        await story.issue_code(request, ada, CALLER)
+
+
 async def test_a_request_gives_no_code_at_the_very_second_of_its_deadline(ledger, story, client, ada):
     request = await story.asks(client)
     story.clock.advance(600)

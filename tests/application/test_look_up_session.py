@@ -1,15 +1,19 @@
 import pytest
+from msgspec.structs import replace
 
 from grantledger.application.look_up_session import (
     AccessTokenForAnotherResource,
     AccessTokenUnknown,
     McpSession,
 )
-from grantledger.application.ports import Unavailable
+from grantledger.application.ports import TokenClaims, Unavailable
+from grantledger.application.provenance import by_operator
+from grantledger.domain.aggregate import Versioned
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.resource_indicator import Resource
-from grantledger.domain.token_grant import AccessTokenHasEnded, GrantHasExpired, GrantIsRevoked
+from grantledger.domain.token_grant import GRANT, AccessTokenHasEnded, GrantHasExpired, GrantIsRevoked
 from grantledger.domain.user_account import UserIsDisabled
+from support.grants import OPENED
 from support.policies import a_policy
 from support.requests import MCP, NOTES
 from support.storage import nothing_recorded
@@ -119,6 +123,26 @@ async def test_an_outage_says_nothing_about_the_token(ledger, story, tokens):
     ledger.outage = True
     with pytest.raises(Unavailable):
         await story.looks_up(tokens)
+
+
+async def of_a_grant_opened_for(ledger, story, **opened):
+    """Return the access token of a grant whose client or user the ledger does not know."""
+    grant = Versioned(kind=GRANT, key="grant-of-nobody").then([replace(OPENED, **opened)])
+    await ledger.record([grant], by_operator(CALLER))
+    claims = TokenClaims(key_id="key-1", grant_id=grant.key, generation=0, expires_at=story.clock.now() + 1)
+    return story.sealer.access_token(claims, OPENED.nonce)
+
+
+async def test_refuses_a_user_who_is_not_there(ledger, story, client):
+    token = await of_a_grant_opened_for(ledger, story, client_id=client.client_id, user_id="glu_nobody")
+    with pytest.raises(UserIsDisabled):
+        await story.look_up_session(token)
+
+
+async def test_refuses_a_client_that_is_not_there(ledger, story, ada):
+    token = await of_a_grant_opened_for(ledger, story, client_id="glc_nobody", user_id=ada.user_id)
+    with pytest.raises(ClientUnknown):
+        await story.look_up_session(token)
 
 
 # what is no access token of ours

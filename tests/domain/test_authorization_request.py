@@ -254,4 +254,6 @@ def test_with_prompt_consent_everybody_is_asked():
 )
 def test_a_remembered_yes_does_not_count_where_any_program_may_be_waiting(target):
     request: AuthorizationRequest = replace(a_request(), redirect_uri=target)
-    assert request.needs_asking(a_yes_to("openid", "notes:read"))
+    yes = a_yes_to("openid", "notes:read", host=request.asked.redirect_host)
+    assert yes.covers(request.asked)
+    assert request.needs_asking(yes)

@@ -470,3 +470,14 @@ def test_revoking_twice_is_revoking_once():
 def test_the_evidence_of_a_reuse_changes_nothing_by_itself():
     grant = an_open_grant()
     assert after(grant, [RefreshTokenReused(generation=0, reused_at=1_100)]) == grant
+
+
+def test_a_clock_that_was_once_ahead_lengthens_no_later_access_token():
+    grant = refreshed(an_open_grant(), 90_000)
+    (event,) = refresh(grant, 1, at=2_100)
+    assert isinstance(event, GrantRefreshed)
+    assert event.access_expires_at == 2_100 + ACCESS_LIFETIME
+
+
+def test_revoking_an_access_token_that_this_ledger_does_not_remember_refuses_no_later_one():
+    assert an_open_grant().revoke_access(generation=7, now=2_000) == ()

@@ -113,8 +113,8 @@ class Family(Struct):
     registration: int
     limit: int | None
     issued: list[Issued]
-    seen: int
-    """The latest moment at which something was issued: a clock that was set back does not undo it."""
+    seen: int = 0
+    """The latest moment at which a token was used: a clock that was set back does not undo it."""
     revoked: bool = False
 
     @property
@@ -135,13 +135,12 @@ class Family(Struct):
 
     def verdict(self, index: int, scopes: tuple[str, ...], *, now: int, window: int) -> str:
         """Return what becomes of a refresh, by the table."""
-        moment = max(now, self.seen)
-        if self.has_ended(moment) or moment >= self.newest.refresh_until:
+        if self.has_ended(now) or now >= self.newest.refresh_until:
             return "dead"
         used_at = self.issued[index].used_at
         if used_at is None:
             return "next"
-        if moment >= used_at + window:
+        if max(now, self.seen) >= used_at + window:
             return "reuse"
         return "again" if scopes == self.newest.pair.scopes else "something else"
 
@@ -185,7 +184,7 @@ class RefreshFamily(RuleBasedStateMachine):
         grant, pair = self.system.open()
         assert pair.scopes == SCOPES
         limit = None if self.settings.limit is None else self.now + self.settings.limit
-        self.families[grant] = Family(self.registration, limit, issued=[], seen=self.now)
+        self.families[grant] = Family(self.registration, limit, issued=[])
         self._issued(self.families[grant], pair)
         return grant
 
@@ -313,8 +312,7 @@ class RefreshFamily(RuleBasedStateMachine):
         assert pair.expires_in == max(0, family.newest.access_until - self.now)
 
     def _issued(self, family, pair):
-        access_until = family.seen + self.settings.access
-        refresh_until = family.seen + self.settings.refresh
+        access_until, refresh_until = self.now + self.settings.access, self.now + self.settings.refresh
         if family.limit is not None:
             access_until, refresh_until = min(access_until, family.limit), min(refresh_until, family.limit)
         family.issued.append(Issued(pair, access_until, refresh_until))

@@ -33,7 +33,7 @@ class Grant(Struct):
 class Witness:
     """Whatever a request that nobody answered may have changed is forgotten before it is sent.
 
-    Except for a refresh: it may be tried again, whether it was done or not.
+    Except for a refresh: whether it was done or not, it may be tried again, soon enough.
     """
 
     def __init__(self, seed: int) -> None:
@@ -42,6 +42,7 @@ class Witness:
         self.allowed: list[str] = []
         self.codes: list[tuple[str, str]] = []
         self.alive: list[Grant] = []
+        self.unsure: list[Grant] = []
         self.dead: list[Grant] = []
         self.refused: list[str] = []
         self.answered = 0
@@ -101,12 +102,14 @@ class Witness:
         grant = self._taken(self.alive)
         try:
             answer = await person.refresh(grant.client, grant.refresh_token)
-        finally:
-            self.alive.append(grant)
+        except httpx.TransportError:
+            self.unsure.append(grant)
+            raise
         assert answer.status_code == 200, answer.text
         tokens = answer.json()
         grant.access_tokens = [*grant.access_tokens[-3:], tokens["access_token"]]
         grant.refresh_token = tokens["refresh_token"]
+        self.alive.append(grant)
 
     async def revoke(self, person: Person) -> None:
         while not self.alive:
@@ -135,9 +138,12 @@ class Witness:
 
     async def untruths(self, person: Person, *, at_most: int | None = None) -> list[str]:
         """Ask whether what was answered is true, of each kind the newest and as many others, or of all."""
+        self.alive += self.unsure
+        unsure, self.unsure = self.unsure, []
+        found = await self._asked(person, self._grant_lives, unsure)
         codes, replayed = self._some(self.codes, at_most), self._some(self.alive, (at_most or 100) // 5)
         alive = [grant for grant in self._some(self.alive, at_most) if grant not in replayed]
-        found = await self._asked(person, self._client_is_known, self._some(self.clients, at_most))
+        found += await self._asked(person, self._client_is_known, self._some(self.clients, at_most))
         found += await self._asked(person, self._consent_is_remembered, self.allowed)
         found += await self._asked(person, self._token_is_refused, self._some(self.refused, at_most))
         found += await self._asked(person, self._grant_is_dead, self._some(self.dead, at_most))
