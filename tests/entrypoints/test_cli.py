@@ -1,0 +1,141 @@
+"""The command line as a person or a script meets it: processes, their output and exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.server import cli
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite3"
+
+
+def run(database: Path, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    done = cli(*arguments, cwd=database.parent, stdin=stdin, database=str(database))
+    return done.returncode, done.stdout, done.stderr
+
+
+def added(database: Path, email: str = "ada@example.com") -> str:
+    code, said, complaint = run(database, "user", "add", email, "--password-stdin", stdin="long enough\n")
+    assert code == 0, complaint
+    return said.split()[0]
+
+
+def test_help_names_every_command(database: Path):
+    code, said, _ = run(database, "--help")
+    assert code == 0
+    assert all(command in said for command in ("demo", "serve", "migrate", "user", "ledger"))
+
+
+def test_migrate_makes_the_database_and_says_its_revision(database: Path):
+    assert run(database, "migrate")[:2] == (0, f"{database} is at revision 0001\n")
+    assert database.exists()
+
+
+def test_migrating_again_changes_nothing(database: Path):
+    run(database, "migrate")
+    assert run(database, "migrate")[:2] == (0, f"{database} is at revision 0001, as it was\n")
+
+
+def test_a_user_is_added_and_named(database: Path):
+    code, said, _ = run(database, "user", "add", "ada@example.com", "--password-stdin", stdin="long enough\n")
+    assert code == 0
+    assert said.startswith("glu_")
+    assert said.endswith(" can sign in as ada@example.com\n")
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "complaint"),
+    [
+        ("nobody", "long enough", "'nobody' is not an e-mail address"),
+        ("bob@example.com", "short", "at least 8 characters"),
+        ("bob@example.com", "x" * 1025, "1024 bytes at most"),
+        ("Ada@Example.com", "long enough", "there is an account for Ada@Example.com already"),
+    ],
+)
+def test_a_user_that_cannot_be_added_is_refused_with_a_sentence(
+    database: Path, email: str, password: str, complaint: str
+):
+    added(database)
+    code, _, said = run(database, "user", "add", email, "--password-stdin", stdin=f"{password}\n")
+    assert code == 1
+    assert complaint in " ".join(said.replace("│", " ").split())
+
+
+def test_the_ledger_is_shown_with_who_and_what(database: Path):
+    user = added(database)
+    code, said, _ = run(database, "ledger", "show")
+    assert code == 0
+    assert "user opened" in said
+    assert user in said
+    assert "operator" in said
+
+
+def test_the_ledger_shows_no_persons_data(database: Path):
+    added(database)
+    assert "example.com" not in run(database, "ledger", "show", "--json")[1]
+
+
+def test_with_json_each_line_is_an_event_with_its_envelope(database: Path):
+    user = added(database)
+    _, said, _ = run(database, "ledger", "show", "--json")
+    (line,) = [json.loads(line) for line in said.splitlines()]
+    assert (line["position"], line["tag"], line["stream_id"]) == (1, "user.opened.v1", f"user:{user}")
+    assert line["event"]["user_id"] == user
+    assert {"event_id", "append_id", "recorded_at", "actor_kind", "correlation_id"} <= line.keys()
+
+
+def test_a_filter_shows_only_what_it_names(database: Path):
+    ada, bob = added(database), added(database, "bob@example.com")
+    _, said, _ = run(database, "ledger", "show", "--json", "--user", bob)
+    assert bob in said
+    assert ada not in said
+
+
+@pytest.mark.parametrize(
+    "filtered", [("--client", "glc_x"), ("--grant", "g"), ("--since", "2999-01-01T00:00")]
+)
+def test_where_nothing_matches_that_is_said(database: Path, filtered: tuple[str, str]):
+    added(database)
+    assert run(database, "ledger", "show", *filtered)[:2] == (0, "Nothing is recorded that matches.\n")
+
+
+def test_since_takes_how_long_ago(database: Path):
+    added(database)
+    assert "user opened" in run(database, "ledger", "show", "--since", "1h")[1]
+
+
+def test_a_time_that_cannot_be_read_is_refused(database: Path):
+    added(database)
+    code, _, said = run(database, "ledger", "show", "--since", "yesterday")
+    assert code == 2
+    assert "neither a time like" in said
+
+
+@pytest.mark.parametrize("command", [("ledger", "show"), ("migrate",), ("serve",)])
+def test_a_database_that_cannot_be_is_one_sentence_and_no_traceback(command: tuple[str, ...]):
+    code, _, said = run_at("/nowhere/x.db", *command)
+    assert code == 1
+    assert said == "grantledger: the directory /nowhere does not exist\n"
+
+
+def run_at(database: str, *command: str) -> tuple[int, str, str]:
+    done = cli(*command, cwd=Path("/"), database=database)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_ledger_that_was_never_made_is_not_made_by_looking(database: Path):
+    code, _, said = run(database, "ledger", "show")
+    assert code == 1
+    assert said.startswith(f"grantledger: {database} cannot be opened")
+    assert not database.exists()
+
+
+def test_an_unknown_setting_stops_every_command(database: Path):
+    done = cli("migrate", cwd=database.parent, database=str(database), acess_token_expires_in="60")
+    assert done.returncode == 1
+    assert "acess_token_expires_in" in done.stderr
+    assert "did you mean access_token_expires_in" in done.stderr
