@@ -20,9 +20,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from grantledger.adapters.ledger import bulk, private_rows, read_model
 from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.driver_errors import library_errors
 from grantledger.adapters.ledger.envelope import Beside
 from grantledger.adapters.ledger.event_lines import INSERT_EVENT, line, originator_id_of, stream_id_of
-from grantledger.adapters.ledger.library_errors import library_errors
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.private_rows import PrivateRow
 from grantledger.adapters.ledger.projection import RowChange

@@ -6,12 +6,12 @@ import shlex
 from rich.console import Console
 from rich.markup import escape
 
-from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TODO_PATH
+from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH
 
 
 def print_how_to_connect(console: Console, origin: str, email: str, password: str) -> None:
     """Commands stand alone on their lines, unwrapped, so that they can be copied whole."""
-    todo, notes = f"{origin}{TODO_PATH}", f"{origin}{NOTES_PATH}"
+    todo, notes = f"{origin}{TO_DO_PATH}", f"{origin}{NOTES_PATH}"
     vs_code = json.dumps({"name": "demo-todo", "type": "http", "url": todo}, separators=(",", ":"))
     mcp_json = json.dumps({"servers": {"demo-todo": {"type": "http", "url": todo}}})
     _way(

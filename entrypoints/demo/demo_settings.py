@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from grantledger.entrypoints.demo.mcp_servers import NOTES_SCOPE, TODO_SCOPE
+from grantledger.entrypoints.demo.mcp_servers import NOTES_SCOPE, TO_DO_SCOPE
 from grantledger.entrypoints.settings import ProtectedResource, Settings
 
 HOST = "127.0.0.1"
 REALM = "main"
-TODO_PATH = "/mcp"
+TO_DO_PATH = "/mcp"
 NOTES_PATH = "/notes/mcp"
 
 
@@ -27,7 +27,7 @@ def demo_settings(port: int, directory: Path) -> Settings:
         realm=REALM,
         database=str(database_in(directory)),
         resources=(
-            ProtectedResource(f"{origin_at(port)}{TODO_PATH}", "To-do list", (TODO_SCOPE,)),
+            ProtectedResource(f"{origin_at(port)}{TO_DO_PATH}", "To-do list", (TO_DO_SCOPE,)),
             ProtectedResource(f"{origin_at(port)}{NOTES_PATH}", "Notes", (NOTES_SCOPE,)),
         ),
     )

@@ -8,7 +8,7 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-TODO_SCOPE = "todo:write"
+TO_DO_SCOPE = "todo:write"
 NOTES_SCOPE = "notes:write"
 
 
@@ -25,7 +25,7 @@ def todo_server(auth: AuthSettings, token_verifier: TokenVerifier) -> MCPServer[
     @server.tool()
     def add_todo(text: str) -> str:
         """Add a line to your to-do list. Needs the scope todo:write."""
-        own = todos[_caller(TODO_SCOPE).subject]
+        own = todos[_caller(TO_DO_SCOPE).subject]
         own.append(text)
         return f"{len(own)} to do: {'; '.join(own)}"
 

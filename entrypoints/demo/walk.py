@@ -17,8 +17,8 @@ from grantledger.entrypoints.demo.checks import (
     check_token,
 )
 from grantledger.entrypoints.demo.client import DemoClient
-from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TODO_PATH
-from grantledger.entrypoints.demo.mcp_servers import TODO_SCOPE
+from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH
+from grantledger.entrypoints.demo.mcp_servers import TO_DO_SCOPE
 from grantledger.entrypoints.demo.person import Person
 from grantledger.entrypoints.demo.steps import Steps, expect
 
@@ -28,7 +28,7 @@ PARALLEL = 20
 class Walk:
     def __init__(self, console: Console, origin: str, email: str, password: str) -> None:
         self._origin = origin
-        self._url = f"{origin}{TODO_PATH}"
+        self._url = f"{origin}{TO_DO_PATH}"
         self._steps = Steps(console)
         self._browser = Browser()
         self._http = httpx2.AsyncClient(timeout=30, trust_env=False)
@@ -75,16 +75,16 @@ class Walk:
             return self._denied
         with self._steps.step("discovery") as step:
             check_discovery(self._client.traffic, self._origin, self._url)
-            step.seen = f"401 at {TODO_PATH}, then both metadata documents"
+            step.seen = f"401 at {TO_DO_PATH}, then both metadata documents"
         with self._steps.step("register") as step:
             client_id = check_registration(self._client.traffic)
             step.seen = f"public client {client_id}"
-        return await self._person.allow(url, resource=self._url, scope_in_words=f"Use “{TODO_SCOPE}”")
+        return await self._person.allow(url, resource=self._url, scope_in_words=f"Use “{TO_DO_SCOPE}”")
 
     async def _call_tools(self, client: Client) -> None:
         with self._steps.step("tool call") as step:
             who = await _called(client, "whoami", {})
-            expect("the tool to know its caller", TODO_SCOPE in who, came=who)
+            expect("the tool to know its caller", TO_DO_SCOPE in who, came=who)
             todo = await _called(client, "add_todo", {"text": "water the plants"})
             expect("the line on the list", "water the plants" in todo, came=todo)
             step.seen = f"whoami; add_todo answered: {todo}"
@@ -137,10 +137,10 @@ class Walk:
 
     async def _call_again(self) -> None:
         with self._steps.step("refused call") as step:
-            check_answer(await self._call_by_hand(TODO_PATH), 401, 'error="invalid_token"')
+            check_answer(await self._call_by_hand(TO_DO_PATH), 401, 'error="invalid_token"')
             check_answer(await self._post("/token", self._refresh_form()), 400, '"invalid_grant"')
             await self._client_asks_again()
-            step.seen = f"401 at {TODO_PATH}, invalid_grant at /token, user asked again"
+            step.seen = f"401 at {TO_DO_PATH}, invalid_grant at /token, user asked again"
 
     async def _client_asks_again(self) -> None:
         """The client meets the 401 itself: it sends its user to the browser, where they say no this time."""
