@@ -9,7 +9,7 @@ from msgspec import Struct
 from faults.disk import Disk
 from support.mortal import Mortal, mortals
 from support.oauth import Person
-from support.witness import Witness, contradictions, signed_in, visitor
+from support.witness import PATIENCE, Witness, contradictions, signed_in, visitor
 
 WORKERS = 6
 """For each server, so many that its writer finds several appends waiting."""
@@ -27,7 +27,8 @@ class Lives(Struct):
     def __str__(self) -> str:
         witness = self.witness
         return (
-            f"{self.kills} kills: {witness.answered} requests were answered and {witness.unanswered} not, "
+            f"{self.kills} kills: {witness.answered} requests were answered, {witness.put_off} put off with "
+            f"503 and {witness.unanswered} not answered; "
             f"{witness.checked} times an older answer was looked into, {len(self.untruths)} were untrue"
         )
 
@@ -100,7 +101,7 @@ async def _some_die(hosts: list[Mortal], people: list[Person], lives: Lives) -> 
     )
     if len(victims) < len(hosts):
         before = witness.answered
-        give_up = time.monotonic() + 8
+        give_up = time.monotonic() + PATIENCE
         while witness.answered == before and time.monotonic() < give_up:  # noqa: ASYNC110 - it polls a count
             await asyncio.sleep(0.02)
         if witness.answered == before:

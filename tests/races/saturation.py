@@ -18,8 +18,8 @@ from adapters.ledger.storage import a_ledger
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.sqlite_ledger import microseconds_now
 
-APPENDERS = 16
-"""In each process, so that its writer always finds somebody waiting."""
+APPENDERS = 400
+"""In each process, several batches of them: its writer finds the next batch waiting whenever it is done."""
 
 WARM_UP = 0.5
 """Seconds that count for nothing, at both ends."""

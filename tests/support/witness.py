@@ -5,6 +5,7 @@ import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,11 @@ from support.oauth import Person
 T = TypeVar("T")
 
 AT_ONCE = 16
+PATIENCE = 120
+"""Seconds after which a request counts as one that waits for ever, on however busy a machine."""
+
+COME_BACK = "server cannot answer now"
+"""What a 503 says, to programs and to people. It is true of a server that has too much to do."""
 
 
 class Grant(Struct):
@@ -46,6 +52,7 @@ class Witness:
         self.dead: list[Grant] = []
         self.refused: list[str] = []
         self.answered = 0
+        self.put_off = 0
         self.unanswered = 0
         self.checked = 0
 
@@ -68,12 +75,21 @@ class Witness:
             self.revoke,
             self.revoke_access,
         ]
-        try:
-            while not over.is_set():
+        person.http.timeout = httpx.Timeout(PATIENCE)
+        while not over.is_set():
+            try:
                 await self.random.choice(steps)(person)
+            except httpx.TimeoutException as error:
+                raise AssertionError(f"nobody answered within {PATIENCE} s") from error
+            except httpx.TransportError:
+                self.unanswered += 1
+                return
+            except AssertionError as error:
+                if COME_BACK not in str(error):
+                    raise
+                self.put_off += 1
+            else:
                 self.answered += 1
-        except httpx.TransportError:
-            self.unanswered += 1
 
     async def register(self, person: Person) -> None:
         self.clients.append((await person.register())["client_id"])
@@ -102,10 +118,10 @@ class Witness:
         grant = self._taken(self.alive)
         try:
             answer = await person.refresh(grant.client, grant.refresh_token)
-        except httpx.TransportError:
+            assert answer.status_code == 200, answer.text
+        except (httpx.TransportError, AssertionError):
             self.unsure.append(grant)
             raise
-        assert answer.status_code == 200, answer.text
         tokens = answer.json()
         grant.access_tokens = [*grant.access_tokens[-3:], tokens["access_token"]]
         grant.refresh_token = tokens["refresh_token"]
@@ -171,39 +187,41 @@ class Witness:
 
     async def _client_is_known(self, person: Person, client: str) -> str | None:
         # Whom the server does not know is 401.
-        answer = await person.refresh(client, "glrt_unknown")
+        answer = await _now(lambda: person.refresh(client, "glrt_unknown"))
         return None if answer.status_code == 400 else f"client {client} is not known: {answer.text}"
 
     async def _consent_is_remembered(self, person: Person, client: str) -> str | None:
-        answer = await person.authorize(client, prompt="none")
+        answer = await _now(lambda: person.authorize(client, prompt="none"))
         where = answer.headers.get("location", "")
         return None if "code=" in where else f"whoever signed in and said yes is asked again: {where}"
 
     async def _token_is_refused(self, person: Person, token: str) -> str | None:
-        answer = await person.session(token)
+        answer = await _now(lambda: person.session(token))
         return None if answer.status_code == 401 else f"a revoked access token is good: {answer.text}"
 
     async def _grant_is_dead(self, person: Person, grant: Grant) -> str | None:
-        sessions = [await person.session(token) for token in grant.access_tokens]
-        statuses = [answer.status_code for answer in sessions]
-        refresh = await person.refresh(grant.client, grant.refresh_token)
+        statuses = await self._sessions(person, grant)
+        refresh = await _now(lambda: person.refresh(grant.client, grant.refresh_token))
         if statuses == [401] * len(statuses) and refresh.status_code == 400:
             return None
         return f"a revoked grant lives: {statuses}, {refresh.text}"
 
     async def _grant_lives(self, person: Person, grant: Grant) -> str | None:
-        sessions = [await person.session(token) for token in grant.access_tokens]
-        statuses = [answer.status_code for answer in sessions]
+        statuses = await self._sessions(person, grant)
         if statuses != [200] * len(statuses):
             return f"an access token is lost: {statuses}"
-        answer = await person.refresh(grant.client, grant.refresh_token)
+        answer = await _now(lambda: person.refresh(grant.client, grant.refresh_token))
         if answer.status_code != 200:
             return f"a refresh token is lost: {answer.text}"
         grant.refresh_token = answer.json()["refresh_token"]
         return None
 
+    async def _sessions(self, person: Person, grant: Grant) -> list[int]:
+        asked = [await _now(partial(person.session, token)) for token in grant.access_tokens]
+        return [answer.status_code for answer in asked]
+
     async def _code_is_good(self, person: Person, code: tuple[str, str]) -> str | None:
-        answer = await person.redeem(*code)
+        answer = await _now(lambda: person.redeem(*code))
         if answer.status_code != 200:
             return f"a code is lost: {answer.text}"
         tokens = answer.json()
@@ -212,12 +230,22 @@ class Witness:
         return None
 
     async def _code_is_spent(self, person: Person, grant: Grant) -> str | None:
-        answer = await person.redeem(grant.client, grant.code)
+        answer = await _now(lambda: person.redeem(grant.client, grant.code))
         if answer.status_code != 400:
             return f"a code opened a second grant: {answer.text}"
         self.alive.remove(grant)
         self.dead.append(grant)
         return await self._grant_is_dead(person, grant)
+
+
+async def _now(request: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """Ask again as long as the server says to come back; in the end that is its answer."""
+    for _ in range(PATIENCE):
+        answer = await request()
+        if answer.status_code != 503:
+            return answer
+        await asyncio.sleep(1)
+    return await request()
 
 
 async def signed_in(origin: str) -> httpx.Cookies:
