@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -18,22 +18,39 @@ from adapters.ledger.storage import a_ledger
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.sqlite_ledger import microseconds_now
 
-APPENDERS = 400
-"""In each process, several batches of them: its writer finds the next batch waiting whenever it is done."""
+APPENDERS = 200
+"""In each process, more than a batch takes: its writer finds somebody waiting whenever it is done."""
 
 WARM_UP = 0.5
 """Seconds that count for nothing, at both ends."""
+
+SHARE = 0.25
+"""The part of the mean that the slowest process writes at least."""
+
+WAIT = 1.0
+"""The seconds for which no append waits longer."""
 
 
 class Saturation(Struct, frozen=True):
     """What processes achieved side by side: appends and the longest wait of each, in seconds.
 
-    `standstill` is how long, at worst, somebody without any part in it waited for the machine.
+    `standstill` is how long, at worst, somebody without any part in it waited for the machine, and
+    `others` which part of the machine's time went to anybody else, or to nobody because it was stolen.
     """
 
     appends: list[int]
     waits: list[float]
     standstill: float
+    others: float
+
+    @property
+    def is_fair(self) -> bool:
+        return self.slowest_share >= SHARE and max(self.waits) <= WAIT
+
+    @property
+    def says_something(self) -> bool:
+        """Whether nobody else kept the machine so busy that a slow one was kept from its turn by that."""
+        return self.standstill < 0.25 and self.others < 0.25
 
     @property
     def slowest_share(self) -> float:
@@ -43,7 +60,8 @@ class Saturation(Struct, frozen=True):
     def __str__(self) -> str:
         return (
             f"appends {self.appends}, the slowest writes {self.slowest_share:.2f} of the mean, "
-            f"the longest wait is {max(self.waits):.3f} s (the machine's own {self.standstill:.3f} s)"
+            f"the longest wait is {max(self.waits):.3f} s "
+            f"(the machine stood still for {self.standstill:.3f} s and gave {self.others:.0%} to others)"
         )
 
 
@@ -57,22 +75,45 @@ def saturated(path: Path, *, processes: int, seconds: float) -> Saturation:
     for process in writing:
         process.start()
     barrier.wait(60)
+    before = _machine_time()
     with watched_machine(path.with_name("canary")) as standstills:
         achieved = [results.get(timeout=seconds + 60) for _ in writing]
+    busy, capacity = (now - then for now, then in zip(_machine_time(), before, strict=True))
     for process in writing:
         process.join(30)
-    return Saturation([appends for appends, _ in achieved], [wait for _, wait in achieved], max(standstills))
+    return Saturation(
+        [one.appends for one in achieved],
+        [one.longest_wait for one in achieved],
+        max(standstills),
+        (busy - sum(one.cpu for one in achieved)) / capacity,
+    )
+
+
+def _machine_time() -> tuple[float, float]:
+    """Return the seconds that all processors were not idle, and all of their seconds."""
+    first, *_ = Path("/proc/stat").read_text().splitlines()
+    spent = [int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in first.split()[1:9]]
+    return sum(spent) - sum(spent[3:5]), sum(spent)
+
+
+class Achieved(NamedTuple):
+    """What one process did. `cpu` are the seconds that it computed since all began."""
+
+    appends: int
+    longest_wait: float
+    cpu: float
 
 
 def saturate(path: Path, barrier: Any, results: Any, number: int, seconds: float) -> None:
-    """Put how many appends this process got done, and the longest that one of them took."""
+    """Put what this process achieved."""
     results.put(asyncio.run(_saturate(path, barrier, number, seconds)))
 
 
-async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> tuple[int, float]:
+async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Achieved:
     ledger = a_ledger(Database(path), now=microseconds_now, random_bits=random.getrandbits)
     await ledger.open()
     barrier.wait(60)
+    cpu = time.process_time()
     begin = time.monotonic() + WARM_UP
     end = begin + seconds
     waits: list[float] = []
@@ -86,8 +127,9 @@ async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> tu
                 waits.append(answered - asked)
 
     await asyncio.gather(*(append_and_append(appender) for appender in range(APPENDERS)))
+    cpu = time.process_time() - cpu
     await ledger.close()
-    return len(waits), max(waits, default=seconds)
+    return Achieved(len(waits), max(waits, default=seconds), cpu)
 
 
 @contextmanager

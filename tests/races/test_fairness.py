@@ -4,15 +4,12 @@ import pytest
 
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.database import Database
-from races.saturation import Saturation, saturated
+from races.saturation import SHARE, WAIT, Saturation, saturated
 from support.figures import tell
 
 pytestmark = pytest.mark.e2e
 
 ATTEMPTS = 3
-STANDSTILL = 0.25
-"""Seconds for which somebody who has no part in it waits: then the machine has other things to do, and a
-wait says nothing about the ledger."""
 
 
 @pytest.fixture(
@@ -27,7 +24,7 @@ def seconds(request: pytest.FixtureRequest) -> float:
 def saturation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, seconds: float
 ) -> Saturation:
-    """What happened while nobody else kept the machine busy, if there was such a time."""
+    """What was measured; once more where it was not fair, but others kept the machine busy."""
     tried: list[Saturation] = []
     while len(tried) < ATTEMPTS:
         database = Database(tmp_path_factory.mktemp("fairness") / "ledger.db")
@@ -35,14 +32,14 @@ def saturation(
         tried.append(saturated(database.path, processes=request.param, seconds=seconds))
         if seconds > 10:
             tell(request.config, f"{request.param} saturating processes for {seconds:.0f} s: {tried[-1]}")
-        if tried[-1].standstill < STANDSTILL:
+        if tried[-1].is_fair or tried[-1].says_something:
             return tried[-1]
-    pytest.skip(f"the machine stood still for others, {ATTEMPTS} times: {tried[-1]}")
+    pytest.skip(f"others kept the machine busy, {ATTEMPTS} times: {tried[-1]}")
 
 
 def test_the_slowest_of_saturating_processes_writes_a_quarter_of_the_mean(saturation: Saturation) -> None:
-    assert saturation.slowest_share >= 0.25, str(saturation)
+    assert saturation.slowest_share >= SHARE, str(saturation)
 
 
 def test_no_append_of_saturating_processes_waits_over_a_second(saturation: Saturation) -> None:
-    assert max(saturation.waits) <= 1, str(saturation)
+    assert max(saturation.waits) <= WAIT, str(saturation)
