@@ -18,7 +18,7 @@ from grantledger.adapters.http.authorization_response import AuthorizationRespon
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.cookies import PageCookies
 from grantledger.adapters.http.form_tokens import FormTokens
-from grantledger.adapters.http.page_errors import page_error_handlers
+from grantledger.adapters.http.page_errors import PageErrors
 from grantledger.adapters.http.pages.render import Pages
 from grantledger.adapters.http.parked_requests import ParkedRequests
 from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
@@ -137,6 +137,7 @@ class Container(containers.DeclarativeContainer):
     cookies = providers.Singleton(PageCookies, policy.provided.issuer)
     form_tokens = providers.Singleton(FormTokens, digests)
     pages = providers.Singleton(Pages)
+    responses = providers.Singleton(AuthorizationResponses, policy.provided.issuer)
     flow = providers.Singleton(
         AuthorizationFlow,
         resume=resume_authorization,
@@ -145,13 +146,13 @@ class Container(containers.DeclarativeContainer):
         base_path=settings.provided.base_path,
         login_page=settings.provided.login_page,
         pages=pages,
-        responses=providers.Singleton(AuthorizationResponses, policy.provided.issuer),
+        responses=responses,
         parked=providers.Singleton(ParkedRequests, sealed_box, cookies, clock),
         cookies=cookies,
         form_tokens=form_tokens,
         caller_of=caller_of,
     )
-    page_errors = providers.Singleton(page_error_handlers, flow, pages)
+    page_errors = providers.Singleton(PageErrors, settings.provided.base_path, pages, responses, caller_of)
 
 
 def build_container(settings: Settings) -> Container:

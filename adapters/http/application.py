@@ -13,7 +13,7 @@ from grantledger.adapters.http.answers import NO_STORE, error_answer, unavailabl
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.edge import with_cors, with_head
 from grantledger.adapters.http.mounts import Mount, with_mounts
-from grantledger.adapters.http.page_errors import ErrorHandlers
+from grantledger.adapters.http.page_errors import PageErrors
 from grantledger.adapters.http.wire_errors import WireError
 from grantledger.adapters.web.asgi_types import ASGIApp
 from grantledger.application.ports import Unavailable
@@ -30,7 +30,7 @@ def create_http_app(
     base_path: str,
     programs: Sequence[HTTPRouteHandler],
     pages: Sequence[HTTPRouteHandler],
-    page_errors: ErrorHandlers,
+    page_errors: PageErrors,
     caller_of: CallerReader,
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     mounts: Sequence[Mount] = (),
@@ -42,11 +42,21 @@ def create_http_app(
 
     def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         _log.error("unexpected error in request %s", caller_of(request).correlation_id, exc_info=error)
+        if page_errors.own(request.scope["path"]):
+            return page_errors.broken(request)
         return error_answer(WireError("server_error", "Something went wrong here."), status=500)
 
+    def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+        told = page_errors.http_error if page_errors.own(request.scope["path"]) else _http_error
+        return told(request, error)
+
+    def unavailable(request: Request[Any, Any, Any], error: Unavailable) -> Response[bytes]:
+        told = page_errors.unavailable if page_errors.own(request.scope["path"]) else _unavailable
+        return told(request, error)
+
     app = Litestar(
-        [*programs, Router("/", route_handlers=[*pages], exception_handlers=page_errors)],
-        exception_handlers={HTTPException: _http_error, Unavailable: _unavailable, Exception: failed},
+        [*programs, Router("/", route_handlers=[*pages], exception_handlers=page_errors.handlers())],
+        exception_handlers={HTTPException: http_error, Unavailable: unavailable, Exception: failed},
         lifespan=[lambda _: lifespan(), *(_without_app(mount) for mount in mounts)],
         request_max_body_size=MAX_BODY,
         openapi_config=None,

@@ -4,10 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from litestar import Request, Response
+from litestar.exceptions import HTTPException
 
-from grantledger.adapters.http.authorization_flow import AuthorizationFlow
+from grantledger.adapters.http.authorization_response import AuthorizationResponses
+from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.page_answers import page
-from grantledger.adapters.http.page_refusals import UNAVAILABLE, PageRefusal, page_refusal
+from grantledger.adapters.http.page_refusals import (
+    BROKEN,
+    UNAVAILABLE,
+    PageRefusal,
+    page_refusal,
+    status_refusal,
+)
 from grantledger.adapters.http.pages.render import ErrorPage, Pages
 from grantledger.application.ports import Unavailable
 from grantledger.domain.authorization_request import SentBack
@@ -16,30 +24,62 @@ from grantledger.domain.refusal import Refusal
 ErrorHandlers = dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]
 
 
-def page_error_handlers(flow: AuthorizationFlow, pages: Pages) -> ErrorHandlers:
-    """Return Litestar exception handlers for the routes of the pages."""
+class PageErrors:
+    """The one place where an error becomes a page: what happened, and what to do now."""
 
-    def told(request: Request[Any, Any, Any], refusal: PageRefusal) -> Response[bytes]:
-        html = pages.error(
+    def __init__(
+        self, base_path: str, pages: Pages, responses: AuthorizationResponses, caller_of: CallerReader
+    ) -> None:
+        self._base_path = base_path
+        self._pages = pages
+        self._responses = responses
+        self._caller_of = caller_of
+
+    def own(self, path: str) -> bool:
+        """Whether people, not programs, meet this path, so that its errors are pages too."""
+        root = f"{self._base_path}/authorize"
+        return path == root or path.startswith(f"{root}/")
+
+    def answer(
+        self, request: Request[Any, Any, Any], refusal: PageRefusal, *, retry_after: int | None = None
+    ) -> Response[bytes]:
+        """Return the page that tells this. `retry_after` is in seconds."""
+        html = self._pages.error(
             ErrorPage(
-                base_path=flow.base_path,
+                base_path=self._base_path,
                 title=refusal.title,
                 explanation=refusal.explanation,
                 way_out=refusal.way_out,
-                correlation_id=flow.caller_of(request).correlation_id,
+                correlation_id=self._caller_of(request).correlation_id,
             )
         )
-        return page(html, status=refusal.status)
-
-    def sent_back(_: Request[Any, Any, Any], refusal: SentBack) -> Response[bytes]:
-        return flow.responses.error(refusal)
-
-    def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
-        return told(request, page_refusal(refusal))
-
-    def unavailable(request: Request[Any, Any, Any], _: Unavailable) -> Response[bytes]:
-        answer = told(request, UNAVAILABLE)
-        answer.headers["retry-after"] = "1"
+        answer = page(html, status=refusal.status)
+        if retry_after is not None:
+            answer.headers["retry-after"] = str(retry_after)
         return answer
 
-    return {SentBack: sent_back, Refusal: refused, Unavailable: unavailable}
+    def handlers(self) -> ErrorHandlers:
+        """Return Litestar exception handlers for the routes of the pages.
+
+        Functions, because Litestar copies a method with all that its object holds.
+        """
+
+        def sent_back(_: Request[Any, Any, Any], refusal: SentBack) -> Response[bytes]:
+            return self._responses.error(refusal)
+
+        def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
+            return self.answer(request, page_refusal(refusal))
+
+        return {SentBack: sent_back, Refusal: refused}
+
+    def unavailable(self, request: Request[Any, Any, Any], _: Unavailable) -> Response[bytes]:
+        return self.answer(request, UNAVAILABLE, retry_after=1)
+
+    def broken(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+        return self.answer(request, BROKEN)
+
+    def http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+        """Answer what no route answers, or no request may be: 404, 405, 413 and their like."""
+        answer = self.answer(request, status_refusal(error.status_code))
+        answer.headers |= error.headers or {}  # a 405 says which methods are allowed
+        return answer

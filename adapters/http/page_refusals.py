@@ -96,6 +96,56 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
 UNAVAILABLE = PageRefusal(
     "This server cannot answer now", "Nothing is lost.", ("Wait a moment, then load this page again.",), 503
 )
+BROKEN = PageRefusal(
+    "Something went wrong here",
+    "The fault is this server's, not yours.",
+    (
+        "Load this page again. If a form was sent, see first whether it took effect.",
+        "If it happens again, tell the people who run this server.",
+    ),
+    500,
+)
+TOO_MANY_ATTEMPTS = PageRefusal(
+    "Too many attempts",
+    "Nobody may try this so often, to keep strangers from guessing passwords.",
+    ("Wait some minutes, then go back and try again.",),
+    429,
+)
+
+_STATUS_REFUSALS: dict[int, PageRefusal] = {
+    404: PageRefusal(
+        "There is no page here",
+        "The address is mistyped, or it belongs to a page that has moved.",
+        (_START_AGAIN,),
+        404,
+    ),
+    405: PageRefusal(
+        "This address takes no such request",
+        "It belongs to a form, or to a page that only can be looked at.",
+        (_START_AGAIN,),
+        405,
+    ),
+    413: PageRefusal(
+        "That was too much text",
+        "More was sent than this server reads.",
+        ("Go back, write less, and send the form again.",),
+        413,
+    ),
+    429: TOO_MANY_ATTEMPTS,
+    431: PageRefusal(
+        "Your browser sent too many cookies",
+        "They do not fit into one request.",
+        ("Delete the cookies of this site.", _START_AGAIN),
+        431,
+    ),
+    500: BROKEN,
+    503: UNAVAILABLE,
+}
+
+
+def status_refusal(status: int) -> PageRefusal:
+    """Return what to tell a person where HTTP itself says no; without a line of its own: unreadable."""
+    return _STATUS_REFUSALS.get(status, _BAD_REQUEST)
 
 
 def page_refusal(refusal: Refusal) -> PageRefusal:

@@ -127,7 +127,7 @@ async def test_a_refusal_parks_nothing_in_the_browser(person: Person):
 
 async def test_authorize_cannot_be_posted_to(person: Person):
     answer = await person.http.post("/authorize")
-    assert error_of(answer) == (405, "method_not_allowed")
+    assert heading_of(answer) == (405, "This address takes no such request")
 
 
 # Then the client is told
