@@ -7,7 +7,7 @@ UV := $(BIN)/uv --quiet
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test wheel cover check lint format-check types walls format pins clean
+.PHONY: help setup demo test test-long wheel cover check lint format-check types walls format pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: setup ## walk the whole flow with a real MCP client, then stay up (ARGS=--
 
 test: setup ## run the tests (ARGS="-k refresh")
 	@$(BIN)/pytest -m "not slow and not wheel" $(ARGS)
+
+test-long: setup ## run the long profiles, some hours (ARGS="tests/properties -k HTTP")
+	@$(BIN)/pytest -m slow $(ARGS)
 
 wheel: setup ## build the wheel, install it in an empty environment, start the server from it
 	@$(BIN)/pytest -m wheel $(ARGS)

@@ -4,14 +4,12 @@ What it runs against is a parameter: codes as the domain decides them, or the us
 """
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Protocol
 
 from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     initialize,
     invariant,
     multiple,
@@ -19,6 +17,8 @@ from hypothesis.stateful import (
     rule,
 )
 from msgspec import Struct
+
+from properties.profiles import Machine
 
 START = 1_800_000_000
 LIFETIME = 600
@@ -63,13 +63,12 @@ class Issued(Struct):
     replayed: bool = False
 
 
-class CodeLifecycle(RuleBasedStateMachine):
+class CodeLifecycle(Machine):
     codes = Bundle("codes")
     system: CodesUnderTest
 
-    def __init__(self, system: Callable[[], CodesUnderTest]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.system_for = system
         self.now = START
         self.issued: dict[str, Issued] = {}
         self.revoked: set[str] = set()
@@ -151,6 +150,7 @@ class CodeLifecycle(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "system"):
             self.system.close()
+        super().teardown()
 
     @property
     def is_late(self) -> bool:

@@ -4,7 +4,7 @@ The model keeps every token that was ever shown, in lists, forgets nothing and f
 against is a parameter: grants as the domain decides them, or the use cases over any ledger.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Protocol
 
 import pytest
@@ -12,7 +12,6 @@ from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     initialize,
     invariant,
     multiple,
@@ -31,6 +30,7 @@ from grantledger.domain.token_grant import (
     TokenBelongsToAnotherClient,
 )
 from grantledger.domain.user_account import UserIsDisabled
+from properties.profiles import Machine
 
 START = 1_800_000_000
 SCOPES = ("openid", "profile", "email")
@@ -145,14 +145,13 @@ class Family(Struct):
         return "again" if scopes == self.newest.pair.scopes else "something else"
 
 
-class RefreshFamily(RuleBasedStateMachine):
+class RefreshFamily(Machine):
     grants = Bundle("grants")
 
     system: GrantsUnderTest
 
-    def __init__(self, system: Callable[[Settings], GrantsUnderTest]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.system_for = system
         self.now = START
         self.families: dict[str, Family] = {}
         self.registration = 1
@@ -286,6 +285,7 @@ class RefreshFamily(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "system"):
             self.system.close()
+        super().teardown()
 
     def _good_for(self, family, issued):
         dead = self._is_gone(family) or family.has_ended(self.now)

@@ -1,21 +1,22 @@
 from functools import partial
 
 import pytest
-from hypothesis import settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from properties.grants_under_test import GrantsOfTheDomain, GrantsOfTheUseCases
+from properties.profiles import hold
 from properties.refresh_family import RefreshFamily
 from support.storage import in_memory
 
 
-@pytest.mark.parametrize(
-    ("system", "examples"),
-    [(GrantsOfTheDomain, 200), (partial(GrantsOfTheUseCases, storages=in_memory), 100)],
-    ids=["domain", "use cases"],
-)
-def test_grants_live_by_the_refresh_table(system, examples):
-    run_state_machine_as_test(
-        partial(RefreshFamily, system),  # type: ignore[arg-type] # any factory will do
-        settings=settings(max_examples=examples, stateful_step_count=40, deadline=None),
-    )
+@pytest.fixture(params=["domain", "memory ledger", "SQLite"])
+def grants(request, sqlite_files):
+    systems = {
+        "domain": GrantsOfTheDomain,
+        "memory ledger": partial(GrantsOfTheUseCases, storages=in_memory),
+        "SQLite": partial(GrantsOfTheUseCases, storages=sqlite_files),
+    }
+    return systems[request.param]
+
+
+def test_grants_live_by_the_refresh_table(grants, profile, report):
+    report(hold(RefreshFamily, grants, profile))

@@ -25,6 +25,16 @@ EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
 
 
+class Program(Struct, frozen=True):
+    """What Python is to run, and what the process gets beside the settings."""
+
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+
+
+SERVE = Program(("-m", "grantledger", "serve"), {})
+
+
 class Server(Struct, frozen=True):
     """A server that runs. `origin` is where it listens; `settings` are what it was started with."""
 
@@ -57,10 +67,14 @@ class Server(Struct, frozen=True):
         files = (self.database, Path(f"{self.database}-wal"))
         return b"".join(file.read_bytes() for file in files if file.exists())
 
+    def wiring(self) -> Container:
+        """Return what another replica or a command would run with."""
+        return build_container(load_settings(None, _variables(self.settings), {}))
+
     @asynccontextmanager
     async def use_cases(self) -> AsyncIterator[Container]:
-        """Offer all use cases in this process, on the same ledger, as another replica or a command would."""
-        container = build_container(load_settings(None, _variables(self.settings), {}))
+        """Offer all use cases in this process, on the same ledger."""
+        container = self.wiring()
         async with ledger_open(container):
             yield container
 
@@ -86,7 +100,9 @@ def cli(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subproc
 
 
 @contextmanager
-def serving(directory: Path, *, port: int | None = None, **settings: str) -> Iterator[Server]:
+def serving(
+    directory: Path, program: Program = SERVE, /, *, port: int | None = None, **settings: str
+) -> Iterator[Server]:
     """Run a server with a user in it; `settings` are `GRANTLEDGER_*` variables without their prefix."""
     port = port or free_port()
     database = directory / "grantledger.sqlite3"
@@ -97,9 +113,9 @@ def serving(directory: Path, *, port: int | None = None, **settings: str) -> Ite
             thread.submit(asyncio.run, _open_account(settings)).result()
     with (directory / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "grantledger", "serve"],
+            [sys.executable, *program.arguments],
             cwd=directory,
-            env=_environment(settings),
+            env=_environment(settings) | program.environment,
             stdout=log,
             stderr=log,
         )

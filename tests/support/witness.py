@@ -269,6 +269,8 @@ def contradictions(database: Path) -> list[str]:
     differences = [str(found) for found in Replay(Database(database), TagMapper()).differences()]
     with closing(sqlite3.connect(database)) as connection:
         ((integrity,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
-        ((count, last),) = connection.execute("SELECT count(*), max(position) FROM events").fetchall()
+        ((count, last),) = connection.execute(
+            "SELECT count(*), coalesce(max(position), 0) FROM events"
+        ).fetchall()
     gaps = [] if count == last else [f"{count} events, but the last is at position {last}"]
     return differences + gaps + ([] if integrity == "ok" else [integrity])

@@ -1,0 +1,98 @@
+"""How long the state machines run, and that they really did.
+
+CI takes a new sample at each run, so that every run may find what none before it found (`derandomize` would
+look at the same one for ever). A failure prints the steps that lead to it, shrunk, and a blob: the decorator
+`@reproduce_failure` that is printed goes above the class of the machine. On the machine where it failed it
+is tried first at the next run.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
+from msgspec import Struct
+
+STEPS = 50
+"""Of each example, after the one that begins it."""
+
+
+class Profile(Struct, frozen=True):
+    """`examples` are those that a run must have, each of `STEPS` steps."""
+
+    name: str
+    examples: int
+
+
+_ROUNDS = 20
+
+CI = Profile("CI", 100)
+LONG = Profile("long", 2_000)
+
+
+class Figures(Struct):
+    """What a run came to. `whole` counts the examples of `STEPS` steps."""
+
+    examples: int = 0
+    whole: int = 0
+    steps: int = 0
+    seconds: float = 0
+
+    def __str__(self) -> str:
+        mean = self.steps / max(1, self.examples)
+        return (
+            f"{self.examples:,} examples, {self.whole:,} of them of {STEPS} steps (mean {mean:.1f}), "
+            f"{self.steps:,} steps in {self.seconds:.0f} s"
+        )
+
+
+class Machine(RuleBasedStateMachine):
+    """A machine that counts its steps; `system_for` makes the system under test."""
+
+    system_for: Callable[..., Any]
+    figures: Figures
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps = -1  # an invariant is checked for the first time when the example has begun
+
+    @invariant()
+    def _counts(self) -> None:
+        self._steps += 1
+
+    def teardown(self) -> None:
+        self.figures.examples += 1
+        self.figures.steps += max(0, self._steps)
+        self.figures.whole += self._steps >= STEPS
+
+
+def hold(machine: type[Machine], system: Callable[..., Any], profile: Profile) -> Figures:
+    """Run the machine over the system; raises what it finds.
+
+    Hypothesis varies examples also by ending them early, about one in eight. Those do not count: it goes on
+    until there are enough whole ones.
+    """
+    figures = Figures()
+    # A class of its own: examples that failed are kept by its name.
+    bound = type(machine.__name__, (machine,), {"system_for": staticmethod(system), "figures": figures})
+    began = time.monotonic()
+    for _ in range(_ROUNDS):
+        run_state_machine_as_test(bound, settings=_settings(profile.examples - figures.whole))
+        figures.seconds = time.monotonic() - began
+        if figures.whole >= profile.examples:
+            return figures
+    raise AssertionError(f"examples stop too early: {figures}")
+
+
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=STEPS + 1,
+        # A step may take as long as it takes: pytest's timeout holds for the whole.
+        deadline=None,
+        # What is drawn depends on what the system answered, and the time for that counts as drawing.
+        suppress_health_check=[HealthCheck.too_slow],
+        phases=[Phase.reuse, Phase.generate, Phase.shrink],
+        print_blob=True,
+    )

@@ -1,0 +1,51 @@
+"""Empty ledgers on SQLite, each in a file of its own, for tests that need very many of them."""
+
+import hashlib
+import itertools
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from grantledger.adapters.crypto.master_secret import MasterSecrets
+from grantledger.adapters.crypto.vault import Vault
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from support.witness import contradictions
+
+_SECRETS = MasterSecrets([bytes(range(32))])
+
+
+class SqliteFiles:
+    """Opens a copy of a migrated file, and asserts in the end that it does not contradict itself."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._template = directory / "template.sqlite3"
+        self._names = (directory / str(number) for number in itertools.count())
+        database = Database(self._template)
+        migrations.migrate(database)
+        database.engine.dispose()
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[SqliteLedger]:
+        directory = next(self._names)
+        directory.mkdir()
+        path = directory / "ledger.sqlite3"
+        shutil.copy(self._template, path)
+        ledger = SqliteLedger(
+            Database(path), sealer=Vault(_SECRETS, "main"), address_digest=_digest, realm="main"
+        )
+        await ledger.open()
+        try:
+            yield ledger
+        finally:
+            await ledger.close()
+        found = contradictions(path)
+        assert not found, "; ".join(found)
+        shutil.rmtree(directory)
+
+
+def _digest(address: str) -> bytes:
+    return hashlib.sha256(address.encode()).digest()[:8]

@@ -1,0 +1,131 @@
+"""A real server whose clock a test sets: a process of its own, over TCP, on SQLite."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from argon2 import PasswordHasher
+from msgspec import Struct
+
+from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
+from grantledger.application.provenance import Caller
+from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.server import ledger_open
+from support.oauth import Person
+from support.server import PASSWORD, Program, Server, serving
+from support.set_clock import SetClock
+from support.witness import contradictions
+
+T = TypeVar("T")
+
+CALLER = Caller(correlation_id="operator")
+BEGINNING = 1_800_000_000
+
+_TESTS = str(Path(__file__).parents[1])
+_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class QuickHasher(Argon2Hasher):
+    """Makes hashes that take no time to try: a sign-in would take longer than all that follows it.
+
+    What a hash costs is written in it, so the server tries them with the hasher that it always has.
+    """
+
+    async def hash(self, password: str) -> str:
+        return _QUICK.hash(password)
+
+
+class Account(Struct, frozen=True):
+    """A user; the password is `PASSWORD`."""
+
+    user_id: str
+    email: str
+
+
+class TimedServer:
+    """One server for many examples: each brings users and clients of its own.
+
+    `operator` are the use cases in this process, on the same ledger and clock: what the commands do. All
+    that is asynchronous runs in the event loop of `run`. The clock may be set back within an example;
+    between two of them it goes forward (`begin`).
+    """
+
+    def __init__(self, server: Server, clock: SetClock, runner: asyncio.Runner, operator: Container) -> None:
+        self.server = server
+        self.clock = clock
+        self.operator = operator
+        self._runner = runner
+        self._latest = clock.now()
+        self._emails = (f"user-{number}@example.com" for number in itertools.count())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def begin(self) -> int:
+        """Leave the time of other examples behind; return what time it is."""
+        self._latest += 1
+        self.clock.set(self._latest)
+        return self._latest
+
+    def advance(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+        self._latest = max(self._latest, self.clock.now())
+
+    def visitor(self) -> Person:
+        """Return a browser that has never been here. Close `http` in the end."""
+        return Person.at(self.server.origin, base=self.server.base)
+
+    async def open_account(self) -> Account:
+        email = next(self._emails)
+        return Account(await self.operator.open_account()(email, PASSWORD, CALLER), email)
+
+
+@contextmanager
+def timed_server(directory: Path, **settings: str) -> Iterator[TimedServer]:
+    """Run such a server; `settings` as for `serving`."""
+    path = directory / "clock"
+    clock = SetClock.at(path, BEGINNING)
+    packages = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _TESTS)))
+    program = Program(("-m", "support.timed_serve", str(path)), {"PYTHONPATH": packages})
+    with (
+        serving(directory, program, port=None, **settings) as server,
+        asyncio.Runner() as runner,
+    ):
+        operator = server.wiring()
+        operator.clock.override(clock)
+        operator.hasher.override(QuickHasher())
+        stack = AsyncExitStack()
+        runner.run(stack.enter_async_context(ledger_open(operator)))
+        try:
+            yield TimedServer(server, clock, runner, operator)
+        finally:
+            runner.run(stack.aclose())
+
+
+class TimedServers:
+    """One server for all settings that are alike, started when it is first asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running: dict[tuple[tuple[str, str], ...], TimedServer] = {}
+        self._stack = ExitStack()
+
+    def __call__(self, **settings: str) -> TimedServer:
+        key = tuple(sorted(settings.items()))
+        if key not in self._running:
+            directory = self._directory / str(len(self._running))
+            directory.mkdir()
+            self._running[key] = self._stack.enter_context(timed_server(directory, **settings))
+        return self._running[key]
+
+    def contradictions(self) -> list[str]:
+        """Name each row that is not what a replay gives, and the gaps in the logs."""
+        databases = [running.server.database for running in self._running.values()]
+        return [found for database in databases for found in contradictions(database)]
+
+    def close(self) -> None:
+        self._stack.close()
