@@ -1,3 +1,46 @@
 """Grantledger: an OAuth 2.1 authorization server for MCP whose memory is a ledger that can be replayed."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grantledger.adapters.http.mounts import Mount
+    from grantledger.application.look_up_session import McpSession
+    from grantledger.application.ports import Unavailable
+    from grantledger.application.provenance import Caller
+    from grantledger.domain.refusal import Refusal
+    from grantledger.entrypoints.embedded import AuthorizationServer
+    from grantledger.entrypoints.settings import ProtectedResource, Settings, SettingsInvalid
+
+__all__ = [
+    "AuthorizationServer",
+    "Caller",
+    "McpSession",
+    "Mount",
+    "ProtectedResource",
+    "Refusal",
+    "Settings",
+    "SettingsInvalid",
+    "Unavailable",
+]
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "AuthorizationServer": "entrypoints.embedded",
+    "Caller": "application.provenance",
+    "McpSession": "application.look_up_session",
+    "Mount": "adapters.http.mounts",
+    "ProtectedResource": "entrypoints.settings",
+    "Refusal": "domain.refusal",
+    "Settings": "entrypoints.settings",
+    "SettingsInvalid": "entrypoints.settings",
+    "Unavailable": "application.ports",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: whoever needs only the domain gets no framework."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

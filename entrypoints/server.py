@@ -1,9 +1,11 @@
 """The HTTP server: all routes over one container, and the process that serves them."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import NamedTuple
 
 import uvicorn
+from litestar.handlers import HTTPRouteHandler
 
 from grantledger.adapters.http.application import create_http_app
 from grantledger.adapters.http.authorization_endpoint import authorization_endpoints
@@ -20,14 +22,22 @@ from grantledger.adapters.web.asgi_types import ASGIApp
 from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.settings import Settings
 
-__all__ = ["Mount", "create_app", "run"]
+__all__ = ["Endpoints", "Mount", "create_app", "endpoints_of", "ledger_open", "run"]
 
 
-def create_app(container: Container, mounts: Sequence[Mount] = ()) -> ASGIApp:
-    """Return the whole server, which opens the ledger when it starts and drains it when it stops.
+class Endpoints(NamedTuple):
+    """`programs` are called by clients, from any origin; `pages` are seen by people."""
 
-    A database that is not there, or is older than this release, is migrated first.
-    """
+    programs: list[HTTPRouteHandler]
+    pages: list[HTTPRouteHandler]
+
+    @property
+    def routes(self) -> list[str]:
+        """The paths, with parameters in braces."""
+        return sorted({path for handler in (*self.programs, *self.pages) for path in handler.paths})
+
+
+def endpoints_of(container: Container) -> Endpoints:
     base, policy, caller_of = container.settings().base_path, container.policy(), container.caller_of()
     flow, tokens = container.flow(), container.form_tokens()
     programs = [
@@ -44,19 +54,28 @@ def create_app(container: Container, mounts: Sequence[Mount] = ()) -> ASGIApp:
         sign_out_form(flow, tokens, container.sign_out()),
         stylesheet_endpoint(base),
     ]
+    return Endpoints(programs, pages)
 
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        async with ledger_open(container):
-            yield
 
+def create_app(
+    container: Container,
+    mounts: Sequence[Mount] = (),
+    *,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+) -> ASGIApp:
+    """Return the whole server, which opens the ledger when it starts and drains it when it stops.
+
+    A database that is not there, or is older than this release, is migrated first. `lifespan` stands in for
+    that where the ledger is opened by whoever embeds the server.
+    """
+    endpoints = endpoints_of(container)
     return create_http_app(
-        base_path=base,
-        programs=programs,
-        pages=pages,
+        base_path=container.settings().base_path,
+        programs=endpoints.programs,
+        pages=endpoints.pages,
         page_errors=container.page_errors(),
-        caller_of=caller_of,
-        lifespan=lifespan,
+        caller_of=container.caller_of(),
+        lifespan=lifespan or (lambda: ledger_open(container)),
         mounts=mounts,
     )
 
@@ -66,6 +85,7 @@ async def ledger_open(container: Container) -> AsyncIterator[None]:
     """Migrate and open the ledger; drain and close it in the end."""
     migrations.migrate(container.database())
     await container.ledger().open()
+    container.hasher().open()
     try:
         yield
     finally:

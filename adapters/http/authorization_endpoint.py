@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from grantledger.adapters.http.authorization_flow import AuthorizationFlow
 from grantledger.adapters.http.page_answers import redirect
@@ -23,12 +24,12 @@ def authorization_endpoints(flow: AuthorizationFlow, start: StartAuthorization) 
         return await flow.begin(request, await start(asked, session), session)
 
     @get(f"{flow.base_path}/authorize/{{transaction_id:str}}")
-    async def resume(request: Request[Any, Any, Any], transaction_id: str) -> Response[bytes]:
+    async def resume(request: Request[Any, Any, Any], transaction_id: FromPath[str]) -> Response[bytes]:
         waiting = flow.waiting(request, transaction_id)
         return await flow.proceed(request, waiting, await flow.session(request))
 
     @get([f"{flow.base_path}/authorize/{{transaction_id:str}}/{form}" for form in FORMS])
-    async def reload(request: Request[Any, Any, Any], transaction_id: str) -> Response[bytes]:
+    async def reload(request: Request[Any, Any, Any], transaction_id: FromPath[str]) -> Response[bytes]:
         return redirect(flow.url_of(flow.waiting(request, transaction_id)))
 
     return [authorize, resume, reload]

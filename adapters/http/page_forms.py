@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from msgspec import Struct
 
 from grantledger.adapters.http.authorization_flow import SESSION, AuthorizationFlow
@@ -51,7 +52,9 @@ def sign_in_form(
     flow: AuthorizationFlow, tokens: FormTokens, sign_in: SignIn, sign_out: SignOut
 ) -> HTTPRouteHandler:
     @post(f"{flow.base_path}/authorize/{{transaction_id:str}}/sign-in")
-    async def submit_sign_in(request: Request[Any, Any, Any], transaction_id: str) -> Response[bytes]:
+    async def submit_sign_in(
+        request: Request[Any, Any, Any], transaction_id: FromPath[str]
+    ) -> Response[bytes]:
         sent = await received(request, transaction_id, flow)
         # Signed in meanwhile, in another tab: that sign-in stays, and the consent page shows whose it is.
         if sent.session is not None and tokens.fits(sent.form, sent.waiting, None):
@@ -77,7 +80,9 @@ def sign_in_form(
 
 def consent_form(flow: AuthorizationFlow, tokens: FormTokens, give_consent: GiveConsent) -> HTTPRouteHandler:
     @post(f"{flow.base_path}/authorize/{{transaction_id:str}}/consent")
-    async def submit_consent(request: Request[Any, Any, Any], transaction_id: str) -> Response[bytes]:
+    async def submit_consent(
+        request: Request[Any, Any, Any], transaction_id: FromPath[str]
+    ) -> Response[bytes]:
         sent = await submitted(request, transaction_id, flow, tokens)
         decision = sent.form.get("decision")
         if decision not in ("allow", "deny"):
@@ -95,7 +100,9 @@ def consent_form(flow: AuthorizationFlow, tokens: FormTokens, give_consent: Give
 
 def sign_out_form(flow: AuthorizationFlow, tokens: FormTokens, sign_out: SignOut) -> HTTPRouteHandler:
     @post(f"{flow.base_path}/authorize/{{transaction_id:str}}/sign-out")
-    async def submit_sign_out(request: Request[Any, Any, Any], transaction_id: str) -> Response[bytes]:
+    async def submit_sign_out(
+        request: Request[Any, Any, Any], transaction_id: FromPath[str]
+    ) -> Response[bytes]:
         sent = await submitted(request, transaction_id, flow, tokens)
         if sent.session is not None:
             await sign_out(sent.session, flow.caller_of(request))

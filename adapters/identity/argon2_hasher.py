@@ -34,8 +34,15 @@ class Argon2Hasher:
     def __init__(self, *, workers: int = 2, most_waiting: int = 32) -> None:
         self._argon2 = PasswordHasher()
         self._nobody = hash_of_nobody(self._argon2)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="password")
+        self._workers = workers
+        self._pool: ThreadPoolExecutor | None = None
         self._room = threading.Semaphore(workers + most_waiting)
+        self.open()
+
+    def open(self) -> None:
+        """Begin, or begin again after `close`."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="password")
 
     async def hash(self, password: str) -> str:
         """Raises `PasswordTooLong` or `Unavailable`."""
@@ -52,8 +59,10 @@ class Argon2Hasher:
         return await self._off_the_loop(lambda: self._verifies(secret, password_hash))
 
     def close(self) -> None:
-        """Finish what is waiting and end the threads; what comes later meets `Unavailable`."""
-        self._pool.shutdown()
+        """Finish what is waiting and end the threads; what comes before `open` meets `Unavailable`."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown()
 
     def _verifies(self, secret: bytes, password_hash: str | None) -> bool:
         try:
@@ -63,12 +72,11 @@ class Argon2Hasher:
         return True
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
+        if self._pool is None:
+            raise Unavailable("the password threads have ended")
         if not self._room.acquire(blocking=False):
             raise Unavailable("too many passwords are waiting to be checked")
-        try:
-            future = self._pool.submit(work)
-        except RuntimeError:
-            raise Unavailable("the password threads have ended") from None
+        future = self._pool.submit(work)
         # By the work itself, not by whoever waits for it: a caller that gives up leaves its thread busy.
         future.add_done_callback(lambda _: self._room.release())
         return await asyncio.wrap_future(future)

@@ -120,6 +120,10 @@ class Reader:
         with self._reading() as cursor:
             return outcome.stands(cursor, self._realm, append)
 
+    def open(self) -> None:
+        """Read again after `close`; before it a reader is open from the start."""
+        self._closed = False
+
     def close(self) -> None:
         self._closed = True
         self._disconnect()

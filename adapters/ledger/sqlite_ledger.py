@@ -63,12 +63,14 @@ class SqliteLedger:
         self._writer = Writer(group_commit, queue_limit=queue_limit, batch_limit=batch_limit)
 
     async def open(self) -> None:
-        """Begin to take appends.
+        """Begin to take appends, or begin again after `close`.
 
-        Raises `CannotOpen`, and `SchemaMismatch` when the database is behind or ahead of this release.
+        Raises `Unavailable` when it is open, `CannotOpen`, and `SchemaMismatch` when the database is behind
+        or ahead of this release.
         """
         migrations.check(self._database)
         self._writer.start()
+        self._reader.open()
 
     async def close(self) -> None:
         """Write what waits, then let go of the file."""

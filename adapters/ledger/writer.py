@@ -23,9 +23,13 @@ class Writer:
         self._gathered: list[Append] = []
         self._queue: queue.SimpleQueue[Append | None] = queue.SimpleQueue()
         self._open = False
-        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
+        """Begin, or begin again after `close`. Raises `Unavailable` while the last thread still writes."""
+        if self._thread is not None and self._thread.is_alive():
+            raise Unavailable("the ledger is open already, or was closed and has not ended")
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
         self._open = True
 
@@ -34,7 +38,7 @@ class Writer:
 
         Raises `Unavailable` when too many wait already, before `start` and after `close`.
         """
-        if not (self._open and self._thread.is_alive()):
+        if not (self._open and self._thread and self._thread.is_alive()):
             raise Unavailable("the ledger is not open")
         if len(self._gathered) + self._queue.qsize() >= self._queue_limit:
             raise Unavailable("too many appends wait")
@@ -53,7 +57,7 @@ class Writer:
 
     def close(self, timeout: float) -> None:
         """Write what waits, then end. Blocks, but no longer than `timeout` seconds."""
-        if self._open:
+        if self._open and self._thread is not None:
             self._open = False
             self._queue.put(None)
             self._thread.join(timeout)

@@ -96,3 +96,11 @@ async def test_is_unavailable_after_its_end(hasher):
     hasher.close()
     with pytest.raises(Unavailable):
         await hasher.hash("password")
+
+
+async def test_a_hasher_that_was_closed_can_be_opened_again():
+    hasher = Argon2Hasher()
+    hasher.close()
+    hasher.open()
+    assert await hasher.matches("correct horse", await hasher.hash("correct horse"))
+    hasher.close()

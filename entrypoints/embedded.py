@@ -1,0 +1,156 @@
+"""The authorization server inside another program: its pages and endpoints, its guard, its use cases."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.http.discovery import resource_metadata_url
+from grantledger.adapters.http.litestar_plugin import AuthorizationServerPlugin
+from grantledger.adapters.web.asgi_types import ASGIApp
+from grantledger.adapters.web.beside import beside
+from grantledger.application.look_up_session import McpSession
+from grantledger.domain import resource_indicator
+from grantledger.domain.resource_indicator import Resource
+from grantledger.entrypoints.container import build_container
+from grantledger.entrypoints.server import Mount, create_app, endpoints_of, ledger_open, run
+from grantledger.entrypoints.settings import Settings, load_settings
+from grantledger.entrypoints.use_cases import UseCases, use_cases_of
+
+if TYPE_CHECKING:
+    from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
+
+
+class AuthorizationServer:
+    """One server. Making it opens nothing; it runs inside `async with`, or with an application made here.
+
+    All of these may be used together, in one event loop:
+
+    - `app()` is the whole server as an ASGI application, other applications mounted in it.
+    - `beside(app)` puts the server's paths in front of an ASGI application of any framework.
+    - `litestar_plugin()` adds them to a Litestar application.
+    - `use_cases` are called without HTTP, inside `async with server:`.
+    - `guard(app)` lets only requests through that carry an access token for a protected resource.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Without `settings`, those of `grantledger serve` on loopback. Raises `SettingsInvalid`."""
+        self._container = build_container(settings or Settings())
+        self._opened = AsyncExitStack()
+        self._users = 0
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    def from_environment(
+        cls, config: Path | None = None, environ: Mapping[str, str] = os.environ, **settings: Any
+    ) -> Self:
+        """Read settings as `grantledger serve` does; `settings` win. Raises `SettingsInvalid`."""
+        return cls(load_settings(config, environ, settings))
+
+    @property
+    def settings(self) -> Settings:
+        return self._container.settings()
+
+    @property
+    def issuer(self) -> str:
+        return self.settings.issuer_identifier
+
+    @property
+    def routes(self) -> list[str]:
+        """The paths that the server answers, with parameters in braces."""
+        return endpoints_of(self._container).routes
+
+    @property
+    def use_cases(self) -> UseCases:
+        return use_cases_of(self._container)
+
+    async def __aenter__(self) -> Self:
+        """Migrate and open the ledger, unless that is done. Raises `Unavailable`."""
+        async with self._turn:
+            if self._users == 0:
+                await self._opened.enter_async_context(ledger_open(self._container))
+            self._users += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Drain and close the ledger when the last user of it is gone."""
+        async with self._turn:
+            self._users -= 1
+            if self._users == 0:
+                await self._opened.aclose()
+
+    def app(self, mounts: Sequence[Mount] = ()) -> ASGIApp:
+        """Return the whole server, with other applications at paths of its origin."""
+        return create_app(self._container, mounts, lifespan=self._running)
+
+    def beside(self, app: ASGIApp) -> ASGIApp:
+        """Return `app` with the server's paths in front of it; `app` may have a lifespan of its own."""
+        return beside(app, server=self.app(), routes=self.routes, running=self._running)
+
+    def litestar_plugin(self) -> AuthorizationServerPlugin:
+        """Return what `Litestar(plugins=[...])` takes."""
+        return AuthorizationServerPlugin(self.app(), self.routes, self._running)
+
+    def resource(self, identifier: str | None = None) -> Resource:
+        """Return a configured protected resource, the default one for None. Raises `ValueError`."""
+        configured = self.settings.protected_resources
+        for resource in configured:
+            if identifier is None or resource_indicator.same(identifier, resource.identifier):
+                return resource
+        known = ", ".join(repr(resource.identifier) for resource in configured)
+        raise ValueError(f"{identifier!r} is none of the protected resources: {known}")
+
+    def guard(self, app: ASGIApp, resource: str | None = None) -> BearerGuard:
+        """Return `app` for requests with an access token for `resource`; others are challenged."""
+        of = self.resource(resource)
+        return BearerGuard(
+            app,
+            verify=self._container.look_up_session(),
+            resource=of.identifier,
+            resource_metadata_url=resource_metadata_url(of.identifier),
+            scopes=of.scopes,
+        )
+
+    def mount(
+        self,
+        app: ASGIApp,
+        resource: str | None = None,
+        *,
+        lifespan: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext,
+    ) -> Mount:
+        """Return `app`, guarded, at the path of its resource, for `app(mounts=[...])`.
+
+        `lifespan` is what has to be open while `app` serves.
+        """
+        path = urlsplit(self.resource(resource).identifier).path
+        return Mount(path=path, app=self.guard(app, resource), lifespan=lifespan)
+
+    def token_verifier(self, resource: str | None = None) -> "LedgerTokenVerifier":
+        """Return what the official `mcp` SDK takes as `token_verifier`. Needs the SDK."""
+        from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier  # noqa: PLC0415 - an extra
+
+        return LedgerTokenVerifier(
+            self._container.look_up_session(), resource=self.resource(resource).identifier, issuer=self.issuer
+        )
+
+    async def get_mcp_session(
+        self, headers: Mapping[str, str], *, resource: str | None = None
+    ) -> McpSession | None:
+        """Return who a request's access token speaks for, None for none or a refused one.
+
+        Raises `Unavailable` in an outage: that is not the token's fault, answer 503.
+        """
+        return await self._container.get_mcp_session()(headers, resource=resource)
+
+    def run(self, mounts: Sequence[Mount] = ()) -> None:
+        """Serve `app(mounts)` at the host and port of the settings until the process is told to stop."""
+        run(self.app(mounts), self.settings)
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        async with self:
+            yield

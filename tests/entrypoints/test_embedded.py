@@ -1,0 +1,213 @@
+"""The server inside other programs: Litestar, other frameworks, and no HTTP at all."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar, get
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+import grantledger
+from grantledger import AuthorizationServer, Caller, Mount, Refusal, Settings
+from grantledger.adapters.ledger.database import CannotOpen
+from grantledger.adapters.web.asgi_types import ASGIApp
+from support.hosting import NotStarted, hosting
+from support.oauth import Person
+from support.server import EMAIL, PASSWORD, free_port
+
+CALLER = Caller(correlation_id="test")
+
+
+@pytest.fixture
+def server(tmp_path):
+    return AuthorizationServer(Settings(database=str(tmp_path / "grantledger.sqlite3"), port=free_port()))
+
+
+class Host:
+    """One application in each framework."""
+
+    def __init__(self, lifespan: Callable[[object], AbstractAsyncContextManager[None]]) -> None:
+        self._lifespan = lifespan
+
+    def of(self, kind: str, server: AuthorizationServer) -> ASGIApp:
+        match kind:
+            case "litestar":
+                plugins = [server.litestar_plugin()]
+                return Litestar([home], plugins=plugins, lifespan=[self._lifespan], openapi_config=None)
+            case "starlette":
+                return server.beside(Starlette(routes=[Route("/", page)], lifespan=self._lifespan))
+            case "without lifespan":
+                return server.beside(without_lifespan)
+            case _:
+                mount = Mount(path="/host", app=without_lifespan, lifespan=lambda: self._lifespan(None))
+                return server.app([mount])
+
+
+@get("/")
+async def home() -> str:
+    return "host"
+
+
+def page(_: object) -> PlainTextResponse:
+    return PlainTextResponse("host")
+
+
+async def without_lifespan(scope, receive, send):
+    """As Django answers."""
+    if scope["type"] != "http":
+        raise ValueError("only HTTP")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"host"})
+
+
+@asynccontextmanager
+async def nothing(_: object) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.fixture(params=["litestar", "starlette", "without lifespan", "the server alone"])
+async def origin(request, server):
+    """Every way in which the server can be served beside a host."""
+    async with server:
+        await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
+    async with hosting(Host(nothing).of(request.param, server), server.settings.port) as origin:
+        yield origin
+
+
+async def test_the_whole_flow_works_in_every_host(origin, server):
+    person = Person.at(origin)
+    client = await person.register()
+    tokens = await person.tokens(client["client_id"])
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    session = await server.get_mcp_session(headers)
+    await person.http.aclose()
+    assert session is not None
+    assert session.client_id == client["client_id"]
+
+
+async def test_each_route_is_answered_by_the_server(origin, server):
+    async with httpx.AsyncClient(base_url=origin, verify=False) as http:
+        for route in server.routes:
+            path = route.replace("{transaction_id:str}", "unknown")
+            answer = await http.request("PATCH", path)
+            assert answer.status_code == 405, path
+
+
+@pytest.mark.parametrize("origin", ["litestar", "starlette", "without lifespan"], indirect=True)
+async def test_all_other_paths_stay_the_hosts(origin):
+    async with httpx.AsyncClient(base_url=origin, verify=False) as http:
+        assert (await http.get("/")).text == "host"
+
+
+@pytest.mark.parametrize("origin", ["litestar", "starlette"], indirect=True)
+@pytest.mark.parametrize("path", ["/tokens", "/authorizes", "/.well-known/security.txt", "/registered"])
+async def test_a_path_that_only_resembles_ours_is_the_hosts(origin, path):
+    async with httpx.AsyncClient(base_url=origin, verify=False) as http:
+        answer = await http.get(path)
+    assert answer.status_code == 404
+    assert b"not_found" not in answer.content
+
+
+@pytest.mark.parametrize("kind", ["litestar", "starlette"])
+async def test_the_host_starts_after_the_ledger_is_open_and_ends_before_it_closes(server, kind):
+    opened = []
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        opened.append(await server.use_cases.open_account("starts@example.com", PASSWORD, CALLER))
+        yield
+        opened.append(await server.use_cases.open_account("ends@example.com", PASSWORD, CALLER))
+
+    host = Host(lifespan)
+    async with hosting(host.of(kind, server), server.settings.port):
+        pass
+    assert len(opened) == 2
+
+
+@pytest.mark.parametrize("kind", ["litestar", "starlette", "without lifespan"])
+async def test_a_host_does_not_start_without_the_ledger(server, kind):
+    Path(server.settings.database).write_bytes(b"no database" * 1000)
+    with pytest.raises(NotStarted):
+        async with hosting(Host(nothing).of(kind, server), server.settings.port):
+            pass
+
+
+async def test_a_host_that_fails_to_start_lets_go_of_the_ledger(server):
+    @asynccontextmanager
+    async def failing(_: object) -> AsyncIterator[None]:
+        if server.settings.realm:
+            raise RuntimeError("the host's own trouble")
+        yield
+
+    with pytest.raises(NotStarted):
+        async with hosting(server.beside(Starlette(lifespan=failing)), server.settings.port):
+            pass
+    with closing(sqlite3.connect(server.settings.database)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert database.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+
+
+async def test_use_cases_work_without_http(server):
+    async with server:
+        user_id = await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
+        await server.use_cases.disable_user(user_id, CALLER)
+        with pytest.raises(Refusal):
+            await server.use_cases.look_up_session("gla_unknown")
+
+
+async def test_a_server_can_be_opened_again_and_by_several_at_once(server):
+    async with server:
+        async with server:
+            pass
+        await server.use_cases.open_account("one@example.com", PASSWORD, CALLER)
+    async with server:
+        await server.use_cases.open_account("two@example.com", PASSWORD, CALLER)
+
+
+async def test_an_opening_that_failed_can_be_tried_again(server):
+    database = Path(server.settings.database)
+    database.write_bytes(b"no database" * 1000)
+    with pytest.raises(CannotOpen):
+        async with server:
+            pass
+    database.unlink()
+    async with server:
+        await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
+
+
+async def test_a_guarded_mount_stands_at_the_path_of_its_resource(server):
+    mount = server.mount(without_lifespan)
+    assert mount.path == "/mcp"
+    async with (
+        hosting(server.app([mount]), server.settings.port) as origin,
+        httpx.AsyncClient(verify=False) as http,
+    ):
+        answer = await http.post(f"{origin}/mcp")
+        assert answer.status_code == 401
+        assert f"{origin}/.well-known/oauth-protected-resource/mcp" in answer.headers["www-authenticate"]
+
+
+def test_a_resource_that_is_not_configured_cannot_be_guarded(server):
+    with pytest.raises(ValueError, match="none of the protected resources"):
+        server.guard(without_lifespan, "https://elsewhere.example/mcp")
+
+
+def test_all_public_names_are_there():
+    assert {name for name in grantledger.__all__ if getattr(grantledger, name, None) is None} == set()
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Server'"):
+        grantledger.Server  # noqa: B018 - the access is the test
+
+
+def test_the_public_face_brings_no_framework_before_it_is_asked_to():
+    program = "import sys, grantledger.domain.scope; assert not {'litestar', 'sqlalchemy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
