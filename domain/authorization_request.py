@@ -6,10 +6,10 @@ from grantledger.domain import pkce, redirect_uri, resource_indicator, scope
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import Asked, Consent
+from grantledger.domain.limits import MAX_STATE, is_longer
 from grantledger.domain.refusal import Refusal
 
 PROMPTS = frozenset({"none", "login", "consent"})
-MAX_STATE = 2048
 
 
 class ParameterRepeated(Refusal):
@@ -195,7 +195,7 @@ def checked(
 def _check_form(asked: AuthorizationParameters) -> None:
     if asked.repeated:
         raise ParameterRepeated(", ".join(sorted(asked.repeated)))
-    if asked.state is not None and len(asked.state) > MAX_STATE:
+    if asked.state is not None and is_longer(asked.state, MAX_STATE):
         raise StateTooLong
     if asked.request is not None:
         raise RequestObjectUnsupported

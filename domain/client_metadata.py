@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from grantledger.domain import scope
 from grantledger.domain.absolute_uri import UriMalformed, parse
+from grantledger.domain.limits import MAX_REDIRECT_URIS, MAX_SCOPE, MAX_URI, is_longer
 from grantledger.domain.redirect_uri import RedirectUriKind, RedirectUriPolicy, is_loopback, kind_of
 from grantledger.domain.refusal import Refusal
 
 _AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
 _GRANT_TYPES = ("authorization_code", "refresh_token")
-_MOST_REDIRECT_URIS = 20
 _LONGEST_NAME = 200
 
 
@@ -84,6 +84,8 @@ def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy)
     Clients fall silent on a refusal, so whatever can be left out or put right is.
     Raises `RedirectUriForbidden` or `RedirectUriInvalid`, and `ClientMetadataInvalid`.
     """
+    if is_longer(request.scope or "", MAX_SCOPE):
+        raise ClientMetadataInvalid(f"scope is longer than {MAX_SCOPE} bytes")
     auth_method = _auth_method(request)
     redirect_uris = _redirect_uris(
         request.redirect_uris or (), policy.redirect_uris, is_public=auth_method == "none"
@@ -143,8 +145,8 @@ def _redirect_uris(
 
     Cursor sends three of different kinds at once; mixed registrations are the rule.
     """
-    if len(uris) > _MOST_REDIRECT_URIS:
-        raise RedirectUriInvalid(f"more than {_MOST_REDIRECT_URIS} redirect URIs")
+    if len(uris) > MAX_REDIRECT_URIS:
+        raise RedirectUriInvalid(f"more than {MAX_REDIRECT_URIS} redirect URIs")
     kept = {}
     for uri in uris:
         kind = kind_of(uri, policy)
@@ -205,4 +207,6 @@ def _link(text: str | None) -> str | None:
         uri = parse(text or "")
     except UriMalformed:
         return None
-    return text if uri.is_web and uri.userinfo is None else None
+    if text is None or is_longer(text, MAX_URI) or not uri.is_web or uri.userinfo is not None:
+        return None
+    return text

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from grantledger.domain import known_clients
 from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
+from grantledger.domain.limits import MAX_URI, is_longer
 from grantledger.domain.refusal import Refusal
 
 # A browser, or a program the browser starts, would run or read these instead of delivering a code.
@@ -17,7 +18,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 
 
 class RedirectUriForbidden(Refusal):
-    """The redirect URI is dangerous or malformed: the whole registration is refused."""
+    """The redirect URI is dangerous, malformed or too long: the whole registration is refused."""
 
 
 class RedirectUriMismatch(Refusal):
@@ -50,6 +51,8 @@ def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
 
     Raises `RedirectUriForbidden`. Private-use schemes belong to public clients only; the caller knows.
     """
+    if is_longer(uri, MAX_URI):
+        raise RedirectUriForbidden(f"is longer than {MAX_URI} bytes: {uri[:200]!r}")
     parts = _checked(uri)
     if policy.issuer and _is_own_page(parts, parse(policy.issuer)):
         raise RedirectUriForbidden(f"is one of this server's own pages: {uri!r}")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 
+from grantledger.domain.limits import MAX_SCOPE, is_longer
 from grantledger.domain.refusal import Refusal
 
 _TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
@@ -10,6 +11,10 @@ _TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 class ScopeInvalid(Refusal):
     """None of the requested scopes is known here."""
+
+
+class ScopeTooLong(ScopeInvalid):
+    """The scopes together are longer than 1024 bytes."""
 
 
 class ScopeWidened(ScopeInvalid):
@@ -33,10 +38,11 @@ def requested(scope: str | None, *, known: Collection[str], default: tuple[str, 
     """Return what to ask the user for: the known part of the request, or the default if it names nothing.
 
     Unknown scopes drop out, since clients guess them; the answer's `scope` says what was granted.
-    Raises `ScopeInvalid` when none is left.
+    Raises `ScopeTooLong`, and `ScopeInvalid` when none is left.
     """
     if _is_blank(scope):
         return default
+    _check_length(scope)
     kept = tuple(token for token in split(scope) if token in known)
     if not kept:
         raise ScopeInvalid
@@ -46,10 +52,12 @@ def requested(scope: str | None, *, known: Collection[str], default: tuple[str, 
 def narrowed(scope: str | None, *, granted: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
     """Return the part of a grant that a refresh asks for, in the grant's order: RFC 6749 section 6.
 
-    Raises `ScopeWidened` for a known scope that was not granted, `ScopeInvalid` when none is left.
+    Raises `ScopeTooLong`, `ScopeWidened` for a known scope that was not granted, and `ScopeInvalid` when
+    none is left.
     """
     if _is_blank(scope):
         return granted
+    _check_length(scope)
     wanted = split(scope)
     for token in wanted:
         if token in known and token not in granted:
@@ -58,6 +66,12 @@ def narrowed(scope: str | None, *, granted: tuple[str, ...], known: Collection[s
     if not kept:
         raise ScopeInvalid
     return kept
+
+
+def _check_length(scope: str | None) -> None:
+    """Raises `ScopeTooLong`."""
+    if scope is not None and is_longer(scope, MAX_SCOPE):
+        raise ScopeTooLong
 
 
 def _is_blank(scope: str | None) -> bool:

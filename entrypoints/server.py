@@ -12,6 +12,7 @@ from grantledger.adapters.http.authorization_endpoint import authorization_endpo
 from grantledger.adapters.http.discovery import discovery_endpoints
 from grantledger.adapters.http.mounts import Mount
 from grantledger.adapters.http.page_forms import consent_form, sign_in_form, sign_out_form
+from grantledger.adapters.http.protocol import BoundedProtocol
 from grantledger.adapters.http.registration_endpoint import registration_endpoint
 from grantledger.adapters.http.revocation_endpoint import revocation_endpoint
 from grantledger.adapters.http.session_endpoint import session_endpoint
@@ -103,7 +104,8 @@ def run(app: ASGIApp, settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
+        limit_concurrency=settings.max_connections,
         ws="none",
         access_log=False,
         log_level="warning",

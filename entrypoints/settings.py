@@ -92,6 +92,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trusted_proxies: Annotated[tuple[str, ...], must.networks] = ()
     """The addresses and networks whose forwarded headers are believed."""
 
+    max_connections: Annotated[int, must.between(1, 1_000_000)] = 1_000
+    """How many connections one process holds; one more is answered 503."""
+
     def __post_init__(self) -> None:
         for key, hint in get_type_hints(Settings, include_extras=True).items():
             value = getattr(self, key)

@@ -12,13 +12,12 @@ from litestar.handlers import HTTPRouteHandler
 from grantledger.adapters.http.answers import NO_STORE, error_answer, unavailable_answer
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.edge import with_cors, with_head
+from grantledger.adapters.http.limits import MAX_BODY
 from grantledger.adapters.http.mounts import Mount, with_mounts
 from grantledger.adapters.http.page_errors import PageErrors
 from grantledger.adapters.http.wire_errors import WireError
 from grantledger.adapters.web.asgi_types import ASGIApp
 from grantledger.application.ports import Unavailable
-
-MAX_BODY = 64 * 1024
 
 _log = logging.getLogger("grantledger.http")
 

@@ -4,11 +4,9 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
+from grantledger.adapters.http.limits import MAX_PARAMETER, MAX_PARAMETERS, MAX_RESOURCES
 from grantledger.adapters.http.refusals import ParametersMalformed
-
-MAX_PARAMETERS = 64
-MAX_VALUE = 8 * 1024
-MAX_RESOURCES = 8
+from grantledger.domain.limits import is_longer
 
 
 class Parameters(Struct, frozen=True):
@@ -34,7 +32,7 @@ def parsed(raw: bytes) -> Parameters:
     resources: list[str] = []
     repeated: set[str] = set()
     for name, value in pairs:
-        if len(value) > MAX_VALUE:
+        if is_longer(name, MAX_PARAMETER) or is_longer(value, MAX_PARAMETER):
             raise ParametersMalformed("too long")
         if name == "resource":
             resources.append(value)

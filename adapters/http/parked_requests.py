@@ -16,6 +16,9 @@ MAX_PARKED = 8
 MAX_COOKIE = 3800
 """Browsers keep cookies of up to 4096 bytes with name and attributes."""
 
+MAX_ALL_PARKED = 16 * 1024
+"""Of all these cookies: with as much again for all else, a head stays within `limits.MAX_HEAD`."""
+
 _MAX_UNPACKED = 64 * 1024
 _PURPOSE = "request-"
 _TRANSACTION_ID = re.compile(r"[A-Za-z0-9_-]{16}")
@@ -41,7 +44,10 @@ class ParkedRequests:
             raise RequestTooLarge
         lifetime = request.expires_at - self._clock.now()
         kept = self._cookies.set(_PURPOSE + request.transaction_id, sealed, max_age=lifetime)
-        return [kept, *(self.forget(transaction_id) for transaction_id in self._superfluous(carried))]
+        return [
+            kept,
+            *(self.forget(transaction_id) for transaction_id in self._superfluous(carried, len(sealed))),
+        ]
 
     def find(self, transaction_id: str, carried: dict[str, str]) -> AuthorizationRequest | None:
         """Return the parked request, None when it is not there, not ours or has expired."""
@@ -65,8 +71,8 @@ class ParkedRequests:
             return None
         return request if self._clock.now() < request.expires_at else None
 
-    def _superfluous(self, carried: dict[str, str]) -> list[str]:
-        """Return what must go so that at most 8 stay: what is dead, then the oldest."""
+    def _superfluous(self, carried: dict[str, str], coming: int) -> list[str]:
+        """Return what must go so that 8 stay at most, of 16 KiB at most: what is dead, then the oldest."""
         parked = {
             purpose.removeprefix(_PURPOSE): sealed
             for purpose, sealed in self._cookies.purposes(carried).items()
@@ -77,7 +83,11 @@ class ParkedRequests:
             for transaction_id, sealed in parked.items()
             if _TRANSACTION_ID.fullmatch(transaction_id)
         }
-        dead = [transaction_id for transaction_id, request in opened.items() if request is None]
-        alive = sorted((r for r in opened.values() if r is not None), key=lambda r: r.expires_at)
-        surplus = alive[: max(0, len(alive) - (MAX_PARKED - 1))]
-        return [*dead, *(request.transaction_id for request in surplus)]
+        gone = [transaction_id for transaction_id, request in opened.items() if request is None]
+        alive = [request for request in opened.values() if request is not None]
+        room, size = MAX_PARKED - 1, MAX_ALL_PARKED - coming
+        for request in sorted(alive, key=lambda request: -request.expires_at):
+            room, size = room - 1, size - len(parked[request.transaction_id])
+            if room < 0 or size < 0:
+                gone.append(request.transaction_id)
+        return gone

@@ -43,7 +43,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
         "invalid_request", "Use one way of client authentication, not several."
     ),
     authorization_request.ParameterRepeated: WireError("invalid_request", "A parameter is repeated."),
-    authorization_request.StateTooLong: WireError("invalid_request", "state is longer than 2048 characters."),
+    authorization_request.StateTooLong: WireError("invalid_request", "state is longer than 2048 bytes."),
     authorization_request.ResponseTypeMissing: WireError("invalid_request", "response_type is missing."),
     authorization_request.ResponseTypeUnsupported: WireError(
         "unsupported_response_type", "Only response_type=code is offered."
@@ -74,6 +74,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     pkce.CodeVerifierMalformed: WireError("invalid_grant", "code_verifier is not a PKCE verifier."),
     pkce.CodeVerifierMismatch: WireError("invalid_grant", "code_verifier does not match the challenge."),
     scope.ScopeInvalid: WireError("invalid_scope", "No scope is left that may be granted."),
+    scope.ScopeTooLong: WireError("invalid_scope", "scope is longer than 1024 bytes."),
     resource_indicator.ResourceForeign: WireError(
         "invalid_target", "The resource is not one of this grant or server."
     ),
@@ -97,7 +98,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     client_registration.ClientAuthenticationFailed: _BAD_CLIENT,
     client_registration.ClientIsDisabled: _GRANT_DEAD,
     redirect_uri.RedirectUriForbidden: WireError(
-        "invalid_redirect_uri", "A redirect URI is malformed or of a kind that is never allowed."
+        "invalid_redirect_uri", "A redirect URI is malformed, too long or of a kind that is never allowed."
     ),
     client_metadata.RedirectUriInvalid: WireError(
         "invalid_redirect_uri",

@@ -127,7 +127,7 @@ def test_every_setting_that_is_named_exists(document: Path) -> None:
         re.findall(r"`((?!test_)\w+_(?:expires_in|window|page|scope|secret|secret_file|proxies|uris))`", text)
     )
     variables = {name.lower() for name in re.findall(r"`GRANTLEDGER_([A-Z_]+)`", text)} - {"config"}
-    others = {"client_secret", "insufficient_scope"}  # OAuth's own
+    others = {"client_secret", "insufficient_scope", "invalid_scope"}  # OAuth's own
     assert named - others | variables <= set(Settings.__struct_fields__)
 
 

@@ -2,7 +2,6 @@ import pytest
 from msgspec.structs import replace
 
 from grantledger.domain.authorization_request import (
-    MAX_STATE,
     AuthorizationRequest,
     ParameterRepeated,
     PromptContradictory,
@@ -17,6 +16,7 @@ from grantledger.domain.authorization_request import (
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.consent import Consent
+from grantledger.domain.limits import MAX_STATE
 from grantledger.domain.pkce import (
     CodeChallengeMalformed,
     CodeChallengeMethodUnsupported,

@@ -503,4 +503,5 @@ def test_the_defaults_are_those_of_the_manual():
         "master_secret": (),
         "master_secret_file": None,
         "trusted_proxies": (),
+        "max_connections": 1_000,
     }

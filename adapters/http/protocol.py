@@ -1,0 +1,149 @@
+"""HTTP/1.1 with bounds that uvicorn lacks: on the head, on how long a request takes, and on connections."""
+
+import asyncio
+import logging
+import secrets
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from grantledger.adapters.http.limits import BODY_TIMEOUT, HEAD_TIMEOUT, MAX_DISCARDED, MAX_HEAD
+
+_log = logging.getLogger("grantledger.http")
+
+_SAID = {
+    400: ("invalid_request", "This is not an HTTP/1.1 request."),
+    408: ("invalid_request", "The request took too long to arrive."),
+    431: ("invalid_request", "The request target and the headers are longer than 32768 bytes."),
+    503: ("temporarily_unavailable", "Too many connections. Try again."),
+}
+
+_LINGER = 1.0
+"""Seconds in which a client that is still sending can read its answer: closing at once would destroy it."""
+
+
+class _HeadTooLarge(Exception):  # noqa: N818 - ends the parsing, and is what the client is told
+    pass
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses before the application is asked. `limit_concurrency` bounds the connections of the process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._most_connections, self.limit_concurrency = self.limit_concurrency, None
+        self._in_head = False
+        self._head = 0  # bytes of the head that were parsed
+        self._fed = 0  # bytes read while in one head: it may be one endless header
+        self._discarded = 0
+        self._too_large = False
+        self._refused = False
+        self._deadline: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self._most_connections is not None and len(self.connections) > self._most_connections:
+            self._refuse(503, (b"retry-after", b"1"))
+        self._deadline = self.loop.time() + HEAD_TIMEOUT
+        self._watch = self.loop.call_later(HEAD_TIMEOUT, self._check_time)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        head = self.scope if self._in_head else None
+        super().data_received(data)
+        if head is not None and self._in_head and self.scope is head:
+            self._fed += len(data)
+            if self._fed > MAX_HEAD:
+                self._refuse(431)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are not for clients
+        self._refuse(431 if self._too_large else 400)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head, self._fed, self._discarded = True, 0, 0, 0
+        self._deadline = self.loop.time() + HEAD_TIMEOUT
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        # What follows a chunked body is no header: nobody has checked it where the headers are checked.
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._deadline = self.loop.time() + BODY_TIMEOUT
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._discarded += len(body)
+            if self._discarded > MAX_DISCARDED:
+                self.transport.close()
+
+    def on_message_complete(self) -> None:
+        self._deadline = None
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > MAX_HEAD:
+            self._too_large = True
+            raise _HeadTooLarge
+
+    def _check_time(self) -> None:
+        if self._refused:
+            return
+        now = self.loop.time()
+        if self._deadline is not None and self.flow.read_paused:
+            self._deadline = now + BODY_TIMEOUT  # it is the application that takes its time
+        if self._deadline is not None and now >= self._deadline:
+            self._refuse(408)
+            return
+        self._watch = self.loop.call_at(self._deadline or now + HEAD_TIMEOUT, self._check_time)
+
+    def _refuse(self, status: int, *headers: tuple[bytes, bytes]) -> None:
+        """Answer by hand and close, or only close where an answer would land in the middle of another."""
+        self._refused, self._deadline = True, None
+        request_id = secrets.token_hex(8)
+        _log.info("request %s refused before it was read: %d", request_id, status)
+        cycle: RequestResponseCycle | None = self.cycle  # which is None before the first request
+        if cycle is not None and not cycle.response_complete:
+            if self._in_head or cycle.response_started:
+                self.transport.close()
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(_answer(status, request_id, headers))
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+
+def _answer(status: int, request_id: str, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    code, description = _SAID[status]
+    body = msgspec.json.encode({"error": code, "error_description": description})
+    lines = [
+        b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()),
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+        b"cache-control: no-store",
+        b"x-request-id: %s" % request_id.encode(),
+        b"connection: close",
+        *(b"%s: %s" % header for header in headers),
+    ]
+    return b"\r\n".join([*lines, b"", body])

@@ -1,0 +1,281 @@
+"""Each limit at the last byte that passes, and at the first that does not."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlencode
+
+import pytest
+
+from grantledger.adapters.http import limits as http_limits
+from grantledger.domain import limits
+from support.oauth import REDIRECT_URI, Person, error_of, query, returned
+from support.raw_http import RawAnswer, ask, chunked, client_metadata, connected, post, received
+from support.server import Server, serving
+
+pytestmark = pytest.mark.e2e
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+DISCOVERY = "/.well-known/oauth-authorization-server"
+
+
+def answered(server: Server, *pieces: bytes) -> RawAnswer:
+    answer = ask(server.origin, *pieces)
+    assert answer is not None
+    return answer
+
+
+# The body: 64 KiB
+
+
+def form_of(size: int) -> bytes:
+    """Return a form of that many bytes, each of its parameters well within the limit of a parameter."""
+    filled = "&".join(f"p{n}={'x' * 4_000}" for n in range(size // 4_010))
+    return f"grant_type=none&{filled}&q=".encode().ljust(size, b"x")
+
+
+@pytest.mark.parametrize("sent", [post, chunked])
+def test_a_body_of_64_kibibytes_is_read(server: Server, sent):
+    answer = answered(server, sent("/token", form_of(65_536), kind=FORM))
+    assert answer.error == (401, "invalid_client")  # read: it names no client
+
+
+@pytest.mark.parametrize("sent", [post, chunked])
+def test_one_byte_more_is_413(server: Server, sent):
+    answer = answered(server, sent("/token", form_of(65_537), kind=FORM))
+    assert answer.error == (413, "invalid_request")
+
+
+@pytest.mark.parametrize("sent", [post, chunked])
+def test_the_limit_of_the_body_holds_for_registrations(server: Server, sent):
+    fits, exceeds = (client_metadata(x="x" * (size - 63)) for size in (65_536, 65_537))
+    assert (len(fits), len(exceeds)) == (65_536, 65_537)
+    assert answered(server, sent("/register", fits, kind=JSON)).status == 201
+    assert answered(server, sent("/register", exceeds, kind=JSON)).error == (413, "invalid_request")
+
+
+def test_a_body_without_end_is_answered_and_then_cut_off(server: Server):
+    with connected(server.origin) as connection:
+        head = (
+            f"POST /token HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            connection.sendall(chunk * 1_000)
+
+
+def test_deeply_nested_json_is_refused(server: Server):
+    answer = answered(server, post("/register", b"[" * 65_536, kind=JSON))
+    assert answer.error == (400, "invalid_client_metadata")
+
+
+# The head: 32 KiB
+
+
+def get_with_head_of(size: int, target: str = DISCOVERY) -> bytes:
+    """Return a request whose target and header lines together have that many bytes."""
+    filler = size - len(target) - len("host: x\r\n") - len("x-filler: \r\n")
+    return f"GET {target} HTTP/1.1\r\nhost: x\r\nx-filler: {'x' * filler}\r\n\r\n".encode()
+
+
+def test_a_head_of_32_kibibytes_is_read(server: Server):
+    assert answered(server, get_with_head_of(32_768)).status == 200
+
+
+def test_one_byte_more_is_431(server: Server):
+    assert answered(server, get_with_head_of(32_769)).error == (431, "invalid_request")
+
+
+def test_the_sum_of_many_small_headers_counts(server: Server):
+    lines = b"".join(b"x-%04d: %s\r\n" % (n, b"x" * 90) for n in range(330))
+    head = b"GET %s HTTP/1.1\r\nhost: x\r\n%s\r\n" % (DISCOVERY.encode(), lines)
+    assert answered(server, head).status == 431
+
+
+def test_the_request_target_counts(server: Server):
+    assert answered(server, get_with_head_of(32_768, f"{DISCOVERY}?q={'x' * 32_000}")).status == 200
+    assert answered(server, get_with_head_of(32_769, f"{DISCOVERY}?q={'x' * 32_000}")).status == 431
+
+
+def test_a_head_without_end_is_431_before_it_ends(server: Server):
+    assert answered(server, b"GET / HTTP/1.1\r\nx-endless: ", *[b"x" * 8_192] * 40).status == 431
+
+
+def test_a_head_in_small_pieces_counts_as_a_whole(server: Server):
+    whole = get_with_head_of(32_769)
+    pieces = [whole[start : start + 1_000] for start in range(0, len(whole), 1_000)]
+    assert answered(server, *pieces).status == 431
+
+
+def test_a_refusal_of_the_head_has_a_request_id_and_closes(server: Server):
+    answer = answered(server, get_with_head_of(40_000))
+    assert len(answer.headers["x-request-id"]) == 16
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_what_is_no_http_is_400(server: Server):
+    assert answered(server, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").error == (400, "invalid_request")
+
+
+def test_trailers_of_a_chunked_body_are_not_headers(server: Server):
+    body = chunked("/token", b"grant_type=refresh_token&refresh_token=x", kind=FORM)
+    trailers = b"0\r\nauthorization: Basic eDp5\r\n\r\n"
+    answer = answered(server, body.removesuffix(b"0\r\n\r\n") + trailers)
+    assert answer.error == (401, "invalid_client")
+    assert "www-authenticate" not in answer.headers
+
+
+# Time
+
+
+@pytest.fixture(scope="module")
+def slow_answers(server: Server) -> dict[str, RawAnswer | None]:
+    """Begin three requests, end none of them, and wait for all answers at once."""
+    begun = {
+        "nothing": b"",
+        "half a head": b"GET / HTTP/1.1\r\nhost:",
+        "half a body": post("/token", b"x" * 100, kind=FORM)[:-50],
+    }
+    with ExitStack() as stack:
+        waiting = {name: stack.enter_context(connected(server.origin)) for name in begun}
+        for name, connection in waiting.items():
+            connection.sendall(begun[name])
+        return {name: received(connection) for name, connection in waiting.items()}
+
+
+@pytest.mark.parametrize("begun", ["nothing", "half a head", "half a body"])
+def test_a_request_that_does_not_arrive_is_408(slow_answers: dict[str, RawAnswer | None], begun: str):
+    answer = slow_answers[begun]
+    assert answer is not None
+    assert answer.error == (408, "invalid_request")
+
+
+# Connections
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("narrow"), max_connections="2") as running:
+        yield running
+
+
+def test_one_connection_too_many_is_503_and_told_when_to_come_back(narrow: Server):
+    request = f"GET {DISCOVERY} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    with connected(narrow.origin) as one, connected(narrow.origin) as other:
+        for connection in (one, other):
+            connection.sendall(request)
+            assert (received(connection) or pytest.fail("no answer")).status == 200
+        refused = answered(narrow, request)
+    assert refused.error == (503, "temporarily_unavailable")
+    assert refused.headers["retry-after"] == "1"
+
+
+# Parameters
+
+
+async def told(person: Person, **parameters: str | None) -> dict[str, str]:
+    client = await person.register()
+    return returned(await person.authorize(client["client_id"], prompt="none", **parameters))
+
+
+@pytest.mark.parametrize("state", ["s" * 2_048, "é" * 1_024])
+async def test_a_state_of_2_kibibytes_comes_back(person: Person, state: str):
+    answer = await told(person, state=state)
+    assert (answer["error"], answer["state"]) == ("login_required", state)
+
+
+@pytest.mark.parametrize("state", ["s" * 2_049, "é" * 1_024 + "s"])
+async def test_a_state_of_one_byte_more_is_refused(person: Person, state: str):
+    assert (await told(person, state=state))["error"] == "invalid_request"
+
+
+async def test_a_scope_of_1_kibibyte_is_read(person: Person):
+    assert (await told(person, scope="openid ".ljust(1_024, "x")))["error"] == "login_required"
+
+
+async def test_a_scope_of_one_byte_more_is_refused(person: Person):
+    assert (await told(person, scope="openid ".ljust(1_025, "x")))["error"] == "invalid_scope"
+
+
+async def test_a_registration_with_a_scope_of_more_than_1_kibibyte_is_refused(person: Person):
+    assert (await person.register(scope="openid ".ljust(1_024, "x")))["client_id"]
+    answer = await person.http.post("/register", content=client_metadata(scope="openid ".ljust(1_025, "x")))
+    assert error_of(answer) == (400, "invalid_client_metadata")
+
+
+READ = (401, "invalid_client")
+NOT_READ = (400, "invalid_request")
+
+
+@pytest.mark.parametrize(("size", "error"), [(8_192, READ), (8_193, NOT_READ)])
+@pytest.mark.parametrize("parameter", ["p={}", "{}=p"])
+def test_a_parameter_has_8_kibibytes_at_most(server: Server, parameter: str, size: int, error: object):
+    form = f"grant_type=none&{parameter.format('x' * size)}".encode()
+    assert answered(server, post("/token", form, kind=FORM)).error == error
+
+
+@pytest.mark.parametrize(("count", "error"), [(64, READ), (65, NOT_READ)])
+def test_a_form_has_64_parameters_at_most(server: Server, count: int, error: object):
+    form = "&".join(["grant_type=none", *(f"p{n}=x" for n in range(count - 1))]).encode()
+    assert answered(server, post("/token", form, kind=FORM)).error == error
+
+
+async def test_an_authorization_request_with_a_parameter_too_long_is_told_to_the_person(person: Person):
+    client = await person.register()
+    asked = query(client["client_id"], p="x" * 8_193)
+    assert (await person.http.get(f"/authorize?{urlencode(asked)}")).status_code == 400
+
+
+# Redirect URIs
+
+
+def uri_of(size: int) -> str:
+    return f"{REDIRECT_URI}?q=".ljust(size, "x")
+
+
+def test_20_redirect_uris_of_2_kibibytes_are_registered(server: Server):
+    uris = [uri_of(2_045) + f"{n:03}" for n in range(20)]
+    answer = answered(server, post("/register", client_metadata(redirect_uris=uris), kind=JSON))
+    assert json.loads(answer.body)["redirect_uris"] == uris
+
+
+def test_21_redirect_uris_are_refused(server: Server):
+    uris = [f"{REDIRECT_URI}/{n}" for n in range(21)]
+    answer = answered(server, post("/register", client_metadata(redirect_uris=uris), kind=JSON))
+    assert answer.error == (400, "invalid_redirect_uri")
+
+
+def test_a_redirect_uri_of_one_byte_more_is_refused(server: Server):
+    body = client_metadata(redirect_uris=[uri_of(2_049)])
+    assert answered(server, post("/register", body, kind=JSON)).error == (400, "invalid_redirect_uri")
+
+
+async def test_a_link_that_is_too_long_is_left_out(person: Person):
+    fits, exceeds = "https://e.example/".ljust(2_048, "x"), "https://e.example/".ljust(2_049, "x")
+    client = await person.register(client_uri=fits, logo_uri=exceeds)
+    assert client["client_uri"] == fits
+    assert "logo_uri" not in client
+
+
+# What browsers carry
+
+
+async def test_the_cookies_of_parked_requests_leave_room_for_all_other_headers(person: Person):
+    """Else a site that sends the browser here again and again would lock its owner out."""
+    client = await person.register()
+    for n in range(12):
+        state = "".join(chr(33 + (n * 7 + place * place) % 90) for place in range(2_000))
+        assert (await person.authorize(client["client_id"], state=state)).status_code == 303
+    parked = {name: value for name, value in person.cookies().items() if "request-" in name}
+    assert 0 < sum(map(len, parked.values())) <= 16_384
+    newest = await person.asked(client["client_id"])
+    assert newest.status_code == 200
+
+
+def test_the_figures_are_those_of_the_documentation():
+    assert (http_limits.MAX_HEAD, http_limits.MAX_BODY, http_limits.MAX_PARAMETER) == (32_768, 65_536, 8_192)
+    assert (limits.MAX_STATE, limits.MAX_SCOPE) == (2_048, 1_024)
+    assert (limits.MAX_REDIRECT_URIS, limits.MAX_URI) == (20, 2_048)
