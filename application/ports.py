@@ -1,7 +1,7 @@
 """What the use cases need from outside, in their own words."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -77,6 +77,41 @@ class GrantReader(Protocol):
 class TransactionReader(Protocol):
     async def is_spent(self, transaction_id: str) -> bool:
         """Whether the authorization transaction has given its one code."""
+        ...
+
+
+MAX_PAGE = 200
+
+
+class Page(Struct, Generic[S], frozen=True, kw_only=True):
+    """Some of a list, newest first. It goes on behind the key `after`, or ends here where that is None."""
+
+    items: tuple[Versioned[S], ...]
+    after: str | None
+
+
+class Listings(Protocol):
+    """What there is, newest first, all that ever was: also what is disabled, deleted, revoked or expired.
+
+    Each call returns at most `limit` items, from 1 to 200, of those behind the one with the key `after`.
+    Raises `Unavailable` in an outage.
+    """
+
+    async def clients(
+        self, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[ClientRegistration]: ...
+
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]: ...
+
+    async def grants(
+        self,
+        *,
+        client_id: str | None = None,
+        user_id: str | None = None,
+        after: str | None = None,
+        limit: int = MAX_PAGE,
+    ) -> Page[TokenGrant]:
+        """Return grants to the client, of the user, or of both where both are given."""
         ...
 
 

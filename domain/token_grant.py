@@ -72,6 +72,10 @@ class GrantRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.revoked.v
 Event = GrantOpened | GrantRefreshed | RefreshTokenReused | AccessTokensRevoked | GrantRevoked
 
 
+class GrantUnknown(Refusal):
+    """No such grant, or it is another user's."""
+
+
 class TokenBelongsToAnotherClient(Refusal):
     """The token was issued to another client."""
 

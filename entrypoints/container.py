@@ -41,6 +41,7 @@ from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
 from grantledger.application.register_client import RegisterClient
 from grantledger.application.resume_authorization import ResumeAuthorization
+from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
 from grantledger.application.sign_in import SignIn
 from grantledger.application.sign_out import SignOut
@@ -129,6 +130,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         policy=policy,
     )
+    revoke_grant = providers.Singleton(RevokeGrant, ledger, clock)
     revoke_token = providers.Singleton(RevokeToken, ledger, authenticate_client, sealer, clock)
     look_up_session = providers.Singleton(LookUpSession, ledger, sealer, clock)
     get_mcp_session = providers.Singleton(GetMcpSession, look_up_session)

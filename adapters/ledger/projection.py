@@ -17,8 +17,10 @@ again from its events, and an event of an unknown tag is met instead of overlook
 """
 
 _COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    "client": lambda client: (client.registered_at,),
     "code": lambda code: (code.transaction_id,),
-    "grant": lambda grant: (grant.client_id, grant.user_id),
+    "grant": lambda grant: (grant.client_id, grant.user_id, grant.opened_at),
+    "user": lambda user: (user.opened_at,),
 }
 _DECODERS = {category: msgspec.json.Decoder(kind.state) for category, kind in KINDS.items()}
 _encode = msgspec.json.Encoder().encode

@@ -1,7 +1,7 @@
 """Reads for decisions: one keyed statement on the event loop's own thread, no hop."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -9,14 +9,14 @@ import msgspec
 from eventsourcing.persistence import MapperDeserialisationError
 from sqlalchemy import bindparam, select
 
-from grantledger.adapters.ledger import outcome, private_rows, read_model
+from grantledger.adapters.ledger import listings, outcome, private_rows, read_model
 from grantledger.adapters.ledger.append import Append
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.projection import FOLDS, state_of
 from grantledger.adapters.ledger.schema import ROWS
 from grantledger.adapters.ledger.statements import compiled
-from grantledger.application.ports import Standing, Unavailable
+from grantledger.application.ports import Page, Standing, Unavailable
 from grantledger.domain.aggregate import Kind, Versioned
 from grantledger.domain.client_registration import CLIENT
 from grantledger.domain.token_grant import GRANT
@@ -103,6 +103,12 @@ class Reader:
     def is_spent(self, transaction_id: str) -> bool:
         with self._reading() as cursor:
             return bool(cursor.execute(_SPENT, (self._realm, transaction_id)).fetchall())
+
+    def page(self, kind: Kind[S], where: Mapping[str, str], *, after: str | None, limit: int) -> Page[S]:
+        with self._reading() as cursor:
+            return listings.page(
+                cursor, self._realm, kind, self._mapper, where=where, after=after, limit=limit
+            )
 
     def owner(self, name: str, lookups: Sequence[bytes]) -> str | None:
         """Return the subject whose private record one of the digests finds."""

@@ -4,9 +4,12 @@ What stands in `events` is never rewritten, not by a migration either. A row of 
 one stream and can be folded again from the log; a private record cannot.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -61,8 +64,17 @@ def _folded(name: str, *own: SchemaItem) -> Table:
     )
 
 
+def _fixed(name: str, kind: type[Text] | type[BigInteger]) -> Column[Any]:
+    """A column that no event of a stream changes: replacing the row leaves its indexes alone."""
+    return Column(name, kind, nullable=False, info={"fixed": True})
+
+
 ROWS: dict[str, Table] = {
-    "client": _folded("client"),
+    "client": _folded(
+        "client",
+        Column("registered_at", BigInteger, nullable=False),
+        Index("client_registered", "realm", "registered_at", "key"),
+    ),
     "code": _folded(
         "code",
         Column("transaction_id", Text),
@@ -70,11 +82,19 @@ ROWS: dict[str, Table] = {
     ),
     "grant": _folded(
         "token_grant",
-        Column("client_id", Text, nullable=False),
-        Column("user_id", Text, nullable=False),
+        _fixed("client_id", Text),
+        _fixed("user_id", Text),
+        _fixed("opened_at", BigInteger),
+        Index("token_grant_opened", "realm", "opened_at", "key"),
+        Index("token_grant_client", "realm", "client_id", "opened_at", "key"),
+        Index("token_grant_user", "realm", "user_id", "opened_at", "key"),
     ),
     "consent": _folded("consent"),
-    "user": _folded("user_account"),
+    "user": _folded(
+        "user_account",
+        _fixed("opened_at", BigInteger),
+        Index("user_account_opened", "realm", "opened_at", "key"),
+    ),
     "signin": _folded("signin"),
 }
 """The read model, by category. Two are not named as their category: SQL reserves `grant` and `user`."""
@@ -89,6 +109,7 @@ private_record = Table(
     Column("key_id", Text, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     UniqueConstraint("realm", "name", "lookup", name="private_record_lookup"),
+    Index("private_record_key", "realm", "key_id"),
     sqlite_with_rowid=False,
 )
 

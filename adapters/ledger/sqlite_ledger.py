@@ -1,4 +1,4 @@
-"""The ledger on SQLite: the application's four storage ports over one file."""
+"""The ledger on SQLite: the application's storage ports over one file."""
 
 import asyncio
 import random
@@ -19,9 +19,12 @@ from grantledger.adapters.ledger.recorder import Recorder
 from grantledger.adapters.ledger.sealing import Sealer
 from grantledger.adapters.ledger.uuid7 import uuid7
 from grantledger.adapters.ledger.writer import Writer
-from grantledger.application.ports import PrivateRecord, Standing, Unavailable
+from grantledger.application.ports import MAX_PAGE, Page, PrivateRecord, Standing, Unavailable
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
+from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.token_grant import GRANT, TokenGrant
+from grantledger.domain.user_account import USER, UserAccount
 
 S = TypeVar("S")
 
@@ -31,7 +34,7 @@ def microseconds_now() -> int:
 
 
 class SqliteLedger:
-    """`Ledger`, `GrantReader`, `TransactionReader` and `PrivateRecords`.
+    """`Ledger`, `GrantReader`, `TransactionReader`, `Listings` and `PrivateRecords`.
 
     Reads happen on the event loop's thread in some microseconds each; appends wait for the writer's
     thread. One instance serves one event loop, and once closed it stays closed.
@@ -87,6 +90,24 @@ class SqliteLedger:
 
     async def is_spent(self, transaction_id: str) -> bool:
         return self._reader.is_spent(transaction_id)
+
+    async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
+        return self._reader.page(CLIENT, {}, after=after, limit=limit)
+
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]:
+        return self._reader.page(USER, {}, after=after, limit=limit)
+
+    async def grants(
+        self,
+        *,
+        client_id: str | None = None,
+        user_id: str | None = None,
+        after: str | None = None,
+        limit: int = MAX_PAGE,
+    ) -> Page[TokenGrant]:
+        where = {"client_id": client_id, "user_id": user_id}
+        given = {name: value for name, value in where.items() if value is not None}
+        return self._reader.page(GRANT, given, after=after, limit=limit)
 
     async def find(self, name: str, lookup: str) -> str | None:
         return self._reader.owner(name, self._sealer.lookups(name, lookup))

@@ -37,7 +37,8 @@ def _replacement(table: Table) -> Callable[[int], str]:
     """Replace rows at the version they have; each takes its columns, then that version."""
     names = _names(table)
     given = dict(zip((*names, "replaces"), (f"column{n}" for n in range(1, len(names) + 2)), strict=True))
-    setting = ", ".join(f"{name} = given.{given[name]}" for name in names[2:])
+    changing = (column.name for column in table.c if not (column.primary_key or column.info.get("fixed")))
+    setting = ", ".join(f"{name} = given.{given[name]}" for name in changing)
     at = " AND ".join(
         f"{table.name}.{name} = given.{given[source]}"
         for name, source in (("realm", "realm"), ("key", "key"), ("version", "replaces"))

@@ -1,17 +1,17 @@
 """A ledger that remembers only as long as the test runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
 
-from grantledger.application.ports import Conflict, PrivateRecord, Standing, Unavailable
+from grantledger.application.ports import MAX_PAGE, Conflict, Page, PrivateRecord, Standing, Unavailable
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.authorization_code import CODE
-from grantledger.domain.client_registration import CLIENT
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.user_account import USER
+from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.token_grant import GRANT, TokenGrant
+from grantledger.domain.user_account import USER, UserAccount
 
 S = TypeVar("S")
 
@@ -24,7 +24,7 @@ class Recorded(NamedTuple):
 
 
 class MemoryLedger:
-    """Implements all four storage ports. `log` is everything recorded, in order.
+    """Implements all storage ports. `log` is everything recorded, in order.
 
     While `outage` is true every method raises `Unavailable`.
     """
@@ -76,6 +76,43 @@ class MemoryLedger:
     async def is_spent(self, transaction_id: str) -> bool:
         self._check()
         return any(code.transaction_id == transaction_id for code in _states(self._streams, CODE))
+
+    async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
+        return self._page(CLIENT, lambda client: client.registered_at, after, limit)
+
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]:
+        return self._page(USER, lambda user: user.opened_at, after, limit)
+
+    async def grants(
+        self,
+        *,
+        client_id: str | None = None,
+        user_id: str | None = None,
+        after: str | None = None,
+        limit: int = MAX_PAGE,
+    ) -> Page[TokenGrant]:
+        def wanted(grant: TokenGrant) -> bool:
+            return client_id in (None, grant.client_id) and user_id in (None, grant.user_id)
+
+        return self._page(GRANT, lambda grant: grant.opened_at, after, limit, wanted)
+
+    def _page(
+        self,
+        kind: Kind[S],
+        began: Callable[[Any], int],
+        after: str | None,
+        limit: int,
+        wanted: Callable[[Any], bool] = lambda _: True,
+    ) -> Page[S]:
+        self._check()
+        there = [stream for stream in self._streams.values() if stream.kind is kind]
+        newest_first = sorted(there, key=lambda stream: (began(stream.state), stream.key), reverse=True)
+        if after is not None:
+            keys = [stream.key for stream in newest_first]
+            newest_first = newest_first[keys.index(after) + 1 :] if after in keys else []
+        found = [stream for stream in newest_first if wanted(stream.state)]
+        more = len(found) > limit
+        return Page(items=tuple(found[:limit]), after=found[limit - 1].key if more else None)
 
     async def find(self, name: str, lookup: str) -> str | None:
         self._check()

@@ -1,4 +1,4 @@
-"""The four storage ports as one, and a memory of them that lets requests run into each other."""
+"""The storage ports as one, and a memory of them that lets requests run into each other."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -7,9 +7,12 @@ from typing import Any, Protocol, TypeVar
 
 from fakes.memory_ledger import MemoryLedger
 from grantledger.application.ports import (
+    MAX_PAGE,
     Conflict,
     GrantReader,
     Ledger,
+    Listings,
+    Page,
     PrivateRecord,
     PrivateRecords,
     Standing,
@@ -17,11 +20,14 @@ from grantledger.application.ports import (
 )
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.token_grant import TokenGrant
+from grantledger.domain.user_account import UserAccount
 
 S = TypeVar("S")
 
 
-class Storage(Ledger, GrantReader, TransactionReader, PrivateRecords, Protocol):
+class Storage(Ledger, GrantReader, TransactionReader, Listings, PrivateRecords, Protocol):
     """All that the use cases remember."""
 
 
@@ -65,6 +71,25 @@ class InterleavingLedger:
     async def is_spent(self, transaction_id: str) -> bool:
         await asyncio.sleep(0)
         return await self._inner.is_spent(transaction_id)
+
+    async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
+        await asyncio.sleep(0)
+        return await self._inner.clients(after=after, limit=limit)
+
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]:
+        await asyncio.sleep(0)
+        return await self._inner.users(after=after, limit=limit)
+
+    async def grants(
+        self,
+        *,
+        client_id: str | None = None,
+        user_id: str | None = None,
+        after: str | None = None,
+        limit: int = MAX_PAGE,
+    ) -> Page[TokenGrant]:
+        await asyncio.sleep(0)
+        return await self._inner.grants(client_id=client_id, user_id=user_id, after=after, limit=limit)
 
     async def find(self, name: str, lookup: str) -> str | None:
         await asyncio.sleep(0)

@@ -20,6 +20,7 @@ from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
 from grantledger.application.register_client import RegisterClient
 from grantledger.application.resume_authorization import ResumeAuthorization
+from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
 from grantledger.application.sign_in import SignIn
 from grantledger.application.sign_out import SignOut
@@ -86,6 +87,7 @@ class UseCases:
             clock=clock,
             policy=policy,
         )
+        self.revoke_grant = RevokeGrant(ledger, clock)
         self.revoke_token = RevokeToken(ledger, authenticate, sealer, clock)
         self.look_up_session = LookUpSession(ledger, sealer, clock)
         self.describe_server = DescribeServer(policy)

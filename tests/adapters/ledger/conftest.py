@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from adapters.ledger.storage import WatchedDatabase, a_ledger
+from fakes.memory_ledger import MemoryLedger
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from support.storage import Storage
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +25,18 @@ def database(tmp_path: Path) -> WatchedDatabase:
 @pytest.fixture
 async def ledger(database: WatchedDatabase) -> AsyncIterator[SqliteLedger]:
     ledger = a_ledger(database)
+    await ledger.open()
+    yield ledger
+    await ledger.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
+    """Every adapter of the storage ports, empty."""
+    if request.param == "memory":
+        yield MemoryLedger()
+        return
+    ledger = a_ledger(request.getfixturevalue("database"))
     await ledger.open()
     yield ledger
     await ledger.close()

@@ -1,34 +1,18 @@
 """What every adapter of the storage ports keeps to."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from adapters.ledger import facts
-from adapters.ledger.storage import a_ledger
-from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.ports import Conflict, PrivateRecord
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import CODE
 from grantledger.domain.client_registration import CLIENT, ClientDisabled
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.user_account import USER, AccountDisabled, AccountOpened
-
-Storage = MemoryLedger | SqliteLedger
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
-    if request.param == "memory":
-        yield MemoryLedger()
-        return
-    ledger = a_ledger(request.getfixturevalue("database"))
-    await ledger.open()
-    yield ledger
-    await ledger.close()
+from support.storage import Storage
 
 
 def an_email(subject: str, address: str = "ada@example.com") -> PrivateRecord:
