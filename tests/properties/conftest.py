@@ -1,6 +1,10 @@
 """What all state machines run against, and for how long."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,9 @@ from properties.profiles import CI, LONG, Figures, Profile
 from support.figures import tell
 from support.sqlite_files import SqliteFiles
 from support.timed_server import TimedServers
+
+ROOM = 2 * 1024**3
+"""In bytes; the ledgers of a long profile take some hundred million."""
 
 
 @pytest.fixture(
@@ -23,14 +30,23 @@ def profile(request: pytest.FixtureRequest) -> Profile:
 
 
 @pytest.fixture(scope="session")
-def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
-    """Ledgers on SQLite; each is checked against its replay when it is closed."""
-    return SqliteFiles(tmp_path_factory.mktemp("sqlite"))
+def directory() -> Iterator[Path]:
+    """In memory where there is room: whether the disk has what was written is asked elsewhere."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
+    with tempfile.TemporaryDirectory(prefix="grantledger-", dir=memory if has_room else None) as made:
+        yield Path(made)
 
 
 @pytest.fixture(scope="session")
-def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TimedServers]:
-    servers = TimedServers(tmp_path_factory.mktemp("servers"))
+def sqlite_files(directory: Path) -> SqliteFiles:
+    """Ledgers on SQLite; each is checked against its replay when it is closed."""
+    return SqliteFiles(directory)
+
+
+@pytest.fixture(scope="session")
+def running_servers(directory: Path) -> Iterator[TimedServers]:
+    servers = TimedServers(directory)
     yield servers
     servers.close()
 

@@ -6,13 +6,16 @@ look at the same one for ever). A failure prints the steps that lead to it, shru
 is tried first at the next run.
 """
 
+import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 from msgspec import Struct
+
+SYSTEMS = ["domain", "memory ledger", "SQLite", "HTTP"]
 
 STEPS = 50
 """Of each example, after the one that begins it."""
@@ -47,8 +50,26 @@ class Figures(Struct):
         )
 
 
+class System(Protocol):
+    """What every machine can do to whatever it runs against."""
+
+    has_clients_and_users: bool
+
+    def advance(self, seconds: int) -> None: ...
+
+    def disable_client(self) -> None: ...
+
+    def delete_client_and_register_it_anew(self) -> None: ...
+
+    def disable_user(self) -> None: ...
+
+    def close(self) -> None:
+        """Let go of everything, and raise an AssertionError where what is left contradicts itself."""
+        ...
+
+
 class Machine(RuleBasedStateMachine):
-    """A machine that counts its steps; `system_for` makes the system under test."""
+    """A machine that counts its steps; `system_for` makes the system under test, and `system` is it."""
 
     system_for: Callable[..., Any]
     figures: Figures
@@ -61,10 +82,32 @@ class Machine(RuleBasedStateMachine):
     def _counts(self) -> None:
         self._steps += 1
 
+    def ends(self) -> None:
+        """Hold what must be true when an example is over. Override."""
+
     def teardown(self) -> None:
         self.figures.examples += 1
         self.figures.steps += max(0, self._steps)
         self.figures.whole += self._steps >= STEPS
+        system: System | None = getattr(self, "system", None)
+        if system is None:
+            return
+        failure = sys.exc_info()[1]
+        try:
+            if failure is None:
+                self.ends()
+        finally:
+            _close(system, failure)
+
+
+def _close(system: System, failure: BaseException | None) -> None:
+    """Tell what is left wrong beside the failure that came first, if any."""
+    try:
+        system.close()
+    except AssertionError as found:
+        if failure is None:
+            raise
+        failure.add_note(str(found))
 
 
 def hold(machine: type[Machine], system: Callable[..., Any], profile: Profile) -> Figures:

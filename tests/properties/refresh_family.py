@@ -282,11 +282,6 @@ class RefreshFamily(Machine):
             accepted = self.system.accepted(grant, [issued.pair.access for issued in family.issued])
             assert accepted == [self._good_for(family, issued) for issued in family.issued]
 
-    def teardown(self):
-        if hasattr(self, "system"):
-            self.system.close()
-        super().teardown()
-
     def _good_for(self, family, issued):
         dead = self._is_gone(family) or family.has_ended(self.now)
         return (

@@ -3,17 +3,18 @@ from functools import partial
 import pytest
 
 from properties.code_lifecycle import CodeLifecycle
-from properties.codes_under_test import CodesOfTheDomain, CodesOfTheUseCases
-from properties.profiles import hold
+from properties.codes_under_test import CodesOfTheDomain, CodesOfTheUseCases, CodesOverHttp
+from properties.profiles import SYSTEMS, hold
 from support.storage import in_memory
 
 
-@pytest.fixture(params=["domain", "memory ledger", "SQLite"])
-def codes(request, sqlite_files):
+@pytest.fixture(params=SYSTEMS)
+def codes(request, sqlite_files, servers):
     systems = {
         "domain": CodesOfTheDomain,
         "memory ledger": partial(CodesOfTheUseCases, in_memory),
         "SQLite": partial(CodesOfTheUseCases, sqlite_files),
+        "HTTP": partial(CodesOverHttp, servers),
     }
     return systems[request.param]
 

@@ -23,7 +23,7 @@ class SqliteFiles:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._template = directory / "template.sqlite3"
-        self._names = (directory / str(number) for number in itertools.count())
+        self._names = (directory / f"ledger-{number}" for number in itertools.count())
         database = Database(self._template)
         migrations.migrate(database)
         database.engine.dispose()

@@ -18,6 +18,7 @@ from grantledger.entrypoints.server import ledger_open
 from support.oauth import Person
 from support.server import PASSWORD, Program, Server, serving
 from support.set_clock import SetClock
+from support.wire import Wire
 from support.witness import contradictions
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class TimedServer:
         self.operator = operator
         self._runner = runner
         self._latest = clock.now()
+        self.wire = Wire(server.origin, server.base)
         self._emails = (f"user-{number}@example.com" for number in itertools.count())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -100,9 +102,11 @@ def timed_server(directory: Path, **settings: str) -> Iterator[TimedServer]:
         operator.hasher.override(QuickHasher())
         stack = AsyncExitStack()
         runner.run(stack.enter_async_context(ledger_open(operator)))
+        running = TimedServer(server, clock, runner, operator)
         try:
-            yield TimedServer(server, clock, runner, operator)
+            yield running
         finally:
+            running.wire.close()
             runner.run(stack.aclose())
 
 
@@ -117,7 +121,7 @@ class TimedServers:
     def __call__(self, **settings: str) -> TimedServer:
         key = tuple(sorted(settings.items()))
         if key not in self._running:
-            directory = self._directory / str(len(self._running))
+            directory = self._directory / f"server-{len(self._running)}"
             directory.mkdir()
             self._running[key] = self._stack.enter_context(timed_server(directory, **settings))
         return self._running[key]

@@ -1,0 +1,99 @@
+"""What the machines do alike over HTTP: one user in a browser, and one client of the example alone."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from support.oauth import Person
+from support.timed_server import CALLER, TimedServer
+from support.wire import Answer
+
+
+class OverHttp:
+    """Clients and users are refused to by the operator's use cases: there are no endpoints for that."""
+
+    has_clients_and_users = True
+
+    def __init__(self, server: TimedServer) -> None:
+        self.server = server
+        self.began = server.begin()
+        self._events_before = self._last_position()
+        self.person = server.visitor()
+        self.server.run(self._begin())
+
+    def advance(self, seconds: int) -> None:
+        self.server.advance(seconds)
+
+    def disable_client(self) -> None:
+        self.server.run(self.server.operator.disable_client()(self.client_id, CALLER))
+
+    def delete_client_and_register_it_anew(self) -> None:
+        self.server.run(self._register_anew())
+
+    def disable_user(self) -> None:
+        self.server.run(self.server.operator.disable_user()(self.account.user_id, CALLER))
+
+    def remembered(self, tag: str) -> int:
+        """Count the events with that tag which the example caused."""
+        with closing(sqlite3.connect(self.server.server.database)) as connection:
+            found = connection.execute(
+                "SELECT count(*) FROM events WHERE position > ? AND tag = ?", (self._events_before, tag)
+            )
+            return int(found.fetchone()[0])
+
+    def close(self) -> None:
+        self.server.run(self.person.http.aclose())
+
+    def code(self, **parameters: str | None) -> str:
+        """Get a code for the client; whoever's session has ended signs in again."""
+        return self.server.run(self._code(**parameters))
+
+    def token(self, *forms: dict[str, str]) -> list[Answer]:
+        """Send all forms to the token endpoint at once."""
+        wire = self.server.wire
+        return wire.at_once([wire.post("/token", form) for form in forms])
+
+    def revoke_token(self, client_id: str, token: str) -> Answer:
+        wire = self.server.wire
+        (answer,) = wire.at_once([wire.post("/revoke", {"client_id": client_id, "token": token})])
+        return answer
+
+    def sessions(self, access_tokens: Sequence[str]) -> list[Answer]:
+        wire = self.server.wire
+        return wire.in_turn(
+            [wire.get("/session", authorization=f"Bearer {token}") for token in access_tokens]
+        )
+
+    async def register(self, **metadata: Any) -> str:
+        """Register a client under a name that no other example gives one."""
+        name = f"{metadata.pop('client_name', 'Client')} of {self.account.email}"
+        return str((await self.person.register(client_name=name, **metadata))["client_id"])
+
+    async def signed_in(self, person: Person, page: Any) -> Any:
+        return await person.sign_in(page, email=self.account.email)
+
+    async def _begin(self) -> None:
+        self.account = await self.server.open_account()
+        self.client_id = await self.register()
+
+    async def _code(self, **parameters: str | None) -> str:
+        page = await self.person.asked(self.client_id, **parameters)
+        if "/sign-in" in page.text:
+            await self.signed_in(self.person, page)
+        return await self.person.code(self.client_id, **parameters)
+
+    async def _register_anew(self) -> None:
+        await self.server.operator.delete_client()(self.client_id, CALLER)
+        assert await self.register() == self.client_id
+
+    def _last_position(self) -> int:
+        with closing(sqlite3.connect(self.server.server.database)) as connection:
+            return int(connection.execute("SELECT max(position) FROM events").fetchone()[0])
+
+
+def refusal(answer: Answer) -> str:
+    """Return the error code of a refusal at the token endpoint."""
+    code = str(answer.json()["error"])
+    assert answer.status == (401 if code == "invalid_client" else 400), answer
+    return code

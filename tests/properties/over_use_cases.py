@@ -1,0 +1,76 @@
+"""What the machines do alike over the use cases: one client and one user, on a ledger of their own."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from fakes.memory_ledger import MemoryLedger
+from grantledger.adapters.http.wire_errors import wire_error
+from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.application.policy import ServerPolicy
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.kinds import tag_of
+from grantledger.domain.refusal import Refusal
+from support.storage import InterleavingLedger, Storages
+from support.story import CALLER, EMAIL, PASSWORD, Story
+
+T = TypeVar("T")
+
+FOREVER = 10**9
+
+
+class OverUseCases:
+    """What is asked for at once runs into each other at every read and write."""
+
+    has_clients_and_users = True
+
+    def __init__(self, storages: Storages, policy: ServerPolicy) -> None:
+        self._runner = asyncio.Runner()
+        self._storage = storages()
+        self._policy = policy
+        self.run(self._begin())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def advance(self, seconds: int) -> None:
+        self.story.clock.advance(seconds)
+
+    def disable_client(self) -> None:
+        self.run(self.story.disable_client(self.client.client_id, CALLER))
+
+    def delete_client_and_register_it_anew(self) -> None:
+        self.run(self._register_anew())
+
+    def disable_user(self) -> None:
+        self.run(self.story.disable_user(self.session.user_id, CALLER))
+
+    def remembered(self, tag: str) -> int:
+        """Count the events with that tag."""
+        if isinstance(self._ledger, MemoryLedger):
+            return [tag_of(event) for event in self._ledger.events].count(tag)
+        assert isinstance(self._ledger, SqliteLedger)
+        return len(self._ledger.recorder.select_notifications(None, 10_000, topics=[tag]))
+
+    def close(self) -> None:
+        self.run(self._storage.__aexit__(None, None, None))
+        self._runner.close()
+
+    async def _begin(self) -> None:
+        self._ledger = await self._storage.__aenter__()
+        self.story = Story(InterleavingLedger(self._ledger), self._policy)
+        self.client: ClientRegistration = (await self.story.registers()).client
+        await self.story.open_account(EMAIL, PASSWORD, CALLER)
+        signed_in = await self.story.signs_in()
+        self.session = replace(signed_in, expires_at=signed_in.expires_at + FOREVER)
+
+    async def _register_anew(self) -> None:
+        await self.story.delete_client(self.client.client_id, CALLER)
+        self.client = (await self.story.registers()).client
+
+
+def told(refusal: Refusal) -> str:
+    """Return the error code that a client is told."""
+    return wire_error(refusal).code
