@@ -17,7 +17,12 @@ class FindBrowserSession:
         if not (session_id and dot and secret):
             return None
         session = (await self._ledger.load(SIGNIN, session_id)).state
-        if session is None or not session.is_live(presented_digest=digest(secret), now=self._clock.now()):
+        if session is None:
             return None
         user = (await self._ledger.load(USER, session.user_id)).state
-        return session if user is not None and not user.disabled else None
+        if user is None or user.disabled:
+            return None
+        live = session.is_live(
+            presented_digest=digest(secret), session_epoch=user.session_epoch, now=self._clock.now()
+        )
+        return session if live else None

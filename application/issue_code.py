@@ -4,12 +4,12 @@ from msgspec import Struct
 
 from grantledger.application.asking_client import asking_client
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, Ledger, Randomness, TransactionReader
+from grantledger.application.ports import Clock, CodeSealer, Ledger, TransactionReader
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.races import settle
 from grantledger.application.secrets import digest
-from grantledger.domain.aggregate import Change, Versioned
-from grantledger.domain.authorization_code import CODE, AuthorizationCode, CodeIssued
+from grantledger.domain.aggregate import Change
+from grantledger.domain.authorization_code import CODE, CodeIssued
 from grantledger.domain.authorization_request import AuthorizationRequest, TransactionSpent
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.consent import CONSENT, consent_key, give
@@ -32,20 +32,21 @@ class IssueCode:
         ledger: Ledger,
         transactions: TransactionReader,
         clock: Clock,
-        randomness: Randomness,
+        codes: CodeSealer,
         policy: ServerPolicy,
     ) -> None:
         self._ledger = ledger
         self._transactions = transactions
         self._clock = clock
-        self._randomness = randomness
+        self._codes = codes
         self._lifetime = policy.code_lifetime
 
     async def __call__(
         self, request: AuthorizationRequest, session: BrowserSession, caller: Caller
     ) -> IssuedCode:
-        """Return the code for the client.
+        """Return the code for the client: the same one again while nobody has come with it yet.
 
+        So an answer that was lost, or a form that was sent twice, ends as one that was sent once.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
         `TransactionExpired`.
         """
@@ -61,12 +62,16 @@ class IssueCode:
         if user is None:
             raise UserIsDisabled(session.user_id)
         user.check_usable()
-        if await self._transactions.is_spent(request.transaction_id):
+        code = self._codes.code_of(request.transaction_id)
+        answer = IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
+        issued = await self._ledger.load(CODE, digest(code))
+        if issued.state is not None and issued.state.is_waiting(user_id=user.user_id, now=now):
+            return answer
+        # Asked of the transaction too: its code was another one under another master secret.
+        if issued.state is not None or await self._transactions.is_spent(request.transaction_id):
             raise TransactionSpent
-        code = self._randomness.token("glac_")
         consent = await self._ledger.load(CONSENT, consent_key(user.user_id, request.client_id))
         given = give(consent.state, request.asked, user_id=user.user_id, client_id=request.client_id, now=now)
-        issued: Versioned[AuthorizationCode] = Versioned(kind=CODE, key=digest(code))
         # The consent first: it is the cause of the code.
         changes: list[Change[Any]] = [
             *([consent.then(given)] if given else []),
@@ -74,7 +79,7 @@ class IssueCode:
         ]
         by = by_user(user.user_id, caller, client_id=request.client_id)
         await self._ledger.record(changes, by)
-        return IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
+        return answer
 
     def _issued(self, request: AuthorizationRequest, session: BrowserSession, now: int) -> CodeIssued:
         return CodeIssued(

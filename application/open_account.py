@@ -7,7 +7,7 @@ from grantledger.application.ports import (
     PrivateRecords,
     Randomness,
 )
-from grantledger.application.provenance import Caller, by_operator
+from grantledger.application.provenance import Caller, by_operator, by_user
 from grantledger.application.races import settle
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.refusal import Refusal
@@ -22,6 +22,12 @@ class EmailTaken(Refusal):
 
 class PasswordTooShort(Refusal):
     """The password is shorter than 8 characters."""
+
+
+def check_password(password: str) -> None:
+    """Raise `PasswordTooShort` unless it may be somebody's password."""
+    if len(password) < MIN_PASSWORD:
+        raise PasswordTooShort
 
 
 class OpenAccount:
@@ -41,15 +47,19 @@ class OpenAccount:
         self._clock = clock
         self._randomness = randomness
 
-    async def __call__(self, email: str, password: str, caller: Caller) -> str:
-        """Return the new user's id. Raises `EmailInvalid`, `EmailTaken`, `PasswordTooShort`."""
-        address = normalized(email)
-        if len(password) < MIN_PASSWORD:
-            raise PasswordTooShort
-        password_hash = await self._hasher.hash(password)
-        return await settle(lambda: self._open(address, password_hash, caller))
+    async def __call__(
+        self, email: str, password: str, caller: Caller, *, by_themselves: bool = False
+    ) -> str:
+        """Return the new user's id. Raises `EmailInvalid`, `EmailTaken`, `PasswordTooShort`.
 
-    async def _open(self, address: str, password_hash: str, caller: Caller) -> str:
+        Who acts is an operator, or the new user `by_themselves`.
+        """
+        address = normalized(email)
+        check_password(password)
+        password_hash = await self._hasher.hash(password)
+        return await settle(lambda: self._open(address, password_hash, caller, by_themselves=by_themselves))
+
+    async def _open(self, address: str, password_hash: str, caller: Caller, *, by_themselves: bool) -> str:
         if await self._private.find("email", address) is not None:
             raise EmailTaken
         user_id = self._randomness.token("glu_", size=16)
@@ -59,5 +69,6 @@ class OpenAccount:
             PrivateRecord(subject=user_id, name="email", value=address, lookup=address),
             PrivateRecord(subject=user_id, name="password_hash", value=password_hash),
         ]
-        await self._ledger.record([account.then([opened])], by_operator(caller), private)
+        by = by_user(user_id, caller) if by_themselves else by_operator(caller)
+        await self._ledger.record([account.then([opened])], by, private)
         return user_id

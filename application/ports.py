@@ -152,6 +152,12 @@ class TokenSealer(Protocol):
         ...
 
 
+class CodeSealer(Protocol):
+    def code_of(self, transaction_id: str) -> str:
+        """Return the one authorization code of the transaction, which only we can compute."""
+        ...
+
+
 class SealedToken(Protocol):
     is_refresh_token: bool
     claims: TokenClaims

@@ -1,9 +1,11 @@
+from contextlib import suppress
+
 from msgspec import Struct
 
 from grantledger.application.authenticate_client import AuthenticateClient, ClientCredentials
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, Ledger, Randomness, TokenSealer
-from grantledger.application.provenance import Caller, by_client
+from grantledger.application.ports import Clock, Conflict, Ledger, Randomness, TokenSealer
+from grantledger.application.provenance import Caller, Provenance, by_client
 from grantledger.application.races import settle
 from grantledger.application.secrets import digest
 from grantledger.application.tokens import Tokens, current_tokens
@@ -15,8 +17,10 @@ from grantledger.domain.authorization_code import (
     CodeRedeemed,
     CodeReplayed,
     CodeUnknown,
+    ConsentWithdrawnSince,
 )
 from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.consent import CONSENT, consent_key
 from grantledger.domain.token_grant import GRANT, GrantOpened, TokenGrant, earliest, evolve
 from grantledger.domain.user_account import USER, UserIsDisabled
 
@@ -59,7 +63,8 @@ class RedeemCode:
         """Return the first tokens of a new grant.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `ClientIsDisabled`, `UserIsDisabled`,
-        `CodeUnknown`, `CodeAlreadyRedeemed` and the refusals of `AuthorizationCode.redeem`.
+        `CodeUnknown`, `CodeAlreadyRedeemed`, `ConsentWithdrawnSince` and the refusals of
+        `AuthorizationCode.redeem`.
         """
         return await settle(lambda: self._redeem(request))
 
@@ -89,7 +94,9 @@ class RedeemCode:
             case (CodeRedeemed(),):
                 opened = self._opened(client, code.key, code.state, now)
                 grant: Versioned[TokenGrant] = Versioned(kind=GRANT, key=grant_id)
+                await self._check_consent(code.state)
                 await self._ledger.record([code.then(outcome), grant.then([opened])], by)
+                await self._check_consent_again(code.state, grant.evolved([opened]), by)
                 return current_tokens(self._sealer, grant_id, evolve(None, opened), now=now)
             case (CodeReplayed(grant_id=suspect),):
                 grant = await self._ledger.load(GRANT, suspect)
@@ -97,6 +104,25 @@ class RedeemCode:
                 revoked = grant.state.revoke("code_replayed", now=now)
                 await self._ledger.record([code.then(outcome), grant.then(revoked)], by)
         raise CodeAlreadyRedeemed
+
+    async def _check_consent(self, code: AuthorizationCode) -> None:
+        """Raise `ConsentWithdrawnSince` where the user has disconnected the client meanwhile."""
+        consent = await self._ledger.load(CONSENT, consent_key(code.user_id, code.client_id))
+        if consent.state is None or not consent.state.covers(code.asked):
+            raise ConsentWithdrawnSince
+
+    async def _check_consent_again(
+        self, code: AuthorizationCode, grant: Versioned[TokenGrant], by: Provenance
+    ) -> None:
+        """Leave no grant to who was disconnected at the moment at which it was not there to be revoked."""
+        try:
+            await self._check_consent(code)
+        except ConsentWithdrawnSince:
+            assert grant.state is not None
+            revoked = grant.state.revoke("revoked_by_user", now=self._clock.now())
+            with suppress(Conflict):  # revoked by the disconnection after all
+                await self._ledger.record([grant.then(revoked)], by)
+            raise
 
     def _opened(
         self, client: ClientRegistration, code_key: str, code: AuthorizationCode, now: int

@@ -5,8 +5,9 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from grantledger.domain import pkce, resource_indicator
+from grantledger.domain import pkce, redirect_uri, resource_indicator
 from grantledger.domain.aggregate import Kind
+from grantledger.domain.consent import Asked
 from grantledger.domain.refusal import Refusal
 
 
@@ -53,6 +54,10 @@ class CodeExpired(Refusal):
     """The code was not redeemed in time."""
 
 
+class ConsentWithdrawnSince(Refusal):
+    """The user has disconnected the client since the code was issued."""
+
+
 class CodeAlreadyRedeemed(Refusal):
     """The code has opened its grant already; that grant is revoked."""
 
@@ -71,6 +76,20 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True):
     expires_at: int
     grant_id: str | None = None
     replayed: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        """What the user said yes to."""
+        return Asked(
+            client_registration=self.client_registration,
+            redirect_host=redirect_uri.shown_host(self.redirect_uri),
+            resource=self.resource,
+            scopes=self.scopes,
+        )
+
+    def is_waiting(self, *, user_id: str, now: int) -> bool:
+        """Whether this user's code may be sent once more: it still counts, and nobody has come with it."""
+        return user_id == self.user_id and self.grant_id is None and now < self.expires_at
 
     def redeem(
         self,

@@ -9,12 +9,15 @@ from msgspec.structs import replace
 from grantledger.domain.aggregate import Kind
 
 
-class SignedIn(Struct, frozen=True, kw_only=True, tag="browser_session.signed_in.v1"):
+class SignedIn(
+    Struct, frozen=True, kw_only=True, tag="browser_session.signed_in.v1", omit_defaults=True
+):  # the first epoch is stored as it was when there were none
     session_id: str
     user_id: str
     secret_digest: str
     signed_in_at: int
     expires_at: int
+    session_epoch: int = 0
 
 
 class SignedOut(Struct, frozen=True, kw_only=True, tag="browser_session.signed_out.v1"):
@@ -32,12 +35,16 @@ class BrowserSession(Struct, frozen=True, kw_only=True):
     secret_digest: str
     signed_in_at: int
     expires_at: int
+    session_epoch: int = 0
     signed_out: bool = False
 
-    def is_live(self, *, presented_digest: str, now: int) -> bool:
-        """Whether the cookie's secret is this session's, and the session has not ended."""
+    def is_live(self, *, presented_digest: str, session_epoch: int, now: int) -> bool:
+        """Whether the cookie's secret is this session's, and the session has not ended.
+
+        `session_epoch` is that of the user now: another than the session's ended it with all others.
+        """
         known = hmac.compare_digest(self.secret_digest, presented_digest)
-        return known and not self.signed_out and now < self.expires_at
+        return known and not self.signed_out and self.session_epoch == session_epoch and now < self.expires_at
 
     def sign_out(self, *, now: int) -> tuple[Event, ...]:
         return () if self.signed_out else (SignedOut(signed_out_at=now),)
@@ -52,6 +59,7 @@ def evolve(session: BrowserSession | None, event: Event) -> BrowserSession:
                 secret_digest=event.secret_digest,
                 signed_in_at=event.signed_in_at,
                 expires_at=event.expires_at,
+                session_epoch=event.session_epoch,
             )
         case SignedOut():
             assert session is not None

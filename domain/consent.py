@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.domain.aggregate import Kind, composed_key
 
@@ -26,7 +27,11 @@ class ConsentGiven(Struct, frozen=True, kw_only=True, tag="consent.given.v1"):
     given_at: int
 
 
-Event = ConsentGiven
+class ConsentWithdrawn(Struct, frozen=True, kw_only=True, tag="consent.withdrawn.v1"):
+    withdrawn_at: int
+
+
+Event = ConsentGiven | ConsentWithdrawn
 
 
 class Consent(Struct, frozen=True, kw_only=True):
@@ -46,6 +51,10 @@ class Consent(Struct, frozen=True, kw_only=True):
         """Return what was allowed to go to that host, for that resource."""
         places = {(host, at): scopes for host, at, scopes in self.allowed}
         return places.get((redirect_host, resource), ())
+
+    def withdraw(self, *, now: int) -> tuple[Event, ...]:
+        """Forget every yes, so that the client has to ask again for anything."""
+        return (ConsentWithdrawn(withdrawn_at=now),) if self.allowed else ()
 
 
 def give(
@@ -76,6 +85,9 @@ def evolve(consent: Consent | None, event: Event) -> Consent:
                 client_registration=event.client_registration,
                 allowed=_allowed(consent, event),
             )
+        case ConsentWithdrawn():
+            assert consent is not None
+            return replace(consent, allowed=())
         case _:
             assert_never(event)
 
@@ -96,4 +108,6 @@ def consent_key(user_id: str, client_id: str) -> str:
     return composed_key(user_id, client_id)
 
 
-CONSENT: Kind[Consent] = Kind(category="consent", state=Consent, events=(ConsentGiven,), evolve=evolve)
+CONSENT: Kind[Consent] = Kind(
+    category="consent", state=Consent, events=(ConsentGiven, ConsentWithdrawn), evolve=evolve
+)

@@ -157,6 +157,13 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         if self.expires_at is not None and now >= self.expires_at:
             raise GrantHasExpired
 
+    def is_usable(self, *, now: int) -> bool:
+        """Whether any token of the grant, or the next one that its refresh token earns, is accepted."""
+        if self.revoked is not None or (self.expires_at is not None and now >= self.expires_at):
+            return False
+        has_access = now < self.access_expires_at and self.generation > self.access_revoked_through
+        return has_access or (self.refresh_expires_at is not None and now < self.refresh_expires_at)
+
     def refresh(
         self,
         *,

@@ -18,7 +18,16 @@ class AccountDisabled(Struct, frozen=True, kw_only=True, tag="user.disabled.v1")
     disabled_at: int
 
 
-Event = AccountOpened | AccountDisabled
+class PasswordChanged(Struct, frozen=True, kw_only=True, tag="user.password_changed.v1"):
+    changed_at: int
+
+
+class SessionsEnded(Struct, frozen=True, kw_only=True, tag="user.sessions_ended.v1"):
+    session_epoch: int
+    ended_at: int
+
+
+Event = AccountOpened | AccountDisabled | PasswordChanged | SessionsEnded
 
 
 class UserUnknown(Refusal):
@@ -33,6 +42,8 @@ class UserAccount(Struct, frozen=True, kw_only=True):
     user_id: str
     opened_at: int
     disabled: bool = False
+    session_epoch: int = 0
+    """Browser sessions of another epoch have ended."""
 
     def check_usable(self) -> None:
         """Raise `UserIsDisabled` unless the user may act."""
@@ -43,6 +54,14 @@ class UserAccount(Struct, frozen=True, kw_only=True):
         """Refuse the user from now on, with every grant and browser session."""
         return () if self.disabled else (AccountDisabled(disabled_at=now),)
 
+    def end_sessions(self, *, now: int) -> tuple[Event, ...]:
+        """Sign the user out of every browser, also where a sign-in is under way."""
+        return (SessionsEnded(session_epoch=self.session_epoch + 1, ended_at=now),)
+
+    def change_password(self, *, now: int) -> tuple[Event, ...]:
+        """Remember that there is a new password; nobody stays signed in who came by the old one."""
+        return (PasswordChanged(changed_at=now), *self.end_sessions(now=now))
+
 
 def evolve(account: UserAccount | None, event: Event) -> UserAccount:
     match event:
@@ -51,10 +70,19 @@ def evolve(account: UserAccount | None, event: Event) -> UserAccount:
         case AccountDisabled():
             assert account is not None
             return replace(account, disabled=True)
+        case PasswordChanged():
+            assert account is not None
+            return account
+        case SessionsEnded():
+            assert account is not None
+            return replace(account, session_epoch=event.session_epoch)
         case _:
             assert_never(event)
 
 
 USER: Kind[UserAccount] = Kind(
-    category="user", state=UserAccount, events=(AccountOpened, AccountDisabled), evolve=evolve
+    category="user",
+    state=UserAccount,
+    events=(AccountOpened, AccountDisabled, PasswordChanged, SessionsEnded),
+    evolve=evolve,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dependency_injector import containers, providers
 
+from grantledger.adapters.crypto.derived_codes import DerivedCodes
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.master_secret import MasterSecrets
 from grantledger.adapters.crypto.sealed_box import SealedBox
@@ -26,7 +27,9 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.adapters.system import SystemClock, SystemRandomness
 from grantledger.adapters.web.mcp_session import GetMcpSession
+from grantledger.application.admit_host_user import AdmitHostUser
 from grantledger.application.authenticate_client import AuthenticateClient
+from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.disable_client import DisableClient
@@ -36,6 +39,7 @@ from grantledger.application.give_consent import GiveConsent
 from grantledger.application.issue_code import IssueCode
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.open_account import OpenAccount
+from grantledger.application.open_session import OpenSession
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
@@ -45,6 +49,8 @@ from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
 from grantledger.application.sign_in import SignIn
 from grantledger.application.sign_out import SignOut
+from grantledger.application.sign_out_everywhere import SignOutEverywhere
+from grantledger.application.sign_up import SignUp
 from grantledger.application.start_authorization import StartAuthorization
 from grantledger.entrypoints.master_secret import obtain_master_secrets
 from grantledger.entrypoints.settings import IN_MEMORY, Settings
@@ -79,6 +85,7 @@ class Container(containers.DeclarativeContainer):
     hasher = providers.Singleton(Argon2Hasher)
     sealer = providers.Singleton(DerivedTokens, master_secrets, settings.provided.realm)
     digests = providers.Singleton(KeyedDigests, master_secrets, settings.provided.realm)
+    codes = providers.Singleton(DerivedCodes, digests)
     sealed_box = providers.Singleton(SealedBox, master_secrets, settings.provided.realm)
     vault = providers.Singleton(Vault, master_secrets, settings.provided.realm)
     database = providers.Singleton(_database, settings)
@@ -97,19 +104,25 @@ class Container(containers.DeclarativeContainer):
     describe_server = providers.Singleton(DescribeServer, policy)
     open_account = providers.Singleton(OpenAccount, ledger, ledger, hasher, clock, randomness)
     disable_user = providers.Singleton(DisableUser, ledger, clock)
-    sign_in = providers.Singleton(
-        SignIn,
+    admit_host_user = providers.Singleton(AdmitHostUser, ledger, ledger, clock, randomness)
+    open_session = providers.Singleton(
+        OpenSession, clock, randomness, lifetime=policy.provided.browser_session_lifetime
+    )
+    sign_in = providers.Singleton(SignIn, ledger, ledger, hasher, open_session)
+    sign_up = providers.Singleton(SignUp, open_account)
+    sign_out = providers.Singleton(SignOut, ledger, clock)
+    sign_out_everywhere = providers.Singleton(SignOutEverywhere, ledger, clock)
+    change_password = providers.Singleton(
+        ChangePassword,
         ledger=ledger,
         private=ledger,
         hasher=hasher,
         clock=clock,
-        randomness=randomness,
-        policy=policy,
+        open_session=open_session,
     )
-    sign_out = providers.Singleton(SignOut, ledger, clock)
     find_browser_session = providers.Singleton(FindBrowserSession, ledger, clock)
     start_authorization = providers.Singleton(StartAuthorization, ledger, clock, randomness, policy)
-    issue_code = providers.Singleton(IssueCode, ledger, ledger, clock, randomness, policy)
+    issue_code = providers.Singleton(IssueCode, ledger, ledger, clock, codes, policy)
     resume_authorization = providers.Singleton(ResumeAuthorization, ledger, ledger, issue_code)
     give_consent = providers.Singleton(GiveConsent, ledger, issue_code)
     redeem_code = providers.Singleton(

@@ -82,6 +82,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     authorization_code.CodeExpired: _CODE_DEAD,
     authorization_code.CodeAlreadyRedeemed: _CODE_DEAD,
     authorization_code.CodeBelongsToAnotherClient: _CODE_DEAD,
+    authorization_code.ConsentWithdrawnSince: _CODE_DEAD,
     authorization_code.CodeRedirectUriMismatch: WireError(
         "invalid_grant", "redirect_uri is not the one the code was sent to."
     ),

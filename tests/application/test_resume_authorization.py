@@ -162,7 +162,7 @@ async def test_a_client_that_was_deleted_meanwhile_is_told_nothing(story, client
 
 async def test_a_request_that_was_answered_gives_no_second_code(ledger, story, remembered, ada):
     request = await story.asks(remembered, ada)
-    await story.allows(request, ada)
+    await story.redeems(remembered, (await story.allows(request, ada)).code)
     with nothing_recorded(ledger), pytest.raises(TransactionSpent):
         await story.resume_authorization(request, ada, CALLER)
 

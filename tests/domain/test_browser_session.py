@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from grantledger.domain.browser_session import BrowserSession, SignedIn, SignedOut, evolve
 
@@ -16,24 +17,24 @@ def a_session(*after: SignedOut) -> BrowserSession:
 
 
 def test_is_live_with_its_secret_until_it_ends():
-    assert a_session().is_live(presented_digest="right", now=1_000)
+    assert a_session().is_live(presented_digest="right", session_epoch=0, now=1_000)
 
 
 def test_is_live_in_its_last_second():
-    assert a_session().is_live(presented_digest="right", now=1_999)
+    assert a_session().is_live(presented_digest="right", session_epoch=0, now=1_999)
 
 
 def test_has_ended_at_the_very_second_of_its_deadline():
-    assert not a_session().is_live(presented_digest="right", now=2_000)
+    assert not a_session().is_live(presented_digest="right", session_epoch=0, now=2_000)
 
 
 @pytest.mark.parametrize("presented", ["wrong", "", "righ", "right "])
 def test_is_not_live_with_another_secret(presented):
-    assert not a_session().is_live(presented_digest=presented, now=1_000)
+    assert not a_session().is_live(presented_digest=presented, session_epoch=0, now=1_000)
 
 
 def test_is_not_live_after_signing_out():
-    assert not a_session(SIGNED_OUT).is_live(presented_digest="right", now=1_501)
+    assert not a_session(SIGNED_OUT).is_live(presented_digest="right", session_epoch=0, now=1_501)
 
 
 def test_signing_out_says_when():
@@ -46,3 +47,12 @@ def test_signing_out_twice_is_signing_out_once():
 
 def test_a_session_knows_its_user():
     assert (a_session().session_id, a_session().user_id) == ("session", "glu_ada")
+
+
+def test_has_ended_with_the_epoch_of_its_user():
+    assert not a_session().is_live(presented_digest="right", session_epoch=1, now=1_000)
+
+
+def test_a_session_of_a_later_epoch_is_live_in_that():
+    session = evolve(None, replace(SIGNED_IN, session_epoch=3))
+    assert session.is_live(presented_digest="right", session_epoch=3, now=1_000)

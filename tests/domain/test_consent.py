@@ -2,7 +2,16 @@ from typing import Any
 
 import pytest
 
-from grantledger.domain.consent import Asked, Consent, ConsentGiven, consent_key, evolve, give
+from grantledger.domain.consent import (
+    Asked,
+    Consent,
+    ConsentGiven,
+    ConsentWithdrawn,
+    Event,
+    consent_key,
+    evolve,
+    give,
+)
 
 MCP = "https://mcp.example/mcp"
 NOTES = "https://mcp.example/notes/mcp"
@@ -21,7 +30,7 @@ def given_to(resource: str, *scopes: str, registration: int = 1, host: str = HOS
     )
 
 
-def a_consent(*given: ConsentGiven) -> Consent:
+def a_consent(*given: Event) -> Consent:
     consent = None
     for event in given:
         consent = evolve(consent, event)
@@ -127,3 +136,24 @@ def test_adding_leaves_the_consent_it_added_to_as_it_was():
 
 def test_every_pair_of_user_and_client_has_a_consent_of_its_own():
     assert consent_key("glu_ada", "glc_editor") != consent_key("glu_adaglc_", "editor")
+
+
+WITHDRAWN = ConsentWithdrawn(withdrawn_at=1_100)
+
+
+def test_withdrawing_says_when():
+    assert a_consent(given_to(MCP, "openid")).withdraw(now=1_100) == (WITHDRAWN,)
+
+
+def test_withdrawing_twice_is_withdrawing_once():
+    assert a_consent(given_to(MCP, "openid"), WITHDRAWN).withdraw(now=1_200) == ()
+
+
+def test_nothing_is_covered_by_a_yes_that_was_withdrawn():
+    assert not covers(a_consent(given_to(MCP, "openid"), WITHDRAWN), "openid")
+
+
+def test_a_yes_after_a_withdrawal_counts_alone():
+    consent = a_consent(given_to(MCP, "openid", "email"), WITHDRAWN, given_to(MCP, "openid"))
+    assert covers(consent, "openid")
+    assert not covers(consent, "email")

@@ -39,8 +39,11 @@ SHIPPED = {
     "token_grant.access_tokens_revoked.v1",
     "token_grant.revoked.v1",
     "consent.given.v1",
+    "consent.withdrawn.v1",
     "user.opened.v1",
     "user.disabled.v1",
+    "user.password_changed.v1",
+    "user.sessions_ended.v1",
     "browser_session.signed_in.v1",
     "browser_session.signed_out.v1",
 }

@@ -3,6 +3,9 @@ import pytest
 from grantledger.domain.user_account import (
     AccountDisabled,
     AccountOpened,
+    Event,
+    PasswordChanged,
+    SessionsEnded,
     UserAccount,
     UserIsDisabled,
     evolve,
@@ -12,7 +15,7 @@ OPENED = AccountOpened(user_id="glu_ada", opened_at=1_000)
 DISABLED = AccountDisabled(disabled_at=1_100)
 
 
-def a_user(*after: AccountDisabled) -> UserAccount:
+def a_user(*after: Event) -> UserAccount:
     user = evolve(None, OPENED)
     for event in after:
         user = evolve(user, event)
@@ -38,3 +41,14 @@ def test_a_disabled_account_is_refused():
 
 def test_disabling_twice_is_disabling_once():
     assert a_user(DISABLED).disable(now=1_200) == ()
+
+
+def test_ending_the_sessions_begins_an_epoch():
+    ended = SessionsEnded(session_epoch=1, ended_at=1_200)
+    assert a_user().end_sessions(now=1_200) == (ended,)
+    assert a_user(ended).end_sessions(now=1_300) == (SessionsEnded(session_epoch=2, ended_at=1_300),)
+
+
+def test_a_changed_password_ends_the_sessions_of_the_old_one():
+    changed = a_user().change_password(now=1_200)
+    assert changed == (PasswordChanged(changed_at=1_200), SessionsEnded(session_epoch=1, ended_at=1_200))

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from grantledger.domain.authorization_code import CodeRedeemed, CodeReplayed
 from grantledger.domain.browser_session import SignedIn, SignedOut
-from grantledger.domain.consent import ConsentGiven
+from grantledger.domain.consent import ConsentGiven, ConsentWithdrawn
 from grantledger.domain.kinds import KINDS, tag_of
 from grantledger.domain.token_grant import (
     AccessTokensRevoked,
@@ -12,7 +12,7 @@ from grantledger.domain.token_grant import (
     GrantRevoked,
     RefreshTokenReused,
 )
-from grantledger.domain.user_account import AccountDisabled, AccountOpened
+from grantledger.domain.user_account import AccountDisabled, AccountOpened, PasswordChanged, SessionsEnded
 from support import clients, codes, grants
 
 _HISTORIES: dict[str, tuple[Struct, ...]] = {
@@ -47,8 +47,14 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
             scopes=("openid",),
             given_at=1_000,
         ),
+        ConsentWithdrawn(withdrawn_at=1_100),
     ),
-    "user": (AccountOpened(user_id="glu_ada", opened_at=1_000), AccountDisabled(disabled_at=1_100)),
+    "user": (
+        AccountOpened(user_id="glu_ada", opened_at=1_000),
+        PasswordChanged(changed_at=1_050),
+        SessionsEnded(session_epoch=1, ended_at=1_050),
+        AccountDisabled(disabled_at=1_100),
+    ),
     "signin": (
         SignedIn(
             session_id="session",

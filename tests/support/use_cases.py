@@ -3,9 +3,12 @@
 from msgspec import Struct, field
 
 from fakes.clock import FrozenClock
+from fakes.codes import DigestedCodes
 from fakes.password_hasher import PlainPasswordHasher
 from fakes.randomness import CountingRandomness
+from grantledger.application.admit_host_user import AdmitHostUser
 from grantledger.application.authenticate_client import AuthenticateClient
+from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.disable_client import DisableClient
@@ -15,6 +18,7 @@ from grantledger.application.give_consent import GiveConsent
 from grantledger.application.issue_code import IssueCode
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.open_account import OpenAccount
+from grantledger.application.open_session import OpenSession
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
@@ -24,6 +28,8 @@ from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
 from grantledger.application.sign_in import SignIn
 from grantledger.application.sign_out import SignOut
+from grantledger.application.sign_out_everywhere import SignOutEverywhere
+from grantledger.application.sign_up import SignUp
 from grantledger.application.start_authorization import StartAuthorization
 from support.policies import POLICY
 from support.readable_sealer import ReadableSealer
@@ -37,6 +43,7 @@ class Outside(Struct):
     randomness: CountingRandomness = field(default_factory=CountingRandomness)
     sealer: ReadableSealer = field(default_factory=ReadableSealer)
     hasher: PlainPasswordHasher = field(default_factory=PlainPasswordHasher)
+    codes: DigestedCodes = field(default_factory=DigestedCodes)
 
 
 class UseCases:
@@ -57,18 +64,18 @@ class UseCases:
         self.delete_client = DeleteClient(ledger, clock)
         self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)
         self.disable_user = DisableUser(ledger, clock)
-        self.sign_in = SignIn(
-            ledger=ledger,
-            private=ledger,
-            hasher=hasher,
-            clock=clock,
-            randomness=randomness,
-            policy=policy,
-        )
+        self.admit_host_user = AdmitHostUser(ledger, ledger, clock, randomness)
+        open_session = OpenSession(clock, randomness, lifetime=policy.browser_session_lifetime)
+        self.sign_in = SignIn(ledger, ledger, hasher, open_session)
+        self.sign_up = SignUp(self.open_account)
         self.sign_out = SignOut(ledger, clock)
+        self.sign_out_everywhere = SignOutEverywhere(ledger, clock)
+        self.change_password = ChangePassword(
+            ledger=ledger, private=ledger, hasher=hasher, clock=clock, open_session=open_session
+        )
         self.find_browser_session = FindBrowserSession(ledger, clock)
         self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)
-        self.issue_code = IssueCode(ledger, ledger, clock, randomness, policy)
+        self.issue_code = IssueCode(ledger, ledger, clock, outside.codes, policy)
         self.resume_authorization = ResumeAuthorization(ledger, ledger, self.issue_code)
         self.give_consent = GiveConsent(ledger, self.issue_code)
         self.redeem_code = RedeemCode(

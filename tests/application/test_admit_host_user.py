@@ -1,0 +1,46 @@
+import asyncio
+
+from grantledger.application.provenance import by_user
+from grantledger.domain.user_account import AccountOpened
+from support.storage import InterleavingLedger, nothing_recorded
+from support.story import CALLER, EMAIL, Story
+
+
+async def test_a_user_of_the_host_is_given_an_account_when_first_seen(ledger, story):
+    account = await story.admit_host_user("ada@host.example", CALLER)
+    assert ledger.events == [AccountOpened(user_id=account.user_id, opened_at=story.clock.now())]
+    assert ledger.log[0].by == by_user(account.user_id, CALLER)
+
+
+async def test_a_user_of_the_host_is_known_again(ledger, story):
+    account = await story.admit_host_user("ada", CALLER)
+    with nothing_recorded(ledger):
+        assert await story.admit_host_user("ada", CALLER) == account
+
+
+async def test_two_users_of_the_host_are_two_users_here(story):
+    ada, eve = [await story.admit_host_user(name, CALLER) for name in ("ada", "eve")]
+    assert ada.user_id != eve.user_id
+
+
+async def test_how_the_host_calls_a_user_stays_beside_the_log(ledger, story):
+    account = await story.admit_host_user("ada@host.example", CALLER)
+    assert "ada@host.example" not in repr(ledger.log)
+    assert await story.admit_host_user.host_user_id(account.user_id) == "ada@host.example"
+
+
+async def test_a_name_at_the_host_is_no_e_mail_address_here(story, ada):
+    assert (await story.admit_host_user(EMAIL, CALLER)).user_id != ada.user_id
+
+
+async def test_a_user_of_the_host_who_was_disabled_stays_disabled(story):
+    account = await story.admit_host_user("ada", CALLER)
+    await story.disable_user(account.user_id, CALLER)
+    assert (await story.admit_host_user("ada", CALLER)).disabled
+
+
+async def test_seen_twice_at_once_a_user_of_the_host_has_one_account(ledger, story):
+    racing = Story(InterleavingLedger(ledger), outside=story.outside)
+    seen = await asyncio.gather(*(racing.admit_host_user("ada", CALLER) for _ in range(6)))
+    assert len({account.user_id for account in seen}) == 1
+    assert len(ledger.log) == 1

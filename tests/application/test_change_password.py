@@ -1,0 +1,84 @@
+import asyncio
+
+import pytest
+
+from grantledger.application.change_password import PasswordWrong
+from grantledger.application.open_account import PasswordTooShort
+from grantledger.application.provenance import by_user
+from grantledger.application.sign_in import SignInRefused
+from grantledger.domain.browser_session import SignedIn
+from grantledger.domain.user_account import PasswordChanged, SessionsEnded, UserIsDisabled
+from support.storage import InterleavingLedger, nothing_recorded
+from support.story import CALLER, EMAIL, PASSWORD, Story
+
+NEW = "a new password of length"
+
+
+async def test_a_changed_password_is_remembered_without_the_password(ledger, story, ada):
+    before = len(ledger.log)
+    await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
+    assert [type(event) for event in ledger.events[before:]] == [PasswordChanged, SessionsEnded, SignedIn]
+    assert all(NEW not in repr(event) for event in ledger.events)
+    assert ledger.log[-1].by == by_user(ada.user_id, CALLER)
+
+
+async def test_only_the_new_password_signs_in(story, ada):
+    await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
+    assert await story.signs_in(password=NEW)
+    with pytest.raises(SignInRefused):
+        await story.signs_in()
+
+
+async def test_whoever_changes_the_password_stays_signed_in_and_nobody_else(story, ada):
+    elsewhere = await story.sign_in(EMAIL, PASSWORD, CALLER)
+    new = await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
+    assert await story.find_browser_session(new.cookie) == new.session
+    assert await story.find_browser_session(elsewhere.cookie) is None
+
+
+async def test_the_old_password_is_asked_for(ledger, story, ada):
+    with nothing_recorded(ledger), pytest.raises(PasswordWrong):
+        await story.change_password(ada.user_id, "not the old one", NEW, CALLER)
+
+
+async def test_a_short_password_is_refused_before_the_old_one_is_tried(ledger, story, ada):
+    with nothing_recorded(ledger), pytest.raises(PasswordTooShort):
+        await story.change_password(ada.user_id, PASSWORD, "short", CALLER)
+
+
+async def test_a_disabled_user_changes_nothing(ledger, story, ada):
+    await story.disable_user(ada.user_id, CALLER)
+    with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
+        await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
+
+
+async def test_what_was_granted_stays(story, ada, tokens):
+    await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
+    assert await story.looks_up(tokens)
+
+
+async def test_of_two_changes_at_once_one_finds_its_old_password_replaced(ledger, story, ada):
+    racing = Story(InterleavingLedger(ledger), outside=story.outside)
+    ends = await asyncio.gather(
+        *(racing.change_password(ada.user_id, PASSWORD, f"{NEW} {n}", CALLER) for n in range(2)),
+        return_exceptions=True,
+    )
+    assert sorted(type(end).__name__ for end in ends) == ["NewBrowserSession", "PasswordWrong"]
+
+
+async def test_a_sign_in_with_the_old_password_that_is_under_way_ends_with_the_others(ledger, story, ada):
+    """Whatever the order: who presented the old password is never signed in when both have ended."""
+    for turns in range(12):
+        racing = Story(InterleavingLedger(ledger), outside=story.outside)
+        old, new = (PASSWORD, NEW) if turns % 2 == 0 else (NEW, PASSWORD)
+
+        async def late(turns: int = turns, old: str = old, racing: Story = racing) -> str | None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            try:
+                return (await racing.sign_in(EMAIL, old, CALLER)).cookie
+            except SignInRefused:
+                return None
+
+        cookie, _ = await asyncio.gather(late(), racing.change_password(ada.user_id, old, new, CALLER))
+        assert await story.find_browser_session(cookie) is None, turns
