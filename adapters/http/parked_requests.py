@@ -86,7 +86,9 @@ class ParkedRequests:
         gone = [transaction_id for transaction_id, request in opened.items() if request is None]
         alive = [request for request in opened.values() if request is not None]
         room, size = MAX_PARKED - 1, MAX_ALL_PARKED - coming
-        for request in sorted(alive, key=lambda request: -request.expires_at):
+        # Backwards as they came: of those that were parked in one second, too, the last is the newest.
+        alive.sort(key=lambda request: request.expires_at)
+        for request in reversed(alive):
             room, size = room - 1, size - len(parked[request.transaction_id])
             if room < 0 or size < 0:
                 gone.append(request.transaction_id)
