@@ -48,6 +48,9 @@ format: setup ## format the code and apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
 
+docs: setup ## write the pages that are made from the code
+	@$(BIN)/python docs/generate.py
+
 # Pins stay as they are where they still fit; `make pins ARGS=--upgrade` takes the newest.
 COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make pins" $(ARGS)

@@ -22,6 +22,8 @@ from grantledger.entrypoints.settings import Settings, load_settings
 from grantledger.entrypoints.use_cases import UseCases, use_cases_of
 
 if TYPE_CHECKING:
+    from mcp.server.auth.settings import AuthSettings
+
     from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
 
 
@@ -136,6 +138,12 @@ class AuthorizationServer:
         return LedgerTokenVerifier(
             self._container.look_up_session(), resource=self.resource(resource).identifier, issuer=self.issuer
         )
+
+    def auth_settings(self, resource: str | None = None) -> "AuthSettings":
+        """Return what the official `mcp` SDK takes as `auth`. Needs the SDK."""
+        from grantledger.adapters.guards.mcp_sdk import auth_settings  # noqa: PLC0415 - an extra
+
+        return auth_settings(issuer=self.issuer, resource=self.resource(resource).identifier)
 
     async def get_mcp_session(
         self, headers: Mapping[str, str], *, resource: str | None = None

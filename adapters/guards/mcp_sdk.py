@@ -4,11 +4,20 @@ Importing this module needs the SDK (the extra `demo` brings it); the rest of th
 """
 
 from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.settings import AuthSettings
 
 from grantledger.adapters.guards.asgi import Verify
 from grantledger.adapters.guards.verified import verified
 from grantledger.application.look_up_session import McpSession
 from grantledger.domain.refusal import Refusal
+
+
+def auth_settings(*, issuer: str, resource: str) -> AuthSettings:
+    """Return what the SDK's server takes as `auth`: who issues its tokens, and that they must name it."""
+    # From strings: the SDK's URL type would add slashes to URLs that were built before.
+    return AuthSettings.model_validate(
+        {"issuer_url": issuer, "resource_server_url": resource, "validate_token_resource": True}
+    )
 
 
 class LedgerTokenVerifier:

@@ -10,7 +10,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from grantledger.adapters.guards.asgi import BearerGuard, Verify
-from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
+from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier, auth_settings
 from grantledger.adapters.http.discovery import resource_metadata_url
 from grantledger.adapters.http.mounts import Mount
 from grantledger.domain.resource_indicator import Resource
@@ -21,14 +21,7 @@ MakeServer = Callable[[AuthSettings, TokenVerifier], MCPServer[None]]
 def guarded(make_server: MakeServer, resource: Resource, *, issuer: str, verify: Verify) -> Mount:
     """Return the MCP server, to be mounted at the path of its resource."""
     url = urlsplit(resource.identifier)
-    # From strings: the SDK's URL type would add slashes to URLs that were built before.
-    settings = AuthSettings.model_validate(
-        {
-            "issuer_url": issuer,
-            "resource_server_url": resource.identifier,
-            "validate_token_resource": True,
-        }
-    )
+    settings = auth_settings(issuer=issuer, resource=resource.identifier)
     verifier = LedgerTokenVerifier(verify, resource=resource.identifier, issuer=issuer)
     app = make_server(settings, verifier).streamable_http_app(
         streamable_http_path=url.path, stateless_http=True, transport_security=_loopback_only(url.netloc)

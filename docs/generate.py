@@ -1,0 +1,153 @@
+"""The pages that are made from the code: `make docs` writes them, a test holds them to it."""
+
+import ast
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import FieldInfo, fields
+
+from grantledger.domain.kinds import KINDS, tag_of
+from grantledger.entrypoints.settings import ProtectedResource, Settings, load_settings
+from grantledger.entrypoints.settings_sources import PREFIX
+
+ROOT = Path(__file__).parents[1]
+
+_ABOUT_EVENTS = """
+Made from [domain/](../domain/) by `make docs`. Every fact that the ledger can hold, by the kind of stream it
+stands in. Times are whole seconds since 1970, UTC. An event never changes: a new meaning gets a new tag.
+Beside each event the ledger keeps an envelope: position, stream, version, when it was recorded, who acted,
+for which client, in which request.
+""".strip()
+
+_TYPES = {str: "text", int: "whole number", bool: "true or false", bytes: "bytes", float: "number"}
+
+
+def settings_page() -> str:
+    """Every setting: what it means, its type, range and default, and its variable."""
+    hints = get_type_hints(Settings, include_extras=True)
+    told = _docs_of(Settings)
+    lines = [
+        "# Settings",
+        "",
+        "Made from [entrypoints/settings.py](../entrypoints/settings.py) by `make docs`.",
+        "",
+        inspect.getdoc(load_settings) or "",
+        "",
+        inspect.getdoc(Settings) or "",
+        "",
+    ]
+    for field in fields(Settings):
+        rule = hints[field.name].__metadata__[0]
+        bounds = inspect.getclosurevars(rule).nonlocals
+        within = f", from {bounds['low']} to {bounds['high']}" if {"low", "high"} <= bounds.keys() else ""
+        lines += [
+            f"## `{field.name}`",
+            "",
+            told.get(field.name, ""),
+            "",
+            f"- {_type(field.type)}{within}; default {_default(field)}",
+            f"- variable `{PREFIX}{field.name.upper()}`",
+            "",
+        ]
+    lines += [
+        "## A table of `resources`",
+        "",
+        "| key | type | default |",
+        "|---|---|---|",
+        *(f"| `{f.name}` | {_type(f.type)} | {_default(f)} |" for f in fields(ProtectedResource)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def events_page() -> str:
+    """Every event: when it is raised, its fields, an example."""
+    lines = [
+        "# Events",
+        "",
+        _ABOUT_EVENTS,
+        "",
+    ]
+    for kind in KINDS.values():
+        about = (inspect.getdoc(inspect.getmodule(kind.events[0])) or "").strip()
+        lines += [f"## `{kind.category}`", "", about, ""]
+        for event in kind.events:
+            lines += _event(event)
+    return "\n".join(lines)
+
+
+def _event(event: type[Struct]) -> Iterator[str]:
+    tag = tag_of(event)
+    yield from (f"### `{tag}`", "")
+    if event.__doc__:
+        yield from (inspect.cleandoc(event.__doc__), "")
+    yield from ("| field | type |", "|---|---|")
+    for field in fields(event):
+        optional = "" if field.required else f"; {_default(field)} where it is left out"
+        yield f"| `{field.encode_name}` | {_type(field.type)}{optional} |"
+    example = ROOT / "tests" / "golden" / "events" / f"{tag}.json"
+    pretty = json.dumps(json.loads(example.read_text(encoding="utf-8")), indent=2, ensure_ascii=False)
+    yield from ("", "```json", pretty, "```", "")
+
+
+def _type(hint: Any) -> str:
+    if get_origin(hint) is UnionType or isinstance(hint, UnionType):
+        return " or ".join(_type(one) for one in get_args(hint))
+    if hint is NoneType:
+        return "none"
+    if get_origin(hint) is tuple:
+        inside = get_args(hint)
+        if inside[-1] is Ellipsis:
+            return f"list of {_type(inside[0])}"
+        return f"({', '.join(_type(one) for one in inside)})"
+    if get_origin(hint) is not None and hasattr(hint, "__metadata__"):
+        return _type(get_args(hint)[0])
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return f"`{hint.__name__}`"
+    return _TYPES.get(hint, str(hint))
+
+
+def _default(field: FieldInfo) -> str:
+    match field.default:
+        case msgspec.NODEFAULT if field.default_factory is msgspec.NODEFAULT:
+            return "must be given"
+        case None:
+            return "none"
+        case () | msgspec.NODEFAULT:
+            return "empty"
+        case tuple() as several:
+            return f"`{' '.join(map(str, several))}`"
+        case one:
+            return f"`{one}`"
+
+
+def _docs_of(of: type) -> dict[str, str]:
+    """Return what stands below each attribute, in one line each."""
+    (body,) = ast.parse(inspect.getsource(of)).body
+    assert isinstance(body, ast.ClassDef)
+    told: dict[str, str] = {}
+    for before, after in zip(body.body, body.body[1:], strict=False):
+        match before, after:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                told[name] = inspect.cleandoc(text)
+    return told
+
+
+PAGES = {"docs/settings.md": settings_page, "docs/events.md": events_page}
+
+
+def main() -> None:
+    for name, make in PAGES.items():
+        (ROOT / name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""An account to sign in with, for the examples."""
+
+import asyncio
+import os
+import secrets
+
+from grantledger import AuthorizationServer, Caller
+
+EMAIL = "ada@example.com"
+
+
+def open_demo_account(server: AuthorizationServer) -> None:
+    """Open an account and print its password: the one in EXAMPLE_PASSWORD, or a random one."""
+    password = os.environ.get("EXAMPLE_PASSWORD") or secrets.token_urlsafe(12)
+    asyncio.run(_open(server, password))
+    print(f"{server.resource().identifier}: sign in as {EMAIL} with {password}", flush=True)
+
+
+async def _open(server: AuthorizationServer, password: str) -> None:
+    async with server:
+        await server.use_cases.open_account(EMAIL, password, Caller(correlation_id="example"))

@@ -1,0 +1,38 @@
+"""A Litestar application that issues tokens with the plugin, and takes them at an endpoint of its own.
+
+Run `python examples/litestar_app.py`. http://127.0.0.1:8000/ is the application's; /authorize, /token and the
+others are the server's. The ledger ends with the process.
+"""
+
+from typing import Any
+
+import uvicorn
+from litestar import Litestar, Request, get
+from litestar.exceptions import NotAuthorizedException
+
+from demo_account import open_demo_account
+from grantledger import AuthorizationServer
+
+server = AuthorizationServer.from_environment(database=":memory:")
+
+
+@get("/")
+async def home() -> str:
+    return "Hello from the host application."
+
+
+@get("/mcp")
+async def whoami(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Answer who asks; only tokens for this resource count."""
+    session = await server.get_mcp_session(request.headers, resource=server.resource().identifier)
+    if session is None:
+        raise NotAuthorizedException(headers={"WWW-Authenticate": "Bearer"})
+    return {"user": session.user_id, "client": session.client_id}
+
+
+app = Litestar([home, whoami], plugins=[server.litestar_plugin()])
+
+
+if __name__ == "__main__":
+    open_demo_account(server)
+    uvicorn.run(app, host=server.settings.host, port=server.settings.port, access_log=False)

@@ -1,0 +1,28 @@
+"""An MCP server and its authorization server in one process, with the official `mcp` SDK.
+
+Run `python examples/mcp_server.py`, connect an MCP client to http://127.0.0.1:8000/mcp, and sign in with the
+e-mail address and password that are printed. The ledger ends with the process.
+"""
+
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.mcpserver import MCPServer
+
+from demo_account import open_demo_account
+from grantledger import AuthorizationServer
+
+server = AuthorizationServer.from_environment(database=":memory:")
+notes = MCPServer("Notes", token_verifier=server.token_verifier(), auth=server.auth_settings())
+
+
+@notes.tool()
+def whoami() -> str:
+    """Tell for whom this call is made."""
+    token = get_access_token()
+    assert token is not None  # the guard lets no other call through
+    return str(token.subject)
+
+
+if __name__ == "__main__":
+    open_demo_account(server)
+    app = notes.streamable_http_app(streamable_http_path="/mcp", stateless_http=True)
+    server.run([server.mount(app, lifespan=lambda: app.router.lifespan_context(app))])

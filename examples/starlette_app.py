@@ -1,0 +1,36 @@
+"""A Starlette application with the server's paths in front of it; FastAPI, Quart or Django go the same way.
+
+Run `python examples/starlette_app.py`. http://127.0.0.1:8000/ is the application's, and /mcp too, behind the
+guard; /authorize, /token and the others are the server's. The ledger ends with the process.
+"""
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Mount, Route
+
+from demo_account import open_demo_account
+from grantledger import AuthorizationServer
+
+server = AuthorizationServer.from_environment(database=":memory:")
+
+
+async def home(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("Hello from the host application.")
+
+
+async def whoami(request: Request) -> JSONResponse:
+    session = await server.get_mcp_session(request.headers)
+    assert session is not None  # the guard lets no other request through
+    return JSONResponse({"user": session.user_id, "client": session.client_id})
+
+
+guarded = server.guard(Starlette(routes=[Route("/", whoami)]))
+host = Starlette(routes=[Route("/", home), Mount("/mcp", guarded)])
+app = server.beside(host)
+
+
+if __name__ == "__main__":
+    open_demo_account(server)
+    uvicorn.run(app, host=server.settings.host, port=server.settings.port, access_log=False)
