@@ -1,3 +1,4 @@
+from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.open_account import check_password
 from grantledger.application.open_session import NewBrowserSession, OpenSession
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
@@ -22,20 +23,23 @@ class ChangePassword:
         hasher: PasswordHasher,
         clock: Clock,
         open_session: OpenSession,
+        guesses: GuessLimit,
     ) -> None:
         self._ledger = ledger
         self._private = private
         self._hasher = hasher
         self._clock = clock
         self._open_session = open_session
+        self._guesses = guesses
 
     async def __call__(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
         """Return the one session that is left.
 
-        Raises `PasswordWrong`, `PasswordTooShort`, `UserUnknown`, `UserIsDisabled`.
+        Raises `PasswordWrong`, `PasswordTooShort`, `UserUnknown`, `UserIsDisabled`, `TooManyGuesses`.
         """
         check_password(new)
-        return await settle(lambda: self._change(user_id, old, new, caller))
+        with self._guesses.guess(user_id, caller.address):
+            return await settle(lambda: self._change(user_id, old, new, caller))
 
     async def _change(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
         user = await self._ledger.load(USER, user_id)

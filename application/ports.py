@@ -167,6 +167,26 @@ class SealedToken(Protocol):
         ...
 
 
+class Throttle(Protocol):
+    """Counts how often something is done, for each key; for one rate, in bounded memory."""
+
+    def take(self, *key: str) -> int:
+        """Count one more and return 0, or count nothing and return the seconds until there is room."""
+        ...
+
+    def give_back(self, *key: str) -> None:
+        """Count one less."""
+        ...
+
+
+class ProvenPlaces(Protocol):
+    """From where subjects have shown the right secret of late. It may forget any of them."""
+
+    def add(self, subject: str, place: str) -> None: ...
+
+    def has(self, subject: str, place: str) -> bool: ...
+
+
 class PasswordHasher(Protocol):
     async def hash(self, password: str) -> str: ...
 

@@ -69,7 +69,7 @@ class RedeemCode:
         return await settle(lambda: self._redeem(request))
 
     async def _redeem(self, request: CodeRedemption) -> Tokens:
-        client = await self._authenticate(request.credentials)
+        client = await self._authenticate(request.credentials, request.caller)
         client.check_usable()
         code = await self._ledger.load(CODE, digest(request.code))
         if code.state is None:

@@ -59,7 +59,7 @@ class RefreshGrant:
         return await settle(lambda: self._refresh(request))
 
     async def _refresh(self, request: Refresh) -> Tokens:
-        client = await self._authenticate(request.credentials)
+        client = await self._authenticate(request.credentials, request.caller)
         sealed = self._sealer.read(request.refresh_token)
         if sealed is None or not sealed.is_refresh_token:
             raise RefreshTokenUnknown

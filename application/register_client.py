@@ -4,6 +4,7 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.races import settle
+from grantledger.application.registration_limit import RegistrationLimit
 from grantledger.application.secrets import digest
 from grantledger.domain import client_metadata
 from grantledger.domain.client_metadata import ClientMetadata, RegistrationRequest
@@ -24,16 +25,25 @@ class RegisterClient:
     registering again adds nothing, and nobody can change it afterwards. A confidential one is new each time.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock, randomness: Randomness, policy: ServerPolicy) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        randomness: Randomness,
+        policy: ServerPolicy,
+        limit: RegistrationLimit,
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._randomness = randomness
         self._policy = policy.registration
+        self._limit = limit
 
     async def __call__(self, request: RegistrationRequest, caller: Caller) -> NewClient:
         """Return the client with all its effective metadata.
 
-        Raises `RedirectUriForbidden`, `RedirectUriInvalid`, `ClientMetadataInvalid`, `ClientIsDisabled`.
+        Raises `RedirectUriForbidden`, `RedirectUriInvalid`, `ClientMetadataInvalid`, `ClientIsDisabled`, and
+        `TooManyRegistrations`, which a client that is known already never meets.
         """
         metadata = client_metadata.effective_metadata(request, self._policy)
         if metadata.token_endpoint_auth_method == "none":
@@ -55,7 +65,8 @@ class RegisterClient:
             now=self._clock.now(),
         )
         if events:
-            await self._ledger.record([before.then(events)], by_client(client_id, caller))
+            with self._limit.registration(caller.address):
+                await self._ledger.record([before.then(events)], by_client(client_id, caller))
         after = before.evolved(events).state
         assert after is not None
         return NewClient(client=after, secret=secret)

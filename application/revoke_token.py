@@ -34,7 +34,7 @@ class RevokeToken:
         await settle(lambda: self._revoke(request))
 
     async def _revoke(self, request: Revocation) -> None:
-        client = await self._authenticate(request.credentials)
+        client = await self._authenticate(request.credentials, request.caller)
         sealed = self._sealer.read(request.token)
         if sealed is None:
             return

@@ -1,4 +1,5 @@
 from grantledger.application.email_address import EmailInvalid, normalized
+from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.open_session import NewBrowserSession, OpenSession
 from grantledger.application.ports import Ledger, PasswordHasher, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
@@ -14,17 +15,32 @@ class SignIn:
     """Sign a user in with e-mail and password, in a session of its own."""
 
     def __init__(
-        self, ledger: Ledger, private: PrivateRecords, hasher: PasswordHasher, open_session: OpenSession
+        self,
+        ledger: Ledger,
+        private: PrivateRecords,
+        hasher: PasswordHasher,
+        open_session: OpenSession,
+        guesses: GuessLimit,
     ) -> None:
         self._ledger = ledger
         self._private = private
         self._hasher = hasher
         self._open_session = open_session
+        self._guesses = guesses
 
     async def __call__(self, email: str, password: str, caller: Caller) -> NewBrowserSession:
-        """Return a new session. Raises `SignInRefused`, the same for every reason and after the same time."""
+        """Return a new session.
+
+        Raises `SignInRefused`, the same for every reason and after the same time, and `TooManyGuesses`,
+        whoever the address belongs to.
+        """
+        address = _address(email)
+        with self._guesses.guess(address or "", caller.address):
+            return await self._signed_in(address, password, caller)
+
+    async def _signed_in(self, address: str | None, password: str, caller: Caller) -> NewBrowserSession:
         # The account before its password: a password that is changed meanwhile ends this session as well.
-        user = await self._user(email)
+        user = await self._user(address)
         password_hash = await self._private.value(user.user_id, "password_hash") if user else None
         if not await self._hasher.matches(password, password_hash) or user is None or user.disabled:
             raise SignInRefused
@@ -32,9 +48,13 @@ class SignIn:
         await self._ledger.record([change], by_user(user.user_id, caller))
         return new
 
-    async def _user(self, email: str) -> UserAccount | None:
-        try:
-            user_id = await self._private.find("email", normalized(email))
-        except EmailInvalid:
-            return None
+    async def _user(self, address: str | None) -> UserAccount | None:
+        user_id = None if address is None else await self._private.find("email", address)
         return None if user_id is None else (await self._ledger.load(USER, user_id)).state
+
+
+def _address(email: str) -> str | None:
+    try:
+        return normalized(email)
+    except EmailInvalid:
+        return None

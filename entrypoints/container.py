@@ -26,6 +26,7 @@ from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.adapters.system import SystemClock, SystemRandomness
+from grantledger.adapters.throttles import RecentPlaces, throttle_of
 from grantledger.adapters.web.mcp_session import GetMcpSession
 from grantledger.application.admit_host_user import AdmitHostUser
 from grantledger.application.authenticate_client import AuthenticateClient
@@ -36,6 +37,7 @@ from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
 from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.give_consent import GiveConsent
+from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.issue_code import IssueCode
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.open_account import OpenAccount
@@ -44,6 +46,7 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
 from grantledger.application.register_client import RegisterClient
+from grantledger.application.registration_limit import RegistrationLimit
 from grantledger.application.resume_authorization import ResumeAuthorization
 from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
@@ -52,12 +55,41 @@ from grantledger.application.sign_out import SignOut
 from grantledger.application.sign_out_everywhere import SignOutEverywhere
 from grantledger.application.sign_up import SignUp
 from grantledger.application.start_authorization import StartAuthorization
+from grantledger.domain.rate import Rate
 from grantledger.entrypoints.master_secret import obtain_master_secrets
 from grantledger.entrypoints.settings import IN_MEMORY, Settings
+from grantledger.entrypoints.settings_rules import parsed_rate
 
 
 def _address_digest(digests: KeyedDigests) -> Callable[[str], bytes]:
     return lambda address: digests.raw_digests("caller address", address)[0]
+
+
+def _wide(rate: Rate | None) -> Rate | None:
+    return None if rate is None else Rate(rate.count * 10, rate.period)
+
+
+def _guess_limit(attempts: str, *, per_place: bool) -> GuessLimit:
+    rate = parsed_rate(attempts)
+    wide = _wide(rate)
+    return GuessLimit(
+        here=throttle_of(rate),
+        per_place=throttle_of(wide if per_place else None),
+        per_subject=throttle_of(wide),
+        proven=RecentPlaces(),
+    )
+
+
+def _sign_up_limit(settings: Settings) -> RegistrationLimit:
+    rate = parsed_rate(settings.sign_in_attempts)
+    return RegistrationLimit(total=throttle_of(_wide(rate)), per_place=throttle_of(rate))
+
+
+def _registration_limit(settings: Settings) -> RegistrationLimit:
+    return RegistrationLimit(
+        total=throttle_of(parsed_rate(settings.registrations)),
+        per_place=throttle_of(parsed_rate(settings.registrations_per_address)),
+    )
 
 
 def _database(settings: Settings) -> Database:
@@ -97,8 +129,18 @@ class Container(containers.DeclarativeContainer):
         realm=settings.provided.realm,
     )
 
-    authenticate_client = providers.Singleton(AuthenticateClient, ledger)
-    register_client = providers.Singleton(RegisterClient, ledger, clock, randomness, policy)
+    password_guesses = providers.Singleton(_guess_limit, settings.provided.sign_in_attempts, per_place=True)
+    # Several clients share the addresses of a platform: a place of one of them is no place of the others.
+    client_secret_guesses = providers.Singleton(
+        _guess_limit, settings.provided.client_secret_attempts, per_place=False
+    )
+    sign_up_limit = providers.Singleton(_sign_up_limit, settings)
+    registration_limit = providers.Singleton(_registration_limit, settings)
+
+    authenticate_client = providers.Singleton(AuthenticateClient, ledger, client_secret_guesses)
+    register_client = providers.Singleton(
+        RegisterClient, ledger, clock, randomness, policy, registration_limit
+    )
     disable_client = providers.Singleton(DisableClient, ledger, clock)
     delete_client = providers.Singleton(DeleteClient, ledger, clock)
     describe_server = providers.Singleton(DescribeServer, policy)
@@ -108,8 +150,8 @@ class Container(containers.DeclarativeContainer):
     open_session = providers.Singleton(
         OpenSession, clock, randomness, lifetime=policy.provided.browser_session_lifetime
     )
-    sign_in = providers.Singleton(SignIn, ledger, ledger, hasher, open_session)
-    sign_up = providers.Singleton(SignUp, open_account)
+    sign_in = providers.Singleton(SignIn, ledger, ledger, hasher, open_session, password_guesses)
+    sign_up = providers.Singleton(SignUp, open_account, sign_up_limit)
     sign_out = providers.Singleton(SignOut, ledger, clock)
     sign_out_everywhere = providers.Singleton(SignOutEverywhere, ledger, clock)
     change_password = providers.Singleton(
@@ -119,6 +161,7 @@ class Container(containers.DeclarativeContainer):
         hasher=hasher,
         clock=clock,
         open_session=open_session,
+        guesses=password_guesses,
     )
     find_browser_session = providers.Singleton(FindBrowserSession, ledger, clock)
     start_authorization = providers.Singleton(StartAuthorization, ledger, clock, randomness, policy)

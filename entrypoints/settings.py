@@ -95,6 +95,21 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_connections: Annotated[int, must.between(1, 1_000_000)] = 1_000
     """How many connections one process holds; one more is answered 503."""
 
+    sign_in_attempts: Annotated[str, must.rate] = "10/hour"
+    """Wrong passwords for one account from one address, as "10/hour" or "off".
+
+    Ten times as many for one account from everywhere, and from one address for all accounts.
+    """
+
+    client_secret_attempts: Annotated[str, must.rate] = "30/hour"
+    """Wrong secrets for one client from one address; ten times as many from everywhere."""
+
+    registrations: Annotated[str, must.rate] = "1000/hour"
+    """New clients, from everywhere."""
+
+    registrations_per_address: Annotated[str, must.rate] = "200/hour"
+    """New clients from one address, which may be the one of a platform with many users."""
+
     def __post_init__(self) -> None:
         for key, hint in get_type_hints(Settings, include_extras=True).items():
             value = getattr(self, key)

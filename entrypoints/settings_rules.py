@@ -7,10 +7,13 @@ from collections.abc import Callable
 from grantledger.adapters.crypto.master_secret import MasterSecrets, parsed_secret
 from grantledger.domain import redirect_uri, resource_indicator, scope
 from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
+from grantledger.domain.rate import Rate
 from grantledger.domain.resource_indicator import Resource
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*")
 _ISSUER_PATH = re.compile(r"(/[A-Za-z0-9\-._~]+)*/?")
+_PERIODS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+_RATE = re.compile(rf"([1-9][0-9]{{0,8}})/({'|'.join(_PERIODS)})")
 _REALM = re.compile(r"[a-z0-9][a-z0-9_\-]{0,62}")
 
 
@@ -59,6 +62,22 @@ def file(path: str) -> None:
 def realm(name: str) -> None:
     if not _REALM.fullmatch(name):
         raise ValueError(f"must be up to 63 of a-z, 0-9, _ and -, the first a letter or digit, not {name!r}")
+
+
+def rate(text: str) -> None:
+    parsed_rate(text)
+
+
+def parsed_rate(text: str) -> Rate | None:
+    """Return the rate, None for "off". Raises `ValueError`."""
+    if text == "off":
+        return None
+    found = _RATE.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f'must be a rate as "10/hour", per second, minute, hour or day, or "off", not {text!r}'
+        )
+    return Rate(count=int(found[1]), period=_PERIODS[found[2]])
 
 
 def login_page(page: str) -> None:

@@ -7,7 +7,8 @@ import msgspec
 from litestar import Response
 from litestar.enums import MediaType
 
-from grantledger.adapters.http.wire_errors import WireError
+from grantledger.adapters.http.wire_errors import WireError, wire_error
+from grantledger.application.too_many_requests import TooManyRequests
 
 # OAuth 2.1 section 3.2.3: "MUST include the HTTP Cache-Control response header field [...] no-store".
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -24,6 +25,12 @@ def error_answer(error: WireError, *, status: int, headers: Mapping[str, str] = 
     return json_answer(
         {"error": error.code, "error_description": error.description}, status=status, headers=headers
     )
+
+
+def too_many_requests_answer(refusal: TooManyRequests) -> Response[bytes]:
+    """429 (RFC 6585 section 4)."""
+    headers = {**NO_STORE, "retry-after": str(refusal.retry_after)}
+    return error_answer(wire_error(refusal), status=429, headers=headers)
 
 
 def unavailable_answer() -> Response[bytes]:

@@ -4,13 +4,16 @@ from typing import Any
 
 from litestar import Request, Response
 
-from grantledger.adapters.http.answers import NO_STORE, error_answer
+from grantledger.adapters.http.answers import NO_STORE, error_answer, too_many_requests_answer
 from grantledger.adapters.http.wire_errors import wire_error
+from grantledger.application.too_many_requests import TooManyRequests
 from grantledger.domain.refusal import Refusal
 
 
 def client_refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
-    """Answer 400, or 401 for `invalid_client`: on that, and on that alone, clients register again."""
+    """Answer 400, 429, or 401 for `invalid_client`: on that, and on that alone, clients register again."""
+    if isinstance(refusal, TooManyRequests):
+        return too_many_requests_answer(refusal)
     error = wire_error(refusal)
     if error.code != "invalid_client":
         return error_answer(error, status=400)

@@ -18,6 +18,7 @@ from grantledger.adapters.http.page_refusals import (
 )
 from grantledger.adapters.http.pages.render import ErrorPage, Pages
 from grantledger.application.ports import Unavailable
+from grantledger.application.too_many_requests import TooManyRequests
 from grantledger.domain.authorization_request import SentBack
 from grantledger.domain.refusal import Refusal
 
@@ -68,7 +69,8 @@ class PageErrors:
             return self._responses.error(refusal)
 
         def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
-            return self.answer(request, page_refusal(refusal))
+            retry_after = refusal.retry_after if isinstance(refusal, TooManyRequests) else None
+            return self.answer(request, page_refusal(refusal), retry_after=retry_after)
 
         return {SentBack: sent_back, Refusal: refused}
 

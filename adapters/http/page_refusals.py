@@ -8,6 +8,7 @@ from grantledger.adapters.http.refusals import (
     ParkedRequestLost,
     RequestTooLarge,
 )
+from grantledger.application.too_many_requests import TooManyRequests
 from grantledger.domain.authorization_request import (
     ParameterRepeated,
     SignInNeeded,
@@ -148,8 +149,21 @@ def status_refusal(status: int) -> PageRefusal:
     return _STATUS_REFUSALS.get(status, _BAD_REQUEST)
 
 
+def _too_many(refusal: TooManyRequests) -> PageRefusal:
+    minutes = -(-refusal.retry_after // 60)
+    return PageRefusal(
+        "Too many attempts",
+        "To keep accounts safe, this server takes only so many attempts in a time. For now it takes none, "
+        "not even the right password.",
+        (f"Wait {minutes} minute{'' if minutes == 1 else 's'}, then go back and try again.",),
+        429,
+    )
+
+
 def page_refusal(refusal: Refusal) -> PageRefusal:
     """Return what to tell a person; a refusal without a line of its own is told as an unreadable request."""
+    if isinstance(refusal, TooManyRequests):
+        return _too_many(refusal)
     return next(
         (PAGE_REFUSALS[base] for base in type(refusal).__mro__ if base in PAGE_REFUSALS), _BAD_REQUEST
     )

@@ -6,11 +6,12 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from grantledger.adapters.http.answers import error_answer, json_answer
+from grantledger.adapters.http.answers import error_answer, json_answer, too_many_requests_answer
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.refusals import RegistrationMalformed
 from grantledger.adapters.http.wire_errors import WireError, wire_error
 from grantledger.application.register_client import NewClient, RegisterClient
+from grantledger.application.too_many_requests import TooManyRequests
 from grantledger.domain.client_metadata import RegistrationRequest
 from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.refusal import Refusal
@@ -48,4 +49,6 @@ def _registered(new: NewClient) -> dict[str, Any]:
 def _refused(_: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
     if isinstance(refusal, ClientIsDisabled):
         return error_answer(WireError("access_denied", "An operator has disabled this client."), status=403)
+    if isinstance(refusal, TooManyRequests):
+        return too_many_requests_answer(refusal)
     return error_answer(wire_error(refusal), status=400)

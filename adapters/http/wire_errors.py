@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from grantledger.adapters.http import refusals
+from grantledger.application import too_many_requests
 from grantledger.domain import (
     authorization_code,
     authorization_request,
@@ -31,6 +32,10 @@ _GRANT_DEAD = WireError("invalid_grant", "The grant is no longer valid.")
 _BAD_CLIENT = WireError("invalid_client", "The client is unknown or did not authenticate.")
 
 WIRE_ERRORS: dict[type[Refusal], WireError] = {
+    # RFC 6749 has no code for it; this is the one that the TypeScript SDK knows, and drops nothing for.
+    too_many_requests.TooManyRequests: WireError(
+        "too_many_requests", "Too many attempts. Wait for as many seconds as Retry-After says."
+    ),
     refusals.ParametersMalformed: WireError("invalid_request", "The parameters cannot be read."),
     refusals.ParameterMissing: WireError("invalid_request", "A required parameter is missing."),
     refusals.GrantTypeUnsupported: WireError(

@@ -124,7 +124,10 @@ def test_every_file_that_is_named_exists(document: Path) -> None:
 def test_every_setting_that_is_named_exists(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     named = set(
-        re.findall(r"`((?!test_)\w+_(?:expires_in|window|page|scope|secret|secret_file|proxies|uris))`", text)
+        re.findall(
+            r"`((?!test_)\w+_(?:expires_in|window|page|scope|secret|secret_file|proxies|uris|attempts|connections|per_address))`",
+            text,
+        )
     )
     variables = {name.lower() for name in re.findall(r"`GRANTLEDGER_([A-Z_]+)`", text)} - {"config"}
     others = {"client_secret", "insufficient_scope", "invalid_scope"}  # OAuth's own

@@ -276,6 +276,11 @@ def test_every_number_has_bounds(key, low, high):
         ("master_secret", [SECRET, SECRET]),
         ("master_secret_file", ""),
         ("trusted_proxies", "proxy.example.com"),
+        ("sign_in_attempts", "10"),
+        ("sign_in_attempts", "0/hour"),
+        ("client_secret_attempts", "10/week"),
+        ("registrations", "-1/day"),
+        ("registrations_per_address", "unlimited"),
         ("trusted_proxies", "10.0.0.1/8"),
     ],
 )
@@ -504,4 +509,8 @@ def test_the_defaults_are_those_of_the_manual():
         "master_secret_file": None,
         "trusted_proxies": (),
         "max_connections": 1_000,
+        "sign_in_attempts": "10/hour",
+        "client_secret_attempts": "30/hour",
+        "registrations": "1000/hour",
+        "registrations_per_address": "200/hour",
     }

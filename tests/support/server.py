@@ -25,6 +25,12 @@ EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
 
 
+UNTHROTTLED = dict.fromkeys(
+    ("sign_in_attempts", "client_secret_attempts", "registrations", "registrations_per_address"), "off"
+)
+"""One address does here in a minute what others do in a day. The tests of the throttles set their own."""
+
+
 class Program(Struct, frozen=True):
     """What Python is to run, and what the process gets beside the settings."""
 
@@ -106,7 +112,7 @@ def serving(
     """Run a server with a user in it; `settings` are `GRANTLEDGER_*` variables without their prefix."""
     port = port or free_port()
     database = directory / "grantledger.sqlite3"
-    settings = {"database": str(database), "port": str(port), **settings}
+    settings = {"database": str(database), "port": str(port), **UNTHROTTLED, **settings}
     if not database.exists():
         # In a thread, since the test may run in an event loop already.
         with ThreadPoolExecutor(1) as thread:

@@ -15,6 +15,7 @@ from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
 from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.give_consent import GiveConsent
+from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.issue_code import IssueCode
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.open_account import OpenAccount
@@ -23,6 +24,7 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
 from grantledger.application.register_client import RegisterClient
+from grantledger.application.registration_limit import RegistrationLimit
 from grantledger.application.resume_authorization import ResumeAuthorization
 from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
@@ -34,6 +36,7 @@ from grantledger.application.start_authorization import StartAuthorization
 from support.policies import POLICY
 from support.readable_sealer import ReadableSealer
 from support.storage import Storage
+from support.throttles import guess_limit, registration_limit
 
 
 class Outside(Struct):
@@ -44,6 +47,8 @@ class Outside(Struct):
     sealer: ReadableSealer = field(default_factory=ReadableSealer)
     hasher: PlainPasswordHasher = field(default_factory=PlainPasswordHasher)
     codes: DigestedCodes = field(default_factory=DigestedCodes)
+    guesses: GuessLimit = field(default_factory=lambda: guess_limit(None, None, None))
+    registrations: RegistrationLimit = field(default_factory=lambda: registration_limit(None, None))
 
 
 class UseCases:
@@ -58,20 +63,25 @@ class UseCases:
         self.sealer = sealer = outside.sealer
         self.hasher = hasher = outside.hasher
         randomness = outside.randomness
-        self.authenticate = authenticate = AuthenticateClient(ledger)
-        self.register_client = RegisterClient(ledger, clock, randomness, policy)
+        self.authenticate = authenticate = AuthenticateClient(ledger, outside.guesses)
+        self.register_client = RegisterClient(ledger, clock, randomness, policy, outside.registrations)
         self.disable_client = DisableClient(ledger, clock)
         self.delete_client = DeleteClient(ledger, clock)
         self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)
         self.disable_user = DisableUser(ledger, clock)
         self.admit_host_user = AdmitHostUser(ledger, ledger, clock, randomness)
         open_session = OpenSession(clock, randomness, lifetime=policy.browser_session_lifetime)
-        self.sign_in = SignIn(ledger, ledger, hasher, open_session)
-        self.sign_up = SignUp(self.open_account)
+        self.sign_in = SignIn(ledger, ledger, hasher, open_session, outside.guesses)
+        self.sign_up = SignUp(self.open_account, outside.registrations)
         self.sign_out = SignOut(ledger, clock)
         self.sign_out_everywhere = SignOutEverywhere(ledger, clock)
         self.change_password = ChangePassword(
-            ledger=ledger, private=ledger, hasher=hasher, clock=clock, open_session=open_session
+            ledger=ledger,
+            private=ledger,
+            hasher=hasher,
+            clock=clock,
+            open_session=open_session,
+            guesses=outside.guesses,
         )
         self.find_browser_session = FindBrowserSession(ledger, clock)
         self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)

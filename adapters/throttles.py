@@ -1,0 +1,109 @@
+"""How often things were done, remembered by this process, in bounded memory."""
+
+import hashlib
+import heapq
+import math
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from grantledger.adapters.crypto.length_prefixed import length_prefixed
+from grantledger.domain.rate import Rate
+
+MOST_KEYS = 16_384
+"""Some 2 MiB. A key is remembered for as long as it takes to refill what was taken, mostly minutes."""
+
+
+class Digests:
+    """Names for keys, which may hold e-mail addresses: by a secret that this process drew for itself."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def __call__(self, *parts: str) -> bytes:
+        return hashlib.blake2b(length_prefixed(*parts), key=self._key, digest_size=16).digest()
+
+
+class InProcessThrottle:
+    """`Throttle` for one rate.
+
+    When there are too many keys, those go first that are nearest to being full. So whoever floods it with
+    keys that are used once never makes it forget one that is used up.
+    """
+
+    def __init__(
+        self, rate: Rate, *, now: Callable[[], float] = time.monotonic, most_keys: int = MOST_KEYS
+    ) -> None:
+        self._rate = rate
+        self._now = now
+        self._most_keys = most_keys
+        self._digest = Digests()
+        self._full_at: dict[bytes, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, *key: str) -> int:
+        name, now = self._digest(*key), self._now()
+        full_at = self._full_at.get(name, now)
+        wait = self._rate.wait(full_at, now=now)
+        if wait:
+            return math.ceil(wait)
+        self._full_at[name] = self._rate.taken(full_at, now=now)
+        if len(self._full_at) > self._most_keys:
+            self._make_room(now)
+        return 0
+
+    def give_back(self, *key: str) -> None:
+        name = self._digest(*key)
+        full_at = self._full_at.get(name)
+        if full_at is None:
+            return
+        full_at = self._rate.given_back(full_at)
+        if full_at > self._now():
+            self._full_at[name] = full_at
+        else:
+            del self._full_at[name]
+
+    def _make_room(self, now: float) -> None:
+        """Forget what is full, which changes nothing; then an eighth at least is free, so this is rare."""
+        self._full_at = {name: full_at for name, full_at in self._full_at.items() if full_at > now}
+        surplus = len(self._full_at) - self._most_keys * 7 // 8
+        if surplus > 0:
+            for name in heapq.nsmallest(surplus, self._full_at, key=self._full_at.__getitem__):
+                del self._full_at[name]
+
+
+class Unthrottled:
+    """`Throttle` that is switched off."""
+
+    def take(self, *_: str) -> int:
+        return 0
+
+    def give_back(self, *_: str) -> None:
+        pass
+
+
+class RecentPlaces:
+    """`ProvenPlaces`: the last ones. Who is forgotten is a stranger again, no more."""
+
+    def __init__(self, *, most_keys: int = MOST_KEYS) -> None:
+        self._most_keys = most_keys
+        self._digest = Digests()
+        self._proven: OrderedDict[bytes, None] = OrderedDict()
+
+    def add(self, subject: str, place: str) -> None:
+        name = self._digest(subject, place)
+        self._proven[name] = None
+        self._proven.move_to_end(name)
+        if len(self._proven) > self._most_keys:
+            self._proven.popitem(last=False)
+
+    def has(self, subject: str, place: str) -> bool:
+        return self._digest(subject, place) in self._proven
+
+
+def throttle_of(rate: Rate | None) -> InProcessThrottle | Unthrottled:
+    """Return a throttle of its own; None switches it off."""
+    return Unthrottled() if rate is None else InProcessThrottle(rate)

@@ -1,0 +1,108 @@
+import re
+
+import pytest
+
+from grantledger.adapters.throttles import InProcessThrottle, RecentPlaces, Unthrottled, throttle_of
+from grantledger.domain.rate import Rate
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def throttle(time: Time, count: int = 3, *, most_keys: int = 100) -> InProcessThrottle:
+    return InProcessThrottle(Rate(count, 60), now=time, most_keys=most_keys)
+
+
+def test_one_more_than_the_rate_is_told_how_long_to_wait_in_whole_seconds(time: Time):
+    counts = throttle(time)
+    assert [counts.take("ada") for _ in range(4)] == [0, 0, 0, 20]
+    time.now += 0.5
+    assert counts.take("ada") == 20
+
+
+def test_who_is_refused_does_not_wait_longer_for_having_asked(time: Time):
+    counts = throttle(time)
+    for _ in range(50):
+        counts.take("ada")
+    assert counts.take("ada") == 20
+
+
+def test_keys_are_counted_apart(time: Time):
+    counts = throttle(time)
+    for _ in range(4):
+        counts.take("ada")
+    assert counts.take("eve") == 0
+    assert [counts.take("a", "b") for _ in range(4)] == [0, 0, 0, 20]
+    assert counts.take("ab") == 0
+
+
+def test_what_is_given_back_leaves_nothing_behind(time: Time):
+    counts = throttle(time)
+    counts.take("ada")
+    counts.give_back("ada")
+    counts.give_back("nobody")
+    assert len(counts) == 0
+
+
+def test_the_memory_is_bounded(time: Time):
+    counts = throttle(time, most_keys=100)
+    for n in range(10_000):
+        counts.take(str(n))
+        assert len(counts) <= 100
+
+
+def test_a_flood_of_keys_does_not_wash_away_one_that_is_used_up(time: Time):
+    counts = throttle(time, most_keys=100)
+    for _ in range(4):
+        counts.take("ada")
+    for n in range(10_000):
+        counts.take(str(n))
+    assert counts.take("ada") == 20
+
+
+def test_keys_that_are_full_again_are_forgotten_first(time: Time):
+    counts = throttle(time, most_keys=100)
+    for n in range(90):
+        counts.take(str(n))
+    time.now += 60
+    for n in range(20):
+        counts.take(f"new {n}")
+    assert len(counts) == 20
+
+
+def test_an_address_is_nowhere_in_memory_in_clear(time: Time):
+    counts, places = throttle(time), RecentPlaces()
+    counts.take("ada@example.com", "192.0.2.1")
+    places.add("ada@example.com", "192.0.2.1")
+    assert not re.search(r"ada@|192\.0", repr([vars(counts), vars(places)]))
+
+
+def test_off_counts_nothing():
+    off = throttle_of(None)
+    assert isinstance(off, Unthrottled)
+    assert {off.take("ada") for _ in range(100)} == {0}
+
+
+def test_a_place_is_known_once_it_was_added():
+    places = RecentPlaces()
+    places.add("ada", "here")
+    assert places.has("ada", "here")
+    assert not places.has("ada", "there")
+    assert not places.has("eve", "here")
+
+
+def test_the_place_that_was_proven_longest_ago_is_forgotten_first():
+    places = RecentPlaces(most_keys=2)
+    for subject in ("ada", "eve", "ada", "bob"):
+        places.add(subject, "here")
+    assert [places.has(subject, "here") for subject in ("ada", "eve", "bob")] == [True, False, True]

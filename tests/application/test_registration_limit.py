@@ -1,0 +1,71 @@
+import pytest
+
+from grantledger.application.change_password import PasswordWrong
+from grantledger.application.ports import Unavailable
+from grantledger.application.provenance import Caller
+from grantledger.application.too_many_requests import TooManyGuesses, TooManyRegistrations
+from grantledger.domain.rate import Rate
+from support.story import REGISTRATION
+from support.throttles import guess_limit, registration_limit
+from support.use_cases import Outside, UseCases
+
+
+def caller(address: str | None) -> Caller:
+    return Caller(correlation_id="test", address=address)
+
+
+def registering(limit, address):
+    with limit.registration(address):
+        pass
+
+
+def test_the_total_is_bounded_wherever_clients_come_from():
+    limit = registration_limit(Rate(5, 3_600), Rate(3, 3_600))
+    for n in range(5):
+        registering(limit, f"192.0.2.{n}")
+    with pytest.raises(TooManyRegistrations, match="in total"):
+        registering(limit, "198.51.100.1")
+
+
+def test_one_place_does_not_use_up_the_total():
+    limit = registration_limit(Rate(5, 3_600), Rate(3, 3_600))
+    for _ in range(3):
+        registering(limit, "192.0.2.1")
+    for _ in range(50):
+        with pytest.raises(TooManyRegistrations, match="from one place"):
+            registering(limit, "192.0.2.1")
+    registering(limit, "198.51.100.1")
+
+
+def test_a_registration_that_fails_does_not_count():
+    limit = registration_limit(Rate(1, 3_600), Rate(1, 3_600))
+    for _ in range(5):
+        with pytest.raises(Unavailable), limit.registration("192.0.2.1"):
+            raise Unavailable
+    registering(limit, "192.0.2.1")
+
+
+async def test_a_client_that_is_known_already_is_registered_again_whatever_the_throttle_says(ledger):
+    server = UseCases(ledger, outside=Outside(registrations=registration_limit(Rate(1, 3_600), None)))
+    first = await server.register_client(REGISTRATION, caller("192.0.2.1"))
+    for _ in range(50):
+        again = await server.register_client(REGISTRATION, caller("192.0.2.1"))
+        assert again.client.client_id == first.client.client_id
+
+
+async def test_signing_up_is_bounded_whether_the_account_was_there_or_not(ledger):
+    server = UseCases(ledger, outside=Outside(registrations=registration_limit(None, Rate(2, 3_600))))
+    for _ in range(2):
+        await server.sign_up("ada@example.com", "correct horse battery", caller("192.0.2.1"))
+    with pytest.raises(TooManyRegistrations):
+        await server.sign_up("eve@example.com", "correct horse battery", caller("192.0.2.1"))
+
+
+async def test_the_present_password_cannot_be_guessed_from_a_session(ledger):
+    server = UseCases(ledger, outside=Outside(guesses=guess_limit(Rate(2, 3_600), None, None)))
+    user_id = await server.open_account("ada@example.com", "correct horse battery", caller(None))
+    for _ in range(2):
+        with pytest.raises(PasswordWrong):
+            await server.change_password(user_id, "wrong", "another password", caller("192.0.2.1"))
+    with pytest.raises(TooManyGuesses):
+        await server.change_password(user_id, "correct horse battery", "another one", caller("192.0.2.1"))

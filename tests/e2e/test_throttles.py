@@ -1,0 +1,152 @@
+"""429 over HTTP: what is throttled, what is told, and who is not locked out."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from support.oauth import Person, basic, error_of, heading_of
+from support.server import EMAIL, PASSWORD, Server, serving
+
+pytestmark = pytest.mark.e2e
+
+PROXIED = "127.0.0.0/8"
+TOO_MANY = (429, "Too many attempts")
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that takes little of everything, and believes what a proxy says of addresses."""
+    with serving(
+        tmp_path_factory.mktemp("strict"),
+        trusted_proxies=PROXIED,
+        sign_in_attempts="3/hour",
+        client_secret_attempts="3/hour",
+        registrations="20/hour",
+        registrations_per_address="5/hour",
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def at(strict: Server) -> AsyncIterator["Addresses"]:
+    addresses = Addresses(strict.origin)
+    yield addresses
+    for person in addresses.people:
+        await person.http.aclose()
+
+
+class Addresses:
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self.people: list[Person] = []
+
+    def __call__(self, address: str) -> Person:
+        """Return a browser at that address."""
+        person = Person.at(self._origin)
+        person.http.headers["x-forwarded-for"] = address
+        self.people.append(person)
+        return person
+
+
+@pytest.fixture(scope="module")
+async def client(strict: Server) -> str:
+    async with strict.use_cases() as container:
+        registered = await register(container)
+    return str(registered.client.client_id)
+
+
+async def register(container, **members):
+    from grantledger.application.provenance import Caller  # noqa: PLC0415
+    from grantledger.domain.client_metadata import RegistrationRequest  # noqa: PLC0415
+
+    asked = RegistrationRequest(
+        redirect_uris=("https://client.example/callback",),
+        **{"token_endpoint_auth_method": "none", **members},
+    )
+    return await container.register_client()(asked, Caller(correlation_id="test"))
+
+
+async def signs_in(person: Person, client: str, password: str, email: str = EMAIL) -> httpx.Response:
+    return await person.post(await person.asked(client), "sign-in", email=email, password=password)
+
+
+@pytest.mark.parametrize("email", [EMAIL, "nobody@example.com", "no address"])
+async def test_too_many_wrong_passwords_are_429_whoever_they_are_for(at, client: str, email: str):
+    person = at(f"192.0.2.{len(email)}")
+    for _ in range(3):
+        assert (await signs_in(person, client, "wrong password", email)).status_code == 400
+    answer = await signs_in(person, client, PASSWORD, email)
+    assert heading_of(answer) == TOO_MANY
+    assert 0 < int(answer.headers["retry-after"]) <= 1_200
+
+
+async def test_somebody_elsewhere_is_not_locked_out(at, client: str):
+    attacker, owner = at("198.51.100.1"), at("198.51.100.2")
+    for _ in range(4):
+        await signs_in(attacker, client, "wrong password")
+    assert heading_of(await signs_in(attacker, client, PASSWORD)) == TOO_MANY
+    assert (await signs_in(owner, client, PASSWORD)).status_code == 303
+
+
+async def test_signing_in_again_and_again_is_no_guessing(at, client: str):
+    for _ in range(8):
+        assert (await signs_in(at("198.51.100.3"), client, PASSWORD)).status_code == 303
+
+
+@pytest.fixture(scope="module")
+async def confidential(strict: Server) -> tuple[str, str]:
+    async with strict.use_cases() as container:
+        registered = await register(container, token_endpoint_auth_method="client_secret_basic")
+    assert registered.secret
+    return registered.client.client_id, registered.secret
+
+
+async def asks(person: Person, client_id: str, secret: str, path: str = "/token") -> httpx.Response:
+    form = {"grant_type": "refresh_token", "refresh_token": "glrt_x", "token": "glrt_x"}
+    return await person.http.post(path, data=form, headers=basic(client_id, secret))
+
+
+@pytest.mark.parametrize("path", ["/token", "/revoke"])
+async def test_too_many_wrong_client_secrets_are_429(at, confidential: tuple[str, str], path: str):
+    person = at(f"203.0.113.{len(path)}")
+    for _ in range(3):
+        assert error_of(await asks(person, confidential[0], "glcs_wrong", path)) == (401, "invalid_client")
+    answer = await asks(person, *confidential, path)
+    assert error_of(answer) == (429, "too_many_requests")
+    assert 0 < int(answer.headers["retry-after"]) <= 1_200
+
+
+async def test_a_client_that_nobody_knows_is_throttled_like_one_that_is_there(at):
+    person = at("203.0.113.20")
+    for _ in range(3):
+        assert (await asks(person, "glc_nobody", "glcs_wrong")).status_code == 401
+    assert (await asks(person, "glc_nobody", "glcs_wrong")).status_code == 429
+
+
+async def test_guesses_from_many_addresses_do_not_lock_out_the_client_where_it_is_known(
+    at, confidential: tuple[str, str]
+):
+    home = at("203.0.113.30")
+    assert error_of(await asks(home, *confidential)) == (400, "invalid_grant")
+    statuses = [(await asks(at(f"10.1.1.{n}"), confidential[0], "glcs_wrong")).status_code for n in range(31)]
+    assert statuses[-1] == 429
+    assert (await asks(at("10.1.1.99"), *confidential)).status_code == 429
+    assert error_of(await asks(home, *confidential)) == (400, "invalid_grant")
+
+
+async def test_registrations_are_429_from_one_address_and_then_in_total(at):
+    crowd = at("10.2.2.2")
+    known = await crowd.register(client_name="Known")
+    for _ in range(4):
+        await crowd.register()
+    body = {"redirect_uris": ["https://client.example/cb"], "token_endpoint_auth_method": "none"}
+    assert error_of(await crowd.http.post("/register", json=body)) == (429, "too_many_requests")
+    others = [
+        await at(f"10.3.3.{n}").http.post("/register", json={**body, "client_name": f"{n}"})
+        for n in range(20)
+    ]
+    assert [answer.status_code for answer in others] == [201] * 15 + [429] * 5
+    assert int(others[-1].headers["retry-after"]) > 0
+    again = await crowd.register(client_name="Known")
+    assert again["client_id"] == known["client_id"]
