@@ -1,10 +1,12 @@
 import pytest
+from msgspec.structs import replace
 
 from grantledger.application.change_password import PasswordWrong
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
 from grantledger.application.too_many_requests import TooManyGuesses, TooManyRegistrations
 from grantledger.domain.rate import Rate
+from support.storage import nothing_recorded
 from support.story import REGISTRATION
 from support.throttles import guess_limit, registration_limit
 from support.use_cases import Outside, UseCases
@@ -69,3 +71,11 @@ async def test_the_present_password_cannot_be_guessed_from_a_session(ledger):
             await server.change_password(user_id, "wrong", "another password", caller("192.0.2.1"))
     with pytest.raises(TooManyGuesses):
         await server.change_password(user_id, "correct horse battery", "another one", caller("192.0.2.1"))
+
+
+async def test_a_new_client_beyond_the_bound_is_refused_and_nothing_is_recorded(ledger):
+    server = UseCases(ledger, outside=Outside(registrations=registration_limit(Rate(1, 3_600), None)))
+    await server.register_client(REGISTRATION, caller("192.0.2.1"))
+    other = replace(REGISTRATION, client_name="Another")
+    with nothing_recorded(ledger), pytest.raises(TooManyRegistrations):
+        await server.register_client(other, caller("192.0.2.1"))
