@@ -16,6 +16,7 @@ import pytest
 
 from grantledger.entrypoints.cli.main import cli
 from grantledger.entrypoints.settings import Settings, load_settings
+from support.patience import PATIENCE
 from support.server import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -202,11 +203,11 @@ def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path: Path)
         assert httpx.get(metadata, trust_env=False).json()["resource"] == f"http://127.0.0.1:{port}/mcp"
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(15)
+        server.wait(PATIENCE)
 
 
 def _answer(url: str, server: "subprocess.Popen[bytes]") -> httpx.Response:
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up and server.poll() is None:
         try:
             return httpx.post(url, json={}, trust_env=False)

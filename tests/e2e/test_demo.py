@@ -20,6 +20,7 @@ from rich.console import Console
 
 from grantledger.entrypoints.cli.main import cli
 from grantledger.entrypoints.demo.walk import Walk
+from support.patience import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -91,7 +92,7 @@ def staying_up(*arguments: str, temp: Path) -> Iterator[tuple[subprocess.Popen[s
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 def found(pattern: str, lines: list[str]) -> str:
@@ -230,7 +231,7 @@ def test_ctrl_c_ends_it_with_its_server_and_no_complaint(tmp_path):
     with staying_up("--serve-only", "--port", "0", temp=tmp_path) as (process, lines):
         origin = found(r"http://127\.0\.0\.1:\d+", lines)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert (process.returncode, errors) == (0, "")
     assert not answers(origin)
     assert list(tmp_path.iterdir()) == []
@@ -241,7 +242,7 @@ def test_the_server_ends_and_leaves_nothing_when_the_demo_is_killed(tmp_path):
         origin = found(r"http://127\.0\.0\.1:\d+", lines)
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while answers(origin) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not answers(origin)

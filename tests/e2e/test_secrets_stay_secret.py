@@ -4,6 +4,7 @@ import base64
 import stat
 from pathlib import Path
 
+import httpx
 import pytest
 
 from support.oauth import (
@@ -21,9 +22,22 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-async def secrets(server: Server) -> dict[str, str]:
+def refusals() -> list[httpx.Response]:
+    """Every answer on the way that was a refusal."""
+    return []
+
+
+@pytest.fixture(scope="module")
+async def secrets(server: Server, refusals: list[httpx.Response]) -> dict[str, str]:
     """Walk through everything, right and wrong, and return every secret that was used on the way."""
+
+    async def keep(answer: httpx.Response) -> None:
+        if answer.is_error:
+            await answer.aread()
+            refusals.append(answer)
+
     person = Person.at(server.origin)
+    person.http.event_hooks["response"].append(keep)
     async with person.http:
         client = await person.register(token_endpoint_auth_method="client_secret_basic")
         client_id, client_secret = client["client_id"], client["client_secret"]
@@ -49,6 +63,7 @@ async def secrets(server: Server) -> dict[str, str]:
         await person.http.post("/token", content=f'{{"code": "{spare}"}}')
         await person.revoke(client_id, second["access_token"], client_secret=client_secret)
         await token(code=code)  # a replay
+        await token(grant_type="refresh_token", refresh_token=second["refresh_token"])
     (request,) = [value for name, value in cookies.items() if "request" in name]
     return {
         "client secret": client_secret,
@@ -116,6 +131,19 @@ async def test_a_secret_is_not_in_the_log(server: Server, secrets: dict[str, str
     log = server.log.encode()
     assert b"Grantledger serves" in log
     assert not [spelling for spelling in spellings(secrets[name]) if spelling in log]
+
+
+ITS_OWN = {"e-mail address", "local part of the e-mail address", "form token"}
+"""What a page that refuses a sign-in has to show again to the person who sent it."""
+
+
+@pytest.mark.parametrize("name", [name for name in SECRETS if name not in ITS_OWN])
+async def test_no_refusal_repeats_a_secret(
+    secrets: dict[str, str], refusals: list[httpx.Response], name: str
+):
+    assert {answer.status_code for answer in refusals} >= {400, 401, 404}
+    told = [str(answer.headers).encode() + answer.content for answer in refusals]
+    assert not [spelling for spelling in spellings(secrets[name]) for text in told if spelling in text]
 
 
 @pytest.mark.parametrize("name", ["access token", "refresh token"])

@@ -9,10 +9,14 @@ from msgspec import Struct
 from faults.disk import Disk
 from support.mortal import Mortal, mortals
 from support.oauth import Person
-from support.witness import PATIENCE, Witness, contradictions, signed_in, visitor
+from support.patience import PATIENCE
+from support.witness import Witness, contradictions, signed_in, visitor
 
 WORKERS = 6
 """For each server, so many that its writer finds several appends waiting."""
+
+MOMENT = 60
+"""A kill comes when up to so many requests were answered: busy machines take longer, but not less."""
 
 
 class Lives(Struct):
@@ -91,7 +95,8 @@ async def _some_die(hosts: list[Mortal], people: list[Person], lives: Lives) -> 
     busy = [
         [asyncio.create_task(witness.keep_busy(person, over)) for _ in range(WORKERS)] for person in people
     ]
-    await asyncio.sleep(witness.random.uniform(0.05, 0.8))
+    await _answered(witness, witness.random.randint(0, MOMENT))
+    await asyncio.sleep(witness.random.uniform(0, 0.05))
     victims = witness.random.sample(range(len(hosts)), witness.random.randint(1, len(hosts)))
     for victim in victims:
         hosts[victim].kill()
@@ -99,13 +104,16 @@ async def _some_die(hosts: list[Mortal], people: list[Person], lives: Lives) -> 
     ended = await asyncio.gather(
         *(task for victim in victims for task in busy[victim]), return_exceptions=True
     )
-    if len(victims) < len(hosts):
-        before = witness.answered
-        give_up = time.monotonic() + PATIENCE
-        while witness.answered == before and time.monotonic() < give_up:  # noqa: ASYNC110 - it polls a count
-            await asyncio.sleep(0.02)
-        if witness.answered == before:
-            lives.wrong_answers.append(f"nobody was answered any more after kill {lives.kills}")
+    if len(victims) < len(hosts) and not await _answered(witness, 1):
+        lives.wrong_answers.append(f"nobody was answered any more after kill {lives.kills}")
     over.set()
     ended += await asyncio.gather(*(task for tasks in busy for task in tasks), return_exceptions=True)
     lives.wrong_answers += [repr(error) for error in ended if error is not None]
+
+
+async def _answered(witness: Witness, more: int) -> bool:
+    """Wait until so many more requests were answered; return whether they were, in the end."""
+    until, give_up = witness.answered + more, time.monotonic() + PATIENCE
+    while witness.answered < until and time.monotonic() < give_up:  # noqa: ASYNC110 - it polls a count
+        await asyncio.sleep(0.001)
+    return witness.answered >= until

@@ -2,8 +2,9 @@
 
 import asyncio
 import resource
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,19 @@ def limited(host: Host) -> Iterator[None]:
         resource.prlimit(host.mortal.pid, resource.RLIMIT_FSIZE, before)
 
 
+@contextmanager
+def locked(host: Host) -> Iterator[None]:
+    """Let somebody who does not queue with the writers keep the file to himself."""
+    with closing(sqlite3.connect(host.mortal.database, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        yield
+
+
 CAUSES: dict[str, Callable[[Host], AbstractContextManager[None]]] = {
     "the disk is full": lambda host: host.disk.failing("write ENOSPC"),
     "a file may not grow": limited,
     "the file system is read-only": lambda host: host.disk.failing("write EROFS"),
+    "the file is locked": locked,
     "the disk cannot sync": lambda host: host.disk.failing("sync EIO"),
 }
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from faults.broken_copies import broken_copy
 from faults.disk import Disk, Files
+from support.broken_copies import broken_copy
 from support.mortal import Mortal
 from support.oauth import Person, returned
 

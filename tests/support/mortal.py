@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from grantledger.application.provenance import Caller
+from support.patience import PATIENCE
 from support.server import EMAIL, PASSWORD, Server, free_port
 
 
@@ -78,24 +79,24 @@ class Mortal:
     def start(self) -> None:
         """Start, and return when it listens."""
         self.begin()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert self._running.poll() is None, self.log
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.02)
-        raise AssertionError(f"the server did not listen within 30 s: {self.log}")
+        raise AssertionError(f"the server did not listen within {PATIENCE} s: {self.log}")
 
     def kill(self) -> None:
         """`kill -9`."""
         self._running.kill()
-        self._running.wait(10)
+        self._running.wait(PATIENCE)
 
     def tell(self, what: signal.Signals) -> None:
         self._running.send_signal(what)
 
-    def end(self, patience: float = 30) -> int:
+    def end(self, patience: float = PATIENCE) -> int:
         """Wait for its end and return the exit code. Raises `subprocess.TimeoutExpired`."""
         return self._running.wait(patience)
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from msgspec import Struct
 
+from support.patience import PATIENCE
 from support.server import EMAIL, PASSWORD
 
 REDIRECT_URI = "https://client.example/callback"
@@ -34,7 +35,7 @@ class Person:
         """Return a new browser. `behind_tls`: a proxy ends TLS, so the browser sends secure cookies too."""
         limits = httpx.Limits(max_connections=64)
         # Nothing here speaks TLS, and reading the certificates of the world takes longer than most tests.
-        http = httpx.AsyncClient(base_url=origin, timeout=30, limits=limits, verify=False)
+        http = httpx.AsyncClient(base_url=origin, timeout=PATIENCE, limits=limits, verify=False)
 
         async def keep(_: httpx.Response) -> None:
             for cookie in http.cookies.jar:

@@ -20,6 +20,7 @@ from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container, build_container
 from grantledger.entrypoints.server import ledger_open
 from grantledger.entrypoints.settings import load_settings
+from support.patience import PATIENCE
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
@@ -100,7 +101,7 @@ def cli(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subproc
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -131,7 +132,7 @@ def serving(
             yield server
         finally:
             process.terminate()
-            process.wait(15)
+            process.wait(PATIENCE)
 
 
 async def _open_account(settings: Mapping[str, str]) -> None:
@@ -150,14 +151,14 @@ def _variables(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, server.log
         try:
             # Without `verify=False` each attempt would read the certificates of the world.
-            httpx.get(f"{server.origin}/.well-known/oauth-authorization-server", timeout=2, verify=False)
+            httpx.get(f"{server.origin}/.well-known/oauth-authorization-server", timeout=10, verify=False)
         except httpx.TransportError:
             time.sleep(0.05)
         else:
             return
-    raise AssertionError(f"the server did not answer in 20 s: {server.log}")
+    raise AssertionError(f"the server did not answer in {PATIENCE} s: {server.log}")

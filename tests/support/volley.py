@@ -7,8 +7,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 from msgspec import Struct
 
-PATIENCE = 30
-"""Seconds after which a request counts as one that waits for ever."""
+from support.patience import PATIENCE
 
 
 class Shot(Struct, frozen=True):

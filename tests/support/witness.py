@@ -16,13 +16,11 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.replay import Replay
 from support.oauth import Person
+from support.patience import PATIENCE
 
 T = TypeVar("T")
 
 AT_ONCE = 16
-PATIENCE = 120
-"""Seconds after which a request counts as one that waits for ever, on however busy a machine."""
-
 COME_BACK = "server cannot answer now"
 """What a 503 says, to programs and to people. It is true of a server that has too much to do."""
 
@@ -75,7 +73,6 @@ class Witness:
             self.revoke,
             self.revoke_access,
         ]
-        person.http.timeout = httpx.Timeout(PATIENCE)
         while not over.is_set():
             try:
                 await self.random.choice(steps)(person)

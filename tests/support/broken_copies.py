@@ -7,13 +7,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def broken_copy(directory: Path, file: str, right: str, wrong: str) -> dict[str, str]:
-    """Copy the package with one text replaced; return the environment in which Python imports the copy."""
+    """Copy the package with one text replaced; return the variables with which Python imports the copy."""
     copy = directory / "grantledger"
     for part in ("domain", "application", "adapters", "entrypoints"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__init__.py", "__main__.py"):
         shutil.copy(ROOT / name, copy / name)
-    source = (copy / file).read_text()
-    assert right in source, f"{file} says no longer {right!r}: name the fault anew"
-    (copy / file).write_text(source.replace(right, wrong))
+    source = (copy / file).read_text(encoding="utf-8")
+    assert source.count(right) == 1, f"{file} no longer says once {right!r}: name the fault anew"
+    (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
     return {"PYTHONPATH": str(directory)}
