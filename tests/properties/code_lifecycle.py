@@ -43,10 +43,6 @@ class CodesUnderTest(System, Protocol):
 
     def revoke(self, grant: str) -> None: ...
 
-    def replays(self) -> int:
-        """Count the replays that are remembered."""
-        ...
-
 
 class Issued(Struct):
     until: int
@@ -145,7 +141,10 @@ class CodeLifecycle(Machine):
 
     def ends(self):
         """Every replay is remembered, once for each code."""
-        assert self.system.replays() == sum(issued.replayed for issued in self.issued.values())
+        issued = self.issued.values()
+        assert self.system.remembered("authorization_code.issued.v1") == len(issued)
+        assert self.system.remembered("authorization_code.redeemed.v1") == sum(bool(i.grant) for i in issued)
+        assert self.system.remembered("authorization_code.replayed.v1") == sum(i.replayed for i in issued)
 
     @property
     def is_late(self) -> bool:

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+from msgspec.structs import replace
+
 from grantledger.domain.authorization_code import (
     AuthorizationCode,
     CodeAlreadyRedeemed,
@@ -15,7 +17,7 @@ from properties.code_lifecycle import LIFETIME
 from properties.over_domain import OverDomain
 from properties.over_http import OverHttp, refusal
 from properties.over_use_cases import FOREVER, OverUseCases, told
-from support.codes import ANOTHER_VERIFIER, a_code, redeem
+from support.codes import ANOTHER_VERIFIER, ISSUED, redeem
 from support.oauth import redemption
 from support.policies import a_policy
 from support.requests import NOTES
@@ -33,11 +35,13 @@ class CodesOfTheDomain(OverDomain):
         super().__init__()
         self._codes: dict[str, AuthorizationCode] = {}
         self._alive: dict[str, bool] = {}
-        self._replays = 0
 
     def issue(self) -> str:
         name = f"code {len(self._codes)}"
-        self._codes[name] = a_code(issued_at=self.clock.now(), expires_at=self.clock.now() + LIFETIME)
+        now = self.clock.now()
+        issued = replace(ISSUED, issued_at=now, expires_at=now + LIFETIME)
+        self.happened(issued)
+        self._codes[name] = evolve(None, issued)
         return name
 
     def redeem(self, code: str, mistake: str | None, times: int) -> list[str]:
@@ -48,9 +52,6 @@ class CodesOfTheDomain(OverDomain):
 
     def revoke(self, grant: str) -> None:
         self._alive[grant] = False
-
-    def replays(self) -> int:
-        return self._replays
 
     def _redeem(self, code: str, mistake: str | None) -> str:
         mistakes: dict[str | None, dict[str, Any]] = {
@@ -66,15 +67,15 @@ class CodesOfTheDomain(OverDomain):
             outcome = redeem(self._codes[code], at=self.clock.now(), grant_id=grant_id, **mistakes[mistake])
         except Refusal as refused:
             return told(refused)
-        for happened in outcome:
-            self._codes[code] = evolve(self._codes[code], happened)
+        for event in outcome:
+            self.happened(event)
+            self._codes[code] = evolve(self._codes[code], event)
         match outcome:
             case (CodeRedeemed(grant_id=opened),):
                 self._alive[opened] = True
                 return opened
             case (CodeReplayed(grant_id=suspect),):
                 self._alive[suspect] = False
-                self._replays += 1
         return told(CodeAlreadyRedeemed())
 
 
@@ -103,9 +104,6 @@ class CodesOfTheUseCases(OverUseCases):
         assert access is not None
         refresh_token = self.story.sealer.refresh_token(access.claims, access.nonce)
         self.run(self.story.revokes(self.client, refresh_token))
-
-    def replays(self) -> int:
-        return self.remembered("authorization_code.replayed.v1")
 
     async def _redeem_at_once(self, code: str, mistake: str | None, times: int) -> list[str]:
         return await asyncio.gather(*(self._redeem(code, mistake) for _ in range(times)))
@@ -153,7 +151,7 @@ class CodesOverHttp(OverHttp):
         self._refresh_tokens: dict[str, str] = {}
 
     def issue(self) -> str:
-        return self.code()
+        return self.code(self.client_id)
 
     def redeem(self, code: str, mistake: str | None, times: int) -> list[str]:
         mistakes: dict[str | None, dict[str, str]] = {
@@ -182,6 +180,3 @@ class CodesOverHttp(OverHttp):
 
     def revoke(self, grant: str) -> None:
         assert self.revoke_token(self.client_id, self._refresh_tokens[grant]).status == 200
-
-    def replays(self) -> int:
-        return self.remembered("authorization_code.replayed.v1")

@@ -1,6 +1,11 @@
 """What the machines do alike over the pure domain, which knows one client and one user by name alone."""
 
+from collections import Counter
+
+from msgspec import Struct
+
 from fakes.clock import FrozenClock
+from grantledger.domain.kinds import tag_of
 
 
 class OverDomain:
@@ -8,6 +13,7 @@ class OverDomain:
 
     def __init__(self) -> None:
         self.clock = FrozenClock()
+        self._remembered: Counter[str] = Counter()
 
     def advance(self, seconds: int) -> None:
         self.clock.advance(seconds)
@@ -20,6 +26,12 @@ class OverDomain:
 
     def disable_user(self) -> None:
         raise AssertionError("there is no user")
+
+    def happened(self, event: Struct) -> None:
+        self._remembered[tag_of(event)] += 1
+
+    def remembered(self, tag: str) -> int:
+        return self._remembered[tag]
 
     def close(self) -> None:
         pass

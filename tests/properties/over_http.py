@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from support.oauth import Person
+from support.oauth import returned
 from support.timed_server import CALLER, TimedServer
 from support.wire import Answer
 
@@ -45,9 +45,9 @@ class OverHttp:
     def close(self) -> None:
         self.server.run(self.person.http.aclose())
 
-    def code(self, **parameters: str | None) -> str:
+    def code(self, client_id: str, **parameters: str | None) -> str:
         """Get a code for the client; whoever's session has ended signs in again."""
-        return self.server.run(self._code(**parameters))
+        return self.server.run(self._code(client_id, **parameters))
 
     def token(self, *forms: dict[str, str]) -> list[Answer]:
         """Send all forms to the token endpoint at once."""
@@ -70,18 +70,17 @@ class OverHttp:
         name = f"{metadata.pop('client_name', 'Client')} of {self.account.email}"
         return str((await self.person.register(client_name=name, **metadata))["client_id"])
 
-    async def signed_in(self, person: Person, page: Any) -> Any:
-        return await person.sign_in(page, email=self.account.email)
-
     async def _begin(self) -> None:
         self.account = await self.server.open_account()
         self.client_id = await self.register()
 
-    async def _code(self, **parameters: str | None) -> str:
-        page = await self.person.asked(self.client_id, **parameters)
+    async def _code(self, client_id: str, **parameters: str | None) -> str:
+        page = await self.person.asked(client_id, **parameters)
         if "/sign-in" in page.text:
-            await self.signed_in(self.person, page)
-        return await self.person.code(self.client_id, **parameters)
+            page = await self.person.sign_in(page, email=self.account.email)
+        if "location" not in page.headers:
+            page = await self.person.submit(page, "consent", decision="allow")
+        return returned(page)["code"]
 
     async def _register_anew(self) -> None:
         await self.server.operator.delete_client()(self.client_id, CALLER)

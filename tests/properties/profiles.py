@@ -63,6 +63,10 @@ class System(Protocol):
 
     def disable_user(self) -> None: ...
 
+    def remembered(self, tag: str) -> int:
+        """Count the events with that tag."""
+        ...
+
     def close(self) -> None:
         """Let go of everything, and raise an AssertionError where what is left contradicts itself."""
         ...

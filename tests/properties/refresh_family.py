@@ -1,54 +1,25 @@
 """The life of token grants, against a model that knows the refresh table and nothing else.
 
 The model keeps every token that was ever shown, in lists, forgets nothing and folds no events. What it runs
-against is a parameter: grants as the domain decides them, or the use cases over any ledger.
+against is a parameter: grants as the domain decides them, the use cases over any ledger, or the running
+server. Refusals are compared by the error code that a client is told.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
-import pytest
 from hypothesis import event
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    initialize,
-    invariant,
-    multiple,
-    precondition,
-    rule,
-)
+from hypothesis.stateful import Bundle, initialize, invariant, multiple, precondition, rule
 from msgspec import Struct
 
-from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
-from grantledger.domain.refusal import Refusal
-from grantledger.domain.token_grant import (
-    GrantHasExpired,
-    GrantIsRevoked,
-    RefreshTokenAlreadyUsed,
-    RetryAsksForSomethingElse,
-    TokenBelongsToAnotherClient,
-)
-from grantledger.domain.user_account import UserIsDisabled
-from properties.profiles import Machine
+from properties.profiles import Machine, System
 
 START = 1_800_000_000
 SCOPES = ("openid", "profile", "email")
+NOT_GRANTED = ("openid", "offline_access")
+UNKNOWN = ("unheard-of",)
 LATE = 6
-
-PAUSES = st.just(0) | st.sampled_from([1, 9, 10, 11, 59, 60, 61])
-ASKED = st.sampled_from([None, SCOPES, ("openid",)])
-
-OUTCOMES: dict[type[Refusal], str] = {
-    RefreshTokenAlreadyUsed: "reuse",
-    RetryAsksForSomethingElse: "something else",
-    GrantIsRevoked: "dead",
-    GrantHasExpired: "dead",
-    ClientIsDisabled: "dead",
-    ClientUnknown: "dead",
-    TokenBelongsToAnotherClient: "dead",
-    UserIsDisabled: "dead",
-}
 
 
 class Settings(Struct, frozen=True):
@@ -60,6 +31,36 @@ class Settings(Struct, frozen=True):
     limit: int | None
 
 
+SETTINGS = (
+    Settings(window=60, access=3_600, refresh=604_800, limit=None),
+    Settings(window=0, access=3_600, refresh=604_800, limit=3_000),
+    Settings(window=10, access=60, refresh=1_000, limit=3_000),
+    Settings(window=300, access=3_600, refresh=1_000, limit=None),
+)
+
+
+class Asked(Struct, frozen=True):
+    """What a refresh asks for beside a token; `resource` is whether it names the granted one or another."""
+
+    scopes: tuple[str, ...] | None = None
+    same_resource: bool | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """The error code of a refresh that asks for what the grant does not have."""
+        if self.same_resource is False:
+            return "invalid_target"
+        return "invalid_scope" if self.scopes in (NOT_GRANTED, UNKNOWN) else None
+
+
+PAUSES = st.just(0) | st.sampled_from([1, 9, 10, 11, 59, 60, 61])
+ASKED = st.builds(
+    Asked,
+    scopes=st.sampled_from([None, None, SCOPES, ("openid",), ("openid", "email"), NOT_GRANTED, UNKNOWN]),
+    same_resource=st.sampled_from([None, None, True, False]),
+)
+
+
 class Pair(Struct, frozen=True):
     """A token response. The tokens are whatever the system under test takes for them."""
 
@@ -69,34 +70,39 @@ class Pair(Struct, frozen=True):
     expires_in: int
 
 
-class GrantsUnderTest(Protocol):
-    """What the machine drives. Refusals are raised; a reuse as `RefreshTokenAlreadyUsed`."""
+class Good(Struct, frozen=True):
+    """What an access token is good for, and until when."""
 
-    has_clients_and_users: bool
+    scopes: tuple[str, ...]
+    until: int
 
-    def advance(self, seconds: int) -> None: ...
 
-    def open(self) -> tuple[str, Pair]:
-        """Open a grant of all `SCOPES` and return a name for it."""
+class GrantsUnderTest(System, Protocol):
+    """What the machine drives. `in_one_look`: how many access tokens can be checked after each step."""
+
+    in_one_look: int
+
+    def open(self, *, refreshes: bool = True) -> tuple[str, Pair]:
+        """Open a grant of all `SCOPES`, for a client that refreshes or another, and return a name for it."""
         ...
 
-    def refresh(self, grant: str, refresh_token: Hashable, scopes: tuple[str, ...] | None) -> Pair: ...
-
-    def accepted(self, grant: str, access_tokens: list[Hashable]) -> list[tuple[str, ...] | None]:
-        """Return for each access token the scopes that it is good for now, None when it is refused."""
+    def refresh(
+        self, grant: str, token: Hashable, asked: Asked, *, times: int = 1, thief: bool = False
+    ) -> list[Pair | str]:
+        """Present the token so many times at once; return for each the tokens, or the error code."""
         ...
 
-    def revoke_access(self, grant: str, access_token: Hashable) -> None: ...
+    def damaged(self, refresh_token: Hashable) -> Hashable:
+        """Return the token with something in it changed."""
+        ...
 
-    def revoke(self, grant: str, refresh_token: Hashable) -> None: ...
+    def good_for(self, tokens: Sequence[tuple[str, Hashable]]) -> list[Good | None]:
+        """Say of each grant's access token what it is good for now, None when it is refused."""
+        ...
 
-    def disable_client(self) -> None: ...
-
-    def delete_client_and_register_it_anew(self) -> None: ...
-
-    def disable_user(self) -> None: ...
-
-    def close(self) -> None: ...
+    def revoke(self, grant: str, token: Hashable) -> str | None:
+        """Revoke a refresh or access token; return the error code of a refusal."""
+        ...
 
 
 class Issued(Struct):
@@ -108,9 +114,9 @@ class Issued(Struct):
 
 
 class Family(Struct):
-    """All pairs that one grant gave, oldest first."""
+    """All pairs that one grant gave, oldest first. `registration`: None for a client that is left alone."""
 
-    registration: int
+    registration: int | None
     limit: int | None
     issued: list[Issued]
     seen: int = 0
@@ -133,16 +139,17 @@ class Family(Struct):
         retries = None if issued.used_at is None else issued.used_at + window
         return [retries, issued.access_until, issued.refresh_until, self.limit]
 
-    def verdict(self, index: int, scopes: tuple[str, ...], *, now: int, window: int) -> str:
-        """Return what becomes of a refresh, by the table."""
+    def verdict(self, index: int, asked: Asked, *, now: int, window: int) -> str:
+        """Return what becomes of a refresh, by the table: next, again, reuse or an error code."""
         if self.has_ended(now) or now >= self.newest.refresh_until:
-            return "dead"
+            return "invalid_grant"
         used_at = self.issued[index].used_at
         if used_at is None:
-            return "next"
+            return asked.refusal or "next"
         if max(now, self.seen) >= used_at + window:
             return "reuse"
-        return "again" if scopes == self.newest.pair.scopes else "something else"
+        same = asked.refusal is None and (asked.scopes or SCOPES) == self.newest.pair.scopes
+        return "again" if same else "invalid_grant"
 
 
 class RefreshFamily(Machine):
@@ -156,22 +163,14 @@ class RefreshFamily(Machine):
         self.families: dict[str, Family] = {}
         self.registration = 1
         self.client_disabled = self.user_disabled = False
+        self.reuses = self.looks = 0
 
     @property
     def is_late(self) -> bool:
         """Whether enough has happened for something that ends it."""
         return sum(len(family.issued) for family in self.families.values()) > LATE
 
-    @initialize(
-        target=grants,
-        settings=st.builds(
-            Settings,
-            window=st.sampled_from([60, 0, 1, 10, 300]),
-            access=st.sampled_from([3_600, 60]),
-            refresh=st.sampled_from([604_800, 1_000]),
-            limit=st.sampled_from([None, 3_000]),
-        ),
-    )
+    @initialize(target=grants, settings=st.sampled_from(SETTINGS))
     def starts(self, settings):
         self.settings = settings
         self.system = self.system_for(settings)
@@ -180,12 +179,13 @@ class RefreshFamily(Machine):
     @precondition(lambda self: not (self.client_disabled or self.user_disabled))
     @rule(target=grants)
     def opens(self):
-        grant, pair = self.system.open()
-        assert pair.scopes == SCOPES
-        limit = None if self.settings.limit is None else self.now + self.settings.limit
-        self.families[grant] = Family(self.registration, limit, issued=[])
-        self._issued(self.families[grant], pair)
-        return grant
+        return self._opens(refreshes=True)
+
+    @precondition(lambda self: not self.user_disabled)
+    @rule()
+    def opens_for_a_client_that_does_not_refresh(self):
+        grant = self._opens(refreshes=False)
+        assert self.families[grant].newest.pair.refresh is None
 
     @rule(seconds=st.sampled_from([1, 60, 299, 300, 301]))
     def time_passes(self, seconds):
@@ -204,58 +204,77 @@ class RefreshFamily(Machine):
         self.now -= seconds
         self.system.advance(-seconds)
 
+    @rule(grant=grants, pauses=st.lists(PAUSES, min_size=1, max_size=5), asked=ASKED)
+    def refreshes_again_and_again(self, grant, pauses, asked):
+        for pause in pauses:
+            self.refreshes(grant, pause, 0, asked, 1)
+
     @rule(
         grant=grants,
-        pauses=st.lists(PAUSES, min_size=1, max_size=5),
-        scopes=ASKED,
+        pause=PAUSES,
+        ago=st.sampled_from([0, 1, 1, 2, 5]),
+        asked=ASKED,
+        times=st.sampled_from([1, 1, 1, 3]),
     )
-    def refreshes_again_and_again(self, grant, pauses, scopes):
-        for pause in pauses:
-            self.refreshes(grant, pause, 0, scopes)
-
-    @rule(grant=grants, pause=PAUSES, ago=st.integers(0, 5), scopes=ASKED)
-    def refreshes(self, grant, pause, ago, scopes):
+    def refreshes(self, grant, pause, ago, asked, times):
         self.time_passes(pause)
         family = self.families[grant]
         presented = family.ago(ago)
-        expected = family.verdict(presented, scopes or SCOPES, now=self.now, window=self.settings.window)
+        expected = family.verdict(presented, asked, now=self.now, window=self.settings.window)
         if self._is_gone(family):
-            expected = "dead"
-        try:
-            pair = self.system.refresh(grant, family.issued[presented].pair.refresh, scopes)
-        except tuple(OUTCOMES) as refusal:
-            outcome = OUTCOMES[type(refusal)]
+            expected = "invalid_grant"
+        event(expected)
+        answers = self.system.refresh(grant, family.issued[presented].pair.refresh, asked, times=times)
+        pairs = [answer for answer in answers if isinstance(answer, Pair)]
+        refused = [answer for answer in answers if not isinstance(answer, Pair)]
+        assert len({*pairs}) <= 1, "there is one answer for all"
+        if expected == "next":
+            self._rotated(family, pairs[0], asked)
+            expected = "again" if self.settings.window else "reuse"
+            assert len(pairs) == (times if self.settings.window else 1)
         else:
-            outcome = "again" if pair.refresh == family.newest.pair.refresh else "next"
-            self._answered(family, pair, outcome, scopes or SCOPES)
-        event(outcome)
-        assert outcome == expected
-        if outcome == "reuse":
+            assert len(pairs) == (times if expected == "again" else 0)
+        if pairs:
+            assert pairs[0] == Pair(
+                access=family.newest.pair.access,
+                refresh=family.newest.pair.refresh,
+                scopes=family.newest.pair.scopes,
+                expires_in=max(0, family.newest.access_until - self.now),
+            )
+        told = "invalid_grant" if expected in ("again", "reuse") else expected
+        assert refused == [told] * len(refused)
+        if expected == "reuse" and refused:
             family.revoked = True
+            self.reuses += 1
+
+    @rule(grant=grants, ago=st.integers(0, 2), asked=ASKED)
+    def another_client_presents_the_token(self, grant, ago, asked):
+        family = self.families[grant]
+        token = family.issued[family.ago(ago)].pair.refresh
+        assert self.system.refresh(grant, token, asked, thief=True) == ["invalid_grant"]
+
+    @precondition(lambda self: self.system.has_clients_and_users)
+    @rule(grant=grants, ago=st.integers(0, 2), access=st.booleans())
+    def something_else_is_presented(self, grant, ago, access):
+        family = self.families[grant]
+        pair = family.issued[family.ago(ago)].pair
+        token = pair.access if access else self.system.damaged(pair.refresh)
+        assert self.system.refresh(grant, token, Asked()) == ["invalid_grant"]
 
     @rule(grant=grants, ago=st.integers(0, 2))
     def revokes_an_access_token(self, grant, ago):
         family = self.families[grant]
         presented = family.ago(ago)
-        if self._is_gone(family, disabled_counts=False):
-            with pytest.raises(TokenBelongsToAnotherClient):
-                self.system.revoke_access(grant, family.issued[presented].pair.access)
-            return
-        self.system.revoke_access(grant, family.issued[presented].pair.access)
-        for issued in family.issued[: presented + 1]:
-            issued.access_revoked = True
+        if self._revokes(grant, family.issued[presented].pair.access):
+            for issued in family.issued[: presented + 1]:
+                issued.access_revoked = True
 
     @precondition(lambda self: self.is_late)
     @rule(grant=grants, ago=st.integers(0, 2))
     def revokes_a_refresh_token(self, grant, ago):
         family = self.families[grant]
-        presented = family.issued[family.ago(ago)].pair.refresh
-        if self._is_gone(family, disabled_counts=False):
-            with pytest.raises(TokenBelongsToAnotherClient):
-                self.system.revoke(grant, presented)
-            return
-        self.system.revoke(grant, presented)
-        family.revoked = True
+        if self._revokes(grant, family.issued[family.ago(ago)].pair.refresh):
+            family.revoked = True
 
     @precondition(lambda self: self.is_late and self.system.has_clients_and_users)
     @rule()
@@ -278,33 +297,63 @@ class RefreshFamily(Machine):
 
     @invariant()
     def an_access_token_is_good_for_just_what_it_was_issued_for(self):
-        for grant, family in self.families.items():
-            accepted = self.system.accepted(grant, [issued.pair.access for issued in family.issued])
-            assert accepted == [self._good_for(family, issued) for issued in family.issued]
+        self.looks += 1
+        every = self._every_token()
+        turns = -(-len(every) // self.system.in_one_look)
+        self._look_at([token for n, token in enumerate(every) if n % turns == self.looks % turns])
+
+    def ends(self):
+        """What was answered is what is remembered, and a retry was worth no event."""
+        self._look_at(self._every_token())
+        families = self.families.values()
+        assert self.system.remembered("token_grant.opened.v1") == len(families)
+        assert self.system.remembered("token_grant.refreshed.v1") == sum(len(f.issued) - 1 for f in families)
+        assert self.system.remembered("token_grant.refresh_token_reused.v1") == self.reuses
+        assert self.system.remembered("token_grant.revoked.v1") == sum(f.revoked for f in families)
+
+    def _every_token(self):
+        return [(name, family, issued) for name, family in self.families.items() for issued in family.issued]
+
+    def _look_at(self, tokens):
+        found = self.system.good_for([(name, issued.pair.access) for name, _, issued in tokens])
+        assert found == [self._good_for(family, issued) for _, family, issued in tokens]
 
     def _good_for(self, family, issued):
         dead = self._is_gone(family) or family.has_ended(self.now)
-        return (
-            None if dead or issued.access_revoked or self.now >= issued.access_until else issued.pair.scopes
-        )
+        if dead or issued.access_revoked or self.now >= issued.access_until:
+            return None
+        return Good(issued.pair.scopes, issued.access_until)
 
     def _is_gone(self, family, *, disabled_counts=True):
         """Whether the client or the user of the grant is not there any more."""
+        if family.registration is None:
+            return disabled_counts and self.user_disabled
         disabled = disabled_counts and (self.client_disabled or self.user_disabled)
         return disabled or family.registration != self.registration
 
-    def _answered(self, family, pair, outcome, scopes):
-        if outcome == "again":
-            newest = family.newest
-            assert (pair.access, pair.scopes) == (newest.pair.access, newest.pair.scopes)
-        else:
-            shown = {token for issued in family.issued for token in (issued.pair.access, issued.pair.refresh)}
-            assert not {pair.access, pair.refresh} & shown
-            assert pair.scopes == scopes
-            family.seen = max(self.now, family.seen)
-            family.newest.used_at = family.seen
-            self._issued(family, pair)
-        assert pair.expires_in == max(0, family.newest.access_until - self.now)
+    def _revokes(self, grant, token):
+        """Return whether the client may: a disabled one is still itself, a deleted one is somebody else."""
+        may = not self._is_gone(self.families[grant], disabled_counts=False)
+        assert self.system.revoke(grant, token) == (None if may else "invalid_grant")
+        return may
+
+    def _opens(self, *, refreshes):
+        grant, pair = self.system.open(refreshes=refreshes)
+        assert pair.scopes == SCOPES
+        limit = None if self.settings.limit is None else self.now + self.settings.limit
+        family = Family(self.registration if refreshes else None, limit, issued=[])
+        self.families[grant] = family
+        self._issued(family, pair)
+        assert pair.expires_in == family.newest.access_until - self.now
+        return grant
+
+    def _rotated(self, family, pair, asked):
+        shown = {token for issued in family.issued for token in (issued.pair.access, issued.pair.refresh)}
+        assert not {pair.access, pair.refresh} & shown
+        assert pair.scopes == (asked.scopes or SCOPES)
+        family.seen = max(self.now, family.seen)
+        family.newest.used_at = family.seen
+        self._issued(family, pair)
 
     def _issued(self, family, pair):
         access_until, refresh_until = self.now + self.settings.access, self.now + self.settings.refresh

@@ -2,18 +2,19 @@ from functools import partial
 
 import pytest
 
-from properties.grants_under_test import GrantsOfTheDomain, GrantsOfTheUseCases
-from properties.profiles import hold
+from properties.grants_under_test import GrantsOfTheDomain, GrantsOfTheUseCases, GrantsOverHttp
+from properties.profiles import SYSTEMS, hold
 from properties.refresh_family import RefreshFamily
 from support.storage import in_memory
 
 
-@pytest.fixture(params=["domain", "memory ledger", "SQLite"])
-def grants(request, sqlite_files):
+@pytest.fixture(params=SYSTEMS)
+def grants(request, sqlite_files, servers):
     systems = {
         "domain": GrantsOfTheDomain,
         "memory ledger": partial(GrantsOfTheUseCases, storages=in_memory),
         "SQLite": partial(GrantsOfTheUseCases, storages=sqlite_files),
+        "HTTP": partial(GrantsOverHttp, servers=servers),
     }
     return systems[request.param]
 
