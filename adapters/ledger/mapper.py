@@ -20,8 +20,15 @@ UPCASTERS: Mapping[str, Upcaster] = {}
 """By the tag that was replaced. Applied whenever stored bytes are read; the bytes stay as they are."""
 
 
-class UnknownTag(MapperDeserialisationError):  # noqa: N818 - the fact that was wrong
-    """Written by a release that knows more than this one. Its stream cannot be judged here."""
+class EventUnreadable(MapperDeserialisationError):  # noqa: N818 - the fact that was wrong
+    """What the event means cannot be said by this release. Its stream cannot be judged here."""
+
+
+class UnknownTag(EventUnreadable):
+    """Written by a release that knows more than this one."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(f"an event of tag {tag}, which only another release knows")
 
 
 class Entry(Struct, frozen=True):
@@ -60,7 +67,7 @@ class TagMapper(Mapper[str]):
     def event(self, tag: str, data: bytes) -> Struct:
         """Return what the bytes say, in the words of the newest tag.
 
-        Raises `UnknownTag`, and `MapperDeserialisationError` for bytes that do not fit their tag.
+        Raises `UnknownTag`, and `EventUnreadable` for bytes that do not fit their tag.
         """
         try:
             if tag in self._upcasters:
@@ -70,7 +77,7 @@ class TagMapper(Mapper[str]):
                 raise UnknownTag(tag)
             return decoder.decode(data)
         except msgspec.MsgspecError as error:
-            raise MapperDeserialisationError(f"bytes of {tag}: {error}") from error
+            raise EventUnreadable(f"bytes of {tag}: {error}") from error
 
     def _upcast(self, tag: str, raw: dict[str, Any]) -> Struct:
         while upcaster := self._upcasters.get(tag):

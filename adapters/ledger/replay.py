@@ -1,11 +1,12 @@
 """The read model once more, from nothing but the log: it must be what the live tables hold."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, bindparam, exists, select, tuple_
+import msgspec
+from sqlalchemy import Table, bindparam, exists, func, select, tuple_
 
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
@@ -25,6 +26,7 @@ _LOG = compiled(
     "version",
 )
 _PAGE = f"{_LOG} LIMIT ?"
+_EVENTS = compiled(select(func.count()).where(events.c.realm == bindparam("realm")), "realm")
 
 
 def _live(table: Table) -> str:
@@ -52,12 +54,42 @@ class Difference(NamedTuple):
     live: Row | None
 
     def __str__(self) -> str:
-        name = f"{self.category} {self.key}"
-        if self.replayed is None or self.live is None:
-            return f"{name}: the row {'is missing' if self.live is None else 'has no stream in the log'}"
+        return f"{self.category} {self.key}: {self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong with the row."""
+        if self.replayed is None:
+            return "the row has no stream in the log"
+        if self.live is None:
+            return "the row is missing"
         if self.live.version != self.replayed.version:
-            return f"{name}: the row is at version {self.live.version}, the log at {self.replayed.version}"
-        return f"{name}: the row does not hold what its events say"
+            return f"the row is at version {self.live.version}, the log at {self.replayed.version}"
+        if self.live.fold != self.replayed.fold:
+            return f"the row is of fold {self.live.fold}, this release's is {self.replayed.fold}"
+        told, held = _members(self.replayed), _members(self.live)
+        where = ", ".join(name for name in told | held if told.get(name, ...) != held.get(name, ...))
+        return f"the row does not hold what its events say{where and f': {where}'}"
+
+
+def _members(of: Row) -> dict[str, Any]:
+    """Return what the row holds by name, as far as it can be read."""
+    columns = (column.name for column in ROWS[of.category].c[4:-1])
+    try:
+        state = msgspec.json.decode(of.state, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        state = {"state": of.state}
+    return dict(zip(columns, of.columns, strict=True)) | {f"state.{name}": at for name, at in state.items()}
+
+
+class Page(NamedTuple):
+    """How many events were read, and the rows of the streams that ended with them."""
+
+    events: int
+    rows: list[Row]
+
+
+def _ignored(_: Page) -> None: ...
 
 
 class Replay:
@@ -71,26 +103,36 @@ class Replay:
         self._realm = realm
         self._page = page
 
+    def events(self) -> int:
+        """Return how many events there are to replay now."""
+        with closing(self._database.connect()) as connection:
+            ((count,),) = connection.execute(_EVENTS, (self._realm,)).fetchall()
+            return int(count)
+
     def rows(self) -> Iterator[Row]:
         """Yield every row that the log gives, in the order of the streams' ids."""
         with closing(self._database.connect()) as connection:
             for page in self._pages(connection.cursor()):
-                yield from page
+                yield from page.rows
 
-    def differences(self) -> Iterator[Difference]:
-        """Yield each row that the replay and the live tables do not have in common."""
+    def differences(self, compared: Callable[[Page], None] = _ignored) -> Iterator[Difference]:
+        """Yield each row that the replay and the live tables do not have in common.
+
+        `compared` hears of each page when it was compared.
+        """
         with closing(self._database.connect()) as connection:
             cursor = connection.cursor()
             for page in self._pages(cursor):
-                for replayed in page:
+                for replayed in page.rows:
                     live = self._live_row(cursor, replayed)
-                    if not _same(replayed, live):
+                    if live != replayed:
                         yield Difference(replayed.category, replayed.key, replayed, live)
+                compared(page)
             for category, statement in _STRAYS.items():
                 for key, *values in cursor.execute(statement, (f"{category}:", self._realm)):
                     yield Difference(category, key, None, _row(category, key, values))
 
-    def _pages(self, cursor: sqlite3.Cursor) -> Iterator[list[Row]]:
+    def _pages(self, cursor: sqlite3.Cursor) -> Iterator[Page]:
         """Yield the streams that end in each page, while the database stands still as that page saw it."""
         last: tuple[str, int] = ("", 0)
         begun: Versioned[Any] | None = None
@@ -110,7 +152,8 @@ class Replay:
                     begun = Versioned(kind=KINDS[category], key=key)
                 begun = begun.evolved((self._mapper.event(tag, data),))
             ended += [begun] if begun and not more else []
-            yield [row(stream.kind, stream.key, stream.version, stream.state) for stream in ended]
+            rows = [row(stream.kind, stream.key, stream.version, stream.state) for stream in ended]
+            yield Page(len(page), rows)
             cursor.execute("ROLLBACK")
 
     def _live_row(self, cursor: sqlite3.Cursor, of: Row) -> Row | None:
@@ -121,10 +164,3 @@ class Replay:
 def _row(category: str, key: str, values: Sequence[Any]) -> Row:
     version, fold, *columns, state = values
     return Row(category, key, version, fold, tuple(columns), state)
-
-
-def _same(replayed: Row, live: Row | None) -> bool:
-    """A row that another release folded is believed by nobody here; only its version can be compared."""
-    if live is not None and live.fold != replayed.fold:
-        return live.version == replayed.version
-    return live == replayed

@@ -13,12 +13,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from grantledger.adapters.ledger.bulk import repeated
 from grantledger.adapters.ledger.schema import ROWS
 
-_DIALECT = sqlite.dialect()
+DIALECT = sqlite.dialect()
 
 
 def compiled(statement: ClauseElement, *parameters: str) -> str:
     """Return the SQL, whose question marks stand for `parameters` in this order."""
-    made = statement.compile(dialect=_DIALECT)
+    made = statement.compile(dialect=DIALECT)
     assert isinstance(made, SQLCompiler)
     assert tuple(made.positiontup or ()) == parameters, made.positiontup
     return str(made)
@@ -49,7 +49,8 @@ def _replacement(table: Table) -> Callable[[int], str]:
     return cache(lambda times: head + ", ".join([one] * times) + tail)
 
 
-def _selection(table: Table) -> str:
+def selection(table: Table) -> str:
+    """Select version, fold and state of a row; the parameters are realm and key."""
     statement = select(table.c.version, table.c.fold, table.c.state).where(
         table.c.realm == bindparam("realm"), table.c.key == bindparam("key")
     )
@@ -58,4 +59,4 @@ def _selection(table: Table) -> str:
 
 INSERT_ROW = {category: repeated(insertion(table)) for category, table in ROWS.items()}
 REPLACE_ROW = {category: _replacement(table) for category, table in ROWS.items()}
-SELECT_ROW = {category: _selection(table) for category, table in ROWS.items()}
+SELECT_ROW = {category: selection(table) for category, table in ROWS.items()}

@@ -8,15 +8,28 @@ import rich_click as click
 
 from grantledger.adapters.crypto.master_secret import MasterSecretInvalid
 from grantledger.adapters.ledger.database import CannotOpen
+from grantledger.adapters.ledger.mapper import EventUnreadable
 from grantledger.adapters.ledger.migrations import SchemaMismatch
+from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, RebuildRunning
 from grantledger.application.ports import Unavailable
 from grantledger.entrypoints.settings import SettingsInvalid
+
+_MENDABLE = (
+    SettingsInvalid,
+    MasterSecretInvalid,
+    CannotOpen,
+    SchemaMismatch,
+    EventUnreadable,
+    RebuildRunning,
+    MigratedMeanwhile,
+    Unavailable,
+)
 
 
 @contextmanager
 def told() -> Iterator[None]:
     try:
         yield
-    except (SettingsInvalid, MasterSecretInvalid, CannotOpen, SchemaMismatch, Unavailable) as error:
+    except _MENDABLE as error:
         click.secho(f"grantledger: {error}", fg="red", err=True)
         sys.exit(1)

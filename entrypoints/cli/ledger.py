@@ -13,6 +13,7 @@ from grantledger.adapters.ledger.audit import Audit, Filter, Line
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.entrypoints.cli.ledger_lines import as_json, print_lines
+from grantledger.entrypoints.cli.ledger_replay import rebuild, replay
 from grantledger.entrypoints.cli.options import database_options, given
 from grantledger.entrypoints.settings import load_settings
 
@@ -40,6 +41,10 @@ class Moment(click.ParamType[datetime]):
 @click.group()
 def ledger() -> None:
     """The memory of everything that happened."""
+
+
+for command in (replay, rebuild):
+    ledger.add_command(command)
 
 
 @ledger.command()

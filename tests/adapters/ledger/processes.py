@@ -1,6 +1,8 @@
 """What the tests let other processes do."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ from adapters.ledger import facts
 from adapters.ledger.storage import a_ledger
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.application.ports import Conflict
 
 
@@ -40,3 +44,9 @@ async def _record_many(path: Path, barrier: Any, name: str, appends: int) -> lis
         )
     await ledger.close()
     return outcomes
+
+
+def begin_to_rebuild_and_die(path: Path) -> None:
+    steps = Rebuild(Database(path), TagMapper(), page=2).steps()
+    next(steps)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,46 @@
+"""Any requests whatsoever, as a property test draws them: each goes on with some streams."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from adapters.ledger import facts
+from grantledger.application.ports import Conflict, Ledger
+from grantledger.domain.aggregate import Change, Versioned
+from grantledger.domain.kinds import KINDS
+from support import history
+
+KEYS = ("a", "b", "c")
+# A request changes some streams, each as far as its history goes; a late one decided on what was before.
+Request = tuple[list[tuple[str, str]], bool]
+a_request = st.tuples(
+    st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from(KEYS)), min_size=1, max_size=3),
+    st.booleans(),
+)
+requests = st.lists(a_request, max_size=25)
+
+
+async def outcomes(ledger: Ledger, sent: list[Request]) -> list[str]:
+    """Send the requests one by one and return what became of each."""
+    told = []
+    for streams, late in sent:
+        seen = [await ledger.load(KINDS[category], key) for category, key in streams]
+        changes = [next_change(stream) for stream in seen]
+        if late:
+            await attempt(ledger, changes[:1])
+        told.append(await attempt(ledger, changes))
+    return told
+
+
+def next_change(stream: Versioned[Any]) -> Change[Any]:
+    """The next event of the kind's history, on this stream."""
+    events = history.every_event(stream.kind.category)[stream.version : stream.version + 1]
+    return stream.then(events)
+
+
+async def attempt(ledger: Ledger, changes: list[Change[Any]]) -> str:
+    try:
+        await ledger.record(changes, facts.SOMEBODY)
+    except Conflict:
+        return "conflict"
+    return "recorded"
