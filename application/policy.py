@@ -8,6 +8,9 @@ from grantledger.domain.redirect_uri import RedirectUriPolicy
 from grantledger.domain.resource_indicator import Resource
 from grantledger.domain.token_grant import Lifetimes
 
+JWKS_MAX_AGE = 300
+"""How many seconds a client may keep the answer of `/jwks`."""
+
 
 class ServerPolicy(Struct, frozen=True, kw_only=True):
     """Identifiers are opaque strings, the same everywhere; lifetimes are in seconds.
@@ -27,6 +30,14 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     refresh_reuse_window: int
     browser_session_lifetime: int
     transaction_lifetime: int = 600
+    id_token_lifetime: int = 3600
+    # Twelve times what the answer of /jwks allows: some clients keep it for longer than it says.
+    signing_key_lead: int = 12 * JWKS_MAX_AGE
+
+    @property
+    def signing_key_verified_for(self) -> int:
+        """How long what a key signed last may be verified, by clients whose clock is late as well."""
+        return self.id_token_lifetime + 300
 
     @property
     def known_scopes(self) -> tuple[str, ...]:

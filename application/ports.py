@@ -8,6 +8,7 @@ from msgspec import Struct
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.signing_keys import NewKey
 from grantledger.domain.token_grant import TokenGrant
 from grantledger.domain.user_account import UserAccount
 
@@ -192,4 +193,43 @@ class PasswordHasher(Protocol):
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
         """Whether the password is right; takes as long for None, which is nobody's hash."""
+        ...
+
+
+PRIVATE_KEY = "private_key"
+"""The name of the private record, with the `kid` as its subject, that holds the half of a key that signs."""
+
+
+class KeyPair(Struct, frozen=True, kw_only=True):
+    """A key with its private half as text, which is kept sealed and nowhere else."""
+
+    key: NewKey
+    private: str
+
+
+class SigningKeyMaker(Protocol):
+    def make(self) -> KeyPair:
+        """Return a fresh key pair."""
+        ...
+
+
+class IdTokenClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """OpenID Connect Core section 2. Times are in whole seconds since 1970, UTC."""
+
+    iss: str
+    sub: str
+    aud: str
+    iat: int
+    exp: int
+    at_hash: str
+    auth_time: int | None = None
+    nonce: str | None = None
+
+
+class IdTokenSigner(Protocol):
+    async def sign(self, claims: IdTokenClaims) -> str:
+        """Return the ID token, signed by the key that is active in the ledger now.
+
+        Raises `Unavailable` in an outage, and while there is no such key or it cannot be unsealed.
+        """
         ...

@@ -28,5 +28,9 @@ def by_user(user_id: str, caller: Caller, *, client_id: str | None = None) -> Pr
     return Provenance(actor_kind="user", actor_id=user_id, client_id=client_id, caller=caller)
 
 
+def by_system(caller: Caller) -> Provenance:
+    return Provenance(actor_kind="system", actor_id=None, caller=caller)
+
+
 def by_operator(caller: Caller) -> Provenance:
     return Provenance(actor_kind="operator", actor_id=None, caller=caller)

@@ -9,6 +9,7 @@ from pathlib import Path
 from dependency_injector import containers, providers
 
 from grantledger.adapters.crypto.derived_codes import DerivedCodes
+from grantledger.adapters.crypto.id_tokens import Es256KeyMaker, LedgerIdTokenSigner
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.master_secret import MasterSecrets
 from grantledger.adapters.crypto.sealed_box import SealedBox
@@ -32,6 +33,7 @@ from grantledger.application.admit_host_user import AdmitHostUser
 from grantledger.application.authenticate_client import AuthenticateClient
 from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
+from grantledger.application.describe_keys import DescribeKeys
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
@@ -40,6 +42,7 @@ from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.issue_code import IssueCode
 from grantledger.application.look_up_session import LookUpSession
+from grantledger.application.make_signing_keys import MakeSigningKeys
 from grantledger.application.open_account import OpenAccount
 from grantledger.application.open_session import OpenSession
 from grantledger.application.policy import ServerPolicy
@@ -50,6 +53,7 @@ from grantledger.application.registration_limit import RegistrationLimit
 from grantledger.application.resume_authorization import ResumeAuthorization
 from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
+from grantledger.application.rotate_signing_key import RotateSigningKey
 from grantledger.application.sign_in import SignIn
 from grantledger.application.sign_out import SignOut
 from grantledger.application.sign_out_everywhere import SignOutEverywhere
@@ -136,6 +140,12 @@ class Container(containers.DeclarativeContainer):
     )
     sign_up_limit = providers.Singleton(_sign_up_limit, settings)
     registration_limit = providers.Singleton(_registration_limit, settings)
+
+    key_maker = providers.Singleton(Es256KeyMaker)
+    id_token_signer = providers.Singleton(LedgerIdTokenSigner, ledger, ledger)
+    make_signing_keys = providers.Singleton(MakeSigningKeys, ledger, key_maker, clock)
+    rotate_signing_key = providers.Singleton(RotateSigningKey, ledger, key_maker, clock, policy)
+    describe_keys = providers.Singleton(DescribeKeys, ledger, clock)
 
     authenticate_client = providers.Singleton(AuthenticateClient, ledger, client_secret_guesses)
     register_client = providers.Singleton(

@@ -17,7 +17,7 @@ from grantledger.application.look_up_session import McpSession
 from grantledger.domain import resource_indicator
 from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.container import build_container
-from grantledger.entrypoints.server import Mount, create_app, endpoints_of, ledger_open, run
+from grantledger.entrypoints.server import Mount, create_app, endpoints_of, run, server_open
 from grantledger.entrypoints.settings import Settings, load_settings
 from grantledger.entrypoints.use_cases import UseCases, use_cases_of
 
@@ -74,7 +74,7 @@ class AuthorizationServer:
         """Migrate and open the ledger, unless that is done. Raises `Unavailable`."""
         async with self._turn:
             if self._users == 0:
-                await self._opened.enter_async_context(ledger_open(self._container))
+                await self._opened.enter_async_context(server_open(self._container))
             self._users += 1
         return self
 

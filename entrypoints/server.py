@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from grantledger.adapters.http.application import create_http_app
 from grantledger.adapters.http.authorization_endpoint import authorization_endpoints
 from grantledger.adapters.http.discovery import discovery_endpoints
+from grantledger.adapters.http.jwks_endpoint import jwks_endpoint
 from grantledger.adapters.http.mounts import Mount
 from grantledger.adapters.http.page_forms import consent_form, sign_in_form, sign_out_form
 from grantledger.adapters.http.protocol import BoundedProtocol
@@ -20,10 +21,11 @@ from grantledger.adapters.http.stylesheet import stylesheet_endpoint
 from grantledger.adapters.http.token_endpoint import token_endpoint
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.web.asgi_types import ASGIApp
+from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.settings import Settings
 
-__all__ = ["Endpoints", "Mount", "create_app", "endpoints_of", "ledger_open", "run"]
+__all__ = ["Endpoints", "Mount", "create_app", "endpoints_of", "ledger_open", "run", "server_open"]
 
 
 class Endpoints(NamedTuple):
@@ -47,6 +49,7 @@ def endpoints_of(container: Container) -> Endpoints:
         token_endpoint(f"{base}/token", container.redeem_code(), container.refresh_grant(), caller_of),
         revocation_endpoint(f"{base}/revoke", container.revoke_token(), caller_of),
         session_endpoint(f"{base}/session", container.look_up_session(), policy),
+        jwks_endpoint(f"{base}/jwks", container.describe_keys()),
     ]
     pages = [
         *authorization_endpoints(flow, container.start_authorization()),
@@ -76,9 +79,17 @@ def create_app(
         pages=endpoints.pages,
         page_errors=container.page_errors(),
         caller_of=container.caller_of(),
-        lifespan=lifespan or (lambda: ledger_open(container)),
+        lifespan=lifespan or (lambda: server_open(container)),
         mounts=mounts,
     )
+
+
+@asynccontextmanager
+async def server_open(container: Container) -> AsyncIterator[None]:
+    """Open the ledger for a server; the very first start makes the keys that sign."""
+    async with ledger_open(container):
+        await container.make_signing_keys()(Caller(correlation_id="start"))
+        yield
 
 
 @asynccontextmanager

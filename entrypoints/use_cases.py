@@ -5,6 +5,7 @@ from msgspec import Struct
 from grantledger.adapters.web.mcp_session import GetMcpSession
 from grantledger.application.authenticate_client import AuthenticateClient
 from grantledger.application.delete_client import DeleteClient
+from grantledger.application.describe_keys import DescribeKeys
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
@@ -14,6 +15,7 @@ from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
 from grantledger.application.register_client import RegisterClient
 from grantledger.application.revoke_token import RevokeToken
+from grantledger.application.rotate_signing_key import RotateSigningKey
 from grantledger.entrypoints.container import Container
 
 
@@ -22,6 +24,7 @@ class UseCases(Struct, frozen=True, kw_only=True):
 
     authenticate_client: AuthenticateClient
     delete_client: DeleteClient
+    describe_keys: DescribeKeys
     describe_server: DescribeServer
     disable_client: DisableClient
     disable_user: DisableUser
@@ -32,6 +35,7 @@ class UseCases(Struct, frozen=True, kw_only=True):
     refresh_grant: RefreshGrant
     register_client: RegisterClient
     revoke_token: RevokeToken
+    rotate_signing_key: RotateSigningKey
 
 
 def use_cases_of(container: Container) -> UseCases:

@@ -61,7 +61,9 @@ def create_http_app(
         openapi_config=None,
         logging_config=None,
     )
-    shared = {f"{base_path}/{name}" for name in ("register", "token", "revoke", "session")}
+    shared = {
+        f"{base_path}/{name}" for name in ("register", "token", "revoke", "session", "jwks", "userinfo")
+    }
     well_known = ("/.well-known/", f"{base_path}/.well-known/")
 
     def is_shared(path: str) -> bool:

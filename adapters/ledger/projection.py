@@ -8,7 +8,15 @@ import msgspec
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.kinds import KINDS
 
-FOLDS: dict[str, int] = {"client": 1, "code": 1, "grant": 1, "consent": 2, "user": 2, "signin": 2}
+FOLDS: dict[str, int] = {
+    "client": 1,
+    "code": 1,
+    "grant": 1,
+    "consent": 2,
+    "user": 2,
+    "signin": 2,
+    "keys": 1,
+}
 """By category, the number of the way in which events are folded, kept in each row.
 
 Raised with every change to a state, an `evolve` or the set of tags of a kind. A row with another number

@@ -96,6 +96,7 @@ ROWS: dict[str, Table] = {
         Index("user_account_opened", "realm", "opened_at", "key"),
     ),
     "signin": _folded("signin"),
+    "keys": _folded("signing_keys"),
 }
 """The read model, by category. Two are not named as their category: SQL reserves `grant` and `user`."""
 

@@ -21,6 +21,7 @@ _UNTOLD = frozenset(
         "code_key",
         "key_id",
         "nonce",
+        "public_key",
         "secret_digest",
         "session_id",
         "transaction_id",

@@ -5,6 +5,7 @@ import rich_click as click
 from grantledger import __version__
 from grantledger.entrypoints.cli.demo import demo
 from grantledger.entrypoints.cli.failures import told
+from grantledger.entrypoints.cli.keys import keys
 from grantledger.entrypoints.cli.ledger import ledger
 from grantledger.entrypoints.cli.migrate import migrate
 from grantledger.entrypoints.cli.serve import serve
@@ -21,7 +22,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, serve, migrate, user, ledger):
+for command in (demo, serve, migrate, user, keys, ledger):
     cli.add_command(command)
 
 

@@ -10,6 +10,7 @@ from grantledger.domain import (
     browser_session,
     client_registration,
     consent,
+    signing_keys,
     token_grant,
     user_account,
 )
@@ -23,6 +24,7 @@ MODULES: dict[str, ModuleType] = {
     "consent": consent,
     "user": user_account,
     "signin": browser_session,
+    "keys": signing_keys,
 }
 
 # Every tag that was ever written to a ledger. Lines are added here, never changed or taken away.
@@ -46,6 +48,9 @@ SHIPPED = {
     "user.sessions_ended.v1",
     "browser_session.signed_in.v1",
     "browser_session.signed_out.v1",
+    "signing_key.created.v1",
+    "signing_key.activated.v1",
+    "signing_key.retired.v1",
 }
 
 

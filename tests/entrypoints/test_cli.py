@@ -28,7 +28,7 @@ def added(database: Path, email: str = "ada@example.com") -> str:
 def test_help_names_every_command(database: Path):
     code, said, _ = run(database, "--help")
     assert code == 0
-    assert all(command in said for command in ("demo", "serve", "migrate", "user", "ledger"))
+    assert all(command in said for command in ("demo", "serve", "migrate", "user", "keys", "ledger"))
 
 
 def test_migrate_makes_the_database_and_says_its_revision(database: Path):

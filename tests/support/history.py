@@ -6,6 +6,7 @@ from grantledger.domain.authorization_code import CodeRedeemed, CodeReplayed
 from grantledger.domain.browser_session import SignedIn, SignedOut
 from grantledger.domain.consent import ConsentGiven, ConsentWithdrawn
 from grantledger.domain.kinds import KINDS, tag_of
+from grantledger.domain.signing_keys import KeyActivated, KeyRetired, begin
 from grantledger.domain.token_grant import (
     AccessTokensRevoked,
     GrantRefreshed,
@@ -13,7 +14,7 @@ from grantledger.domain.token_grant import (
     RefreshTokenReused,
 )
 from grantledger.domain.user_account import AccountDisabled, AccountOpened, PasswordChanged, SessionsEnded
-from support import clients, codes, grants
+from support import clients, codes, grants, signing_keys
 
 _HISTORIES: dict[str, tuple[Struct, ...]] = {
     "client": (clients.REGISTERED, clients.DISABLED, clients.DELETED),
@@ -64,6 +65,11 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
             expires_at=2_000,
         ),
         SignedOut(signed_out_at=1_100),
+    ),
+    "keys": (
+        *begin(signing_keys.FIRST, signing_keys.SECOND, now=1_000),
+        KeyRetired(kid="kid-1", retired_at=5_000, published_until=8_900),
+        KeyActivated(kid="kid-2", activated_at=5_000),
     ),
 }
 

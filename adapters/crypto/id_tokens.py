@@ -1,0 +1,56 @@
+"""ID tokens as signed JWTs: ES256 (RFC 7518 section 3.4) by joserfc."""
+
+import msgspec
+from joserfc import jws
+from joserfc.jwk import ECKey
+
+from grantledger.application.ports import (
+    PRIVATE_KEY,
+    IdTokenClaims,
+    KeyPair,
+    Ledger,
+    PrivateRecords,
+    Unavailable,
+)
+from grantledger.domain.signing_keys import KEYS, SIGNING, NewKey, PublicKey
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Es256KeyMaker:
+    """Draws keys on the curve P-256. The private half is written as a JWK (RFC 7518 section 6.2.2)."""
+
+    def make(self) -> KeyPair:
+        key = ECKey.generate_key("P-256")
+        public_key = msgspec.convert(key.as_dict(private=False), PublicKey)
+        return KeyPair(
+            key=NewKey(kid=key.thumbprint(), alg="ES256", public_key=public_key),
+            private=msgspec.json.encode(key.as_dict(private=True)).decode(),
+        )
+
+
+class LedgerIdTokenSigner:
+    """Asks the ledger for each token which key is active: a rotation holds on every replica at once."""
+
+    def __init__(self, ledger: Ledger, private: PrivateRecords) -> None:
+        self._ledger = ledger
+        self._private = private
+        self._unsealed: tuple[str, ECKey] | None = None
+
+    async def sign(self, claims: IdTokenClaims) -> str:
+        keys = (await self._ledger.load(KEYS, SIGNING)).state
+        if keys is None:
+            raise Unavailable("no signing key was made yet")
+        active = keys.active
+        header = {"alg": active.alg, "kid": active.kid, "typ": "JWT"}
+        key = await self._private_key(active.kid)
+        return jws.serialize_compact(header, _encode(claims), key, algorithms=[active.alg])
+
+    async def _private_key(self, kid: str) -> ECKey:
+        """Return the key, unsealed once: a `kid` never stands for another one."""
+        if self._unsealed is None or self._unsealed[0] != kid:
+            private = await self._private.value(kid, PRIVATE_KEY)
+            if private is None:
+                raise Unavailable(f"the private half of signing key {kid} is gone")
+            self._unsealed = (kid, ECKey.import_key(msgspec.json.decode(private)))
+        return self._unsealed[1]

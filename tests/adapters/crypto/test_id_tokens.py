@@ -1,0 +1,129 @@
+"""ID tokens as joserfc signs them, over a ledger."""
+
+import asyncio
+
+import msgspec
+import pytest
+from joserfc import jws
+from joserfc.errors import InvalidKeyIdError
+from joserfc.jwk import ECKey, KeySet
+
+from fakes.clock import FrozenClock
+from fakes.memory_ledger import MemoryLedger
+from grantledger.adapters.crypto.id_tokens import Es256KeyMaker, LedgerIdTokenSigner
+from grantledger.application.describe_keys import DescribeKeys
+from grantledger.application.make_signing_keys import MakeSigningKeys
+from grantledger.application.ports import IdTokenClaims, Unavailable
+from grantledger.application.rotate_signing_key import RotateSigningKey
+from support.policies import POLICY
+from support.storage import InterleavingLedger
+from support.story import CALLER
+
+CLAIMS = IdTokenClaims(
+    iss="https://auth.example", sub="glu_ada", aud="glc_editor", iat=1_000, exp=4_600, at_hash="half"
+)
+
+
+class Signing:
+    def __init__(self) -> None:
+        self.ledger = MemoryLedger()
+        self.clock = FrozenClock()
+        maker = Es256KeyMaker()
+        self.make = MakeSigningKeys(self.ledger, maker, self.clock)
+        self.rotate = RotateSigningKey(self.ledger, maker, self.clock, POLICY)
+        self.describe = DescribeKeys(self.ledger, self.clock)
+        self.signer = LedgerIdTokenSigner(self.ledger, self.ledger)
+
+    async def shown(self) -> KeySet:
+        return KeySet.import_key_set(msgspec.to_builtins(await self.describe()))
+
+
+@pytest.fixture
+async def signing() -> Signing:
+    fresh = Signing()
+    await fresh.make(CALLER)
+    return fresh
+
+
+def test_a_key_is_named_by_its_thumbprint():
+    made = Es256KeyMaker().make().key
+    public = ECKey.import_key(msgspec.to_builtins(made.public_key))
+    assert made.kid == public.thumbprint()
+
+
+def test_coordinates_have_their_full_length_whatever_they_begin_with():
+    keys = [Es256KeyMaker().make().key.public_key for _ in range(600)]
+    assert {(len(key.x), len(key.y)) for key in keys} == {(43, 43)}
+
+
+def test_no_two_keys_are_the_same():
+    maker = Es256KeyMaker()
+    assert len({maker.make().private for _ in range(8)}) == 8
+
+
+async def test_a_token_verifies_with_the_keys_that_are_shown(signing: Signing):
+    token = await signing.signer.sign(CLAIMS)
+    verified = jws.deserialize_compact(token, await signing.shown(), algorithms=["ES256"])
+    assert msgspec.json.decode(verified.payload) == {
+        "iss": "https://auth.example",
+        "sub": "glu_ada",
+        "aud": "glc_editor",
+        "iat": 1_000,
+        "exp": 4_600,
+        "at_hash": "half",
+    }
+
+
+async def test_the_header_names_algorithm_and_key(signing: Signing):
+    token = await signing.signer.sign(CLAIMS)
+    (active, _) = (await signing.describe()).keys
+    assert jws.extract_compact(token.encode()).headers() == {"alg": "ES256", "kid": active.kid, "typ": "JWT"}
+
+
+async def test_a_rotation_holds_from_the_next_token_on(signing: Signing):
+    await signing.signer.sign(CLAIMS)
+    _, following = (await signing.describe()).keys
+    signing.clock.advance(POLICY.signing_key_lead)
+    await signing.rotate(CALLER)
+    token = await signing.signer.sign(CLAIMS)
+    assert jws.extract_compact(token.encode()).headers()["kid"] == following.kid
+
+
+async def test_what_was_signed_before_a_rotation_still_verifies(signing: Signing):
+    token = await signing.signer.sign(CLAIMS)
+    signing.clock.advance(POLICY.signing_key_lead)
+    await signing.rotate(CALLER)
+    verified = jws.deserialize_compact(token, await signing.shown(), algorithms=["ES256"])
+    assert b"glu_ada" in verified.payload
+
+
+async def test_what_was_signed_before_a_compromise_verifies_no_more(signing: Signing):
+    token = await signing.signer.sign(CLAIMS)
+    await signing.rotate(CALLER, compromised=True)
+    with pytest.raises(InvalidKeyIdError):
+        jws.deserialize_compact(token, await signing.shown(), algorithms=["ES256"])
+
+
+async def test_many_at_once_after_a_rotation_are_signed_by_the_same_key(signing: Signing):
+    await signing.rotate(CALLER, compromised=True)
+    tokens = await asyncio.gather(*(signing.signer.sign(CLAIMS) for _ in range(8)))
+    assert len({jws.extract_compact(token.encode()).headers()["kid"] for token in tokens}) == 1
+
+
+async def test_without_keys_nothing_is_signed():
+    with pytest.raises(Unavailable, match="no signing key"):
+        await Signing().signer.sign(CLAIMS)
+
+
+async def test_in_an_outage_nothing_is_signed(signing: Signing):
+    await signing.signer.sign(CLAIMS)
+    signing.ledger.outage = True
+    with pytest.raises(Unavailable):
+        await signing.signer.sign(CLAIMS)
+
+
+async def test_a_key_whose_private_half_is_gone_is_an_outage(signing: Signing):
+    erased = InterleavingLedger(MemoryLedger())
+    signing.signer = LedgerIdTokenSigner(signing.ledger, erased)
+    with pytest.raises(Unavailable, match="private half"):
+        await signing.signer.sign(CLAIMS)

@@ -1,0 +1,108 @@
+import pytest
+from msgspec.structs import replace
+
+from grantledger.domain.signing_keys import (
+    MAX_REMEMBERED,
+    KeyCreated,
+    NextKeyTooNew,
+    SigningKeys,
+    begin,
+    evolve,
+)
+from support.signing_keys import FIRST, SECOND
+
+THIRD, FOURTH = replace(FIRST, kid="kid-3"), replace(FIRST, kid="kid-4")
+LEAD, VERIFIED_FOR = 3_600, 3_900
+
+
+def after(keys, events):
+    for event in events:
+        keys = evolve(keys, event)
+    return keys
+
+
+def at_first(now=1_000):
+    return after(None, begin(FIRST, SECOND, now=now))
+
+
+def rotated(keys, fresh, *, now):
+    return after(keys, keys.rotate(fresh, lead=LEAD, verified_for=VERIFIED_FOR, now=now))
+
+
+def statuses(keys: SigningKeys):
+    return {key.kid: key.status for key in keys.keys}
+
+
+def shown(keys: SigningKeys, *, now):
+    return [key.kid for key in keys.published(now=now)]
+
+
+def test_in_the_beginning_one_key_signs_and_one_is_announced():
+    assert statuses(at_first()) == {"kid-1": "active", "kid-2": "next"}
+
+
+def test_a_key_is_shown_before_it_signs():
+    assert shown(at_first(), now=1_000) == ["kid-1", "kid-2"]
+
+
+def test_rotating_lets_the_announced_key_sign_and_announces_another():
+    assert statuses(rotated(at_first(), THIRD, now=4_600)) == {
+        "kid-1": "retired",
+        "kid-2": "active",
+        "kid-3": "next",
+    }
+
+
+def test_the_key_that_signs_is_shown_first():
+    assert shown(rotated(at_first(), THIRD, now=4_600), now=4_600) == ["kid-2", "kid-3", "kid-1"]
+
+
+@pytest.mark.parametrize("seconds", [0, LEAD - 1])
+def test_a_key_that_clients_may_not_know_yet_does_not_sign(seconds):
+    with pytest.raises(NextKeyTooNew) as refused:
+        rotated(at_first(), THIRD, now=1_000 + seconds)
+    assert refused.value.ready_at == 1_000 + LEAD
+
+
+def test_each_key_is_announced_for_its_own_time():
+    once = rotated(at_first(), THIRD, now=4_600)
+    with pytest.raises(NextKeyTooNew):
+        rotated(once, FOURTH, now=4_600 + LEAD - 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_shown"), [(0, True), (VERIFIED_FOR - 1, True), (VERIFIED_FOR, False)]
+)
+def test_a_retired_key_is_shown_as_long_as_what_it_signed_may_be_verified(seconds, is_shown):
+    keys = rotated(at_first(), THIRD, now=4_600)
+    assert ("kid-1" in shown(keys, now=4_600 + seconds)) is is_shown
+
+
+def test_a_compromise_withdraws_every_key_at_once():
+    keys = rotated(at_first(), THIRD, now=4_600)
+    fifth = replace(FIRST, kid="kid-5")
+    replaced = after(keys, keys.replace_all(FOURTH, fifth, now=4_601))
+    assert shown(replaced, now=4_601) == ["kid-4", "kid-5"]
+    assert (replaced.active.kid, replaced.next.kid) == ("kid-4", "kid-5")
+
+
+def test_after_a_compromise_the_rotation_goes_on():
+    keys = at_first()
+    replaced = after(keys, keys.replace_all(THIRD, FOURTH, now=2_000))
+    assert rotated(replaced, replace(FIRST, kid="kid-5"), now=2_000 + LEAD).active.kid == "kid-4"
+
+
+def test_however_often_they_rotate_the_state_stays_small():
+    keys, now = at_first(), 1_000
+    for number in range(3, 40):
+        now += LEAD
+        keys = rotated(keys, replace(FIRST, kid=f"kid-{number}"), now=now)
+    assert len(keys.keys) == MAX_REMEMBERED
+    assert len(shown(keys, now=now)) == 4
+
+
+def test_no_event_holds_a_private_half():
+    members = {name for event in begin(FIRST, SECOND, now=1) for name in event.__struct_fields__}
+    assert members == {"kid", "alg", "public_key", "created_at", "activated_at"}
+    assert set(FIRST.public_key.__struct_fields__) == {"kty", "crv", "x", "y"}
+    assert KeyCreated in {type(event) for event in begin(FIRST, SECOND, now=1)}

@@ -1,0 +1,26 @@
+"""What a server does at its start, in a process that waits for others to do it at the same moment."""
+
+import asyncio
+from typing import Any
+
+from grantledger.application.ports import PRIVATE_KEY
+from grantledger.application.provenance import Caller
+from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKeys
+from grantledger.entrypoints.container import build_container
+from grantledger.entrypoints.server import ledger_open
+from grantledger.entrypoints.settings import load_settings
+
+
+def start_once_all_are_there(database: str, barrier: Any, seen: Any) -> None:
+    """Put the ids of the keys that are known after the start, where the active one can be unsealed."""
+    seen.put(asyncio.run(_started(database, barrier)))
+
+
+async def _started(database: str, barrier: Any) -> tuple[str, ...]:
+    container = build_container(load_settings(None, {}, {"database": database}))
+    async with ledger_open(container):
+        barrier.wait(60)
+        await container.make_signing_keys()(Caller(correlation_id="start"))
+        known = (await container.ledger().load(KEYS, SIGNING)).state or SigningKeys()
+        assert await container.ledger().value(known.active.kid, PRIVATE_KEY)
+        return tuple(key.kid for key in known.keys)
