@@ -69,6 +69,12 @@ class Ledger(Protocol):
         ...
 
 
+class PastReader(Protocol):
+    async def load_as_of(self, kind: Kind[S], key: str, moment: int) -> Versioned[S]:
+        """Return the aggregate as it was at `moment`, in microseconds since 1970, UTC; version 0 before."""
+        ...
+
+
 class GrantReader(Protocol):
     async def standing(self, grant_id: str) -> Standing | None:
         """Return the grant, its client and its user, None when there is no such grant."""

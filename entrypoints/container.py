@@ -25,6 +25,8 @@ from grantledger.adapters.http.pages.render import Pages
 from grantledger.adapters.http.parked_requests import ParkedRequests
 from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
 from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.adapters.ledger.past import SqlitePast
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.adapters.system import SystemClock, SystemRandomness
 from grantledger.adapters.throttles import RecentPlaces, throttle_of
@@ -46,6 +48,8 @@ from grantledger.application.make_signing_keys import MakeSigningKeys
 from grantledger.application.open_account import OpenAccount
 from grantledger.application.open_session import OpenSession
 from grantledger.application.policy import ServerPolicy
+from grantledger.application.read_client_as_of import ReadClientAsOf
+from grantledger.application.read_grant_as_of import ReadGrantAsOf
 from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
 from grantledger.application.register_client import RegisterClient
@@ -132,6 +136,10 @@ class Container(containers.DeclarativeContainer):
         address_digest=providers.Singleton(_address_digest, digests),
         realm=settings.provided.realm,
     )
+
+    past = providers.Singleton(SqlitePast, database, providers.Singleton(TagMapper), settings.provided.realm)
+    read_client_as_of = providers.Singleton(ReadClientAsOf, past)
+    read_grant_as_of = providers.Singleton(ReadGrantAsOf, past)
 
     password_guesses = providers.Singleton(_guess_limit, settings.provided.sign_in_attempts, per_place=True)
     # Several clients share the addresses of a platform: a place of one of them is no place of the others.

@@ -12,17 +12,20 @@ from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.audit import Audit, Filter, Line
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.entrypoints.cli.ledger_as_of import show_as_of
 from grantledger.entrypoints.cli.ledger_lines import as_json, print_lines
 from grantledger.entrypoints.cli.ledger_replay import rebuild, replay
 from grantledger.entrypoints.cli.options import database_options, given
 from grantledger.entrypoints.settings import load_settings
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")
+_SECONDS = re.compile(r"\d{9,12}(\.\d{1,6})?")
+"""Since 1970. Eight digits are a day, 20261121."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Moment(click.ParamType[datetime]):
-    """A moment in UTC: ISO 8601, or how long ago."""
+    """A moment: ISO 8601, in UTC unless it names its zone; seconds since 1970; or how long ago."""
 
     name = "TIME"
 
@@ -30,8 +33,12 @@ class Moment(click.ParamType[datetime]):
         if ago := _AGO.fullmatch(value):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+            moment = (
+                datetime.fromtimestamp(float(value), UTC)
+                if _SECONDS.fullmatch(value)
+                else datetime.fromisoformat(value)
+            )
+        except (ValueError, OverflowError, OSError):
             self.fail(
                 f"{value!r} is neither a time like 2026-11-21T09:00 nor one ago like 90s, 15m, 2h or 7d"
             )
@@ -58,10 +65,16 @@ for command in (replay, rebuild):
     type=Moment(),
     help="Only what was recorded then or later: 2026-11-21T09:00 (UTC), 15m, 2h, 7d.",
 )
+@click.option(
+    "--as-of",
+    type=Moment(),
+    help="Not what happened, but how the client or the grant was at this moment, judged by it.",
+)
 @click.option("--json", "json_lines", is_flag=True, help="One JSON object a line, with the whole envelope.")
 @database_options
 def show(
     *,
+    as_of: datetime | None,
     client: str | None,
     user: str | None,
     grant: str | None,
@@ -72,9 +85,18 @@ def show(
 ) -> None:
     """Show what happened, in the order in which it happened.
 
-    Several filters together show what passes all of them. Times are UTC.
+    Several filters together show what passes all of them. Times are UTC: 2026-11-21T09:00, with another
+    zone if it is named, or seconds since 1970.
+
+    With --as-of, and either --client or --grant, it shows what that was at the moment: what a grant was good
+    for, whether it was live, and whose it was.
     """
     settings = load_settings(config, os.environ, given(database=database))
+    if as_of is not None:
+        if (client is None) == (grant is None) or user is not None or since is not None:
+            raise click.UsageError("--as-of takes either --client or --grant, and no other filter.")
+        show_as_of(settings, as_of, client=client, grant=grant, as_json=json_lines)
+        return
     lines = lines_of(
         settings.database, settings.realm, Filter(client=client, user=user, grant=grant, since=since)
     )

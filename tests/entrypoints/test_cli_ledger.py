@@ -19,6 +19,7 @@ from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.entrypoints.cli.main import cli
 from support import server
 from support.old_history import copied
+from support.write_old_history import START
 
 
 @pytest.fixture
@@ -147,3 +148,77 @@ def test_an_event_of_a_later_release_is_a_sentence(database: Path, command: str)
     done = server.cli("ledger", command, cwd=database.parent, database=str(database))
     assert done.returncode == 1
     assert done.stderr == "grantledger: an event of tag user.promoted.v1, which only another release knows\n"
+
+
+def refreshed_grant(database: Path) -> str:
+    """The grant that was refreshed at START + 100, and narrowed at START + 200."""
+    with closing(sqlite3.connect(database)) as connection:
+        found = connection.execute(
+            "SELECT stream_id FROM events WHERE tag = 'token_grant.refreshed.v1' ORDER BY position LIMIT 1"
+        )
+        return str(found.fetchone()[0]).removeprefix("grant:")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["2026-11-18T11:12:20", "2026-11-18T12:12:20+01:00", "20261118T061220-0500", str(START + 340)],
+)
+def test_a_grant_is_shown_as_it_was_whatever_way_the_time_is_written(database: Path, moment: str):
+    """Seen to catch: a zone that is ignored; a time without one taken for the machine's."""
+    code, said, _ = run(database, "show", "--as-of", moment, "--grant", refreshed_grant(database), "--json")
+    told = json.loads(said)
+    assert (code, told["as_of"]) == (0, "2026-11-18T11:12:20Z")
+    assert (told["generation"], told["access"]["scopes"]) == (2, ["notes:read"])
+
+
+@pytest.mark.parametrize(
+    ("after", "generation", "standing"), [(99, 0, "live"), (150, 1, "live"), (9_999_999, 2, "expired")]
+)
+def test_a_grant_is_told_by_generation_and_standing(
+    database: Path, after: int, generation: int, standing: str
+):
+    grant = refreshed_grant(database)
+    _, said, _ = run(database, "show", "--as-of", str(START + after), "--grant", grant, "--json")
+    told = json.loads(said)
+    assert (told["generation"], told["standing"]) == (generation, standing)
+
+
+def test_for_a_person_a_grant_is_a_table_with_ids_and_no_personal_data(database: Path):
+    grant = refreshed_grant(database)
+    code, said, _ = run(database, "show", "--as-of", str(START + 150), "--grant", grant)
+    lines = dict(line.strip().split(maxsplit=1) for line in said.splitlines())
+    assert code == 0
+    assert (lines["grant"], lines["standing"], lines["generation"]) == (grant, "live", "1")
+    assert said.count("glu_") == 1
+    assert "example.com" not in said
+
+
+def test_a_client_is_shown_as_it_was(database: Path):
+    with closing(sqlite3.connect(database)) as connection:
+        (stream,) = connection.execute(
+            "SELECT stream_id FROM events WHERE tag = 'client.disabled.v1'"
+        ).fetchone()
+    client = stream.removeprefix("client:")
+    _, said, _ = run(database, "show", "--as-of", str(START + 86_400), "--client", client)
+    lines = dict(line.strip().split(maxsplit=1) for line in said.splitlines())
+    assert (lines["client"], lines["standing"], lines["name"]) == (client, "disabled", "Disabled")
+
+
+def test_what_was_not_there_yet_is_told_with_exit_code_1(database: Path):
+    code, _, said = run(database, "show", "--as-of", str(START - 1), "--grant", refreshed_grant(database))
+    assert code == 1
+    assert "there was no such grant at 2026-11-18T" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    "filters", [(), ("--client", "c", "--grant", "g"), ("--user", "u"), ("--grant", "g", "--since", "1h")]
+)
+def test_as_of_wants_one_client_or_one_grant(database: Path, filters: tuple[str, ...]):
+    code, _, said = run(database, "show", "--as-of", "1h", *filters)
+    assert code == 2
+    assert "either --client or --grant" in " ".join(said.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-13-01", "12345678901234567", "999999999999"])
+def test_a_moment_that_cannot_be_read_is_refused(database: Path, moment: str):
+    assert run(database, "show", "--as-of", moment, "--grant", "g")[0] == 2

@@ -1,0 +1,94 @@
+"""A client or a grant as it was, for people and for programs."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from grantledger.adapters.ledger import migrations
+from grantledger.application.read_client_as_of import PastClient
+from grantledger.application.read_grant_as_of import PastGrant
+from grantledger.domain.token_grant import Access
+from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.settings import Settings
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Past = PastClient | PastGrant
+
+
+def show_as_of(
+    settings: Settings, moment: datetime, *, client: str | None, grant: str | None, as_json: bool
+) -> None:
+    """Print one of the two. Raises `ClickException` when it was not there at that moment."""
+    container = build_container(settings)
+    migrations.check(container.database())
+    moment = moment.astimezone(UTC)
+    found = asyncio.run(_found(container, (moment - _EPOCH) // timedelta(microseconds=1), client, grant))
+    at = moment.isoformat().replace("+00:00", "Z")
+    if found is None:
+        raise click.ClickException(f"there was no such {'grant' if grant else 'client'} at {at}")
+    if as_json:
+        click.echo(msgspec.json.encode({"as_of": at, **msgspec.to_builtins(found)}))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    facts = _grant(found) if isinstance(found, PastGrant) else _client(found)
+    for name, value in (("as of", at), *facts):
+        table.add_row(name, Text("".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)))
+    Console(highlight=False).print(table)
+
+
+async def _found(container: Container, moment: int, client: str | None, grant: str | None) -> Past | None:
+    if grant is not None:
+        return await container.read_grant_as_of()(grant, moment)
+    assert client is not None
+    return await container.read_client_as_of()(client, moment)
+
+
+def _grant(grant: PastGrant) -> Iterator[tuple[str, str]]:
+    why = f": {grant.revoked}" if grant.revoked else ""
+    yield "grant", grant.grant_id
+    yield "standing", f"{grant.standing}{why}"
+    yield "of user", grant.user_id
+    yield "to client", f"{grant.client_id}, registration {grant.client_registration}"
+    yield "consented", _access(grant.consented)
+    yield "newest token", _access(grant.access)
+    yield "generation", str(grant.generation)
+    yield "opened", _time(grant.opened_at)
+    yield "issued", _time(grant.issued_at)
+    yield "access token", _until(grant.access_expires_at, live=grant.access_token_live)
+    if grant.refresh_expires_at is not None:
+        yield "refresh token", _until(grant.refresh_expires_at, live=grant.refresh_token_live)
+    if grant.expires_at is not None:
+        yield "limit", _time(grant.expires_at)
+    yield "events", str(grant.version)
+
+
+def _client(client: PastClient) -> Iterator[tuple[str, str]]:
+    yield "client", client.client_id
+    yield "standing", client.standing
+    yield "name", client.metadata.client_name or ""
+    yield "registration", f"{client.registration}, at {_time(client.registered_at)}"
+    yield "authenticates", client.metadata.token_endpoint_auth_method
+    for uri in client.metadata.redirect_uris:
+        yield "redirect URI", uri
+    yield "scope", client.metadata.scope
+    yield "events", str(client.version)
+
+
+def _access(access: Access) -> str:
+    return f"{' '.join(access.scopes)} at {access.resource}"
+
+
+def _until(expires_at: int, *, live: bool) -> str:
+    return f"{'live' if live else 'refused'}, expiry {_time(expires_at)}"
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
