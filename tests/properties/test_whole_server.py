@@ -1,0 +1,23 @@
+from functools import partial
+
+import pytest
+
+from properties.profiles import hold
+from properties.whole_server.domain_tokens import ServerOfTheDomain
+from properties.whole_server.machine import WholeServer
+from properties.whole_server.use_cases import ServerOfTheUseCases
+from support.storage import in_memory
+
+
+@pytest.fixture(params=["domain", "memory ledger", "SQLite"])
+def server(request, sqlite_files):
+    systems = {
+        "domain": ServerOfTheDomain,
+        "memory ledger": partial(ServerOfTheUseCases, in_memory),
+        "SQLite": partial(ServerOfTheUseCases, sqlite_files),
+    }
+    return systems[request.param]
+
+
+def test_the_server_keeps_its_promises(server, profile, report):
+    report(hold(WholeServer, server, profile))

@@ -1,0 +1,91 @@
+"""The whole server: any sequence of what clients, people and operators do, several of each at once.
+
+After each step tokens are asked about: all that the step ended, and some that live or died before.
+"""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, precondition, rule
+
+from properties.whole_server import facts
+from properties.whole_server.apps import Apps, Caller
+from properties.whole_server.facts import Ask
+from properties.whole_server.operators import KINDS, Operators
+from properties.whole_server.people import RESOURCE, SCOPE, People
+from properties.whole_server.promises import Browser
+from properties.whole_server.world import PICKS, newest
+
+LIVE_ASKED, DEAD_ASKED = 4, 2
+USUAL = Ask(scope="openid notes:read")
+
+
+class WholeServer(Operators, People, Apps):
+    alive: frozenset[str] = frozenset()
+    turn = 0
+
+    @initialize(kinds=st.lists(st.sampled_from(list(KINDS)), min_size=2, max_size=3))
+    def starts(self, kinds):
+        self.system = self.system_for()
+        self.now = self.system.now
+        for number, kind in enumerate(kinds):
+            self.browsers.append(Browser(f"browser {number}"))
+            self.an_account_is_opened()
+            self.registers(kind, 1)
+            self.connects(0, 0, 0, USUAL, redeemed=True)
+
+    @rule(
+        user=PICKS,
+        browser=PICKS,
+        client=PICKS,
+        ask=st.builds(Ask, scope=SCOPE, resource=RESOURCE),
+        redeemed=st.sampled_from([True, True, False]),
+    )
+    def connects(self, user, browser, client, ask, redeemed):
+        """All that it takes, from /authorize to the tokens."""
+        if not (self.usable_clients and self.usable_users):
+            return
+        client = newest(self.usable_clients, client)
+        tab = self.asked(browser, client, ask)
+        if tab.form == "sign in":
+            self.signed_in(tab, newest(self.usable_users, user), right=True)
+        if not tab.answered:
+            self.answered(tab, allowed=True, times=1)
+        if redeemed:
+            self.redeemed(self.codes[-1], Caller(client), None)
+
+    @invariant()
+    def every_token_is_good_for_what_it_must_be(self):
+        live = {issued.access: session for issued in self.issued if (session := issued.session(self.now))}
+        dead = [issued.access for issued in self.issued if issued.access not in live]
+        ended = [token for token in dead if token in self.alive]
+        others = [token for token in dead if token not in self.alive]
+        self.alive = frozenset(live)
+        self.turn += 1
+        asked = [*ended, *some([*live], LIVE_ASKED, self.turn), *some(others, DEAD_ASKED, self.turn)]
+        told = self.system.sessions([(token, None) for token in asked])
+        assert told == [live.get(token) for token in asked]
+
+    @precondition(lambda self: self.issued)
+    @invariant()
+    def a_token_is_good_for_one_audience_alone(self):
+        issued = newest(self.issued, self.turn)
+        places = (facts.FILES, facts.NOTES, facts.ELSEWHERE)
+        told = self.system.sessions([(issued.access, place) for place in places])
+        session = issued.session(self.now)
+        assert told == [session if place == issued.grant.resource else None for place in places]
+
+    @precondition(lambda self: self.issued)
+    @invariant()
+    def what_must_be_remembered_is(self):
+        assert self.system.remembered() == +self.evidence
+
+    def teardown(self):
+        super().teardown()
+        if hasattr(self, "system"):
+            self.system.close()
+
+
+def some(tokens, number, turn):
+    """Return so many of the tokens, the newest among them and the others by turns."""
+    older = tokens[:-1]
+    start = turn % len(older) if older else 0
+    return [*tokens[-1:], *(older[start:] + older[:start])[: number - 1]]

@@ -1,0 +1,27 @@
+"""Names of our own for what refuses a person."""
+
+from grantledger.adapters.http.page_refusals import page_refusal
+from grantledger.adapters.http.refusals import FormForeign, ParkedRequestLost
+from grantledger.domain.authorization_request import SignInNeeded, TransactionSpent
+from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from grantledger.domain.redirect_uri import RedirectUriMismatch
+from grantledger.domain.refusal import Refusal
+
+_NAMES: dict[type[Refusal], str] = {
+    ClientUnknown: "unknown client",
+    ClientIsDisabled: "disabled client",
+    RedirectUriMismatch: "wrong redirect URI",
+    ParkedRequestLost: "expired",
+    FormForeign: "foreign form",
+    SignInNeeded: "not signed in",
+    TransactionSpent: "spent",
+}
+_TITLES = {page_refusal(refusal()).title: name for refusal, name in _NAMES.items()}
+
+
+def name_of(refusal: Refusal) -> str:
+    return _NAMES[type(refusal)]
+
+
+def name_of_page(title: str) -> str:
+    return _TITLES[title]

@@ -1,0 +1,196 @@
+"""The promises of the whole server, restated: what was seen, in plain lists, and what follows from it.
+
+No events and no folds. A registration is an object: one made anew is another, whatever its client id.
+"""
+
+from msgspec import Struct
+
+from properties.whole_server import facts
+from properties.whole_server.facts import WINDOW, Ask, Program, Seen, Session
+
+REFUSED = "invalid_grant"
+
+
+class Registered(Struct, eq=False):
+    """One registration of a client."""
+
+    program: Program
+    credentials: facts.Credentials
+    disabled: bool = False
+    deleted: bool = False
+
+    @property
+    def client_id(self) -> str:
+        return self.credentials.client_id
+
+    @property
+    def is_usable(self) -> bool:
+        return not (self.disabled or self.deleted)
+
+
+class User(Struct, eq=False):
+    user_id: str
+    email: str
+    disabled: bool = False
+
+
+class SignIn(Struct, eq=False):
+    """A browser session."""
+
+    user: User
+    until: int
+    signed_out: bool = False
+
+    def is_live(self, now: int) -> bool:
+        return not self.signed_out and not self.user.disabled and now < self.until
+
+
+class Browser(Struct, eq=False):
+    name: str
+    cookie: SignIn | None = None
+
+    def session(self, now: int) -> SignIn | None:
+        return self.cookie if self.cookie is not None and self.cookie.is_live(now) else None
+
+
+class Tab(Struct, eq=False, kw_only=True):
+    """An authorization request that waits in a browser, and the page that was last seen of it."""
+
+    name: str
+    browser: Browser
+    client: Registered
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    resource: str
+    prompt: str | None
+    before: SignIn | None
+    until: int
+    answered: bool = False
+    form: str | None = None
+    """Which page with a form was seen last, and by whom."""
+    form_of: SignIn | None = None
+
+    def needs_sign_in(self, session: SignIn | None) -> bool:
+        return session is None or (self.prompt == "login" and session is self.before)
+
+
+class Grant(Struct, eq=False, kw_only=True):
+    user: User
+    client: Registered
+    scopes: tuple[str, ...]
+    resource: str
+    until: int
+    revoked: bool = False
+    issued: list["Issued"] = []
+
+    def has_ended(self, now: int) -> bool:
+        gone = self.revoked or self.user.disabled or not self.client.is_usable
+        return gone or now >= self.until
+
+
+class Issued(Struct, eq=False, kw_only=True):
+    """One pair of tokens."""
+
+    grant: Grant
+    access: str
+    refresh: str | None
+    scopes: tuple[str, ...]
+    access_until: int
+    refresh_until: int
+    superseded_at: int | None = None
+    access_revoked: bool = False
+
+    def session(self, now: int) -> Session | None:
+        """Return whom the access token speaks for now: promises 3 and 8."""
+        if self.grant.has_ended(now) or self.access_revoked or now >= self.access_until:
+            return None
+        return Session(
+            user_id=self.grant.user.user_id,
+            client_id=self.grant.client.client_id,
+            scopes=self.scopes,
+            resource=self.grant.resource,
+            expires_at=self.access_until,
+        )
+
+    def refreshing(self, scopes: tuple[str, ...] | None, resource: str | None, now: int) -> str:
+        """Return "next", "again", "reuse" or the error code, by the table of ARCHITECTURE section 6."""
+        newest = self.grant.issued[-1]
+        if self.grant.has_ended(now) or now >= newest.refresh_until:
+            return REFUSED
+        wanted = self.grant.scopes if scopes is None else scopes
+        same_place = resource in (None, self.grant.resource)
+        if self.superseded_at is None:
+            if not same_place:
+                return "invalid_target"
+            return "next" if set(wanted) <= set(self.grant.scopes) else "invalid_scope"
+        if now >= self.superseded_at + WINDOW:
+            return "reuse"
+        return "again" if same_place and set(wanted) == set(newest.scopes) else REFUSED
+
+
+class Code(Struct, eq=False, kw_only=True):
+    text: str
+    user: User
+    client: Registered
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    resource: str
+    until: int
+    grant: Grant | None = None
+    replayed: bool = False
+
+
+Yes = tuple[User, Registered, str, str, str]
+"""Who allowed whom, with answers to which host, at which resource, which scope."""
+
+
+def host_of(redirect_uri: str) -> str:
+    return redirect_uri.split("/")[2].split(":", maxsplit=1)[0]
+
+
+def asked_scopes(ask: Ask) -> tuple[str, ...]:
+    """Return what of the asked is known here; nothing asked means `openid`."""
+    if ask.scope is None:
+        return ("openid",)
+    return tuple(scope for scope in ask.scope.split() if scope in facts.SCOPES)
+
+
+def yeses(tab: Tab, user: User) -> set[Yes]:
+    """Return all that somebody says yes to who allows what the tab asks."""
+    host = host_of(tab.redirect_uri)
+    return {(user, tab.client, host, tab.resource, scope) for scope in tab.scopes}
+
+
+def page_of(tab: Tab, said: set[Yes], now: int) -> str:
+    """Return what a look at the tab must show: promise 7."""
+    session = tab.browser.session(now)
+    if tab.answered or now >= tab.until:
+        return "expired"
+    if tab.client.deleted:
+        return "unknown client"
+    if tab.client.disabled:
+        return "disabled client"
+    if session is None or tab.needs_sign_in(session):
+        return "sign in"
+    # Behind loopback anybody may listen: a yes of the past counts only where the answer goes to a web site.
+    is_remembered = yeses(tab, session.user) <= said and tab.redirect_uri != facts.LOOPBACK
+    return "code" if is_remembered and tab.prompt != "consent" else "consent"
+
+
+def told_at_once(tab: Tab, said: set[Yes], now: int) -> Seen:
+    """Return what a browser must see that comes to /authorize."""
+    page = page_of(tab, said, now)
+    if not tab.client.is_usable:
+        return Seen(page)
+    if tab.redirect_uri not in tab.client.program.redirect_uris:
+        return Seen("wrong redirect URI")
+    if not tab.scopes:
+        return Seen("error", "invalid_scope")
+    if tab.resource == facts.ELSEWHERE:
+        return Seen("error", "invalid_target")
+    if tab.prompt == "none" and page in _WITHOUT_A_PAGE:
+        return Seen("error", _WITHOUT_A_PAGE[page])
+    return Seen(page)
+
+
+_WITHOUT_A_PAGE = {"sign in": "login_required", "consent": "consent_required"}
