@@ -5,16 +5,18 @@ import pytest
 from properties.profiles import hold
 from properties.whole_server.domain_tokens import ServerOfTheDomain
 from properties.whole_server.machine import WholeServer
+from properties.whole_server.over_http import SETTINGS, ServerOverHttp
 from properties.whole_server.use_cases import ServerOfTheUseCases
 from support.storage import in_memory
 
 
-@pytest.fixture(params=["domain", "memory ledger", "SQLite"])
-def server(request, sqlite_files):
+@pytest.fixture(params=["domain", "memory ledger", "SQLite", "running server"])
+def server(request, sqlite_files, servers):
     systems = {
         "domain": ServerOfTheDomain,
         "memory ledger": partial(ServerOfTheUseCases, in_memory),
         "SQLite": partial(ServerOfTheUseCases, sqlite_files),
+        "running server": lambda: ServerOverHttp(servers(**SETTINGS)),
     }
     return systems[request.param]
 

@@ -82,8 +82,8 @@ class Wire:
     def get(self, path: str, **headers: str) -> bytes:
         return self._request("GET", path, headers)
 
-    def post(self, path: str, form: dict[str, str]) -> bytes:
-        headers = {"content-type": "application/x-www-form-urlencoded"}
+    def post(self, path: str, form: dict[str, str], **headers: str) -> bytes:
+        headers = {"content-type": "application/x-www-form-urlencoded", **headers}
         return self._request("POST", path, headers, urlencode(form).encode())
 
     def in_turn(self, requests: Sequence[bytes]) -> list[Answer]:

@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from grantledger.application.issue_code import IssuedCode
+from grantledger.application.open_session import NewBrowserSession
+from grantledger.application.register_client import NewClient
 from grantledger.application.resume_authorization import AskForConsent, AskToSignIn
-from grantledger.application.sign_in import NewBrowserSession, SignInRefused
+from grantledger.application.sign_in import SignInRefused
 from grantledger.domain import authorization_request, client_metadata, client_registration, consent
 from grantledger.domain.aggregate import Kind
 from grantledger.domain.authorization_code import CODE, AuthorizationCode, CodeIssued
@@ -25,7 +27,6 @@ from grantledger.domain.browser_session import SIGNIN, BrowserSession, SignedIn
 from grantledger.domain.client_metadata import RegistrationRequest
 from grantledger.domain.client_registration import (
     CLIENT,
-    ClientIsDisabled,
     ClientRegistration,
 )
 from grantledger.domain.consent import CONSENT, Consent
@@ -34,9 +35,8 @@ from grantledger.domain.refusal import Refusal
 from grantledger.domain.token_grant import TokenGrant
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 from properties.whole_server import facts
-from properties.whole_server.facts import EVIDENCE, Credentials, Program
-from properties.whole_server.in_process import InProcess, Page
-from properties.whole_server.use_cases import POLICY
+from properties.whole_server.facts import EVIDENCE
+from properties.whole_server.in_process import POLICY, InProcess, Page
 
 S = TypeVar("S")
 
@@ -75,28 +75,20 @@ class Aggregates(InProcess):
         self.happen(self.users, USER, user_id, [AccountOpened(user_id=user_id, opened_at=self.now)])
         return user_id, f"{user_id}@example.com"
 
-    def register(self, program: Program) -> Credentials | str:
-        request = RegistrationRequest(
-            client_name=program.name,
-            redirect_uris=program.redirect_uris,
-            token_endpoint_auth_method=program.auth_method,
-            grant_types=program.grant_types,
+    def register_client(self, asked: RegistrationRequest) -> NewClient:
+        metadata = client_metadata.effective_metadata(asked, POLICY.registration)
+        is_public = metadata.token_endpoint_auth_method == "none"
+        secret = None if is_public else self.draw("glcs_")
+        client_id = client_metadata.digest(metadata) if is_public else self.draw("glc_")
+        events = client_registration.register(
+            self.clients.get(client_id),
+            client_id=client_id,
+            metadata=metadata,
+            secret_digest=secret,
+            now=self.now,
         )
-        metadata = client_metadata.effective_metadata(request, POLICY.registration)
-        secret = None if program.is_public else self.draw("glcs_")
-        client_id = client_metadata.digest(metadata) if program.is_public else self.draw("glc_")
-        try:
-            events = client_registration.register(
-                self.clients.get(client_id),
-                client_id=client_id,
-                metadata=metadata,
-                secret_digest=secret,
-                now=self.now,
-            )
-        except ClientIsDisabled:
-            return "access_denied"
         self.happen(self.clients, CLIENT, client_id, events)
-        return Credentials(client_id, secret)
+        return NewClient(client=self.clients[client_id], secret=secret)
 
     def disable_client(self, client_id: str) -> None:
         self.happen(self.clients, CLIENT, client_id, self.clients[client_id].disable(now=self.now))
@@ -151,9 +143,11 @@ class Pages(Aggregates):
 
     def find_session(self, cookie: str | None) -> BrowserSession | None:
         session = self.signins.get(cookie or "")
-        if session is None or not session.is_live(presented_digest=cookie or "", now=self.now):
+        if session is None or self.users[session.user_id].disabled:
             return None
-        return None if self.users[session.user_id].disabled else session
+        epoch = self.users[session.user_id].session_epoch
+        live = session.is_live(presented_digest=cookie or "", session_epoch=epoch, now=self.now)
+        return session if live else None
 
     def begin_session(self, email: str, *, right: bool) -> NewBrowserSession:
         user_id, secret = email.partition("@")[0], self.draw("session ")
@@ -181,13 +175,16 @@ class Pages(Aggregates):
         request.check_open(now=self.now)
         self._asking(request)
         self.users[session.user_id].check_usable()
-        if any(code.transaction_id == request.transaction_id for code in self.codes.values()):
+        code = f"glac_{request.transaction_id}"
+        answer = IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
+        if code in self.codes:
+            if self.codes[code].is_waiting(user_id=session.user_id, now=self.now):
+                return answer
             raise TransactionSpent
         who = {"user_id": session.user_id, "client_id": request.client_id}
         key = (session.user_id, request.client_id)
         given = consent.give(self.consents.get(key), request.asked, **who, now=self.now)
         self.happen(self.consents, CONSENT, key, given)
-        code = self.draw("glac_")
         issued = CodeIssued(
             transaction_id=request.transaction_id,
             client_id=request.client_id,
@@ -202,7 +199,7 @@ class Pages(Aggregates):
             expires_at=self.now + facts.CODE_LIFETIME,
         )
         self.happen(self.codes, CODE, code, [issued])
-        return IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
+        return answer
 
 
 def _back(request: AuthorizationRequest, refusal: Refusal) -> SentBack:

@@ -16,8 +16,8 @@ from grantledger.domain.token_grant import (
 from properties.whole_server import facts
 from properties.whole_server.domain import Pages
 from properties.whole_server.facts import Credentials, Pair, Redemption, Session
-from properties.whole_server.in_process import START
-from properties.whole_server.use_cases import POLICY, answer
+from properties.whole_server.in_process import POLICY, START
+from properties.whole_server.use_cases import answer
 from support.codes import VERIFIER
 
 REFUSED = "invalid_grant"
@@ -41,8 +41,8 @@ class ServerOfTheDomain(Pages):
         return [self._session_of(token, resource) for token, resource in asked]
 
     def _client(self, credentials: Credentials) -> ClientRegistration:
-        client = self.clients[credentials.client_id]
-        if client.deleted:
+        client = self.clients.get(credentials.client_id)
+        if client is None or client.deleted:
             raise ClientUnknown
         client.authenticate(credentials.secret)
         return client
@@ -91,9 +91,9 @@ class ServerOfTheDomain(Pages):
 
     def _refresh(self, credentials: Credentials, token: str, asked: Narrowing) -> Pair | str:
         client = self._client(credentials)
-        kind, grant_id, generation, *_ = token.split(":")
-        if kind != "refresh":
+        if not token.startswith("refresh:"):
             return REFUSED
+        _, grant_id, generation = token.split(":")
         grant = self.grants[grant_id]
         grant.check_belongs_to(client.client_id, client.registration)
         client.check_usable()
@@ -113,6 +113,8 @@ class ServerOfTheDomain(Pages):
 
     def _revoke(self, credentials: Credentials, token: str) -> None:
         client = self._client(credentials)
+        if ":" not in token:
+            return
         kind, grant_id, generation, *_ = token.split(":")
         grant = self.grants[grant_id]
         grant.check_belongs_to(client.client_id, client.registration)

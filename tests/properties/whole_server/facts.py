@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -21,12 +21,14 @@ SCOPES = ("openid", "notes:read", "notes:write")
 
 EDITOR = "https://editor.example/callback"
 MIRROR = "https://mirror.example/callback"
-LOOPBACK = "http://127.0.0.1:33418/callback"
+LOOPBACK = "http://127.0.0.1:3118/callback"
+"""Below the ports at which servers of tests listen."""
 
 REPLAYED = "authorization_code.replayed.v1"
 REUSED = "token_grant.refresh_token_reused.v1"
 OPENED = "token_grant.opened.v1"
-EVIDENCE = (REPLAYED, REUSED, OPENED)
+REGISTERED = "client.registered.v1"
+EVIDENCE = (REPLAYED, REUSED, OPENED, REGISTERED)
 """The events that the promises speak of."""
 
 
@@ -41,6 +43,13 @@ class Program(Struct, frozen=True, kw_only=True):
     @property
     def is_public(self) -> bool:
         return self.auth_method == "none"
+
+
+class Told(Struct, frozen=True):
+    """An answer to a registration: the status of HTTP and the members of the JSON."""
+
+    status: int
+    members: dict[str, Any]
 
 
 class Credentials(Struct, frozen=True):
@@ -101,6 +110,9 @@ class ServerUnderTest(Protocol):
     salt: str
     """What makes names of this run differ from those of all others on the same server."""
 
+    own_page: str
+    """A redirect URI that would lead to the server's own pages."""
+
     @property
     def now(self) -> int: ...
 
@@ -110,7 +122,11 @@ class ServerUnderTest(Protocol):
         """Return the id and the e-mail address of a new user."""
         ...
 
-    def register(self, program: Program) -> Credentials | str: ...
+    def register(self, body: bytes) -> Told: ...
+
+    def prove(self, authorization: list[str], form: dict[str, str]) -> str:
+        """Return "" when a client has proven itself by headers and form, or the error code."""
+        ...
 
     def disable_client(self, client_id: str) -> None: ...
 
@@ -126,8 +142,8 @@ class ServerUnderTest(Protocol):
 
     def sign_in(self, tab: str, email: str, *, right: bool) -> Seen: ...
 
-    def decide(self, tab: str, *, allowed: bool, times: int) -> list[Seen]:
-        """Send the form of what the tab shows so many times, each with the cookies of the first."""
+    def decide(self, tab: str, *, allowed: bool, kept: bool) -> Seen:
+        """Send the form of what the tab shows, if `kept` with the cookie that an answer took away."""
         ...
 
     def sign_out(self, tab: str) -> Seen: ...

@@ -3,28 +3,45 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import MsgspecError, Struct, json
 
 from fakes.clock import FrozenClock
+from grantledger.adapters.http.client_credentials import presented
+from grantledger.adapters.http.parameters import Parameters
 from grantledger.adapters.http.refusals import FormForeign, ParkedRequestLost
 from grantledger.adapters.http.wire_errors import wire_error
 from grantledger.application.issue_code import IssuedCode
+from grantledger.application.open_session import NewBrowserSession
+from grantledger.application.register_client import NewClient
 from grantledger.application.resume_authorization import AskForConsent, AskToSignIn
-from grantledger.application.sign_in import NewBrowserSession, SignInRefused
+from grantledger.application.sign_in import SignInRefused
 from grantledger.domain.authorization_request import (
     AuthorizationParameters,
     AuthorizationRequest,
     SentBack,
 )
 from grantledger.domain.browser_session import BrowserSession
+from grantledger.domain.client_metadata import RegistrationRequest
+from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.redirect_uri import shown_host
 from grantledger.domain.refusal import Refusal
-from properties.whole_server.facts import Ask, Seen
+from properties.whole_server import facts
+from properties.whole_server.facts import Ask, Credentials, Seen, Told
 from properties.whole_server.pages import name_of
+from support.policies import a_policy
 from support.requests import asking
 
 START = 1_800_000_000
+
+POLICY = a_policy(
+    code_lifetime=facts.CODE_LIFETIME,
+    access_token_lifetime=facts.ACCESS_LIFETIME,
+    refresh_token_lifetime=facts.REFRESH_LIFETIME,
+    grant_lifetime=facts.GRANT_LIFETIME,
+    refresh_reuse_window=facts.WINDOW,
+    browser_session_lifetime=facts.SESSION_LIFETIME,
+    transaction_lifetime=facts.TRANSACTION_LIFETIME,
+)
 
 Page = AskToSignIn | AskForConsent | IssuedCode
 
@@ -40,6 +57,7 @@ class InProcess(ABC):
     """A tab keeps its request until it is answered; a form is good for the session that it was shown to."""
 
     salt = ""
+    own_page = f"{POLICY.issuer}/authorize/x"
 
     def __init__(self) -> None:
         self.clock = FrozenClock(START)
@@ -56,9 +74,15 @@ class InProcess(ABC):
     # the use cases, which raise their refusals
 
     @abstractmethod
+    def register_client(self, asked: RegistrationRequest) -> NewClient: ...
+
+    @abstractmethod
     def start(
         self, asked: AuthorizationParameters, session: BrowserSession | None
     ) -> AuthorizationRequest: ...
+
+    @abstractmethod
+    def revoke(self, credentials: Credentials, token: str) -> str: ...
 
     @abstractmethod
     def resume(self, request: AuthorizationRequest, session: BrowserSession | None) -> Page: ...
@@ -76,6 +100,30 @@ class InProcess(ABC):
 
     @abstractmethod
     def end_session(self, session: BrowserSession) -> None: ...
+
+    # what programs do
+
+    def register(self, body: bytes) -> Told:
+        try:
+            asked = json.decode(body, type=RegistrationRequest)
+        except (MsgspecError, UnicodeDecodeError, RecursionError):
+            return Told(400, {"error": "invalid_client_metadata"})
+        try:
+            new = self.register_client(asked)
+        except ClientIsDisabled:
+            return Told(403, {"error": "access_denied"})
+        except Refusal as refusal:
+            return Told(400, {"error": wire_error(refusal).code})
+        secret = {"client_secret": new.secret, "client_secret_expires_at": 0} if new.secret else {}
+        own = {"client_id": new.client.client_id, "client_id_issued_at": new.client.registered_at, **secret}
+        return Told(201, {**own, **json.decode(json.encode(new.client.metadata))})
+
+    def prove(self, authorization: list[str], form: dict[str, str]) -> str:
+        try:
+            shown = presented(authorization, Parameters(form, (), frozenset()))
+        except Refusal as refusal:
+            return wire_error(refusal).code
+        return self.revoke(Credentials(shown.client_id, shown.secret), "unknown")
 
     # what browsers do
 
@@ -115,13 +163,16 @@ class InProcess(ABC):
 
         return self._told(self._tabs[tab], submitted)
 
-    def decide(self, tab: str, *, allowed: bool, times: int) -> list[Seen]:
+    def decide(self, tab: str, *, allowed: bool, kept: bool) -> Seen:
         def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:
             _check_form(opened, session)
             return Seen("code", self.consent(opened.request, session, allowed=allowed).code)
 
-        kept = [replace(self._tabs[tab]) for _ in range(times - 1)]
-        return [self._told(opened, submitted) for opened in (self._tabs[tab], *kept)]
+        opened = self._tabs[tab]
+        before, opened.answered = opened.answered, opened.answered and not kept
+        seen = self._told(opened, submitted)
+        opened.answered |= before
+        return seen
 
     def sign_out(self, tab: str) -> Seen:
         def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:

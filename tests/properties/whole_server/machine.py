@@ -38,19 +38,23 @@ class WholeServer(Operators, People, Apps):
         client=PICKS,
         ask=st.builds(Ask, scope=SCOPE, resource=RESOURCE),
         redeemed=st.sampled_from([True, True, False]),
+        twice=st.booleans(),
     )
-    def connects(self, user, browser, client, ask, redeemed):
+    def connects(self, user, browser, client, ask, *, redeemed, twice=False):
         """All that it takes, from /authorize to the tokens."""
-        if not (self.usable_clients and self.usable_users):
+        if not self.usable_clients or not self.usable_users:
+            self.passes(1)
             return
         client = newest(self.usable_clients, client)
         tab = self.asked(browser, client, ask)
         if tab.form == "sign in":
             self.signed_in(tab, newest(self.usable_users, user), right=True)
         if not tab.answered:
-            self.answered(tab, allowed=True, times=1)
+            self.answered(tab, allowed=True, kept=False)
         if redeemed:
-            self.redeemed(self.codes[-1], Caller(client), None)
+            self.redeemed(tab.code, Caller(client), None)
+        if twice and tab.form == "consent":
+            self.answered(tab, allowed=True, kept=True)
 
     @invariant()
     def every_token_is_good_for_what_it_must_be(self):
@@ -77,11 +81,6 @@ class WholeServer(Operators, People, Apps):
     @invariant()
     def what_must_be_remembered_is(self):
         assert self.system.remembered() == +self.evidence
-
-    def teardown(self):
-        super().teardown()
-        if hasattr(self, "system"):
-            self.system.close()
 
 
 def some(tokens, number, turn):

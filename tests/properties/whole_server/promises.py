@@ -66,9 +66,12 @@ class Tab(Struct, eq=False, kw_only=True):
     before: SignIn | None
     until: int
     answered: bool = False
+    code: "Code | None" = None
     form: str | None = None
     """Which page with a form was seen last, and by whom."""
     form_of: SignIn | None = None
+    asked_of: list[SignIn] = []
+    """Who has seen the consent page."""
 
     def needs_sign_in(self, session: SignIn | None) -> bool:
         return session is None or (self.prompt == "login" and session is self.before)
@@ -115,7 +118,7 @@ class Issued(Struct, eq=False, kw_only=True):
     def refreshing(self, scopes: tuple[str, ...] | None, resource: str | None, now: int) -> str:
         """Return "next", "again", "reuse" or the error code, by the table of ARCHITECTURE section 6."""
         newest = self.grant.issued[-1]
-        if self.grant.has_ended(now) or now >= newest.refresh_until:
+        if self.refresh is None or self.grant.has_ended(now) or now >= newest.refresh_until:
             return REFUSED
         wanted = self.grant.scopes if scopes is None else scopes
         same_place = resource in (None, self.grant.resource)

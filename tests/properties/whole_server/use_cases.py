@@ -5,44 +5,31 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from msgspec.structs import replace
-
 from grantledger.adapters.http.wire_errors import wire_error
 from grantledger.application.authenticate_client import ClientCredentials
 from grantledger.application.issue_code import IssuedCode
+from grantledger.application.open_session import NewBrowserSession
 from grantledger.application.ports import PrivateRecord
 from grantledger.application.provenance import Provenance
 from grantledger.application.redeem_code import CodeRedemption
 from grantledger.application.refresh_grant import Refresh
+from grantledger.application.register_client import NewClient
 from grantledger.application.revoke_token import Revocation
-from grantledger.application.sign_in import NewBrowserSession
 from grantledger.application.tokens import Tokens
 from grantledger.domain.aggregate import Change
 from grantledger.domain.authorization_request import AuthorizationParameters, AuthorizationRequest
 from grantledger.domain.browser_session import BrowserSession
-from grantledger.domain.client_registration import ClientIsDisabled
+from grantledger.domain.client_metadata import RegistrationRequest
 from grantledger.domain.kinds import tag_of
 from grantledger.domain.refusal import Refusal
-from properties.whole_server import facts
-from properties.whole_server.facts import EVIDENCE, Credentials, Pair, Program, Redemption, Session
-from properties.whole_server.in_process import InProcess, Page
+from properties.whole_server.facts import EVIDENCE, Credentials, Pair, Redemption, Session
+from properties.whole_server.in_process import POLICY, InProcess, Page
 from support.codes import VERIFIER
-from support.policies import a_policy
 from support.storage import InterleavingLedger, Storage, Storages
-from support.story import CALLER, PASSWORD, REGISTRATION
+from support.story import CALLER, PASSWORD
 from support.use_cases import Outside, UseCases
 
 T = TypeVar("T")
-
-POLICY = a_policy(
-    code_lifetime=facts.CODE_LIFETIME,
-    access_token_lifetime=facts.ACCESS_LIFETIME,
-    refresh_token_lifetime=facts.REFRESH_LIFETIME,
-    grant_lifetime=facts.GRANT_LIFETIME,
-    refresh_reuse_window=facts.WINDOW,
-    browser_session_lifetime=facts.SESSION_LIFETIME,
-    transaction_lifetime=facts.TRANSACTION_LIFETIME,
-)
 
 
 class CountingLedger(InterleavingLedger):
@@ -79,20 +66,6 @@ class ServerOfTheUseCases(InProcess):
         email = f"user-{self._accounts}@example.com"
         return self._run(self._do.open_account(email, PASSWORD, CALLER)), email
 
-    def register(self, program: Program) -> Credentials | str:
-        request = replace(
-            REGISTRATION,
-            client_name=program.name,
-            redirect_uris=program.redirect_uris,
-            token_endpoint_auth_method=program.auth_method,
-            grant_types=program.grant_types,
-        )
-        try:
-            new = self._run(self._do.register_client(request, CALLER))
-        except ClientIsDisabled:
-            return "access_denied"
-        return Credentials(new.client.client_id, new.secret)
-
     def disable_client(self, client_id: str) -> None:
         self._run(self._do.disable_client(client_id, CALLER))
 
@@ -102,7 +75,10 @@ class ServerOfTheUseCases(InProcess):
     def disable_user(self, user_id: str) -> None:
         self._run(self._do.disable_user(user_id, CALLER))
 
-    # what stands behind the pages
+    # what stands behind the endpoints
+
+    def register_client(self, asked: RegistrationRequest) -> NewClient:
+        return self._run(self._do.register_client(asked, CALLER))
 
     def start(self, asked: AuthorizationParameters, session: BrowserSession | None) -> AuthorizationRequest:
         return self._run(self._do.start_authorization(asked, session))

@@ -1,0 +1,25 @@
+from functools import partial
+
+import pytest
+
+from properties.profiles import hold
+from properties.registration.machine import Registration
+from properties.whole_server.domain_tokens import ServerOfTheDomain
+from properties.whole_server.over_http import SETTINGS, ServerOverHttp
+from properties.whole_server.use_cases import ServerOfTheUseCases
+from support.storage import in_memory
+
+
+@pytest.fixture(params=["domain", "memory ledger", "SQLite", "running server"])
+def server(request, sqlite_files, servers):
+    systems = {
+        "domain": ServerOfTheDomain,
+        "memory ledger": partial(ServerOfTheUseCases, in_memory),
+        "SQLite": partial(ServerOfTheUseCases, sqlite_files),
+        "running server": lambda: ServerOverHttp(servers(**SETTINGS)),
+    }
+    return systems[request.param]
+
+
+def test_a_registration_comes_to_what_the_rfc_says_of_each_member(server, profile, report):
+    report(hold(Registration, server, profile))

@@ -1,0 +1,237 @@
+"""The whole server as it runs: a process of its own, asked over HTTP; operators work beside it."""
+
+import html
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+from msgspec import Struct, json
+
+from properties.whole_server import facts
+from properties.whole_server.facts import (
+    EVIDENCE,
+    Ask,
+    Credentials,
+    Pair,
+    Redemption,
+    Seen,
+    Session,
+    Told,
+)
+from properties.whole_server.pages import name_of_page
+from support.oauth import VERIFIER, Person, csrf_token, transaction_url
+from support.server import PASSWORD
+from support.timed_server import CALLER, TimedServer
+from support.wire import Answer
+
+SETTINGS = {
+    "resources": json.encode(
+        [{"identifier": facts.FILES}, {"identifier": facts.NOTES, "scopes": ["notes:read", "notes:write"]}]
+    ).decode(),
+    "code_expires_in": str(facts.CODE_LIFETIME),
+    "access_token_expires_in": str(facts.ACCESS_LIFETIME),
+    "refresh_token_expires_in": str(facts.REFRESH_LIFETIME),
+    "grant_expires_in": str(facts.GRANT_LIFETIME),
+    "refresh_reuse_window": str(facts.WINDOW),
+    "browser_session_expires_in": str(facts.SESSION_LIFETIME),
+}
+
+
+class OpenTab(Struct):
+    person: Person
+    form: httpx.Response
+    """The last page with a form."""
+    cookie: dict[str, str]
+    """The one of the request."""
+
+
+class ServerOverHttp:
+    def __init__(self, server: TimedServer) -> None:
+        self.server = server
+        self.salt = f" of {server.begin()}"
+        self.own_page = f"http://127.0.0.1:3118{server.server.base}/authorize/x"
+        self._somebody = server.visitor()
+        self._people: dict[str, Person] = {}
+        self._tabs: dict[str, OpenTab] = {}
+        self._events = sqlite3.connect(server.server.database)
+        (self._before,) = self._events.execute("SELECT max(position) FROM events").fetchone()
+
+    @property
+    def now(self) -> int:
+        return self.server.clock.now()
+
+    def advance(self, seconds: int) -> None:
+        self.server.advance(seconds)
+
+    def close(self) -> None:
+        self._events.close()
+        for person in (self._somebody, *self._people.values()):
+            self.server.run(person.http.aclose())
+
+    def remembered(self) -> Counter[str]:
+        marks = ", ".join("?" * len(EVIDENCE))
+        found = self._events.execute(
+            f"SELECT tag, count(*) FROM events WHERE position > ? AND tag IN ({marks}) GROUP BY tag",
+            (self._before, *EVIDENCE),
+        )
+        return Counter(dict(found.fetchall()))
+
+    # operators
+
+    def open_account(self) -> tuple[str, str]:
+        account = self.server.run(self.server.open_account())
+        return account.user_id, account.email
+
+    def disable_client(self, client_id: str) -> None:
+        self.server.run(self.server.operator.disable_client()(client_id, CALLER))
+
+    def delete_client(self, client_id: str) -> None:
+        self.server.run(self.server.operator.delete_client()(client_id, CALLER))
+
+    def disable_user(self, user_id: str) -> None:
+        self.server.run(self.server.operator.disable_user()(user_id, CALLER))
+
+    # people
+
+    def authorize(self, browser: str, client_id: str, ask: Ask) -> tuple[str, Seen]:
+        if browser not in self._people:
+            self._people[browser] = self.server.visitor()
+        person = self._people[browser]
+        page = self.server.run(
+            person.asked(
+                client_id,
+                redirect_uri=ask.redirect_uri,
+                scope=ask.scope,
+                resource=ask.resource,
+                prompt=ask.prompt,
+            )
+        )
+        seen = _seen(page)
+        if seen.what not in ("sign in", "consent"):
+            return "", seen
+        name = transaction_url(page)
+        transaction_id = name.rpartition("/")[2]
+        cookie = {name: value for name, value in person.cookies().items() if name.endswith(transaction_id)}
+        self._tabs[name] = OpenTab(person, page, cookie)
+        return name, seen
+
+    def look(self, tab: str) -> Seen:
+        return self._seen(tab, self._tabs[tab].person.http.get(tab))
+
+    def sign_in(self, tab: str, email: str, *, right: bool) -> Seen:
+        opened, password = self._tabs[tab], PASSWORD if right else "wrong password"
+        return self._seen(tab, opened.person.post(opened.form, "sign-in", email=email, password=password))
+
+    def decide(self, tab: str, *, allowed: bool, kept: bool) -> Seen:
+        opened = self._tabs[tab]
+        jar = opened.person.cookies() | (opened.cookie if kept else {})
+        headers = {"cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
+        fields = {"csrf_token": csrf_token(opened.form), "decision": "allow" if allowed else "deny"}
+        return self._seen(tab, opened.person.http.post(f"{tab}/consent", data=fields, headers=headers))
+
+    def sign_out(self, tab: str) -> Seen:
+        opened = self._tabs[tab]
+        return self._seen(tab, opened.person.post(opened.form, "sign-out"))
+
+    def _seen(self, tab: str, request: Any) -> Seen:
+        opened = self._tabs[tab]
+        page = self.server.run(opened.person.followed(self.server.run(request)))
+        seen = _seen(page)
+        if seen.what in ("sign in", "consent"):
+            opened.form = page
+        return seen
+
+    # clients
+
+    def register(self, body: bytes) -> Told:
+        headers = {"content-type": "application/json"}
+        answer = self.server.run(self._somebody.http.post("/register", content=body, headers=headers))
+        assert answer.headers["cache-control"] == "no-store"
+        return Told(answer.status_code, answer.json())
+
+    def prove(self, authorization: list[str], form: dict[str, str]) -> str:
+        wire = self.server.wire
+        headers = {"authorization": authorization[0]} if authorization else {}
+        (answer,) = wire.in_turn([wire.post("/revoke", {"token": "unknown", **form}, **headers)])
+        return "" if answer.status == 200 else _refusal(answer)
+
+    def redeem(self, credentials: Credentials, redemption: Redemption) -> Pair | str:
+        return self._tokens(
+            credentials,
+            grant_type="authorization_code",
+            code=redemption.code,
+            redirect_uri=redemption.redirect_uri,
+            code_verifier=VERIFIER if redemption.verifier is None else redemption.verifier,
+            resource=redemption.resource,
+        )
+
+    def refresh(
+        self, credentials: Credentials, token: str, *, scope: str | None, resource: str | None
+    ) -> Pair | str:
+        return self._tokens(
+            credentials, grant_type="refresh_token", refresh_token=token, scope=scope, resource=resource
+        )
+
+    def revoke(self, credentials: Credentials, token: str) -> str:
+        answer = self._post("/revoke", credentials, token=token)
+        return "" if answer.status == 200 else _refusal(answer)
+
+    def sessions(self, asked: Sequence[tuple[str, str | None]]) -> list[Session | None]:
+        wire = self.server.wire
+        requests = [
+            wire.get(_session_path(resource), authorization=f"Bearer {token}") for token, resource in asked
+        ]
+        return [_session(answer) for answer in wire.in_turn(requests)]
+
+    def _tokens(self, credentials: Credentials, **form: str | None) -> Pair | str:
+        answer = self._post("/token", credentials, **form)
+        if answer.status != 200:
+            return _refusal(answer)
+        told = answer.json()
+        scopes = tuple(told["scope"].split())
+        return Pair(told["access_token"], told.get("refresh_token"), scopes, told["expires_in"])
+
+    def _post(self, path: str, credentials: Credentials, **form: str | None) -> Answer:
+        form = {"client_id": credentials.client_id, "client_secret": credentials.secret, **form}
+        wire = self.server.wire
+        fields = {name: value for name, value in form.items() if value is not None}
+        (answer,) = wire.in_turn([wire.post(path, fields)])
+        return answer
+
+
+def _seen(page: httpx.Response) -> Seen:
+    if "location" in page.headers:
+        told = parse_qs(urlsplit(page.headers["location"]).query, strict_parsing=True)
+        what = "code" if "code" in told else "error"
+        return Seen(what, *told[what])
+    if '/consent"' in page.text:
+        return Seen("consent", html.unescape(page.text))
+    if '/sign-in"' in page.text:
+        return Seen("sign in")
+    title = re.search("<h1>([^<]+)</h1>", page.text)
+    assert title, page.text
+    return Seen(name_of_page(html.unescape(title[1])))
+
+
+def _session_path(resource: str | None) -> str:
+    return "/session" if resource is None else f"/session?{urlencode({'resource': resource})}"
+
+
+def _session(answer: Answer) -> Session | None:
+    told = answer.json()
+    if answer.status != 200:
+        assert (answer.status, told["error"]) == (401, "invalid_token")
+        return None
+    scopes = tuple(told["scope"].split())
+    return Session(told["user_id"], told["client_id"], scopes, told["resource"], told["expires_at"])
+
+
+def _refusal(answer: Answer) -> str:
+    error = str(answer.json()["error"])
+    # Promise 9: on 401 clients register again, so it is for that alone.
+    assert answer.status == (401 if error == "invalid_client" else 400)
+    return error
