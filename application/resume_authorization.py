@@ -47,7 +47,7 @@ class ResumeAuthorization:
                 raise _sent_back(request, SignInNeeded())
             return AskToSignIn(client=client)
         consent = await self._ledger.load(CONSENT, consent_key(session.user_id, request.client_id))
-        if request.needs_asking(consent.state):
+        if request.needs_asking(consent.state, client):
             if request.allows_no_page:
                 raise _sent_back(request, ConsentNeeded())
             email = await self._private.value(session.user_id, "email")

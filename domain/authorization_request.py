@@ -138,16 +138,26 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
         if now >= self.expires_at:
             raise TransactionExpired(self.transaction_id)
 
-    def needs_asking(self, consent: Consent | None) -> bool:
-        """Whether the user must be shown who asks.
-
-        A remembered yes counts only where the answer goes to an https redirect URI: behind loopback or a
-        private scheme any program on the user's machine may be waiting (RFC 8252 section 8.6).
-        """
+    def needs_asking(self, consent: Consent | None, client: ClientRegistration) -> bool:
+        """Whether the user must be shown who asks."""
         remembered = consent is not None and consent.covers(self.asked)
-        target = self.redirect_uri
-        anyone_may_listen = not target.startswith("https:") or redirect_uri.is_loopback(target)
-        return "consent" in self.prompts or not remembered or anyone_may_listen
+        return (
+            "consent" in self.prompts
+            or not remembered
+            or not counts_when_remembered(client, self.redirect_uri)
+        )
+
+
+def counts_when_remembered(client: ClientRegistration, target: str) -> bool:
+    """Whether a yes that was given once spares the user the page, for answers that go to `target`.
+
+    An https URI is its owner's. Behind loopback or a private scheme any program on the user's machine may be
+    waiting (RFC 8252 section 8.6): what it catches is worth nothing without the client's secret, and that
+    this secret is not in every copy of some program only an operator can know.
+    """
+    if target.startswith("https:") and not redirect_uri.is_loopback(target):
+        return True
+    return client.approved and not client.is_public
 
 
 def redirect_target(client: ClientRegistration, asked: AuthorizationParameters) -> str:

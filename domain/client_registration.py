@@ -22,11 +22,30 @@ class ClientDisabled(Struct, frozen=True, kw_only=True, tag="client.disabled.v1"
     disabled_at: int
 
 
+class ClientEnabled(Struct, frozen=True, kw_only=True, tag="client.enabled.v1"):
+    enabled_at: int
+
+
+class ClientApproved(Struct, frozen=True, kw_only=True, tag="client.approved.v1"):
+    approved_at: int
+
+
+class ClientApprovalWithdrawn(Struct, frozen=True, kw_only=True, tag="client.approval_withdrawn.v1"):
+    withdrawn_at: int
+
+
 class ClientDeleted(Struct, frozen=True, kw_only=True, tag="client.deleted.v1"):
     deleted_at: int
 
 
-Event = ClientRegistered | ClientDisabled | ClientDeleted
+Event = (
+    ClientRegistered
+    | ClientDisabled
+    | ClientEnabled
+    | ClientApproved
+    | ClientApprovalWithdrawn
+    | ClientDeleted
+)
 
 
 class ClientUnknown(Refusal):
@@ -54,6 +73,7 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
     registered_at: int
     secret_digest: str | None = None
     disabled: bool = False
+    approved: bool = False
     deleted: bool = False
 
     @property
@@ -82,6 +102,17 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
     def disable(self, *, now: int) -> tuple[Event, ...]:
         """Refuse the client from now on; its grants are refused with it."""
         return () if self.disabled or self.deleted else (ClientDisabled(disabled_at=now),)
+
+    def enable(self, *, now: int) -> tuple[Event, ...]:
+        """Let a disabled client go on, with those of its grants that are still good."""
+        return (ClientEnabled(enabled_at=now),) if self.disabled and not self.deleted else ()
+
+    def approve(self, *, now: int) -> tuple[Event, ...]:
+        """Remember that an operator vouches for this registration, not for one under the same id later."""
+        return () if self.approved or self.deleted else (ClientApproved(approved_at=now),)
+
+    def withdraw_approval(self, *, now: int) -> tuple[Event, ...]:
+        return (ClientApprovalWithdrawn(withdrawn_at=now),) if self.approved and not self.deleted else ()
 
     def delete(self, *, now: int) -> tuple[Event, ...]:
         """Forget the client; it may register anew, without what it was granted."""
@@ -123,6 +154,15 @@ def evolve(client: ClientRegistration | None, event: Event) -> ClientRegistratio
         case ClientDisabled():
             assert client is not None
             return replace(client, disabled=True)
+        case ClientEnabled():
+            assert client is not None
+            return replace(client, disabled=False)
+        case ClientApproved():
+            assert client is not None
+            return replace(client, approved=True)
+        case ClientApprovalWithdrawn():
+            assert client is not None
+            return replace(client, approved=False)
         case ClientDeleted():
             assert client is not None
             return replace(client, deleted=True)
@@ -133,6 +173,13 @@ def evolve(client: ClientRegistration | None, event: Event) -> ClientRegistratio
 CLIENT: Kind[ClientRegistration] = Kind(
     category="client",
     state=ClientRegistration,
-    events=(ClientRegistered, ClientDisabled, ClientDeleted),
+    events=(
+        ClientRegistered,
+        ClientDisabled,
+        ClientEnabled,
+        ClientApproved,
+        ClientApprovalWithdrawn,
+        ClientDeleted,
+    ),
     evolve=evolve,
 )

@@ -32,6 +32,7 @@ from grantledger.adapters.system import SystemClock, SystemRandomness
 from grantledger.adapters.throttles import RecentPlaces, throttle_of
 from grantledger.adapters.web.mcp_session import GetMcpSession
 from grantledger.application.admit_host_user import AdmitHostUser
+from grantledger.application.approve_client import ApproveClient
 from grantledger.application.authenticate_client import AuthenticateClient
 from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
@@ -39,6 +40,7 @@ from grantledger.application.describe_keys import DescribeKeys
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
+from grantledger.application.enable_client import EnableClient
 from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
@@ -63,6 +65,7 @@ from grantledger.application.sign_out import SignOut
 from grantledger.application.sign_out_everywhere import SignOutEverywhere
 from grantledger.application.sign_up import SignUp
 from grantledger.application.start_authorization import StartAuthorization
+from grantledger.application.withdraw_approval import WithdrawApproval
 from grantledger.domain.rate import Rate
 from grantledger.entrypoints.master_secret import obtain_master_secrets
 from grantledger.entrypoints.settings import IN_MEMORY, Settings
@@ -160,6 +163,9 @@ class Container(containers.DeclarativeContainer):
         RegisterClient, ledger, clock, randomness, policy, registration_limit
     )
     disable_client = providers.Singleton(DisableClient, ledger, clock)
+    enable_client = providers.Singleton(EnableClient, ledger, clock)
+    approve_client = providers.Singleton(ApproveClient, ledger, clock)
+    withdraw_approval = providers.Singleton(WithdrawApproval, ledger, clock)
     delete_client = providers.Singleton(DeleteClient, ledger, clock)
     describe_server = providers.Singleton(DescribeServer, policy)
     open_account = providers.Singleton(OpenAccount, ledger, ledger, hasher, clock, randomness)

@@ -9,7 +9,7 @@ from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.kinds import KINDS
 
 FOLDS: dict[str, int] = {
-    "client": 1,
+    "client": 2,
     "code": 1,
     "grant": 1,
     "consent": 2,

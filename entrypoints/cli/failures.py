@@ -14,7 +14,13 @@ from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, RebuildRunnin
 from grantledger.application.ports import Unavailable
 from grantledger.entrypoints.settings import SettingsInvalid
 
+
+class Failed(Exception):  # noqa: N818 - a sentence for the operator
+    """What was asked for cannot be done, and nothing was."""
+
+
 _MENDABLE = (
+    Failed,
     SettingsInvalid,
     MasterSecretInvalid,
     CannotOpen,

@@ -3,8 +3,10 @@ import sys
 import rich_click as click
 
 from grantledger import __version__
+from grantledger.entrypoints.cli.client import client
 from grantledger.entrypoints.cli.demo import demo
 from grantledger.entrypoints.cli.failures import told
+from grantledger.entrypoints.cli.grant import grant
 from grantledger.entrypoints.cli.keys import keys
 from grantledger.entrypoints.cli.ledger import ledger
 from grantledger.entrypoints.cli.migrate import migrate
@@ -22,7 +24,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, serve, migrate, user, keys, ledger):
+for command in (demo, serve, migrate, user, client, grant, keys, ledger):
     cli.add_command(command)
 
 

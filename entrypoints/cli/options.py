@@ -1,10 +1,13 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
+
+from grantledger.entrypoints.settings import Settings, load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,6 +22,14 @@ def database_options(command: F) -> F:
         help="Settings to read instead of ./grantledger.toml.",
     )
     return database(config(command))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+def settings_of(database: str | None, config: Path | None) -> Settings:
+    """Return the settings as the two options leave them. Raises `SettingsInvalid`."""
+    return load_settings(config, os.environ, given(database=database))
 
 
 def given(**options: Any) -> dict[str, Any]:

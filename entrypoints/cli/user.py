@@ -1,6 +1,7 @@
 import asyncio
-import os
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from operator import itemgetter
 from pathlib import Path
 
 import rich_click as click
@@ -9,15 +10,27 @@ from grantledger.adapters.identity.argon2_hasher import PasswordTooLong
 from grantledger.application.email_address import EmailInvalid
 from grantledger.application.open_account import MIN_PASSWORD, EmailTaken, PasswordTooShort
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.cli.options import database_options, given
+from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.finding import EmailAddresses, found_user
+from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, each, print_list
+from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
+from grantledger.entrypoints.cli.output import moment, print_record
+from grantledger.entrypoints.cli.records import Record, user_record
+from grantledger.entrypoints.cli.running import on_ledger, this_command
 from grantledger.entrypoints.container import Container, build_container
 from grantledger.entrypoints.server import ledger_open
-from grantledger.entrypoints.settings import load_settings
+
+_COLUMNS: Columns = {
+    "user": itemgetter("user_id"),
+    "e-mail": itemgetter("email"),
+    "opened": lambda user: moment(user["opened_at"]),
+    "status": itemgetter("status"),
+}
 
 
 @click.group()
 def user() -> None:
-    """The users of the built-in sign-in."""
+    """The users of the built-in sign-in. USER is an id or an e-mail address."""
 
 
 @user.command()
@@ -25,28 +38,98 @@ def user() -> None:
 @click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, to its first line end."
 )
+@json_option
 @database_options
-def add(email: str, password_stdin: bool, database: str | None, config: Path | None) -> None:
+def add(
+    email: str, *, password_stdin: bool, as_json: bool, database: str | None, config: Path | None
+) -> None:
     """Open an account for EMAIL. The password is asked for, and never shown."""
-    settings = load_settings(config, os.environ, given(database=database))
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else _asked_for()
+    settings = settings_of(database, config)
+    password = _password(from_stdin=password_stdin)
     try:
         user_id = asyncio.run(_open(build_container(settings), email, password))
     except EmailInvalid:
-        raise click.ClickException(f"{email!r} is not an e-mail address") from None
+        raise Failed(f"{email!r} is not an e-mail address") from None
     except EmailTaken:
-        raise click.ClickException(f"there is an account for {email} already") from None
+        raise Failed(f"there is an account for {email} already") from None
     except PasswordTooShort:
-        raise click.ClickException(f"a password needs at least {MIN_PASSWORD} characters") from None
+        raise Failed(f"a password needs at least {MIN_PASSWORD} characters") from None
     except PasswordTooLong:
-        raise click.ClickException("a password may have 1024 bytes at most") from None
-    click.echo(f"{user_id} can sign in as {email}")
+        raise Failed("a password may have 1024 bytes at most") from None
+    if as_json:
+        print_record({"user_id": user_id, "email": email})
+    else:
+        click.echo(f"{user_id} can sign in as {email}")
 
 
-def _asked_for() -> str:
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+@user.command("list")
+@cut_options
+@json_option
+@database_options
+def list_users(
+    *,
+    limit: int,
+    everything: bool,
+    after: str | None,
+    as_json: bool,
+    database: str | None,
+    config: Path | None,
+) -> None:
+    """Show the users with their e-mail addresses, the newest account first. Times are UTC."""
+    cut = Cut(after, None if everything else limit)
+
+    async def work(container: Container) -> None:
+        found = _users(container, cut)
+        await print_list(found, as_json=as_json, columns=_COLUMNS, nothing="There are no users.")
+
+    on_ledger(database, config, work)
+
+
+@user.command()
+@click.argument("user")
+@json_option
+@database_options
+def disable(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Refuse a user from the next request on: every sign-in, every browser session, every token.
+
+    A server that runs need not be told. Grants are kept: `grant revoke --user` ends those for good.
+    """
+    on_ledger(database, config, _change(user, lambda it: it.disable_user(), as_json=as_json))
+
+
+def _change(
+    name: str, use_case: Callable[[Container], Callable[[str, Caller], Awaitable[None]]], *, as_json: bool
+) -> Callable[[Container], Awaitable[None]]:
+    async def work(container: Container) -> None:
+        before = await found_user(container, name)
+        await use_case(container)(before.user_id, this_command())
+        await _tell(container, before.user_id, as_json=as_json)
+
+    return work
+
+
+async def _tell(container: Container, user_id: str, *, as_json: bool) -> None:
+    record = user_record(
+        await found_user(container, user_id), await container.ledger().value(user_id, "email")
+    )
+    if as_json:
+        print_record(record)
+    else:
+        click.echo(f"{user_id} ({record['email']}) is {record['status']}")
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
 async def _open(container: Container, email: str, password: str) -> str:
     async with ledger_open(container):
-        return await container.open_account()(email, password, Caller(correlation_id="cli"))
+        return await container.open_account()(email, password, this_command())
+
+
+async def _users(container: Container, cut: Cut) -> AsyncIterator[Record]:
+    emails = EmailAddresses(container)
+    async for user_id, found in each(container.ledger().users, cut):
+        yield user_record(found, await emails.of(user_id))

@@ -14,7 +14,7 @@ from grantledger.domain.authorization_request import (
     redirect_target,
 )
 from grantledger.domain.browser_session import BrowserSession
-from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from grantledger.domain.client_registration import ClientIsDisabled, ClientRegistration, ClientUnknown
 from grantledger.domain.consent import Consent
 from grantledger.domain.limits import MAX_STATE
 from grantledger.domain.pkce import (
@@ -25,7 +25,7 @@ from grantledger.domain.pkce import (
 from grantledger.domain.redirect_uri import RedirectUriMismatch, RedirectUriRequired
 from grantledger.domain.resource_indicator import ResourceForeign
 from grantledger.domain.scope import ScopeInvalid
-from support.clients import DELETED, DISABLED, HTTPS, LOOPBACK, a_client
+from support.clients import APPROVAL_WITHDRAWN, APPROVED, DELETED, DISABLED, HTTPS, LOOPBACK, a_client
 from support.codes import CHALLENGE
 from support.requests import MCP, NOTES, a_request, asking
 
@@ -210,11 +210,11 @@ def test_with_prompt_login_who_was_not_signed_in_signs_in_once():
 
 
 def test_who_never_said_yes_is_asked():
-    assert a_request().needs_asking(None)
+    assert a_request().needs_asking(None, a_client())
 
 
 def test_who_said_yes_to_all_of_this_is_not_asked_again():
-    assert not a_request().needs_asking(a_yes_to("openid", "notes:read", "notes:write"))
+    assert not a_request().needs_asking(a_yes_to("openid", "notes:read", "notes:write"), a_client())
 
 
 @pytest.mark.parametrize(
@@ -233,27 +233,55 @@ def test_who_said_yes_to_all_of_this_is_not_asked_again():
     ],
 )
 def test_who_said_yes_only_to_something_else_is_asked(consent):
-    assert a_request().needs_asking(consent)
+    assert a_request().needs_asking(consent, a_client())
 
 
 def test_with_prompt_consent_everybody_is_asked():
-    assert a_request(prompt="consent").needs_asking(a_yes_to("openid", "notes:read"))
+    assert a_request(prompt="consent").needs_asking(a_yes_to("openid", "notes:read"), a_client())
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        LOOPBACK,
-        "http://localhost:3118/callback",
-        "http://[::1]:3118/callback",
-        "https://localhost/callback",
-        "https://127.0.0.1/callback",
-        PRIVATE_USE,
-        "com.example.app:/callback",
-    ],
+ANY_PROGRAM = (
+    LOOPBACK,
+    "http://localhost:3118/callback",
+    "http://[::1]:3118/callback",
+    "https://localhost/callback",
+    "https://127.0.0.1/callback",
+    PRIVATE_USE,
+    "com.example.app:/callback",
 )
-def test_a_remembered_yes_does_not_count_where_any_program_may_be_waiting(target):
+
+
+def asked_again(target: str, client: ClientRegistration) -> bool:
+    """Whether who has said yes to all of it is asked once more."""
     request: AuthorizationRequest = replace(a_request(), redirect_uri=target)
     yes = a_yes_to("openid", "notes:read", host=request.asked.redirect_host)
     assert yes.covers(request.asked)
-    assert request.needs_asking(yes)
+    return request.needs_asking(yes, client)
+
+
+@pytest.mark.parametrize("target", ANY_PROGRAM)
+def test_a_remembered_yes_does_not_count_where_any_program_may_be_waiting(target):
+    assert asked_again(target, a_client())
+    assert asked_again(target, a_client(secret_digest="secret"))
+
+
+@pytest.mark.parametrize("target", ANY_PROGRAM)
+def test_a_public_client_is_shown_there_also_when_an_operator_has_approved_it(target):
+    assert asked_again(target, a_client(APPROVED))
+
+
+def test_an_approved_client_that_has_a_secret_is_remembered_there():
+    assert not asked_again(LOOPBACK, a_client(APPROVED, secret_digest="secret"))
+
+
+def test_once_the_approval_is_withdrawn_it_is_shown_again():
+    assert asked_again(LOOPBACK, a_client(APPROVED, APPROVAL_WITHDRAWN, secret_digest="secret"))
+
+
+def test_at_a_web_site_nobody_needs_an_approval():
+    assert not asked_again(HTTPS, a_client())
+
+
+def test_an_approved_client_is_shown_all_the_same_for_what_was_not_allowed_yet():
+    request = replace(a_request(), redirect_uri=LOOPBACK)
+    assert request.needs_asking(None, a_client(APPROVED, secret_digest="secret"))

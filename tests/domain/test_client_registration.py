@@ -7,7 +7,16 @@ from grantledger.domain.client_registration import (
     ClientUnknown,
     register,
 )
-from support.clients import DELETED, DISABLED, METADATA, REGISTERED, a_client
+from support.clients import (
+    APPROVAL_WITHDRAWN,
+    APPROVED,
+    DELETED,
+    DISABLED,
+    ENABLED,
+    METADATA,
+    REGISTERED,
+    a_client,
+)
 
 AGAIN = REGISTERED
 
@@ -85,6 +94,38 @@ def test_disabling_twice_is_disabling_once():
 
 def test_a_deleted_client_cannot_be_disabled():
     assert a_client(DELETED).disable(now=1_300) == ()
+
+
+def test_enabling_says_when():
+    assert a_client(DISABLED).enable(now=1_120) == (ENABLED,)
+
+
+def test_an_enabled_client_may_act_again():
+    a_client(DISABLED, ENABLED).check_usable()
+
+
+@pytest.mark.parametrize("events", [(), (DISABLED, ENABLED), (DISABLED, DELETED)])
+def test_where_nothing_is_disabled_enabling_is_nothing(events):
+    assert a_client(*events).enable(now=1_300) == ()
+
+
+def test_approving_says_when_and_once():
+    assert a_client().approve(now=1_140) == (APPROVED,)
+    assert a_client(APPROVED).approve(now=1_150) == ()
+
+
+def test_a_deleted_client_cannot_be_approved():
+    assert a_client(DELETED).approve(now=1_300) == ()
+
+
+def test_an_approval_can_be_withdrawn_once():
+    assert a_client(APPROVED).withdraw_approval(now=1_160) == (APPROVAL_WITHDRAWN,)
+    assert a_client().withdraw_approval(now=1_160) == ()
+    assert a_client(APPROVED, APPROVAL_WITHDRAWN).withdraw_approval(now=1_170) == ()
+
+
+def test_a_client_that_registers_anew_has_to_earn_its_approval_again():
+    assert not a_client(APPROVED, DELETED, AGAIN).approved
 
 
 def test_deleting_says_when():

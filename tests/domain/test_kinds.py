@@ -31,6 +31,9 @@ MODULES: dict[str, ModuleType] = {
 SHIPPED = {
     "client.registered.v1",
     "client.disabled.v1",
+    "client.enabled.v1",
+    "client.approved.v1",
+    "client.approval_withdrawn.v1",
     "client.deleted.v1",
     "authorization_code.issued.v1",
     "authorization_code.redeemed.v1",

@@ -6,8 +6,11 @@ from msgspec.structs import replace
 
 from grantledger.domain.client_metadata import ClientMetadata
 from grantledger.domain.client_registration import (
+    ClientApprovalWithdrawn,
+    ClientApproved,
     ClientDeleted,
     ClientDisabled,
+    ClientEnabled,
     ClientRegistered,
     Event,
     evolve,
@@ -28,6 +31,9 @@ METADATA = ClientMetadata(
 )
 REGISTERED = ClientRegistered(client_id="glc_editor", metadata=METADATA, registered_at=1_000)
 DISABLED = ClientDisabled(disabled_at=1_100)
+ENABLED = ClientEnabled(enabled_at=1_120)
+APPROVED = ClientApproved(approved_at=1_140)
+APPROVAL_WITHDRAWN = ClientApprovalWithdrawn(withdrawn_at=1_160)
 DELETED = ClientDeleted(deleted_at=1_200)
 
 

@@ -17,7 +17,14 @@ from grantledger.domain.user_account import AccountDisabled, AccountOpened, Pass
 from support import clients, codes, grants, signing_keys
 
 _HISTORIES: dict[str, tuple[Struct, ...]] = {
-    "client": (clients.REGISTERED, clients.DISABLED, clients.DELETED),
+    "client": (
+        clients.REGISTERED,
+        clients.DISABLED,
+        clients.ENABLED,
+        clients.APPROVED,
+        clients.APPROVAL_WITHDRAWN,
+        clients.DELETED,
+    ),
     "code": (
         codes.ISSUED,
         CodeRedeemed(grant_id="grant", redeemed_at=1_001),

@@ -7,12 +7,14 @@ from fakes.codes import DigestedCodes
 from fakes.password_hasher import PlainPasswordHasher
 from fakes.randomness import CountingRandomness
 from grantledger.application.admit_host_user import AdmitHostUser
+from grantledger.application.approve_client import ApproveClient
 from grantledger.application.authenticate_client import AuthenticateClient
 from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
+from grantledger.application.enable_client import EnableClient
 from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
@@ -33,6 +35,7 @@ from grantledger.application.sign_out import SignOut
 from grantledger.application.sign_out_everywhere import SignOutEverywhere
 from grantledger.application.sign_up import SignUp
 from grantledger.application.start_authorization import StartAuthorization
+from grantledger.application.withdraw_approval import WithdrawApproval
 from support.policies import POLICY
 from support.readable_sealer import ReadableSealer
 from support.storage import Storage
@@ -66,6 +69,9 @@ class UseCases:
         self.authenticate = authenticate = AuthenticateClient(ledger, outside.guesses)
         self.register_client = RegisterClient(ledger, clock, randomness, policy, outside.registrations)
         self.disable_client = DisableClient(ledger, clock)
+        self.enable_client = EnableClient(ledger, clock)
+        self.approve_client = ApproveClient(ledger, clock)
+        self.withdraw_approval = WithdrawApproval(ledger, clock)
         self.delete_client = DeleteClient(ledger, clock)
         self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)
         self.disable_user = DisableUser(ledger, clock)

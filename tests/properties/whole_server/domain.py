@@ -125,7 +125,7 @@ class Pages(Aggregates):
             if request.allows_no_page:
                 raise _back(request, SignInNeeded())
             return AskToSignIn(client=client)
-        if request.needs_asking(self.consents.get((session.user_id, request.client_id))):
+        if request.needs_asking(self.consents.get((session.user_id, request.client_id)), client):
             if request.allows_no_page:
                 raise _back(request, ConsentNeeded())
             return AskForConsent(client=client, session=session, email=f"{session.user_id}@example.com")

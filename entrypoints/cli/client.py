@@ -1,0 +1,160 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from operator import itemgetter
+from pathlib import Path
+
+import rich_click as click
+
+from grantledger.application.provenance import Caller
+from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, each, print_list
+from grantledger.entrypoints.cli.options import database_options, json_option
+from grantledger.entrypoints.cli.output import moment, print_facts, print_record
+from grantledger.entrypoints.cli.records import Record, client_record
+from grantledger.entrypoints.cli.running import on_ledger, this_command
+from grantledger.entrypoints.container import Container
+
+UseCase = Callable[[str, Caller], Awaitable[None]]
+
+
+_COLUMNS: Columns = {
+    "client": itemgetter("client_id"),
+    "name": itemgetter("client_name"),
+    "registered": lambda client: moment(client["registered_at"]),
+    "status": lambda client: client["status"] + (", approved" if client["approved"] else ""),
+}
+
+
+@click.group()
+def client() -> None:
+    """The clients that have registered: which there are, and which of them may go on."""
+
+
+@client.command("list")
+@cut_options
+@json_option
+@database_options
+def list_clients(
+    *,
+    limit: int,
+    everything: bool,
+    after: str | None,
+    as_json: bool,
+    database: str | None,
+    config: Path | None,
+) -> None:
+    """Show the clients, the newest registration first, also those that are disabled or deleted.
+
+    Clients choose their names themselves. Times are UTC.
+    """
+    cut = Cut(after, None if everything else limit)
+
+    async def work(container: Container) -> None:
+        found = _clients(container, cut)
+        await print_list(found, as_json=as_json, columns=_COLUMNS, nothing="No client has registered.")
+
+    on_ledger(database, config, work)
+
+
+@client.command()
+@click.argument("client_id")
+@json_option
+@database_options
+def show(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Show all that is known of a client, and where a remembered consent counts.
+
+    What happened to it is told by `grantledger ledger show --client CLIENT_ID`.
+    """
+
+    async def work(container: Container) -> None:
+        _print(await _known(container, client_id), as_json=as_json)
+
+    on_ledger(database, config, work)
+
+
+@client.command()
+@click.argument("client_id")
+@json_option
+@database_options
+def disable(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Refuse a client and all its tokens from the next request on, until it is enabled.
+
+    A server that runs need not be told. Grants are kept: enabling the client makes those good again that
+    have not expired meanwhile. `grant revoke --client` ends them for good.
+    """
+    on_ledger(database, config, _change(client_id, lambda it: it.disable_client(), as_json=as_json))
+
+
+@client.command()
+@click.argument("client_id")
+@json_option
+@database_options
+def enable(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Let a disabled client go on, with the grants that it still has."""
+    on_ledger(database, config, _change(client_id, lambda it: it.enable_client(), as_json=as_json))
+
+
+@client.command()
+@click.argument("client_id")
+@click.option("--withdraw", is_flag=True, help="Take the approval back.")
+@json_option
+@database_options
+def approve(
+    client_id: str, *, withdraw: bool, as_json: bool, database: str | None, config: Path | None
+) -> None:
+    """Vouch for a client: what its users have allowed it once is not asked again, wherever it is.
+
+    Where answers go to a web site, a yes is remembered without that. For a client with a secret, approval
+    extends this to answers on loopback. For a public client there users are asked each time, approved or
+    not: any program on their machine could be it. `client show` tells for each redirect URI what counts.
+    """
+    if withdraw:
+        change = _change(client_id, lambda it: it.withdraw_approval(), as_json=as_json)
+    else:
+        change = _change(client_id, lambda it: it.approve_client(), as_json=as_json)
+    on_ledger(database, config, change)
+
+
+def _change(
+    client_id: str, use_case: Callable[[Container], UseCase], *, as_json: bool
+) -> Callable[[Container], Awaitable[None]]:
+    async def work(container: Container) -> None:
+        await _known(container, client_id)
+        await use_case(container)(client_id, this_command())
+        _print(await _known(container, client_id), as_json=as_json)
+
+    return work
+
+
+async def _known(container: Container, client_id: str) -> ClientRegistration:
+    found = (await container.ledger().load(CLIENT, client_id)).state
+    if found is None:
+        raise Failed(f"there is no client {client_id!r}")
+    return found
+
+
+async def _clients(container: Container, cut: Cut) -> AsyncIterator[Record]:
+    async for _, found in each(container.ledger().clients, cut):
+        yield client_record(found)
+
+
+def _print(found: ClientRegistration, *, as_json: bool) -> None:
+    record = client_record(found)
+    if as_json:
+        print_record(record)
+        return
+    kind = "public, without a secret" if found.is_public else "confidential, with a secret"
+    facts = [
+        ("client", found.client_id),
+        ("name", found.metadata.client_name or ""),
+        ("status", record["status"]),
+        ("approved", "yes" if found.approved else "no"),
+        ("kind", kind),
+        ("registered", f"{moment(found.registered_at)} UTC"),
+        ("scope", found.metadata.scope),
+        ("grant types", " ".join(found.metadata.grant_types)),
+    ]
+    for uri, counts in record["remembered_consent"].items():
+        facts.append(("redirect URI", uri))
+        facts.append(("", "remembers a consent" if counts else "asks for consent each time"))
+    print_facts([(name, value) for name, value in facts if value])

@@ -1,0 +1,38 @@
+"""Users as operators name them."""
+
+from grantledger.application.email_address import EmailInvalid, normalized
+from grantledger.domain.user_account import USER, UserAccount
+from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.container import Container
+
+
+async def user_id_of(container: Container, name: str) -> str:
+    """Return the id of the user with that id or e-mail address. Raises `Failed`."""
+    return (await found_user(container, name)).user_id
+
+
+async def found_user(container: Container, name: str) -> UserAccount:
+    """Return the user with that id or e-mail address. Raises `Failed`."""
+    user_id: str | None = name
+    if "@" in name:
+        try:
+            user_id = await container.ledger().find("email", normalized(name))
+        except EmailInvalid:
+            user_id = None
+    found = None if user_id is None else (await container.ledger().load(USER, user_id)).state
+    if found is None:
+        raise Failed(f"there is no user {name!r}")
+    return found
+
+
+class EmailAddresses:
+    """E-mail addresses of users, each unsealed once."""
+
+    def __init__(self, container: Container) -> None:
+        self._ledger = container.ledger()
+        self._known: dict[str, str | None] = {}
+
+    async def of(self, user_id: str) -> str | None:
+        if user_id not in self._known:
+            self._known[user_id] = await self._ledger.value(user_id, "email")
+        return self._known[user_id]

@@ -1,0 +1,55 @@
+"""What commands print: tables for people, one JSON object a line for programs."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_UNFOLDED = 100_000
+
+
+def console() -> Console:
+    """Return one that folds lines for a terminal only: in a pipe a row is a line, however long."""
+    terminal = Console(highlight=False)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=_UNFOLDED)
+
+
+def print_record(record: Mapping[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print the rows below their columns; where it is narrow cells are folded, and nothing is cut off."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(shown(cell) for cell in row))
+    console().print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Print what is known of one thing, a line for each fact; several of one name stand below each other."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    before = None
+    for name, value in facts:
+        table.add_row("" if name == before else name, shown(value))
+        before = name
+    console().print(table)
+
+
+def shown(text: str) -> Text:
+    """Return the text with all that a terminal would obey written out: clients name themselves."""
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
+
+
+def moment(seconds: int | None) -> str:
+    """Return the time in UTC, to the minute."""
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"

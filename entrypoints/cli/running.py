@@ -1,0 +1,44 @@
+"""How a command reaches the use cases."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from grantledger.adapters.ledger import migrations
+from grantledger.application.provenance import Caller
+from grantledger.entrypoints.cli.options import settings_of
+from grantledger.entrypoints.container import Container, build_container
+
+T = TypeVar("T")
+
+
+def on_ledger(database: str | None, config: Path | None, work: Callable[[Container], Awaitable[T]]) -> T:
+    """Do the work on a ledger that is there: neither it nor a secret for it is made by looking.
+
+    Raises what `told` tells.
+    """
+
+    async def run() -> T:
+        container = build_container(settings_of(database, config))
+        migrations.check(container.database())
+        async with _open(container):
+            return await work(container)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _open(container: Container) -> AsyncIterator[None]:
+    await container.ledger().open()
+    try:
+        yield
+    finally:
+        await container.ledger().close()
+
+
+def this_command() -> Caller:
+    """Return the caller of all that one run of a command does, by which its events are found together."""
+    return Caller(correlation_id=f"cli-{secrets.token_hex(8)}")

@@ -1,0 +1,233 @@
+"""What an operator does while the server runs: each command is a process of its own, on the same file."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from support.oauth import Person
+from support.server import EMAIL, Server, cli, serving
+
+pytestmark = pytest.mark.e2e
+
+LOOPBACK = "http://127.0.0.1:33418/callback"
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("operator")) as running:
+        yield running
+
+
+@pytest.fixture
+async def person(server: Server) -> AsyncIterator[Person]:
+    someone = Person.at(server.origin)
+    yield someone
+    await someone.http.aclose()
+
+
+def run(server: Server, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    done = cli(*arguments, cwd=server.database.parent, stdin=stdin, **server.settings)
+    return done.returncode, done.stdout, done.stderr
+
+
+def told(server: Server, *arguments: str, stdin: str = "") -> str:
+    """Run a command that has to succeed, and return what it says."""
+    code, said, complaint = run(server, *arguments, stdin=stdin)
+    assert code == 0, complaint
+    return said
+
+
+def records(server: Server, *arguments: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in told(server, *arguments, "--json").splitlines()]
+
+
+def record(server: Server, *arguments: str) -> dict[str, Any]:
+    (found,) = records(server, *arguments)
+    return found
+
+
+async def test_a_disabled_client_is_refused_on_the_next_request_and_goes_on_when_enabled(
+    server: Server, person: Person
+):
+    client = (await person.register())["client_id"]
+    tokens = await person.tokens(client)
+    assert record(server, "client", "disable", client)["status"] == "disabled"
+    assert (await person.session(tokens["access_token"])).status_code == 401
+    assert (await person.refresh(client, tokens["refresh_token"])).status_code == 400
+    assert record(server, "client", "enable", client)["status"] == "active"
+    assert (await person.session(tokens["access_token"])).status_code == 200
+    assert (await person.refresh(client, tokens["refresh_token"])).status_code == 200
+
+
+async def test_clients_are_listed_with_the_names_that_they_gave_themselves(server: Server, person: Person):
+    client = await person.register(client_name="Listed [bold]client[/bold]")
+    (found,) = [one for one in records(server, "client", "list") if one["client_id"] == client["client_id"]]
+    assert (found["client_name"], found["status"], found["public"]) == (
+        "Listed [bold]client[/bold]",
+        "active",
+        True,
+    )
+    table = told(server, "client", "list")
+    (row,) = [line for line in table.splitlines() if client["client_id"] in line]
+    assert "Listed [bold]client[/bold]" in row
+
+
+async def test_a_list_ends_at_its_limit_and_says_how_it_goes_on(server: Server, person: Person):
+    for _ in range(3):
+        await person.register()
+    everything = records(server, "client", "list", "--all")
+    code, said, hint = run(server, "client", "list", "--limit", "2", "--json")
+    assert code == 0
+    first = [json.loads(line) for line in said.splitlines()]
+    assert f"--after {first[-1]['client_id']}" in hint
+    rest = records(server, "client", "list", "--all", "--after", first[-1]["client_id"])
+    assert first + rest == everything
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("client", "disable", "glc_nobody"),
+        ("grant", "show", "-hobody-nobody-nobodyx"),
+        ("grant", "revoke", "nobody", "-hobody-nobody-nobodyx"),
+        ("grant", "list", "--user", "nobody@example.com"),
+        ("user", "disable", "glu_nobody"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence_and_exit_code_1(server: Server, arguments: tuple[str, ...]):
+    before = server.events()
+    code, said, complaint = run(server, *arguments)
+    assert (code, said) == (1, "")
+    assert complaint.startswith("grantledger: there is no ")
+    assert len(complaint.splitlines()) == 1
+    assert server.events() == before
+
+
+async def test_show_says_where_a_remembered_consent_counts(server: Server, person: Person):
+    web, native = await person.register(), await person.register(redirect_uris=[LOOPBACK])
+    secret = await person.register(redirect_uris=[LOOPBACK], token_endpoint_auth_method="client_secret_basic")
+    assert "remembers a consent" in told(server, "client", "show", web["client_id"])
+    for client, remembered in ((native["client_id"], False), (secret["client_id"], True)):
+        assert "asks for consent each time" in told(server, "client", "show", client)
+        approved = record(server, "client", "approve", client)
+        assert (approved["approved"], approved["remembered_consent"]) == (True, {LOOPBACK: remembered})
+    withdrawn = record(server, "client", "approve", "--withdraw", secret["client_id"])
+    assert (withdrawn["approved"], withdrawn["remembered_consent"]) == (False, {LOOPBACK: False})
+
+
+async def test_with_an_approval_users_of_a_client_with_a_secret_are_asked_once(
+    server: Server, person: Person
+):
+    client = await person.register(redirect_uris=[LOOPBACK], token_endpoint_auth_method="client_secret_basic")
+    asked = {"redirect_uri": LOOPBACK}
+    await person.code(client["client_id"], **asked)
+    assert "location" not in (await person.asked(client["client_id"], **asked)).headers
+    told(server, "client", "approve", client["client_id"])
+    assert "location" in (await person.asked(client["client_id"], **asked)).headers
+
+
+async def test_a_revoked_grant_is_refused_on_the_next_request(server: Server, person: Person):
+    client = (await person.register())["client_id"]
+    tokens = await person.tokens(client)
+    grant = record(server, "grant", "list", "--client", client)
+    assert (grant["status"], grant["user_id"][:4]) == ("live", "glu_")
+    assert told(server, "grant", "revoke", grant["grant_id"]) == "1 revoked\n"
+    assert (await person.session(tokens["access_token"])).status_code == 401
+    assert record(server, "grant", "show", grant["grant_id"])["status"] == "revoked (by operator)"
+    assert records(server, "grant", "list", "--client", client, "--live") == []
+
+
+async def test_all_live_grants_of_a_client_and_user_are_revoked_at_once(server: Server, person: Person):
+    client, other = [(await person.register())["client_id"] for _ in range(2)]
+    tokens = [await person.tokens(client) for _ in range(3)]
+    kept = await person.tokens(other)
+    arguments = ("grant", "revoke", "--client", client, "--user", EMAIL)
+    code, _, question = run(server, *arguments, stdin="n\n")
+    assert code == 1
+    assert "3 live grants will be revoked" in question
+    assert (await person.session(tokens[0]["access_token"])).status_code == 200
+    assert told(server, *arguments, "--yes") == "3 revoked\n"
+    assert [(await person.session(one["access_token"])).status_code for one in tokens] == [401] * 3
+    assert (await person.session(kept["access_token"])).status_code == 200
+
+
+@pytest.mark.parametrize("arguments", [(), ("a-grant", "--client", "glc_x")])
+def test_revoke_wants_grants_or_a_client_or_user_and_not_both(server: Server, arguments: tuple[str, ...]):
+    assert run(server, "grant", "revoke", *arguments)[0] == 2
+
+
+async def test_a_grant_is_shown_with_the_names_that_people_know(server: Server, person: Person):
+    client = await person.register(client_name="Known by name")
+    await person.tokens(client["client_id"])
+    table = told(server, "grant", "list", "--client", client["client_id"])
+    assert "Known by name" in table
+    assert EMAIL in table
+    grant = record(server, "grant", "list", "--client", client["client_id"])
+    facts = told(server, "grant", "show", grant["grant_id"])
+    assert all(
+        fact in facts for fact in ("Known by name", EMAIL, grant["user_id"], grant["resource"], "live")
+    )
+
+
+async def test_users_are_listed_with_their_addresses_and_found_by_them(server: Server):
+    (ada,) = [one for one in records(server, "user", "list") if one["email"] == EMAIL]
+    assert ada["status"] == "active"
+    assert EMAIL in told(server, "user", "list")
+    assert records(server, "grant", "list", "--user", EMAIL) == records(
+        server, "grant", "list", "--user", ada["user_id"]
+    )
+
+
+async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, person: Person):
+    told(server, "user", "add", "eve@example.com", "--password-stdin", stdin="long enough\n")
+    client = (await person.register())["client_id"]
+    page = await person.asked(client)
+    await person.sign_in(page, email="eve@example.com", password="long enough")
+    tokens = await person.tokens(client)
+    assert record(server, "user", "disable", "EVE@example.com")["status"] == "disabled"
+    assert (await person.session(tokens["access_token"])).status_code == 401
+    assert "/sign-in" in (await person.asked(client)).text
+
+
+async def test_each_change_is_remembered_as_the_operators(server: Server, person: Person):
+    client = (await person.register())["client_id"]
+    await person.tokens(client)
+    grant = record(server, "grant", "list", "--client", client)["grant_id"]
+    before = server.events()
+    told(server, "client", "approve", client)
+    told(server, "client", "disable", client)
+    told(server, "client", "enable", client)
+    told(server, "grant", "revoke", grant)
+    lines = records(server, "ledger", "show")[before:]
+    assert [line["tag"] for line in lines] == [
+        "client.approved.v1",
+        "client.disabled.v1",
+        "client.enabled.v1",
+        "token_grant.revoked.v1",
+    ]
+    assert {line["actor_kind"] for line in lines} == {"operator"}
+    assert len({line["correlation_id"] for line in lines}) == 4
+
+
+async def test_the_ledger_of_a_client_shows_that_an_operator_revoked_its_grant(
+    server: Server, person: Person
+):
+    client = (await person.register())["client_id"]
+    await person.tokens(client)
+    told(server, "grant", "revoke", "--client", client, "--yes")
+    last = records(server, "ledger", "show", "--client", client)[-1]
+    assert (last["tag"], last["event"]["reason"]) == ("token_grant.revoked.v1", "revoked_by_operator")
+
+
+async def test_what_a_client_calls_itself_cannot_write_to_the_terminal(server: Server, person: Person):
+    client = (await person.register(client_name="Nice\u202e name\u009b31m"))["client_id"]
+    for arguments in (("client", "list"), ("client", "show", client), ("ledger", "show", "--client", client)):
+        said = told(server, *arguments)
+        assert not {"\u202e", "\u009b", "\x1b"} & set(said)
