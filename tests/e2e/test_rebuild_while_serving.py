@@ -13,7 +13,7 @@ from support.server import Server, cli
 
 pytestmark = pytest.mark.e2e
 
-CLIENTS, REBUILDS = 6, 2
+CLIENTS, REBUILDS = 4, 2
 
 
 async def use(person: Person, finished: asyncio.Event) -> int:

@@ -1,0 +1,145 @@
+"""The `eventsourcing` library beside a running server, on one ledger: each meets what the other writes."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from eventsourcing.persistence import EventStore, IntegrityError
+
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import Entry, TagMapper
+from grantledger.adapters.ledger.recorder import Recorder
+from grantledger.adapters.ledger.replay import Replay
+from grantledger.domain.kinds import tag_of
+from grantledger.domain.token_grant import GrantRevoked
+from support.library import watching
+from support.oauth import Person, error_of
+from support.server import Server, serving
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of these tests alone: they write into its ledger behind its back."""
+    with serving(tmp_path_factory.mktemp("library")) as running:
+        yield running
+
+
+@pytest.fixture
+async def person(server: Server):
+    someone = Person.at(server.origin)
+    async with someone.http:
+        yield someone
+
+
+@pytest.fixture
+def store(server: Server) -> EventStore[str]:
+    return EventStore(TagMapper(), Recorder(Database(server.database), TagMapper()))
+
+
+def logged(server: Server) -> list[tuple[int, str]]:
+    with closing(sqlite3.connect(server.database)) as connection:
+        return connection.execute("SELECT position, tag FROM events ORDER BY position").fetchall()
+
+
+def newest_grant(server: Server) -> str:
+    with closing(sqlite3.connect(server.database)) as connection:
+        found = connection.execute(
+            "SELECT stream_id FROM events WHERE tag = 'token_grant.opened.v1' ORDER BY position DESC LIMIT 1"
+        )
+        return str(found.fetchone()[0])
+
+
+def revoke(store: EventStore[str], stream: str, *, version: int) -> None:
+    """Append behind what was read as the version."""
+    revoked = GrantRevoked(reason="by a tool", revoked_at=int(time.time()))
+    store.put([Entry(stream, version + 1, revoked)])
+
+
+async def test_a_projection_runner_follows_what_the_server_writes(server: Server, person: Person):
+    """Seen to catch: a subscription that leaves out what was recorded while it read a page."""
+    with watching(server.database) as runner:
+        client = (await person.register())["client_id"]
+        tokens = await person.tokens(client)
+        for _ in range(5):
+            tokens = (await person.refresh(client, tokens["refresh_token"])).json()
+        await person.revoke(client, tokens["refresh_token"])
+        head = logged(server)[-1][0]
+        await asyncio.to_thread(runner.wait, head, 30.0)
+        seen = [(position, tag_of(entry.event)) for position, entry in runner.view.entries]
+    assert seen == logged(server)
+    assert seen[-1][1] == "token_grant.revoked.v1"
+
+
+async def test_a_runner_that_was_away_goes_on_where_it_stopped(server: Server, person: Person):
+    """Seen to catch: a position that is kept in memory alone."""
+    with watching(server.database) as runner:
+        await asyncio.to_thread(runner.wait, logged(server)[-1][0], 30.0)
+    before = logged(server)[-1][0]
+    await person.register()
+    with watching(server.database) as runner:
+        await asyncio.to_thread(runner.wait, before + 1, 30.0)
+        assert [position for position, _ in runner.view.entries] == [before + 1]
+
+
+async def test_what_the_library_appends_decides_the_servers_next_answer(
+    server: Server, person: Person, store: EventStore[str]
+):
+    """Seen to catch: a recorder that leaves the row as it was."""
+    client = (await person.register())["client_id"]
+    tokens = await person.tokens(client)
+    assert (await person.session(tokens["access_token"])).status_code == 200
+    revoke(store, newest_grant(server), version=1)
+    assert (await person.session(tokens["access_token"])).status_code == 401
+    assert error_of(await person.refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_a_stale_append_of_the_library_meets_what_the_server_wrote(
+    server: Server, person: Person, store: EventStore[str]
+):
+    """Seen to catch: versions minded neither by the fold nor by the unique index."""
+    client = (await person.register())["client_id"]
+    tokens = await person.tokens(client)
+    stream = newest_grant(server)
+    read = len(list(store.get(stream)))
+    assert (await person.refresh(client, tokens["refresh_token"])).status_code == 200
+    with pytest.raises(IntegrityError):
+        revoke(store, stream, version=read)
+    revoke(store, stream, version=read + 1)
+
+
+async def test_where_both_append_at_once_one_comes_first_and_the_other_decides_again(
+    server: Server, person: Person, store: EventStore[str]
+):
+    client = (await person.register())["client_id"]
+
+    def revoke_whatever_comes(stream: str) -> int:
+        for attempt in range(10):
+            try:
+                revoke(store, stream, version=len(list(store.get(stream))))
+            except IntegrityError:
+                continue
+            return attempt
+        raise AssertionError("never first")
+
+    for _ in range(10):
+        tokens = await person.tokens(client)
+        stream = newest_grant(server)
+        answer, _ = await asyncio.gather(
+            person.refresh(client, tokens["refresh_token"]), asyncio.to_thread(revoke_whatever_comes, stream)
+        )
+        # It came first and rotated, or second, and was decided upon what the library had written.
+        assert answer.status_code == 200 or error_of(answer) == (400, "invalid_grant")
+        refreshed = answer.status_code == 200
+        tags = [tag_of(entry.event) for entry in store.get(stream) if isinstance(entry, Entry)]
+        assert tags[1:] == [*["token_grant.refreshed.v1"] * refreshed, "token_grant.revoked.v1"]
+        newest = answer.json() if refreshed else tokens
+        assert (await person.session(newest["access_token"])).status_code == 401
+
+
+def test_in_the_end_the_rows_equal_the_replay(server: Server):
+    assert list(Replay(Database(server.database), TagMapper()).differences()) == []

@@ -1,0 +1,60 @@
+"""The `eventsourcing` library's own world on our log: an application, a projection, and what they need."""
+
+from pathlib import Path
+from typing import Any
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import InfrastructureFactory, Tracking
+from eventsourcing.projection import Projection, ProjectionRunner
+
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import Entry, TagMapper
+from grantledger.adapters.ledger.recorder import Recorder
+
+
+class LedgerFactory(InfrastructureFactory[Any]):
+    """Found by the library through `PERSISTENCE_MODULE`; `LEDGER` is the path of the database."""
+
+    def mapper(self, *_: Any, **__: Any) -> Any:
+        return TagMapper()
+
+    def application_recorder(self) -> Recorder:
+        return Recorder(Database(str(self.env.get("LEDGER"))), TagMapper())
+
+    def aggregate_recorder(self, purpose: str = "events") -> Any:
+        return self.application_recorder()
+
+    def process_recorder(self) -> Recorder:
+        return self.application_recorder()
+
+    def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
+        return tracking_recorder_class(Database(str(self.env.get("LEDGER"))), TagMapper())
+
+
+class ServerLog(Application[str]):
+    """All that the server's ledger records, as an application of the library."""
+
+    name = "server"
+
+
+class Seen(Recorder):
+    """A view: in memory what was seen, in the ledger how far."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.entries: list[tuple[int, Entry]] = []
+
+
+class Watch(Projection[Seen]):
+    name = "watch"
+    topics = ()
+
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        self.view.entries.append((tracking.notification_id, domain_event))
+        self.view.insert_tracking(tracking)
+
+
+def watching(database: Path) -> ProjectionRunner[ServerLog, Seen]:
+    """Start to follow the ledger from where the last one stopped."""
+    env = {"PERSISTENCE_MODULE": "support.library:LedgerFactory", "LEDGER": str(database)}
+    return ProjectionRunner(application_class=ServerLog, projection_class=Watch, view_class=Seen, env=env)
