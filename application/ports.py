@@ -38,12 +38,13 @@ class Randomness(Protocol):
 class PrivateRecord(Struct, frozen=True, kw_only=True):
     """What the log never holds, kept sealed beside it: `value` of `name` of the subject.
 
-    `lookup` finds the record again, by keyed digest; no two records of one name share it.
+    A `value` of None erases what was kept. `lookup` is the value where the record has to be found by it:
+    by keyed digest, and no two records of one name share it.
     """
 
     subject: str
     name: str
-    value: str
+    value: str | None
     lookup: str | None = None
 
 

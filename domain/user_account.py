@@ -18,6 +18,14 @@ class AccountDisabled(Struct, frozen=True, kw_only=True, tag="user.disabled.v1")
     disabled_at: int
 
 
+class AccountEnabled(Struct, frozen=True, kw_only=True, tag="user.enabled.v1"):
+    enabled_at: int
+
+
+class PasswordErased(Struct, frozen=True, kw_only=True, tag="user.password_erased.v1"):
+    erased_at: int
+
+
 class PasswordChanged(Struct, frozen=True, kw_only=True, tag="user.password_changed.v1"):
     changed_at: int
 
@@ -27,7 +35,7 @@ class SessionsEnded(Struct, frozen=True, kw_only=True, tag="user.sessions_ended.
     ended_at: int
 
 
-Event = AccountOpened | AccountDisabled | PasswordChanged | SessionsEnded
+Event = AccountOpened | AccountDisabled | AccountEnabled | PasswordChanged | PasswordErased | SessionsEnded
 
 
 class UserUnknown(Refusal):
@@ -54,6 +62,10 @@ class UserAccount(Struct, frozen=True, kw_only=True):
         """Refuse the user from now on, with every grant and browser session."""
         return () if self.disabled else (AccountDisabled(disabled_at=now),)
 
+    def enable(self, *, now: int) -> tuple[Event, ...]:
+        """Let a disabled user go on, with those of the grants and browser sessions that are still good."""
+        return (AccountEnabled(enabled_at=now),) if self.disabled else ()
+
     def end_sessions(self, *, now: int) -> tuple[Event, ...]:
         """Sign the user out of every browser, also where a sign-in is under way."""
         return (SessionsEnded(session_epoch=self.session_epoch + 1, ended_at=now),)
@@ -61,6 +73,10 @@ class UserAccount(Struct, frozen=True, kw_only=True):
     def change_password(self, *, now: int) -> tuple[Event, ...]:
         """Remember that there is a new password; nobody stays signed in who came by the old one."""
         return (PasswordChanged(changed_at=now), *self.end_sessions(now=now))
+
+    def erase_password(self, *, now: int) -> tuple[Event, ...]:
+        """Remember that there is no password any more; nobody stays signed in who came by it."""
+        return (PasswordErased(erased_at=now), *self.end_sessions(now=now))
 
 
 def evolve(account: UserAccount | None, event: Event) -> UserAccount:
@@ -70,7 +86,10 @@ def evolve(account: UserAccount | None, event: Event) -> UserAccount:
         case AccountDisabled():
             assert account is not None
             return replace(account, disabled=True)
-        case PasswordChanged():
+        case AccountEnabled():
+            assert account is not None
+            return replace(account, disabled=False)
+        case PasswordChanged() | PasswordErased():
             assert account is not None
             return account
         case SessionsEnded():
@@ -83,6 +102,13 @@ def evolve(account: UserAccount | None, event: Event) -> UserAccount:
 USER: Kind[UserAccount] = Kind(
     category="user",
     state=UserAccount,
-    events=(AccountOpened, AccountDisabled, PasswordChanged, SessionsEnded),
+    events=(
+        AccountOpened,
+        AccountDisabled,
+        AccountEnabled,
+        PasswordChanged,
+        PasswordErased,
+        SessionsEnded,
+    ),
     evolve=evolve,
 )

@@ -41,6 +41,8 @@ from grantledger.application.describe_server import DescribeServer
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
 from grantledger.application.enable_client import EnableClient
+from grantledger.application.enable_user import EnableUser
+from grantledger.application.erase_password import ErasePassword
 from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
@@ -60,6 +62,7 @@ from grantledger.application.resume_authorization import ResumeAuthorization
 from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
 from grantledger.application.rotate_signing_key import RotateSigningKey
+from grantledger.application.set_password import SetPassword
 from grantledger.application.sign_in import SignIn
 from grantledger.application.sign_out import SignOut
 from grantledger.application.sign_out_everywhere import SignOutEverywhere
@@ -169,6 +172,9 @@ class Container(containers.DeclarativeContainer):
     delete_client = providers.Singleton(DeleteClient, ledger, clock)
     describe_server = providers.Singleton(DescribeServer, policy)
     open_account = providers.Singleton(OpenAccount, ledger, ledger, hasher, clock, randomness)
+    enable_user = providers.Singleton(EnableUser, ledger, clock)
+    erase_password = providers.Singleton(ErasePassword, ledger, clock)
+    set_password = providers.Singleton(SetPassword, ledger, hasher, clock)
     disable_user = providers.Singleton(DisableUser, ledger, clock)
     admit_host_user = providers.Singleton(AdmitHostUser, ledger, ledger, clock, randomness)
     open_session = providers.Singleton(

@@ -22,16 +22,38 @@ def obtain_master_secrets(settings: Settings) -> MasterSecrets:
     The first start makes that file. A database in memory gets a secret that is forgotten with it.
     Raises `SettingsInvalid`.
     """
-    if settings.master_secret:
-        return _parsed(settings.master_secret, "master_secret")
-    if settings.master_secret_file is not None:
-        return _in_file(Path(settings.master_secret_file))
-    assert settings.is_loopback, "elsewhere Settings insists on a secret"
+    secrets_there = configured_master_secrets(settings)
+    if secrets_there is not None:
+        return secrets_there
     if settings.database == IN_MEMORY:
         return MasterSecrets([secrets.token_bytes(MIN_BYTES)])
-    path = Path(f"{settings.database}.secret")
+    path = master_secret_path(settings)
+    assert path is not None
     _make(path)
     return _in_file(path)
+
+
+def configured_master_secrets(settings: Settings) -> MasterSecrets | None:
+    """Return the secrets that are there, None where the first start is still to make one.
+
+    Raises `SettingsInvalid`.
+    """
+    if settings.master_secret:
+        return _parsed(settings.master_secret, "master_secret")
+    path = master_secret_path(settings)
+    if path is None or (settings.master_secret_file is None and not path.exists()):
+        return None
+    return _in_file(path)
+
+
+def master_secret_path(settings: Settings) -> Path | None:
+    """Return the file of the secrets, be it there or not; None where they have none of their own."""
+    if settings.master_secret_file is not None:
+        return Path(settings.master_secret_file)
+    if settings.master_secret or settings.database == IN_MEMORY:
+        return None
+    assert settings.is_loopback, "elsewhere Settings insists on a secret"
+    return Path(f"{settings.database}.secret")
 
 
 def _in_file(path: Path) -> MasterSecrets:

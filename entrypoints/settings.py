@@ -2,7 +2,7 @@
 
 import difflib
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, get_type_hints
 
@@ -13,9 +13,16 @@ from grantledger.domain.absolute_uri import parse
 from grantledger.domain.resource_indicator import Resource
 from grantledger.domain.supersession import MAX_REUSE_WINDOW
 from grantledger.entrypoints import settings_rules as must
-from grantledger.entrypoints.settings_sources import SettingsInvalid, given_settings
+from grantledger.entrypoints.settings_sources import Given, SettingsInvalid, given_settings
 
-__all__ = ["IN_MEMORY", "ProtectedResource", "Settings", "SettingsInvalid", "load_settings"]
+__all__ = [
+    "IN_MEMORY",
+    "ProtectedResource",
+    "Settings",
+    "SettingsInvalid",
+    "load_settings",
+    "settings_faults",
+]
 
 IN_MEMORY: Final = ":memory:"
 """A throw-away database: it ends with the process."""
@@ -211,18 +218,53 @@ def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Ma
     variable is a JSON array of objects. Raises `SettingsInvalid`.
     """
     given = given_settings(config, environ, overrides)
+    for fault in _faults(given):
+        raise fault
     hints = get_type_hints(Settings)
-    for key, one in given.items():
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            meant = f", did you mean {near[0]}?" if near else ""
-            raise SettingsInvalid(key, f"is no setting{meant}", one.source)
     values = {key: one.read(key, hints[key]) for key, one in given.items()}
     try:
         return Settings(**values)
     except SettingsInvalid as invalid:
-        source = given[invalid.key].source if invalid.key in given else None
-        raise SettingsInvalid(invalid.key, invalid.sentence, source) from None
+        raise _with_source(invalid, given) from None
+
+
+def settings_faults(
+    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
+) -> list[SettingsInvalid]:
+    """Return all that is wrong with single settings, or else what does not go together."""
+    try:
+        given = given_settings(config, environ, overrides)
+    except SettingsInvalid as invalid:
+        return [invalid]
+    if faults := list(_faults(given)):
+        return faults
+    try:
+        load_settings(config, environ, overrides)
+    except SettingsInvalid as invalid:
+        return [invalid]
+    return []
+
+
+def _faults(given: Mapping[str, Given]) -> Iterator[SettingsInvalid]:
+    """Yield what is wrong with each setting by itself."""
+    hints = get_type_hints(Settings, include_extras=True)
+    for key, one in given.items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            meant = f", did you mean {near[0]}?" if near else ""
+            yield SettingsInvalid(key, f"is no setting{meant}", one.source)
+            continue
+        try:
+            value = one.read(key, hints[key].__origin__)
+            if value not in (None, ()):
+                _check(key, hints[key].__metadata__[0], value)
+        except SettingsInvalid as invalid:
+            yield _with_source(invalid, given)
+
+
+def _with_source(invalid: SettingsInvalid, given: Mapping[str, Given]) -> SettingsInvalid:
+    source = given[invalid.key].source if invalid.key in given else None
+    return SettingsInvalid(invalid.key, invalid.sentence, source)
 
 
 def _check(key: str, rule: Callable[[Any], None], value: Any) -> None:

@@ -4,7 +4,7 @@ import sqlite3
 from typing import NamedTuple
 
 from eventsourcing.persistence import IntegrityError
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from grantledger.adapters.ledger.schema import private_record
@@ -18,7 +18,8 @@ class PrivateRow(NamedTuple):
     name: str
     lookups: tuple[bytes, ...]
     key_id: str
-    sealed: bytes
+    sealed: bytes | None
+    """None erases the row."""
 
 
 _c = private_record.c
@@ -29,6 +30,14 @@ _UPSERT = compiled(
         set_={name: _upsert.excluded[name] for name in ("lookup", "key_id", "sealed")},
     ),
     *(column.name for column in _c),
+)
+_ERASURE = compiled(
+    delete(private_record).where(
+        _c.realm == bindparam("realm"), _c.subject == bindparam("subject"), _c.name == bindparam("name")
+    ),
+    "realm",
+    "subject",
+    "name",
 )
 _OWNER = compiled(
     select(_c.subject).where(
@@ -54,6 +63,9 @@ def write(cursor: sqlite3.Cursor, realm: str, row: PrivateRow) -> None:
     Raises `IntegrityError` when another subject's record of that name is found by the same value, also
     where that was kept under an older master secret and so under another digest.
     """
+    if row.sealed is None:
+        cursor.execute(_ERASURE, (realm, row.subject, row.name))
+        return
     for older in row.lookups[1:]:
         if owner(cursor, realm, row.name, older) not in (None, row.subject):
             raise IntegrityError(f"another subject's {row.name} has the same lookup")

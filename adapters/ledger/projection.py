@@ -13,7 +13,7 @@ FOLDS: dict[str, int] = {
     "code": 1,
     "grant": 1,
     "consent": 2,
-    "user": 2,
+    "user": 3,
     "signin": 2,
     "keys": 1,
 }

@@ -181,6 +181,10 @@ class SqliteLedger:
         )
 
     def _sealed(self, record: PrivateRecord) -> PrivateRow:
+        if record.value is None:
+            return PrivateRow(record.subject, record.name, (), "", None)
+        # Found by its value, so that sealing it anew can make the digest anew.
+        assert record.lookup in (None, record.value)
         lookups = () if record.lookup is None else tuple(self._sealer.lookups(record.name, record.lookup))
         key_id, sealed = self._sealer.seal(record.subject, record.name, record.value)
         return PrivateRow(record.subject, record.name, lookups, key_id, sealed)

@@ -4,6 +4,7 @@ import rich_click as click
 
 from grantledger import __version__
 from grantledger.entrypoints.cli.client import client
+from grantledger.entrypoints.cli.completion import completion
 from grantledger.entrypoints.cli.demo import demo
 from grantledger.entrypoints.cli.failures import told
 from grantledger.entrypoints.cli.grant import grant
@@ -11,6 +12,7 @@ from grantledger.entrypoints.cli.keys import keys
 from grantledger.entrypoints.cli.ledger import ledger
 from grantledger.entrypoints.cli.migrate import migrate
 from grantledger.entrypoints.cli.serve import serve
+from grantledger.entrypoints.cli.settings import settings
 from grantledger.entrypoints.cli.user import user
 
 
@@ -24,7 +26,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, serve, migrate, user, client, grant, keys, ledger):
+for command in (demo, serve, migrate, user, client, grant, keys, ledger, settings, completion):
     cli.add_command(command)
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 
@@ -28,6 +29,13 @@ _COLUMNS: Columns = {
 }
 
 
+UseCase = Callable[[str, Caller], Awaitable[None]]
+
+_password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, to its first line end."
+)
+
+
 @click.group()
 def user() -> None:
     """The users of the built-in sign-in. USER is an id or an e-mail address."""
@@ -35,9 +43,7 @@ def user() -> None:
 
 @user.command()
 @click.argument("email")
-@click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input, to its first line end."
-)
+@_password_stdin
 @json_option
 @database_options
 def add(
@@ -47,15 +53,12 @@ def add(
     settings = settings_of(database, config)
     password = _password(from_stdin=password_stdin)
     try:
-        user_id = asyncio.run(_open(build_container(settings), email, password))
+        with _passwords_refused():
+            user_id = asyncio.run(_open(build_container(settings), email, password))
     except EmailInvalid:
         raise Failed(f"{email!r} is not an e-mail address") from None
     except EmailTaken:
         raise Failed(f"there is an account for {email} already") from None
-    except PasswordTooShort:
-        raise Failed(f"a password needs at least {MIN_PASSWORD} characters") from None
-    except PasswordTooLong:
-        raise Failed("a password may have 1024 bytes at most") from None
     if as_json:
         print_record({"user_id": user_id, "email": email})
     else:
@@ -92,13 +95,54 @@ def list_users(
 def disable(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Refuse a user from the next request on: every sign-in, every browser session, every token.
 
-    A server that runs need not be told. Grants are kept: `grant revoke --user` ends those for good.
+    A server that runs need not be told. What is left when the user is enabled again goes on; `grant revoke
+    --user` ends grants for good.
     """
     on_ledger(database, config, _change(user, lambda it: it.disable_user(), as_json=as_json))
 
 
+@user.command()
+@click.argument("user")
+@json_option
+@database_options
+def enable(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Let a disabled user go on, with the grants and browser sessions that are left."""
+    on_ledger(database, config, _change(user, lambda it: it.enable_user(), as_json=as_json))
+
+
+@user.command("erase-password")
+@click.argument("user")
+@json_option
+@database_options
+def erase_password(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Take a user's password away, as when somebody else may know it.
+
+    Nobody signs in by it any more, and every browser session ends. What clients were granted stays: `grant
+    revoke --user` ends that. `user set-password` sets another one.
+    """
+    on_ledger(database, config, _change(user, lambda it: it.erase_password(), as_json=as_json))
+
+
+@user.command("set-password")
+@click.argument("user")
+@_password_stdin
+@json_option
+@database_options
+def set_password(
+    user: str, *, password_stdin: bool, as_json: bool, database: str | None, config: Path | None
+) -> None:
+    """Give a user another password, and end every browser session. It is asked for, and never shown."""
+    password = _password(from_stdin=password_stdin)
+
+    def use_case(container: Container) -> UseCase:
+        return lambda user_id, caller: container.set_password()(user_id, password, caller)
+
+    with _passwords_refused():
+        on_ledger(database, config, _change(user, use_case, as_json=as_json))
+
+
 def _change(
-    name: str, use_case: Callable[[Container], Callable[[str, Caller], Awaitable[None]]], *, as_json: bool
+    name: str, use_case: Callable[[Container], UseCase], *, as_json: bool
 ) -> Callable[[Container], Awaitable[None]]:
     async def work(container: Container) -> None:
         before = await found_user(container, name)
@@ -116,6 +160,16 @@ async def _tell(container: Container, user_id: str, *, as_json: bool) -> None:
         print_record(record)
     else:
         click.echo(f"{user_id} ({record['email']}) is {record['status']}")
+
+
+@contextmanager
+def _passwords_refused() -> Iterator[None]:
+    try:
+        yield
+    except PasswordTooShort:
+        raise Failed(f"a password needs at least {MIN_PASSWORD} characters") from None
+    except PasswordTooLong:
+        raise Failed("a password may have 1024 bytes at most") from None
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -47,6 +47,8 @@ SHIPPED = {
     "consent.withdrawn.v1",
     "user.opened.v1",
     "user.disabled.v1",
+    "user.enabled.v1",
+    "user.password_erased.v1",
     "user.password_changed.v1",
     "user.sessions_ended.v1",
     "browser_session.signed_in.v1",

@@ -194,6 +194,27 @@ async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, pe
     assert record(server, "user", "disable", "EVE@example.com")["status"] == "disabled"
     assert (await person.session(tokens["access_token"])).status_code == 401
     assert "/sign-in" in (await person.asked(client)).text
+    assert record(server, "user", "enable", "eve@example.com")["status"] == "active"
+    assert (await person.session(tokens["access_token"])).status_code == 200
+
+
+async def test_an_erased_password_signs_nobody_in_until_another_is_set(server: Server, person: Person):
+    told(server, "user", "add", "mallory@example.com", "--password-stdin", stdin="long enough\n")
+    client = (await person.register())["client_id"]
+    told(server, "user", "erase-password", "mallory@example.com")
+    page = await person.asked(client)
+    page = await person.sign_in(page, email="mallory@example.com", password="long enough")
+    assert "/sign-in" in page.text
+    told(server, "user", "set-password", "mallory@example.com", "--password-stdin", stdin="another one\n")
+    page = await person.sign_in(page, email="mallory@example.com", password="another one")
+    assert "/consent" in page.text
+
+
+def test_a_password_that_cannot_be_is_refused_with_a_sentence(server: Server):
+    arguments = ("user", "set-password", EMAIL, "--password-stdin")
+    code, said, complaint = run(server, *arguments, stdin="short\n")
+    assert (code, said) == (1, "")
+    assert complaint == "grantledger: a password needs at least 8 characters\n"
 
 
 async def test_each_change_is_remembered_as_the_operators(server: Server, person: Person):

@@ -59,7 +59,8 @@ class MemoryLedger:
             after[stream_id] = before.evolved(change.events)
             versions = range(change.version + 1, change.version + 1 + len(change.events))
             log += [Recorded(stream_id, *of, by) for of in zip(versions, change.events, strict=True)]
-        beside = self._private | {(record.subject, record.name): record for record in private}
+        kept = self._private | {(record.subject, record.name): record for record in private}
+        beside = {place: record for place, record in kept.items() if record.value is not None}
         _check_unique(state.transaction_id for state in _states(after, CODE))
         _check_unique((found.name, found.lookup) for found in beside.values() if found.lookup is not None)
         self._streams, self._private = after, beside

@@ -13,7 +13,14 @@ from grantledger.domain.token_grant import (
     GrantRevoked,
     RefreshTokenReused,
 )
-from grantledger.domain.user_account import AccountDisabled, AccountOpened, PasswordChanged, SessionsEnded
+from grantledger.domain.user_account import (
+    AccountDisabled,
+    AccountEnabled,
+    AccountOpened,
+    PasswordChanged,
+    PasswordErased,
+    SessionsEnded,
+)
 from support import clients, codes, grants, signing_keys
 
 _HISTORIES: dict[str, tuple[Struct, ...]] = {
@@ -61,7 +68,10 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
         AccountOpened(user_id="glu_ada", opened_at=1_000),
         PasswordChanged(changed_at=1_050),
         SessionsEnded(session_epoch=1, ended_at=1_050),
+        PasswordErased(erased_at=1_060),
+        SessionsEnded(session_epoch=2, ended_at=1_060),
         AccountDisabled(disabled_at=1_100),
+        AccountEnabled(enabled_at=1_120),
     ),
     "signin": (
         SignedIn(

@@ -15,6 +15,8 @@ from grantledger.application.describe_server import DescribeServer
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
 from grantledger.application.enable_client import EnableClient
+from grantledger.application.enable_user import EnableUser
+from grantledger.application.erase_password import ErasePassword
 from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
@@ -30,6 +32,7 @@ from grantledger.application.registration_limit import RegistrationLimit
 from grantledger.application.resume_authorization import ResumeAuthorization
 from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
+from grantledger.application.set_password import SetPassword
 from grantledger.application.sign_in import SignIn
 from grantledger.application.sign_out import SignOut
 from grantledger.application.sign_out_everywhere import SignOutEverywhere
@@ -74,6 +77,9 @@ class UseCases:
         self.withdraw_approval = WithdrawApproval(ledger, clock)
         self.delete_client = DeleteClient(ledger, clock)
         self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)
+        self.enable_user = EnableUser(ledger, clock)
+        self.erase_password = ErasePassword(ledger, clock)
+        self.set_password = SetPassword(ledger, hasher, clock)
         self.disable_user = DisableUser(ledger, clock)
         self.admit_host_user = AdmitHostUser(ledger, ledger, clock, randomness)
         open_session = OpenSession(clock, randomness, lifetime=policy.browser_session_lifetime)

@@ -170,3 +170,13 @@ class TestPrivateRecords:
         await storage.record([user.then((AccountDisabled(disabled_at=2),))], facts.SOMEBODY, [moved])
         assert await storage.value("glu_ada", "email") == "ada@example.org"
         assert await storage.find("email", "ada@example.com") is None
+
+    async def test_a_record_without_a_value_erases_what_was_kept(self, storage: Storage):
+        await storage.record([facts.opened_account()], facts.SOMEBODY, [an_email("glu_ada")])
+        user = await storage.load(USER, "glu_ada")
+        erased = PrivateRecord(subject="glu_ada", name="email", value=None)
+        await storage.record([user.then((AccountDisabled(disabled_at=2),))], facts.SOMEBODY, [erased])
+        assert await storage.value("glu_ada", "email") is None
+        assert await storage.find("email", "ada@example.com") is None
+        await storage.record([facts.opened_account("glu_bob")], facts.SOMEBODY, [an_email("glu_bob")])
+        assert await storage.find("email", "ada@example.com") == "glu_bob"

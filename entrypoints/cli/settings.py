@@ -1,0 +1,84 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rich_click as click
+
+from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.options import database_options, given, json_option
+from grantledger.entrypoints.cli.output import print_record, print_table
+from grantledger.entrypoints.master_secret import configured_master_secrets
+from grantledger.entrypoints.settings import Settings, SettingsInvalid, load_settings, settings_faults
+from grantledger.entrypoints.settings_sources import given_settings
+
+
+@click.group()
+def settings() -> None:
+    """What is set, where, and whether a server would start with it."""
+
+
+@settings.command()
+@database_options
+def check(*, database: str | None, config: Path | None) -> None:
+    """Say all that is wrong with the settings and where it is written; exit 1 if anything is.
+
+    Reads the file, the variables and the master secret, and changes nothing. The database is not opened.
+    """
+    faults = settings_faults(config, os.environ, given(database=database))
+    if not faults:
+        try:
+            configured_master_secrets(load_settings(config, os.environ, given(database=database)))
+        except SettingsInvalid as invalid:
+            faults = [invalid]
+    for fault in faults[:-1]:
+        click.secho(f"grantledger: {fault}", fg="red", err=True)
+    if faults:
+        raise Failed(str(faults[-1]))
+    click.echo("The settings are good.")
+
+
+@settings.command()
+@json_option
+@database_options
+def show(*, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Show every setting with its value and where that comes from. Secrets are hidden."""
+    overrides = given(database=database)
+    effective = load_settings(config, os.environ, overrides)
+    sources = {
+        key: one.source.replace("the command line", f"--{key}")
+        for key, one in given_settings(config, os.environ, overrides).items()
+    }
+    rows = [(key, _value(effective, key), sources.get(key, "default")) for key in Settings.__struct_fields__]
+    if as_json:
+        for key, value, source in rows:
+            print_record({"setting": key, "value": value, "source": source})
+    else:
+        print_table(
+            ("setting", "value", "from"), [(key, _text(value), source) for key, value, source in rows]
+        )
+
+
+def _value(effective: Settings, key: str) -> Any:
+    """Return what holds, also where nothing is set; of a secret only how many there are."""
+    shown = dict(effective.__rich_repr__())
+    if key not in shown:
+        number = len(getattr(effective, key))
+        return f"{number} hidden" if number else None
+    if key == "issuer":
+        return effective.issuer_identifier
+    if key == "resources":
+        return msgspec.to_builtins(effective.protected_resources)
+    return msgspec.to_builtins(shown[key])
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None | [] | ():
+            return "none"
+        case list() | tuple():
+            return "\n".join(_text(item) for item in value)
+        case dict():
+            return " ".join(_text(part) for part in value.values() if part)
+        case _:
+            return str(value)

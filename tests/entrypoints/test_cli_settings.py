@@ -1,0 +1,99 @@
+"""`settings check` and `settings show`, and the completion of commands, as processes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.server import cli
+
+SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCE"
+
+
+def run(directory: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    done = cli(*arguments, cwd=directory, **settings)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_good_settings_are_said_to_be_good_and_nothing_is_made(tmp_path: Path):
+    assert run(tmp_path, "settings", "check") == (0, "The settings are good.\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_fault_is_named_with_its_source(tmp_path: Path):
+    config = tmp_path / "grantledger.toml"
+    config.write_text('port = 70000\nisuer = "https://auth.example"\n')
+    code, said, complaint = run(tmp_path, "settings", "check", realm="Main!")
+    assert (code, said) == (1, "")
+    realm, ours = "up to 63 of a-z, 0-9, _ and -, the first a letter or digit", "(from grantledger.toml)"
+    assert complaint.splitlines() == [
+        f"grantledger: port must be from 1 to 65535, not 70000 {ours}",
+        f"grantledger: isuer is no setting, did you mean issuer? {ours}",
+        f"grantledger: realm must be {realm}, not 'Main!' (from GRANTLEDGER_REALM)",
+    ]
+
+
+def test_what_does_not_go_together_is_a_fault(tmp_path: Path):
+    code, _, complaint = run(tmp_path, "settings", "check", host="0.0.0.0")
+    assert code == 1
+    assert complaint.startswith("grantledger: issuer is missing")
+
+
+def test_a_secret_file_that_others_may_read_is_a_fault(tmp_path: Path):
+    secrets = tmp_path / "secrets"
+    secrets.write_text(f"{SECRET}\n")
+    secrets.chmod(0o644)
+    code, _, complaint = run(tmp_path, "settings", "check", master_secret_file=str(secrets))
+    assert code == 1
+    assert f"run `chmod o= {secrets}`" in complaint
+
+
+def test_each_setting_is_shown_with_its_source(tmp_path: Path):
+    (tmp_path / "grantledger.toml").write_text('resource = "https://mcp.example/mcp"\n')
+    code, said, _ = run(tmp_path, "settings", "show", "--json", "--database", "x.db", port="8123")
+    assert code == 0
+    shown = {one["setting"]: (one["value"], one["source"]) for one in map(json.loads, said.splitlines())}
+    assert shown["port"] == (8123, "GRANTLEDGER_PORT")
+    assert shown["database"] == ("x.db", "--database")
+    assert shown["resource"] == ("https://mcp.example/mcp", "grantledger.toml")
+    assert shown["issuer"] == ("http://127.0.0.1:8123", "default")
+    assert shown["resources"][0][0]["identifier"] == "https://mcp.example/mcp"
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_secrets_are_hidden(tmp_path: Path, form: tuple[str, ...]):
+    code, said, complaint = run(tmp_path, "settings", "show", *form, master_secret=SECRET)
+    assert code == 0
+    assert SECRET not in said + complaint
+    assert "1 hidden" in said
+
+
+def test_bash_completes_commands(tmp_path: Path):
+    """What the shell does at the tab key, without a terminal."""
+    script = """
+        eval "$(grantledger completion bash)"
+        COMP_WORDS=(grantledger client di) COMP_CWORD=2
+        _grantledger_completion grantledger di client
+        echo "${COMPREPLY[@]}"
+    """
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        env={"PATH": path, "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["disable"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "word"), [("zsh", "#compdef grantledger"), ("fish", "complete --no-files")]
+)
+def test_there_is_a_script_for_other_shells(tmp_path: Path, shell: str, word: str):
+    code, said, _ = run(tmp_path, "completion", shell)
+    assert code == 0
+    assert word in said
