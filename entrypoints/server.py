@@ -1,5 +1,6 @@
 """The HTTP server: all routes over one container, and the process that serves them."""
 
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 import uvicorn
 from litestar.handlers import HTTPRouteHandler
 
+from grantledger.adapters import logs
 from grantledger.adapters.http.application import create_http_app
 from grantledger.adapters.http.authorization_endpoint import authorization_endpoints
 from grantledger.adapters.http.discovery import discovery_endpoints
@@ -108,8 +110,12 @@ async def ledger_open(container: Container) -> AsyncIterator[None]:
 def run(app: ASGIApp, settings: Settings) -> None:
     """Serve until the process is told to stop, then finish what was begun.
 
-    The access log stays off: query strings hold codes and states.
+    uvicorn's access log stays off: query strings hold codes and states.
     """
+    on_terminal = sys.stderr.isatty()
+    logs.configure(settings.log_format or ("console" if on_terminal else "json"), settings.log_level)
+    issuer, database = settings.issuer_identifier, settings.database
+    logs.write("info", f"Grantledger serves {issuer} from {database}")
     uvicorn.run(
         app,
         host=settings.host,
@@ -119,6 +125,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
         limit_concurrency=settings.max_connections,
         ws="none",
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         date_header=True,

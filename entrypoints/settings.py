@@ -102,6 +102,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_connections: Annotated[int, must.between(1, 1_000_000)] = 1_000
     """How many connections one process holds; one more is answered 503."""
 
+    log_format: Annotated[str | None, must.log_format] = None
+    """`json` or `console`: how log lines look on standard error. None: console on a terminal, else JSON."""
+
+    log_level: Annotated[str, must.log_level] = "info"
+    """`debug`, `info`, `warning` or `error`: the least that is logged. A request is `info` at least."""
+
     sign_in_attempts: Annotated[str, must.rate] = "10/hour"
     """Wrong passwords for one account from one address, as "10/hour" or "off".
 

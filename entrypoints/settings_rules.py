@@ -64,6 +64,14 @@ def realm(name: str) -> None:
         raise ValueError(f"must be up to 63 of a-z, 0-9, _ and -, the first a letter or digit, not {name!r}")
 
 
+def log_format(name: str) -> None:
+    _one_of(name, "json", "console")
+
+
+def log_level(name: str) -> None:
+    _one_of(name, "debug", "info", "warning", "error")
+
+
 def rate(text: str) -> None:
     parsed_rate(text)
 
@@ -133,6 +141,11 @@ def networks(texts: tuple[str, ...]) -> None:
             ipaddress.ip_network(text)
         except ValueError as error:
             raise ValueError(f"must be IP addresses or networks: {error}") from None
+
+
+def _one_of(name: str, *names: str) -> None:
+    if name not in names:
+        raise ValueError(f"must be one of {', '.join(names)}, not {name!r}")
 
 
 def _parsed(url: str) -> AbsoluteUri:

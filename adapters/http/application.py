@@ -15,6 +15,7 @@ from grantledger.adapters.http.edge import with_cors, with_head
 from grantledger.adapters.http.limits import MAX_BODY
 from grantledger.adapters.http.mounts import Mount, with_mounts
 from grantledger.adapters.http.page_errors import PageErrors
+from grantledger.adapters.http.request_log import note_exception, with_request_log
 from grantledger.adapters.http.wire_errors import WireError
 from grantledger.adapters.web.asgi_types import ASGIApp
 from grantledger.application.ports import Unavailable
@@ -40,7 +41,7 @@ def create_http_app(
     """
 
     def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        _log.error("unexpected error in request %s", caller_of(request).correlation_id, exc_info=error)
+        _log.error("unexpected error", exc_info=error)
         if page_errors.own(request.scope["path"]):
             return page_errors.broken(request)
         return error_answer(WireError("server_error", "Something went wrong here."), status=500)
@@ -58,6 +59,7 @@ def create_http_app(
         exception_handlers={HTTPException: http_error, Unavailable: unavailable, Exception: failed},
         lifespan=[lambda _: lifespan(), *(_without_app(mount) for mount in mounts)],
         request_max_body_size=MAX_BODY,
+        after_exception=[note_exception],
         openapi_config=None,
         logging_config=None,
     )
@@ -69,7 +71,7 @@ def create_http_app(
     def is_shared(path: str) -> bool:
         return path.rstrip("/") in shared or path.startswith(well_known)
 
-    return with_mounts(with_cors(with_head(app), is_shared), mounts)
+    return with_request_log(with_mounts(with_cors(with_head(app), is_shared), mounts), caller_of)
 
 
 def _without_app(mount: Mount) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:

@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from grantledger.adapters.http.authorization_flow import AuthorizationFlow
 from grantledger.adapters.http.page_answers import redirect
 from grantledger.adapters.http.parameters import Parameters, parsed
+from grantledger.adapters.http.request_log import note_client
 from grantledger.application.start_authorization import StartAuthorization
 from grantledger.domain.authorization_request import AuthorizationParameters
 
@@ -20,6 +21,7 @@ def authorization_endpoints(flow: AuthorizationFlow, start: StartAuthorization) 
     @get(f"{flow.base_path}/authorize")
     async def authorize(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = _asked(parsed(request.scope["query_string"]))
+        note_client(request.scope, asked.client_id)
         session = await flow.session(request)
         return await flow.begin(request, await start(asked, session), session)
 

@@ -12,6 +12,7 @@ from grantledger.adapters.http.page_answers import page, redirect
 from grantledger.adapters.http.pages.render import ConsentPage, Pages, ScopeLine, SignInPage, words_for
 from grantledger.adapters.http.parked_requests import ParkedRequests
 from grantledger.adapters.http.refusals import ParkedRequestLost
+from grantledger.adapters.http.request_log import note_client
 from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.issue_code import IssuedCode
 from grantledger.application.policy import ServerPolicy
@@ -59,7 +60,8 @@ class AuthorizationFlow:
         """Return the authorization request that waits in this browser. Raises `ParkedRequestLost`."""
         waiting = self.parked.find(transaction_id, request.cookies)
         if waiting is None:
-            raise ParkedRequestLost(transaction_id)
+            raise ParkedRequestLost
+        note_client(request.scope, waiting.client_id)
         return waiting
 
     def url_of(self, waiting: AuthorizationRequest) -> str:

@@ -1,4 +1,4 @@
-"""What holds for every path of the server, around the application: CORS, HEAD, the correlation id."""
+"""What holds for every path of the server, around the application: CORS and HEAD."""
 
 from collections.abc import Callable
 
@@ -52,6 +52,10 @@ def with_head(app: ASGIApp) -> ASGIApp:
                 }
             await send(message)
 
-        await app({**scope, "method": "GET"}, receive, send_head)
+        asked = {**scope, "method": "GET"}
+        try:
+            await app(asked, receive, send_head)
+        finally:
+            scope["path_template"] = asked.get("path_template")
 
     return handle

@@ -23,6 +23,7 @@ def with_mounts(app: ASGIApp, mounts: Sequence[Mount]) -> ASGIApp:
         path = scope["path"] if scope["type"] in ("http", "websocket") else ""
         for mount in mounts:
             if path == mount.path or path.startswith(f"{mount.path}/"):
+                scope["path_template"] = mount.path
                 await mount.app(scope, receive, send)
                 return
         await app(scope, receive, send)

@@ -13,6 +13,7 @@ from grantledger.adapters.http.forms import read_form
 from grantledger.adapters.http.page_answers import redirect
 from grantledger.adapters.http.parameters import Parameters
 from grantledger.adapters.http.refusals import FormForeign
+from grantledger.adapters.http.request_log import note_refusal
 from grantledger.application.give_consent import GiveConsent
 from grantledger.application.sign_in import SignIn, SignInRefused
 from grantledger.application.sign_out import SignOut
@@ -63,7 +64,8 @@ def sign_in_form(
         email, password = sent.form.get("email") or "", sent.form.get("password") or ""
         try:
             new = await sign_in(email, password, flow.caller_of(request))
-        except SignInRefused:
+        except SignInRefused as refusal:
+            note_refusal(request.scope, refusal)
             return await flow.sign_in_again(
                 request, sent.waiting, sent.session, email=email, problem=WRONG_PASSWORD
             )
@@ -92,6 +94,7 @@ def consent_form(flow: AuthorizationFlow, tokens: FormTokens, give_consent: Give
                 sent.waiting, sent.session, allowed=decision == "allow", caller=flow.caller_of(request)
             )
         except SentBack as denied:
+            note_refusal(request.scope, denied)
             return flow.done(sent.waiting, flow.responses.error(denied))
         return flow.done(sent.waiting, flow.responses.success(issued))
 

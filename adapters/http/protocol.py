@@ -1,7 +1,6 @@
 """HTTP/1.1 with bounds that uvicorn lacks: on the head, on how long a request takes, and on connections."""
 
 import asyncio
-import logging
 import secrets
 from http import HTTPStatus
 from typing import Any
@@ -9,9 +8,8 @@ from typing import Any
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from grantledger.adapters import logs
 from grantledger.adapters.http.limits import BODY_TIMEOUT, HEAD_TIMEOUT, MAX_DISCARDED, MAX_HEAD
-
-_log = logging.getLogger("grantledger.http")
 
 _SAID = {
     400: ("invalid_request", "This is not an HTTP/1.1 request."),
@@ -120,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer by hand and close, or only close where an answer would land in the middle of another."""
         self._refused, self._deadline = True, None
         request_id = secrets.token_hex(8)
-        _log.info("request %s refused before it was read: %d", request_id, status)
+        logs.write("info", "request", correlation_id=request_id, status=status, refusal="before it was read")
         cycle: RequestResponseCycle | None = self.cycle  # which is None before the first request
         if cycle is not None and not cycle.response_complete:
             if self._in_head or cycle.response_started:

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from grantledger.adapters.http.answers import error_answer, json_answer, too_many_requests_answer
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.refusals import RegistrationMalformed
+from grantledger.adapters.http.request_log import note_client
 from grantledger.adapters.http.wire_errors import WireError, wire_error
 from grantledger.application.register_client import NewClient, RegisterClient
 from grantledger.application.too_many_requests import TooManyRequests
@@ -28,7 +29,9 @@ def registration_endpoint(
             asked = _decoder.decode(await request.body())
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RegistrationMalformed(str(error)) from error
-        return json_answer(_registered(await register_client(asked, caller_of(request))), status=201)
+        new = await register_client(asked, caller_of(request))
+        note_client(request.scope, new.client.client_id)
+        return json_answer(_registered(new), status=201)
 
     return register
 

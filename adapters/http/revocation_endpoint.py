@@ -10,6 +10,7 @@ from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.client_credentials import presented
 from grantledger.adapters.http.client_errors import client_refused
 from grantledger.adapters.http.forms import read_form, required
+from grantledger.adapters.http.request_log import note_client
 from grantledger.application.revoke_token import Revocation, RevokeToken
 from grantledger.domain.refusal import Refusal
 
@@ -19,6 +20,7 @@ def revocation_endpoint(path: str, revoke_token: RevokeToken, caller_of: CallerR
     async def revoke(request: Request[Any, Any, Any]) -> Response[bytes]:
         form = await read_form(request)
         credentials = presented(request.headers.getall("authorization", []), form)
+        note_client(request.scope, credentials.client_id)
         revocation = Revocation(
             credentials=credentials, token=required(form, "token"), caller=caller_of(request)
         )

@@ -11,6 +11,7 @@ from grantledger.adapters.http.answers import NO_STORE, error_answer, json_answe
 from grantledger.adapters.http.discovery import resource_metadata_url
 from grantledger.adapters.http.parameters import parsed
 from grantledger.adapters.http.refusals import ParametersMalformed
+from grantledger.adapters.http.request_log import note_client, note_refusal
 from grantledger.adapters.http.wire_errors import WireError
 from grantledger.adapters.web.bearer import AuthorizationMalformed, bearer_token
 from grantledger.application.look_up_session import LookUpSession
@@ -53,11 +54,13 @@ def session_endpoint(path: str, look_up_session: LookUpSession, policy: ServerPo
             return refused(400, "invalid_request", "An access token is for one resource")
         try:
             found = await look_up_session(token, resource=resources[0] if resources else None)
-        except Refusal:
+        except Refusal as refusal:
+            note_refusal(request.scope, refusal)
             # Why stays with us: whoever guesses at tokens must learn nothing.
             return refused(
                 401, "invalid_token", "The access token is unknown, expired, revoked or for another resource"
             )
+        note_client(request.scope, found.client_id)
         return json_answer(
             SessionResponse(
                 user_id=found.user_id,

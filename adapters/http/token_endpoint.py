@@ -12,6 +12,7 @@ from grantledger.adapters.http.client_credentials import presented
 from grantledger.adapters.http.client_errors import client_refused
 from grantledger.adapters.http.forms import read_form, required
 from grantledger.adapters.http.refusals import GrantTypeUnsupported
+from grantledger.adapters.http.request_log import note_client
 from grantledger.application.redeem_code import CodeRedemption, RedeemCode
 from grantledger.application.refresh_grant import Refresh, RefreshGrant
 from grantledger.application.tokens import Tokens
@@ -36,6 +37,7 @@ def token_endpoint(
         form = await read_form(request)
         grant_type = required(form, "grant_type")
         credentials = presented(request.headers.getall("authorization", []), form)
+        note_client(request.scope, credentials.client_id)
         match grant_type:
             case "authorization_code":
                 redemption = CodeRedemption(

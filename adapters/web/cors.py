@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 Headers = list[tuple[bytes, bytes]]
 
-_EXPOSED = b"WWW-Authenticate, Mcp-Session-Id"
+_EXPOSED = b"WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id"
 
 
 def response_headers() -> Headers:

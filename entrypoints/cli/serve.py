@@ -20,7 +20,4 @@ def serve(host: str | None, port: int | None, database: str | None, config: Path
     start. Anywhere else the issuer, the master secret and a lasting database have to be configured.
     """
     settings = load_settings(config, os.environ, given(host=host, port=port, database=database))
-    container = build_container(settings)
-    app = create_app(container)
-    click.echo(f"Grantledger serves {container.policy().issuer} from {settings.database}", err=True)
-    run(app, settings)
+    run(create_app(build_container(settings)), settings)

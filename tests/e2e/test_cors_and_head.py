@@ -17,6 +17,7 @@ METADATA = [
     "/.well-known/oauth-unknown",
 ]
 SHARED = [*METADATA, "/register", "/token", "/revoke", "/session"]
+EXPOSED = "WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id"
 ORIGIN = {"origin": "http://localhost:6274"}
 
 
@@ -30,7 +31,7 @@ def cors(answer: httpx.Response) -> dict[str, str]:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_scripts_of_any_origin_may_read_every_answer(person: Person, path: str, method: str):
     answer = await person.http.request(method, path, headers=ORIGIN)
-    assert cors(answer) == {"allow-origin": "*", "expose-headers": "WWW-Authenticate, Mcp-Session-Id"}
+    assert cors(answer) == {"allow-origin": "*", "expose-headers": EXPOSED}
 
 
 @pytest.mark.parametrize("path", [*SHARED, "/token/"])

@@ -1,0 +1,269 @@
+"""What the server writes of each request, and that it is found again by the number that the caller got."""
+
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from grantledger import AuthorizationServer, Mount, Settings
+from support.hosting import hosting
+from support.oauth import Person, basic, error_of
+from support.raw_http import ask, client_metadata, post
+from support.server import EMAIL, PASSWORD, Server, free_port, serving
+
+pytestmark = pytest.mark.e2e
+
+T = TypeVar("T")
+
+JSON = "application/json"
+
+
+def lines(server: Server) -> list[dict[str, Any]]:
+    whole, _, _ = server.log.rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def line_of(server: Server, answer: Any) -> dict[str, Any]:
+    """Return the one line of the request with this answer, which is written just after the answer."""
+    request_id = answer.headers["x-request-id"]
+    (line,) = written(
+        lambda: [
+            line
+            for line in lines(server)
+            if line["correlation_id"] == request_id and line["event"] == "request"
+        ]
+    )
+    return line
+
+
+def written(look: Callable[[], list[T]]) -> list[T]:
+    for _ in range(200):
+        if found := look():
+            return found
+        time.sleep(0.05)
+    return []
+
+
+async def test_every_line_is_json_with_a_time_a_level_and_a_correlation_id(server: Server, person: Person):
+    await person.register()
+    for line in lines(server):
+        assert list(line)[:3] == ["timestamp", "level", "event"]
+        assert line["timestamp"].endswith("Z")
+        assert len(line["correlation_id"]) == 16
+
+
+async def test_lines_of_no_request_have_the_id_of_the_run(server: Server):
+    (started,) = [line for line in lines(server) if line["event"].startswith("Grantledger serves")]
+    assert started["correlation_id"] not in {
+        line["correlation_id"] for line in lines(server) if line["event"] == "request"
+    }
+
+
+async def test_a_request_is_one_line(server: Server, ada: Person, client: str):
+    code = await ada.code(client)
+    answer = await ada.redeem(client, code)
+    line = line_of(server, answer)
+    assert line.pop("ms") > 0
+    del line["timestamp"], line["correlation_id"]
+    assert line == {
+        "level": "info",
+        "event": "request",
+        "method": "POST",
+        "route": "/token",
+        "status": 200,
+        "client_id": client,
+    }
+
+
+async def test_answer_line_and_event_have_one_id(server: Server, person: Person):
+    answer = await person.http.post("/register", content=client_metadata(client_name="Correlated"))
+    with closing(sqlite3.connect(server.database)) as connection:
+        found = connection.execute(
+            "SELECT correlation_id FROM events WHERE client_id = ?", (answer.json()["client_id"],)
+        ).fetchall()
+    assert found == [(answer.headers["x-request-id"],)]
+    assert line_of(server, answer)["route"] == "/register"
+
+
+REQUESTS = {
+    "200": ("GET", "/.well-known/oauth-authorization-server"),
+    "HEAD": ("HEAD", "/.well-known/oauth-authorization-server"),
+    "404": ("GET", "/nowhere"),
+    "405": ("GET", "/token"),
+    "preflight": ("OPTIONS", "/token"),
+    "400 as a page": ("GET", "/authorize"),
+    "404 as a page": ("GET", "/authorize/x/y"),
+    "401": ("GET", "/session"),
+}
+
+
+@pytest.mark.parametrize("case", REQUESTS)
+async def test_every_answer_has_the_id_of_its_line(server: Server, person: Person, case: str):
+    method, path = REQUESTS[case]
+    answer = await person.http.request(method, path)
+    assert (line_of(server, answer)["method"], line_of(server, answer)["status"]) == (
+        method,
+        answer.status_code,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [
+        (413, post("/register", b"x" * 65_537, kind=JSON)),
+        (431, b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"x" * 40_000 + b"\r\n\r\n"),
+        (400, b"this is not HTTP\r\n\r\n"),
+    ],
+)
+def test_what_is_refused_before_any_route_has_the_id_of_its_line_too(
+    server: Server, status: int, request_: bytes
+):
+    answer = ask(server.origin, request_)
+    assert answer is not None
+    assert answer.status == status
+    assert line_of(server, answer)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/session?access_token=x", "/session"),
+        ("/authorize/0123456789abcdef", "/authorize/{transaction_id}"),
+        ("/nowhere/glac_secret", None),
+    ],
+)
+async def test_a_line_names_the_route_never_the_path_or_the_query(
+    server: Server, person: Person, path: str, route: str | None
+):
+    line = line_of(server, await person.http.get(path))
+    assert line["route"] == route
+    assert not {"access_token", "0123456789abcdef", "glac_secret"} & set(
+        json.dumps(line).replace('"', " ").split()
+    )
+
+
+async def test_a_refusal_is_told_to_the_operator_with_its_reason(server: Server, ada: Person, client: str):
+    answer = await ada.authorize(client, redirect_uri="https://evil.example/?q=1")
+    line = line_of(server, answer)
+    assert (line["refusal"], line["level"], line["client_id"]) == ("RedirectUriMismatch", "info", client)
+    assert "evil.example" in line["detail"]
+
+
+async def test_what_goes_back_to_the_client_is_told_by_its_cause(server: Server, ada: Person, client: str):
+    assert line_of(server, await ada.authorize(client, state="x" * 3_000))["refusal"] == "StateTooLong"
+
+
+async def test_a_replay_is_a_warning(server: Server, ada: Person, client: str):
+    code = await ada.code(client)
+    await ada.redeem(client, code)
+    line = line_of(server, await ada.redeem(client, code))
+    assert (line["refusal"], line["level"]) == ("CodeAlreadyRedeemed", "warning")
+
+
+async def test_a_wrong_password_is_a_warning_without_any_name(server: Server, person: Person):
+    client = await person.register()
+    page = await person.asked(client["client_id"])
+    line = line_of(server, await person.post(page, "sign-in", email=EMAIL, password="wrong password"))
+    assert (line["refusal"], line["level"]) == ("SignInRefused", "warning")
+    assert EMAIL not in json.dumps(line)
+
+
+async def test_a_secret_in_the_wrong_place_is_not_written(server: Server, person: Person):
+    secret = "glcs_" + "s" * 43
+    answer = await person.http.post(
+        "/token", data={"grant_type": "refresh_token", "refresh_token": "x", "client_id": secret}
+    )
+    assert error_of(answer) == (401, "invalid_client")
+    line = line_of(server, answer)
+    assert (line["refusal"], line["detail"]) == ("ClientUnknown", "[secret]")
+    assert "client_id" not in line
+    answer = await person.http.post("/token", data={"grant_type": "x"}, headers=basic(secret, secret))
+    assert secret not in server.log
+
+
+async def test_an_id_of_a_stranger_is_not_taken(server: Server, person: Person):
+    answer = await person.http.get("/session", headers={"x-request-id": "chosen-by-a-stranger"})
+    assert answer.headers["x-request-id"] != "chosen-by-a-stranger"
+
+
+@pytest.fixture
+async def mounted(tmp_path: Path) -> AsyncIterator[str]:
+    """The origin of a server in this process, with a guarded application and one that fails."""
+    settings = Settings(database=str(tmp_path / "grantledger.sqlite3"), port=free_port())
+    embedded = AuthorizationServer(settings)
+    mounts = [embedded.mount(failing), Mount(path="/failing", app=failing, lifespan=nullcontext)]
+    async with hosting(embedded.app(mounts), settings.port) as origin:
+        yield origin
+
+
+async def failing(scope: Any, receive: Any, send: Any) -> None:
+    raise RuntimeError
+
+
+async def test_a_guards_answer_has_the_id_of_its_line(mounted: str, caplog: pytest.LogCaptureFixture):
+    """Embedded, the host's `logging` gets the lines."""
+    caplog.set_level("INFO", logger="grantledger")
+    async with Person.at(mounted).http as http:
+        answer = await http.get("/mcp")
+    assert answer.status_code == 401
+    (line,) = written(lambda: [*caplog.records])
+    told = vars(line)
+    assert told["correlation_id"] == answer.headers["x-request-id"]
+    assert (told["message"], told["route"], told["status"]) == ("request", "/mcp", 401)
+
+
+async def test_an_application_that_fails_is_500_with_the_id_of_its_lines(
+    mounted: str, caplog: pytest.LogCaptureFixture
+):
+    async with Person.at(mounted).http as http:
+        answer = await http.get("/failing")
+    assert error_of(answer) == (500, "server_error")
+    lines = written(lambda: [*caplog.records])
+    assert {record.levelname for record in lines} == {"ERROR"}
+    assert {vars(record).get("correlation_id", answer.headers["x-request-id"]) for record in lines} == {
+        answer.headers["x-request-id"]
+    }
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(
+        tmp_path_factory.mktemp("console"),
+        log_format="console",
+        log_level="warning",
+        trusted_proxies="127.0.0.1",
+    ) as running:
+        yield running
+
+
+async def test_on_the_console_a_line_is_one_line_whatever_strangers_write(console: Server):
+    async with Person.at(console.origin).http as http:
+        headers = {"x-request-id": "from-the-proxy"}
+        data = {
+            "grant_type": "refresh_token",
+            "refresh_token": "x",
+            "client_id": "x\n\x1b[31mred",
+            "client_secret": "x",
+        }
+        known = await http.post("/token", data=data, headers=headers)
+        assert known.headers["x-request-id"] == "from-the-proxy"
+        page = await Person(console.origin, http).asked(
+            (await Person(console.origin, http).register())["client_id"]
+        )
+        await Person(console.origin, http).post(page, "sign-in", email=EMAIL, password=f"not {PASSWORD}")
+    (line,) = written(lambda: [*console.log.splitlines()])
+    assert "warning" in line
+    assert "SignInRefused" in line
+    assert "\x1b" not in line
+
+
+async def test_below_the_level_nothing_is_written(console: Server):
+    assert "serves" not in console.log
+    async with Person.at(console.origin).http as http:
+        await http.get("/session")
+    assert "/session" not in console.log
