@@ -12,7 +12,7 @@ from pathlib import Path
 
 from grantledger.application.provenance import Caller
 from support.patience import PATIENCE
-from support.server import EMAIL, PASSWORD, Server, free_port
+from support.server import EMAIL, PASSWORD, UNTHROTTLED, Server, free_port
 
 
 class Mortal:
@@ -32,7 +32,12 @@ class Mortal:
         self.port = port or free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.database = directory / "grantledger.sqlite3"
-        self.settings = {"database": str(self.database), "port": str(self.port), **settings}
+        self.settings = {
+            "database": str(self.database),
+            "port": str(self.port),
+            **UNTHROTTLED,
+            **settings,
+        }
         self.environment = environment or {}
         self._log = directory / "server.log"
         self._process: subprocess.Popen[bytes] | None = None

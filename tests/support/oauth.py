@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from msgspec import Struct
 
+from support.leaks import issued
 from support.patience import PATIENCE
 from support.server import EMAIL, PASSWORD
 
@@ -37,12 +38,14 @@ class Person:
         # Nothing here speaks TLS, and reading the certificates of the world takes longer than most tests.
         http = httpx.AsyncClient(base_url=origin, timeout=PATIENCE, limits=limits, verify=False)
 
-        async def keep(_: httpx.Response) -> None:
-            for cookie in http.cookies.jar:
+        async def keep(answer: httpx.Response) -> None:
+            for value in answer.headers.get_list("set-cookie"):
+                # Of a session's cookie the second half is the secret.
+                issued("cookie", value.partition(";")[0].partition("=")[2].rpartition(".")[2])
+            for cookie in http.cookies.jar if behind_tls else ():
                 cookie.secure = False
 
-        if behind_tls:
-            http.event_hooks = {"request": [], "response": [keep]}
+        http.event_hooks = {"request": [], "response": [keep]}
         return cls(origin, http, base)
 
     async def register(self, **metadata: Any) -> dict[str, Any]:
@@ -168,6 +171,7 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
 def csrf_token(page: httpx.Response) -> str:
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
     assert found, page.text
+    issued("form token", found[1])
     return found[1]
 
 

@@ -20,10 +20,12 @@ from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container, build_container
 from grantledger.entrypoints.server import ledger_open
 from grantledger.entrypoints.settings import load_settings
+from support.leaks import issued, seen
 from support.patience import PATIENCE
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
+issued("password", PASSWORD)
 
 
 UNTHROTTLED = dict.fromkeys(
@@ -94,7 +96,7 @@ def free_port() -> int:
 
 def cli(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a `grantledger` command to its end."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "grantledger", *arguments],
         cwd=cwd,
         env=_environment(settings),
@@ -104,6 +106,8 @@ def cli(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subproc
         timeout=PATIENCE,
         check=False,
     )
+    seen(f"grantledger {' '.join(arguments)}", done.stdout + done.stderr)
+    return done
 
 
 @contextmanager
@@ -133,6 +137,9 @@ def serving(
         finally:
             process.terminate()
             process.wait(PATIENCE)
+            secret = Path(f"{database}.secret")
+            if secret.exists():
+                issued("master secret", secret.read_text())
 
 
 async def _open_account(settings: Mapping[str, str]) -> None:

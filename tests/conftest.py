@@ -1,0 +1,3 @@
+"""Every session ends by looking for secrets in what it printed."""
+
+pytest_plugins = ["support.leaks"]

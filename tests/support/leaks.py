@@ -1,0 +1,86 @@
+"""At the end of a session: no output of the suite holds a secret that the suite made the product issue.
+
+Output is all that tests and servers print: what pytest captures of each test, every `*.log` below the
+session's temporary folder, and what commands said (`seen`). Secrets are all that look like one of ours, and
+those without a recognisable form, which the tests' own support code reports (`issued`). A test whose output
+is meant to show a secret is marked `shows_secrets`.
+"""
+
+import re
+from collections.abc import Generator
+
+import pytest
+
+_OURS = re.compile(r"gl(?:ac|at|rt|cs)_[A-Za-z0-9_-]{20,}")
+_WORD = re.compile(r"[A-Za-z0-9_-]{16,}")
+_PIECE = 16
+"""So many characters of a secret in a row give it away."""
+
+_words: dict[str, str] = {}
+_phrases: dict[str, str] = {}
+_outputs: list[tuple[str, str]] = []
+
+
+def issued(kind: str, secret: str) -> None:
+    """Watch for a secret that has no form of ours: a password, a cookie, a form token, a master secret."""
+    words = _WORD.findall(secret)
+    for word in words:
+        _words[word[:_PIECE]] = kind
+    if secret and not words:
+        _phrases[secret] = kind
+
+
+def seen(where: str, output: str) -> None:
+    """Look through an output that neither pytest nor a log file has."""
+    _outputs.append((where, output))
+
+
+def leaks_in(output: str) -> set[str]:
+    """Return what kinds of secrets are in there."""
+    found = {kind for phrase, kind in _phrases.items() if phrase in output}
+    for word in set(_WORD.findall(output)):
+        if _OURS.search(word):
+            found.add(word[:4] + "...")
+        pieces = (word[start : start + _PIECE] for start in range(len(word) - _PIECE + 1))
+        found |= {_words[piece] for piece in pieces if piece in _words}
+    return found
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "shows_secrets: prints a secret to its user on purpose")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if item.get_closest_marker("shows_secrets") is None and not report.failed:
+        for name, content in report.sections:
+            _outputs.append((f"{item.nodeid}, {name}", content))
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # noqa: SLF001
+    logs = ((str(path), path.read_text(errors="replace")) for path in sorted(base.rglob("*.log")))
+    told = [
+        f"{where}: {', '.join(sorted(found))}"
+        for where, text in (*_outputs, *logs)
+        if (found := leaks_in(text))
+    ]
+    if told:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    session.config.stash[_TOLD] = told
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    told = config.stash.get(_TOLD, [])
+    if told:
+        terminalreporter.section("secrets in the output of the suite", red=True)
+        for line in told:
+            terminalreporter.line(line)
+
+
+_TOLD = pytest.StashKey[list[str]]()
