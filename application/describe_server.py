@@ -1,9 +1,15 @@
 """What discovery says: generated from what is enforced, so that nothing else can be advertised."""
 
+from typing import Any
+
 from msgspec import Struct
 
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.resource_indicator import Resource
+from grantledger.domain.scope import EMAIL, OPENID
+
+_ID_TOKEN = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash")
+_OF_EMAIL = ("email", "email_verified")
 
 
 class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
@@ -34,6 +40,20 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
     authorization_response_iss_parameter_supported: bool = True
 
 
+class OpenIdProviderMetadata(AuthorizationServerMetadata, frozen=True, kw_only=True):
+    """With what OpenID Connect Discovery section 3 adds; all of it is registered for RFC 8414 too."""
+
+    jwks_uri: str
+    userinfo_endpoint: str
+    claims_supported: tuple[str, ...]
+    subject_types_supported: tuple[str, ...] = ("public",)
+    id_token_signing_alg_values_supported: tuple[str, ...] = ("ES256",)
+    claims_parameter_supported: bool = False
+    request_parameter_supported: bool = False
+    # Left out it would mean true.
+    request_uri_parameter_supported: bool = False
+
+
 class ProtectedResourceMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9728 section 2. Empty lists must be left out (section 3.2)."""
 
@@ -51,16 +71,25 @@ class DescribeServer:
         self._policy = policy
 
     def authorization_server(self) -> AuthorizationServerMetadata:
+        """Return the one document for OAuth and OpenID Connect; the latter is offered where `openid` is."""
         base = self._policy.issuer.rstrip("/")
-        return AuthorizationServerMetadata(
-            issuer=self._policy.issuer,
-            authorization_endpoint=f"{base}/authorize",
-            token_endpoint=f"{base}/token",
-            registration_endpoint=f"{base}/register",
-            revocation_endpoint=f"{base}/revoke",
+        offered: dict[str, Any] = {
+            "issuer": self._policy.issuer,
+            "authorization_endpoint": f"{base}/authorize",
+            "token_endpoint": f"{base}/token",
+            "registration_endpoint": f"{base}/register",
+            "revocation_endpoint": f"{base}/revoke",
             # Clients that find no scopes at the resource ask for all of these: so no more than the default.
-            scopes_supported=self._policy.default_scope,
-            protected_resources=tuple(resource.identifier for resource in self._policy.resources),
+            "scopes_supported": self._policy.default_scope,
+            "protected_resources": tuple(resource.identifier for resource in self._policy.resources),
+        }
+        if OPENID not in self._policy.known_scopes:
+            return AuthorizationServerMetadata(**offered)
+        return OpenIdProviderMetadata(
+            **offered,
+            jwks_uri=f"{base}/jwks",
+            userinfo_endpoint=f"{base}/userinfo",
+            claims_supported=(*_ID_TOKEN, *(_OF_EMAIL if EMAIL in self._policy.known_scopes else ())),
         )
 
     def protected_resource(self, resource: Resource) -> ProtectedResourceMetadata:

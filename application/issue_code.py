@@ -94,4 +94,6 @@ class IssueCode:
             code_challenge=request.code_challenge,
             issued_at=now,
             expires_at=now + self._lifetime,
+            auth_time=session.signed_in_at,
+            nonce=request.nonce,
         )

@@ -1,8 +1,10 @@
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.application.authenticate_client import AuthenticateClient, ClientCredentials
+from grantledger.application.issue_id_token import IssueIdToken
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Conflict, Ledger, Randomness, TokenSealer
 from grantledger.application.provenance import Caller, Provenance, by_client
@@ -48,6 +50,7 @@ class RedeemCode:
         ledger: Ledger,
         authenticate: AuthenticateClient,
         sealer: TokenSealer,
+        issue_id_token: IssueIdToken,
         clock: Clock,
         randomness: Randomness,
         policy: ServerPolicy,
@@ -55,6 +58,7 @@ class RedeemCode:
         self._ledger = ledger
         self._authenticate = authenticate
         self._sealer = sealer
+        self._issue_id_token = issue_id_token
         self._clock = clock
         self._randomness = randomness
         self._policy = policy
@@ -94,10 +98,13 @@ class RedeemCode:
             case (CodeRedeemed(),):
                 opened = self._opened(client, code.key, code.state, now)
                 grant: Versioned[TokenGrant] = Versioned(kind=GRANT, key=grant_id)
+                tokens = current_tokens(self._sealer, grant_id, evolve(None, opened), now=now)
+                # Before the code is consumed: where nothing can be signed now, the client can come again.
+                id_token = await self._issue_id_token(code.state, access_token=tokens.access_token, now=now)
                 await self._check_consent(code.state)
                 await self._ledger.record([code.then(outcome), grant.then([opened])], by)
                 await self._check_consent_again(code.state, grant.evolved([opened]), by)
-                return current_tokens(self._sealer, grant_id, evolve(None, opened), now=now)
+                return replace(tokens, id_token=id_token)
             case (CodeReplayed(grant_id=suspect),):
                 grant = await self._ledger.load(GRANT, suspect)
                 assert grant.state is not None

@@ -43,7 +43,8 @@ class StartAuthorization:
                 askable=self._askable,
                 transaction_id=self._randomness.token(size=12),
                 session_before=session.session_id if session else None,
-                expires_at=self._clock.now() + self._lifetime,
+                now=self._clock.now(),
+                lifetime=self._lifetime,
             )
         except Refusal as refusal:
             raise SentBack(refusal, redirect_uri=target, state=asked.state) from refusal

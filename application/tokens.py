@@ -14,6 +14,7 @@ class Tokens(Struct, frozen=True, kw_only=True):
     expires_in: int
     scopes: tuple[str, ...]
     resource: str
+    id_token: str | None = None
 
 
 def current_tokens(sealer: TokenSealer, grant_id: str, grant: TokenGrant, *, now: int) -> Tokens:

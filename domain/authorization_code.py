@@ -11,7 +11,9 @@ from grantledger.domain.consent import Asked
 from grantledger.domain.refusal import Refusal
 
 
-class CodeIssued(Struct, frozen=True, kw_only=True, tag="authorization_code.issued.v1"):
+class CodeIssued(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="authorization_code.issued.v1"):
+    """`auth_time` and `nonce` are for the ID token; the first events have neither."""
+
     transaction_id: str
     client_id: str
     client_registration: int
@@ -23,6 +25,8 @@ class CodeIssued(Struct, frozen=True, kw_only=True, tag="authorization_code.issu
     code_challenge: str
     issued_at: int
     expires_at: int
+    auth_time: int | None = None
+    nonce: str | None = None
 
 
 class CodeRedeemed(Struct, frozen=True, kw_only=True, tag="authorization_code.redeemed.v1"):
@@ -74,6 +78,8 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True):
     resource: str
     code_challenge: str
     expires_at: int
+    auth_time: int | None = None
+    nonce: str | None = None
     grant_id: str | None = None
     replayed: bool = False
 
@@ -138,6 +144,8 @@ def evolve(code: AuthorizationCode | None, event: Event) -> AuthorizationCode:
                 resource=event.resource,
                 code_challenge=event.code_challenge,
                 expires_at=event.expires_at,
+                auth_time=event.auth_time,
+                nonce=event.nonce,
             )
         case CodeRedeemed():
             assert code is not None

@@ -1,15 +1,21 @@
 """The authorization request: what a client may ask the browser for (OAuth 2.1 section 4.1.1)."""
 
+import re
+
 from msgspec import Struct
 
 from grantledger.domain import pkce, redirect_uri, resource_indicator, scope
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import Asked, Consent
-from grantledger.domain.limits import MAX_STATE, is_longer
+from grantledger.domain.limits import MAX_NONCE, MAX_STATE, is_longer
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.scope import OPENID
 
 PROMPTS = frozenset({"none", "login", "consent"})
+
+# Nine digits are thirty years.
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 class ParameterRepeated(Refusal):
@@ -44,8 +50,16 @@ class StateTooLong(Refusal):
     """`state` is longer than can be kept for the client."""
 
 
+class NonceTooLong(Refusal):
+    """`nonce` is longer than can be kept for the client."""
+
+
+class MaxAgeInvalid(Refusal):
+    """`max_age` is not a number of seconds."""
+
+
 class SignInNeeded(Refusal):
-    """Nobody is signed in, and the client allowed no page."""
+    """Nobody is signed in, or not recently enough, and the client allowed no page."""
 
 
 class ConsentNeeded(Refusal):
@@ -86,6 +100,8 @@ class AuthorizationParameters(Struct, frozen=True, kw_only=True):
     code_challenge: str | None = None
     code_challenge_method: str | None = None
     prompt: str | None = None
+    max_age: str | None = None
+    nonce: str | None = None
     request: str | None = None
     request_uri: str | None = None
     resources: tuple[str, ...] = ()
@@ -101,7 +117,10 @@ class Askable(Struct, frozen=True, kw_only=True):
 
 
 class AuthorizationRequest(Struct, frozen=True, kw_only=True):
-    """A request that has passed every check, waiting for the user; good for one code."""
+    """A request that has passed every check, waiting for the user; good for one code.
+
+    `signed_in_since` is what `max_age` meant when the request came: who signs in for it is not asked again.
+    """
 
     transaction_id: str
     client_id: str
@@ -114,6 +133,8 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
     prompts: tuple[str, ...]
     session_before: str | None
     expires_at: int
+    nonce: str | None = None
+    signed_in_since: int | None = None
 
     @property
     def allows_no_page(self) -> bool:
@@ -121,7 +142,10 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
 
     def needs_sign_in(self, session: BrowserSession | None) -> bool:
         """Whether somebody must sign in first; `prompt=login` asks for it again, once."""
-        return session is None or ("login" in self.prompts and session.session_id == self.session_before)
+        if session is None:
+            return True
+        too_long_ago = self.signed_in_since is not None and session.signed_in_at < self.signed_in_since
+        return too_long_ago or ("login" in self.prompts and session.session_id == self.session_before)
 
     @property
     def asked(self) -> Asked:
@@ -180,13 +204,15 @@ def checked(
     askable: Askable,
     transaction_id: str,
     session_before: str | None,
-    expires_at: int,
+    now: int,
+    lifetime: int,
 ) -> AuthorizationRequest:
     """Return the request, or raise the `Refusal` that the client is told at `target`."""
     _check_form(asked)
     challenge = pkce.checked_challenge(asked.code_challenge, asked.code_challenge_method)
     scopes = scope.requested(asked.scope, known=askable.scopes, default=askable.default_scope)
     resource = resource_indicator.resolve(asked.resources, configured=askable.resources)
+    max_age = _max_age(asked.max_age)
     return AuthorizationRequest(
         transaction_id=transaction_id,
         client_id=client.client_id,
@@ -196,9 +222,12 @@ def checked(
         scopes=scopes,
         resource=resource,
         code_challenge=challenge,
-        prompts=_prompts(asked.prompt),
+        prompts=_prompts(asked.prompt, max_age),
         session_before=session_before,
-        expires_at=expires_at,
+        expires_at=now + lifetime,
+        # It is for the ID token alone: without one it need not be kept.
+        nonce=asked.nonce if OPENID in scopes else None,
+        signed_in_since=None if max_age is None else now - max_age,
     )
 
 
@@ -207,6 +236,8 @@ def _check_form(asked: AuthorizationParameters) -> None:
         raise ParameterRepeated(", ".join(sorted(asked.repeated)))
     if asked.state is not None and is_longer(asked.state, MAX_STATE):
         raise StateTooLong
+    if asked.nonce is not None and is_longer(asked.nonce, MAX_NONCE):
+        raise NonceTooLong
     if asked.request is not None:
         raise RequestObjectUnsupported
     if asked.request_uri is not None:
@@ -219,8 +250,18 @@ def _check_form(asked: AuthorizationParameters) -> None:
         raise ResponseModeUnsupported
 
 
-def _prompts(prompt: str | None) -> tuple[str, ...]:
+def _max_age(text: str | None) -> int | None:
+    """Return the seconds since the last sign-in that are allowed (OpenID Connect Core section 3.1.2.1)."""
+    if text is None:
+        return None
+    if not _SECONDS.fullmatch(text):
+        raise MaxAgeInvalid
+    return int(text)
+
+
+def _prompts(prompt: str | None, max_age: int | None) -> tuple[str, ...]:
     prompts = tuple(dict.fromkeys(p for p in (prompt or "").split() if p in PROMPTS))
     if "none" in prompts and len(prompts) > 1:
         raise PromptContradictory
-    return prompts
+    # "max_age=0 [...] is equivalent to prompt=login": not even a sign-in of this very second will do.
+    return (*prompts, "login") if max_age == 0 else prompts

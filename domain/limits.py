@@ -5,6 +5,7 @@
 
 MAX_STATE = 2 * 1024
 MAX_SCOPE = 1024
+MAX_NONCE = 512
 MAX_REDIRECT_URIS = 20
 MAX_URI = 2 * 1024
 """Of a redirect URI, and of each link that a client gives."""

@@ -6,6 +6,11 @@ from collections.abc import Collection, Iterable
 from grantledger.domain.limits import MAX_SCOPE, is_longer
 from grantledger.domain.refusal import Refusal
 
+OPENID = "openid"
+"""What earns an ID token (OpenID Connect Core section 3.1.2.1)."""
+
+EMAIL = "email"
+
 _TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 

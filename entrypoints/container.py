@@ -38,6 +38,7 @@ from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
 from grantledger.application.describe_keys import DescribeKeys
 from grantledger.application.describe_server import DescribeServer
+from grantledger.application.describe_user import DescribeUser
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
 from grantledger.application.enable_client import EnableClient
@@ -47,6 +48,7 @@ from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.issue_code import IssueCode
+from grantledger.application.issue_id_token import IssueIdToken
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.make_signing_keys import MakeSigningKeys
 from grantledger.application.open_account import OpenAccount
@@ -203,6 +205,7 @@ class Container(containers.DeclarativeContainer):
         ledger=ledger,
         authenticate=authenticate_client,
         sealer=sealer,
+        issue_id_token=providers.Singleton(IssueIdToken, id_token_signer, policy),
         clock=clock,
         randomness=randomness,
         policy=policy,
@@ -219,6 +222,7 @@ class Container(containers.DeclarativeContainer):
     revoke_grant = providers.Singleton(RevokeGrant, ledger, clock)
     revoke_token = providers.Singleton(RevokeToken, ledger, authenticate_client, sealer, clock)
     look_up_session = providers.Singleton(LookUpSession, ledger, sealer, clock)
+    describe_user = providers.Singleton(DescribeUser, look_up_session, ledger)
     get_mcp_session = providers.Singleton(GetMcpSession, look_up_session)
 
     caller_of = providers.Singleton(CallerReader, settings.provided.trusted_networks)

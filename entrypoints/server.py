@@ -21,6 +21,7 @@ from grantledger.adapters.http.revocation_endpoint import revocation_endpoint
 from grantledger.adapters.http.session_endpoint import session_endpoint
 from grantledger.adapters.http.stylesheet import stylesheet_endpoint
 from grantledger.adapters.http.token_endpoint import token_endpoint
+from grantledger.adapters.http.userinfo_endpoint import userinfo_endpoint
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.web.asgi_types import ASGIApp
 from grantledger.application.provenance import Caller
@@ -52,6 +53,7 @@ def endpoints_of(container: Container) -> Endpoints:
         revocation_endpoint(f"{base}/revoke", container.revoke_token(), caller_of),
         session_endpoint(f"{base}/session", container.look_up_session(), policy),
         jwks_endpoint(f"{base}/jwks", container.describe_keys()),
+        userinfo_endpoint(f"{base}/userinfo", container.describe_user()),
     ]
     pages = [
         *authorization_endpoints(flow, container.start_authorization()),

@@ -7,6 +7,7 @@ from grantledger.application.authenticate_client import AuthenticateClient
 from grantledger.application.delete_client import DeleteClient
 from grantledger.application.describe_keys import DescribeKeys
 from grantledger.application.describe_server import DescribeServer
+from grantledger.application.describe_user import DescribeUser
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
 from grantledger.application.look_up_session import LookUpSession
@@ -26,6 +27,7 @@ class UseCases(Struct, frozen=True, kw_only=True):
     delete_client: DeleteClient
     describe_keys: DescribeKeys
     describe_server: DescribeServer
+    describe_user: DescribeUser
     disable_client: DisableClient
     disable_user: DisableUser
     get_mcp_session: GetMcpSession

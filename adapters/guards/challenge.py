@@ -14,13 +14,13 @@ _LOOKS_LIKE_PARAMETER = re.compile(r"(?:error|error_description|scope|resource_m
 
 
 def challenge(
-    resource_metadata_url: str,
+    resource_metadata_url: str | None,
     *,
     scopes: Iterable[str] = (),
     error: BearerError | None = None,
     error_description: str | None = None,
 ) -> str:
-    """Return the value of one `WWW-Authenticate` header line.
+    """Return the value of one `WWW-Authenticate` header line, without metadata where there is none to tell.
 
     `error` and `error_description` are for requests that brought a token: without one "the resource server
     SHOULD NOT include an error code or other error information" (RFC 6750 section 3.1). Raises `ValueError`
@@ -35,7 +35,8 @@ def challenge(
         "resource_metadata": resource_metadata_url,
     }
     said = {name: value for name, value in parameters.items() if value is not None}
-    return "Bearer " + ", ".join(f'{name}="{_plain(name, value)}"' for name, value in said.items())
+    parts = ", ".join(f'{name}="{_plain(name, value)}"' for name, value in said.items())
+    return f"Bearer {parts}" if parts else "Bearer"
 
 
 def _plain(name: str, value: str) -> str:

@@ -48,6 +48,8 @@ def _asked(query: Parameters) -> AuthorizationParameters:
         code_challenge=query.get("code_challenge"),
         code_challenge_method=query.get("code_challenge_method"),
         prompt=query.get("prompt"),
+        max_age=query.get("max_age"),
+        nonce=query.get("nonce"),
         request=query.get("request"),
         request_uri=query.get("request_uri"),
         resources=query.resources,

@@ -27,6 +27,7 @@ class TokenResponse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_in: int
     scope: str
     refresh_token: str | None = None
+    id_token: str | None = None
 
 
 def token_endpoint(
@@ -71,5 +72,6 @@ def _answer(tokens: Tokens) -> Response[bytes]:
             expires_in=tokens.expires_in,
             scope=" ".join(tokens.scopes),
             refresh_token=tokens.refresh_token,
+            id_token=tokens.id_token,
         )
     )

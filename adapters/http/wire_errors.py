@@ -49,6 +49,8 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     ),
     authorization_request.ParameterRepeated: WireError("invalid_request", "A parameter is repeated."),
     authorization_request.StateTooLong: WireError("invalid_request", "state is longer than 2048 bytes."),
+    authorization_request.NonceTooLong: WireError("invalid_request", "nonce is longer than 512 bytes."),
+    authorization_request.MaxAgeInvalid: WireError("invalid_request", "max_age is not a number of seconds."),
     authorization_request.ResponseTypeMissing: WireError("invalid_request", "response_type is missing."),
     authorization_request.ResponseTypeUnsupported: WireError(
         "unsupported_response_type", "Only response_type=code is offered."
@@ -63,7 +65,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
         "request_uri_not_supported", "request_uri is not offered."
     ),
     authorization_request.PromptContradictory: WireError("invalid_request", "prompt=none stands alone."),
-    authorization_request.SignInNeeded: WireError("login_required", "Nobody is signed in."),
+    authorization_request.SignInNeeded: WireError("login_required", "Nobody is signed in recently enough."),
     authorization_request.ConsentNeeded: WireError(
         "consent_required", "The user has not agreed to this yet."
     ),

@@ -10,7 +10,7 @@ from grantledger.domain.kinds import KINDS
 
 FOLDS: dict[str, int] = {
     "client": 2,
-    "code": 1,
+    "code": 2,
     "grant": 1,
     "consent": 2,
     "user": 3,

@@ -1,7 +1,11 @@
 import msgspec
 import pytest
 
-from grantledger.application.describe_server import DescribeServer
+from grantledger.application.describe_server import (
+    AuthorizationServerMetadata,
+    DescribeServer,
+    OpenIdProviderMetadata,
+)
 from grantledger.domain.client_metadata import RegistrationRequest, effective_metadata
 from grantledger.domain.resource_indicator import Resource
 from support.clients import HTTPS
@@ -89,3 +93,25 @@ def test_empty_lists_and_names_are_left_out():
         "authorization_servers",
         "bearer_methods_supported",
     }
+
+
+def test_openid_connect_is_described_where_openid_can_be_granted():
+    described = server()
+    assert isinstance(described, OpenIdProviderMetadata)
+    assert described.jwks_uri == "https://auth.example/jwks"
+    assert described.userinfo_endpoint == "https://auth.example/userinfo"
+
+
+def test_nothing_of_openid_connect_is_advertised_where_openid_cannot_be_granted():
+    described = DescribeServer(a_policy(server_scopes=("email",), default_scope=("email",)))
+    assert type(described.authorization_server()) is AuthorizationServerMetadata
+
+
+def test_claims_of_a_scope_that_is_not_known_are_not_advertised():
+    described = DescribeServer(a_policy(server_scopes=("openid",))).authorization_server()
+    assert isinstance(described, OpenIdProviderMetadata)
+    assert "email" not in described.claims_supported
+
+
+def test_a_request_uri_is_expressly_not_supported():
+    assert msgspec.to_builtins(server())["request_uri_parameter_supported"] is False

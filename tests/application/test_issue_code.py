@@ -36,6 +36,7 @@ async def test_a_code_is_remembered_with_all_that_was_said_yes_to(ledger, story,
         code_challenge=CHALLENGE,
         issued_at=now,
         expires_at=now + 600,
+        auth_time=now,
     )
 
 

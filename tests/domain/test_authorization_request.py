@@ -3,6 +3,8 @@ from msgspec.structs import replace
 
 from grantledger.domain.authorization_request import (
     AuthorizationRequest,
+    MaxAgeInvalid,
+    NonceTooLong,
     ParameterRepeated,
     PromptContradictory,
     RequestObjectUnsupported,
@@ -285,3 +287,40 @@ def test_at_a_web_site_nobody_needs_an_approval():
 def test_an_approved_client_is_shown_all_the_same_for_what_was_not_allowed_yet():
     request = replace(a_request(), redirect_uri=LOOPBACK)
     assert request.needs_asking(None, a_client(APPROVED, secret_digest="secret"))
+
+
+@pytest.mark.parametrize(
+    ("signed_in_at", "max_age", "again"),
+    [(700, "300", False), (699, "300", True), (1_000, "1", False), (998, "1", True), (1, "999999999", False)],
+)
+def test_who_signed_in_longer_ago_than_max_age_signs_in_again(signed_in_at, max_age, again):
+    request = a_request(max_age=max_age, session_before="session")
+    session = replace(a_session("session"), signed_in_at=signed_in_at)
+    assert request.needs_sign_in(session) is again
+
+
+def test_max_age_0_asks_even_who_has_signed_in_this_very_second():
+    session = replace(a_session("session"), signed_in_at=1_000)
+    assert a_request(max_age="0", session_before="session").needs_sign_in(session)
+
+
+@pytest.mark.parametrize("max_age", ["0", "1"])
+def test_who_signs_in_for_max_age_is_not_asked_again_however_long_the_answer_takes(max_age):
+    request = a_request(max_age=max_age, session_before="session")
+    assert not request.needs_sign_in(replace(a_session("new-session"), signed_in_at=1_000))
+
+
+def test_max_age_0_allows_no_page_no_more_than_prompt_none_does():
+    assert a_request(max_age="0", prompt="none").allows_no_page
+
+
+@pytest.mark.parametrize("max_age", ["-1", "1.5", "soon", "1000000000", " 60", "٣٠", "0x10", "6 0"])
+def test_a_max_age_that_is_no_number_of_seconds_is_refused(max_age):
+    with pytest.raises(MaxAgeInvalid):
+        a_request(max_age=max_age)
+
+
+def test_a_nonce_of_512_bytes_is_kept_and_a_longer_one_refused():
+    assert a_request(nonce="n" * 512).nonce == "n" * 512
+    with pytest.raises(NonceTooLong):
+        a_request(nonce="n" * 513)

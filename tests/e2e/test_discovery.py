@@ -38,6 +38,17 @@ async def test_the_metadata_says_what_is_enforced_and_nothing_else(server: Serve
         "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
+        "jwks_uri": f"{server.origin}/jwks",
+        "userinfo_endpoint": f"{server.origin}/userinfo",
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+        "claims_supported": [
+            *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"),
+            *("email", "email_verified"),
+        ],
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
     }
 
 
@@ -48,7 +59,7 @@ async def test_openid_configuration_is_the_same_document(person: Person):
 
 async def test_every_advertised_endpoint_answers(person: Person):
     metadata = (await person.http.get(AUTHORIZATION_SERVER)).json()
-    for name in [name for name in metadata if name.endswith("_endpoint")]:
+    for name in [name for name in metadata if name.endswith(("_endpoint", "_uri"))]:
         get, post = await person.http.get(metadata[name]), await person.http.post(metadata[name])
         assert 404 not in (get.status_code, post.status_code), name
         assert {get.status_code, post.status_code} - {405}, name

@@ -20,7 +20,17 @@ pytestmark = pytest.mark.e2e
 OUTAGE = (503, "temporarily_unavailable")
 OUTAGE_PAGE = (503, "This server cannot answer now")
 
-TABLES = ("client", "code", "token_grant", "consent", "user_account", "signin", "private_record", "events")
+TABLES = (
+    "client",
+    "code",
+    "token_grant",
+    "consent",
+    "user_account",
+    "signin",
+    "private_record",
+    "signing_keys",
+    "events",
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +91,10 @@ PROGRAMS: dict[str, Request] = {
     "refreshing with a token that is none": lambda p: p.refresh(p.client, "glrt_unknown"),
     "revoking": lambda p: p.revoke(p.client, p.tokens_before["refresh_token"]),
     "looking up a session": lambda p: p.session(p.tokens_before["access_token"]),
+    "telling about the user": lambda p: p.http.get(
+        "/userinfo", headers={"authorization": f"Bearer {p.tokens_before['access_token']}"}
+    ),
+    "showing the keys": lambda p: p.http.get("/jwks"),
     "registering": lambda p: p.http.post("/register", json={"redirect_uris": ["https://client.example/"]}),
     "registering again": lambda p: p.http.post(
         "/register", json={"redirect_uris": ["https://client.example/"], "token_endpoint_auth_method": "none"}

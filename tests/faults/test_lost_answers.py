@@ -18,7 +18,7 @@ from msgspec import Struct
 from adapters.ledger.storage import WatchedDatabase, rows_of, writers_held_up
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container, build_container
-from grantledger.entrypoints.server import create_app, ledger_open
+from grantledger.entrypoints.server import create_app, server_open
 from grantledger.entrypoints.settings import load_settings
 from support.oauth import Person, error_of
 from support.server import EMAIL, PASSWORD
@@ -51,7 +51,7 @@ async def hosted(directory: Path, **options: Any) -> AsyncIterator[Scene]:
     )
     container.database.override(providers.Object(database))
     container.ledger.add_kwargs(**options)
-    async with ledger_open(container):
+    async with server_open(container):
         await container.open_account()(EMAIL, PASSWORD, Caller(correlation_id="test"))
         transport = httpx.ASGITransport(create_app(container))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:

@@ -31,6 +31,7 @@ ISSUED = CodeIssued(
     issued_at=ISSUED_AT,
     expires_at=EXPIRES_AT,
 )
+ISSUED_FOR_ID_TOKEN = replace(ISSUED, auth_time=900, nonce="n-0S6_WzA2Mj")
 
 
 def a_code(*after: CodeRedeemed | CodeReplayed, **issued: Any) -> AuthorizationCode:

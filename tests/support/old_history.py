@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fakes.clock import FrozenClock
 from grantledger.entrypoints.container import Container, build_container
-from grantledger.entrypoints.server import create_app, ledger_open
+from grantledger.entrypoints.server import create_app, server_open
 from grantledger.entrypoints.settings import load_settings
 from support.oauth import Person
 
@@ -90,7 +90,7 @@ async def world(directory: Path, *, at: int, **settings: str) -> AsyncIterator[W
     container.ledger.add_kwargs(now=lambda: clock.now() * 1_000_000)
     app: Any = create_app(container)
     async with (
-        ledger_open(container),
+        server_open(container),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as http,
     ):
         yield World(clock, container, Person(ORIGIN, http))

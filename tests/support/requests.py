@@ -48,5 +48,6 @@ def a_request(*, session_before: str | None = None, **parameters: Any) -> Author
         askable=ASKABLE,
         transaction_id="transaction",
         session_before=session_before,
-        expires_at=1_600,
+        now=1_000,
+        lifetime=600,
     )

@@ -14,7 +14,7 @@ from msgspec import Struct
 from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container
-from grantledger.entrypoints.server import ledger_open
+from grantledger.entrypoints.server import server_open
 from support.oauth import Person
 from support.server import PASSWORD, Program, Server, serving
 from support.set_clock import SetClock
@@ -101,7 +101,7 @@ def timed_server(directory: Path, **settings: str) -> Iterator[TimedServer]:
         operator.clock.override(clock)
         operator.hasher.override(QuickHasher())
         stack = AsyncExitStack()
-        runner.run(stack.enter_async_context(ledger_open(operator)))
+        runner.run(stack.enter_async_context(server_open(operator)))
         running = TimedServer(server, clock, runner, operator)
         try:
             yield running

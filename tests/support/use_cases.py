@@ -4,6 +4,7 @@ from msgspec import Struct, field
 
 from fakes.clock import FrozenClock
 from fakes.codes import DigestedCodes
+from fakes.id_token_signer import ReadableIdTokenSigner
 from fakes.password_hasher import PlainPasswordHasher
 from fakes.randomness import CountingRandomness
 from grantledger.application.admit_host_user import AdmitHostUser
@@ -12,6 +13,7 @@ from grantledger.application.authenticate_client import AuthenticateClient
 from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
 from grantledger.application.describe_server import DescribeServer
+from grantledger.application.describe_user import DescribeUser
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
 from grantledger.application.enable_client import EnableClient
@@ -21,6 +23,7 @@ from grantledger.application.find_browser_session import FindBrowserSession
 from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.issue_code import IssueCode
+from grantledger.application.issue_id_token import IssueIdToken
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.open_account import OpenAccount
 from grantledger.application.open_session import OpenSession
@@ -51,6 +54,7 @@ class Outside(Struct):
     clock: FrozenClock = field(default_factory=FrozenClock)
     randomness: CountingRandomness = field(default_factory=CountingRandomness)
     sealer: ReadableSealer = field(default_factory=ReadableSealer)
+    id_token_signer: ReadableIdTokenSigner = field(default_factory=ReadableIdTokenSigner)
     hasher: PlainPasswordHasher = field(default_factory=PlainPasswordHasher)
     codes: DigestedCodes = field(default_factory=DigestedCodes)
     guesses: GuessLimit = field(default_factory=lambda: guess_limit(None, None, None))
@@ -104,6 +108,7 @@ class UseCases:
             ledger=ledger,
             authenticate=authenticate,
             sealer=sealer,
+            issue_id_token=IssueIdToken(outside.id_token_signer, policy),
             clock=clock,
             randomness=randomness,
             policy=policy,
@@ -119,4 +124,5 @@ class UseCases:
         self.revoke_grant = RevokeGrant(ledger, clock)
         self.revoke_token = RevokeToken(ledger, authenticate, sealer, clock)
         self.look_up_session = LookUpSession(ledger, sealer, clock)
+        self.describe_user = DescribeUser(self.look_up_session, ledger)
         self.describe_server = DescribeServer(policy)

@@ -57,6 +57,7 @@ FACTS = {
     "consent": ("client_id", "user_id", "allowed"),
     "user": ("disabled",),
     "signin": ("user_id", "signed_out"),
+    "keys": ("keys",),
 }
 """What must stay true of a stream, in the words of this day."""
 

@@ -1,0 +1,60 @@
+"""GET and POST /userinfo (OpenID Connect Core section 5.3)."""
+
+from typing import Any
+
+from litestar import HttpMethod, Request, Response, route
+from litestar.handlers import HTTPRouteHandler
+
+from grantledger.adapters.guards.challenge import BearerError, challenge
+from grantledger.adapters.http.answers import NO_STORE, error_answer, json_answer
+from grantledger.adapters.http.forms import FORM, read_form
+from grantledger.adapters.http.wire_errors import WireError
+from grantledger.adapters.web.bearer import AuthorizationMalformed, bearer_token
+from grantledger.application.describe_user import DescribeUser, OpenidNotGranted
+from grantledger.domain.refusal import Refusal
+from grantledger.domain.scope import OPENID
+
+
+def userinfo_endpoint(path: str, describe_user: DescribeUser) -> HTTPRouteHandler:
+    @route(path, http_method=[HttpMethod.GET, HttpMethod.POST], status_code=200)
+    async def userinfo(request: Request[Any, Any, Any]) -> Response[bytes]:
+        try:
+            token = await _presented(request)
+        except (AuthorizationMalformed, Refusal):
+            return _refused(400, "invalid_request", "Send one access token, in one place")
+        if token is None:
+            return _refused(401, None, "An access token is needed")
+        try:
+            return json_answer(await describe_user(token))
+        except OpenidNotGranted:
+            return _refused(403, "insufficient_scope", "The access token does not have the scope openid")
+        except Refusal:
+            # Why stays with us: whoever guesses at tokens must learn nothing.
+            return _refused(401, "invalid_token", "The access token is unknown, expired or revoked")
+
+    return userinfo
+
+
+async def _presented(request: Request[Any, Any, Any]) -> str | None:
+    """Return the token of the header, or of a form that was posted (RFC 6750 section 2.2); never of the URL.
+
+    Raises `AuthorizationMalformed`, and a `Refusal` for a form that cannot be read.
+    """
+    in_header = bearer_token(request.scope["headers"])
+    is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM
+    in_form = (await read_form(request)).get("access_token") if request.method == "POST" and is_form else None
+    # Section 2: "Clients MUST NOT use more than one method to transmit the token in each request."
+    if in_header is not None and in_form is not None:
+        raise AuthorizationMalformed("a token in the header and in the form")
+    return in_header or in_form
+
+
+def _refused(status: int, error: BearerError | None, description: str) -> Response[bytes]:
+    challenged = challenge(
+        None,
+        scopes=(OPENID,) if error == "insufficient_scope" else (),
+        error=error,
+        error_description=description if error else None,
+    )
+    told = WireError(error or "invalid_token", description)
+    return error_answer(told, status=status, headers={**NO_STORE, "www-authenticate": challenged})

@@ -1,0 +1,61 @@
+import msgspec
+import pytest
+
+from fakes.memory_ledger import MemoryLedger
+from grantledger.application.describe_user import DescribeUser, OpenidNotGranted
+from grantledger.domain.token_grant import AccessTokenHasEnded
+from grantledger.domain.user_account import UserIsDisabled
+from support.requests import NOTES
+from support.story import CALLER, EMAIL
+
+
+async def told(story, tokens):
+    return msgspec.to_builtins(await story.describe_user(tokens.access_token))
+
+
+async def test_with_openid_alone_only_the_id_of_the_user_is_told(story, client, ada):
+    assert await told(story, await story.tokens(client, ada, scope="openid")) == {"sub": ada.user_id}
+
+
+async def test_with_email_the_address_is_told_and_that_nobody_has_proved_it(story, client, ada):
+    assert await told(story, await story.tokens(client, ada, scope="openid email")) == {
+        "sub": ada.user_id,
+        "email": EMAIL,
+        "email_verified": False,
+    }
+
+
+async def test_without_openid_nothing_is_told(story, client, ada):
+    tokens = await story.tokens(client, ada, scope="email")
+    with pytest.raises(OpenidNotGranted):
+        await told(story, tokens)
+
+
+async def test_a_narrowed_token_tells_no_more_than_it_was_narrowed_to(story, client, ada):
+    tokens = await story.tokens(client, ada, scope="openid email")
+    assert await told(story, await story.refreshes(client, tokens, scope="openid")) == {"sub": ada.user_id}
+
+
+async def test_the_resource_of_the_token_does_not_matter(story, client, ada):
+    tokens = await story.tokens(client, ada, scope="openid", resources=(NOTES,))
+    assert await told(story, tokens) == {"sub": ada.user_id}
+
+
+async def test_an_address_that_was_erased_is_absent(story, client, ada):
+    tokens = await story.tokens(client, ada, scope="openid email")
+    erased = DescribeUser(story.look_up_session, MemoryLedger())
+    assert msgspec.to_builtins(await erased(tokens.access_token)) == {"sub": ada.user_id}
+
+
+async def test_a_token_that_has_expired_tells_nothing(story, client, ada):
+    tokens = await story.tokens(client, ada, scope="openid")
+    story.clock.advance(tokens.expires_in)
+    with pytest.raises(AccessTokenHasEnded):
+        await told(story, tokens)
+
+
+async def test_of_a_user_that_was_disabled_nothing_is_told(story, client, ada):
+    tokens = await story.tokens(client, ada, scope="openid")
+    await story.disable_user(ada.user_id, CALLER)
+    with pytest.raises(UserIsDisabled):
+        await told(story, tokens)
