@@ -114,7 +114,8 @@ class Pages(Aggregates):
                 askable=POLICY.askable,
                 transaction_id=self.draw("transaction "),
                 session_before=session.session_id if session else None,
-                expires_at=self.now + facts.TRANSACTION_LIFETIME,
+                now=self.now,
+                lifetime=facts.TRANSACTION_LIFETIME,
             )
         except Refusal as refusal:
             raise SentBack(refusal, redirect_uri=target, state=asked.state) from refusal
