@@ -27,6 +27,8 @@ from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.past import SqlitePast
+from grantledger.adapters.ledger.resealing import Resealing
+from grantledger.adapters.ledger.secret_use import SecretUse
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.adapters.system import SystemClock, SystemRandomness
 from grantledger.adapters.throttles import RecentPlaces, throttle_of
@@ -137,6 +139,10 @@ class Container(containers.DeclarativeContainer):
     sealed_box = providers.Singleton(SealedBox, master_secrets, settings.provided.realm)
     vault = providers.Singleton(Vault, master_secrets, settings.provided.realm)
     database = providers.Singleton(_database, settings)
+    resealing = providers.Singleton(Resealing, database, vault, settings.provided.realm)
+    secret_use = providers.Singleton(
+        SecretUse, database, providers.Singleton(TagMapper), settings.provided.realm
+    )
     ledger = providers.Singleton(
         SqliteLedger,
         database,

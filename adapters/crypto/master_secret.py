@@ -21,8 +21,8 @@ class MasterSecrets:
     """The master secrets of a server, newest first: the first one seals, all of them open.
 
     What is sealed carries the id of its secret, 4 bytes derived from it, written as 8 hex digits. To rotate,
-    give the new secret to every replica as the last one, then move it to the front, and drop the old one
-    when nothing sealed under it is alive any more.
+    every replica is given the new secret as the last one, then it is moved to the front, and the old one is
+    dropped when nothing sealed under it is alive any more: docs/adr/0027 says why in this order.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:

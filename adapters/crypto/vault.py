@@ -16,6 +16,10 @@ class Vault:
         self._realm = realm
         self._digests = KeyedDigests(secrets, realm)
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        return self._secrets.key_ids
+
     def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
         """Return the id of the newest master secret, and the value sealed under it."""
         key_id = self._secrets.newest

@@ -110,11 +110,17 @@ class Reader:
                 cursor, self._realm, kind, self._mapper, where=where, after=after, limit=limit
             )
 
-    def owner(self, name: str, lookups: Sequence[bytes]) -> str | None:
-        """Return the subject whose private record one of the digests finds."""
+    def owner(self, name: str, lookups: Sequence[bytes], known: Sequence[str]) -> str | None:
+        """Return the subject whose private record one of the digests finds.
+
+        Raises `Unavailable` where there is none, but one may be kept under a secret that is not `known`.
+        """
         with self._reading() as cursor:
             found = (private_rows.owner(cursor, self._realm, name, lookup) for lookup in lookups)
-            return next((subject for subject in found if subject is not None), None)
+            subject = next((subject for subject in found if subject is not None), None)
+            if subject is None:
+                private_rows.check_secrets(cursor, self._realm, known)
+            return subject
 
     def sealed(self, subject: str, name: str) -> tuple[str, bytes] | None:
         """Return the key id and the sealed bytes of a private record."""

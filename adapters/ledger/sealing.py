@@ -5,6 +5,11 @@ from typing import Protocol
 
 
 class Sealer(Protocol):
+    @property
+    def key_ids(self) -> Sequence[str]:
+        """The ids of all keys that this process has, newest first."""
+        ...
+
     def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
         """Return the id of the newest key and the value sealed under it, for this subject and name only."""
         ...

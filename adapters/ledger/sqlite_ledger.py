@@ -110,7 +110,7 @@ class SqliteLedger:
         return self._reader.page(GRANT, given, after=after, limit=limit)
 
     async def find(self, name: str, lookup: str) -> str | None:
-        return self._reader.owner(name, self._sealer.lookups(name, lookup))
+        return self._reader.owner(name, self._sealer.lookups(name, lookup), self._sealer.key_ids)
 
     async def value(self, subject: str, name: str) -> str | None:
         found = self._reader.sealed(subject, name)
@@ -187,4 +187,4 @@ class SqliteLedger:
         assert record.lookup in (None, record.value)
         lookups = () if record.lookup is None else tuple(self._sealer.lookups(record.name, record.lookup))
         key_id, sealed = self._sealer.seal(record.subject, record.name, record.value)
-        return PrivateRow(record.subject, record.name, lookups, key_id, sealed)
+        return PrivateRow(record.subject, record.name, lookups, key_id, sealed, tuple(self._sealer.key_ids))

@@ -11,6 +11,7 @@ from grantledger.entrypoints.cli.grant import grant
 from grantledger.entrypoints.cli.keys import keys
 from grantledger.entrypoints.cli.ledger import ledger
 from grantledger.entrypoints.cli.migrate import migrate
+from grantledger.entrypoints.cli.secret import secret
 from grantledger.entrypoints.cli.serve import serve
 from grantledger.entrypoints.cli.settings import settings
 from grantledger.entrypoints.cli.user import user
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, serve, migrate, user, client, grant, keys, ledger, settings, completion):
+for command in (demo, serve, migrate, user, client, grant, keys, secret, ledger, settings, completion):
     cli.add_command(command)
 
 

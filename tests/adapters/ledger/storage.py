@@ -26,6 +26,10 @@ class ReversingSealer:
     def __init__(self, *keys: str) -> None:
         self.keys = keys or ("key-1",)
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        return self.keys
+
     def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
         return self.keys[0], value[::-1].encode()
 

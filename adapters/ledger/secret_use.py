@@ -1,0 +1,98 @@
+"""Which master secrets live tokens were sealed under: told by the log, which has every issue."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import bindparam, func, select
+
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.adapters.ledger.schema import events
+from grantledger.adapters.ledger.statements import compiled
+from grantledger.domain.kinds import tag_of
+from grantledger.domain.supersession import MAX_REUSE_WINDOW
+from grantledger.domain.token_grant import GrantOpened, GrantRefreshed, GrantRevoked
+
+_PAGE = 1_000
+_ISSUES = compiled(
+    select(events.c.position, events.c.stream_id, events.c.tag, events.c.data)
+    .where(events.c.realm == bindparam("realm"), events.c.position > bindparam("position"))
+    .where(events.c.tag.in_([bindparam("opened"), bindparam("refreshed"), bindparam("revoked")]))
+    .order_by(events.c.position),
+    "realm",
+    "position",
+    "opened",
+    "refreshed",
+    "revoked",
+)
+_TAGS = tuple(tag_of(event) for event in (GrantOpened, GrantRefreshed, GrantRevoked))
+_END = compiled(select(func.max(events.c.position)))
+
+
+class Use(NamedTuple):
+    """How many live grants have tokens of a secret, and when the last of these tokens ends."""
+
+    grants: int
+    until: int
+
+
+class _Issued(NamedTuple):
+    """Of one grant: its newest secret, the end of its access tokens, and that of all tokens by secret."""
+
+    newest: str
+    access_until: int
+    until: dict[str, int]
+
+
+class SecretUse:
+    """Older access tokens live to their own end, superseded refresh tokens as long as retries."""
+
+    def __init__(self, database: Database, mapper: TagMapper, realm: str) -> None:
+        self._database = database
+        self._mapper = mapper
+        self._realm = realm
+
+    def live(self, *, now: int, progress: Callable[[int], None] = lambda _: None) -> dict[str, Use]:
+        """Return the use of each secret that tokens of a live grant were sealed under, by key id."""
+        found: dict[str, Use] = {}
+        for issued in self._grants(now, progress).values():
+            for key_id, until in issued.until.items():
+                if until > now:
+                    before = found.get(key_id, Use(0, 0))
+                    found[key_id] = Use(before.grants + 1, max(before.until, until))
+        return found
+
+    def end(self) -> int:
+        """Return the position of the last event, which is how far `live` has to read."""
+        with self._database.engine.connect() as connection:
+            return connection.exec_driver_sql(_END).scalar_one() or 0
+
+    def _grants(self, now: int, progress: Callable[[int], None]) -> dict[str, _Issued]:
+        grants: dict[str, _Issued] = {}
+        last = 0
+        while page := self._page(last):
+            for _, stream_id, tag, data in page:
+                issued = _after(grants.pop(stream_id, None), self._mapper.event(tag, data))
+                if issued is not None and max(issued.until.values()) > now:
+                    grants[stream_id] = issued
+            last = page[-1][0]
+            progress(last)
+        return grants
+
+    def _page(self, last: int) -> Sequence[Any]:
+        with self._database.engine.connect() as connection:
+            parameters = (self._realm, last, *_TAGS, _PAGE)
+            return connection.exec_driver_sql(f"{_ISSUES} LIMIT ?", parameters).fetchall()
+
+
+def _after(before: _Issued | None, event: Struct) -> _Issued | None:
+    if not isinstance(event, GrantOpened | GrantRefreshed):
+        return None
+    until = dict(before.until) if before else {}
+    if before and isinstance(event, GrantRefreshed):
+        # Its refresh token is superseded now: of the older secret only access tokens and retries are left.
+        until[before.newest] = max(before.access_until, event.refreshed_at + MAX_REUSE_WINDOW)
+    access_until = max(event.access_expires_at, before.access_until if before else 0)
+    until[event.key_id] = max(event.access_expires_at, event.refresh_expires_at or 0)
+    return _Issued(event.key_id, access_until, until)

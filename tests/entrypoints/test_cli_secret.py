@@ -1,0 +1,168 @@
+"""Rotating the master secret while people sign in and clients refresh: each command and server a process."""
+
+import base64
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grantledger.adapters.crypto.master_secret import MasterSecrets
+from grantledger.adapters.crypto.vault import Vault
+from support.oauth import Person
+from support.server import Server, cli, serving
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def run(server: Server, *arguments: str) -> tuple[int, str, str]:
+    done = cli(*arguments, cwd=server.database.parent, **server.settings)
+    return done.returncode, done.stdout, done.stderr
+
+
+def told(server: Server, *arguments: str) -> str:
+    code, said, complaint = run(server, *arguments)
+    assert code == 0, complaint
+    return said
+
+
+def secrets_of(server: Server) -> dict[str, dict[str, Any]]:
+    listed = [json.loads(line) for line in told(server, "secret", "list", "--json").splitlines()]
+    return {one["key_id"]: one for one in listed}
+
+
+async def signs_in(server: Server) -> None:
+    """A browser that has never been here signs in, and a client gets its tokens."""
+    person = Person.at(server.origin)
+    async with person.http:
+        await person.tokens((await person.register())["client_id"])
+
+
+async def test_nobody_notices_that_the_master_secret_is_rotated(tmp_path: Path):
+    with serving(tmp_path) as server:
+        person = Person.at(server.origin)
+        client = (await person.register())["client_id"]
+        tokens = await person.tokens(client)
+        (old,) = secrets_of(server)
+        said = told(server, "secret", "rotate")
+        new = said.split()[0]
+        assert f"grantledger secret rotate --to {new}" in said
+        assert secrets_of(server)[new] == {
+            "key_id": new,
+            "role": "opens",
+            "private_records": 0,
+            "live_grants": 0,
+            "live_until": None,
+        }
+    with serving(tmp_path, port=int(server.settings["port"])) as server:
+        # Restarted, it knows the new secret. The first step is done: another secret would be one too many.
+        code, _, complaint = run(server, "secret", "rotate")
+        assert (code, f"rotate --to {new}" in complaint) == (1, True)
+        code, said, warning = run(server, "secret", "rotate", "--to", new, "--yes")
+        assert code == 0, warning
+        assert "private records are sealed anew" in said
+        assert f"Keep {old}: 1 live grants" in warning
+        await signs_in(server)  # the server seals under the old one still, and finds what was sealed anew
+        assert (await person.session(tokens["access_token"])).status_code == 200
+    with serving(tmp_path, port=int(server.settings["port"])) as server:
+        assert (await person.session(tokens["access_token"])).status_code == 200
+        refreshed = await person.refresh(client, tokens["refresh_token"])
+        assert refreshed.status_code == 200
+        await signs_in(server)
+        listed = secrets_of(server)
+        assert [(one["key_id"], one["role"]) for one in listed.values()] == [(new, "seals"), (old, "opens")]
+        assert listed[old]["private_records"] == 0
+        assert listed[old]["live_grants"] == 2
+        code, _, complaint = run(server, "secret", "retire", old)
+        assert (code, "2 live grants have tokens" in complaint) == (1, True)
+        told(server, "secret", "retire", old, "--force")
+    with serving(tmp_path, port=int(server.settings["port"])) as server:
+        assert list(secrets_of(server)) == [new, old]  # no longer configured, but live grants name it
+        assert secrets_of(server)[old]["role"] == "missing"
+        assert (await person.session(tokens["access_token"])).status_code == 401
+        assert (await person.session(refreshed.json()["access_token"])).status_code == 200
+        await signs_in(server)
+    await person.http.aclose()
+
+
+def filled(server: Server, records: int) -> None:
+    """Add that many private records under the secret of the server."""
+    (line,) = Path(f"{server.database}.secret").read_text().split()
+    vault = Vault(MasterSecrets([base64.urlsafe_b64decode(line + "=" * (-len(line) % 4))]), "main")
+    rows = [("main", f"glu_{n}", "note", None, *vault.seal(f"glu_{n}", "note", "x")) for n in range(records)]
+    with closing(sqlite3.connect(server.database)) as connection, connection:
+        connection.executemany("INSERT INTO private_record VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+
+def under(server: Server, key_id: str) -> int:
+    with closing(sqlite3.connect(server.database)) as connection:
+        asked = "SELECT count(*) FROM private_record WHERE key_id = ?"
+        return int(connection.execute(asked, (key_id,)).fetchone()[0])
+
+
+async def test_a_rotation_that_is_killed_is_finished_by_the_same_command(tmp_path: Path):
+    with serving(tmp_path) as server:
+        filled(server, 20_000)
+        new = told(server, "secret", "rotate").split()[0]
+    with serving(tmp_path, port=int(server.settings["port"])) as server:
+        variables = {f"GRANTLEDGER_{name.upper()}": value for name, value in server.settings.items()}
+        rotating = subprocess.Popen(
+            [sys.executable, "-m", "grantledger", "secret", "rotate", "--to", new, "--yes"],
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            stdout=subprocess.DEVNULL,
+        )
+        while under(server, new) == 0:
+            assert rotating.poll() is None
+            time.sleep(0.01)
+        rotating.kill()
+        rotating.wait(10)
+        done = under(server, new)
+        assert 0 < done < 20_002
+        await signs_in(server)
+        assert run(server, "secret", "retire", next(key for key in secrets_of(server) if key != new))[0] == 1
+        said = told(server, "secret", "rotate", "--to", new)  # in front already: nothing to ask
+        assert int(said.split()[0]) >= 20_002 - done
+        await signs_in(server)
+        assert [one["private_records"] for one in secrets_of(server).values() if one["key_id"] != new] == [0]
+
+
+def test_secrets_from_a_variable_are_changed_by_hand(tmp_path: Path):
+    secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCE"
+    with serving(tmp_path, master_secret=secret) as server:
+        code, said, complaint = run(server, "secret", "rotate")
+    assert (code, said) == (1, "")
+    assert "openssl rand -base64 32" in complaint
+    assert secret not in complaint
+    assert not Path(f"{server.database}.secret").exists()
+
+
+def test_the_secret_that_seals_and_one_that_is_not_there_are_not_retired(tmp_path: Path):
+    with serving(tmp_path) as server:
+        (only,) = secrets_of(server)
+        assert "rotate to another one first" in run(server, "secret", "retire", only)[2]
+        assert "there is no master secret '00000000'" in run(server, "secret", "retire", "00000000")[2]
+        assert run(server, "secret", "rotate", "--to", "00000000", "--yes")[0] == 1
+
+
+def test_the_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path):
+    real, link = tmp_path / "real", tmp_path / "secrets"
+    real.write_text("c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCE\n")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    with serving(tmp_path, master_secret_file=str(link)) as server:
+        told(server, "secret", "rotate")
+    assert link.is_symlink()
+    assert len(real.read_text().split()) == 2
+    assert real.stat().st_mode & 0o777 == 0o640
