@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
@@ -11,6 +12,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
+
+sys.path.insert(0, str(Path(__file__).parent))  # a folder of pages, not a package
+import error_catalogue
 
 from grantledger.domain.kinds import KINDS, tag_of
 from grantledger.entrypoints.settings import ProtectedResource, Settings, load_settings
@@ -141,7 +145,11 @@ def _docs_of(of: type) -> dict[str, str]:
     return told
 
 
-PAGES = {"docs/settings.md": settings_page, "docs/events.md": events_page}
+PAGES = {
+    "docs/settings.md": settings_page,
+    "docs/events.md": events_page,
+    "docs/errors.md": error_catalogue.errors_page,
+}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from grantledger.application.ports import Unavailable
 
 _log = logging.getLogger("grantledger.http")
 
-_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "invalid_request"}
+WORDS = {404: "not_found", 405: "method_not_allowed", 413: "invalid_request"}
 
 
 def create_http_app(
@@ -80,7 +80,7 @@ def _without_app(mount: Mount) -> Callable[[Litestar], AbstractAsyncContextManag
 
 def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Answer as JSON what no route answers: an HTML page under /.well-known makes clients stumble."""
-    code = _WORDS.get(error.status_code, "invalid_request")
+    code = WORDS.get(error.status_code, "invalid_request")
     headers = {**NO_STORE, **(error.headers or {})}  # a 405 says which methods are allowed
     return error_answer(WireError(code, error.detail), status=error.status_code, headers=headers)
 

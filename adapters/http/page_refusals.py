@@ -1,6 +1,7 @@
 """What a person is told when the pages refuse: what happened, and what to do now."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.adapters.http.refusals import (
     FormForeign,
@@ -151,13 +152,8 @@ def status_refusal(status: int) -> PageRefusal:
 
 def _too_many(refusal: TooManyRequests) -> PageRefusal:
     minutes = -(-refusal.retry_after // 60)
-    return PageRefusal(
-        "Too many attempts",
-        "To keep accounts safe, this server takes only so many attempts in a time. For now it takes none, "
-        "not even the right password.",
-        (f"Wait {minutes} minute{'' if minutes == 1 else 's'}, then go back and try again.",),
-        429,
-    )
+    wait = f"Wait {minutes} minute{'' if minutes == 1 else 's'}, then go back and try again."
+    return replace(TOO_MANY_ATTEMPTS, way_out=(wait,))
 
 
 def page_refusal(refusal: Refusal) -> PageRefusal:

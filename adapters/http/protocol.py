@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from grantledger.adapters import logs
 from grantledger.adapters.http.limits import BODY_TIMEOUT, HEAD_TIMEOUT, MAX_DISCARDED, MAX_HEAD
 
-_SAID = {
+SAID = {
     400: ("invalid_request", "This is not an HTTP/1.1 request."),
     408: ("invalid_request", "The request took too long to arrive."),
     431: ("invalid_request", "The request target and the headers are longer than 32768 bytes."),
@@ -133,7 +133,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _answer(status: int, request_id: str, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    code, description = _SAID[status]
+    code, description = SAID[status]
     body = msgspec.json.encode({"error": code, "error_description": description})
     lines = [
         b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()),

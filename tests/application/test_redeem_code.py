@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from grantledger.application.ports import Unavailable
-from grantledger.application.provenance import by_client
+from grantledger.application.provenance import by_client, by_user
 from grantledger.application.secrets import digest
 from grantledger.domain.authorization_code import (
     CodeAlreadyRedeemed,
@@ -15,12 +15,14 @@ from grantledger.domain.authorization_code import (
     CodeRedirectUriMismatch,
     CodeReplayed,
     CodeUnknown,
+    ConsentWithdrawnSince,
 )
 from grantledger.domain.client_registration import (
     ClientAuthenticationFailed,
     ClientIsDisabled,
     ClientUnknown,
 )
+from grantledger.domain.consent import CONSENT, consent_key
 from grantledger.domain.pkce import CodeVerifierMismatch, CodeVerifierMissing
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import ResourceForeign
@@ -369,3 +371,13 @@ async def test_codes_are_recognisable_and_url_safe(code):
 async def test_a_resource_may_be_named_again(story, client, ada):
     code = await story.code(client, ada, resources=(MCP,))
     assert await story.redeems(client, code, resources=(MCP,))
+
+
+async def test_a_code_opens_nothing_once_the_user_has_disconnected_the_client(
+    ledger, story, client, ada, code
+):
+    consent = await ledger.load(CONSENT, consent_key(ada.user_id, client.client_id))
+    withdrawn = consent.state.withdraw(now=story.clock.now())
+    await ledger.record([consent.then(withdrawn)], by_user(ada.user_id, CALLER))
+    with nothing_recorded(ledger), pytest.raises(ConsentWithdrawnSince):
+        await story.redeems(client, code)

@@ -6,13 +6,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any, TypeVar
 
 import pytest
 
 from grantledger import AuthorizationServer, Mount, Settings
 from support.hosting import hosting
-from support.oauth import Person, basic, error_of
+from support.oauth import REDIRECT_URI, Person, basic, error_of
 from support.raw_http import ask, client_metadata, post
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.e2e
 T = TypeVar("T")
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 
 
 def lines(server: Server) -> list[dict[str, Any]]:
@@ -156,6 +158,57 @@ async def test_a_refusal_is_told_to_the_operator_with_its_reason(server: Server,
 
 async def test_what_goes_back_to_the_client_is_told_by_its_cause(server: Server, ada: Person, client: str):
     assert line_of(server, await ada.authorize(client, state="x" * 3_000))["refusal"] == "StateTooLong"
+
+
+CREDENTIALS = b"client_id=glc_nobody&"
+REFUSED_FORMS = {
+    "ParametersMalformed": b"p=%ff",
+    "ParameterMissing": b"client_id=glc_nobody",
+    "ParameterRepeated": b"scope=a&scope=b",
+    "ClientUnknown": CREDENTIALS + b"grant_type=refresh_token&refresh_token=x",
+    "ClientAuthenticationFailed": b"grant_type=refresh_token&refresh_token=x",
+    "GrantTypeUnsupported": CREDENTIALS + b"grant_type=password",
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSED_FORMS)
+def test_the_log_names_what_is_wrong_with_a_form(server: Server, refusal: str):
+    answer = ask(server.origin, post("/token", REFUSED_FORMS[refusal], kind=FORM))
+    assert line_of(server, answer)["refusal"] == refusal
+
+
+def test_the_log_names_client_credentials_in_two_places(server: Server):
+    form = CREDENTIALS + b"grant_type=refresh_token&refresh_token=x"
+    header = b"authorization: Basic Z2xjX290aGVyOng=\r\n"
+    answer = ask(server.origin, post("/token", form, kind=FORM, headers=header))
+    assert line_of(server, answer)["refusal"] == "ClientCredentialsMixed"
+
+
+def test_the_log_names_a_registration_that_cannot_be_read_and_says_where(server: Server):
+    line = line_of(server, ask(server.origin, post("/register", b'{"redirect_uris": 1}', kind=JSON)))
+    assert line["refusal"] == "RegistrationMalformed"
+    assert "$.redirect_uris" in line["detail"]
+
+
+async def test_the_log_names_a_scope_that_is_too_long(server: Server, ada: Person, client: str):
+    assert line_of(server, await ada.authorize(client, scope="x" * 1_025))["refusal"] == "ScopeTooLong"
+
+
+async def test_the_log_names_a_request_that_no_cookie_holds(server: Server, ada: Person):
+    client = await ada.register(redirect_uris=[f"{REDIRECT_URI}?x={token_urlsafe(1_500)}"])
+    answer = await ada.authorize(client["client_id"], redirect_uri=None, state=token_urlsafe(1_536))
+    assert line_of(server, answer)["refusal"] == "RequestTooLarge"
+
+
+async def test_the_log_names_a_page_that_has_expired(server: Server, person: Person):
+    line = line_of(server, await person.http.get("/authorize/0123456789abcdef"))
+    assert line["refusal"] == "ParkedRequestLost"
+
+
+async def test_a_foreign_form_is_a_warning(server: Server, ada: Person, client: str):
+    page = await ada.asked(client)
+    line = line_of(server, await ada.post(page, "consent", decision="allow", csrf_token="x"))
+    assert (line["refusal"], line["level"]) == ("FormForeign", "warning")
 
 
 async def test_a_replay_is_a_warning(server: Server, ada: Person, client: str):
