@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from grantledger.adapters.guards.challenge import BearerError, challenge
 from grantledger.adapters.http.answers import NO_STORE, error_answer, json_answer
 from grantledger.adapters.http.forms import FORM, read_form
+from grantledger.adapters.http.request_log import note_refusal
 from grantledger.adapters.http.wire_errors import WireError
 from grantledger.adapters.web.bearer import AuthorizationMalformed, bearer_token
 from grantledger.application.describe_user import DescribeUser, OpenidNotGranted
@@ -26,9 +27,11 @@ def userinfo_endpoint(path: str, describe_user: DescribeUser) -> HTTPRouteHandle
             return _refused(401, None, "An access token is needed")
         try:
             return json_answer(await describe_user(token))
-        except OpenidNotGranted:
+        except OpenidNotGranted as refusal:
+            note_refusal(request.scope, refusal)
             return _refused(403, "insufficient_scope", "The access token does not have the scope openid")
-        except Refusal:
+        except Refusal as refusal:
+            note_refusal(request.scope, refusal)
             # Why stays with us: whoever guesses at tokens must learn nothing.
             return _refused(401, "invalid_token", "The access token is unknown, expired or revoked")
 
