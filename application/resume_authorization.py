@@ -2,7 +2,7 @@ from msgspec import Struct
 
 from grantledger.application.asking_client import asking_client
 from grantledger.application.issue_code import IssueCode, IssuedCode
-from grantledger.application.ports import Ledger, PrivateRecords
+from grantledger.application.ports import Ledger
 from grantledger.application.provenance import Caller
 from grantledger.domain.authorization_request import (
     AuthorizationRequest,
@@ -22,15 +22,13 @@ class AskToSignIn(Struct, frozen=True, kw_only=True):
 class AskForConsent(Struct, frozen=True, kw_only=True):
     client: ClientRegistration
     session: BrowserSession
-    email: str | None
 
 
 class ResumeAuthorization:
     """Find what an authorization request still needs: a sign-in, a yes, or nothing more."""
 
-    def __init__(self, ledger: Ledger, private: PrivateRecords, issue_code: IssueCode) -> None:
+    def __init__(self, ledger: Ledger, issue_code: IssueCode) -> None:
         self._ledger = ledger
-        self._private = private
         self._issue_code = issue_code
 
     async def __call__(
@@ -50,8 +48,7 @@ class ResumeAuthorization:
         if request.needs_asking(consent.state, client):
             if request.allows_no_page:
                 raise _sent_back(request, ConsentNeeded())
-            email = await self._private.value(session.user_id, "email")
-            return AskForConsent(client=client, session=session, email=email)
+            return AskForConsent(client=client, session=session)
         return await self._issue_code(request, session, caller)
 
 

@@ -15,14 +15,18 @@ from grantledger.adapters.crypto.master_secret import MasterSecrets
 from grantledger.adapters.crypto.sealed_box import SealedBox
 from grantledger.adapters.crypto.token_sealer import DerivedTokens
 from grantledger.adapters.crypto.vault import Vault
-from grantledger.adapters.http.authorization_flow import AuthorizationFlow
+from grantledger.adapters.http.authorization_flow import AuthorizationFlow, SignInWays
 from grantledger.adapters.http.authorization_response import AuthorizationResponses
+from grantledger.adapters.http.browser_sessions import BrowserSessions, CookieSessions, HostSessions
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.cookies import PageCookies
 from grantledger.adapters.http.form_tokens import FormTokens
+from grantledger.adapters.http.host_identity import HostIdentity
 from grantledger.adapters.http.page_errors import PageErrors
 from grantledger.adapters.http.pages.render import Pages
 from grantledger.adapters.http.parked_requests import ParkedRequests
+from grantledger.adapters.http.submissions import Submissions
+from grantledger.adapters.http.visits import Visits
 from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
@@ -43,6 +47,8 @@ from grantledger.application.describe_server import DescribeServer
 from grantledger.application.describe_user import DescribeUser
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
+from grantledger.application.disconnect_app import DisconnectApp
+from grantledger.application.disconnect_every_app import DisconnectEveryApp
 from grantledger.application.enable_client import EnableClient
 from grantledger.application.enable_user import EnableUser
 from grantledger.application.erase_password import ErasePassword
@@ -51,6 +57,7 @@ from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.issue_code import IssueCode
 from grantledger.application.issue_id_token import IssueIdToken
+from grantledger.application.list_connected_apps import ListConnectedApps
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.make_signing_keys import MakeSigningKeys
 from grantledger.application.open_account import OpenAccount
@@ -75,7 +82,7 @@ from grantledger.application.start_authorization import StartAuthorization
 from grantledger.application.withdraw_approval import WithdrawApproval
 from grantledger.domain.rate import Rate
 from grantledger.entrypoints.master_secret import obtain_master_secrets
-from grantledger.entrypoints.settings import IN_MEMORY, Settings
+from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvalid
 from grantledger.entrypoints.settings_rules import parsed_rate
 
 
@@ -121,6 +128,12 @@ def _database(settings: Settings) -> Database:
 
 def _policy(settings: Settings) -> ServerPolicy:
     return settings.policy
+
+
+def _sessions(
+    host_identity: HostIdentity | None, cookies: CookieSessions, admit: AdmitHostUser, caller_of: CallerReader
+) -> BrowserSessions:
+    return cookies if host_identity is None else HostSessions(host_identity, admit, caller_of)
 
 
 class Container(containers.DeclarativeContainer):
@@ -204,7 +217,7 @@ class Container(containers.DeclarativeContainer):
     find_browser_session = providers.Singleton(FindBrowserSession, ledger, clock)
     start_authorization = providers.Singleton(StartAuthorization, ledger, clock, randomness, policy)
     issue_code = providers.Singleton(IssueCode, ledger, ledger, clock, codes, policy)
-    resume_authorization = providers.Singleton(ResumeAuthorization, ledger, ledger, issue_code)
+    resume_authorization = providers.Singleton(ResumeAuthorization, ledger, issue_code)
     give_consent = providers.Singleton(GiveConsent, ledger, issue_code)
     redeem_code = providers.Singleton(
         RedeemCode,
@@ -225,6 +238,9 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         policy=policy,
     )
+    list_connected_apps = providers.Singleton(ListConnectedApps, ledger, ledger, clock)
+    disconnect_app = providers.Singleton(DisconnectApp, ledger, ledger, clock)
+    disconnect_every_app = providers.Singleton(DisconnectEveryApp, list_connected_apps, disconnect_app)
     revoke_grant = providers.Singleton(RevokeGrant, ledger, clock)
     revoke_token = providers.Singleton(RevokeToken, ledger, authenticate_client, sealer, clock)
     look_up_session = providers.Singleton(LookUpSession, ledger, sealer, clock)
@@ -236,23 +252,53 @@ class Container(containers.DeclarativeContainer):
     form_tokens = providers.Singleton(FormTokens, digests)
     pages = providers.Singleton(Pages)
     responses = providers.Singleton(AuthorizationResponses, policy.provided.issuer)
+    parked = providers.Singleton(ParkedRequests, sealed_box, cookies, clock)
+    visits = providers.Singleton(Visits, settings.provided.base_path, parked, cookies, randomness)
+    host_identity: providers.Object[HostIdentity | None] = providers.Object(None)
+    sessions: providers.Singleton[BrowserSessions] = providers.Singleton(
+        _sessions,
+        host_identity,
+        providers.Singleton(CookieSessions, find_browser_session, ledger, cookies),
+        admit_host_user,
+        caller_of,
+    )
+    submissions = providers.Singleton(Submissions, visits, sessions, form_tokens)
     flow = providers.Singleton(
         AuthorizationFlow,
         resume=resume_authorization,
-        find_session=find_browser_session,
+        sessions=sessions,
         policy=policy,
         base_path=settings.provided.base_path,
-        login_page=settings.provided.login_page,
+        ways=providers.Singleton(
+            SignInWays,
+            login_page=settings.provided.login_page,
+            logout_page=settings.provided.logout_page,
+            sign_up=settings.provided.sign_up,
+        ),
         pages=pages,
         responses=responses,
-        parked=providers.Singleton(ParkedRequests, sealed_box, cookies, clock),
+        parked=parked,
+        visits=visits,
         cookies=cookies,
         form_tokens=form_tokens,
         caller_of=caller_of,
     )
-    page_errors = providers.Singleton(PageErrors, settings.provided.base_path, pages, responses, caller_of)
+    page_errors = providers.Singleton(
+        PageErrors,
+        base_path=settings.provided.base_path,
+        pages=pages,
+        responses=responses,
+        visits=visits,
+        caller_of=caller_of,
+    )
 
 
-def build_container(settings: Settings) -> Container:
-    """Return the wiring for these settings. Nothing is opened before it is asked for."""
-    return Container(settings=settings)
+def build_container(settings: Settings, host_identity: HostIdentity | None = None) -> Container:
+    """Return the wiring for these settings. Nothing is opened before it is asked for.
+
+    With a `host_identity` the users are the host application's, who sign in at `login_page`. Raises
+    `SettingsInvalid` where that is not set.
+    """
+    if host_identity is not None and settings.login_page is None:
+        raise SettingsInvalid("login_page", "is missing: say where the host application signs its users in")
+    return Container(settings=settings, host_identity=providers.Object(host_identity))

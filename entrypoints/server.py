@@ -9,16 +9,19 @@ import uvicorn
 from litestar.handlers import HTTPRouteHandler
 
 from grantledger.adapters import logs
+from grantledger.adapters.http.account_page import account_pages
 from grantledger.adapters.http.application import create_http_app
 from grantledger.adapters.http.authorization_endpoint import authorization_endpoints
+from grantledger.adapters.http.consent_form import consent_form
 from grantledger.adapters.http.discovery import discovery_endpoints
 from grantledger.adapters.http.jwks_endpoint import jwks_endpoint
 from grantledger.adapters.http.mounts import Mount
-from grantledger.adapters.http.page_forms import consent_form, sign_in_form, sign_out_form
+from grantledger.adapters.http.password_page import password_pages, sign_out_everywhere_form
 from grantledger.adapters.http.protocol import BoundedProtocol
 from grantledger.adapters.http.registration_endpoint import registration_endpoint
 from grantledger.adapters.http.revocation_endpoint import revocation_endpoint
 from grantledger.adapters.http.session_endpoint import session_endpoint
+from grantledger.adapters.http.sign_in_pages import sign_in_form, sign_out_form, sign_up_pages
 from grantledger.adapters.http.stylesheet import stylesheet_endpoint
 from grantledger.adapters.http.token_endpoint import token_endpoint
 from grantledger.adapters.http.userinfo_endpoint import userinfo_endpoint
@@ -45,7 +48,6 @@ class Endpoints(NamedTuple):
 
 def endpoints_of(container: Container) -> Endpoints:
     base, policy, caller_of = container.settings().base_path, container.policy(), container.caller_of()
-    flow, tokens = container.flow(), container.form_tokens()
     programs = [
         *discovery_endpoints(policy, container.describe_server()),
         registration_endpoint(f"{base}/register", container.register_client(), caller_of),
@@ -55,14 +57,33 @@ def endpoints_of(container: Container) -> Endpoints:
         jwks_endpoint(f"{base}/jwks", container.describe_keys()),
         userinfo_endpoint(f"{base}/userinfo", container.describe_user()),
     ]
+    return Endpoints(programs, [*_pages(container), stylesheet_endpoint(base)])
+
+
+def _pages(container: Container) -> list[HTTPRouteHandler]:
+    flow, submissions = container.flow(), container.submissions()
     pages = [
         *authorization_endpoints(flow, container.start_authorization()),
-        sign_in_form(flow, tokens, container.sign_in(), container.sign_out()),
-        consent_form(flow, tokens, container.give_consent()),
-        sign_out_form(flow, tokens, container.sign_out()),
-        stylesheet_endpoint(base),
+        consent_form(flow, submissions, container.give_consent()),
+        *account_pages(flow, submissions, container.list_connected_apps(), container.disconnect_app()),
     ]
-    return Endpoints(programs, pages)
+    if flow.ways.built_in:
+        pages += _pages_of_built_in_identity(container)
+    return pages
+
+
+def _pages_of_built_in_identity(container: Container) -> list[HTTPRouteHandler]:
+    flow, submissions = container.flow(), container.submissions()
+    sign_out, disconnect_all = container.sign_out(), container.disconnect_every_app()
+    pages = [
+        sign_in_form(flow, submissions, container.sign_in(), sign_out),
+        sign_out_form(flow, submissions, sign_out),
+        *password_pages(flow, submissions, container.change_password(), disconnect_all),
+        sign_out_everywhere_form(flow, submissions, container.sign_out_everywhere(), disconnect_all),
+    ]
+    if flow.ways.sign_up:
+        pages += sign_up_pages(flow, submissions, container.sign_up())
+    return pages
 
 
 def create_app(

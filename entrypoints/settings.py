@@ -59,6 +59,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     login_page: Annotated[str | None, must.login_page] = None
     """Where users sign in: a URL, or a path on the issuer's origin. None: on the built-in page."""
 
+    logout_page: Annotated[str | None, must.login_page] = None
+    """Where users of `login_page` sign out. None: the pages offer no sign-out then."""
+
+    sign_up: Annotated[bool, must.either] = False
+    """Whether strangers may open an account on the built-in page."""
+
     resource: Annotated[str | None, must.resource] = None
     """The one MCP server to give tokens for, instead of `resources`. Neither of them: `{issuer}/mcp`."""
 

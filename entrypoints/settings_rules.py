@@ -25,6 +25,10 @@ def between(low: int, high: int) -> Callable[[int], None]:
     return check
 
 
+def either(_: bool) -> None:
+    """True or false: neither can be wrong."""
+
+
 def host(address: str) -> None:
     """An address or a name to listen on, without port."""
     try:

@@ -14,7 +14,7 @@ PREFIX = "GRANTLEDGER_"
 CONFIG = "GRANTLEDGER_CONFIG"
 
 _DEFAULT_FILE = Path("grantledger.toml")
-_KINDS = {str: "a text", int: "a whole number", tuple[str, ...]: "a list of texts"}
+_KINDS = {str: "a text", int: "a whole number", bool: "true or false", tuple[str, ...]: "a list of texts"}
 
 
 class SettingsInvalid(Exception):  # noqa: N818 - named for the fact, like a refusal

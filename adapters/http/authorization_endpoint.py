@@ -25,14 +25,15 @@ def authorization_endpoints(flow: AuthorizationFlow, start: StartAuthorization) 
         session = await flow.session(request)
         return await flow.begin(request, await start(asked, session), session)
 
-    @get(f"{flow.base_path}/authorize/{{transaction_id:str}}")
-    async def resume(request: Request[Any, Any, Any], transaction_id: FromPath[str]) -> Response[bytes]:
-        waiting = flow.waiting(request, transaction_id)
+    @get(f"{flow.base_path}/authorize/{{place:str}}")
+    async def resume(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
+        waiting = flow.visits.find(request, place).waiting
+        assert waiting is not None  # the account has a route of its own
         return await flow.proceed(request, waiting, await flow.session(request))
 
-    @get([f"{flow.base_path}/authorize/{{transaction_id:str}}/{form}" for form in FORMS])
-    async def reload(request: Request[Any, Any, Any], transaction_id: FromPath[str]) -> Response[bytes]:
-        return redirect(flow.url_of(flow.waiting(request, transaction_id)))
+    @get([f"{flow.base_path}/authorize/{{place:str}}/{form}" for form in FORMS])
+    async def reload(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
+        return redirect(flow.visits.find(request, place).url)
 
     return [authorize, resume, reload]
 

@@ -1,28 +1,48 @@
 """What the authorization pages share: who is signed in, what is asked, and which page comes next."""
 
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Request, Response
+from msgspec import Struct
 
 from grantledger.adapters.http.authorization_response import AuthorizationResponses
+from grantledger.adapters.http.browser_sessions import BrowserSessions
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.cookies import PageCookies
 from grantledger.adapters.http.form_tokens import FormTokens
 from grantledger.adapters.http.page_answers import page, redirect
-from grantledger.adapters.http.pages.render import ConsentPage, Pages, ScopeLine, SignInPage, words_for
+from grantledger.adapters.http.pages.models import (
+    ConsentPage,
+    ScopeLine,
+    SignInAgainPage,
+    SignInPage,
+    SignUpPage,
+)
+from grantledger.adapters.http.pages.render import Pages
+from grantledger.adapters.http.pages.words import words_for
 from grantledger.adapters.http.parked_requests import ParkedRequests
-from grantledger.adapters.http.refusals import ParkedRequestLost
-from grantledger.adapters.http.request_log import note_client
-from grantledger.application.find_browser_session import FindBrowserSession
+from grantledger.adapters.http.visits import Visit, Visits
 from grantledger.application.issue_code import IssuedCode
+from grantledger.application.open_account import MIN_PASSWORD
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.resume_authorization import AskForConsent, AskToSignIn, ResumeAuthorization
 from grantledger.domain import redirect_uri
 from grantledger.domain.authorization_request import AuthorizationRequest
 from grantledger.domain.browser_session import BrowserSession
+from grantledger.domain.client_registration import ClientRegistration
 
-SESSION = "session"
-"""The purpose of the cookie that keeps a browser signed in."""
+
+class SignInWays(Struct, frozen=True, kw_only=True):
+    """Where people sign in: on the page of the host application, or on ours, which may offer to sign up."""
+
+    login_page: str | None
+    logout_page: str | None
+    sign_up: bool
+
+    @property
+    def built_in(self) -> bool:
+        return self.login_page is None
 
 
 class AuthorizationFlow:
@@ -30,42 +50,30 @@ class AuthorizationFlow:
         self,
         *,
         resume: ResumeAuthorization,
-        find_session: FindBrowserSession,
+        sessions: BrowserSessions,
         policy: ServerPolicy,
         base_path: str,
-        login_page: str | None,
+        ways: SignInWays,
         pages: Pages,
         responses: AuthorizationResponses,
         parked: ParkedRequests,
+        visits: Visits,
         cookies: PageCookies,
         form_tokens: FormTokens,
         caller_of: CallerReader,
     ) -> None:
         self._resume = resume
-        self._find_session = find_session
-        self._resource_names = {r.identifier: r.name or r.identifier for r in policy.resources}
-        self._login_page = login_page
-        self._pages = pages
-        self._form_tokens = form_tokens
+        self.resource_names = {r.identifier: r.name or r.identifier for r in policy.resources}
+        self._parked = parked
+        self.ways = ways
+        self.pages = pages
+        self.form_tokens = form_tokens
+        self.session = sessions
         self.base_path = base_path
         self.responses = responses
-        self.parked = parked
+        self.visits = visits
         self.cookies = cookies
         self.caller_of = caller_of
-
-    async def session(self, request: Request[Any, Any, Any]) -> BrowserSession | None:
-        return await self._find_session(request.cookies.get(self.cookies.name(SESSION)))
-
-    def waiting(self, request: Request[Any, Any, Any], transaction_id: str) -> AuthorizationRequest:
-        """Return the authorization request that waits in this browser. Raises `ParkedRequestLost`."""
-        waiting = self.parked.find(transaction_id, request.cookies)
-        if waiting is None:
-            raise ParkedRequestLost
-        note_client(request.scope, waiting.client_id)
-        return waiting
-
-    def url_of(self, waiting: AuthorizationRequest) -> str:
-        return f"{self.base_path}/authorize/{waiting.transaction_id}"
 
     async def begin(
         self, request: Request[Any, Any, Any], asked: AuthorizationRequest, session: BrowserSession | None
@@ -74,8 +82,8 @@ class AuthorizationFlow:
         outcome = await self._resume(asked, session, self.caller_of(request))
         if isinstance(outcome, IssuedCode):
             return self.responses.success(outcome)
-        answer = redirect(self.url_of(asked))
-        for cookie in self.parked.park(asked, request.cookies):
+        answer = redirect(self.visits.of_request(asked).url)
+        for cookie in self._parked.park(asked, request.cookies):
             answer.set_cookie(cookie)
         return answer
 
@@ -87,63 +95,91 @@ class AuthorizationFlow:
         match outcome:
             case IssuedCode():
                 return self.done(waiting, self.responses.success(outcome))
-            case AskToSignIn() if self._login_page is not None:
-                joint = "&" if "?" in self._login_page else "?"
-                return redirect(f"{self._login_page}{joint}transaction={waiting.transaction_id}")
             case AskToSignIn():
-                return self._sign_in_page(outcome, waiting, session)
+                visit = self.visits.of_request(waiting)
+                return await self.sign_in_page(request, visit, session, client=outcome.client)
             case AskForConsent():
-                return self._consent_page(outcome, waiting)
+                return self._consent_page(outcome, waiting, await self.session.name(request, outcome.session))
 
-    async def sign_in_again(
+    async def sign_in_page(
         self,
         request: Request[Any, Any, Any],
-        waiting: AuthorizationRequest,
+        visit: Visit,
         session: BrowserSession | None,
         *,
-        email: str,
-        problem: str,
-    ) -> Response[bytes]:
-        """Show the sign-in page once more, saying what was wrong."""
-        asking = await self._resume(waiting, None, self.caller_of(request))
-        assert isinstance(asking, AskToSignIn)  # a request that allows no page is never parked
-        return self._sign_in_page(asking, waiting, session, email=email, problem=problem)
-
-    def done(self, waiting: AuthorizationRequest, answer: Response[bytes]) -> Response[bytes]:
-        """Let the browser forget the request that this answers."""
-        answer.set_cookie(self.parked.forget(waiting.transaction_id))
-        return answer
-
-    def _sign_in_page(
-        self,
-        asking: AskToSignIn,
-        waiting: AuthorizationRequest,
-        session: BrowserSession | None,
-        *,
+        client: ClientRegistration | None = None,
         email: str = "",
         problem: str | None = None,
+        notice: str | None = None,
     ) -> Response[bytes]:
-        html = self._pages.sign_in(
+        """Let somebody sign in; after an attempt with the e-mail address and what is to be said of it."""
+        if self.ways.login_page is not None:
+            return self._to_login_page(self.ways.login_page, visit, session)
+        if visit.waiting is not None and client is None:
+            asking = await self._resume(visit.waiting, None, self.caller_of(request))
+            assert isinstance(asking, AskToSignIn)  # a request that allows no page is never parked
+            client = asking.client
+        html = self.pages(
             SignInPage(
                 base_path=self.base_path,
-                transaction_id=waiting.transaction_id,
-                csrf_token=self._form_tokens.make(waiting, session),
-                client_name=asking.client.metadata.client_name,
-                resource_name=self._resource_names[waiting.resource],
+                place=visit.place,
+                csrf_token=self.form_tokens.make(visit, session),
+                client_name=client.metadata.client_name if client else None,
+                resource_name=self.resource_names[visit.waiting.resource] if visit.waiting else None,
                 email=email,
                 problem=problem,
+                notice=notice,
+                offers_sign_up=self.ways.sign_up,
             )
         )
         return page(html, status=400 if problem else 200)
 
-    def _consent_page(self, asking: AskForConsent, waiting: AuthorizationRequest) -> Response[bytes]:
+    def sign_up_page(
+        self, visit: Visit, *, email: str = "", problem: str | None = None, at: str | None = None
+    ) -> Response[bytes]:
+        """Let somebody open an account; `at` is the field that the problem is about."""
+        html = self.pages(
+            SignUpPage(
+                base_path=self.base_path,
+                place=visit.place,
+                csrf_token=self.form_tokens.make(visit, None),
+                min_password=MIN_PASSWORD,
+                email=email,
+                problem=problem,
+                at=at,
+            )
+        )
+        return page(html, status=400 if problem else 200)
+
+    def done(self, waiting: AuthorizationRequest, answer: Response[bytes]) -> Response[bytes]:
+        """Let the browser forget the request that this answers."""
+        answer.set_cookie(self._parked.forget(waiting.transaction_id))
+        return answer
+
+    def _to_login_page(
+        self, login_page: str, visit: Visit, session: BrowserSession | None
+    ) -> Response[bytes]:
+        target = f"{login_page}{'&' if '?' in login_page else '?'}transaction={quote(visit.place)}"
+        if session is None:
+            return redirect(target)
+        # Signed in, but the client asks for it anew. A page that sees a user may send them straight back:
+        # with a click between, that ends.
+        html = self.pages(SignInAgainPage(base_path=self.base_path, login_page=target))
+        return page(html)
+
+    def _consent_page(
+        self, asking: AskForConsent, waiting: AuthorizationRequest, user_name: str
+    ) -> Response[bytes]:
         metadata = asking.client.metadata
-        html = self._pages.consent(
+        visit = self.visits.of_request(waiting)
+        html = self.pages(
             ConsentPage(
                 base_path=self.base_path,
-                transaction_id=waiting.transaction_id,
-                csrf_token=self._form_tokens.make(waiting, asking.session),
-                user_email=asking.email or asking.session.user_id,
+                place=visit.place,
+                csrf_token=self.form_tokens.make(visit, asking.session),
+                user_name=user_name,
+                built_in=self.ways.built_in,
+                logout_page=self.ways.logout_page,
                 client_name=metadata.client_name,
                 client_id=asking.client.client_id,
                 client_uri=metadata.client_uri,
@@ -153,7 +189,7 @@ class AuthorizationFlow:
                 self_registered=True,
                 scopes=tuple(ScopeLine(scope, words_for(scope)) for scope in waiting.scopes),
                 resource=waiting.resource,
-                resource_name=self._resource_names[waiting.resource],
+                resource_name=self.resource_names[waiting.resource],
             )
         )
         return page(html)

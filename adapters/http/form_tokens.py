@@ -1,9 +1,9 @@
-"""CSRF tokens: a form works only in the browser, session and transaction that it was made for."""
+"""CSRF tokens: a form works only in the browser, session and visit that it was made for."""
 
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.http.parameters import Parameters
 from grantledger.adapters.http.refusals import FormForeign
-from grantledger.domain.authorization_request import AuthorizationRequest
+from grantledger.adapters.http.visits import Visit
 from grantledger.domain.browser_session import BrowserSession
 
 FIELD = "csrf_token"
@@ -12,22 +12,22 @@ _PURPOSE = "form token"
 
 
 class FormTokens:
-    """The transaction's cookie proves the browser; the token proves that our page was read there."""
+    """The visit's cookie proves the browser; the token proves that our page was read there."""
 
     def __init__(self, digests: KeyedDigests) -> None:
         self._digests = digests
 
-    def make(self, waiting: AuthorizationRequest, session: BrowserSession | None) -> str:
-        return self._digests.digest(_PURPOSE, *_parts(waiting, session))
+    def make(self, visit: Visit, session: BrowserSession | None) -> str:
+        return self._digests.digest(_PURPOSE, *_parts(visit, session))
 
-    def fits(self, form: Parameters, waiting: AuthorizationRequest, session: BrowserSession | None) -> bool:
-        return self._digests.matches(form.get(FIELD) or "", _PURPOSE, *_parts(waiting, session))
+    def fits(self, form: Parameters, visit: Visit, session: BrowserSession | None) -> bool:
+        return self._digests.matches(form.get(FIELD) or "", _PURPOSE, *_parts(visit, session))
 
-    def check(self, form: Parameters, waiting: AuthorizationRequest, session: BrowserSession | None) -> None:
+    def check(self, form: Parameters, visit: Visit, session: BrowserSession | None) -> None:
         """Raises `FormForeign`."""
-        if not self.fits(form, waiting, session):
+        if not self.fits(form, visit, session):
             raise FormForeign
 
 
-def _parts(waiting: AuthorizationRequest, session: BrowserSession | None) -> tuple[str, str, str]:
-    return (waiting.transaction_id, session.session_id if session else "", session.user_id if session else "")
+def _parts(visit: Visit, session: BrowserSession | None) -> tuple[str, str, str]:
+    return (visit.ticket, session.session_id if session else "", session.user_id if session else "")

@@ -16,7 +16,9 @@ from grantledger.adapters.http.page_refusals import (
     page_refusal,
     status_refusal,
 )
-from grantledger.adapters.http.pages.render import ErrorPage, Pages
+from grantledger.adapters.http.pages.models import ErrorPage, Link
+from grantledger.adapters.http.pages.render import Pages
+from grantledger.adapters.http.visits import Visits
 from grantledger.application.ports import Unavailable
 from grantledger.application.too_many_requests import TooManyRequests
 from grantledger.domain.authorization_request import SentBack
@@ -29,10 +31,17 @@ class PageErrors:
     """The one place where an error becomes a page: what happened, and what to do now."""
 
     def __init__(
-        self, base_path: str, pages: Pages, responses: AuthorizationResponses, caller_of: CallerReader
+        self,
+        *,
+        base_path: str,
+        pages: Pages,
+        responses: AuthorizationResponses,
+        visits: Visits,
+        caller_of: CallerReader,
     ) -> None:
         self._base_path = base_path
         self._pages = pages
+        self._visits = visits
         self._responses = responses
         self._caller_of = caller_of
 
@@ -45,12 +54,13 @@ class PageErrors:
         self, request: Request[Any, Any, Any], refusal: PageRefusal, *, retry_after: int | None = None
     ) -> Response[bytes]:
         """Return the page that tells this. `retry_after` is in seconds."""
-        html = self._pages.error(
+        html = self._pages(
             ErrorPage(
                 base_path=self._base_path,
                 title=refusal.title,
                 explanation=refusal.explanation,
                 way_out=refusal.way_out,
+                links=self._links(request, refusal),
                 correlation_id=self._caller_of(request).correlation_id,
             )
         )
@@ -58,6 +68,12 @@ class PageErrors:
         if retry_after is not None:
             answer.headers["retry-after"] = str(retry_after)
         return answer
+
+    def _links(self, request: Request[Any, Any, Any], refusal: PageRefusal) -> tuple[Link, ...]:
+        account = self._visits.account_url
+        resumed = self._visits.resumable(request) if refusal.goes_on else None
+        on = (Link("Go on with what you were asked", resumed),) if resumed not in (None, account) else ()
+        return (*on, Link("See your account and your connected apps", account))
 
     def handlers(self) -> ErrorHandlers:
         """Return Litestar exception handlers for the routes of the pages.

@@ -27,6 +27,8 @@ class PageRefusal(Struct, frozen=True):
     explanation: str
     way_out: tuple[str, ...]
     status: int = 400
+    goes_on: bool = False
+    """Whether an authorization request that waits in the browser can still be answered."""
 
 
 _START_AGAIN = "Go back to the application that sent you here and connect again."
@@ -72,20 +74,22 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
     TransactionExpired: _EXPIRED,
     TransactionSpent: PageRefusal(
         "This request was answered already",
-        "Each request can be answered only once.",
-        (_START_AGAIN,),
+        "Each request can be answered only once, and the application has its answer.",
+        ("If it says that it is connected, you can close this page. Otherwise connect again there.",),
     ),
     FormForeign: PageRefusal(
         "This form cannot be used",
-        "It was not made for you in this browser, or somebody has signed in or out since.",
-        (_START_AGAIN,),
+        "It was not made for you in this browser, or somebody has signed in or out since. Nothing was done.",
+        ("Load the page anew: its form will be yours.",),
         403,
+        goes_on=True,
     ),
     SignInNeeded: PageRefusal(
         "You are not signed in any more",
-        "Your sign-in has ended since this page was shown.",
-        (_START_AGAIN,),
+        "Your sign-in has ended since this page was shown. Nothing was done.",
+        ("Sign in again, and go on from there.",),
         403,
+        goes_on=True,
     ),
     UserIsDisabled: PageRefusal(
         "This account is disabled",
@@ -96,7 +100,11 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
 }
 
 UNAVAILABLE = PageRefusal(
-    "This server cannot answer now", "Nothing is lost.", ("Wait a moment, then load this page again.",), 503
+    "This server cannot answer now",
+    "Nothing is lost.",
+    ("Wait a moment, then load this page again.",),
+    503,
+    goes_on=True,
 )
 BROKEN = PageRefusal(
     "Something went wrong here",
@@ -106,12 +114,14 @@ BROKEN = PageRefusal(
         "If it happens again, tell the people who run this server.",
     ),
     500,
+    goes_on=True,
 )
 TOO_MANY_ATTEMPTS = PageRefusal(
     "Too many attempts",
     "Nobody may try this so often, to keep strangers from guessing passwords.",
     ("Wait some minutes, then go back and try again.",),
     429,
+    goes_on=True,
 )
 
 _STATUS_REFUSALS: dict[int, PageRefusal] = {
@@ -126,12 +136,14 @@ _STATUS_REFUSALS: dict[int, PageRefusal] = {
         "It belongs to a form, or to a page that only can be looked at.",
         (_START_AGAIN,),
         405,
+        goes_on=True,
     ),
     413: PageRefusal(
         "That was too much text",
         "More was sent than this server reads.",
         ("Go back, write less, and send the form again.",),
         413,
+        goes_on=True,
     ),
     429: TOO_MANY_ATTEMPTS,
     431: PageRefusal(

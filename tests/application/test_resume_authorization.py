@@ -12,7 +12,7 @@ from grantledger.domain.client_registration import ClientIsDisabled, ClientUnkno
 from support.clients import HTTPS, LOOPBACK
 from support.requests import MCP, NOTES
 from support.storage import nothing_recorded
-from support.story import CALLER, EMAIL, PASSWORD
+from support.story import CALLER, PASSWORD
 
 PRIVATE_USE = "cursor://anysphere.cursor-mcp/oauth/callback"
 
@@ -63,7 +63,7 @@ async def test_with_prompt_none_a_stranger_is_sent_back(resumed, client):
 
 
 async def test_asks_who_never_said_yes(resumed, client, ada):
-    assert await resumed(client, ada) == AskForConsent(client=client, session=ada, email=EMAIL)
+    assert await resumed(client, ada) == AskForConsent(client=client, session=ada)
 
 
 async def test_asking_writes_nothing(ledger, resumed, client, ada):

@@ -496,6 +496,8 @@ def test_the_defaults_are_those_of_the_manual():
         "database": "grantledger.sqlite3",
         "realm": "main",
         "login_page": None,
+        "logout_page": None,
+        "sign_up": False,
         "resource": None,
         "resources": (),
         "scopes": ("openid", "profile", "email", "offline_access"),

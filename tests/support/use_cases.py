@@ -16,6 +16,8 @@ from grantledger.application.describe_server import DescribeServer
 from grantledger.application.describe_user import DescribeUser
 from grantledger.application.disable_client import DisableClient
 from grantledger.application.disable_user import DisableUser
+from grantledger.application.disconnect_app import DisconnectApp
+from grantledger.application.disconnect_every_app import DisconnectEveryApp
 from grantledger.application.enable_client import EnableClient
 from grantledger.application.enable_user import EnableUser
 from grantledger.application.erase_password import ErasePassword
@@ -24,6 +26,7 @@ from grantledger.application.give_consent import GiveConsent
 from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.issue_code import IssueCode
 from grantledger.application.issue_id_token import IssueIdToken
+from grantledger.application.list_connected_apps import ListConnectedApps
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.open_account import OpenAccount
 from grantledger.application.open_session import OpenSession
@@ -102,7 +105,7 @@ class UseCases:
         self.find_browser_session = FindBrowserSession(ledger, clock)
         self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)
         self.issue_code = IssueCode(ledger, ledger, clock, outside.codes, policy)
-        self.resume_authorization = ResumeAuthorization(ledger, ledger, self.issue_code)
+        self.resume_authorization = ResumeAuthorization(ledger, self.issue_code)
         self.give_consent = GiveConsent(ledger, self.issue_code)
         self.redeem_code = RedeemCode(
             ledger=ledger,
@@ -122,6 +125,9 @@ class UseCases:
             policy=policy,
         )
         self.revoke_grant = RevokeGrant(ledger, clock)
+        self.list_connected_apps = ListConnectedApps(ledger, ledger, clock)
+        self.disconnect_app = DisconnectApp(ledger, ledger, clock)
+        self.disconnect_every_app = DisconnectEveryApp(self.list_connected_apps, self.disconnect_app)
         self.revoke_token = RevokeToken(ledger, authenticate, sealer, clock)
         self.look_up_session = LookUpSession(ledger, sealer, clock)
         self.describe_user = DescribeUser(self.look_up_session, ledger)

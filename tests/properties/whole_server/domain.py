@@ -129,7 +129,7 @@ class Pages(Aggregates):
         if request.needs_asking(self.consents.get((session.user_id, request.client_id)), client):
             if request.allows_no_page:
                 raise _back(request, ConsentNeeded())
-            return AskForConsent(client=client, session=session, email=f"{session.user_id}@example.com")
+            return AskForConsent(client=client, session=session)
         return self._issue(request, session)
 
     def consent(
@@ -149,6 +149,9 @@ class Pages(Aggregates):
         epoch = self.users[session.user_id].session_epoch
         live = session.is_live(presented_digest=cookie or "", session_epoch=epoch, now=self.now)
         return session if live else None
+
+    def email_of(self, session: BrowserSession) -> str | None:
+        return f"{session.user_id}@example.com"
 
     def begin_session(self, email: str, *, right: bool) -> NewBrowserSession:
         user_id, secret = email.partition("@")[0], self.draw("session ")

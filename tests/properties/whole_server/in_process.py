@@ -99,6 +99,9 @@ class InProcess(ABC):
     def begin_session(self, email: str, *, right: bool) -> NewBrowserSession: ...
 
     @abstractmethod
+    def email_of(self, session: BrowserSession) -> str | None: ...
+
+    @abstractmethod
     def end_session(self, session: BrowserSession) -> None: ...
 
     # what programs do
@@ -205,7 +208,8 @@ class InProcess(ABC):
             return Seen("sign in")
         name, request = outcome.client.metadata.client_name, opened.request
         where = (shown_host(request.redirect_uri), request.resource)
-        return Seen("consent", " ".join((str(name), str(outcome.email), *where, *request.scopes)))
+        as_whom = str(self.email_of(outcome.session))
+        return Seen("consent", " ".join((str(name), as_whom, *where, *request.scopes)))
 
 
 def _id_of(session: BrowserSession | None) -> str | None:

@@ -97,6 +97,9 @@ class ServerOfTheUseCases(InProcess):
     def begin_session(self, email: str, *, right: bool) -> NewBrowserSession:
         return self._run(self._do.sign_in(email, PASSWORD if right else "wrong", CALLER))
 
+    def email_of(self, session: BrowserSession) -> str | None:
+        return self._run(self._ledger.value(session.user_id, "email"))
+
     def end_session(self, session: BrowserSession) -> None:
         self._run(self._do.sign_out(session, CALLER))
 

@@ -1,0 +1,90 @@
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from grantledger.application.ports import Clock, Ledger, Listings
+from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.consent import CONSENT, Consent, consent_key
+from grantledger.domain.token_grant import Access, TokenGrant
+
+_MOST_PAGES = 10
+"""Of the grants of a user that are looked at: the 2,000 newest."""
+
+
+class ConnectedApp(Struct, frozen=True, kw_only=True):
+    """A client with all that it holds of a user. Times are UTC seconds.
+
+    `connections` is how many grants are alive; with none, the client may only ask without being asked about.
+    """
+
+    client: ClientRegistration
+    hosts: tuple[str, ...]
+    access: tuple[Access, ...]
+    connections: int
+    since: int | None
+    last_refresh: int | None
+
+
+class ListConnectedApps:
+    """Tell what a user has allowed, and to whom: whatever can be used, now or without asking again."""
+
+    def __init__(self, ledger: Ledger, listings: Listings, clock: Clock) -> None:
+        self._ledger = ledger
+        self._listings = listings
+        self._clock = clock
+
+    async def __call__(self, user_id: str) -> tuple[ConnectedApp, ...]:
+        """Return the apps, that which was connected last first."""
+        by_client: dict[str, list[TokenGrant]] = {}
+        for grant in await self._grants(user_id):
+            by_client.setdefault(grant.client_id, []).append(grant)
+        apps = [await self._app(user_id, client_id, grants) for client_id, grants in by_client.items()]
+        return tuple(app for app in apps if app is not None)
+
+    async def _grants(self, user_id: str) -> list[TokenGrant]:
+        grants: list[TokenGrant] = []
+        after: str | None = None
+        for _ in range(_MOST_PAGES):
+            page = await self._listings.grants(user_id=user_id, after=after)
+            grants += [item.state for item in page.items if item.state is not None]
+            after = page.after
+            if after is None:
+                break
+        return grants
+
+    async def _app(self, user_id: str, client_id: str, grants: list[TokenGrant]) -> ConnectedApp | None:
+        client = (await self._ledger.load(CLIENT, client_id)).state
+        if client is None or client.deleted:
+            return None
+        consent = (await self._ledger.load(CONSENT, consent_key(user_id, client_id))).state
+        if consent is not None and consent.client_registration != client.registration:
+            consent = None
+        now = self._clock.now()
+        alive = [g for g in grants if g.client_registration == client.registration and g.is_usable(now=now)]
+        if not alive and (consent is None or not consent.allowed):
+            return None
+        refreshed = [grant.issued_at for grant in alive if grant.generation > 0]
+        return ConnectedApp(
+            client=client,
+            hosts=tuple(dict.fromkeys(host for host, _, _ in consent.allowed)) if consent else (),
+            access=_merged(_allowed(alive, consent)),
+            connections=len(alive),
+            since=min((grant.opened_at for grant in alive), default=None),
+            last_refresh=max(refreshed, default=None),
+        )
+
+
+def _allowed(alive: list[TokenGrant], consent: Consent | None) -> Iterable[Access]:
+    remembered = consent.allowed if consent else ()
+    return [
+        *(grant.consented for grant in alive),
+        *(Access(resource, scopes) for _, resource, scopes in remembered),
+    ]
+
+
+def _merged(allowed: Iterable[Access]) -> tuple[Access, ...]:
+    """Return one access for each resource."""
+    scopes: dict[str, dict[str, None]] = {}
+    for access in allowed:
+        scopes.setdefault(access.resource, {}).update(dict.fromkeys(access.scopes))
+    return tuple(Access(resource, tuple(of)) for resource, of in scopes.items())

@@ -1,0 +1,105 @@
+import asyncio
+
+import pytest
+
+from grantledger.application.provenance import by_user
+from grantledger.application.resume_authorization import AskForConsent
+from grantledger.domain.authorization_code import ConsentWithdrawnSince
+from grantledger.domain.consent import ConsentWithdrawn
+from grantledger.domain.token_grant import GrantIsRevoked, GrantOpened, GrantRevoked
+from support.storage import InterleavingLedger, nothing_recorded
+from support.story import CALLER, PASSWORD, Story
+
+
+async def test_disconnecting_ends_every_token_at_once(story, client, ada):
+    held = [await story.tokens(client, ada) for _ in range(3)]
+    await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+    for tokens in held:
+        with pytest.raises(GrantIsRevoked):
+            await story.looks_up(tokens)
+        with pytest.raises(GrantIsRevoked):
+            await story.refreshes(client, tokens)
+
+
+async def test_disconnecting_is_remembered_with_who_did_it(ledger, story, client, ada, tokens):
+    before = len(ledger.log)
+    await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+    now = story.clock.now()
+    assert ledger.events[before:] == [
+        ConsentWithdrawn(withdrawn_at=now),
+        GrantRevoked(reason="revoked_by_user", revoked_at=now),
+    ]
+    assert ledger.log[-1].by == by_user(ada.user_id, CALLER, client_id=client.client_id)
+
+
+async def test_a_disconnected_app_has_to_ask_again(story, client, ada, tokens):
+    await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+    request = await story.asks(client, ada)
+    assert isinstance(await story.resume_authorization(request, ada, CALLER), AskForConsent)
+
+
+async def test_a_disconnected_app_may_be_connected_again(story, client, ada, tokens):
+    await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+    assert await story.looks_up(await story.tokens(client, ada))
+
+
+async def test_a_code_that_was_under_way_opens_nothing(ledger, story, client, ada, code):
+    await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+    with nothing_recorded(ledger), pytest.raises(ConsentWithdrawnSince):
+        await story.redeems(client, code)
+
+
+async def test_disconnecting_twice_is_disconnecting_once(ledger, story, client, ada, tokens):
+    await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+    with nothing_recorded(ledger):
+        await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+
+
+async def test_an_app_that_is_not_there_is_disconnected_already(ledger, story, ada):
+    with nothing_recorded(ledger):
+        await story.disconnect_app(ada.user_id, "glc_nobody", CALLER)
+
+
+async def test_other_apps_and_other_users_keep_what_they_have(story, client, ada, tokens):
+    other = (await story.registers(client_name="Other")).client
+    await story.open_account("eve@example.com", PASSWORD, CALLER)
+    eves = await story.tokens(client, await story.signs_in("eve@example.com"))
+    others = await story.tokens(other, ada)
+    await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+    assert [await story.looks_up(kept) for kept in (eves, others)]
+
+
+async def test_more_grants_than_a_list_shows_at_once_all_end(ledger, story, client, ada):
+    for _ in range(205):
+        await story.tokens(client, ada)
+    await story.disconnect_app(ada.user_id, client.client_id, CALLER)
+    revoked = [event for event in ledger.events if isinstance(event, GrantRevoked)]
+    assert len(revoked) == 205
+
+
+@pytest.mark.parametrize("head_start", range(0, 40, 3))
+async def test_a_code_that_is_redeemed_at_that_moment_leaves_nothing_alive(
+    ledger, story, client, ada, head_start
+):
+    """Whatever the order of the two: no grant that was opened is alive when both have ended."""
+    code = await story.code(client, ada)
+    racing = Story(InterleavingLedger(ledger), outside=story.outside)
+
+    async def disconnect_late() -> None:
+        for _ in range(head_start):
+            await asyncio.sleep(0)
+        await racing.disconnect_app(ada.user_id, client.client_id, CALLER)
+
+    await asyncio.gather(racing.redeems(client, code), disconnect_late(), return_exceptions=True)
+    opened = [event for event in ledger.events if isinstance(event, GrantOpened)]
+    revoked = [event for event in ledger.events if isinstance(event, GrantRevoked)]
+    assert len(opened) == len(revoked)
+
+
+async def test_every_app_can_be_disconnected_at_once(story, client, ada, tokens):
+    other = await story.tokens((await story.registers(client_name="Other")).client, ada)
+    await story.disconnect_every_app(ada.user_id, CALLER)
+    for held in (tokens, other):
+        with pytest.raises(GrantIsRevoked):
+            await story.looks_up(held)
+    assert await story.list_connected_apps(ada.user_id) == ()

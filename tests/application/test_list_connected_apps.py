@@ -1,0 +1,109 @@
+from grantledger.application.list_connected_apps import ConnectedApp
+from grantledger.domain.token_grant import Access
+from support.clients import HTTPS, LOOPBACK
+from support.policies import a_policy
+from support.requests import MCP, NOTES
+from support.story import CALLER, PASSWORD, Story
+
+
+async def test_nothing_is_connected_at_first(story, ada):
+    assert await story.list_connected_apps(ada.user_id) == ()
+
+
+async def test_an_app_is_listed_with_what_it_may_and_since_when(story, client, ada):
+    since = story.clock.now()
+    tokens = await story.tokens(client, ada, scope="openid notes:read", resources=(NOTES,))
+    story.clock.advance(60)
+    await story.refreshes(client, tokens)
+    assert await story.list_connected_apps(ada.user_id) == (
+        ConnectedApp(
+            client=client,
+            hosts=("client.example",),
+            access=(Access(NOTES, ("openid", "notes:read")),),
+            connections=1,
+            since=since,
+            last_refresh=since + 60,
+        ),
+    )
+
+
+async def test_an_app_that_never_refreshed_says_so(story, ada, tokens):
+    (app,) = await story.list_connected_apps(ada.user_id)
+    assert app.last_refresh is None
+
+
+async def test_several_connections_of_one_app_are_one_app(story, client, ada):
+    since = story.clock.now()
+    await story.tokens(client, ada, scope="openid")
+    story.clock.advance(60)
+    await story.tokens(client, ada, scope="email files:read", resources=(MCP,))
+    (app,) = await story.list_connected_apps(ada.user_id)
+    assert (app.connections, app.since) == (2, since)
+    assert {(access.resource, frozenset(access.scopes)) for access in app.access} == {
+        (MCP, frozenset({"openid", "email", "files:read"}))
+    }
+
+
+async def test_what_was_connected_last_comes_first(story, ada):
+    for name in ("first", "second"):
+        await story.tokens((await story.registers(client_name=name)).client, ada)
+        story.clock.advance(1)
+    apps = await story.list_connected_apps(ada.user_id)
+    assert [app.client.metadata.client_name for app in apps] == ["second", "first"]
+
+
+async def test_an_app_whose_tokens_have_ended_is_listed_while_it_need_not_ask_again(
+    story, client, ada, tokens
+):
+    story.clock.advance(605_000)
+    (app,) = await story.list_connected_apps(ada.user_id)
+    assert (app.connections, app.since) == (0, None)
+    assert [access.resource for access in app.access] == [MCP]
+
+
+async def test_an_app_that_revoked_its_own_tokens_has_no_connection(story, client, ada, tokens):
+    await story.revokes(client, tokens.refresh_token)
+    (app,) = await story.list_connected_apps(ada.user_id)
+    assert app.connections == 0
+
+
+async def test_the_apps_of_another_user_are_theirs(story, client, ada, tokens):
+    await story.open_account("eve@example.com", PASSWORD, CALLER)
+    eve = await story.signs_in("eve@example.com")
+    assert await story.list_connected_apps(eve.user_id) == ()
+
+
+async def test_a_deleted_app_is_gone(story, client, ada, tokens):
+    await story.delete_client(client.client_id, CALLER)
+    assert await story.list_connected_apps(ada.user_id) == ()
+
+
+async def test_what_was_granted_to_an_earlier_registration_is_not_that_of_the_next(
+    story, client, ada, tokens
+):
+    await story.delete_client(client.client_id, CALLER)
+    await story.registers()
+    assert await story.list_connected_apps(ada.user_id) == ()
+
+
+async def test_a_disabled_app_is_still_listed(story, client, ada, tokens):
+    await story.disable_client(client.client_id, CALLER)
+    (app,) = await story.list_connected_apps(ada.user_id)
+    assert app.client.disabled
+
+
+async def test_every_address_that_access_was_sent_to_is_told(story, ada):
+    client = (await story.registers(redirect_uris=(HTTPS, LOOPBACK))).client
+    for target in (HTTPS, LOOPBACK):
+        code = await story.code(client, ada, redirect_uri=target)
+        await story.redeems(client, code, redirect_uri=target)
+    (app,) = await story.list_connected_apps(ada.user_id)
+    assert len(app.hosts) == 2
+
+
+async def test_a_grant_that_has_reached_its_limit_is_no_connection(ledger, client, ada):
+    limited = Story(ledger, a_policy(grant_lifetime=100))
+    await limited.tokens(client, ada)
+    limited.clock.advance(100)
+    (app,) = await limited.list_connected_apps(ada.user_id)
+    assert app.connections == 0
