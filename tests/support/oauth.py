@@ -40,8 +40,10 @@ class Person:
 
         async def keep(answer: httpx.Response) -> None:
             for value in answer.headers.get_list("set-cookie"):
-                # Of a session's cookie the second half is the secret.
-                issued("cookie", value.partition(";")[0].partition("=")[2].rpartition(".")[2])
+                name, _, secret = value.partition(";")[0].partition("=")
+                # Of a session's cookie the second half is the secret; that of a notice is a word of ours.
+                if not name.endswith("-notice"):
+                    issued("cookie", secret.rpartition(".")[2])
             for cookie in http.cookies.jar if behind_tls else ():
                 cookie.secure = False
 
