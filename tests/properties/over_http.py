@@ -15,11 +15,13 @@ class OverHttp:
 
     has_clients_and_users = True
 
-    def __init__(self, server: TimedServer) -> None:
+    def __init__(self, server: TimedServer, **metadata: Any) -> None:
+        """`metadata` is in what the client is not the usual one."""
         self.server = server
         self.began = server.begin()
         self._events_before = self._last_position()
         self.person = server.visitor()
+        self._metadata = metadata
         self.server.run(self._begin())
 
     def advance(self, seconds: int) -> None:
@@ -72,7 +74,7 @@ class OverHttp:
 
     async def _begin(self) -> None:
         self.account = await self.server.open_account()
-        self.client_id = await self.register()
+        self.client_id = await self.register(**self._metadata)
 
     async def _code(self, client_id: str, **parameters: str | None) -> str:
         page = await self.person.asked(client_id, **parameters)
@@ -84,7 +86,7 @@ class OverHttp:
 
     async def _register_anew(self) -> None:
         await self.server.operator.delete_client()(self.client_id, CALLER)
-        assert await self.register() == self.client_id
+        assert await self.register(**self._metadata) == self.client_id
 
     def _last_position(self) -> int:
         with closing(sqlite3.connect(self.server.server.database)) as connection:

@@ -26,10 +26,14 @@ class OverUseCases:
 
     has_clients_and_users = True
 
-    def __init__(self, storages: Storages, policy: ServerPolicy) -> None:
+    email = EMAIL
+
+    def __init__(self, storages: Storages, policy: ServerPolicy, **members: Any) -> None:
+        """`members` are those of the client's metadata in which it is not the usual one."""
         self._runner = asyncio.Runner()
         self._storage = storages()
         self._policy = policy
+        self._members = members
         self.run(self._begin())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -61,14 +65,14 @@ class OverUseCases:
     async def _begin(self) -> None:
         self._ledger = await self._storage.__aenter__()
         self.story = Story(InterleavingLedger(self._ledger), self._policy)
-        self.client: ClientRegistration = (await self.story.registers()).client
-        await self.story.open_account(EMAIL, PASSWORD, CALLER)
-        signed_in = await self.story.signs_in()
+        self.client: ClientRegistration = (await self.story.registers(**self._members)).client
+        await self.story.open_account(self.email, PASSWORD, CALLER)
+        signed_in = await self.story.signs_in(self.email)
         self.session = replace(signed_in, expires_at=signed_in.expires_at + FOREVER)
 
     async def _register_anew(self) -> None:
         await self.story.delete_client(self.client.client_id, CALLER)
-        self.client = (await self.story.registers()).client
+        self.client = (await self.story.registers(**self._members)).client
 
 
 def told(refusal: Refusal) -> str:

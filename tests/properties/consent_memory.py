@@ -1,0 +1,267 @@
+"""What users allow clients, against a model that keeps every yes in a dictionary.
+
+What it runs against is a parameter: consents as the domain decides them, the use cases over any ledger, or
+the running server. Ada's client may be disabled or registered anew, and Ada disabled; nothing ever happens
+to Bob and to the other client.
+"""
+
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Protocol
+
+from hypothesis import event
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, initialize, multiple, precondition, rule
+from msgspec import Struct
+from msgspec.structs import replace
+
+from properties.profiles import Machine, System
+
+START = 1_800_000_000
+WAITS = 600
+MOST_PARKED = 8
+
+USERS = ("Ada", "Bob")
+CLIENTS = ("Editor", "Reader")
+RESOURCES = ("https://mcp.example/mcp", "https://mcp.example/notes/mcp")
+SCOPES = (("openid",), ("email",), ("openid", "email"), ("email", "profile", "openid"), ("notes:read",))
+PROMPTS = (None, None, None, "none", "consent")
+
+REDIRECTS = {
+    "https://client.example/callback": "client.example",
+    "https://client.example:8443/another": "client.example",
+    "https://client.example.evil.example/callback": "client.example.evil.example",
+    "http://127.0.0.1:3118/callback": "127.0.0.1",
+    "https://localhost:8443/callback": "localhost",
+    "com.example.editor:/callback": "com.example.editor:",
+}
+"""Where the answer may go, and what a person is told of it."""
+
+NEVER_REMEMBERED = ("127.0.0.1", "localhost", "com.example.editor:")
+"""Where any program on the user's machine may be waiting."""
+
+
+class Wish(Struct, frozen=True):
+    """What a client asks a user for."""
+
+    user: str
+    client: str
+    redirect_uri: str
+    resource: str
+    scopes: tuple[str, ...]
+    prompt: str | None
+
+    @property
+    def host(self) -> str:
+        return REDIRECTS[self.redirect_uri]
+
+
+class Page(Struct, frozen=True):
+    """A consent page: the request that waits behind it, and its text."""
+
+    transaction: str
+    text: str
+
+
+class Granted(Struct, frozen=True):
+    """What a code that came to the client is good for."""
+
+    user: str
+    client: str
+    resource: str
+    scopes: tuple[str, ...]
+
+
+Outcome = Page | Granted | str
+"""Or an error code that the client is told, "sign in" for that page, "refused" for a page that ends it."""
+
+
+class ConsentsUnderTest(System, Protocol):
+    """What the machine drives: two users, each in a browser of their own, and two clients."""
+
+    def ask(self, wish: Wish) -> Outcome:
+        """Send the user's browser to the authorization endpoint."""
+        ...
+
+    def answer(self, transactions: Sequence[str], *, allowed: bool) -> list[Outcome]:
+        """Answer the pages of these requests at once; the browser forgets those that were answered."""
+        ...
+
+
+class Waiting(Struct):
+    wish: Wish
+    registration: int
+    until: int
+    answered: bool = False
+
+
+class ConsentMemory(Machine):
+    waiting = Bundle("waiting")
+    system: ConsentsUnderTest
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.parked: dict[str, Waiting] = {}
+        self.allowed: dict[tuple[str, str, int, str, str], set[str]] = {}
+        self.registrations = dict.fromkeys(CLIENTS, 1)
+        self.disabled: set[str] = set()
+        self.codes = self.fewest_yeses = self.most_yeses = 0
+
+    @initialize(target=waiting)
+    def starts(self):
+        self.system = self.system_for()
+        wish = Wish(USERS[0], CLIENTS[0], next(iter(REDIRECTS)), RESOURCES[0], SCOPES[0], None)
+        return self.asks(wish)
+
+    @rule(
+        target=waiting,
+        wish=st.builds(
+            Wish,
+            user=st.sampled_from(USERS),
+            client=st.sampled_from(CLIENTS),
+            redirect_uri=st.sampled_from([*REDIRECTS]),
+            resource=st.sampled_from(RESOURCES),
+            scopes=st.sampled_from(SCOPES),
+            prompt=st.sampled_from(PROMPTS),
+        ),
+    )
+    def asks(self, wish):
+        if self._has_no_room(wish.user):
+            self.time_passes(WAITS)
+        outcome, expected = self.system.ask(wish), self._expected(wish)
+        event(expected if isinstance(expected, str) else type(expected).__name__)
+        if expected != "page":
+            assert outcome == expected
+            self.codes += isinstance(outcome, Granted)
+            return multiple()
+        assert isinstance(outcome, Page), outcome
+        unseen = [
+            part for part in (wish.client, wish.host, wish.resource, *wish.scopes) if part not in outcome.text
+        ]
+        assert not unseen, "the page does not say all that is asked"
+        self.parked[outcome.transaction] = Waiting(wish, self.registrations[wish.client], self.now + WAITS)
+        return outcome.transaction
+
+    @rule(
+        target=waiting,
+        transaction=waiting,
+        change=st.sampled_from(
+            [
+                {},
+                {"prompt": "none"},
+                *({"scopes": scopes} for scopes in SCOPES),
+                *({"redirect_uri": uri} for uri in REDIRECTS),
+                *({"resource": resource} for resource in RESOURCES),
+                *({"client": client} for client in CLIENTS),
+                *({"user": user} for user in USERS),
+            ]
+        ),
+    )
+    def asks_for_almost_the_same(self, transaction, change):
+        return self.asks(replace(self.parked[transaction].wish, **{"prompt": None, **change}))
+
+    @rule(transactions=st.lists(waiting, min_size=1, max_size=3))
+    def allows(self, transactions):
+        """A yes that is sent twice ends as one that was sent once: with one code."""
+        expected = [
+            self._granted(self.parked[name].wish) if self._may_be_answered(name) else "refused"
+            for name in transactions
+        ]
+        assert self.system.answer(transactions, allowed=True) == expected
+        answered = [self.parked[name] for name in dict.fromkeys(transactions) if self._may_be_answered(name)]
+        self._remember([found.wish for found in answered])
+        for found in answered:
+            found.answered = True
+
+    @rule(transaction=waiting)
+    def denies(self, transaction):
+        expected = "access_denied" if self._may_be_answered(transaction) else "refused"
+        assert self.system.answer([transaction], allowed=False) == [expected]
+        if expected == "access_denied":
+            self.parked[transaction].answered = True
+
+    @rule(seconds=st.sampled_from([1, 60, 599, 600]))
+    def time_passes(self, seconds):
+        self.now += seconds
+        self.system.advance(seconds)
+
+    @rule(transaction=waiting, early=st.sampled_from([0, 1]))
+    def time_passes_until_the_request_ends(self, transaction, early):
+        self.time_passes(max(0, self.parked[transaction].until - early - self.now))
+
+    @precondition(lambda self: self.is_late)
+    @rule()
+    def the_client_is_disabled(self):
+        self.system.disable_client()
+        self.disabled.add(CLIENTS[0])
+
+    @precondition(lambda self: self.is_late)
+    @rule()
+    def the_client_is_deleted_and_registers_anew(self):
+        self.system.delete_client_and_register_it_anew()
+        self.registrations[CLIENTS[0]] += 1
+        self.disabled.discard(CLIENTS[0])
+
+    @precondition(lambda self: self.is_late)
+    @rule()
+    def the_user_is_disabled(self):
+        self.system.disable_user()
+        self.disabled.add(USERS[0])
+
+    def ends(self):
+        """A yes is remembered once, a no never."""
+        assert self.fewest_yeses <= self.system.remembered("consent.given.v1") <= self.most_yeses
+        if self.system.has_clients_and_users:
+            assert self.system.remembered("authorization_code.issued.v1") == self.codes
+
+    @property
+    def is_late(self) -> bool:
+        """Whether enough has happened for something that ends it."""
+        return self.system.has_clients_and_users and self.codes > 4
+
+    def _expected(self, wish):
+        """Return what comes of the wish: "page", an error, or the code where nobody need be asked again."""
+        if wish.client in self.disabled:
+            return "refused"
+        if wish.user in self.disabled:
+            return "login_required" if wish.prompt == "none" else "sign in"
+        counts = wish.host not in NEVER_REMEMBERED and wish.prompt != "consent"
+        if counts and set(wish.scopes) <= self.allowed.get(self._place(wish), set()):
+            return self._granted(wish)
+        return "consent_required" if wish.prompt == "none" else "page"
+
+    def _may_be_answered(self, transaction):
+        found = self.parked[transaction]
+        gone = {found.wish.user, found.wish.client} & self.disabled
+        same_client = found.registration == self.registrations[found.wish.client]
+        return not (found.answered or gone) and same_client and self.now < found.until
+
+    def _remember(self, wishes):
+        counts = [self._wider(order) for order in permutations(wishes)]
+        self.fewest_yeses += min(counts)
+        self.most_yeses += max(counts)
+        self.codes += len(wishes)
+        for wish in wishes:
+            self.allowed.setdefault(self._place(wish), set()).update(wish.scopes)
+
+    def _wider(self, wishes):
+        """Count those of them that go beyond all that was allowed before."""
+        allowed = {place: {*scopes} for place, scopes in self.allowed.items()}
+        wider = 0
+        for wish in wishes:
+            here = allowed.setdefault(self._place(wish), set())
+            wider += not set(wish.scopes) <= here
+            here.update(wish.scopes)
+        return wider
+
+    def _place(self, wish):
+        return wish.user, wish.client, self.registrations[wish.client], wish.host, wish.resource
+
+    def _granted(self, wish):
+        return Granted(wish.user, wish.client, wish.resource, wish.scopes)
+
+    def _has_no_room(self, user):
+        """Whether one more request would push the oldest out of the user's browser."""
+        parked = [w for w in self.parked.values() if w.wish.user == user and not w.answered]
+        return len([w for w in parked if self.now < w.until]) >= MOST_PARKED

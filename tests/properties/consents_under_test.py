@@ -1,0 +1,264 @@
+"""The systems for the machine of consents: the domain alone, the use cases, the running server."""
+
+import asyncio
+import html
+from collections.abc import Sequence
+
+import httpx
+import msgspec
+from msgspec.structs import replace
+
+from grantledger.application.issue_code import IssuedCode
+from grantledger.application.resume_authorization import AskForConsent, AskToSignIn
+from grantledger.domain.authorization_request import (
+    AuthorizationParameters,
+    AuthorizationRequest,
+    ConsentDenied,
+    ConsentNeeded,
+    SentBack,
+    checked,
+    redirect_target,
+)
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.consent import Consent, evolve, give
+from grantledger.domain.refusal import Refusal
+from properties.consent_memory import CLIENTS, REDIRECTS, USERS, WAITS, Granted, Outcome, Page, Wish
+from properties.over_domain import OverDomain
+from properties.over_http import OverHttp
+from properties.over_use_cases import FOREVER, OverUseCases, told
+from support.clients import a_client
+from support.oauth import redemption, returned, transaction_url
+from support.policies import POLICY, a_policy
+from support.requests import ASKABLE, asking
+from support.storage import Storages
+from support.story import CALLER, PASSWORD
+from support.timed_server import TimedServers
+
+BOB = "bob@example.com"
+MONTH = 30 * 86_400
+
+
+class ConsentsOfTheDomain(OverDomain):
+    """Everybody is signed in, and a code is what it would be good for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        client = a_client(redirect_uris=(*REDIRECTS,))
+        self._clients = {name: replace(client, client_id=name) for name in CLIENTS}
+        self._consents: dict[tuple[str, str], Consent] = {}
+        self._parked: dict[str, tuple[str, AuthorizationRequest]] = {}
+        self._asked = 0
+
+    def ask(self, wish: Wish) -> Outcome:
+        client = self._clients[wish.client]
+        asked = _parameters(wish, client.client_id)
+        self._asked += 1
+        request = checked(
+            asked,
+            client=client,
+            target=redirect_target(client, asked),
+            askable=ASKABLE,
+            transaction_id=f"transaction {self._asked}",
+            session_before=None,
+            expires_at=self.clock.now() + WAITS,
+        )
+        if not request.needs_asking(self._consents.get((wish.user, wish.client))):
+            return self._granted(wish.user, request)
+        if request.allows_no_page:
+            return told(ConsentNeeded())
+        self._parked[request.transaction_id] = (wish.user, request)
+        return Page(request.transaction_id, _text(client.client_id, request))
+
+    def answer(self, transactions: Sequence[str], *, allowed: bool) -> list[Outcome]:
+        outcomes = {name: self._answer(name, allowed=allowed) for name in dict.fromkeys(transactions)}
+        return [outcomes[transaction] for transaction in transactions]
+
+    def _answer(self, transaction: str, *, allowed: bool) -> Outcome:
+        if transaction not in self._parked:
+            return "refused"
+        user, request = self._parked.pop(transaction)
+        try:
+            request.check_open(now=self.clock.now())
+        except Refusal:
+            return "refused"
+        return self._granted(user, request) if allowed else told(ConsentDenied())
+
+    def _granted(self, user: str, request: AuthorizationRequest) -> Granted:
+        place = (user, request.client_id)
+        before, now = self._consents.get(place), self.clock.now()
+        for event in give(before, request.asked, user_id=user, client_id=request.client_id, now=now):
+            self.happened(event)
+            self._consents[place] = evolve(self._consents.get(place), event)
+        return Granted(user, request.client_id, request.resource, request.scopes)
+
+
+class ConsentsOfTheUseCases(OverUseCases):
+    """The browsers, and what is parked in them, are played here."""
+
+    def __init__(self, storages: Storages) -> None:
+        members = {"redirect_uris": (*REDIRECTS,)}
+        policy = a_policy(browser_session_lifetime=FOREVER)
+        super().__init__(storages, policy, client_name=CLIENTS[0], **members)
+        self._other = self.run(self.story.registers(client_name=CLIENTS[1], **members)).client
+        self.run(self.story.open_account(BOB, PASSWORD, CALLER))
+        sessions = [self.run(self.story.sign_in(email, PASSWORD, CALLER)) for email in (self.email, BOB)]
+        self._cookies = {user: new.cookie for user, new in zip(USERS, sessions, strict=True)}
+        self._users = {new.session.user_id: user for user, new in zip(USERS, sessions, strict=True)}
+        self._parked: dict[str, tuple[str, AuthorizationRequest]] = {}
+        self._redeemed: dict[str, Granted] = {}
+
+    def ask(self, wish: Wish) -> Outcome:
+        return self.run(self._ask(wish))
+
+    def answer(self, transactions: Sequence[str], *, allowed: bool) -> list[Outcome]:
+        return self.run(self._answer_at_once(transactions, allowed=allowed))
+
+    async def _ask(self, wish: Wish) -> Outcome:
+        client = self._client(wish.client)
+        session = await self.story.find_browser_session(self._cookies[wish.user])
+        try:
+            asked = _parameters(wish, client.client_id)
+            request = await self.story.start_authorization(asked, session)
+            outcome = await self.story.resume_authorization(request, session, CALLER)
+        except SentBack as sent:
+            return told(sent.cause)
+        except Refusal:
+            return "refused"
+        match outcome:
+            case IssuedCode():
+                return await self._granted(wish.client, outcome)
+            case AskToSignIn():
+                return "sign in"
+            case AskForConsent():
+                self._parked[request.transaction_id] = (wish.user, request)
+                return Page(request.transaction_id, _text(outcome.client.metadata.client_name, request))
+
+    async def _answer_at_once(self, transactions: Sequence[str], *, allowed: bool) -> list[Outcome]:
+        parked = [self._parked.get(transaction) for transaction in transactions]
+        for transaction in transactions:
+            self._parked.pop(transaction, None)
+        answers = await asyncio.gather(*(self._answer(found, allowed=allowed) for found in parked))
+        return [found if isinstance(found, str) else await self._granted(*found) for found in answers]
+
+    async def _answer(
+        self, parked: tuple[str, AuthorizationRequest] | None, *, allowed: bool
+    ) -> tuple[str, IssuedCode] | str:
+        """Return the code with the name of its client, or what is told instead."""
+        if parked is None:
+            return "refused"
+        user, request = parked
+        if not allowed and self.story.clock.now() >= request.expires_at:
+            return "refused"  # the browser has forgotten it: a no is told to nobody
+        session = await self.story.find_browser_session(self._cookies[user])
+        try:
+            issued = await self.story.give_consent(request, session, allowed=allowed, caller=CALLER)
+        except SentBack as sent:
+            return told(sent.cause)
+        except Refusal:
+            return "refused"
+        return CLIENTS[0] if request.client_id == self.client.client_id else CLIENTS[1], issued
+
+    async def _granted(self, name: str, issued: IssuedCode) -> Granted:
+        if issued.code not in self._redeemed:
+            client = self._client(name)
+            tokens = await self.story.redeems(client, issued.code, redirect_uri=issued.redirect_uri)
+            session = await self.story.look_up_session(tokens.access_token)
+            assert session.client_id == client.client_id
+            user = self._users[session.user_id]
+            self._redeemed[issued.code] = Granted(user, name, session.resource, session.scopes)
+        return self._redeemed[issued.code]
+
+    def _client(self, name: str) -> ClientRegistration:
+        return self.client if name == CLIENTS[0] else self._other
+
+
+class ConsentsOverHttp(OverHttp):
+    """Pages are told apart by their forms."""
+
+    def __init__(self, servers: TimedServers) -> None:
+        resources = msgspec.json.encode(POLICY.resources).decode()
+        server = servers(resources=resources, browser_session_expires_in=str(MONTH))
+        super().__init__(server, client_name=CLIENTS[0], redirect_uris=[*REDIRECTS])
+        self._redeemed: dict[str, Granted] = {}
+        self._pages: dict[str, tuple[Wish, httpx.Response]] = {}
+        self._bob = server.visitor()
+        server.run(self._begin_with_bob())
+
+    def ask(self, wish: Wish) -> Outcome:
+        return self._outcome(wish, self.server.run(self._ask(wish)))
+
+    def answer(self, transactions: Sequence[str], *, allowed: bool) -> list[Outcome]:
+        decision = "allow" if allowed else "deny"
+        answers = self.server.run(self._answer_at_once(transactions, decision))
+        wishes = [self._pages[transaction][0] for transaction in transactions]
+        return [self._outcome(wish, answer) for wish, answer in zip(wishes, answers, strict=True)]
+
+    def close(self) -> None:
+        super().close()
+        self.server.run(self._bob.http.aclose())
+
+    async def _begin_with_bob(self) -> None:
+        bob = await self.server.open_account()
+        other = await self.register(client_name=CLIENTS[1], redirect_uris=[*REDIRECTS])
+        self._ids = dict(zip(CLIENTS, (self.client_id, other), strict=True))
+        self._users = dict(zip((self.account.user_id, bob.user_id), USERS, strict=True))
+        self._people = dict(zip(USERS, (self.person, self._bob), strict=True))
+        for person, account in zip(self._people.values(), (self.account, bob), strict=True):
+            page = await person.asked(other, redirect_uri=next(iter(REDIRECTS)))
+            page = await person.sign_in(page, email=account.email)
+            await person.post(page, "consent", decision="deny")
+
+    async def _ask(self, wish: Wish) -> httpx.Response:
+        return await self._people[wish.user].asked(
+            self._ids[wish.client],
+            redirect_uri=wish.redirect_uri,
+            resource=wish.resource,
+            scope=" ".join(wish.scopes),
+            prompt=wish.prompt,
+        )
+
+    async def _answer_at_once(self, transactions: Sequence[str], decision: str) -> list[httpx.Response]:
+        pages = [self._pages[transaction] for transaction in transactions]
+        return await asyncio.gather(
+            *(self._people[wish.user].post(page, "consent", decision=decision) for wish, page in pages)
+        )
+
+    def _outcome(self, wish: Wish, answer: httpx.Response) -> Outcome:
+        if "location" in answer.headers:
+            assert answer.headers["location"].startswith(f"{wish.redirect_uri}?")
+            sent = returned(answer)
+            return self._granted(wish, sent["code"]) if "code" in sent else sent["error"]
+        if answer.status_code != 200:
+            assert answer.status_code in (400, 403), answer.text
+            return "refused"
+        if "/sign-in" in answer.text:
+            return "sign in"
+        transaction = transaction_url(answer)
+        self._pages[transaction] = (wish, answer)
+        return Page(transaction, html.unescape(answer.text))
+
+    def _granted(self, wish: Wish, code: str) -> Granted:
+        if code not in self._redeemed:
+            client_id = self._ids[wish.client]
+            (answer,) = self.token(redemption(client_id, code) | {"redirect_uri": wish.redirect_uri})
+            (session,) = (answer.json() for answer in self.sessions([answer.json()["access_token"]]))
+            assert session["client_id"] == client_id
+            user, scopes = self._users[session["user_id"]], tuple(session["scope"].split())
+            self._redeemed[code] = Granted(user, wish.client, session["resource"], scopes)
+        return self._redeemed[code]
+
+
+def _parameters(wish: Wish, client_id: str) -> AuthorizationParameters:
+    return asking(
+        client_id=client_id,
+        redirect_uri=wish.redirect_uri,
+        resources=(wish.resource,),
+        scope=" ".join(wish.scopes),
+        prompt=wish.prompt,
+    )
+
+
+def _text(name: str | None, request: AuthorizationRequest) -> str:
+    """Return what is there for a page to say."""
+    asked = request.asked
+    return " ".join([name or "", asked.redirect_host, asked.resource, *asked.scopes])
