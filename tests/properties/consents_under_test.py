@@ -62,7 +62,7 @@ class ConsentsOfTheDomain(OverDomain):
             session_before=None,
             expires_at=self.clock.now() + WAITS,
         )
-        if not request.needs_asking(self._consents.get((wish.user, wish.client))):
+        if not request.needs_asking(self._consents.get((wish.user, wish.client)), client):
             return self._granted(wish.user, request)
         if request.allows_no_page:
             return told(ConsentNeeded())

@@ -134,7 +134,7 @@ class GrantsOfTheDomain(OverDomain):
 class GrantsOfTheUseCases(OverUseCases):
     """Tokens are readable here, so a grant goes by its id."""
 
-    in_one_look = 1_000
+    in_one_look = 12
 
     def __init__(self, settings: Settings, storages: Storages) -> None:
         policy = a_policy(
