@@ -19,7 +19,7 @@ START = 1_800_000_000
 SCOPES = ("openid", "profile", "email")
 NOT_GRANTED = ("openid", "offline_access")
 UNKNOWN = ("unheard-of",)
-LATE = 12
+LATE = 20
 
 
 class Settings(Struct, frozen=True):
