@@ -60,7 +60,8 @@ class ConsentsOfTheDomain(OverDomain):
             askable=ASKABLE,
             transaction_id=f"transaction {self._asked}",
             session_before=None,
-            expires_at=self.clock.now() + WAITS,
+            now=self.clock.now(),
+            lifetime=WAITS,
         )
         if not request.needs_asking(self._consents.get((wish.user, wish.client)), client):
             return self._granted(wish.user, request)
