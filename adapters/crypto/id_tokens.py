@@ -14,6 +14,7 @@ from grantledger.application.ports import (
 )
 from grantledger.domain.signing_keys import KEYS, SIGNING, NewKey, PublicKey
 
+_REGISTRY = jws.JWSRegistry(algorithms=["ES256"])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,7 +45,7 @@ class LedgerIdTokenSigner:
         active = keys.active
         header = {"alg": active.alg, "kid": active.kid, "typ": "JWT"}
         key = await self._private_key(active.kid)
-        return jws.serialize_compact(header, _encode(claims), key, algorithms=[active.alg])
+        return jws.serialize_compact(header, _encode(claims), key, registry=_REGISTRY)
 
     async def _private_key(self, kid: str) -> ECKey:
         """Return the key, unsealed once: a `kid` never stands for another one."""
