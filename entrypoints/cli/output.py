@@ -1,7 +1,7 @@
 """What commands print: tables for people, one JSON object a line for programs."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 _UNFOLDED = 100_000
+_ROOM = 30
 
 
 def console() -> Console:
@@ -23,14 +24,20 @@ def print_record(record: Mapping[str, Any]) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
 
 
-def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print the rows below their columns; where it is narrow cells are folded, and nothing is cut off."""
+def print_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print the rows below their columns; where it is narrow cells are folded, and nothing is cut off.
+
+    The first cell is what commands take: it stays whole where the others have some room beside it.
+    """
+    screen = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        longest = max(len(cell) for cell in (column, *(row[0] for row in rows)))
+        whole = place == 0 and longest + _ROOM <= screen.width
+        table.add_column(column, overflow="fold", width=longest if whole else None)
     for row in rows:
         table.add_row(*(shown(cell) for cell in row))
-    console().print(table)
+    screen.print(table)
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -77,7 +77,7 @@ def _text(value: Any) -> str:
         case None | [] | ():
             return "none"
         case list() | tuple():
-            return "\n".join(_text(item) for item in value)
+            return ", ".join(_text(item) for item in value)
         case dict():
             return " ".join(_text(part) for part in value.values() if part)
         case _:
