@@ -116,6 +116,7 @@ async def test_an_absolute_limit_ends_refreshing_at_its_very_second(ledger, stor
 
 @pytest.mark.parametrize("later", [0, 1, WINDOW - 1])
 async def test_a_retry_gets_the_same_pair(story, client, tokens, later):
+    """Seen to catch: tokens are computed from the clock."""
     first = await story.refreshes(client, tokens)
     story.clock.advance(later)
     again = await story.refreshes(client, tokens)
@@ -210,6 +211,7 @@ async def test_a_retry_may_say_the_same_in_other_words(story, client, notes):
 
 
 async def test_reuse_at_the_very_second_the_window_ends_is_refused(story, client, tokens):
+    """Seen to catch: the window ends a second late."""
     await story.refreshes(client, tokens)
     story.clock.advance(WINDOW)
     with pytest.raises(RefreshTokenAlreadyUsed):
@@ -217,6 +219,7 @@ async def test_reuse_at_the_very_second_the_window_ends_is_refused(story, client
 
 
 async def test_reuse_is_remembered_and_revokes_the_grant(ledger, story, client, tokens):
+    """Seen to catch: reuse is not remembered."""
     await story.refreshes(client, tokens)
     story.clock.advance(WINDOW)
     before = len(ledger.log)

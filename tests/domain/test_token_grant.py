@@ -161,6 +161,7 @@ def test_without_a_window_every_reuse_revokes_the_grant():
 
 @pytest.mark.parametrize(("generation", "is_reuse"), [(0, True), (1, True), (2, False), (3, False)])
 def test_the_window_of_a_generation_is_counted_from_when_it_was_superseded(generation, is_reuse):
+    """Seen to catch: the window of every token counts from the newest refresh."""
     grant = refreshed(an_open_grant(), 2_000, 2_010, 2_020, 2_030)
     assert refresh(grant, generation, at=2_070) == (reuse_of(generation, at=2_070) if is_reuse else ())
 

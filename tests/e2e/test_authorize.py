@@ -170,6 +170,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
 
 @pytest.mark.parametrize(("asked", "error"), REFUSED.values(), ids=REFUSED)
 async def test_a_refusal_goes_back_to_the_client(person: Person, asked: dict[str, str | None], error: str):
+    """Seen to catch: a method of PKCE is taken that is not advertised."""
     client = await person.register()
     answer = await person.authorize(client["client_id"], **asked)
     assert answer.headers["location"].startswith(f"{REDIRECT_URI}?")
@@ -199,6 +200,7 @@ async def test_a_parameter_that_is_there_twice_is_refused(person: Person, name: 
 
 
 async def test_two_different_resources_are_refused(two_resources: Server, member: Person):
+    """Seen to catch: of two resources the first is taken."""
     client = await member.register()
     parameters = urlencode(query(client["client_id"]))
     both = urlencode([("resource", "https://mcp.example"), ("resource", f"{two_resources.origin}/notes/mcp")])
@@ -253,6 +255,7 @@ async def test_the_issuer_is_on_every_answer_of_the_person(
 
 
 async def test_saying_no_is_access_denied(ada: Person, client: str):
+    """Seen to catch: whoever says no is taken at a yes."""
     answer = returned(await ada.submit(await ada.asked(client), "consent", decision="deny"))
     assert {"error": "access_denied", "state": "the-state"}.items() <= answer.items()
     assert "code" not in answer
@@ -432,6 +435,7 @@ async def test_a_remembered_yes_of_one_person_is_none_of_another(person: Person,
 
 
 async def test_a_wider_scope_than_was_said_yes_to_is_asked(ada: Person, client: str):
+    """Seen to catch: a yes to some scopes counts for all."""
     await ada.code(client, scope="openid")
     assert heading_of(await ada.asked(client, scope="openid email")) == CONSENT
 
@@ -448,6 +452,7 @@ async def test_a_later_yes_adds_to_an_earlier_one(ada: Person, client: str):
 
 
 async def test_another_redirect_host_than_was_shown_is_asked(ada: Person):
+    """Seen to catch: a yes for one redirect host counts for all."""
     other = "https://other.example/callback"
     client = (await ada.register(redirect_uris=[REDIRECT_URI, other]))["client_id"]
     await ada.code(client)
@@ -455,6 +460,7 @@ async def test_another_redirect_host_than_was_shown_is_asked(ada: Person):
 
 
 async def test_another_resource_than_was_said_yes_to_is_asked(two_resources: Server, member: Person):
+    """Seen to catch: a yes for one resource counts for all."""
     client = (await member.register())["client_id"]
     await member.code(client, resource="https://mcp.example")
     page = await member.asked(client, resource=f"{two_resources.origin}/notes/mcp")
@@ -467,6 +473,7 @@ async def test_another_resource_than_was_said_yes_to_is_asked(two_resources: Ser
 async def test_a_remembered_yes_is_asked_again_where_any_program_could_be_the_client(
     ada: Person, redirect_uri: str
 ):
+    """Seen to catch: a yes is remembered where any program may listen."""
     client = (await ada.register(redirect_uris=[redirect_uri]))["client_id"]
     await ada.code(client, redirect_uri=redirect_uri)
     assert heading_of(await ada.asked(client, redirect_uri=redirect_uri)) == CONSENT

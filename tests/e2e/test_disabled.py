@@ -35,6 +35,7 @@ async def test_a_disabled_clients_access_token_is_refused(ada: Person, client: s
 
 
 async def test_a_disabled_clients_refresh_token_is_a_dead_one(ada: Person, client: str, operator: Container):
+    """Seen to catch: a disabled client is told to register again."""
     tokens = await ada.tokens(client)
     await operator.disable_client()(client, CALLER)
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
@@ -51,6 +52,7 @@ async def test_a_disabled_clients_refused_refresh_changes_nothing(
 
 
 async def test_a_disabled_clients_retry_is_refused_too(ada: Person, client: str, operator: Container):
+    """Seen to catch: a retry does not ask for the client."""
     tokens = await ada.tokens(client)
     await ada.refresh(client, tokens["refresh_token"])
     await operator.disable_client()(client, CALLER)
@@ -174,6 +176,7 @@ async def test_a_deleted_client_registers_anew_under_its_id(reborn: dict[str, An
 
 
 async def test_tokens_from_before_the_deletion_stay_dead(ada: Person, reborn: dict[str, Any]):
+    """Seen to catch: what a deleted client was granted goes to who registers after it."""
     client_id, tokens = reborn["client_id"], reborn["tokens"]
     assert error_of(await ada.session(tokens["access_token"])) == (401, "invalid_token")
     assert error_of(await ada.refresh(client_id, tokens["refresh_token"])) == DEAD
@@ -184,6 +187,7 @@ async def test_a_code_from_before_the_deletion_stays_dead(ada: Person, reborn: d
 
 
 async def test_a_yes_from_before_the_deletion_counts_no_more(ada: Person, reborn: dict[str, Any]):
+    """Seen to catch: a yes counts for whoever registers after the client."""
     answer = await ada.authorize(reborn["client_id"], prompt="none")
     assert returned(answer)["error"] == "consent_required"
 
@@ -213,6 +217,7 @@ async def bob(person: Person, operator: Container) -> dict[str, Any]:
 
 
 async def test_a_disabled_users_tokens_are_refused(person: Person, operator: Container, bob: dict[str, Any]):
+    """Seen to catch: an access token is good though its user is disabled."""
     await operator.disable_user()(bob["id"], CALLER)
     assert error_of(await person.session(bob["tokens"]["access_token"])) == (401, "invalid_token")
     assert error_of(await person.refresh(bob["client"], bob["tokens"]["refresh_token"])) == DEAD

@@ -112,6 +112,7 @@ async def test_a_wrong_sign_in_does_not_tell_which_half_was_wrong(person: Person
 
 
 async def test_a_password_is_never_shown_again(person: Person):
+    """Seen to catch: a sign-in page repeats the password."""
     client = await person.register()
     page = await person.sign_in(await person.asked(client["client_id"]), password="my-wrong-password")
     assert "my-wrong-password" not in page.text
@@ -205,6 +206,7 @@ async def test_signing_out_ends_the_session(server: Server, person: Person):
 async def test_consent_names_the_client_the_receiver_the_scopes_the_resource_and_the_user(
     server: Server, ada: Person
 ):
+    """Seen to catch: a page does not show the redirect host."""
     client = await ada.register(client_name="Notes for editors")
     page = await ada.asked(client["client_id"], scope="openid email")
     assert heading_of(page) == CONSENT
@@ -295,6 +297,7 @@ FILLED: dict[str, dict[str, str]] = {
 async def test_a_form_without_its_token_does_nothing(
     server: Server, ada: Person, client: str, form: str, token: str
 ):
+    """Seen to catch: a form needs no token of its page."""
     page = await page_with(ada, form, client)
     before = server.events()
     answer = await ada.post(page, form, **FILLED[form], csrf_token=token)
@@ -331,6 +334,7 @@ async def test_a_request_that_waits_in_another_browser_is_not_shown(
 
 
 async def test_another_person_cannot_say_yes_on_my_page(server: Server, person: Person, eve: str):
+    """Seen to catch: a form needs no token of its page."""
     client = (await person.register())["client_id"]
     page = await person.sign_in(await person.asked(client))
     async with as_it_was(person, server) as somebody:

@@ -110,6 +110,7 @@ SOMETHING_ELSE = {
 async def test_a_retry_that_asks_for_something_else_is_refused_and_revokes_nothing(
     server: Server, ada: Person, client: str, form: dict[str, str]
 ):
+    """Seen to catch: a retry for another scope gets the current pair."""
     tokens = await ada.tokens(client, scope="openid email")
     await ada.refresh(client, tokens["refresh_token"])
     before = server.written()
@@ -139,6 +140,7 @@ async def test_a_retry_passes_every_check_of_a_refresh(ada: Person):
 async def test_without_a_window_the_second_use_is_refused_and_remembered(
     two_resources: Server, member: Person
 ):
+    """Seen to catch: only a token whose successor was used counts as reused."""
     client = (await member.register())["client_id"]
     tokens = await member.tokens(client)
     await member.refresh(client, tokens["refresh_token"])
@@ -148,6 +150,7 @@ async def test_without_a_window_the_second_use_is_refused_and_remembered(
 
 
 async def test_reuse_revokes_the_grant_with_all_its_tokens(member: Person):
+    """Seen to catch: reuse leaves the grant as it was."""
     client = (await member.register())["client_id"]
     first = await member.tokens(client)
     second = (await member.refresh(client, first["refresh_token"])).json()
@@ -170,6 +173,7 @@ async def test_reuse_is_reuse_whatever_it_asks_for(
 
 
 async def test_reuse_revokes_no_other_grant_of_the_same_user_and_client(member: Person):
+    """Seen to catch: reuse disables the user."""
     client = (await member.register())["client_id"]
     other, tokens = await member.tokens(client), await member.tokens(client)
     for _ in range(2):
@@ -341,6 +345,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("token", GARBAGE, ids=lambda token: ascii(token)[:16])
 async def test_what_is_no_token_is_a_dead_refresh_token(ada: Person, client: str, token: str):
+    """Seen to catch: a dead refresh token is invalid_request."""
     assert error_of(await ada.refresh(client, token)) == DEAD
 
 
@@ -360,6 +365,7 @@ async def test_a_refresh_without_a_token_is_invalid(ada: Person, client: str):
 
 
 async def test_an_unknown_client_is_401_so_that_it_registers_again(ada: Person, client: str):
+    """Seen to catch: an unknown client is 400."""
     tokens = await ada.tokens(client)
     assert error_of(await ada.refresh("glc_unknown", tokens["refresh_token"])) == (401, "invalid_client")
 

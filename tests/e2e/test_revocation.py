@@ -20,6 +20,7 @@ async def alive(person: Person, tokens: dict[str, Any]) -> bool:
 
 
 async def test_revoking_a_refresh_token_ends_the_grant(ada: Person, client: str):
+    """Seen to catch: a revoked grant lives on."""
     tokens = await ada.tokens(client)
     await ada.revoke(client, tokens["refresh_token"])
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
@@ -34,6 +35,7 @@ async def test_revoking_an_old_refresh_token_ends_the_grant_too(ada: Person, cli
 
 
 async def test_revoking_an_access_token_refuses_it_and_every_older_one(ada: Person, client: str):
+    """Seen to catch: revoking an access token leaves the older ones."""
     first = await ada.tokens(client)
     second = (await ada.refresh(client, first["refresh_token"])).json()
     third = (await ada.refresh(client, second["refresh_token"])).json()

@@ -111,6 +111,7 @@ async def test_a_code_is_no_access_token(ada: Person, client: str):
 
 
 async def test_an_access_token_is_refused_after_its_time(long_ago: LongAgo):
+    """Seen to catch: an access token never expires."""
     assert error_of(long_ago.access_token) == REFUSED
 
 
@@ -123,6 +124,7 @@ async def test_a_token_is_good_for_its_resource(member: Person, spelling: str):
 
 
 async def test_a_token_for_another_resource_is_refused(two_resources: Server, member: Person):
+    """Seen to catch: a look-up does not compare the resource."""
     tokens = await member.tokens((await member.register())["client_id"])
     answer = await member.session(tokens["access_token"], resource=f"{two_resources.origin}/notes/mcp")
     assert error_of(answer) == REFUSED
@@ -215,6 +217,7 @@ async def test_in_process_nobody_is_none(server: Server, ada: Person, client: st
 
 
 async def test_in_process_a_token_for_another_resource_is_nobodys(server: Server, ada: Person, client: str):
+    """Seen to catch: a look-up does not compare the resource."""
     headers = {"authorization": f"Bearer {(await ada.tokens(client))['access_token']}"}
     async with server.use_cases() as container:
         get_mcp_session = container.get_mcp_session()

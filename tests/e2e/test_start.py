@@ -92,6 +92,7 @@ def test_a_start_that_was_stopped_leaves_nothing_behind(serve: Any, tmp_path: Pa
 
 
 def test_an_unknown_setting_in_the_environment_stops_the_start(serve: Any):
+    """Seen to catch: an unknown setting is passed over."""
     code, said = serve(login_pag="/login")
     assert code == 1
     assert sentence("login_pag", said), said
@@ -100,6 +101,7 @@ def test_an_unknown_setting_in_the_environment_stops_the_start(serve: Any):
 
 
 def test_an_unknown_setting_in_the_file_stops_the_start(serve: Any, tmp_path: Path):
+    """Seen to catch: an unknown setting is passed over."""
     (tmp_path / "grantledger.toml").write_text('consent_page = "/consent"\n')
     code, said = serve()
     assert code == 1

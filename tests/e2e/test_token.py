@@ -172,12 +172,14 @@ async def test_the_client_is_authenticated_before_the_code_is_looked_at(person: 
 
 
 async def test_a_code_is_refused_the_second_time(ada: Person, client: str):
+    """Seen to catch: a redeemed code is redeemed again."""
     code = await ada.code(client)
     await ada.redeem(client, code)
     assert error_of(await ada.redeem(client, code)) == (400, "invalid_grant")
 
 
 async def test_a_replay_revokes_the_grant_that_the_code_opened(ada: Person, client: str):
+    """Seen to catch: a replay leaves the grant as it was."""
     code = await ada.code(client)
     tokens = (await ada.redeem(client, code)).json()
     await ada.redeem(client, code)

@@ -68,7 +68,9 @@ def test_a_replay_that_finds_nothing_says_how_much_it_compared(database: Path):
     ],
 )
 def test_a_row_changed_by_hand_is_named_and_the_exit_code_is_1(database: Path, statement: str, named: str):
-    """Seen to catch: only versions compared; only rows that are there compared; a fold passed over."""
+    """Seen to catch: only versions compared; only rows that are there compared; rows of another fold
+    passed over.
+    """
     grant = a_grant(database)
     by_hand(database, f"{statement} WHERE key = '{grant}'")
     code, said, _ = run(database, "replay")

@@ -119,6 +119,7 @@ async def outage(request: pytest.FixtureRequest, host: Host) -> Outage:
 
 @pytest.mark.parametrize("what", NEEDS_WRITING)
 async def test_whoever_needs_the_disk_is_told_to_come_back(outage: Outage, what: str) -> None:
+    """Seen to catch: a failing disk is no outage."""
     assert error_of(outage.during[what]) == (503, "temporarily_unavailable")
     assert int(outage.during[what].headers["retry-after"]) > 0
 
@@ -136,6 +137,7 @@ async def test_of_what_was_refused_nothing_is_recorded(outage: Outage) -> None:
 
 
 async def test_the_very_same_requests_are_good_when_the_cause_is_gone(outage: Outage) -> None:
+    """Seen to catch: the writer ends with the first error."""
     statuses: dict[str, Any] = {what: answer.status_code for what, answer in outage.after.items()}
     assert statuses == dict.fromkeys(NEEDS_WRITING, 200) | {"register": 201}
 

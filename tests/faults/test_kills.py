@@ -38,14 +38,17 @@ LONG = pytest.mark.timeout(1800)
 
 @LONG
 async def test_after_each_kill_every_answer_that_was_given_is_still_true(lives: Lives) -> None:
+    """Seen to catch: the start throws the write-ahead log away."""
     assert lives.untruths == []
 
 
 @LONG
 async def test_after_each_kill_the_read_model_equals_the_replay_of_a_gapless_log(lives: Lives) -> None:
+    """Seen to catch: events and rows are committed one after the other."""
     assert lives.contradictions == []
 
 
 @LONG
 async def test_whoever_is_not_killed_goes_on_and_answers_nobody_wrongly(lives: Lives) -> None:
+    """Seen to catch: writers queue on a file that a dead one leaves behind."""
     assert lives.wrong_answers == []

@@ -20,4 +20,5 @@ def codes(request, sqlite_files, servers):
 
 
 def test_codes_open_one_grant_and_replays_end_it(codes, profile, report):
+    """Seen to catch: a redeemed code is redeemed again."""
     report(hold(CodeLifecycle, codes, profile))

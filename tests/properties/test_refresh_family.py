@@ -20,4 +20,5 @@ def grants(request, sqlite_files, servers):
 
 
 def test_grants_live_by_the_refresh_table(grants, profile, report):
+    """Seen to catch: each retry of a refresh rotates once more."""
     report(hold(RefreshFamily, grants, profile))

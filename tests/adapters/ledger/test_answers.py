@@ -15,6 +15,7 @@ from grantledger.domain.token_grant import GRANT
 
 
 async def test_the_append_of_a_cancelled_request_still_lands(ledger: SqliteLedger, database: WatchedDatabase):
+    """Seen to catch: an append ends with its request."""
     with writers_held_up(database):
         request = await writer_in_queue(database, ledger, facts.opened())
         request.cancel()
@@ -27,6 +28,8 @@ async def test_the_append_of_a_cancelled_request_still_lands(ledger: SqliteLedge
 async def test_a_commit_whose_answer_is_lost_is_found_by_its_append_id(
     ledger: SqliteLedger, database: WatchedDatabase
 ):
+    """Seen to catch: a commit whose answer is lost counts as failed."""
+
     def lose_the_answer() -> None:
         database.after_commit = lambda: None
         raise sqlite3.OperationalError("disk I/O error")
@@ -53,6 +56,8 @@ async def test_a_commit_that_failed_is_not_taken_for_one_whose_answer_was_lost(
 async def test_anothers_append_in_its_place_is_not_taken_for_its_own(
     ledger: SqliteLedger, database: WatchedDatabase
 ):
+    """Seen to catch: whatever stands in its place is taken for an append."""
+
     def fail_and_let_another_take_the_place() -> None:
         database.before_commit = lambda: None
         for connection in database.live_connections:
@@ -70,6 +75,7 @@ async def test_anothers_append_in_its_place_is_not_taken_for_its_own(
 
 
 async def test_an_append_that_waits_too_long_is_refused_and_never_written(database: WatchedDatabase):
+    """Seen to catch: an append that was given up is written all the same."""
     ledger = a_ledger(database, timeout=0.5)
     await ledger.open()
     with writers_held_up(database), pytest.raises(Unavailable, match="busy"):
@@ -95,6 +101,7 @@ async def test_a_commit_that_hangs_is_answered_all_the_same(database: WatchedDat
 
 
 async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(database: WatchedDatabase):
+    """Seen to catch: a commit that hangs counts as failed."""
     ledger = a_ledger(database, timeout=0.1)
     await ledger.open()
     done = threading.Event()
@@ -108,6 +115,8 @@ async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(d
 async def test_whatever_strikes_the_writer_those_who_wait_hear_of_it(
     ledger: SqliteLedger, database: WatchedDatabase, caplog: pytest.LogCaptureFixture
 ):
+    """Seen to catch: the writer ends with the error that strikes it."""
+
     def die() -> None:
         database.before_commit = lambda: None
         raise SystemExit
@@ -133,6 +142,7 @@ async def test_a_full_queue_refuses_at_once(database: WatchedDatabase):
 
 
 async def test_closing_writes_what_waits(database: WatchedDatabase):
+    """Seen to catch: closing drops what waits."""
     ledger = a_ledger(database)
     await ledger.open()
     with writers_held_up(database):

@@ -16,6 +16,7 @@ FULL = 2
 async def test_every_live_connection_syncs_before_a_commit_returns(
     ledger: SqliteLedger, database: WatchedDatabase
 ):
+    """Seen to catch: the write-ahead log is synced at checkpoints only."""
     await ledger.record([facts.opened()], facts.SOMEBODY)
     await ledger.standing("grant")
     live = database.live_connections

@@ -77,6 +77,7 @@ async def test_of_two_codes_of_one_transaction_the_second_conflicts(
 
 
 async def test_positions_are_gapless_whatever_conflicts(ledger: SqliteLedger, database: WatchedDatabase):
+    """Seen to catch: a conflict uses up positions."""
     appends = [[facts.issued(f"{n}"), facts.opened(f"{n % 3}")] for n in range(9)]
     await written_together(ledger, database, *appends)
     positions = rows_of(database, "SELECT position FROM events ORDER BY position")

@@ -35,6 +35,7 @@ async def test_a_full_disk_is_an_outage_until_there_is_room(ledger: SqliteLedger
 async def test_a_full_disk_in_the_middle_of_an_append_leaves_nothing_of_it(
     ledger: SqliteLedger, database: WatchedDatabase
 ):
+    """Seen to catch: a connection that failed is kept."""
     await ledger.record([facts.opened()], facts.SOMEBODY)
     ((pages,),) = rows_of(database, "PRAGMA page_count")
     for connection in database.live_connections:
@@ -49,6 +50,7 @@ async def test_a_full_disk_in_the_middle_of_an_append_leaves_nothing_of_it(
 async def test_a_read_only_file_is_an_outage_until_it_can_be_written(
     ledger: SqliteLedger, database: WatchedDatabase
 ):
+    """Seen to catch: a failing disk is no outage."""
     database.pragmas = ("query_only=ON",)
     with pytest.raises(Unavailable, match="readonly"):
         await ledger.record([facts.opened()], facts.SOMEBODY)
@@ -60,6 +62,7 @@ async def test_a_read_only_file_is_an_outage_until_it_can_be_written(
 async def test_a_locked_file_is_an_outage_until_the_lock_is_gone(
     ledger: SqliteLedger, database: WatchedDatabase
 ):
+    """Seen to catch: a failing disk is no outage."""
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked"):

@@ -7,6 +7,7 @@ from adapters.ledger.storage import WatchedDatabase, rows_of
 
 
 def test_two_processes_write_one_gapless_log(database: WatchedDatabase):
+    """Seen to catch: each process counts positions by itself."""
     appends = 400
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(2), spawn.Queue()

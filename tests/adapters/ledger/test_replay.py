@@ -30,6 +30,8 @@ PAGES = (1, 2, 3, 1_000)
 def test_after_any_requests_the_read_model_equals_the_replay_and_what_a_plain_ledger_remembers(
     sent: list[Request], page: int
 ):
+    """Seen to catch: a row is written without what has just happened."""
+
     async def check(database: Database) -> None:
         ledger, plain = a_ledger(database), MemoryLedger()
         await ledger.open()
@@ -86,6 +88,7 @@ async def test_a_replay_gives_every_row_once(ledger: SqliteLedger, database: Wat
 async def test_a_row_changed_by_hand_is_named(
     ledger: SqliteLedger, database: WatchedDatabase, by_hand: str, named: str
 ):
+    """Seen to catch: only versions compared."""
     await remember_something(ledger)
     assert differences(database) == []
     rows_of(database, by_hand)
