@@ -50,5 +50,5 @@ async def test_after_each_kill_the_read_model_equals_the_replay_of_a_gapless_log
 
 @LONG
 async def test_whoever_is_not_killed_goes_on_and_answers_nobody_wrongly(lives: Lives) -> None:
-    """Seen to catch: writers queue on a file that a dead one leaves behind."""
+    """Seen to catch: each process seals tokens with a key of its own."""
     assert lives.wrong_answers == []
