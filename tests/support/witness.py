@@ -258,6 +258,8 @@ def visitor(origin: str, cookies: httpx.Cookies) -> Person:
     """Return somebody who brings these cookies."""
     person = Person.at(origin)
     person.http.cookies = cookies
+    # On a machine so busy that a kept connection would be closed just as the next request goes out.
+    person.http.headers["connection"] = "close"
     return person
 
 
