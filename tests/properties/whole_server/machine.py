@@ -1,21 +1,33 @@
 """The whole server: any sequence of what clients, people and operators do, several of each at once.
 
 After each step tokens are asked about: all that the step ended, and some that live or died before.
+
+Seen to catch, each within 100 examples:
+- `TokenGrant.check_alive` accepts a revoked grant
+- a code that is replayed is remembered, and its grant stays alive (`RedeemCode`)
+- a refresh token that comes back after the window is answered like a retry (`TokenGrant`)
+- a narrowed access token is good for all that was consented to (`TokenGrant.check_access`)
+- a token of a deleted client refreshes for the one that is registered anew (`TokenGrant.check_belongs_to`)
+- an access token is accepted at another audience (`LookUpSession`)
+- the browser of a disabled user still says yes (`FindBrowserSession`, `IssueCode`)
+- a yes counts for another redirect host, or for the registration after a deletion (`Consent.covers`)
+- an answered request gives its code again after somebody came with it (`AuthorizationCode.is_waiting`)
+- a form that was shown to one session works in the next one (`FormTokens`; over HTTP)
 """
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from properties.whole_server import facts
 from properties.whole_server.apps import Apps, Caller
 from properties.whole_server.facts import Ask
 from properties.whole_server.operators import KINDS, Operators
-from properties.whole_server.people import RESOURCE, SCOPE, People
+from properties.whole_server.people import RESOURCE, SCOPE, USUAL, People
 from properties.whole_server.promises import Browser
 from properties.whole_server.world import PICKS, newest
 
 LIVE_ASKED, DEAD_ASKED = 4, 2
-USUAL = Ask(scope="openid notes:read")
 
 
 class WholeServer(Operators, People, Apps):
@@ -30,7 +42,7 @@ class WholeServer(Operators, People, Apps):
             self.browsers.append(Browser(f"browser {number}"))
             self.an_account_is_opened()
             self.registers(kind, 1)
-            self.connects(0, 0, 0, USUAL, redeemed=True)
+            self.connects(0, 0, 0, Ask(scope=USUAL), redeemed=True)
 
     @rule(
         user=PICKS,
@@ -39,14 +51,16 @@ class WholeServer(Operators, People, Apps):
         ask=st.builds(Ask, scope=SCOPE, resource=RESOURCE),
         redeemed=st.sampled_from([True, True, False]),
         twice=st.booleans(),
+        is_mirrored=st.booleans(),
     )
-    def connects(self, user, browser, client, ask, *, redeemed, twice=False):
+    def connects(self, user, browser, client, ask, *, redeemed, twice=False, is_mirrored=False):
         """All that it takes, from /authorize to the tokens."""
         if not self.usable_clients or not self.usable_users:
             self.passes(1)
             return
         client = newest(self.usable_clients, client)
-        tab = self.asked(browser, client, ask)
+        ask = replace(ask, redirect_uri=client.program.redirect_uris[-1 if is_mirrored else 0])
+        tab = self.asked(newest(self.browsers, browser), client, ask)
         if tab.form == "sign in":
             self.signed_in(tab, newest(self.usable_users, user), right=True)
         if not tab.answered:
@@ -55,6 +69,20 @@ class WholeServer(Operators, People, Apps):
             self.redeemed(tab.code, Caller(client), None)
         if twice and tab.form == "consent":
             self.answered(tab, allowed=True, kept=True)
+
+    @rule(tab=PICKS)
+    def a_client_is_deleted_and_its_users_come_back(self, tab):
+        """Ask once more for what was allowed to the registration before."""
+        tab = newest([tab for tab in self.tabs if tab.code is not None], tab)
+        if self.latest(tab.client) is not tab.client or tab.client.deleted:
+            self.passes(1)
+            return
+        self.deleted(tab.client)
+        self.registered(tab.client.program)
+        client, scope = self.clients[-1], " ".join(tab.scopes)
+        self.asked(
+            tab.browser, client, Ask(redirect_uri=tab.redirect_uri, scope=scope, resource=tab.resource)
+        )
 
     @invariant()
     def every_token_is_good_for_what_it_must_be(self):

@@ -69,10 +69,13 @@ class Operators(World):
             self.passes(1)
             return
         client = newest(there, client)
-        self.system.delete_client(client.client_id)
-        client.deleted = True
+        self.deleted(client)
         if anew:
             self.registered(client.program)
+
+    def deleted(self, client):
+        self.system.delete_client(client.client_id)
+        client.deleted = True
 
     @rule(user=PICKS)
     def a_user_is_disabled(self, user):

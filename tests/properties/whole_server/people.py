@@ -20,7 +20,8 @@ from properties.whole_server.promises import (
 )
 from properties.whole_server.world import PICKS, World, newest
 
-SCOPE = st.sampled_from(["openid notes:read", "openid notes:read notes:write", None, "notes:read unknown"])
+USUAL = "openid notes:read"
+SCOPE = st.sampled_from([USUAL, USUAL, "openid notes:read notes:write", None, "notes:read unknown"])
 RESOURCE = st.sampled_from([facts.FILES, facts.NOTES, None])
 PROMPT = st.sampled_from([None, None, None, "consent", "login", "none"])
 ASKS = st.builds(
@@ -38,11 +39,11 @@ MOST_TABS = 8
 class People(World):
     @rule(browser=PICKS, client=PICKS, ask=ASKS)
     def asks(self, browser, client, ask):
-        self.asked(browser, newest(self.clients, client), ask)
+        self.asked(newest(self.browsers, browser), newest(self.clients, client), ask)
 
     def asked(self, browser, client, ask):
         """Send a browser to /authorize, and return the tab."""
-        client, browser = self.latest(client), newest(self.browsers, browser)
+        client = self.latest(client)
         if sum(tab.browser is browser and not tab.answered for tab in self.tabs) >= MOST_TABS:
             browser = Browser(f"browser {len(self.browsers)}")
             self.browsers.append(browser)
@@ -135,7 +136,8 @@ class People(World):
     def _tab(self, pick):
         """Choose a tab, mostly one that still waits."""
         if not self.open_tabs:
-            self.asked(pick, newest(self.usable_clients or self.clients, pick), Ask(prompt="consent"))
+            client = newest(self.usable_clients or self.clients, pick)
+            self.asked(newest(self.browsers, pick), client, Ask(prompt="consent"))
         return newest(self.open_tabs if pick < MOSTLY and self.open_tabs else self.tabs, pick)
 
     def sees(self, tab, seen, expected):
