@@ -26,6 +26,7 @@ def demo_settings(port: int, directory: Path) -> Settings:
         port=port,
         realm=REALM,
         database=str(database_in(directory)),
+        log_level="warning",  # the walk tells what happens; the log is shown when it fails
         resources=(
             ProtectedResource(f"{origin_at(port)}{TO_DO_PATH}", "To-do list", (TO_DO_SCOPE,)),
             ProtectedResource(f"{origin_at(port)}{NOTES_PATH}", "Notes", (NOTES_SCOPE,)),

@@ -31,7 +31,7 @@ class RunningServer(Struct, frozen=True):
     log: Path
 
     def said(self) -> str:
-        """Return what the server wrote, which is nothing while all is well."""
+        """Return what the server wrote: warnings, and why it ended."""
         return self.log.read_text().strip()
 
 
