@@ -46,7 +46,12 @@ def caught(fault: str, tests: list[str], directory: Path) -> list[str]:
     return [test for test in tests if test in failed]
 
 
-@pytest.mark.parametrize("fault", ALWAYS)
+def in_one_word(fault: str) -> str:
+    """As `-k` can name it."""
+    return re.sub(r"\W+", "-", fault).strip("-")
+
+
+@pytest.mark.parametrize("fault", ALWAYS, ids=in_one_word)
 def test_a_fault_is_caught_by_the_quick_tests(fault: str, tmp_path: Path) -> None:
     tests = [line.name for line in lines() if line.fault == fault and line.name.startswith(ALWAYS[fault])]
     assert tests
@@ -54,7 +59,7 @@ def test_a_fault_is_caught_by_the_quick_tests(fault: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", faults())
+@pytest.mark.parametrize("fault", faults(), ids=in_one_word)
 def test_a_fault_is_caught_by_every_test_that_says_so(fault: str, tmp_path: Path) -> None:
     tests = [line.name for line in lines() if line.fault == fault]
     assert caught(fault, tests, tmp_path) == tests
