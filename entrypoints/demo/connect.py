@@ -2,6 +2,9 @@
 
 import json
 import shlex
+import shutil
+import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -9,7 +12,7 @@ from rich.markup import escape
 from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH
 
 
-def print_how_to_connect(console: Console, origin: str, email: str, password: str) -> None:
+def print_how_to_connect(console: Console, origin: str, database: Path, email: str, password: str) -> None:
     """Commands stand alone on their lines, unwrapped, so that they can be copied whole."""
     todo, notes = f"{origin}{TO_DO_PATH}", f"{origin}{NOTES_PATH}"
     vs_code = json.dumps({"name": "demo-todo", "type": "http", "url": todo}, separators=(",", ":"))
@@ -37,6 +40,31 @@ def print_how_to_connect(console: Console, origin: str, email: str, password: st
         f"MCP Inspector: transport Streamable HTTP, URL {todo}",
         "npx @modelcontextprotocol/inspector",
     )
+    _way(
+        console,
+        "Clients that speak stdio only take this as their command",
+        f"npx mcp-remote {todo}",
+    )
+    _way(
+        console,
+        "See in the same browser what is connected, and disconnect it",
+        f"{origin}/authorize/account",
+    )
+    _way(
+        console,
+        "Read the ledger, in another terminal",
+        f"{_this_command()} ledger show --database {shlex.quote(str(database))}",
+    )
+
+
+def _this_command() -> str:
+    """Return how `grantledger` can be called from where the demo was."""
+    if shutil.which("grantledger"):
+        return "grantledger"
+    here = Path(sys.argv[0])
+    if here.name != "grantledger":
+        return f"{shlex.quote(sys.executable)} -m grantledger"
+    return shlex.quote(str(here))
 
 
 def _way(console: Console, what: str, *lines: str) -> None:

@@ -6,7 +6,7 @@ from grantledger.entrypoints.demo.mcp_servers import NOTES_SCOPE, TO_DO_SCOPE
 from grantledger.entrypoints.settings import ProtectedResource, Settings
 
 HOST = "127.0.0.1"
-REALM = "main"
+REALM = Settings().realm  # what a command takes when nothing is said
 TO_DO_PATH = "/mcp"
 NOTES_PATH = "/notes/mcp"
 

@@ -51,7 +51,7 @@ def _shown(server: RunningServer, options: DemoOptions, password: str, console: 
             return False
         walking = False
         if not options.once:
-            print_how_to_connect(console, server.origin, options.email, password)
+            print_how_to_connect(console, server.origin, server.database, options.email, password)
             console.print("Running until Ctrl-C; then this ledger is thrown away.")
             _stay_up(server)
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -214,6 +215,12 @@ def test_it_says_how_to_connect_a_client(up):
     assert "  e-mail    eve@example.com" in up
     assert not any("✓" in line for line in up)
     assert httpx2.post(f"{origin}/mcp", trust_env=False).status_code == 401
+
+
+def test_the_command_that_it_gives_reads_its_ledger(up):
+    (command,) = [line for line in up if " ledger show --database " in line]
+    told = subprocess.check_output(shlex.split(command), text=True, timeout=60)
+    assert "user opened" in told
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="reads the process list of Linux")
