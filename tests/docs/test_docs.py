@@ -165,8 +165,8 @@ def test_the_readme_shows_the_commands_of_the_makefile() -> None:
     assert {name for name, words in commands.items() if words not in shown or words not in expanded} == set()
 
 
-def test_the_settings_of_the_readme_start_a_server_on_the_network(tmp_path: Path) -> None:
-    (example,) = blocks(ROOT / "README.md", "toml")
+def test_the_settings_that_are_shown_start_a_server_on_the_network(tmp_path: Path) -> None:
+    (example,) = blocks(ROOT / "docs" / "operating.md", "toml")
     config = tmp_path / "grantledger.toml"
     config.write_text(example, encoding="utf-8")
     settings = load_settings(config, {}, {})
