@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grantledger.adapters.http.host_identity import HostIdentity, HostUser
     from grantledger.adapters.http.mounts import Mount
     from grantledger.application.look_up_session import McpSession
     from grantledger.application.ports import Unavailable
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthorizationServer",
     "Caller",
+    "HostIdentity",
+    "HostUser",
     "McpSession",
     "Mount",
     "ProtectedResource",
@@ -29,6 +32,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "AuthorizationServer": "entrypoints.embedded",
     "Caller": "application.provenance",
+    "HostIdentity": "adapters.http.host_identity",
+    "HostUser": "adapters.http.host_identity",
     "McpSession": "application.look_up_session",
     "Mount": "adapters.http.mounts",
     "ProtectedResource": "entrypoints.settings",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.http.discovery import resource_metadata_url
+from grantledger.adapters.http.host_identity import HostIdentity, resume_path
 from grantledger.adapters.http.litestar_plugin import AuthorizationServerPlugin
 from grantledger.adapters.web.asgi_types import ASGIApp
 from grantledger.adapters.web.beside import beside
@@ -39,19 +40,29 @@ class AuthorizationServer:
     - `guard(app)` lets only requests through that carry an access token for a protected resource.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        """Without `settings`, those of `grantledger serve` on loopback. Raises `SettingsInvalid`."""
-        self._container = build_container(settings or Settings())
+    def __init__(
+        self, settings: Settings | None = None, *, host_identity: HostIdentity | None = None
+    ) -> None:
+        """Without `settings`, those of `grantledger serve` on loopback. Raises `SettingsInvalid`.
+
+        With a `host_identity` the users are yours, who sign in at the setting `login_page`.
+        """
+        self._container = build_container(settings or Settings(), host_identity)
         self._opened = AsyncExitStack()
         self._users = 0
         self._turn = asyncio.Lock()
 
     @classmethod
     def from_environment(
-        cls, config: Path | None = None, environ: Mapping[str, str] = os.environ, **settings: Any
+        cls,
+        config: Path | None = None,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        host_identity: HostIdentity | None = None,
+        **settings: Any,
     ) -> Self:
         """Read settings as `grantledger serve` does; `settings` win. Raises `SettingsInvalid`."""
-        return cls(load_settings(config, environ, settings))
+        return cls(load_settings(config, environ, settings), host_identity=host_identity)
 
     @property
     def settings(self) -> Settings:
@@ -96,6 +107,13 @@ class AuthorizationServer:
     def litestar_plugin(self) -> AuthorizationServerPlugin:
         """Return what `Litestar(plugins=[...])` takes."""
         return AuthorizationServerPlugin(self.app(), self.routes, self._running)
+
+    def resume_path(self, transaction: str) -> str:
+        """Return where your sign-in page sends the browser on, with the `transaction` that it was given.
+
+        Raises `ValueError` for what is none.
+        """
+        return resume_path(self.settings.base_path, transaction)
 
     def resource(self, identifier: str | None = None) -> Resource:
         """Return a configured protected resource, the default one for None. Raises `ValueError`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.oauth import Person
+from support.oauth import Person, returned
 from support.server import PASSWORD, free_port
 
 pytestmark = pytest.mark.e2e
@@ -31,7 +31,7 @@ def running(name: str, directory: Path) -> Iterator[str]:
             [sys.executable, EXAMPLES / name], cwd=directory, env=environ, stdout=out, stderr=out
         )
     try:
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 90
         while time.monotonic() < give_up and process.poll() is None:
             try:
                 httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
@@ -81,6 +81,24 @@ async def test_the_mcp_server_tells_its_caller_who_it_is(tmp_path):
         answer = await person.http.post("/mcp", json=call, headers=headers)
         await person.http.aclose()
     assert session["user_id"] in answer.text
+
+
+async def test_users_of_the_host_sign_in_on_its_own_page(tmp_path):
+    with running("own_sign_in.py", tmp_path) as origin:
+        person = Person.at(origin)
+        client = await person.register()
+        page = await person.asked(client["client_id"])
+        assert page.url.path == "/login"
+        wrong = await person.http.post(page.url, data={"name": "grace", "password": "guessed"})
+        assert "That did not work." in wrong.text
+        signed_in = await person.http.post(page.url, data={"name": "grace", "password": PASSWORD})
+        consent = await person.followed(signed_in)
+        assert "grace" in consent.text
+        code = returned(await person.post(consent, "consent", decision="allow"))["code"]
+        tokens = (await person.redeem(client["client_id"], code)).json()
+        session = await person.session(tokens["access_token"])
+        await person.http.aclose()
+    assert session.json()["client_id"] == client["client_id"]
 
 
 def test_the_use_cases_work_without_http(tmp_path):
