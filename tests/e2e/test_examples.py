@@ -25,7 +25,7 @@ def running(name: str, directory: Path) -> Iterator[str]:
     port = free_port()
     environ = {key: value for key, value in os.environ.items() if not key.startswith("GRANTLEDGER_")}
     environ |= {"GRANTLEDGER_PORT": str(port), "EXAMPLE_PASSWORD": PASSWORD}
-    log = directory / "example.log"
+    log = directory / "printed"  # not a log: it holds the password that the example prints for its user
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, EXAMPLES / name], cwd=directory, env=environ, stdout=out, stderr=out
