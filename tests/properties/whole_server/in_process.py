@@ -179,8 +179,8 @@ class InProcess(ABC):
 
     def sign_out(self, tab: str) -> Seen:
         def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:
-            _check_form(opened, session)
             if session is not None:
+                _check_form(opened, session)
                 self.end_session(session)
             return self._page(opened, self._session(opened.browser))
 

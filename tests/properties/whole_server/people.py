@@ -121,12 +121,12 @@ class People(World):
         tab = self._tab(tab)
         page, session = page_of(tab, self.said, self.now), tab.browser.session(self.now)
         seen = self.system.sign_out(tab.name)
-        if page != "expired" and tab.form_of is not session:
-            page = "foreign form"
-        elif page != "expired":
-            if session is not None:
+        if page != "expired" and session is not None:  # who is signed out already goes on
+            if tab.form_of is not session:
+                page = "foreign form"
+            else:
                 session.signed_out = True
-            page = page_of(tab, self.said, self.now)
+                page = page_of(tab, self.said, self.now)
         self.sees(tab, seen, Seen(page))
 
     @property
