@@ -20,6 +20,7 @@ from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container, build_container
 from grantledger.entrypoints.server import ledger_open
 from grantledger.entrypoints.settings import load_settings
+from support.commands import run_command
 from support.leaks import issued, seen
 from support.patience import PATIENCE
 
@@ -96,16 +97,7 @@ def free_port() -> int:
 
 def cli(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a `grantledger` command to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "grantledger", *arguments],
-        cwd=cwd,
-        env=_environment(settings),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = run_command(arguments, cwd=cwd, environment=_environment(settings), stdin=stdin, patience=PATIENCE)
     seen(f"grantledger {' '.join(arguments)}", done.stdout + done.stderr)
     return done
 
