@@ -43,7 +43,8 @@ class Person:
             for value in answer.headers.get_list("set-cookie"):
                 name, _, secret = value.partition(";")[0].partition("=")
                 # Of a session's cookie the second half is the secret; that of a notice is a word of ours.
-                if not name.endswith("-notice"):
+                # One that is taken back has no value, which is written as two quotation marks.
+                if not name.endswith("-notice") and "max-age=0" not in value.lower():
                     issued("cookie", secret.rpartition(".")[2])
             for cookie in http.cookies.jar if behind_tls else ():
                 cookie.secure = False
