@@ -7,7 +7,7 @@ UV := $(BIN)/uv --quiet
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long wheel cover check lint format-check types walls format pins clean
+.PHONY: help setup demo test test-long browser wheel cover check lint format-check types walls format pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,10 @@ demo: setup ## walk the whole flow with a real MCP client, then stay up (ARGS=--
 	@$(BIN)/grantledger demo $(ARGS)
 
 test: setup ## run the tests (ARGS="-k refresh")
-	@$(BIN)/pytest -m "not slow and not wheel" $(ARGS)
+	@$(BIN)/pytest -m "not slow and not wheel and not browser" $(ARGS)
+
+browser: setup ## run the tests that need Chromium
+	@$(BIN)/pytest -m browser tests/browser $(ARGS)
 
 test-long: setup ## run the long profiles, some hours (ARGS="tests/properties -k HTTP")
 	@$(BIN)/pytest -m slow $(ARGS)
@@ -28,7 +31,7 @@ wheel: setup ## build the wheel, install it in an empty environment, start the s
 	@$(BIN)/pytest -m wheel $(ARGS)
 
 cover: setup ## run the tests with branch coverage
-	@$(BIN)/pytest -m "not slow and not wheel" --cov --cov-report=term --cov-fail-under=85 $(ARGS)
+	@$(BIN)/pytest -m "not slow and not wheel and not browser" --cov --cov-report=term --cov-fail-under=85 $(ARGS)
 
 check: lint format-check types walls ## everything that needs no test run: lint, format, types, walls
 

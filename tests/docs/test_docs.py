@@ -156,7 +156,7 @@ def test_the_readme_shows_the_commands_of_the_makefile() -> None:
         "pip": "-m pip install",
         "sync": "uv pip sync",
         "editable": "--no-deps --no-build-isolation --editable .",
-        "tests": '"not slow and not wheel"',
+        "tests": '"not slow and not wheel and not browser"',
         "uv pins": "requirements/uv.txt",
         "pins": "--require-hashes requirements/dev.txt",
     }

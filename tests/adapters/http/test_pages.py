@@ -514,7 +514,7 @@ def test_no_value_on_consent_ever_produces_a_tag_or_an_attribute(value: str):
         self_registered=False,
         scopes=(ScopeLine(value, value), ScopeLine(value, words_for(value))),
         resource=value,
-        resource_name=value,
+        resource_name=f"{value}, by name",
     )
     assert Document(pages(page)).shape == Document(pages(CONSENT)).shape
 

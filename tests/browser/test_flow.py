@@ -1,0 +1,119 @@
+"""The whole flow in Chromium: a client asks, a person signs in and allows, the client gets its answer."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from support.loopback_client import LANDED, LoopbackClient
+from support.server import PASSWORD, Server
+from support.visitors import allow, heading, sign_in
+
+
+def test_by_mouse(page: Page, client: LoopbackClient, email: str):
+    page.goto(client.url())
+    sign_in(page, email)
+    expect(page.get_by_text(email).first).to_be_visible()
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    assert client.answers[0]["state"] == "the-state"
+    assert client.is_let_in(client.tokens())
+
+
+def test_by_keyboard_alone(page: Page, client: LoopbackClient, email: str):
+    page.goto(client.url())
+    page.keyboard.type(email)  # the first field has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Allow access?")).to_be_visible()
+    tabs_to(page, "Allow")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    assert client.is_let_in(client.tokens())
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_without_scripts(browser: Browser, client: LoopbackClient, email: str, width: int):
+    context = browser.new_context(java_script_enabled=False, viewport={"width": width, "height": 640})
+    page = context.new_page()
+    page.goto(client.url())
+    sign_in(page, email)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    assert client.is_let_in(client.tokens())
+    context.close()
+
+
+def test_saying_no_tells_the_client(page: Page, client: LoopbackClient, email: str):
+    page.goto(client.url())
+    sign_in(page, email)
+    page.get_by_role("button", name="Deny").click()
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    assert client.answers[0]["error"] == "access_denied"
+
+
+def test_the_client_on_loopback_gets_no_cookie_of_ours(page: Page, client: LoopbackClient, email: str):
+    page.goto(client.url())
+    sign_in(page, email)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    assert client.cookies == [""]
+
+
+def test_somebody_new_signs_up_on_the_way(page: Page, client: LoopbackClient, email: str):
+    page.goto(client.url())
+    page.get_by_role("link", name="Sign up").click()
+    page.get_by_label("E-mail address").fill(f"new-{email}")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("The same password again").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    page.get_by_label("Password").fill(PASSWORD)  # the address is still there
+    page.get_by_role("button", name="Sign in").click()
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+
+
+def test_an_app_is_seen_and_disconnected_by_keyboard(
+    page: Page, server: Server, client: LoopbackClient, email: str
+):
+    page.goto(client.url())
+    sign_in(page, email)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    tokens = client.tokens()
+    page.goto(f"{server.origin}/authorize/account")
+    expect(page.get_by_text(client.client_id)).to_be_visible()
+    tabs_to(page, "Disconnect")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("disconnected")
+    assert not client.is_let_in(tokens)
+
+
+def test_a_password_is_changed_by_keyboard_and_every_other_browser_signed_out(
+    page: Page, browser: Browser, server: Server, email: str
+):
+    elsewhere = browser.new_context().new_page()
+    for tab in (page, elsewhere):
+        tab.goto(f"{server.origin}/authorize/account")
+        sign_in(tab, email)
+    page.get_by_role("link", name="Change password").click()
+    for text in (PASSWORD, "a new password", "a new password"):
+        page.keyboard.type(text)
+        page.keyboard.press("Tab")
+    tabs_to(page, "Change password")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
+    elsewhere.reload()
+    assert heading(elsewhere) == "Sign in"
+    elsewhere.context.close()
+
+
+def tabs_to(page: Page, button: str) -> None:
+    """Press Tab until the button has the focus."""
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if (
+            page.evaluate("document.activeElement.tagName + document.activeElement.innerText")
+            == f"BUTTON{button}"
+        ):
+            return
+    raise AssertionError(f"no Tab leads to {button}")

@@ -1,0 +1,197 @@
+"""Two tabs, the back button, a form sent twice, an expired or foreign form, lost cookies: each ends on a page
+that says what to do."""
+
+from playwright.sync_api import Page, expect
+
+from support.loopback_client import LANDED, LoopbackClient
+from support.server import PASSWORD, Server
+from support.visitors import allow, heading, sign_in
+
+
+def at_consent(page: Page, client: LoopbackClient, email: str) -> None:
+    page.goto(client.url())
+    sign_in(page, email)
+    expect(page.get_by_role("heading", name="Allow access?")).to_be_visible()
+
+
+def test_two_tabs_are_answered_one_after_the_other(page: Page, client: LoopbackClient, email: str):
+    other = page.context.new_page()
+    page.goto(client.url(state="first"))
+    other.goto(client.url(state="second"))
+    sign_in(page, email)
+    sign_in(other, email)  # a form made for nobody, in a browser that is signed in by now
+    for tab in (other, page):
+        allow(tab)
+        expect(tab.get_by_text(LANDED)).to_be_visible()
+    assert [answer["state"] for answer in client.answers] == ["second", "first"]
+
+
+def test_a_tab_in_which_somebody_signed_out_leads_on(page: Page, client: LoopbackClient, email: str):
+    at_consent(page, client, email)
+    other = page.context.new_page()
+    other.goto(client.url())
+    other.get_by_role("button", name="Use another account").click()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+    allow(page)
+    assert heading(page) == "This form cannot be used"
+    page.get_by_role("link", name="Go on with what you were asked").click()
+    sign_in(page, email)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+
+
+def test_back_after_signing_in_goes_on_when_the_form_is_sent_again(
+    page: Page, client: LoopbackClient, email: str
+):
+    at_consent(page, client, email)
+    page.go_back()
+    if heading(page) == "Sign in":
+        sign_in(page, email)
+    expect(page.get_by_role("heading", name="Allow access?")).to_be_visible()
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+
+
+def test_back_after_allowing_says_that_it_is_over_and_shows_the_app(
+    page: Page, client: LoopbackClient, email: str
+):
+    at_consent(page, client, email)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    client.tokens()
+    page.go_back()
+    if heading(page) == "Allow access?":
+        allow(page)
+    assert heading(page) in ("This page has expired", "This request was answered already")
+    page.get_by_role("link", name="See your account and your connected apps").click()
+    expect(page.get_by_text(client.client_id)).to_be_visible()
+    assert len(client.answers) == 1
+
+
+def test_allow_pressed_twice_ends_at_the_client_with_one_code(page: Page, client: LoopbackClient, email: str):
+    at_consent(page, client, email)
+    page.evaluate(
+        """() => { const allow = document.querySelector('button[value=allow]');
+                   allow.click(); allow.click(); setTimeout(() => allow.click(), 0); }"""
+    )
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    assert len({answer["code"] for answer in client.answers}) == 1
+    assert client.is_let_in(client.tokens())
+
+
+def test_an_answer_that_was_lost_on_the_way_is_sent_again(page: Page, client: LoopbackClient, email: str):
+    """The first answer to Allow never arrives, as when the page is reloaded or the line breaks."""
+    at_consent(page, client, email)
+    lost: list[str] = []
+
+    def lose(route: object) -> None:
+        lost.append(route.fetch(max_redirects=0).headers["location"])  # type: ignore[attr-defined]
+        route.abort("connectionreset")  # type: ignore[attr-defined]
+
+    page.route("**/consent", lose, times=1)
+    consent, kept = page.url, page.context.cookies()
+    allow(page)
+    page.wait_for_url("chrome-error://**")
+    page.context.add_cookies(kept)  # type: ignore[arg-type] # the browser never saw that they were to go
+    page.goto(consent)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    assert len(lost) == 1
+    assert client.answers[0]["code"] in lost[0]
+    assert client.is_let_in(client.tokens())
+
+
+def test_a_page_whose_cookies_are_gone_says_how_to_begin_again(page: Page, client: LoopbackClient):
+    page.goto(client.url())
+    page.context.clear_cookies()
+    sign_in(page, "somebody@example.com")
+    assert heading(page) == "This page has expired"
+    expect(page.get_by_text("allow cookies for this site")).to_be_visible()
+    expect(page.get_by_text("connect again")).to_be_visible()
+
+
+def test_an_account_page_whose_cookies_are_gone_leads_back_to_signing_in(
+    page: Page, server: Server, email: str
+):
+    page.goto(f"{server.origin}/authorize/account")
+    page.context.clear_cookies()
+    sign_in(page, email)
+    assert heading(page) == "This page has expired"
+    page.get_by_role("link", name="See your account").click()
+    sign_in(page, email)
+    assert heading(page) == "Connected apps"
+
+
+def test_a_form_that_another_page_made_does_nothing(
+    page: Page, server: Server, client: LoopbackClient, email: str
+):
+    """A foreign page sends our consent form for a person who is signed in."""
+    at_consent(page, client, email)
+    consent = page.url
+    page.route(
+        "http://evil.test/**",
+        lambda route: route.fulfill(
+            content_type="text/html",
+            body=f"""<form method=post action="{consent}/consent"><input name=decision value=allow>
+                     <input name=csrf_token value={"x" * 43}><button>Win a prize</button></form>""",
+        ),
+    )
+    page.goto("http://evil.test/")
+    page.get_by_role("button", name="Win a prize").click()
+    # The cookies are Lax: they do not even come along with a form of another site.
+    assert heading(page) in ("This page has expired", "This form cannot be used")
+    assert client.answers == []
+
+
+def test_signing_out_everywhere_stops_a_consent_page_that_was_left_open(
+    page: Page, server: Server, client: LoopbackClient, email: str
+):
+    at_consent(page, client, email)
+    other = page.context.new_page()
+    other.goto(f"{server.origin}/authorize/account")
+    other.get_by_role("button", name="Sign out everywhere").click()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+    allow(page)
+    assert heading(page) == "This form cannot be used"
+    assert client.answers == []
+
+
+def test_disconnect_pressed_twice_ends_on_the_list(
+    page: Page, server: Server, client: LoopbackClient, email: str
+):
+    at_consent(page, client, email)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    client.tokens()
+    page.goto(f"{server.origin}/authorize/account")
+    page.evaluate(
+        """() => { const b = document.querySelector('button[name=client_id]'); b.click(); b.click(); }"""
+    )
+    expect(page.get_by_text("None. When you connect an app")).to_be_visible()
+
+
+def test_an_expired_request_says_to_connect_again(page: Page, client: LoopbackClient, email: str):
+    """As in ten minutes, when the browser drops the cookie of the request."""
+    at_consent(page, client, email)
+    name = next(c["name"] for c in page.context.cookies() if c["name"].startswith("grantledger-request-"))
+    page.context.clear_cookies(name=name)
+    allow(page)
+    assert heading(page) == "This page has expired"
+    expect(page.get_by_text("Go back to the application")).to_be_visible()
+
+
+def test_a_wrong_password_keeps_the_address_and_goes_on(page: Page, client: LoopbackClient, email: str):
+    page.goto(client.url())
+    sign_in(page, email, "wrong")
+    expect(page.get_by_role("alert")).to_contain_text("not right")
+    expect(page.get_by_label("E-mail address")).to_have_value(email)
+    page.keyboard.type(PASSWORD)  # the empty field has the focus
+    page.keyboard.press("Enter")
+    assert heading(page) == "Allow access?"
+
+
+def test_an_address_where_nothing_is_leads_to_the_account(page: Page, server: Server):
+    page.goto(f"{server.origin}/authorize/nothing/here")
+    assert heading(page) == "There is no page here"
+    page.get_by_role("link", name="See your account").click()
+    assert heading(page) == "Sign in"
