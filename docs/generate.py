@@ -120,7 +120,7 @@ def _default(field: FieldInfo) -> str:
     match field.default:
         case msgspec.NODEFAULT if field.default_factory is msgspec.NODEFAULT:
             return "must be given"
-        case None:
+        case None | "":
             return "none"
         case () | msgspec.NODEFAULT:
             return "empty"

@@ -46,6 +46,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The address to listen on."""
 
     port: Annotated[int, must.between(1, 65_535)] = 8000
+    """The TCP port to listen on."""
 
     issuer: Annotated[str | None, must.issuer] = None
     """The URL of this server as clients reach it. None, on loopback only: http, host and port."""
@@ -79,8 +80,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # OAuth 2.1 section 4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED."
     code_expires_in: Annotated[int, must.between(1, 600)] = 600
+    """How long an authorization code may be redeemed."""
 
     access_token_expires_in: Annotated[int, must.between(1, 30 * _DAY)] = 3600
+    """How long an access token is good for."""
 
     refresh_token_expires_in: Annotated[int, must.between(1, _YEAR)] = 7 * _DAY
     """Counted anew from each refresh."""
@@ -92,6 +95,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long a superseded refresh token is answered like a retry; later it revokes the grant. 0: never."""
 
     browser_session_expires_in: Annotated[int, must.between(1, 30 * _DAY)] = _DAY
+    """How long a person stays signed in at the pages."""
 
     private_use_redirect_uris: Annotated[tuple[str, ...], must.private_use_redirect_uris] = ()
     """Redirect URIs ("myapp://callback") or schemes ("myapp") of native clients, beside the known ones."""

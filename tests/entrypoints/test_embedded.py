@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,8 @@ import grantledger
 from grantledger import AuthorizationServer, Caller, Mount, Refusal, Settings
 from grantledger.adapters.ledger.database import CannotOpen
 from grantledger.adapters.web.asgi_types import ASGIApp
+from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.use_cases import UseCases
 from support.hosting import NotStarted, hosting
 from support.oauth import Person
 from support.server import EMAIL, PASSWORD, free_port
@@ -197,6 +200,17 @@ async def test_a_guarded_mount_stands_at_the_path_of_its_resource(server):
 def test_a_resource_that_is_not_configured_cannot_be_guarded(server):
     with pytest.raises(ValueError, match="none of the protected resources"):
         server.guard(without_lifespan, "https://elsewhere.example/mcp")
+
+
+def test_every_use_case_of_the_server_is_offered(server):
+    parts = {"admit_host_user", "issue_code", "make_signing_keys", "open_session"}  # of other use cases
+    wired = set()
+    for name, provider in Container.providers.items():
+        made: Any = getattr(provider, "provides", None)
+        if isinstance(made, type) and made.__module__.startswith("grantledger.application."):
+            wired.add(name)
+    assert wired - parts <= set(UseCases.__struct_fields__)
+    assert server.use_cases
 
 
 def test_all_public_names_are_there():

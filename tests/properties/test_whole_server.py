@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 
-from properties.profiles import hold
+from properties.profiles import SYSTEMS, hold
 from properties.whole_server.domain_tokens import ServerOfTheDomain
 from properties.whole_server.machine import WholeServer
 from properties.whole_server.over_http import SETTINGS, ServerOverHttp
@@ -10,13 +10,13 @@ from properties.whole_server.use_cases import ServerOfTheUseCases
 from support.storage import in_memory
 
 
-@pytest.fixture(params=["domain", "memory ledger", "SQLite", "running server"])
+@pytest.fixture(params=SYSTEMS)
 def server(request, sqlite_files, servers):
     systems = {
         "domain": ServerOfTheDomain,
         "memory ledger": partial(ServerOfTheUseCases, in_memory),
         "SQLite": partial(ServerOfTheUseCases, sqlite_files),
-        "running server": lambda: ServerOverHttp(servers(**SETTINGS)),
+        "HTTP": lambda: ServerOverHttp(servers(**SETTINGS)),
     }
     return systems[request.param]
 
