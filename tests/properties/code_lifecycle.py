@@ -2,6 +2,16 @@
 
 What it runs against is a parameter: codes as the domain decides them, the use cases over any ledger, or the
 running server. Refusals are compared by the error code that a client is told.
+
+Seen to catch:
+- a redeemed code is answered with its tokens again, by the token endpoint alone (HTTP)
+- a code is good at the very second of its end (domain)
+- the verifier is not checked (domain)
+- a replay is believed before the verifier is checked (memory ledger)
+- a replay leaves its grant as it was (HTTP)
+- a client that registered anew redeems the codes of the one before (SQLite)
+- the tokens of a disabled user are good (HTTP)
+- the row of a code keeps what it was before the event (SQLite)
 """
 
 from collections import Counter

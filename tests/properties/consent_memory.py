@@ -3,6 +3,16 @@
 What it runs against is a parameter: consents as the domain decides them, the use cases over any ledger, or
 the running server. Ada's client may be disabled or registered anew, and Ada disabled; nothing ever happens
 to Bob and to the other client.
+
+Seen to catch:
+- a yes counts for every redirect host (domain)
+- a yes counts for scopes that it has in common with what is asked (domain)
+- a request can be answered at the very second of its end (domain)
+- a yes counts for every resource (memory ledger)
+- a yes counts for the client that registered anew (memory ledger)
+- a yes is remembered for private schemes (SQLite), and for https on loopback (HTTP)
+- a no is taken for a yes by the form alone (HTTP)
+- a yes of one user counts for all (HTTP)
 """
 
 from collections.abc import Sequence

@@ -3,6 +3,16 @@
 The model keeps every token that was ever shown, in lists, forgets nothing and folds no events. What it runs
 against is a parameter: grants as the domain decides them, the use cases over any ledger, or the running
 server. Refusals are compared by the error code that a client is told.
+
+Seen to catch:
+- the window ends a second late (domain)
+- a clock that is set back opens a window again (domain)
+- a retry for other scopes or another resource gets the current pair (domain)
+- the lifetime of refresh tokens does not slide (domain)
+- reuse is remembered but revokes nothing (memory ledger)
+- a lost race is not decided again (SQLite)
+- a row is written at the version of the first of two events (SQLite)
+- the token endpoint drops `scope`, or `resource`, of a refresh (HTTP)
 """
 
 from collections.abc import Hashable, Sequence
