@@ -13,10 +13,13 @@ Seen to catch:
 - a yes is remembered for private schemes (SQLite), and for https on loopback (HTTP)
 - a no is taken for a yes by the form alone (HTTP)
 - a yes of one user counts for all (HTTP)
+- an app that is disconnected is remembered (memory ledger)
+- the approval of a public client counts (memory ledger)
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import permutations, product
 from typing import Protocol
 
 from hypothesis import event
@@ -97,6 +100,18 @@ class ConsentsUnderTest(System, Protocol):
         """Answer the pages of these requests at once; the browser forgets those that were answered."""
         ...
 
+    def disconnect(self, user: str, client: str) -> None:
+        """Let the user take back all that the client was allowed."""
+        ...
+
+    def alive(self, user: str, client: str) -> int:
+        """Count the grants of the user and the client whose tokens are accepted; they never expire here."""
+        ...
+
+    def approve_client(self) -> None:
+        """Let an operator vouch for the client, which is a public one."""
+        ...
+
 
 class Waiting(Struct):
     wish: Wish
@@ -116,7 +131,8 @@ class ConsentMemory(Machine):
         self.allowed: dict[tuple[str, str, int, str, str], set[str]] = {}
         self.registrations = dict.fromkeys(CLIENTS, 1)
         self.disabled: set[str] = set()
-        self.codes = self.fewest_yeses = self.most_yeses = 0
+        self.grants: Counter[tuple[str, str, int]] = Counter()
+        self.codes = self.fewest_yeses = self.most_yeses = self.withdrawals = 0
 
     @initialize(target=waiting)
     def starts(self):
@@ -143,7 +159,8 @@ class ConsentMemory(Machine):
         event(expected if isinstance(expected, str) else type(expected).__name__)
         if expected != "page":
             assert outcome == expected
-            self.codes += isinstance(outcome, Granted)
+            if isinstance(outcome, Granted):
+                self._opens_a_grant(wish)
             return multiple()
         assert isinstance(outcome, Page), outcome
         unseen = [
@@ -191,6 +208,20 @@ class ConsentMemory(Machine):
         if expected == "access_denied":
             self.parked[transaction].answered = True
 
+    @rule(user=st.sampled_from(USERS), client=st.sampled_from(CLIENTS))
+    def disconnects(self, user, client):
+        if user in self.disabled:
+            return
+        if self.system.has_clients_and_users:
+            assert self.system.alive(user, client) == self._alive(user, client)
+        self.system.disconnect(user, client)
+        before = len(self.allowed)
+        self.allowed = {place: said for place, said in self.allowed.items() if place[:2] != (user, client)}
+        self.withdrawals += len(self.allowed) < before
+        self.grants = Counter({whose: n for whose, n in self.grants.items() if whose[:2] != (user, client)})
+        if self.system.has_clients_and_users:
+            assert self.system.alive(user, client) == 0
+
     @rule(seconds=st.sampled_from([1, 60, 599, 600]))
     def time_passes(self, seconds):
         self.now += seconds
@@ -199,6 +230,12 @@ class ConsentMemory(Machine):
     @rule(transaction=waiting, early=st.sampled_from([0, 1]))
     def time_passes_until_the_request_ends(self, transaction, early):
         self.time_passes(max(0, self.parked[transaction].until - early - self.now))
+
+    @precondition(lambda self: self.is_late)
+    @rule()
+    def the_client_is_approved(self):
+        """To no effect: any program can say that it is a public client."""
+        self.system.approve_client()
 
     @precondition(lambda self: self.is_late)
     @rule()
@@ -220,9 +257,12 @@ class ConsentMemory(Machine):
         self.disabled.add(USERS[0])
 
     def ends(self):
-        """A yes is remembered once, a no never."""
+        """A yes is remembered once, a no never, and a grant lives until its user takes it back."""
         assert self.fewest_yeses <= self.system.remembered("consent.given.v1") <= self.most_yeses
+        assert self.system.remembered("consent.withdrawn.v1") == self.withdrawals
         if self.system.has_clients_and_users:
+            for user, client in product(USERS, CLIENTS):
+                assert self.system.alive(user, client) == self._alive(user, client)
             assert self.system.remembered("authorization_code.issued.v1") == self.codes
 
     @property
@@ -251,9 +291,16 @@ class ConsentMemory(Machine):
         counts = [self._wider(order) for order in permutations(wishes)]
         self.fewest_yeses += min(counts)
         self.most_yeses += max(counts)
-        self.codes += len(wishes)
         for wish in wishes:
+            self._opens_a_grant(wish)
             self.allowed.setdefault(self._place(wish), set()).update(wish.scopes)
+
+    def _opens_a_grant(self, wish):
+        self.codes += 1
+        self.grants[wish.user, wish.client, self.registrations[wish.client]] += 1
+
+    def _alive(self, user, client):
+        return 0 if {user, client} & self.disabled else self.grants[user, client, self.registrations[client]]
 
     def _wider(self, wishes):
         """Count those of them that go beyond all that was allowed before."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+from collections import defaultdict
 from collections.abc import Sequence
 
 import httpx
@@ -27,7 +28,7 @@ from properties.over_domain import OverDomain
 from properties.over_http import OverHttp
 from properties.over_use_cases import FOREVER, OverUseCases, told
 from support.clients import a_client
-from support.oauth import redemption, returned, transaction_url
+from support.oauth import Person, csrf_token, redemption, returned, transaction_url
 from support.policies import POLICY, a_policy
 from support.requests import ASKABLE, asking
 from support.storage import Storages
@@ -74,6 +75,18 @@ class ConsentsOfTheDomain(OverDomain):
         outcomes = {name: self._answer(name, allowed=allowed) for name in dict.fromkeys(transactions)}
         return [outcomes[transaction] for transaction in transactions]
 
+    def disconnect(self, user: str, client: str) -> None:
+        consent = self._consents.get((user, client))
+        for event in consent.withdraw(now=self.clock.now()) if consent else ():
+            self.happened(event)
+            self._consents[user, client] = evolve(consent, event)
+
+    def alive(self, user: str, client: str) -> int:
+        raise AssertionError("there are no grants")
+
+    def approve_client(self) -> None:
+        raise AssertionError("there is no operator")
+
     def _answer(self, transaction: str, *, allowed: bool) -> Outcome:
         if transaction not in self._parked:
             return "refused"
@@ -98,7 +111,7 @@ class ConsentsOfTheUseCases(OverUseCases):
 
     def __init__(self, storages: Storages) -> None:
         members = {"redirect_uris": (*REDIRECTS,)}
-        policy = a_policy(browser_session_lifetime=FOREVER)
+        policy = a_policy(browser_session_lifetime=FOREVER, access_token_lifetime=FOREVER)
         super().__init__(storages, policy, client_name=CLIENTS[0], **members)
         self._other = self.run(self.story.registers(client_name=CLIENTS[1], **members)).client
         self.run(self.story.open_account(BOB, PASSWORD, CALLER))
@@ -107,12 +120,30 @@ class ConsentsOfTheUseCases(OverUseCases):
         self._users = {new.session.user_id: user for user, new in zip(USERS, sessions, strict=True)}
         self._parked: dict[str, tuple[str, AuthorizationRequest]] = {}
         self._redeemed: dict[str, Granted] = {}
+        self._tokens: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
 
     def ask(self, wish: Wish) -> Outcome:
         return self.run(self._ask(wish))
 
     def answer(self, transactions: Sequence[str], *, allowed: bool) -> list[Outcome]:
         return self.run(self._answer_at_once(transactions, allowed=allowed))
+
+    def disconnect(self, user: str, client: str) -> None:
+        (user_id,) = (user_id for user_id, name in self._users.items() if name == user)
+        self.run(self.story.disconnect_app(user_id, self._client(client).client_id, CALLER))
+
+    def alive(self, user: str, client: str) -> int:
+        return sum(self.run(self._is_alive(token)) for token in self._tokens[user, client])
+
+    def approve_client(self) -> None:
+        self.run(self.story.approve_client(self.client.client_id, CALLER))
+
+    async def _is_alive(self, token: str) -> bool:
+        try:
+            await self.story.look_up_session(token)
+        except Refusal:
+            return False
+        return True
 
     async def _ask(self, wish: Wish) -> Outcome:
         client = self._client(wish.client)
@@ -166,6 +197,7 @@ class ConsentsOfTheUseCases(OverUseCases):
             session = await self.story.look_up_session(tokens.access_token)
             assert session.client_id == client.client_id
             user = self._users[session.user_id]
+            self._tokens[user, name].append(tokens.access_token)
             self._redeemed[issued.code] = Granted(user, name, session.resource, session.scopes)
         return self._redeemed[issued.code]
 
@@ -178,9 +210,11 @@ class ConsentsOverHttp(OverHttp):
 
     def __init__(self, servers: TimedServers) -> None:
         resources = msgspec.json.encode(POLICY.resources).decode()
-        server = servers(resources=resources, browser_session_expires_in=str(MONTH))
+        month = str(MONTH)
+        server = servers(resources=resources, browser_session_expires_in=month, access_token_expires_in=month)
         super().__init__(server, client_name=CLIENTS[0], redirect_uris=[*REDIRECTS])
         self._redeemed: dict[str, Granted] = {}
+        self._tokens: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self._pages: dict[str, tuple[Wish, httpx.Response]] = {}
         self._bob = server.visitor()
         server.run(self._begin_with_bob())
@@ -193,6 +227,15 @@ class ConsentsOverHttp(OverHttp):
         answers = self.server.run(self._answer_at_once(transactions, decision))
         wishes = [self._pages[transaction][0] for transaction in transactions]
         return [self._outcome(wish, answer) for wish, answer in zip(wishes, answers, strict=True)]
+
+    def disconnect(self, user: str, client: str) -> None:
+        self.server.run(self._disconnect(self._people[user], self._ids[client]))
+
+    def alive(self, user: str, client: str) -> int:
+        return [answer.status for answer in self.sessions(self._tokens[user, client])].count(200)
+
+    def approve_client(self) -> None:
+        self.server.run(self.server.operator.approve_client()(self.client_id, CALLER))
 
     def close(self) -> None:
         super().close()
@@ -208,6 +251,12 @@ class ConsentsOverHttp(OverHttp):
             page = await person.asked(other, redirect_uri=next(iter(REDIRECTS)))
             page = await person.sign_in(page, email=account.email)
             await person.post(page, "consent", decision="deny")
+
+    async def _disconnect(self, person: Person, client_id: str) -> None:
+        account = f"{person.base}/authorize/account"
+        fields = {"csrf_token": csrf_token(await person.http.get(account)), "client_id": client_id}
+        answer = await person.http.post(f"{account}/disconnect", data=fields)
+        assert answer.status_code == 303, answer.text
 
     async def _ask(self, wish: Wish) -> httpx.Response:
         return await self._people[wish.user].asked(
@@ -242,9 +291,11 @@ class ConsentsOverHttp(OverHttp):
         if code not in self._redeemed:
             client_id = self._ids[wish.client]
             (answer,) = self.token(redemption(client_id, code) | {"redirect_uri": wish.redirect_uri})
-            (session,) = (answer.json() for answer in self.sessions([answer.json()["access_token"]]))
+            access_token = answer.json()["access_token"]
+            (session,) = (answer.json() for answer in self.sessions([access_token]))
             assert session["client_id"] == client_id
             user, scopes = self._users[session["user_id"]], tuple(session["scope"].split())
+            self._tokens[user, wish.client].append(access_token)
             self._redeemed[code] = Granted(user, wish.client, session["resource"], scopes)
         return self._redeemed[code]
 
