@@ -64,11 +64,13 @@ class IssueCode:
         user.check_usable()
         code = self._codes.code_of(request.transaction_id)
         answer = IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
+        # Asked of the transaction too: its code was another one under another master secret. And first: the
+        # same form, sent twice, may spend it between the two reads, and its code is there to be given again.
+        spent = await self._transactions.is_spent(request.transaction_id)
         issued = await self._ledger.load(CODE, digest(code))
         if issued.state is not None and issued.state.is_waiting(user_id=user.user_id, now=now):
             return answer
-        # Asked of the transaction too: its code was another one under another master secret.
-        if issued.state is not None or await self._transactions.is_spent(request.transaction_id):
+        if spent or issued.state is not None:
             raise TransactionSpent
         consent = await self._ledger.load(CONSENT, consent_key(user.user_id, request.client_id))
         given = give(consent.state, request.asked, user_id=user.user_id, client_id=request.client_id, now=now)

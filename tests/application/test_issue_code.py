@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from fakes.codes import DigestedCodes
+from grantledger.application.issue_code import IssuedCode
 from grantledger.application.provenance import by_user
 from grantledger.application.secrets import digest
 from grantledger.domain.authorization_code import CodeIssued
@@ -71,6 +72,32 @@ async def test_a_yes_that_is_sent_twice_gets_the_same_code_twice(ledger, story, 
     first = await story.issue_code(request, ada, CALLER)
     with nothing_recorded(ledger):
         assert await story.issue_code(request, ada, CALLER) == first
+
+
+@pytest.mark.parametrize("read", range(5))
+async def test_a_yes_that_is_recorded_between_two_reads_of_another_gets_both_the_same_code(
+    ledger, story, client, ada, read
+):
+    request = await story.asks(client)
+    firsts: list[IssuedCode] = []
+
+    class Meanwhile(InterleavingLedger):
+        async def load(self, kind, key):
+            await self.happens()
+            return await super().load(kind, key)
+
+        async def is_spent(self, transaction_id):
+            await self.happens()
+            return await super().is_spent(transaction_id)
+
+        async def happens(self):
+            nonlocal read
+            read -= 1
+            if read < 0 and not firsts:
+                firsts.append(await story.issue_code(request, ada, CALLER))
+
+    again = await Story(Meanwhile(ledger), outside=story.outside).issue_code(request, ada, CALLER)
+    assert firsts == [again]
 
 
 async def test_a_code_that_was_redeemed_is_not_sent_again(ledger, story, client, ada):
