@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from properties.profiles import CI, LONG, Figures, Profile
-from support.figures import tell
-from support.sqlite_files import SqliteFiles
-from support.timed_server import TimedServers
+# So that a failure says what was compared; before anything imports them.
+pytest.register_assert_rewrite(
+    "properties.consent_memory", "properties.code_lifecycle", "properties.refresh_family"
+)
+from properties.profiles import CI, LONG, Figures, Profile  # noqa: E402
+from support.figures import tell  # noqa: E402
+from support.sqlite_files import SqliteFiles  # noqa: E402
+from support.timed_server import TimedServers  # noqa: E402
 
 ROOM = 2 * 1024**3
 """In bytes; the ledgers of a long profile take some hundred million."""
