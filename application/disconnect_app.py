@@ -20,10 +20,13 @@ class DisconnectApp:
 
     async def __call__(self, user_id: str, client_id: str, caller: Caller) -> None:
         """Return when nothing is left of it, also where there was nothing."""
-        await settle(lambda: self._disconnect(user_id, client_id, caller))
+        # Looked for once more when the withdrawal stands: whoever redeems a code at this moment reads the
+        # consent after their grant is there, so either they see the withdrawal or this sees the grant.
+        while await settle(lambda: self._disconnect(user_id, client_id, caller)):
+            pass
 
-    async def _disconnect(self, user_id: str, client_id: str, caller: Caller) -> None:
-        # The consent before the list: whoever redeems a code now looks at it after the grant is there.
+    async def _disconnect(self, user_id: str, client_id: str, caller: Caller) -> bool:
+        """Return whether there was anything to end."""
         consent = await self._ledger.load(CONSENT, consent_key(user_id, client_id))
         now = self._clock.now()
         changes: list[Change[Any]] = []
@@ -31,6 +34,7 @@ class DisconnectApp:
             changes.append(consent.then(consent.state.withdraw(now=now)))
         by = by_user(user_id, caller, client_id=client_id)
         after: str | None = None
+        ended = False
         while True:
             page = await self._listings.grants(client_id=client_id, user_id=user_id, after=after)
             changes += [
@@ -39,6 +43,7 @@ class DisconnectApp:
                 if grant.state is not None
             ]
             await self._ledger.record(changes, by)
+            ended = ended or any(change.events for change in changes)
             if page.after is None:
-                return
+                return ended
             after, changes = page.after, []

@@ -1,14 +1,21 @@
 import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import pytest
 
-from grantledger.application.provenance import by_user
+from grantledger.application.ports import PrivateRecord
+from grantledger.application.provenance import Provenance, by_user
 from grantledger.application.resume_authorization import AskForConsent
+from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.authorization_code import ConsentWithdrawnSince
 from grantledger.domain.consent import ConsentWithdrawn
 from grantledger.domain.token_grant import GrantIsRevoked, GrantOpened, GrantRevoked
-from support.storage import InterleavingLedger, nothing_recorded
+from support.storage import InterleavingLedger, Storage, nothing_recorded
 from support.story import CALLER, PASSWORD, Story
+
+S = TypeVar("S")
 
 
 async def test_disconnecting_ends_every_token_at_once(story, client, ada):
@@ -77,20 +84,35 @@ async def test_more_grants_than_a_list_shows_at_once_all_end(ledger, story, clie
     assert len(revoked) == 205
 
 
-@pytest.mark.parametrize("head_start", range(0, 40, 3))
-async def test_a_code_that_is_redeemed_at_that_moment_leaves_nothing_alive(
-    ledger, story, client, ada, head_start
-):
+class Dawdling(InterleavingLedger):
+    """Takes its time with everything, each time another."""
+
+    def __init__(self, inner: Storage, seed: int) -> None:
+        super().__init__(inner)
+        self._random = random.Random(seed)
+
+    async def _dawdle(self) -> None:
+        for _ in range(self._random.randrange(8)):
+            await asyncio.sleep(0)
+
+    async def load(self, kind: Kind[S], key: str) -> Versioned[S]:
+        await self._dawdle()
+        return await super().load(kind, key)
+
+    async def record(
+        self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
+    ) -> None:
+        await self._dawdle()
+        await super().record(changes, by, private)
+
+
+@pytest.mark.parametrize("seed", range(150))
+async def test_a_code_that_is_redeemed_at_that_moment_leaves_nothing_alive(ledger, story, client, ada, seed):
     """Whatever the order of the two: no grant that was opened is alive when both have ended."""
     code = await story.code(client, ada)
-    racing = Story(InterleavingLedger(ledger), outside=story.outside)
-
-    async def disconnect_late() -> None:
-        for _ in range(head_start):
-            await asyncio.sleep(0)
-        await racing.disconnect_app(ada.user_id, client.client_id, CALLER)
-
-    await asyncio.gather(racing.redeems(client, code), disconnect_late(), return_exceptions=True)
+    racing = Story(Dawdling(ledger, seed), outside=story.outside)
+    disconnecting = racing.disconnect_app(ada.user_id, client.client_id, CALLER)
+    await asyncio.gather(racing.redeems(client, code), disconnecting, return_exceptions=True)
     opened = [event for event in ledger.events if isinstance(event, GrantOpened)]
     revoked = [event for event in ledger.events if isinstance(event, GrantRevoked)]
     assert len(opened) == len(revoked)
