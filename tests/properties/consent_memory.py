@@ -85,6 +85,28 @@ class Granted(Struct, frozen=True):
     scopes: tuple[str, ...]
 
 
+WISHES = st.builds(
+    Wish,
+    user=st.sampled_from(USERS),
+    client=st.sampled_from(CLIENTS),
+    redirect_uri=st.sampled_from([*REDIRECTS]),
+    resource=st.sampled_from(RESOURCES),
+    scopes=st.sampled_from(SCOPES),
+    prompt=st.sampled_from(PROMPTS),
+)
+CHANGES = st.just({}) | st.sampled_from(
+    [
+        {"prompt": "none"},
+        {"prompt": "consent"},
+        *({"scopes": scopes} for scopes in SCOPES),
+        *({"redirect_uri": uri} for uri in REDIRECTS),
+        *({"resource": resource} for resource in RESOURCES),
+        *({"client": client} for client in CLIENTS),
+        *({"user": user} for user in USERS),
+    ]
+)
+"""Of a wish, in one thing; half of them are none."""
+
 Outcome = Page | Granted | str
 """Or an error code that the client is told, "sign in" for that page, "refused" for a page that ends it."""
 
@@ -131,27 +153,21 @@ class ConsentMemory(Machine):
         self.allowed: dict[tuple[str, str, int, str, str], set[str]] = {}
         self.registrations = dict.fromkeys(CLIENTS, 1)
         self.disabled: set[str] = set()
+        self.said: list[Wish] = []
+        """What was allowed, oldest first."""
         self.grants: Counter[tuple[str, str, int]] = Counter()
         self.codes = self.fewest_yeses = self.most_yeses = self.withdrawals = 0
 
-    @initialize(target=waiting)
-    def starts(self):
+    @initialize(target=waiting, approved=st.booleans())
+    def starts(self, approved):
         self.system = self.system_for()
+        if approved and self.system.has_clients_and_users:
+            # To no effect: any program can say that it is a public client.
+            self.system.approve_client()
         wish = Wish(USERS[0], CLIENTS[0], next(iter(REDIRECTS)), RESOURCES[0], SCOPES[0], None)
         return self.asks(wish)
 
-    @rule(
-        target=waiting,
-        wish=st.builds(
-            Wish,
-            user=st.sampled_from(USERS),
-            client=st.sampled_from(CLIENTS),
-            redirect_uri=st.sampled_from([*REDIRECTS]),
-            resource=st.sampled_from(RESOURCES),
-            scopes=st.sampled_from(SCOPES),
-            prompt=st.sampled_from(PROMPTS),
-        ),
-    )
+    @rule(target=waiting, wish=WISHES)
     def asks(self, wish):
         if self._has_no_room(wish.user):
             self.time_passes(WAITS)
@@ -170,23 +186,22 @@ class ConsentMemory(Machine):
         self.parked[outcome.transaction] = Waiting(wish, self.registrations[wish.client], self.now + WAITS)
         return outcome.transaction
 
-    @rule(
-        target=waiting,
-        transaction=waiting,
-        change=st.sampled_from(
-            [
-                {},
-                {"prompt": "none"},
-                *({"scopes": scopes} for scopes in SCOPES),
-                *({"redirect_uri": uri} for uri in REDIRECTS),
-                *({"resource": resource} for resource in RESOURCES),
-                *({"client": client} for client in CLIENTS),
-                *({"user": user} for user in USERS),
-            ]
-        ),
-    )
-    def asks_for_almost_the_same(self, transaction, change):
-        return self.asks(replace(self.parked[transaction].wish, **{"prompt": None, **change}))
+    @rule(wish=WISHES)
+    def asks_and_is_allowed(self, wish):
+        transaction = self.asks(replace(wish, prompt="consent"))
+        if isinstance(transaction, str):
+            self.allows([transaction])
+
+    @precondition(lambda self: self.said)
+    @rule(target=waiting, ago=st.integers(0, 4), change=CHANGES)
+    def asks_for_almost_what_was_allowed(self, ago, change):
+        wish = self.said[max(0, len(self.said) - 1 - ago)]
+        return self.asks(replace(wish, **{"prompt": None, **change}))
+
+    @precondition(lambda self: self.said)
+    @rule(ago=st.integers(0, 4))
+    def asks_for_what_was_allowed(self, ago):
+        self.asks(replace(self.said[max(0, len(self.said) - 1 - ago)], prompt=None))
 
     @rule(transactions=st.lists(waiting, min_size=1, max_size=3))
     def allows(self, transactions):
@@ -230,12 +245,6 @@ class ConsentMemory(Machine):
     @rule(transaction=waiting, early=st.sampled_from([0, 1]))
     def time_passes_until_the_request_ends(self, transaction, early):
         self.time_passes(max(0, self.parked[transaction].until - early - self.now))
-
-    @precondition(lambda self: self.is_late)
-    @rule()
-    def the_client_is_approved(self):
-        """To no effect: any program can say that it is a public client."""
-        self.system.approve_client()
 
     @precondition(lambda self: self.is_late)
     @rule()
@@ -291,6 +300,7 @@ class ConsentMemory(Machine):
         counts = [self._wider(order) for order in permutations(wishes)]
         self.fewest_yeses += min(counts)
         self.most_yeses += max(counts)
+        self.said += wishes
         for wish in wishes:
             self._opens_a_grant(wish)
             self.allowed.setdefault(self._place(wish), set()).update(wish.scopes)

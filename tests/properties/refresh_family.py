@@ -13,6 +13,7 @@ Seen to catch:
 - a lost race is not decided again (SQLite)
 - a row is written at the version of the first of two events (SQLite)
 - the token endpoint drops `scope`, or `resource`, of a refresh (HTTP)
+- a disabled client refreshes; another client presents the token (HTTP)
 """
 
 from collections.abc import Hashable, Sequence
@@ -291,6 +292,8 @@ class RefreshFamily(Machine):
     @precondition(lambda self: self.is_late)
     @rule(grant=grants, ago=st.integers(0, 2), end=st.sampled_from(ENDS))
     def something_ends(self, grant, ago, end):
+        """And the next request notices."""
+        grant = self._one_that_lives(grant)
         if end != "the grant" and not self.system.has_clients_and_users:
             return
         match end:
@@ -308,6 +311,7 @@ class RefreshFamily(Machine):
             case "the user is disabled":
                 self.system.disable_user()
                 self.user_disabled = True
+        self._refreshes(grant, 0, Asked(), 1)
 
     @invariant()
     def an_access_token_is_good_for_just_what_it_was_issued_for(self):
