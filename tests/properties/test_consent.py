@@ -20,4 +20,5 @@ def consents(request, sqlite_files, servers):
 
 
 def test_users_are_asked_for_all_that_they_have_not_allowed_yet(consents, profile, report):
+    """Seen to catch: a yes for one redirect host counts for all."""
     report(hold(ConsentMemory, consents, profile))
