@@ -4,11 +4,11 @@ from msgspec import Struct
 
 from grantledger.application.ports import Clock, Ledger, Listings
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
-from grantledger.domain.consent import CONSENT, Consent, consent_key
+from grantledger.domain.consent import Consent
 from grantledger.domain.token_grant import Access, TokenGrant
 
 _MOST_PAGES = 10
-"""Of the grants of a user that are looked at: the 2,000 newest."""
+"""Of the clients of a user, and of the grants of each, that are looked at: 2,000."""
 
 
 class ConnectedApp(Struct, frozen=True, kw_only=True):
@@ -35,30 +35,39 @@ class ListConnectedApps:
 
     async def __call__(self, user_id: str) -> tuple[ConnectedApp, ...]:
         """Return the apps, that which was connected last first."""
-        by_client: dict[str, list[TokenGrant]] = {}
-        for grant in await self._grants(user_id):
-            by_client.setdefault(grant.client_id, []).append(grant)
-        apps = [await self._app(user_id, client_id, grants) for client_id, grants in by_client.items()]
-        return tuple(app for app in apps if app is not None)
+        apps = [await self._app(consent) for consent in await self._consents(user_id)]
+        shown = [app for app in apps if app is not None]
+        return tuple(sorted(shown, key=lambda app: app.since or 0, reverse=True))
 
-    async def _grants(self, user_id: str) -> list[TokenGrant]:
+    async def _consents(self, user_id: str) -> list[Consent]:
+        # No client has a grant or a code that no consent went before.
+        consents: list[Consent] = []
+        after: str | None = None
+        for _ in range(_MOST_PAGES):
+            page = await self._listings.consents(user_id, after=after)
+            consents += [item.state for item in page.items if item.state is not None]
+            after = page.after
+            if after is None:
+                break
+        return consents
+
+    async def _grants(self, user_id: str, client_id: str) -> list[TokenGrant]:
         grants: list[TokenGrant] = []
         after: str | None = None
         for _ in range(_MOST_PAGES):
-            page = await self._listings.grants(user_id=user_id, after=after)
+            page = await self._listings.grants(client_id=client_id, user_id=user_id, after=after)
             grants += [item.state for item in page.items if item.state is not None]
             after = page.after
             if after is None:
                 break
         return grants
 
-    async def _app(self, user_id: str, client_id: str, grants: list[TokenGrant]) -> ConnectedApp | None:
-        client = (await self._ledger.load(CLIENT, client_id)).state
+    async def _app(self, given: Consent) -> ConnectedApp | None:
+        client = (await self._ledger.load(CLIENT, given.client_id)).state
         if client is None or client.deleted:
             return None
-        consent = (await self._ledger.load(CONSENT, consent_key(user_id, client_id))).state
-        if consent is not None and consent.client_registration != client.registration:
-            consent = None
+        consent = given if given.client_registration == client.registration else None
+        grants = await self._grants(given.user_id, given.client_id)
         now = self._clock.now()
         alive = [g for g in grants if g.client_registration == client.registration and g.is_usable(now=now)]
         if not alive and (consent is None or not consent.allowed):

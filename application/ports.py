@@ -8,6 +8,7 @@ from msgspec import Struct
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.consent import Consent
 from grantledger.domain.signing_keys import NewKey
 from grantledger.domain.token_grant import TokenGrant
 from grantledger.domain.user_account import UserAccount
@@ -120,6 +121,15 @@ class Listings(Protocol):
         limit: int = MAX_PAGE,
     ) -> Page[TokenGrant]:
         """Return grants to the client, of the user, or of both where both are given."""
+        ...
+
+    async def consents(
+        self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[Consent]:
+        """Return what the user has allowed clients, one item for each that ever was allowed anything.
+
+        These have an order, but not by time.
+        """
         ...
 
 

@@ -240,7 +240,7 @@ class Container(containers.DeclarativeContainer):
     )
     list_connected_apps = providers.Singleton(ListConnectedApps, ledger, ledger, clock)
     disconnect_app = providers.Singleton(DisconnectApp, ledger, ledger, clock)
-    disconnect_every_app = providers.Singleton(DisconnectEveryApp, list_connected_apps, disconnect_app)
+    disconnect_every_app = providers.Singleton(DisconnectEveryApp, ledger, disconnect_app)
     revoke_grant = providers.Singleton(RevokeGrant, ledger, clock)
     revoke_token = providers.Singleton(RevokeToken, ledger, authenticate_client, sealer, clock)
     look_up_session = providers.Singleton(LookUpSession, ledger, sealer, clock)

@@ -16,8 +16,8 @@ from grantledger.domain.aggregate import Kind
 
 S = TypeVar("S")
 
-_TIME = {"client": "registered_at", "grant": "opened_at", "user": "opened_at"}
-"""By category, the column that says when its row began."""
+_TIME = {"client": "registered_at", "grant": "opened_at", "user": "opened_at", "consent": "key"}
+"""By category, the column that says when its row began; a consent has no beginning, only an order."""
 
 
 def page(

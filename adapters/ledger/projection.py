@@ -27,6 +27,7 @@ again from its events, and an event of an unknown tag is met instead of overlook
 _COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "client": lambda client: (client.registered_at,),
     "code": lambda code: (code.transaction_id,),
+    "consent": lambda consent: (consent.user_id,),
     "grant": lambda grant: (grant.client_id, grant.user_id, grant.opened_at),
     "user": lambda user: (user.opened_at,),
 }

@@ -89,7 +89,11 @@ ROWS: dict[str, Table] = {
         Index("token_grant_client", "realm", "client_id", "opened_at", "key"),
         Index("token_grant_user", "realm", "user_id", "opened_at", "key"),
     ),
-    "consent": _folded("consent"),
+    "consent": _folded(
+        "consent",
+        _fixed("user_id", Text),
+        Index("consent_user", "realm", "user_id", "key"),
+    ),
     "user": _folded(
         "user_account",
         _fixed("opened_at", BigInteger),

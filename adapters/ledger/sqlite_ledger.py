@@ -23,6 +23,7 @@ from grantledger.application.ports import MAX_PAGE, Page, PrivateRecord, Standin
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.consent import CONSENT, Consent
 from grantledger.domain.token_grant import GRANT, TokenGrant
 from grantledger.domain.user_account import USER, UserAccount
 
@@ -108,6 +109,11 @@ class SqliteLedger:
         where = {"client_id": client_id, "user_id": user_id}
         given = {name: value for name, value in where.items() if value is not None}
         return self._reader.page(GRANT, given, after=after, limit=limit)
+
+    async def consents(
+        self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[Consent]:
+        return self._reader.page(CONSENT, {"user_id": user_id}, after=after, limit=limit)
 
     async def find(self, name: str, lookup: str) -> str | None:
         return self._reader.owner(name, self._sealer.lookups(name, lookup), self._sealer.key_ids)

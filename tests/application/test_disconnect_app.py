@@ -125,3 +125,23 @@ async def test_every_app_can_be_disconnected_at_once(story, client, ada, tokens)
         with pytest.raises(GrantIsRevoked):
             await story.looks_up(held)
     assert await story.list_connected_apps(ada.user_id) == ()
+
+
+async def test_an_app_that_holds_a_code_and_no_grant_is_disconnected_with_all_others(
+    ledger, story, client, ada, code
+):
+    await story.disconnect_every_app(ada.user_id, CALLER)
+    with pytest.raises(ConsentWithdrawnSince):
+        await story.redeems(client, code)
+
+
+async def test_grants_that_have_ended_hide_none_that_is_alive(story, client, ada, tokens):
+    other = (await story.registers(client_name="Other")).client
+    for _ in range(205):
+        await story.tokens(other, ada)
+    await story.disconnect_app(ada.user_id, other.client_id, CALLER)
+    (app,) = await story.list_connected_apps(ada.user_id)
+    assert app.client == client
+    await story.disconnect_every_app(ada.user_id, CALLER)
+    with pytest.raises(GrantIsRevoked):
+        await story.looks_up(tokens)

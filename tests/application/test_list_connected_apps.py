@@ -107,3 +107,8 @@ async def test_a_grant_that_has_reached_its_limit_is_no_connection(ledger, clien
     limited.clock.advance(100)
     (app,) = await limited.list_connected_apps(ada.user_id)
     assert app.connections == 0
+
+
+async def test_an_app_that_has_not_come_with_its_code_yet_is_listed(story, client, ada, code):
+    (app,) = await story.list_connected_apps(ada.user_id)
+    assert (app.client, app.connections) == (client, 0)

@@ -10,6 +10,7 @@ from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.authorization_code import CODE
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.consent import CONSENT, Consent
 from grantledger.domain.token_grant import GRANT, TokenGrant
 from grantledger.domain.user_account import USER, UserAccount
 
@@ -96,6 +97,11 @@ class MemoryLedger:
             return client_id in (None, grant.client_id) and user_id in (None, grant.user_id)
 
         return self._page(GRANT, lambda grant: grant.opened_at, after, limit, wanted)
+
+    async def consents(
+        self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[Consent]:
+        return self._page(CONSENT, lambda _: 0, after, limit, lambda consent: consent.user_id == user_id)
 
     def _page(
         self,

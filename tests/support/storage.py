@@ -21,6 +21,7 @@ from grantledger.application.ports import (
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.consent import Consent
 from grantledger.domain.token_grant import TokenGrant
 from grantledger.domain.user_account import UserAccount
 
@@ -79,6 +80,12 @@ class InterleavingLedger:
     async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]:
         await asyncio.sleep(0)
         return await self._inner.users(after=after, limit=limit)
+
+    async def consents(
+        self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[Consent]:
+        await asyncio.sleep(0)
+        return await self._inner.consents(user_id, after=after, limit=limit)
 
     async def grants(
         self,

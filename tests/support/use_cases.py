@@ -127,7 +127,7 @@ class UseCases:
         self.revoke_grant = RevokeGrant(ledger, clock)
         self.list_connected_apps = ListConnectedApps(ledger, ledger, clock)
         self.disconnect_app = DisconnectApp(ledger, ledger, clock)
-        self.disconnect_every_app = DisconnectEveryApp(self.list_connected_apps, self.disconnect_app)
+        self.disconnect_every_app = DisconnectEveryApp(ledger, self.disconnect_app)
         self.revoke_token = RevokeToken(ledger, authenticate, sealer, clock)
         self.look_up_session = LookUpSession(ledger, sealer, clock)
         self.describe_user = DescribeUser(self.look_up_session, ledger)

@@ -9,6 +9,7 @@ from adapters.ledger import facts
 from grantledger.application.ports import Page
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.client_registration import CLIENT, ClientDeleted
+from grantledger.domain.consent import CONSENT, ConsentGiven, consent_key
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.user_account import USER, AccountOpened
 from support import clients
@@ -115,3 +116,23 @@ async def test_what_begins_meanwhile_moves_nothing_from_one_page_to_another(stor
 async def test_behind_an_unknown_key_there_is_nothing(storage: Storage):
     await grants(storage, a=10)
     assert await storage.grants(after="nobody") == Page(items=(), after=None)
+
+
+async def test_the_consents_of_a_user_are_listed_page_by_page(storage: Storage):
+    for user, client in (("glu_a", "glc_a"), ("glu_a", "glc_b"), ("glu_b", "glc_a")):
+        given = ConsentGiven(
+            user_id=user,
+            client_id=client,
+            client_registration=1,
+            redirect_host="client.example",
+            resource="https://mcp.example/mcp",
+            scopes=("openid",),
+            given_at=1,
+        )
+        empty = Versioned(kind=CONSENT, key=consent_key(user, client))
+        await storage.record([empty.then((given,))], facts.SOMEBODY)
+    first = await storage.consents("glu_a", limit=1)
+    second = await storage.consents("glu_a", after=first.after, limit=1)
+    listed = [item.state for page in (first, second) for item in page.items]
+    assert {consent.client_id for consent in listed if consent} == {"glc_a", "glc_b"}
+    assert second.after is None
