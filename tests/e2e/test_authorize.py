@@ -213,7 +213,7 @@ async def test_a_refusal_is_guarded_like_a_page(person: Person):
 
 
 async def test_unknown_parameters_are_ignored(ada: Person, client: str):
-    parameters = {"nonce": "1", "claims": "{}", "login_hint": "x", "max_age": "0", "display": "popup"}
+    parameters = {"nonce": "1", "claims": "{}", "login_hint": "x", "ui_locales": "de", "display": "popup"}
     assert heading_of(await ada.asked(client, **parameters)) == CONSENT
 
 
