@@ -40,7 +40,7 @@ async def test_the_metadata_is_found_in_every_form(tenant: Server, person: Perso
     metadata = (await person.http.get(form.format(name=name))).json()
     assert metadata["issuer"] == tenant.issuer
     assert {url for member, url in metadata.items() if member.endswith("_endpoint")} == {
-        f"{tenant.issuer}/{endpoint}" for endpoint in ("authorize", "token", "register", "revoke")
+        f"{tenant.issuer}/{endpoint}" for endpoint in ("authorize", "token", "register", "revoke", "userinfo")
     }
 
 

@@ -135,7 +135,7 @@ def test_what_is_refused_before_any_route_has_the_id_of_its_line_too(
     ("path", "route"),
     [
         ("/session?access_token=x", "/session"),
-        ("/authorize/0123456789abcdef", "/authorize/{transaction_id}"),
+        ("/authorize/0123456789abcdef", "/authorize/{place}"),
         ("/nowhere/glac_secret", None),
     ],
 )

@@ -26,12 +26,12 @@ async def post(person: Person, body: str | bytes, **headers: str) -> httpx.Respo
 
 
 async def test_a_code_is_traded_for_tokens(ada: Person, client: str):
-    answer = await ada.redeem(client, await ada.code(client, scope="openid email"))
+    answer = await ada.redeem(client, await ada.code(client, scope="profile email"))
     tokens = answer.json()
     assert answer.status_code == 200
     assert re.fullmatch(r"glat_[A-Za-z0-9_-]{72}", tokens.pop("access_token"))
     assert re.fullmatch(r"glrt_[A-Za-z0-9_-]{72}", tokens.pop("refresh_token"))
-    assert tokens == {"token_type": "Bearer", "expires_in": 3600, "scope": "openid email"}
+    assert tokens == {"token_type": "Bearer", "expires_in": 3600, "scope": "profile email"}
 
 
 async def test_tokens_may_not_be_stored_on_the_way(ada: Person, client: str):
