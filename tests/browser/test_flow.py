@@ -5,7 +5,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from support.loopback_client import LANDED, LoopbackClient
 from support.server import PASSWORD, Server
-from support.visitors import allow, heading, sign_in
+from support.visitors import allow, comes_to, sign_in
 
 
 def test_by_mouse(page: Page, client: LoopbackClient, email: str):
@@ -104,7 +104,7 @@ def test_a_password_is_changed_by_keyboard_and_every_other_browser_signed_out(
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
     elsewhere.reload()
-    assert heading(elsewhere) == "Sign in"
+    comes_to(elsewhere, "Sign in")
     elsewhere.context.close()
 
 

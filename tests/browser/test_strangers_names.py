@@ -1,11 +1,11 @@
 """What a stranger calls a client is shown as that stranger's words, whatever it is made of."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from support.loopback_client import listening
 from support.server import Server
-from support.visitors import sign_in
+from support.visitors import comes_to, sign_in
 
 NAMES = {
     "long": "A very long name indeed " * 8,
@@ -28,7 +28,7 @@ def test_a_name_stays_in_its_box_and_says_nothing_in_our_name(
         page.set_viewport_size({"width": 320, "height": 640})
         page.goto(client.url())
         sign_in(page, email)
-        expect(page.get_by_role("heading", level=1)).to_have_text("Allow access?")
+        comes_to(page, "Allow access?")
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
         assert [found.inner_text() for found in page.get_by_role("button").all()] == [
             "Deny",

@@ -1,12 +1,17 @@
 """What a person does on the pages, in a real browser."""
 
-from playwright.sync_api import Page
+import re
+
+from playwright.sync_api import Page, expect
 
 from support.server import PASSWORD
 
 
-def heading(page: Page) -> str:
-    return page.get_by_role("heading", level=1).inner_text()
+def comes_to(page: Page, *headings: str) -> str:
+    """Wait for a page with one of these headings, and tell which: a form answers in its time."""
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text(re.compile(f"^({'|'.join(map(re.escape, headings))})$"))
+    return heading.inner_text()
 
 
 def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
