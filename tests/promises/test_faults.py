@@ -1,15 +1,13 @@
 """Each fault of `faults.toml`, put into a copy of the package, is caught by every test that says it does."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from support.broken_copies import broken_copy
-from support.promises import ROOT, faults, lines
+from support.broken_copies import assert_imported, broken_copy
+from support.promises import faults, lines
+from support.verdicts import verdicts_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -23,27 +21,13 @@ ALWAYS = {
 
 def caught(fault: str, tests: list[str], directory: Path) -> list[str]:
     """Return those of the tests that fail when the package has the fault."""
-    name = faults()[fault]
-    environment = {
-        **os.environ,
-        **broken_copy(directory, name.file, name.right, name.wrong),
-        "HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "examples"),
-    }
-    pytest_ = Path(sys.executable).with_name("pytest")
-    run = subprocess.run(
-        [pytest_, "-q", "--tb=line", "-p", "no:cacheprovider", "--timeout=100", "-m", "not slow", *tests],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=880,
-        check=False,
-    )
-    failed = set(re.findall(r"^(?:FAILED|ERROR) ([\w/.]+::\w+)", run.stdout, re.MULTILINE))
-    skipped = "others kept the machine busy" in run.stdout
-    if skipped and not failed:
+    put_in = faults()[fault]
+    broken = broken_copy(directory, put_in.file, put_in.right, put_in.wrong)
+    assert_imported(broken, directory, put_in.file)
+    verdicts = verdicts_of(tests, directory / "report.xml", broken)
+    if verdicts.skipped and not verdicts.failed:
         pytest.skip("others kept the machine busy")
-    return [test for test in tests if test in failed]
+    return [test for test in tests if test in verdicts.failed]
 
 
 def in_one_word(fault: str) -> str:

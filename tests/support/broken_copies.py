@@ -1,6 +1,10 @@
 """The package with a fault in it, for tests that have to see what a check says of it."""
 
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -17,3 +21,23 @@ def broken_copy(directory: Path, file: str, right: str, wrong: str) -> dict[str,
     assert source.count(right) == 1, f"{file} no longer says once {right!r}: name the fault anew"
     (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
     return {"PYTHONPATH": str(directory)}
+
+
+def assert_imported(environment: Mapping[str, str], directory: Path, file: str) -> None:
+    """See that Python imports the copy, with all that commands need: else it shows nothing."""
+    module = "grantledger." + file.removesuffix(".py").replace("/", ".")
+    code = (
+        "import importlib, grantledger.entrypoints.cli.main;"
+        f"print(importlib.import_module({module!r}).__file__)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=directory,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, f"the broken copy cannot be imported: {run.stderr}"
+    assert run.stdout.strip() == str(directory / "grantledger" / file)
