@@ -293,12 +293,24 @@ class Container(containers.DeclarativeContainer):
     )
 
 
-def build_container(settings: Settings, host_identity: HostIdentity | None = None) -> Container:
-    """Return the wiring for these settings. Nothing is opened before it is asked for.
-
-    With a `host_identity` the users are the host application's, who sign in at `login_page`. Raises
-    `SettingsInvalid` where that is not set.
-    """
+def check_identity(settings: Settings, host_identity: HostIdentity | None) -> None:
+    """Raise `SettingsInvalid` unless somebody can tell who is signed in, at the page where they sign in."""
     if host_identity is not None and settings.login_page is None:
         raise SettingsInvalid("login_page", "is missing: say where the host application signs its users in")
+    if host_identity is None and settings.login_page is not None:
+        raise SettingsInvalid(
+            "login_page",
+            "needs a host application that tells who is signed in: embed the server with "
+            "AuthorizationServer(host_identity=...), or leave login_page out to use the built-in page",
+        )
+
+
+def build_container(settings: Settings, host_identity: HostIdentity | None = None) -> Container:
+    """Return the wiring of a server with these settings. Nothing is opened before it is asked for.
+
+    With a `host_identity` the users are the host application's, who sign in at `login_page`. Raises
+    `SettingsInvalid` where one of the two is not there. Commands on the ledger serve no pages and use
+    `Container(settings=...)`, which works for the ledger of either.
+    """
+    check_identity(settings, host_identity)
     return Container(settings=settings, host_identity=providers.Object(host_identity))

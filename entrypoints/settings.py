@@ -4,7 +4,7 @@ import difflib
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from msgspec import Struct
 
@@ -13,7 +13,9 @@ from grantledger.domain.absolute_uri import parse
 from grantledger.domain.resource_indicator import Resource
 from grantledger.domain.supersession import MAX_REUSE_WINDOW
 from grantledger.entrypoints import settings_rules as must
+from grantledger.entrypoints.settings_rules import IN_MEMORY
 from grantledger.entrypoints.settings_sources import Given, SettingsInvalid, given_settings
+from grantledger.entrypoints.settings_together import check_together
 
 __all__ = [
     "IN_MEMORY",
@@ -22,10 +24,8 @@ __all__ = [
     "SettingsInvalid",
     "load_settings",
     "settings_faults",
+    "with_source",
 ]
-
-IN_MEMORY: Final = ":memory:"
-"""A throw-away database: it ends with the process."""
 
 _DAY = 86_400
 _YEAR = 365 * _DAY
@@ -58,13 +58,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which of the independent ledgers in one database this server keeps."""
 
     login_page: Annotated[str | None, must.login_page] = None
-    """Where users sign in: a URL, or a path on the issuer's origin. None: on the built-in page."""
+    """Where the users of a host application sign in: a URL, or a path on the issuer's origin.
+
+    Only for a server that is embedded with a `host_identity`; `grantledger serve` refuses it.
+    None: people sign in on the built-in page.
+    """
 
     logout_page: Annotated[str | None, must.login_page] = None
-    """Where users of `login_page` sign out. None: the pages offer no sign-out then."""
+    """Where users of `login_page` sign out; not without that. None: the pages offer them no sign-out."""
 
     sign_up: Annotated[bool, must.either] = False
-    """Whether strangers may open an account on the built-in page."""
+    """Whether strangers may open an account on the built-in page; not with `login_page`.
+
+    `sign_in_attempts` limits how many accounts they open.
+    """
 
     resource: Annotated[str | None, must.resource] = None
     """The one MCP server to give tokens for, instead of `resources`. Neither of them: `{issuer}/mcp`."""
@@ -121,7 +128,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sign_in_attempts: Annotated[str, must.rate] = "10/hour"
     """Wrong passwords for one account from one address, as "10/hour" or "off".
 
-    Ten times as many for one account from everywhere, and from one address for all accounts.
+    Ten times as many for one account from everywhere, and from one address for all accounts. It limits
+    sign-ups too: as many new accounts from one address, ten times as many from everywhere.
     """
 
     client_secret_attempts: Annotated[str, must.rate] = "30/hour"
@@ -138,9 +146,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             value = getattr(self, key)
             if value not in (None, ()):
                 _check(key, hint.__metadata__[0], value)
-        self._check_together()
-        if not self.is_loopback:
-            self._check_for_the_network()
+        check_together(self)
 
     @property
     def issuer_identifier(self) -> str:
@@ -193,38 +199,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{key}={value!r}' for key, value in self.__rich_repr__())})"
 
-    def _check_together(self) -> None:
-        if self.resource is not None and self.resources:
-            raise SettingsInvalid("resources", "must not be set together with resource")
-        if self.master_secret and self.master_secret_file is not None:
-            raise SettingsInvalid("master_secret", "must not be set together with master_secret_file")
-        foreign = [token for token in self.default_scope if token not in self.policy.known_scopes]
-        if foreign or not self.default_scope:
-            sentence = "must name some of scopes and of the resources' scopes"
-            raise SettingsInvalid("default_scope", sentence + (f", not {foreign[0]!r}" if foreign else ""))
-        # Whoever retries within the window gets the current access token: it must be alive.
-        if self.refresh_reuse_window >= self.access_token_expires_in:
-            sentence = f"must be less than access_token_expires_in, which is {self.access_token_expires_in}"
-            raise SettingsInvalid("refresh_reuse_window", f"{sentence}, not {self.refresh_reuse_window}")
-
-    def _check_for_the_network(self) -> None:
-        if self.issuer is None:
-            sentence = (
-                f"is missing: with host {self.host!r}, say at which https URL clients reach this server"
-            )
-            raise SettingsInvalid("issuer", sentence)
-        if parse(self.issuer).scheme != "https":
-            sentence = f"must be https, not {self.issuer!r}, because host {self.host!r} is not loopback"
-            raise SettingsInvalid("issuer", sentence)
-        if not self.master_secret and self.master_secret_file is None:
-            raise SettingsInvalid(
-                "master_secret", "is missing: away from loopback, set it or master_secret_file"
-            )
-        if self.database == IN_MEMORY:
-            raise SettingsInvalid(
-                "database", f"must be a file: away from loopback, {IN_MEMORY!r} loses grants"
-            )
-
 
 def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
     """Read `grantledger.toml`, `GRANTLEDGER_*` variables and `overrides`: the later ones win.
@@ -241,7 +215,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Ma
     try:
         return Settings(**values)
     except SettingsInvalid as invalid:
-        raise _with_source(invalid, given) from None
+        raise with_source(invalid, given) from None
 
 
 def settings_faults(
@@ -275,10 +249,11 @@ def _faults(given: Mapping[str, Given]) -> Iterator[SettingsInvalid]:
             if value not in (None, ()):
                 _check(key, hints[key].__metadata__[0], value)
         except SettingsInvalid as invalid:
-            yield _with_source(invalid, given)
+            yield with_source(invalid, given)
 
 
-def _with_source(invalid: SettingsInvalid, given: Mapping[str, Given]) -> SettingsInvalid:
+def with_source(invalid: SettingsInvalid, given: Mapping[str, Given]) -> SettingsInvalid:
+    """Return the same, saying also where the setting is written."""
     source = given[invalid.key].source if invalid.key in given else None
     return SettingsInvalid(invalid.key, invalid.sentence, source)
 

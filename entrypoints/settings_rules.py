@@ -3,12 +3,16 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from typing import Final
 
 from grantledger.adapters.crypto.master_secret import MasterSecrets, parsed_secret
 from grantledger.domain import redirect_uri, resource_indicator, scope
 from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
 from grantledger.domain.rate import Rate
 from grantledger.domain.resource_indicator import Resource
+
+IN_MEMORY: Final = ":memory:"
+"""A throw-away database: it ends with the process."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*")
 _ISSUER_PATH = re.compile(r"(/[A-Za-z0-9\-._~]+)*/?")

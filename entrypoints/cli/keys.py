@@ -11,7 +11,7 @@ from grantledger.application.provenance import Caller
 from grantledger.domain.signing_keys import KEYS, SIGNING, NextKeyTooNew, SigningKeys
 from grantledger.entrypoints.cli.key_lines import moment, print_keys
 from grantledger.entrypoints.cli.options import database_options, given
-from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.settings import load_settings
 
 _json = click.option(
@@ -36,7 +36,7 @@ def list_keys(*, json_lines: bool, database: str | None, config: Path | None) ->
 
     Times are UTC. Private halves are never shown.
     """
-    container = build_container(load_settings(config, os.environ, given(database=database)))
+    container = Container(settings=load_settings(config, os.environ, given(database=database)))
     print_keys(asyncio.run(_known(container)), lead=container.policy().signing_key_lead, as_json=json_lines)
 
 
@@ -58,7 +58,7 @@ def rotate(
     notices. A key must have been announced for an hour before it signs. Servers need no restart: they use the
     new key from the next token on.
     """
-    container = build_container(load_settings(config, os.environ, given(database=database)))
+    container = Container(settings=load_settings(config, os.environ, given(database=database)))
     if compromised and not yes:
         click.confirm(
             "Every ID token that was signed so far stops verifying. Access tokens stay good. Go on?",

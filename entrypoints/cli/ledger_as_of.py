@@ -14,7 +14,7 @@ from grantledger.adapters.ledger import migrations
 from grantledger.application.read_client_as_of import PastClient
 from grantledger.application.read_grant_as_of import PastGrant
 from grantledger.domain.token_grant import Access
-from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.settings import Settings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +25,7 @@ def show_as_of(
     settings: Settings, moment: datetime, *, client: str | None, grant: str | None, as_json: bool
 ) -> None:
     """Print one of the two. Raises `ClickException` when it was not there at that moment."""
-    container = build_container(settings)
+    container = Container(settings=settings)
     migrations.check(container.database())
     moment = moment.astimezone(UTC)
     found = asyncio.run(_found(container, (moment - _EPOCH) // timedelta(microseconds=1), client, grant))

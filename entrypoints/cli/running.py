@@ -10,7 +10,7 @@ from typing import TypeVar
 from grantledger.adapters.ledger import migrations
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.cli.options import settings_of
-from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.container import Container
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ def on_ledger(database: str | None, config: Path | None, work: Callable[[Contain
     """
 
     async def run() -> T:
-        container = build_container(settings_of(database, config))
+        container = Container(settings=settings_of(database, config))
         migrations.check(container.database())
         async with _open(container):
             return await work(container)

@@ -10,7 +10,7 @@ from grantledger.entrypoints.cli.options import database_options, json_option, s
 from grantledger.entrypoints.cli.output import moment
 from grantledger.entrypoints.cli.progress import counting
 from grantledger.entrypoints.cli.secret_lines import Record, print_secrets, used_secrets
-from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.master_secret import master_secret_path
 from grantledger.entrypoints.settings import Settings
 
@@ -96,7 +96,7 @@ def retire(key_id: str, *, force: bool, database: str | None, config: Path | Non
 
 
 def _container(settings: Settings) -> Container:
-    container = build_container(settings)
+    container = Container(settings=settings)
     migrations.check(container.database())  # before a secret is asked for: looking makes none
     return container
 

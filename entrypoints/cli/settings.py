@@ -1,4 +1,5 @@
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,15 @@ import rich_click as click
 from grantledger.entrypoints.cli.failures import Failed
 from grantledger.entrypoints.cli.options import database_options, given, json_option
 from grantledger.entrypoints.cli.output import print_record, print_table
+from grantledger.entrypoints.container import check_identity
 from grantledger.entrypoints.master_secret import configured_master_secrets
-from grantledger.entrypoints.settings import Settings, SettingsInvalid, load_settings, settings_faults
+from grantledger.entrypoints.settings import (
+    Settings,
+    SettingsInvalid,
+    load_settings,
+    settings_faults,
+    with_source,
+)
 from grantledger.entrypoints.settings_sources import given_settings
 
 
@@ -21,14 +29,15 @@ def settings() -> None:
 @settings.command()
 @database_options
 def check(*, database: str | None, config: Path | None) -> None:
-    """Say all that is wrong with the settings and where it is written; exit 1 if anything is.
+    """Say all that is wrong with the settings of `grantledger serve`, and where it is written; exit 1 then.
 
     Reads the file, the variables and the master secret, and changes nothing. The database is not opened.
     """
-    faults = settings_faults(config, os.environ, given(database=database))
+    overrides = given(database=database)
+    faults = settings_faults(config, os.environ, overrides)
     if not faults:
         try:
-            configured_master_secrets(load_settings(config, os.environ, given(database=database)))
+            _check_for_serving(config, overrides)
         except SettingsInvalid as invalid:
             faults = [invalid]
     for fault in faults[:-1]:
@@ -57,6 +66,15 @@ def show(*, as_json: bool, database: str | None, config: Path | None) -> None:
         print_table(
             ("setting", "value", "from"), [(key, _text(value), source) for key, value, source in rows]
         )
+
+
+def _check_for_serving(config: Path | None, overrides: Mapping[str, Any]) -> None:
+    loaded = load_settings(config, os.environ, overrides)
+    try:
+        check_identity(loaded, None)
+    except SettingsInvalid as invalid:
+        raise with_source(invalid, given_settings(config, os.environ, overrides)) from None
+    configured_master_secrets(loaded)
 
 
 def _value(effective: Settings, key: str) -> Any:

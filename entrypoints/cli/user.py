@@ -18,7 +18,7 @@ from grantledger.entrypoints.cli.options import database_options, json_option, s
 from grantledger.entrypoints.cli.output import moment, print_record
 from grantledger.entrypoints.cli.records import Record, user_record
 from grantledger.entrypoints.cli.running import on_ledger, this_command
-from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.server import ledger_open
 
 _COLUMNS: Columns = {
@@ -54,7 +54,7 @@ def add(
     password = _password(from_stdin=password_stdin)
     try:
         with _passwords_refused():
-            user_id = asyncio.run(_open(build_container(settings), email, password))
+            user_id = asyncio.run(_open(Container(settings=settings), email, password))
     except EmailInvalid:
         raise Failed(f"{email!r} is not an e-mail address") from None
     except EmailTaken:

@@ -101,10 +101,9 @@ async def member(two_resources: Server) -> AsyncIterator[Person]:
 
 @pytest.fixture(scope="session")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on which nothing lives longer than some seconds, with a login page of the operator's own."""
+    """A server on which nothing lives longer than some seconds."""
     with serving(
         tmp_path_factory.mktemp("hasty"),
-        login_page="/account/login?theme=dark",
         code_expires_in="2",
         access_token_expires_in="3",
         refresh_reuse_window="1",

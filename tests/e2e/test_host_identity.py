@@ -1,5 +1,6 @@
 """The users of a host application: it signs them in on a page of its own, in the same process."""
 
+import json
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -13,6 +14,7 @@ from grantledger.adapters.web.asgi_types import Scope
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.settings import SettingsInvalid
 from support.oauth import Person, csrf_token, heading_of, returned
+from support.server import cli
 
 pytestmark = pytest.mark.e2e
 
@@ -168,5 +170,23 @@ def test_the_host_is_not_made_to_redirect_elsewhere(transaction: str):
 
 
 def test_users_of_a_host_need_a_page_to_sign_in():
-    with pytest.raises(SettingsInvalid, match="login_page"):
+    with pytest.raises(SettingsInvalid, match="login_page is missing"):
         AuthorizationServer.from_environment(None, {}, host_identity=identify)
+
+
+def test_a_page_to_sign_in_needs_a_host_that_tells_who_did():
+    """Or everybody would be sent from the consent page to the sign-in page and back, for ever."""
+    with pytest.raises(SettingsInvalid, match=r"embed the server with AuthorizationServer\(host_identity"):
+        AuthorizationServer.from_environment(None, {}, login_page="/login")
+
+
+async def test_a_command_works_on_the_ledger_of_an_embedded_server(
+    member: Member, host: AuthorizationServer, tmp_path: Path
+):
+    member.signs_in_at_the_host()
+    await member.http.get(ACCOUNT)
+    listed = cli(
+        *("user", "list", "--json"), cwd=tmp_path, database=host.settings.database, login_page="/login"
+    )
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert json.loads(listed.stdout)["user_id"].startswith("glu_")

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from grantledger.application.provenance import Caller
 from grantledger.domain.authorization_request import AuthorizationRequest
 from support.oauth import (
     CHALLENGE,
@@ -700,30 +699,6 @@ async def test_a_stranger_who_has_not_registered_writes_nothing(server: Server, 
     await stranger.revoke(client["client_id"], "glat_unknown")
     await stranger.session("glat_unknown")
     assert server.written() == before
-
-
-# A login page of the operator's own
-
-
-async def test_a_login_page_of_the_operator_is_told_the_transaction_and_no_more(hasty: Server):
-    person = Person.at(hasty.origin)
-    async with person.http:
-        client = await person.register()
-        resumed = (await person.authorize(client["client_id"])).headers["location"]
-        answer = await person.http.get(resumed)
-        transaction_id = resumed.rpartition("/")[2]
-        assert answer.status_code == 303
-        assert answer.headers["location"] == f"/account/login?theme=dark&transaction={transaction_id}"
-
-
-async def test_a_request_is_resumed_by_a_get_after_a_login_page_of_the_operator(hasty: Server):
-    person = Person.at(hasty.origin)
-    async with person.http, hasty.use_cases() as container:
-        client = await person.register()
-        resumed = (await person.authorize(client["client_id"])).headers["location"]
-        new = await container.sign_in()(EMAIL, PASSWORD, Caller(correlation_id="test"))
-        person.http.cookies.set(SESSION_COOKIE, new.cookie, domain="127.0.0.1", path="/authorize")
-        assert heading_of(await person.http.get(resumed)) == CONSENT
 
 
 async def test_a_browser_session_ends_after_its_time(long_ago: LongAgo):

@@ -51,6 +51,8 @@ BAD: dict[str, tuple[str, str]] = {
     "realm in capitals": ("realm", "Main"),
     "login page that runs": ("login_page", "javascript:alert(1)"),
     "login page on no origin": ("login_page", "//evil.example/login"),
+    "login page of no host": ("login_page", "/login"),
+    "logout page of no login page": ("logout_page", "/logout"),
     "resource without TLS": ("resource", "http://mcp.example/"),
     "resource that is relative": ("resource", "/mcp"),
     "resources that are no list": ("resources", '{"identifier": "https://mcp.example"}'),

@@ -41,6 +41,14 @@ def test_what_does_not_go_together_is_a_fault(tmp_path: Path):
     assert complaint.startswith("grantledger: issuer is missing")
 
 
+def test_a_login_page_is_a_fault_because_a_server_of_its_own_has_no_host(tmp_path: Path):
+    code, said, complaint = run(tmp_path, "settings", "check", login_page="/login")
+    assert (code, said) == (1, "")
+    assert complaint.startswith("grantledger: login_page needs a host application")
+    assert "embed the server with AuthorizationServer(host_identity=...)" in complaint
+    assert complaint.endswith(" (from GRANTLEDGER_LOGIN_PAGE)\n")
+
+
 def test_a_secret_file_that_others_may_read_is_a_fault(tmp_path: Path):
     secrets = tmp_path / "secrets"
     secrets.write_text(f"{SECRET}\n")

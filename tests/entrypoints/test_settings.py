@@ -346,6 +346,15 @@ def test_a_secret_and_a_file_of_them_exclude_each_other():
     )
 
 
+def test_a_logout_page_without_a_login_page_is_refused():
+    assert sentence(given, logout_page="/logout").startswith("logout_page must not be set without login_page")
+
+
+def test_sign_up_is_the_hosts_where_its_login_page_is():
+    told = sentence(given, login_page="/login", sign_up=True)
+    assert told.startswith("sign_up must be false with login_page")
+
+
 def test_a_retry_never_gets_an_access_token_that_has_expired():
     assert sentence(given, access_token_expires_in=60).startswith(
         "refresh_reuse_window must be less than access_token_expires_in, which is 60, not 60"
