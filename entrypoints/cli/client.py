@@ -5,8 +5,8 @@ from pathlib import Path
 import rich_click as click
 
 from grantledger.application.provenance import Caller
-from grantledger.domain.client_registration import CLIENT, ClientRegistration
-from grantledger.entrypoints.cli.failures import Failed
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.entrypoints.cli.finding import found_client
 from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, each, print_list
 from grantledger.entrypoints.cli.options import database_options, json_option
 from grantledger.entrypoints.cli.output import moment, print_facts, print_record
@@ -67,7 +67,7 @@ def show(client_id: str, *, as_json: bool, database: str | None, config: Path | 
     """
 
     async def work(container: Container) -> None:
-        _print(await _known(container, client_id), as_json=as_json)
+        _print(await found_client(container, client_id), as_json=as_json)
 
     on_ledger(database, config, work)
 
@@ -119,18 +119,11 @@ def _change(
     client_id: str, use_case: Callable[[Container], UseCase], *, as_json: bool
 ) -> Callable[[Container], Awaitable[None]]:
     async def work(container: Container) -> None:
-        await _known(container, client_id)
+        await found_client(container, client_id)
         await use_case(container)(client_id, this_command())
-        _print(await _known(container, client_id), as_json=as_json)
+        _print(await found_client(container, client_id), as_json=as_json)
 
     return work
-
-
-async def _known(container: Container, client_id: str) -> ClientRegistration:
-    found = (await container.ledger().load(CLIENT, client_id)).state
-    if found is None:
-        raise Failed(f"there is no client {client_id!r}")
-    return found
 
 
 async def _clients(container: Container, cut: Cut) -> AsyncIterator[Record]:

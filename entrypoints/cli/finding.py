@@ -1,9 +1,27 @@
-"""Users as operators name them."""
+"""Clients, users and grants as operators name them."""
 
 from grantledger.application.email_address import EmailInvalid, normalized
+from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.token_grant import GRANT, TokenGrant
 from grantledger.domain.user_account import USER, UserAccount
 from grantledger.entrypoints.cli.failures import Failed
 from grantledger.entrypoints.container import Container
+
+
+async def found_client(container: Container, client_id: str) -> ClientRegistration:
+    """Return the client, also one that is disabled or deleted. Raises `Failed`."""
+    found = (await container.ledger().load(CLIENT, client_id)).state
+    if found is None:
+        raise Failed(f"there is no client {client_id!r}")
+    return found
+
+
+async def found_grant(container: Container, grant_id: str) -> TokenGrant:
+    """Return the grant, also one that is revoked. Raises `Failed`."""
+    found = (await container.ledger().load(GRANT, grant_id)).state
+    if found is None:
+        raise Failed(f"there is no grant {grant_id!r}")
+    return found
 
 
 async def user_id_of(container: Container, name: str) -> str:

@@ -1,6 +1,4 @@
-import os
 import re
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +11,10 @@ from grantledger.adapters.ledger.audit import Audit, Filter, Line
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.entrypoints.cli.ledger_as_of import show_as_of
-from grantledger.entrypoints.cli.ledger_lines import as_json, print_lines
+from grantledger.entrypoints.cli.ledger_lines import print_lines
 from grantledger.entrypoints.cli.ledger_replay import rebuild, replay
-from grantledger.entrypoints.cli.options import database_options, given
-from grantledger.entrypoints.settings import load_settings
+from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
+from grantledger.entrypoints.cli.output import print_record
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS = re.compile(r"\d{9,12}(\.\d{1,6})?")
@@ -70,7 +68,7 @@ for command in (replay, rebuild):
     type=Moment(),
     help="Not what happened, but how the client or the grant was at this moment, judged by it.",
 )
-@click.option("--json", "json_lines", is_flag=True, help="One JSON object a line, with the whole envelope.")
+@json_option
 @database_options
 def show(
     *,
@@ -79,7 +77,7 @@ def show(
     user: str | None,
     grant: str | None,
     since: datetime | None,
-    json_lines: bool,
+    as_json: bool,
     database: str | None,
     config: Path | None,
 ) -> None:
@@ -91,18 +89,18 @@ def show(
     With --as-of, and either --client or --grant, it shows what that was at the moment: what a grant was good
     for, whether it was live, and whose it was.
     """
-    settings = load_settings(config, os.environ, given(database=database))
     if as_of is not None:
         if (client is None) == (grant is None) or user is not None or since is not None:
             raise click.UsageError("--as-of takes either --client or --grant, and no other filter.")
-        show_as_of(settings, as_of, client=client, grant=grant, as_json=json_lines)
+        show_as_of(database, config, as_of, client=client, grant=grant, as_json=as_json)
         return
+    settings = settings_of(database, config)
     lines = lines_of(
         settings.database, settings.realm, Filter(client=client, user=user, grant=grant, since=since)
     )
-    if json_lines:
+    if as_json:
         for line in lines:
-            sys.stdout.buffer.write(as_json(line) + b"\n")
+            print_record(line)
     else:
         print_lines(lines, Console(highlight=False))
 

@@ -3,45 +3,45 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
-import rich_click as click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from grantledger.adapters.ledger import migrations
 from grantledger.application.read_client_as_of import PastClient
 from grantledger.application.read_grant_as_of import PastGrant
 from grantledger.domain.token_grant import Access
+from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.output import print_facts, print_record, second
+from grantledger.entrypoints.cli.running import checked
 from grantledger.entrypoints.container import Container
-from grantledger.entrypoints.settings import Settings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Past = PastClient | PastGrant
 
 
 def show_as_of(
-    settings: Settings, moment: datetime, *, client: str | None, grant: str | None, as_json: bool
+    database: str | None,
+    config: Path | None,
+    moment: datetime,
+    *,
+    client: str | None,
+    grant: str | None,
+    as_json: bool,
 ) -> None:
-    """Print one of the two. Raises `ClickException` when it was not there at that moment."""
-    container = Container(settings=settings)
-    migrations.check(container.database())
+    """Print one of the two. Raises `Failed` when it was not there at that moment."""
     moment = moment.astimezone(UTC)
-    found = asyncio.run(_found(container, (moment - _EPOCH) // timedelta(microseconds=1), client, grant))
     at = moment.isoformat().replace("+00:00", "Z")
+
+    # Without the ledger itself: a copy of it is read without its master secret.
+    container = checked(database, config)
+    found = asyncio.run(_found(container, (moment - _EPOCH) // timedelta(microseconds=1), client, grant))
     if found is None:
-        raise click.ClickException(f"there was no such {'grant' if grant else 'client'} at {at}")
+        raise Failed(f"there was no such {'grant' if grant else 'client'} at {at}")
     if as_json:
-        click.echo(msgspec.json.encode({"as_of": at, **msgspec.to_builtins(found)}))
-        return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    facts = _grant(found) if isinstance(found, PastGrant) else _client(found)
-    for name, value in (("as of", at), *facts):
-        table.add_row(name, Text("".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)))
-    Console(highlight=False).print(table)
+        print_record({"as_of": at, **msgspec.to_builtins(found)})
+    else:
+        facts = _grant(found) if isinstance(found, PastGrant) else _client(found)
+        print_facts((("as of", at), *facts))
 
 
 async def _found(container: Container, moment: int, client: str | None, grant: str | None) -> Past | None:
@@ -60,13 +60,13 @@ def _grant(grant: PastGrant) -> Iterator[tuple[str, str]]:
     yield "consented", _access(grant.consented)
     yield "newest token", _access(grant.access)
     yield "generation", str(grant.generation)
-    yield "opened", _time(grant.opened_at)
-    yield "issued", _time(grant.issued_at)
+    yield "opened", _at(grant.opened_at)
+    yield "issued", _at(grant.issued_at)
     yield "access token", _until(grant.access_expires_at, live=grant.access_token_live)
     if grant.refresh_expires_at is not None:
         yield "refresh token", _until(grant.refresh_expires_at, live=grant.refresh_token_live)
     if grant.expires_at is not None:
-        yield "limit", _time(grant.expires_at)
+        yield "limit", _at(grant.expires_at)
     yield "events", str(grant.version)
 
 
@@ -74,7 +74,7 @@ def _client(client: PastClient) -> Iterator[tuple[str, str]]:
     yield "client", client.client_id
     yield "standing", client.standing
     yield "name", client.metadata.client_name or ""
-    yield "registration", f"{client.registration}, at {_time(client.registered_at)}"
+    yield "registration", f"{client.registration}, at {_at(client.registered_at)}"
     yield "authenticates", client.metadata.token_endpoint_auth_method
     for uri in client.metadata.redirect_uris:
         yield "redirect URI", uri
@@ -87,8 +87,8 @@ def _access(access: Access) -> str:
 
 
 def _until(expires_at: int, *, live: bool) -> str:
-    return f"{'live' if live else 'refused'}, expiry {_time(expires_at)}"
+    return f"{'live' if live else 'refused'}, expiry {_at(expires_at)}"
 
 
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+def _at(seconds: int) -> str:
+    return f"{second(seconds)} UTC"

@@ -1,4 +1,4 @@
-"""Lines of the ledger, for people and for programs."""
+"""Lines of the ledger, for people."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -27,11 +27,6 @@ _UNTOLD = frozenset(
         "transaction_id",
     }
 )
-
-
-def as_json(line: Line) -> bytes:
-    """Return the line with its whole envelope as one JSON object."""
-    return msgspec.json.encode(line)
 
 
 def print_lines(lines: Iterator[Line], console: Console) -> int:

@@ -1,40 +1,37 @@
-import os
 import sys
 from pathlib import Path
 from time import perf_counter
 
-import msgspec
 import rich_click as click
-from rich.console import Console
 
-from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.adapters.ledger.replay import Difference, Page, Replay
-from grantledger.entrypoints.cli.ledger_progress import progress
-from grantledger.entrypoints.cli.options import database_options, given
-from grantledger.entrypoints.settings import Settings, load_settings
+from grantledger.entrypoints.cli.options import database_options, json_option
+from grantledger.entrypoints.cli.output import print_record
+from grantledger.entrypoints.cli.progress import progress
+from grantledger.entrypoints.cli.running import checked
 
 SHOWN = 50
 """How many differences a person is shown; `--json` has all."""
 
 
 @click.command()
-@click.option("--json", "json_lines", is_flag=True, help="One JSON object a line: each difference, then all.")
+@json_option
 @database_options
-def replay(*, json_lines: bool, database: str | None, config: Path | None) -> None:
+def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
     """Fold the log anew, and compare what it gives with the rows that requests are answered from.
 
     Writes nothing, and may run while servers do. Exit code 1 names every row that is missing, is there
     without events, or is not what its events say: `ledger rebuild` makes them right.
     """
-    settings = load_settings(config, os.environ, given(database=database))
-    console = Console(highlight=False, quiet=json_lines)
-    replaying = Replay(_opened(settings), TagMapper(), realm=settings.realm)
+    container = checked(database, config)
+    replaying = Replay(container.database(), TagMapper(), realm=container.settings().realm)
     events = rows = found = 0
+    shown: list[Difference] = []
+    total = replaying.events()
 
-    with progress(console, "Replaying", total := replaying.events()) as tell:
+    with progress("Replaying") as tell:
 
         def compared(page: Page) -> None:
             nonlocal events, rows
@@ -42,12 +39,14 @@ def replay(*, json_lines: bool, database: str | None, config: Path | None) -> No
             tell(events, max(events, total))
 
         for found, difference in enumerate(replaying.differences(compared), start=1):
-            if json_lines:
-                click.echo(msgspec.json.encode(_told(difference)))
+            if as_json:
+                print_record(_told(difference))
             elif found <= SHOWN:
-                console.print(str(difference), soft_wrap=True, markup=False)
-    if json_lines:
-        click.echo(msgspec.json.encode({"events": events, "rows": rows, "differences": found}))
+                shown.append(difference)
+    for difference in shown:
+        click.echo(str(difference))
+    if as_json:
+        print_record({"events": events, "rows": rows, "differences": found})
     else:
         more = f" ({found - SHOWN} of them not shown)" if found > SHOWN else ""
         differ = "all as it says" if not found else f"{found} of them differ from it{more}"
@@ -56,34 +55,26 @@ def replay(*, json_lines: bool, database: str | None, config: Path | None) -> No
 
 
 @click.command()
-@click.option("--json", "json_lines", is_flag=True, help="Say what was done as a JSON object.")
+@json_option
 @database_options
-def rebuild(*, json_lines: bool, database: str | None, config: Path | None) -> None:
+def rebuild(*, as_json: bool, database: str | None, config: Path | None) -> None:
     """Fold the log into new rows, and put them in the place of those that requests are answered from.
 
     May run while servers do: no request waits for it or notices. Interrupted, it has changed nothing.
     For after `ledger replay` found a difference, and after an upgrade that folds events in another way.
     It concerns every realm of the database, and needs room for the rows once more.
     """
-    settings = load_settings(config, os.environ, given(database=database))
-    console = Console(highlight=False, quiet=json_lines)
-    file = _opened(settings)
+    file = checked(database, config).database()
     begun, events = perf_counter(), 0
-    with progress(console, "Rebuilding", 0) as tell:
+    with progress("Rebuilding") as tell:
         for step in Rebuild(file, TagMapper()).steps():
             tell(step.folded, step.head)
             events = step.folded
     seconds = round(perf_counter() - begun, 3)
-    if json_lines:
-        click.echo(msgspec.json.encode({"events": events, "seconds": seconds}))
+    if as_json:
+        print_record({"events": events, "seconds": seconds})
     else:
         click.echo(f"{events} events folded into new rows, which are in place")
-
-
-def _opened(settings: Settings) -> Database:
-    file = Database(settings.database)
-    migrations.check(file)
-    return file
 
 
 def _told(difference: Difference) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """What commands print: tables for people, one JSON object a line for programs."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import rich_click as click
+from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,8 +21,9 @@ def console() -> Console:
     return terminal if terminal.is_terminal else Console(highlight=False, width=_UNFOLDED)
 
 
-def print_record(record: Mapping[str, Any]) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+def print_record(record: Mapping[str, Any] | Struct) -> None:
+    """Print one JSON object on a line of its own."""
+    click.echo(msgspec.json.encode(record))
 
 
 def print_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
@@ -60,3 +62,8 @@ def shown(text: str) -> Text:
 def moment(seconds: int | None) -> str:
     """Return the time in UTC, to the minute."""
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
+
+
+def second(seconds: int) -> str:
+    """Return the time in UTC, where it matters to the second."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"

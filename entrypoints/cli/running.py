@@ -22,12 +22,21 @@ def on_ledger(database: str | None, config: Path | None, work: Callable[[Contain
     """
 
     async def run() -> T:
-        container = Container(settings=settings_of(database, config))
-        migrations.check(container.database())
+        container = checked(database, config)
         async with _open(container):
             return await work(container)
 
     return asyncio.run(run())
+
+
+def checked(database: str | None, config: Path | None) -> Container:
+    """Return the wiring over a database that is there, with this release's schema; nothing is opened.
+
+    Raises what `told` tells.
+    """
+    container = Container(settings=settings_of(database, config))
+    migrations.check(container.database())
+    return container
 
 
 @asynccontextmanager

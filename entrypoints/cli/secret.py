@@ -7,8 +7,8 @@ from grantledger.adapters.ledger import migrations
 from grantledger.entrypoints import secret_file
 from grantledger.entrypoints.cli.failures import Failed
 from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
-from grantledger.entrypoints.cli.output import moment
-from grantledger.entrypoints.cli.progress import counting
+from grantledger.entrypoints.cli.output import moment, print_record
+from grantledger.entrypoints.cli.progress import progress
 from grantledger.entrypoints.cli.secret_lines import Record, print_secrets, used_secrets
 from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.master_secret import master_secret_path
@@ -35,8 +35,9 @@ def list_secrets(*, as_json: bool, database: str | None, config: Path | None) ->
 @secret.command()
 @click.option("--to", "to", metavar="KEY_ID", help="Let this secret seal, which every server knows by now.")
 @click.option("--yes", is_flag=True, help="Do not ask whether every server was restarted.")
+@json_option
 @database_options
-def rotate(*, to: str | None, yes: bool, database: str | None, config: Path | None) -> None:
+def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, config: Path | None) -> None:
     """Begin to use a new master secret, in two steps between which every server is restarted.
 
     Without --to a new secret is made and added as the last one: it opens, and seals nothing yet. With --to it
@@ -47,7 +48,7 @@ def rotate(*, to: str | None, yes: bool, database: str | None, config: Path | No
     settings = settings_of(database, config)
     container = _container(settings)
     if to is None:
-        _add(settings, container)
+        _add(settings, container, as_json=as_json)
         return
     _check_known(container, to)
     if container.master_secrets().newest != to:
@@ -60,7 +61,12 @@ def rotate(*, to: str | None, yes: bool, database: str | None, config: Path | No
             )
         _change_file(settings, lambda path: secret_file.put_first(path, to), f"move {to} to the front")
         container = _container(settings)
-    _reseal(container, to)
+    done = _reseal(container, to)
+    if as_json:
+        print_record({"key_id": to, "step": "activated", "resealed": done})
+    else:
+        click.echo(f"{done} private records are sealed anew under {to}.")
+        click.echo("Restart every server, so that new tokens are sealed under it too.")
     _say_what_lives(used_secrets(container), to)
 
 
@@ -71,8 +77,9 @@ def rotate(*, to: str | None, yes: bool, database: str | None, config: Path | No
     is_flag=True,
     help="Also while tokens of it live: their clients send users to the browser again. For one that leaked.",
 )
+@json_option
 @database_options
-def retire(key_id: str, *, force: bool, database: str | None, config: Path | None) -> None:
+def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, config: Path | None) -> None:
     """Drop an old master secret once nothing that is alive was sealed under it."""
     settings = settings_of(database, config)
     container = _container(settings)
@@ -92,6 +99,9 @@ def retire(key_id: str, *, force: bool, database: str | None, config: Path | Non
             f"until {moment(used['live_until'])} UTC: keep it until then, or give --force"
         )
     _change_file(settings, lambda path: secret_file.removed(path, key_id), f"remove {key_id}")
+    if as_json:
+        print_record({"key_id": key_id, "step": "retired"})
+        return
     click.echo(f"{key_id} is retired: restart every server, so that they forget it too.")
 
 
@@ -107,7 +117,7 @@ def _check_known(container: Container, key_id: str) -> None:
         raise Failed(f"there is no master secret {key_id!r}, only {', '.join(known)}")
 
 
-def _add(settings: Settings, container: Container) -> None:
+def _add(settings: Settings, container: Container, *, as_json: bool) -> None:
     unused = [
         one["key_id"]
         for one in used_secrets(container)
@@ -125,6 +135,9 @@ def _add(settings: Settings, container: Container) -> None:
         "add a new one there as the last (`openssl rand -base64 32` makes one), restart every server, and "
         "see its key id with `grantledger secret list`",
     )
+    if as_json:
+        print_record({"key_id": new[0], "step": "added"})
+        return
     click.echo(f"{new[0]} is added and seals nothing yet.")
     click.echo("1. Restart every server, so that each can open what will be sealed under it.")
     click.echo(f"2. Run: grantledger secret rotate --to {new[0]}")
@@ -140,16 +153,15 @@ def _change_file(settings: Settings, change: Callable[[Path], None], by_hand: st
         raise Failed(f"{path} cannot be changed ({error.strerror}): {by_hand}") from None
 
 
-def _reseal(container: Container, newest: str) -> None:
+def _reseal(container: Container, newest: str) -> int:
     resealing = container.resealing()
     waiting = sum(count for key_id, count in resealing.counts().items() if key_id != newest)
     done = 0
-    with counting("sealing private records anew", waiting) as sealed:
+    with progress("Sealing private records anew") as tell:
         for batch in resealing.run(newest):
             done += batch
-            sealed(batch)
-    click.echo(f"{done} private records are sealed anew under {newest}.")
-    click.echo("Restart every server, so that new tokens are sealed under it too.")
+            tell(done, max(done, waiting))
+    return done
 
 
 def _say_what_lives(found: list[Record], newest: str) -> None:

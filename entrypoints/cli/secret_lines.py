@@ -1,10 +1,9 @@
 """Master secrets as the ledger uses them. Of a secret only its key id is shown."""
 
-from collections.abc import Callable
 from typing import Any
 
 from grantledger.entrypoints.cli.output import moment, print_record, print_table
-from grantledger.entrypoints.cli.progress import counting
+from grantledger.entrypoints.cli.progress import progress
 from grantledger.entrypoints.container import Container
 
 Record = dict[str, Any]
@@ -13,8 +12,9 @@ Record = dict[str, Any]
 def used_secrets(container: Container) -> list[Record]:
     """Return each secret that is configured or in use, the newest first."""
     secrets, uses = container.master_secrets(), container.secret_use()
-    with counting("reading the ledger", uses.end()) as read:
-        live = uses.live(now=container.clock().now(), progress=_steps(read))
+    end = uses.end()
+    with progress("Reading the ledger") as tell:
+        live = uses.live(now=container.clock().now(), progress=lambda position: tell(position, end))
     records = container.resealing().counts()
     known = [*secrets.key_ids, *sorted((live.keys() | records.keys()) - set(secrets.key_ids))]
     return [
@@ -53,15 +53,3 @@ def _role(key_id: str, configured: tuple[str, ...]) -> str:
     if key_id not in configured:
         return "missing"
     return "seals" if key_id == configured[0] else "opens"
-
-
-def _steps(advance: Callable[[int], None]) -> Callable[[int], None]:
-    """Return what turns positions that were reached into steps."""
-    reached = 0
-
-    def to(position: int) -> None:
-        nonlocal reached
-        advance(position - reached)
-        reached = position
-
-    return to

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import rich_click as click
 
-from grantledger.entrypoints.cli.failures import Failed
 from grantledger.entrypoints.cli.options import database_options, given, json_option
 from grantledger.entrypoints.cli.output import print_record, print_table
 from grantledger.entrypoints.container import check_identity
@@ -27,8 +26,9 @@ def settings() -> None:
 
 
 @settings.command()
+@json_option
 @database_options
-def check(*, database: str | None, config: Path | None) -> None:
+def check(*, as_json: bool, database: str | None, config: Path | None) -> None:
     """Say all that is wrong with the settings of `grantledger serve`, and where it is written; exit 1 then.
 
     Reads the file, the variables and the master secret, and changes nothing. The database is not opened.
@@ -40,11 +40,15 @@ def check(*, database: str | None, config: Path | None) -> None:
             _check_for_serving(config, overrides)
         except SettingsInvalid as invalid:
             faults = [invalid]
+    if as_json:
+        told = [{"setting": fault.key, "fault": str(fault)} for fault in faults]
+        print_record({"good": not faults, "faults": told})
     for fault in faults[:-1]:
         click.secho(f"grantledger: {fault}", fg="red", err=True)
     if faults:
-        raise Failed(str(faults[-1]))
-    click.echo("The settings are good.")
+        raise faults[-1]
+    if not as_json:
+        click.echo("The settings are good.")
 
 
 @settings.command()

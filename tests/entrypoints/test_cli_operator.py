@@ -98,6 +98,9 @@ async def test_a_list_ends_at_its_limit_and_says_how_it_goes_on(server: Server, 
         ("grant", "show", "-hobody-nobody-nobodyx"),
         ("grant", "revoke", "nobody", "-hobody-nobody-nobodyx"),
         ("grant", "list", "--user", "nobody@example.com"),
+        ("grant", "list", "--client", "glc_nobody"),
+        ("grant", "revoke", "--user", "glu_nobody", "--yes"),
+        ("grant", "revoke", "--client", "glc_nobody", "--yes"),
         ("user", "disable", "glu_nobody"),
     ],
 )
@@ -142,6 +145,16 @@ async def test_a_revoked_grant_is_refused_on_the_next_request(server: Server, pe
     assert (await person.session(tokens["access_token"])).status_code == 401
     assert record(server, "grant", "show", grant["grant_id"])["status"] == "revoked (by operator)"
     assert records(server, "grant", "list", "--client", client, "--live") == []
+
+
+async def test_where_one_of_the_named_grants_is_not_there_none_is_revoked(server: Server, person: Person):
+    """Seen to catch: each revoked before the next is looked for."""
+    client = (await person.register())["client_id"]
+    tokens = await person.tokens(client)
+    grant = record(server, "grant", "list", "--client", client)["grant_id"]
+    code, _, complaint = run(server, "grant", "revoke", grant, "a-grant-of-nobody")
+    assert (code, complaint) == (1, "grantledger: there is no grant 'a-grant-of-nobody'\n")
+    assert (await person.session(tokens["access_token"])).status_code == 200
 
 
 async def test_all_live_grants_of_a_client_and_user_are_revoked_at_once(server: Server, person: Person):

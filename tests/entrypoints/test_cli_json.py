@@ -1,0 +1,152 @@
+"""Every command for programs: `--json` gives JSON on standard output and nothing else there."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rich_click as click
+from click.testing import CliRunner
+
+from grantledger.entrypoints.cli.main import cli
+from support.old_history import copied
+
+OTHERS = {"serve", "demo", "completion"}
+"""A server, whose log is JSON by `log_format`; a walk for people; a script for the shell."""
+
+LISTS = {"user list", "client list", "grant list", "keys list", "keys rotate", "secret list", "settings show"}
+LISTS |= {"ledger show"}
+"""Of many things, each an object on a line of its own. All other commands print one object."""
+
+RUNS: dict[str, list[str]] = {
+    "migrate": [],
+    "user add": ["new@example.com", "--password-stdin"],
+    "user list": [],
+    "user disable": ["bob@example.com"],
+    "user enable": ["bob@example.com"],
+    "user erase-password": ["bob@example.com"],
+    "user set-password": ["bob@example.com", "--password-stdin"],
+    "client list": [],
+    "client show": ["CLIENT"],
+    "client disable": ["CLIENT"],
+    "client enable": ["CLIENT"],
+    "client approve": ["CLIENT"],
+    "grant list": [],
+    "grant show": ["GRANT"],
+    "grant revoke": ["GRANT"],
+    "keys list": [],
+    "keys rotate": [],
+    "secret list": [],
+    "secret rotate": [],
+    "secret rotate --to": ["SECRET", "--yes"],
+    "secret retire": ["SECRET", "--force"],
+    "ledger show": [],
+    "ledger show --as-of": ["1s", "--client", "CLIENT"],
+    "ledger replay": [],
+    "ledger rebuild": [],
+    "settings check": [],
+    "settings show": [],
+}
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands(cli))
+
+
+class Operator:
+    """Runs commands on a ledger that has clients, users and grants."""
+
+    def __init__(self, directory: Path) -> None:
+        self.database = copied("first", directory)
+        self.environment = {
+            "GRANTLEDGER_DATABASE": str(self.database),
+            "GRANTLEDGER_MASTER_SECRET_FILE": str(directory / "secrets"),
+        }
+        self.run("migrate")
+        self.run("keys", "rotate")
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Run it without `main`, so that what is not told there is a traceback here."""
+        done = CliRunner().invoke(cli, arguments, input="long enough\n", env=self.environment)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    def told(self, *arguments: str) -> list[dict[str, Any]]:
+        code, said, complaint = self.run(*arguments, "--json")
+        assert code == 0, complaint
+        return [json.loads(line) for line in said.splitlines()]
+
+    def one_of(self, table: str) -> str:
+        with closing(sqlite3.connect(self.database)) as connection:
+            return str(connection.execute(f"SELECT max(key) FROM {table} WHERE realm = 'main'").fetchone()[0])
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return Operator(tmp_path)
+
+
+def prepared(operator: Operator, run: str) -> list[str]:
+    """Return the words of the run, with what it needs done and named."""
+    words = [*run.split(), *RUNS[run]]
+    if run == "keys rotate":
+        words.append("--compromised")
+        words.append("--yes")
+    if run == "ledger replay":
+        operator.run("ledger", "rebuild")
+    if "SECRET" in words:
+        old, new = (
+            operator.told("secret", "list")[0]["key_id"],
+            operator.told("secret", "rotate")[0]["key_id"],
+        )
+        if run == "secret retire":
+            operator.run("secret", "rotate", "--to", new, "--yes")
+        words[words.index("SECRET")] = old if run == "secret retire" else new
+    named = {"CLIENT": lambda: operator.one_of("client"), "GRANT": lambda: operator.one_of("token_grant")}
+    return [named[word]() if word in named else word for word in words]
+
+
+def test_every_command_is_run_here():
+    assert {" ".join(run.split()[:2]) for run in RUNS} == COMMANDS.keys() - OTHERS
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - OTHERS))
+def test_every_command_takes_json(name: str):
+    assert any("--json" in option.opts for option in COMMANDS[name].params)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_with_json_nothing_but_objects_is_printed(operator: Operator, run: str):
+    found = operator.told(*prepared(operator, run))
+    assert all(isinstance(one, dict) for one in found)
+    if run in LISTS:
+        assert len(found) > 1 or run == "secret list"
+    else:
+        assert len(found) == 1
+
+
+def test_a_list_of_nothing_is_nothing(tmp_path: Path):
+    environment = {"GRANTLEDGER_DATABASE": str(tmp_path / "new.sqlite3")}
+    for words in (["migrate"], ["user", "list"], ["client", "list"], ["grant", "list"], ["keys", "list"]):
+        done = CliRunner().invoke(cli, [*words, "--json"], env=environment)
+        assert done.exit_code == 0
+        assert words == ["migrate"] or done.stdout == ""
+
+
+def test_faults_of_the_settings_are_an_object_too(tmp_path: Path):
+    environment = {"GRANTLEDGER_PORT": "70000", "GRANTLEDGER_REALM": "Main!"}
+    done = CliRunner().invoke(cli, ["settings", "check", "--json"], env=environment)
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert (told["good"], [fault["setting"] for fault in told["faults"]]) == (False, ["port", "realm"])
