@@ -9,12 +9,13 @@ from grantledger.domain.authorization_code import CODE
 from grantledger.domain.browser_session import SIGNIN
 from grantledger.domain.client_registration import CLIENT
 from grantledger.domain.consent import CONSENT
+from grantledger.domain.master_secrets import SECRETS
 from grantledger.domain.signing_keys import KEYS
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.user_account import USER
 
 KINDS: dict[str, Kind[Any]] = {
-    kind.category: kind for kind in (CLIENT, CODE, GRANT, CONSENT, USER, SIGNIN, KEYS)
+    kind.category: kind for kind in (CLIENT, CODE, GRANT, CONSENT, USER, SIGNIN, KEYS, SECRETS)
 }
 """By category, which is what a stream id begins with."""
 

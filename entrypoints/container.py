@@ -37,12 +37,15 @@ from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.adapters.system import SystemClock, SystemRandomness
 from grantledger.adapters.throttles import RecentPlaces, throttle_of
 from grantledger.adapters.web.mcp_session import GetMcpSession
+from grantledger.application.activate_master_secret import ActivateMasterSecret
+from grantledger.application.add_master_secret import AddMasterSecret
 from grantledger.application.admit_host_user import AdmitHostUser
 from grantledger.application.approve_client import ApproveClient
 from grantledger.application.authenticate_client import AuthenticateClient
 from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
 from grantledger.application.describe_keys import DescribeKeys
+from grantledger.application.describe_master_secrets import DescribeMasterSecrets
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.describe_user import DescribeUser
 from grantledger.application.disable_client import DisableClient
@@ -70,6 +73,7 @@ from grantledger.application.refresh_grant import RefreshGrant
 from grantledger.application.register_client import RegisterClient
 from grantledger.application.registration_limit import RegistrationLimit
 from grantledger.application.resume_authorization import ResumeAuthorization
+from grantledger.application.retire_master_secret import RetireMasterSecret
 from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
 from grantledger.application.rotate_signing_key import RotateSigningKey
@@ -81,7 +85,7 @@ from grantledger.application.sign_up import SignUp
 from grantledger.application.start_authorization import StartAuthorization
 from grantledger.application.withdraw_approval import WithdrawApproval
 from grantledger.domain.rate import Rate
-from grantledger.entrypoints.master_secret import obtain_master_secrets
+from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvalid
 from grantledger.entrypoints.settings_rules import parsed_rate
 
@@ -152,8 +156,8 @@ class Container(containers.DeclarativeContainer):
     sealed_box = providers.Singleton(SealedBox, master_secrets, settings.provided.realm)
     vault = providers.Singleton(Vault, master_secrets, settings.provided.realm)
     database = providers.Singleton(_database, settings)
-    resealing = providers.Singleton(Resealing, database, vault, settings.provided.realm)
-    secret_use = providers.Singleton(
+    sealed_records = providers.Singleton(Resealing, database, vault, settings.provided.realm)
+    issued_tokens = providers.Singleton(
         SecretUse, database, providers.Singleton(TagMapper), settings.provided.realm
     )
     ledger = providers.Singleton(
@@ -181,6 +185,20 @@ class Container(containers.DeclarativeContainer):
     make_signing_keys = providers.Singleton(MakeSigningKeys, ledger, key_maker, clock)
     rotate_signing_key = providers.Singleton(RotateSigningKey, ledger, key_maker, clock, policy)
     describe_keys = providers.Singleton(DescribeKeys, ledger, clock)
+
+    secret_keeper = providers.Singleton(secret_keeper, settings, master_secrets)
+    describe_master_secrets = providers.Singleton(
+        DescribeMasterSecrets, secret_keeper, sealed_records, issued_tokens, clock
+    )
+    add_master_secret = providers.Singleton(
+        AddMasterSecret, ledger, secret_keeper, describe_master_secrets, clock
+    )
+    activate_master_secret = providers.Singleton(
+        ActivateMasterSecret, ledger, secret_keeper, sealed_records, clock
+    )
+    retire_master_secret = providers.Singleton(
+        RetireMasterSecret, ledger, secret_keeper, describe_master_secrets, clock
+    )
 
     authenticate_client = providers.Singleton(AuthenticateClient, ledger, client_secret_guesses)
     register_client = providers.Singleton(

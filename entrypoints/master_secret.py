@@ -13,6 +13,8 @@ from grantledger.adapters.crypto.master_secret import (
     MasterSecrets,
     parsed_secret,
 )
+from grantledger.adapters.crypto.secret_keepers import SecretFile, SecretSetting
+from grantledger.application.ports import SecretKeeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvalid
 
 
@@ -54,6 +56,12 @@ def master_secret_path(settings: Settings) -> Path | None:
         return None
     assert settings.is_loopback, "elsewhere Settings insists on a secret"
     return Path(f"{settings.database}.secret")
+
+
+def secret_keeper(settings: Settings, secrets_there: MasterSecrets) -> SecretKeeper:
+    """Return what changes the secrets: their file, or nobody but the operator's own hand."""
+    path = master_secret_path(settings)
+    return SecretSetting(secrets_there.key_ids) if path is None else SecretFile(path)
 
 
 def _in_file(path: Path) -> MasterSecrets:

@@ -3,11 +3,14 @@
 from msgspec import Struct
 
 from grantledger.adapters.web.mcp_session import GetMcpSession
+from grantledger.application.activate_master_secret import ActivateMasterSecret
+from grantledger.application.add_master_secret import AddMasterSecret
 from grantledger.application.approve_client import ApproveClient
 from grantledger.application.authenticate_client import AuthenticateClient
 from grantledger.application.change_password import ChangePassword
 from grantledger.application.delete_client import DeleteClient
 from grantledger.application.describe_keys import DescribeKeys
+from grantledger.application.describe_master_secrets import DescribeMasterSecrets
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.describe_user import DescribeUser
 from grantledger.application.disable_client import DisableClient
@@ -28,6 +31,7 @@ from grantledger.application.redeem_code import RedeemCode
 from grantledger.application.refresh_grant import RefreshGrant
 from grantledger.application.register_client import RegisterClient
 from grantledger.application.resume_authorization import ResumeAuthorization
+from grantledger.application.retire_master_secret import RetireMasterSecret
 from grantledger.application.revoke_grant import RevokeGrant
 from grantledger.application.revoke_token import RevokeToken
 from grantledger.application.rotate_signing_key import RotateSigningKey
@@ -44,11 +48,14 @@ from grantledger.entrypoints.container import Container
 class UseCases(Struct, frozen=True, kw_only=True):
     """Each is called as `await use_cases.name(...)`; its class says what it takes, returns and raises."""
 
+    activate_master_secret: ActivateMasterSecret
+    add_master_secret: AddMasterSecret
     approve_client: ApproveClient
     authenticate_client: AuthenticateClient
     change_password: ChangePassword
     delete_client: DeleteClient
     describe_keys: DescribeKeys
+    describe_master_secrets: DescribeMasterSecrets
     describe_server: DescribeServer
     describe_user: DescribeUser
     disable_client: DisableClient
@@ -70,6 +77,7 @@ class UseCases(Struct, frozen=True, kw_only=True):
     refresh_grant: RefreshGrant
     register_client: RegisterClient
     resume_authorization: ResumeAuthorization
+    retire_master_secret: RetireMasterSecret
     revoke_grant: RevokeGrant
     revoke_token: RevokeToken
     rotate_signing_key: RotateSigningKey

@@ -52,6 +52,12 @@ class MasterSecrets:
         """The id of the secret under which new things are sealed."""
         return next(iter(self._secrets))
 
+    def led_by(self, key_id: str) -> "MasterSecrets":
+        """Return the same secrets with that one as the newest."""
+        return MasterSecrets(
+            [self._secrets[one] for one in sorted(self._secrets, key=lambda one: one != key_id)]
+        )
+
     def key(self, purpose: str, key_id: str) -> bytes:
         """Return the 32-byte key for that purpose under that secret, the same each time.
 

@@ -20,6 +20,10 @@ class Vault:
     def key_ids(self) -> tuple[str, ...]:
         return self._secrets.key_ids
 
+    def under(self, key_id: str) -> "Vault":
+        """Return one that seals under that secret, and opens what this one opens."""
+        return Vault(self._secrets.led_by(key_id), self._realm)
+
     def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
         """Return the id of the newest master secret, and the value sealed under it."""
         key_id = self._secrets.newest

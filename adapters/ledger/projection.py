@@ -16,6 +16,7 @@ FOLDS: dict[str, int] = {
     "user": 3,
     "signin": 2,
     "keys": 1,
+    "secrets": 1,
 }
 """By category, the number of the way in which events are folded, kept in each row.
 

@@ -1,7 +1,8 @@
 """Private records under the newest master secret, while others read and write them."""
 
-from collections.abc import Iterator
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
 
 from sqlalchemy import bindparam, func, select, update
 
@@ -35,48 +36,53 @@ _SEAL = compiled(
 )
 
 
+class SealerOfMany(Sealer, Protocol):
+    def under(self, key_id: str) -> Sealer:
+        """Return one that seals under that key, and opens what this one opens."""
+        ...
+
+
 class Resealing:
-    """Seals records anew, a batch in one transaction: what a crash leaves, the next run goes on with.
+    """`SealedRecords`: a batch in one transaction. What a crash leaves, the next run goes on with.
 
     A record is read and written in one transaction, so that no change of it meanwhile is lost; its keyed
     digest is made anew with it. No other process may be without the newest secret by then: it could not open
     what was sealed.
     """
 
-    def __init__(self, database: Database, sealer: Sealer, realm: str, *, batch: int = 64) -> None:
+    def __init__(self, database: Database, sealer: SealerOfMany, realm: str, *, batch: int = 64) -> None:
         self._database = database
         self._sealer = sealer
         self._realm = realm
         self._batch = batch
 
-    def counts(self) -> dict[str, int]:
-        """Return by key id how many records are sealed under that secret."""
+    async def counts(self) -> Mapping[str, int]:
+        return await asyncio.to_thread(self._counts)
+
+    async def seal_anew(self, key_id: str) -> AsyncIterator[int]:
+        sealer = self._sealer.under(key_id)
+        for other in [other for other in await self.counts() if other != key_id]:
+            while done := await asyncio.to_thread(self._sealed, other, sealer):
+                yield done
+
+    def _counts(self) -> dict[str, int]:
         with self._database.engine.connect() as connection:
             return {row[0]: row[1] for row in connection.exec_driver_sql(_COUNTS, (self._realm,))}
 
-    def run(self, newest: str) -> Iterator[int]:
-        """Seal every record that is under another secret, and yield how many each batch was.
-
-        Raises `Unavailable` at a record whose secret is not configured.
-        """
-        for key_id in [key_id for key_id in self.counts() if key_id != newest]:
-            while done := self._sealed(key_id):
-                yield done
-
-    def _sealed(self, key_id: str) -> int:
+    def _sealed(self, key_id: str, sealer: Sealer) -> int:
         with self._database.writing() as cursor:
             found = cursor.execute(f"{_UNDER} LIMIT ?", (self._realm, key_id, self._batch)).fetchall()
             for row in found:
-                cursor.execute(_SEAL, self._anew(key_id, *row))
+                cursor.execute(_SEAL, _anew(sealer, key_id, self._realm, row))
         return len(found)
 
-    def _anew(
-        self, key_id: str, subject: str, name: str, lookup: bytes | None, sealed: bytes
-    ) -> tuple[Any, ...]:
-        """Return what `_SEAL` takes for a record."""
-        value = self._sealer.open(key_id, subject, name, sealed)
-        lookups = () if lookup is None else tuple(self._sealer.lookups(name, value))
-        if lookup is not None and lookup not in lookups:
-            raise Unavailable(f"the {name!r} of {subject!r} is not found by its own value")
-        newest, anew = self._sealer.seal(subject, name, value)
-        return (lookups[0] if lookups else None, newest, anew, self._realm, subject, name)
+
+def _anew(sealer: Sealer, key_id: str, realm: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what `_SEAL` takes for a row of `_UNDER`."""
+    subject, name, lookup, sealed = row
+    value = sealer.open(key_id, subject, name, sealed)
+    lookups = () if lookup is None else tuple(sealer.lookups(name, value))
+    if lookup is not None and lookup not in lookups:
+        raise Unavailable(f"the {name!r} of {subject!r} is not found by its own value")
+    newest, anew = sealer.seal(subject, name, value)
+    return (lookups[0] if lookups else None, newest, anew, realm, subject, name)

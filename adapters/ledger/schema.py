@@ -101,6 +101,7 @@ ROWS: dict[str, Table] = {
     ),
     "signin": _folded("signin"),
     "keys": _folded("signing_keys"),
+    "secrets": _folded("master_secrets"),
 }
 """The read model, by category. Two are not named as their category: SQL reserves `grant` and `user`."""
 

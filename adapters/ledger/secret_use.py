@@ -1,6 +1,7 @@
 """Which master secrets live tokens were sealed under: told by the log, which has every issue."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.schema import events
 from grantledger.adapters.ledger.statements import compiled
+from grantledger.application.ports import LiveTokens
 from grantledger.domain.kinds import tag_of
 from grantledger.domain.supersession import MAX_REUSE_WINDOW
 from grantledger.domain.token_grant import GrantOpened, GrantRefreshed, GrantRevoked
@@ -30,13 +32,6 @@ _TAGS = tuple(tag_of(event) for event in (GrantOpened, GrantRefreshed, GrantRevo
 _END = compiled(select(func.max(events.c.position)))
 
 
-class Use(NamedTuple):
-    """How many live grants have tokens of a secret, and when the last of these tokens ends."""
-
-    grants: int
-    until: int
-
-
 class _Issued(NamedTuple):
     """Of one grant: its newest secret, the end of its access tokens, and that of all tokens by secret."""
 
@@ -46,39 +41,37 @@ class _Issued(NamedTuple):
 
 
 class SecretUse:
-    """Older access tokens live to their own end, superseded refresh tokens as long as retries."""
+    """`IssuedTokens`: older access tokens live to their own end, superseded refresh tokens as retries do."""
 
     def __init__(self, database: Database, mapper: TagMapper, realm: str) -> None:
         self._database = database
         self._mapper = mapper
         self._realm = realm
 
-    def live(self, *, now: int, progress: Callable[[int], None] = lambda _: None) -> dict[str, Use]:
-        """Return the use of each secret that tokens of a live grant were sealed under, by key id."""
-        found: dict[str, Use] = {}
-        for issued in self._grants(now, progress).values():
+    async def live(self, *, now: int, progress: Callable[[int, int], None]) -> Mapping[str, LiveTokens]:
+        found: dict[str, LiveTokens] = {}
+        for issued in (await asyncio.to_thread(self._grants, now, progress)).values():
             for key_id, until in issued.until.items():
                 if until > now:
-                    before = found.get(key_id, Use(0, 0))
-                    found[key_id] = Use(before.grants + 1, max(before.until, until))
+                    before = found.get(key_id, LiveTokens(0, 0))
+                    found[key_id] = LiveTokens(before.grants + 1, max(before.until, until))
         return found
 
-    def end(self) -> int:
-        """Return the position of the last event, which is how far `live` has to read."""
-        with self._database.engine.connect() as connection:
-            return connection.exec_driver_sql(_END).scalar_one() or 0
-
-    def _grants(self, now: int, progress: Callable[[int], None]) -> dict[str, _Issued]:
+    def _grants(self, now: int, progress: Callable[[int, int], None]) -> dict[str, _Issued]:
         grants: dict[str, _Issued] = {}
-        last = 0
+        last, end = 0, self._end()
         while page := self._page(last):
             for _, stream_id, tag, data in page:
                 issued = _after(grants.pop(stream_id, None), self._mapper.event(tag, data))
                 if issued is not None and max(issued.until.values()) > now:
                     grants[stream_id] = issued
             last = page[-1][0]
-            progress(last)
+            progress(last, max(last, end))
         return grants
+
+    def _end(self) -> int:
+        with self._database.engine.connect() as connection:
+            return connection.exec_driver_sql(_END).scalar_one() or 0
 
     def _page(self, last: int) -> Sequence[Any]:
         with self._database.engine.connect() as connection:

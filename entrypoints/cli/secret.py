@@ -1,18 +1,24 @@
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
 
-from grantledger.adapters.ledger import migrations
-from grantledger.entrypoints import secret_file
+from grantledger.application.ports import SecretsUnchangeable
+from grantledger.domain.master_secrets import (
+    MasterSecretHoldsRecords,
+    MasterSecretNeeded,
+    MasterSecretSeals,
+    MasterSecretUnknown,
+    MasterSecretWaits,
+)
 from grantledger.entrypoints.cli.failures import Failed
-from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
+from grantledger.entrypoints.cli.options import database_options, json_option
 from grantledger.entrypoints.cli.output import moment, print_record
 from grantledger.entrypoints.cli.progress import progress
-from grantledger.entrypoints.cli.secret_lines import Record, print_secrets, used_secrets
+from grantledger.entrypoints.cli.running import on_ledger, this_command
+from grantledger.entrypoints.cli.secret_lines import print_secrets, used_secrets, warn_of_what_lives
 from grantledger.entrypoints.container import Container
-from grantledger.entrypoints.master_secret import master_secret_path
-from grantledger.entrypoints.settings import Settings
 
 
 @click.group()
@@ -21,6 +27,7 @@ def secret() -> None:
 
     To change it: `secret rotate` adds a new one, which every server learns when it is restarted; `secret
     rotate --to KEY_ID` lets it seal; `secret retire KEY_ID` drops the old one. Nobody is signed out by that.
+    The ledger remembers each step, by the key id.
     """
 
 
@@ -29,7 +36,11 @@ def secret() -> None:
 @database_options
 def list_secrets(*, as_json: bool, database: str | None, config: Path | None) -> None:
     """Show what is sealed under each master secret: private records, and tokens of live grants."""
-    print_secrets(used_secrets(_container(settings_of(database, config))), as_json=as_json)
+
+    async def work(container: Container) -> None:
+        print_secrets(await used_secrets(container), as_json=as_json)
+
+    on_ledger(database, config, work)
 
 
 @secret.command()
@@ -45,29 +56,14 @@ def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, co
     go on; when that is cut short, the same command finishes it. Tokens that were sealed under the old secret
     stay good as long as it is kept: `secret list` shows until when they live.
     """
-    settings = settings_of(database, config)
-    container = _container(settings)
-    if to is None:
-        _add(settings, container, as_json=as_json)
-        return
-    _check_known(container, to)
-    if container.master_secrets().newest != to:
-        if not yes:
-            click.confirm(
-                f"Servers that do not know {to} will refuse its tokens. Was every server restarted since it "
-                "was added?",
-                abort=True,
-                err=True,
-            )
-        _change_file(settings, lambda path: secret_file.put_first(path, to), f"move {to} to the front")
-        container = _container(settings)
-    done = _reseal(container, to)
-    if as_json:
-        print_record({"key_id": to, "step": "activated", "resealed": done})
-    else:
-        click.echo(f"{done} private records are sealed anew under {to}.")
-        click.echo("Restart every server, so that new tokens are sealed under it too.")
-    _say_what_lives(used_secrets(container), to)
+
+    async def work(container: Container) -> None:
+        if to is None:
+            await _add(container, as_json=as_json)
+        else:
+            await _activate(container, to, yes=yes, as_json=as_json)
+
+    on_ledger(database, config, work)
 
 
 @secret.command()
@@ -80,97 +76,76 @@ def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, co
 @json_option
 @database_options
 def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Drop an old master secret once nothing that is alive was sealed under it."""
-    settings = settings_of(database, config)
-    container = _container(settings)
-    _check_known(container, key_id)
-    if key_id == container.master_secrets().newest:
-        raise Failed(f"{key_id} is the secret that seals: rotate to another one first")
-    (used,) = [one for one in used_secrets(container) if one["key_id"] == key_id]
-    if used["private_records"]:
-        newest = container.master_secrets().newest
-        raise Failed(
-            f"{used['private_records']} private records are sealed under {key_id}: run "
-            f"`grantledger secret rotate --to {newest}` first"
-        )
-    if used["live_grants"] and not force:
-        raise Failed(
-            f"{used['live_grants']} live grants have tokens of {key_id}, "
-            f"until {moment(used['live_until'])} UTC: keep it until then, or give --force"
-        )
-    _change_file(settings, lambda path: secret_file.removed(path, key_id), f"remove {key_id}")
-    if as_json:
-        print_record({"key_id": key_id, "step": "retired"})
-        return
-    click.echo(f"{key_id} is retired: restart every server, so that they forget it too.")
+    """Drop an old master secret once nothing that is alive was sealed under it.
+
+    Where secrets are changed by hand, remove it first; this command then only remembers that it is gone.
+    """
+
+    async def work(container: Container) -> None:
+        newest = (await container.secret_keeper().key_ids())[0]
+        with progress("Reading the ledger") as tell, _told(by_hand=f"remove {key_id}", newest=newest):
+            await container.retire_master_secret()(key_id, this_command(), tell, force=force)
+        if as_json:
+            print_record({"key_id": key_id, "step": "retired"})
+        else:
+            click.echo(f"{key_id} is retired: restart every server, so that they forget it too.")
+
+    on_ledger(database, config, work)
 
 
-def _container(settings: Settings) -> Container:
-    container = Container(settings=settings)
-    migrations.check(container.database())  # before a secret is asked for: looking makes none
-    return container
-
-
-def _check_known(container: Container, key_id: str) -> None:
-    known = container.master_secrets().key_ids
-    if key_id not in known:
-        raise Failed(f"there is no master secret {key_id!r}, only {', '.join(known)}")
-
-
-def _add(settings: Settings, container: Container, *, as_json: bool) -> None:
-    unused = [
-        one["key_id"]
-        for one in used_secrets(container)
-        if one["role"] == "opens" and not one["private_records"] and not one["live_grants"]
-    ]
-    if unused:
-        raise Failed(
-            f"{unused[0]} is there already and nothing is sealed under it: go on with `grantledger secret "
-            f"rotate --to {unused[0]}`, or drop it with `grantledger secret retire {unused[0]}`"
-        )
-    new: list[str] = []
-    _change_file(
-        settings,
-        lambda path: new.append(secret_file.added(path)),
+async def _add(container: Container, *, as_json: bool) -> None:
+    by_hand = (
         "add a new one there as the last (`openssl rand -base64 32` makes one), restart every server, and "
-        "see its key id with `grantledger secret list`",
+        "see its key id with `grantledger secret list`"
     )
+    with progress("Reading the ledger") as tell, _told(by_hand=by_hand):
+        key_id = await container.add_master_secret()(this_command(), tell)
     if as_json:
-        print_record({"key_id": new[0], "step": "added"})
+        print_record({"key_id": key_id, "step": "added"})
         return
-    click.echo(f"{new[0]} is added and seals nothing yet.")
+    click.echo(f"{key_id} is added and seals nothing yet.")
     click.echo("1. Restart every server, so that each can open what will be sealed under it.")
-    click.echo(f"2. Run: grantledger secret rotate --to {new[0]}")
+    click.echo(f"2. Run: grantledger secret rotate --to {key_id}")
 
 
-def _change_file(settings: Settings, change: Callable[[Path], None], by_hand: str) -> None:
-    path = master_secret_path(settings)
-    if path is None:
-        raise Failed(f"the master secrets stand in the setting master_secret: {by_hand}")
+async def _activate(container: Container, to: str, *, yes: bool, as_json: bool) -> None:
+    configured = await container.secret_keeper().key_ids()
+    if to in configured[1:] and not yes:
+        click.confirm(
+            f"Servers that do not know {to} will refuse its tokens. Was every server restarted since it was "
+            "added?",
+            abort=True,
+            err=True,
+        )
+    with progress("Sealing private records anew") as tell, _told(by_hand=f"move {to} to the front"):
+        done = await container.activate_master_secret()(to, this_command(), tell)
+    if as_json:
+        print_record({"key_id": to, "step": "activated", "resealed": done})
+    else:
+        click.echo(f"{done} private records are sealed anew under {to}.")
+        click.echo("Restart every server, so that new tokens are sealed under it too.")
+    warn_of_what_lives(await used_secrets(container), to)
+
+
+@contextmanager
+def _told(*, by_hand: str, newest: str = "") -> Iterator[None]:
+    """Say what the use cases refuse, and what to do instead."""
     try:
-        change(path)
-    except OSError as error:
-        raise Failed(f"{path} cannot be changed ({error.strerror}): {by_hand}") from None
-
-
-def _reseal(container: Container, newest: str) -> int:
-    resealing = container.resealing()
-    waiting = sum(count for key_id, count in resealing.counts().items() if key_id != newest)
-    done = 0
-    with progress("Sealing private records anew") as tell:
-        for batch in resealing.run(newest):
-            done += batch
-            tell(done, max(done, waiting))
-    return done
-
-
-def _say_what_lives(found: list[Record], newest: str) -> None:
-    for one in found:
-        if one["key_id"] != newest and one["live_grants"]:
-            until = moment(one["live_until"])
-            click.secho(
-                f"Keep {one['key_id']}: {one['live_grants']} live grants have tokens of it, the last until "
-                f"{until} UTC. Then run: grantledger secret retire {one['key_id']}",
-                fg="yellow",
-                err=True,
-            )
+        yield
+    except SecretsUnchangeable as error:
+        raise Failed(f"{error}: {by_hand}") from None
+    except MasterSecretUnknown as refused:
+        raise Failed(f"{refused}: see `grantledger secret list`") from None
+    except MasterSecretSeals as refused:
+        raise Failed(str(refused)) from None
+    except MasterSecretWaits as refused:
+        raise Failed(
+            f"{refused}: go on with `grantledger secret rotate --to {refused.key_id}`, or drop it with "
+            f"`grantledger secret retire {refused.key_id}`"
+        ) from None
+    except MasterSecretHoldsRecords as refused:
+        raise Failed(f"{refused}: run `grantledger secret rotate --to {newest}` first") from None
+    except MasterSecretNeeded as refused:
+        raise Failed(
+            f"{refused}, until {moment(refused.until)} UTC: keep it until then, or give --force"
+        ) from None

@@ -10,6 +10,7 @@ from grantledger.domain import (
     browser_session,
     client_registration,
     consent,
+    master_secrets,
     signing_keys,
     token_grant,
     user_account,
@@ -25,6 +26,7 @@ MODULES: dict[str, ModuleType] = {
     "user": user_account,
     "signin": browser_session,
     "keys": signing_keys,
+    "secrets": master_secrets,
 }
 
 # Every tag that was ever written to a ledger. Lines are added here, never changed or taken away.
@@ -56,6 +58,9 @@ SHIPPED = {
     "signing_key.created.v1",
     "signing_key.activated.v1",
     "signing_key.retired.v1",
+    "master_secret.added.v1",
+    "master_secret.activated.v1",
+    "master_secret.retired.v1",
 }
 
 

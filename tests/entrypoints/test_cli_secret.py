@@ -93,6 +93,15 @@ async def test_nobody_notices_that_the_master_secret_is_rotated(tmp_path: Path):
         assert (await person.session(tokens["access_token"])).status_code == 401
         assert (await person.session(refreshed.json()["access_token"])).status_code == 200
         await signs_in(server)
+        lines = map(json.loads, told(server, "ledger", "show", "--json").splitlines())
+        remembered = [line for line in lines if line["stream_id"] == "secrets:master"]
+        assert [(line["tag"], line["event"]["key_id"], line["actor_kind"]) for line in remembered] == [
+            ("master_secret.added.v1", new, "operator"),
+            ("master_secret.activated.v1", new, "operator"),
+            ("master_secret.retired.v1", old, "operator"),
+        ]
+        assert remembered[-1]["event"]["live_grants"] == 2
+        assert len({line["correlation_id"] for line in remembered}) == 3
     await person.http.aclose()
 
 

@@ -6,6 +6,7 @@ from grantledger.domain.authorization_code import CodeRedeemed, CodeReplayed
 from grantledger.domain.browser_session import SignedIn, SignedOut
 from grantledger.domain.consent import ConsentGiven, ConsentWithdrawn
 from grantledger.domain.kinds import KINDS, tag_of
+from grantledger.domain.master_secrets import SecretActivated, SecretAdded, SecretRetired
 from grantledger.domain.signing_keys import KeyActivated, KeyRetired, begin
 from grantledger.domain.token_grant import (
     AccessTokensRevoked,
@@ -87,6 +88,11 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
         *begin(signing_keys.FIRST, signing_keys.SECOND, now=1_000),
         KeyRetired(kid="kid-1", retired_at=5_000, published_until=8_900),
         KeyActivated(kid="kid-2", activated_at=5_000),
+    ),
+    "secrets": (
+        SecretAdded(key_id="0a1b2c3d", added_at=1_000),
+        SecretActivated(key_id="0a1b2c3d", activated_at=1_060),
+        SecretRetired(key_id="9f8e7d6c", retired_at=2_000, live_grants=0),
     ),
 }
 

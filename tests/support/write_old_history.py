@@ -58,6 +58,7 @@ FACTS = {
     "user": ("disabled",),
     "signin": ("user_id", "signed_out"),
     "keys": ("keys",),
+    "secrets": ("secrets", "sealing"),
 }
 """What must stay true of a stream, in the words of this day."""
 

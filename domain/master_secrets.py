@@ -1,0 +1,183 @@
+"""The master secrets by their key ids: which was added, which seals, which was dropped. Never a secret."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from grantledger.domain.aggregate import Kind
+from grantledger.domain.refusal import Refusal
+
+MASTER = "master"
+"""The key of the one stream that all of them share."""
+
+MAX_REMEMBERED = 16
+"""How many secrets the state holds, the newest ones; the log holds all that ever changed."""
+
+
+class SecretAdded(Struct, frozen=True, kw_only=True, tag="master_secret.added.v1"):
+    """A new secret opens what is sealed under it, and seals nothing yet."""
+
+    key_id: str
+    added_at: int
+
+
+class SecretActivated(Struct, frozen=True, kw_only=True, tag="master_secret.activated.v1"):
+    """The secret is the one that seals, in each server from its next start on."""
+
+    key_id: str
+    activated_at: int
+
+
+class SecretRetired(Struct, frozen=True, kw_only=True, tag="master_secret.retired.v1"):
+    """The secret is dropped, and with it the tokens of so many live grants that were sealed under it."""
+
+    key_id: str
+    retired_at: int
+    live_grants: int
+
+
+Event = SecretAdded | SecretActivated | SecretRetired
+
+
+class MasterSecretUnknown(Refusal):
+    """There is no master secret with that key id."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"there is no master secret {key_id!r}")
+
+
+class MasterSecretWaits(Refusal):
+    """A secret that was added before seals nothing yet: another one would be one too many."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"{key_id} is there already and nothing is sealed under it")
+        self.key_id = key_id
+
+
+class MasterSecretSeals(Refusal):
+    """The secret that seals cannot be dropped."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"{key_id} is the secret that seals: rotate to another one first")
+
+
+class MasterSecretHoldsRecords(Refusal):
+    """Private records are sealed under the secret: without it they would be lost."""
+
+    def __init__(self, used: "UsedSecret") -> None:
+        super().__init__(f"{used.private_records} private records are sealed under {used.key_id}")
+
+
+class MasterSecretNeeded(Refusal):
+    """Tokens of live grants are sealed under the secret: their clients would have to ask users again."""
+
+    def __init__(self, used: "UsedSecret") -> None:
+        super().__init__(f"{used.live_grants} live grants have tokens of {used.key_id}")
+        self.until = used.live_until
+
+
+class UsedSecret(Struct, frozen=True, kw_only=True):
+    """What a secret is needed for at this moment.
+
+    `role` is `seals`, `opens`, or `missing` where it is used but not configured. The last token of its live
+    grants ends at `live_until`, in seconds since 1970, UTC.
+    """
+
+    key_id: str
+    role: str
+    private_records: int = 0
+    live_grants: int = 0
+    live_until: int | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it opens, but there is nothing yet to open."""
+        return self.role == "opens" and not self.private_records and not self.live_grants
+
+
+def check_none_waits(used: Iterable[UsedSecret]) -> None:
+    """Raise `MasterSecretWaits` where one is there that was not taken into use."""
+    for one in used:
+        if one.waits:
+            raise MasterSecretWaits(one.key_id)
+
+
+class MasterSecret(Struct, frozen=True, kw_only=True):
+    """One of them, as far as events tell: the first one, and those that were set by hand, have none."""
+
+    key_id: str
+    added_at: int | None = None
+    activated_at: int | None = None
+    retired_at: int | None = None
+
+
+class MasterSecrets(Struct, frozen=True, kw_only=True):
+    """In the order in which they were first heard of."""
+
+    secrets: tuple[MasterSecret, ...] = ()
+    sealing: str | None = None
+
+    def find(self, key_id: str) -> MasterSecret | None:
+        return next((secret for secret in self.secrets if secret.key_id == key_id), None)
+
+    def add(self, key_id: str, *, now: int) -> tuple[Event, ...]:
+        return (SecretAdded(key_id=key_id, added_at=now),)
+
+    def activate(self, key_id: str, *, now: int) -> tuple[Event, ...]:
+        """Let it seal; one that does already goes on."""
+        return () if self.sealing == key_id else (SecretActivated(key_id=key_id, activated_at=now),)
+
+    def retire(self, used: UsedSecret, *, force: bool, now: int) -> tuple[Event, ...]:
+        """Drop it; with `force` also while tokens of it live.
+
+        One that is gone already, by hand or by a run that was cut short, is remembered as dropped once.
+
+        Raises `MasterSecretSeals`, `MasterSecretHoldsRecords`, `MasterSecretNeeded`, `MasterSecretUnknown`.
+        """
+        if used.role == "seals":
+            raise MasterSecretSeals(used.key_id)
+        if used.private_records:
+            raise MasterSecretHoldsRecords(used)
+        if used.role == "missing":
+            known = self.find(used.key_id)
+            if known is None and not used.live_grants:
+                raise MasterSecretUnknown(used.key_id)
+            if known is not None and known.retired_at is not None:
+                return ()
+        elif used.live_grants and not force:
+            raise MasterSecretNeeded(used)
+        return (SecretRetired(key_id=used.key_id, retired_at=now, live_grants=used.live_grants),)
+
+
+def evolve(secrets: MasterSecrets | None, event: Event) -> MasterSecrets:
+    before = secrets if secrets is not None else MasterSecrets()
+    match event:
+        case SecretAdded():
+            return _changed(before, event.key_id, added_at=event.added_at, retired_at=None)
+        case SecretActivated():
+            after = _changed(before, event.key_id, activated_at=event.activated_at)
+            return replace(after, sealing=event.key_id)
+        case SecretRetired():
+            return _changed(before, event.key_id, retired_at=event.retired_at)
+        case _:
+            assert_never(event)
+
+
+def _changed(before: MasterSecrets, key_id: str, **changes: int | None) -> MasterSecrets:
+    if before.find(key_id) is None:
+        new = MasterSecret(key_id=key_id)
+        before = replace(before, secrets=(*before.secrets, new)[-MAX_REMEMBERED:])
+    return replace(
+        before,
+        secrets=tuple(replace(one, **changes) if one.key_id == key_id else one for one in before.secrets),
+    )
+
+
+SECRETS: Kind[MasterSecrets] = Kind(
+    category="secrets",
+    state=MasterSecrets,
+    events=(SecretAdded, SecretActivated, SecretRetired),
+    evolve=evolve,
+)

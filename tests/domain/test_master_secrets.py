@@ -1,0 +1,50 @@
+from typing import Any
+
+from grantledger.domain.master_secrets import (
+    MAX_REMEMBERED,
+    MasterSecrets,
+    SecretActivated,
+    SecretAdded,
+    SecretRetired,
+    UsedSecret,
+    evolve,
+)
+
+
+def after(*events: Any) -> MasterSecrets:
+    secrets = None
+    for event in events:
+        secrets = evolve(secrets, event)
+    assert secrets is not None
+    return secrets
+
+
+def test_the_one_that_was_taken_into_use_last_seals():
+    secrets = after(SecretActivated(key_id="a", activated_at=1), SecretActivated(key_id="b", activated_at=2))
+    assert secrets.sealing == "b"
+
+
+def test_one_that_seals_already_goes_on_without_an_event():
+    secrets = after(SecretActivated(key_id="a", activated_at=1))
+    assert secrets.activate("a", now=2) == ()
+
+
+def test_one_that_comes_back_seals_again():
+    secrets = after(SecretActivated(key_id="a", activated_at=1), SecretActivated(key_id="b", activated_at=2))
+    assert secrets.activate("a", now=3) == (SecretActivated(key_id="a", activated_at=3),)
+
+
+def test_one_that_was_dropped_and_is_added_again_can_be_dropped_again():
+    secrets = after(
+        SecretRetired(key_id="a", retired_at=1, live_grants=0), SecretAdded(key_id="a", added_at=2)
+    )
+    gone = UsedSecret(key_id="a", role="missing")
+    assert secrets.retire(gone, force=False, now=3) == (
+        SecretRetired(key_id="a", retired_at=3, live_grants=0),
+    )
+
+
+def test_however_often_they_rotate_the_state_stays_small():
+    secrets = after(*(SecretAdded(key_id=str(number), added_at=number) for number in range(40)))
+    assert len(secrets.secrets) == MAX_REMEMBERED
+    assert secrets.find("39") is not None
