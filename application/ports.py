@@ -24,6 +24,16 @@ class Unavailable(Exception):  # noqa: N818 - says what the caller meets: 503, n
     """The memory cannot be read or written now; nothing can be said about any token."""
 
 
+class MasterSecretMissing(Unavailable):
+    """What was asked for is sealed under a master secret that is not configured here."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f"what is needed is sealed under master secret {key_id!r}, which is not configured: add it to "
+            "`master_secret_file` or `master_secret`"
+        )
+
+
 class Clock(Protocol):
     def now(self) -> int:
         """Return the current time in whole seconds since 1970, UTC."""

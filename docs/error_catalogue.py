@@ -1,11 +1,13 @@
-"""docs/errors.md: every refusal, from the code and from errors.toml."""
+"""docs/errors.md: every refusal, and what stops a command, from the code and from errors.toml."""
 
+import html
 import importlib
 import inspect
 import pkgutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,12 +17,19 @@ from grantledger.adapters.http.page_refusals import PAGE_REFUSALS, PageRefusal, 
 from grantledger.adapters.http.protocol import SAID
 from grantledger.adapters.http.request_log import SUSPICIOUS
 from grantledger.adapters.http.wire_errors import WIRE_ERRORS
+from grantledger.adapters.ledger.migrations import SchemaMismatch
 from grantledger.application.too_many_requests import TooManyRequests
 from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.refusal import Refusal
+from grantledger.entrypoints.cli.failures import TOLD, Failed
 
 _MENDING = Path(__file__).with_name("errors.toml")
 _LAYERS = ("domain", "application", "adapters")
+
+E = TypeVar("E", bound=Exception)
+
+ROOTS = (Failed, SchemaMismatch)
+"""Never raised themselves: their kinds are."""
 
 _ABOUT = """
 Made from the code and [errors.toml](errors.toml) by `make docs`.
@@ -35,15 +44,24 @@ checked now is 503, and keeps both.
 """.strip()
 
 
+_ABOUT_COMMANDS = """
+What stops a command of `grantledger` is printed on standard error as one sentence behind `grantledger: `, and
+the exit code is 1. Commands write no log. Exit code 2 is a command that was not written as `--help` says, 1
+also a question that was answered with no, 0 that all was done. A traceback is a fault of the program: please
+report it.
+""".strip()
+
+
 def refusals() -> dict[str, type[Refusal]]:
     """Return every refusal that there is in the package, by name."""
-    for module in pkgutil.walk_packages(grantledger.__path__, "grantledger."):
-        if (
-            module.name.split(".")[1] in ("domain", "application", "adapters")
-            and ".migrations" not in module.name
-        ):
-            importlib.import_module(module.name)
+    _import_all()
     return {refusal.__name__: refusal for refusal in _below(Refusal)}
+
+
+def failures() -> dict[str, type[Exception]]:
+    """Return every failure that ends a command with a sentence, by name."""
+    _import_all()
+    return {one.__name__: one for root in TOLD for one in (root, *_below(root)) if one not in ROOTS}
 
 
 def mending() -> dict[str, dict[str, str | dict[str, str]]]:
@@ -59,6 +77,11 @@ def errors_page() -> str:
             case "What HTTP itself refuses":
                 rows = (_http_row(status, str(how)) for status, how in entries.items())
                 lines += [*_table("status", "told", rows), ""]
+            case "Commands":
+                known_failures = failures()
+                lines += [_ABOUT_COMMANDS, ""]
+                rows = (_failure_row(known_failures[name], how) for name, how in entries.items())
+                lines += [*_table("failure", "what it means", rows, "printed", "a server says"), ""]
             case "Guards":
                 rows = (_guard_row(name, str(how)) for name, how in entries.items())
                 lines += [*_table("status", "told", rows), ""]
@@ -82,6 +105,13 @@ def _row(refusal: type[Refusal], how: str | dict[str, str]) -> tuple[str, ...]:
     level = "warning" if issubclass(refusal, SUSPICIOUS) else "info"
     meaning = (inspect.getdoc(refusal) or "").partition("\n")[0]
     return f"`{refusal.__name__}`", meaning, told, level, how["mend"] if isinstance(how, dict) else how
+
+
+def _failure_row(failure: type[Exception], how: Any) -> tuple[str, ...]:
+    meaning = (inspect.getdoc(failure) or "").partition("\n")[0]
+    # In HTML's words: a sentence may hold back quotes itself.
+    printed = f"<code>{html.escape(how['printed'], quote=False)}</code>"
+    return f"`{failure.__name__}`", meaning, printed, how.get("log", "nothing"), how["mend"]
 
 
 def _told(refusal: type[Refusal]) -> Iterator[str]:
@@ -122,8 +152,14 @@ def guard_answers() -> dict[str, Answer]:
     }
 
 
-def _below(refusal: type[Refusal]) -> Iterator[type[Refusal]]:
-    for one in refusal.__subclasses__():
+def _import_all() -> None:
+    for module in pkgutil.walk_packages(grantledger.__path__, "grantledger."):
+        if module.name.split(".")[1] in _LAYERS and ".migrations." not in module.name:
+            importlib.import_module(module.name)
+
+
+def _below(root: type[E]) -> Iterator[type[E]]:
+    for one in root.__subclasses__():
         if one.__module__.startswith("grantledger."):
             yield one
             yield from _below(one)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from grantledger.application.ports import Unavailable
+from grantledger.application.ports import MasterSecretMissing
 
 MIN_BYTES = 32
 _KEY_BYTES = 32
@@ -61,12 +61,12 @@ class MasterSecrets:
     def key(self, purpose: str, key_id: str) -> bytes:
         """Return the 32-byte key for that purpose under that secret, the same each time.
 
-        Raises `Unavailable` when this process was not given the secret.
+        Raises `MasterSecretMissing` when this process was not given the secret.
         """
         key = self._keys.get((purpose, key_id))
         if key is None:
             if key_id not in self._secrets:
-                raise Unavailable(f"master secret {key_id!r} is not configured")
+                raise MasterSecretMissing(key_id)
             key = self._keys[purpose, key_id] = _derived(self._secrets[key_id], purpose, _KEY_BYTES)
         return key
 

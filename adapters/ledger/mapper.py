@@ -77,7 +77,7 @@ class TagMapper(Mapper[str]):
                 raise UnknownTag(tag)
             return decoder.decode(data)
         except msgspec.MsgspecError as error:
-            raise EventUnreadable(f"bytes of {tag}: {error}") from error
+            raise EventUnreadable(f"an event of tag {tag} cannot be read: {error}") from error
 
     def _upcast(self, tag: str, raw: dict[str, Any]) -> Struct:
         while upcaster := self._upcasters.get(tag):

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from grantledger.adapters.ledger.schema import private_record
 from grantledger.adapters.ledger.statements import compiled
-from grantledger.application.ports import Unavailable
+from grantledger.application.ports import MasterSecretMissing
 
 
 class PrivateRow(NamedTuple):
@@ -70,8 +70,8 @@ def write(cursor: sqlite3.Cursor, realm: str, row: PrivateRow) -> None:
     """Keep the row in place of the subject's earlier one of that name.
 
     Raises `IntegrityError` when another subject's record of that name is found by the same value, also
-    where that was kept under an older master secret and so under another digest. Raises `Unavailable` where
-    that cannot be told.
+    where that was kept under an older master secret and so under another digest. Raises `MasterSecretMissing`
+    where that cannot be told.
     """
     if row.sealed is None:
         cursor.execute(_ERASURE, (realm, row.subject, row.name))
@@ -86,16 +86,14 @@ def write(cursor: sqlite3.Cursor, realm: str, row: PrivateRow) -> None:
 
 
 def check_secrets(cursor: sqlite3.Cursor, realm: str, known: Sequence[str]) -> None:
-    """Raise `Unavailable` where a record is sealed under a secret that is not among these.
+    """Raise `MasterSecretMissing` where a record is sealed under a secret that is not among these.
 
     It is found by a digest that this process cannot make, so that nothing can be said to be missing.
     """
     key_id = ""
     while key_id := cursor.execute(_NEXT_KEY_ID, (realm, key_id)).fetchone()[0]:
         if key_id not in known:
-            raise Unavailable(
-                f"private records are sealed under master secret {key_id!r}, not configured here"
-            )
+            raise MasterSecretMissing(key_id)
 
 
 def owner(cursor: sqlite3.Cursor, realm: str, name: str, lookup: bytes) -> str | None:

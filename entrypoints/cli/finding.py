@@ -4,33 +4,33 @@ from grantledger.application.email_address import EmailInvalid, normalized
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
 from grantledger.domain.token_grant import GRANT, TokenGrant
 from grantledger.domain.user_account import USER, UserAccount
-from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.failures import ClientNotFound, GrantNotFound, UserNotFound
 from grantledger.entrypoints.container import Container
 
 
 async def found_client(container: Container, client_id: str) -> ClientRegistration:
-    """Return the client, also one that is disabled or deleted. Raises `Failed`."""
+    """Return the client, also one that is disabled or deleted. Raises `ClientNotFound`."""
     found = (await container.ledger().load(CLIENT, client_id)).state
     if found is None:
-        raise Failed(f"there is no client {client_id!r}")
+        raise ClientNotFound(f"there is no client {client_id!r}")
     return found
 
 
 async def found_grant(container: Container, grant_id: str) -> TokenGrant:
-    """Return the grant, also one that is revoked. Raises `Failed`."""
+    """Return the grant, also one that is revoked. Raises `GrantNotFound`."""
     found = (await container.ledger().load(GRANT, grant_id)).state
     if found is None:
-        raise Failed(f"there is no grant {grant_id!r}")
+        raise GrantNotFound(f"there is no grant {grant_id!r}")
     return found
 
 
 async def user_id_of(container: Container, name: str) -> str:
-    """Return the id of the user with that id or e-mail address. Raises `Failed`."""
+    """Return the id of the user with that id or e-mail address. Raises `UserNotFound`."""
     return (await found_user(container, name)).user_id
 
 
 async def found_user(container: Container, name: str) -> UserAccount:
-    """Return the user with that id or e-mail address. Raises `Failed`."""
+    """Return the user with that id or e-mail address. Raises `UserNotFound`."""
     user_id: str | None = name
     if "@" in name:
         try:
@@ -39,7 +39,7 @@ async def found_user(container: Container, name: str) -> UserAccount:
             user_id = None
     found = None if user_id is None else (await container.ledger().load(USER, user_id)).state
     if found is None:
-        raise Failed(f"there is no user {name!r}")
+        raise UserNotFound(f"there is no user {name!r}")
     return found
 
 

@@ -13,7 +13,7 @@ from grantledger.entrypoints.container import Container
 async def wanted_grants(
     container: Container, cut: Cut, *, client: str | None, user: str | None, live: bool
 ) -> AsyncIterator[Record]:
-    """Yield grants, the newest first. Raises `Failed` where there is no such client or user."""
+    """Yield grants, the newest first. Raises `ClientNotFound` and `UserNotFound`."""
     if client is not None:
         await found_client(container, client)
     user_id = None if user is None else await user_id_of(container, user)

@@ -3,7 +3,7 @@ from pathlib import Path
 import rich_click as click
 
 from grantledger.domain.signing_keys import KEYS, SIGNING, NextKeyTooNew, SigningKeys
-from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.failures import RotationTooEarly
 from grantledger.entrypoints.cli.key_lines import print_keys
 from grantledger.entrypoints.cli.options import database_options, json_option
 from grantledger.entrypoints.cli.output import second
@@ -63,7 +63,7 @@ def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None,
         try:
             now = await container.rotate_signing_key()(this_command(), compromised=compromised)
         except NextKeyTooNew as early:
-            raise Failed(
+            raise RotationTooEarly(
                 f"the next key may sign from {second(early.ready_at)} UTC on, when clients have had an hour "
                 "to learn of it: rotate then. If a key has leaked, --compromised withdraws all at once."
             ) from None

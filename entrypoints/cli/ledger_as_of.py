@@ -10,7 +10,7 @@ import msgspec
 from grantledger.application.read_client_as_of import PastClient
 from grantledger.application.read_grant_as_of import PastGrant
 from grantledger.domain.token_grant import Access
-from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.failures import NotThereThen
 from grantledger.entrypoints.cli.output import print_facts, print_record, second
 from grantledger.entrypoints.cli.running import checked
 from grantledger.entrypoints.container import Container
@@ -28,7 +28,7 @@ def show_as_of(
     grant: str | None,
     as_json: bool,
 ) -> None:
-    """Print one of the two. Raises `Failed` when it was not there at that moment."""
+    """Print one of the two. Raises `NotThereThen`."""
     moment = moment.astimezone(UTC)
     at = moment.isoformat().replace("+00:00", "Z")
 
@@ -36,7 +36,7 @@ def show_as_of(
     container = checked(database, config)
     found = asyncio.run(_found(container, (moment - _EPOCH) // timedelta(microseconds=1), client, grant))
     if found is None:
-        raise Failed(f"there was no such {'grant' if grant else 'client'} at {at}")
+        raise NotThereThen(f"there was no such {'grant' if grant else 'client'} at {at}")
     if as_json:
         print_record({"as_of": at, **msgspec.to_builtins(found)})
     else:

@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 from time import perf_counter
 
@@ -7,6 +6,7 @@ import rich_click as click
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.adapters.ledger.replay import Difference, Page, Replay
+from grantledger.entrypoints.cli.failures import RowsDiffer
 from grantledger.entrypoints.cli.options import database_options, json_option
 from grantledger.entrypoints.cli.output import print_record
 from grantledger.entrypoints.cli.progress import progress
@@ -51,7 +51,8 @@ def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
         more = f" ({found - SHOWN} of them not shown)" if found > SHOWN else ""
         differ = "all as it says" if not found else f"{found} of them differ from it{more}"
         click.echo(f"{events} events replayed into {rows} rows: {differ}")
-    sys.exit(1 if found else 0)
+    if found:
+        raise RowsDiffer("rows are not what the log says: `grantledger ledger rebuild` makes them right")
 
 
 @click.command()

@@ -12,7 +12,7 @@ from grantledger.domain.master_secrets import (
     MasterSecretUnknown,
     MasterSecretWaits,
 )
-from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.failures import SecretRefused, SecretsByHand
 from grantledger.entrypoints.cli.options import database_options, json_option
 from grantledger.entrypoints.cli.output import moment, print_record
 from grantledger.entrypoints.cli.progress import progress
@@ -133,19 +133,19 @@ def _told(*, by_hand: str, newest: str = "") -> Iterator[None]:
     try:
         yield
     except SecretsUnchangeable as error:
-        raise Failed(f"{error}: {by_hand}") from None
+        raise SecretsByHand(f"{error}: {by_hand}") from None
     except MasterSecretUnknown as refused:
-        raise Failed(f"{refused}: see `grantledger secret list`") from None
+        raise SecretRefused(f"{refused}: see `grantledger secret list`") from None
     except MasterSecretSeals as refused:
-        raise Failed(str(refused)) from None
+        raise SecretRefused(str(refused)) from None
     except MasterSecretWaits as refused:
-        raise Failed(
+        raise SecretRefused(
             f"{refused}: go on with `grantledger secret rotate --to {refused.key_id}`, or drop it with "
             f"`grantledger secret retire {refused.key_id}`"
         ) from None
     except MasterSecretHoldsRecords as refused:
-        raise Failed(f"{refused}: run `grantledger secret rotate --to {newest}` first") from None
+        raise SecretRefused(f"{refused}: run `grantledger secret rotate --to {newest}` first") from None
     except MasterSecretNeeded as refused:
-        raise Failed(
+        raise SecretRefused(
             f"{refused}, until {moment(refused.until)} UTC: keep it until then, or give --force"
         ) from None

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from grantledger.adapters.ledger import migrations
 from grantledger.entrypoints.cli.options import database_options, given
 from grantledger.entrypoints.container import build_container
 from grantledger.entrypoints.server import create_app, run
@@ -20,4 +21,8 @@ def serve(host: str | None, port: int | None, database: str | None, config: Path
     start. Anywhere else the issuer, the master secret and a lasting database have to be configured.
     """
     settings = load_settings(config, os.environ, given(host=host, port=port, database=database))
-    run(create_app(build_container(settings)), settings)
+    container = build_container(settings)
+    app = create_app(container)
+    # Here too, where a database that cannot be is one sentence; inside the server it would be a traceback.
+    migrations.migrate(container.database())
+    run(app, settings)

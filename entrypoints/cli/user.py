@@ -11,7 +11,7 @@ from grantledger.adapters.identity.argon2_hasher import PasswordTooLong
 from grantledger.application.email_address import EmailInvalid
 from grantledger.application.open_account import MIN_PASSWORD, EmailTaken, PasswordTooShort
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.cli.failures import Failed
+from grantledger.entrypoints.cli.failures import AddressRefused, PasswordRefused
 from grantledger.entrypoints.cli.finding import EmailAddresses, found_user
 from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, each, print_list
 from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
@@ -56,9 +56,9 @@ def add(
         with _passwords_refused():
             user_id = asyncio.run(_open(Container(settings=settings), email, password))
     except EmailInvalid:
-        raise Failed(f"{email!r} is not an e-mail address") from None
+        raise AddressRefused(f"{email!r} is not an e-mail address") from None
     except EmailTaken:
-        raise Failed(f"there is an account for {email} already") from None
+        raise AddressRefused(f"there is an account for {email} already") from None
     if as_json:
         print_record({"user_id": user_id, "email": email})
     else:
@@ -167,9 +167,9 @@ def _passwords_refused() -> Iterator[None]:
     try:
         yield
     except PasswordTooShort:
-        raise Failed(f"a password needs at least {MIN_PASSWORD} characters") from None
+        raise PasswordRefused(f"a password needs at least {MIN_PASSWORD} characters") from None
     except PasswordTooLong:
-        raise Failed("a password may have 1024 bytes at most") from None
+        raise PasswordRefused("a password may have 1024 bytes at most") from None
 
 
 def _password(*, from_stdin: bool) -> str:

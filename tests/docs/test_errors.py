@@ -1,11 +1,15 @@
 """The catalogue of errors is complete: whoever adds a refusal tells how it is mended."""
 
+import importlib
 import importlib.util
+import inspect
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
+import grantledger
 from grantledger.adapters.http.application import WORDS
 from grantledger.adapters.http.page_refusals import PAGE_REFUSALS
 from grantledger.adapters.http.protocol import SAID
@@ -20,7 +24,7 @@ _spec.loader.exec_module(catalogue)
 
 REFUSALS = catalogue.refusals()
 MENDING = catalogue.mending()
-OTHERS = ("What HTTP itself refuses", "Guards")
+OTHERS = ("What HTTP itself refuses", "Guards", "Commands")
 ENTRIES = [name for section, entries in MENDING.items() if section not in OTHERS for name in entries]
 
 
@@ -41,9 +45,46 @@ def test_every_answer_of_a_guard_has_an_entry() -> None:
     assert set(MENDING["Guards"]) == set(catalogue.guard_answers())
 
 
+def test_every_failure_of_a_command_has_one_entry_and_every_entry_is_a_failure() -> None:
+    """Seen to catch: a new kind of `Failed`; a new kind of `Unavailable`."""
+    assert sorted(MENDING["Commands"]) == sorted(catalogue.failures())
+
+
+LAYERS = ("domain", "application", "adapters", "entrypoints")
+
+NEVER_MET = {
+    "AuthorizationMalformed": "a guard answers it",
+    "CommitOutcomeUnknown": "the writer looks for the outcome",
+    "Conflict": "a use case decides again, and is Unavailable in the end",
+    "MasterSecretInvalid": "told as SettingsInvalid, with the place",
+    "SecretsUnchangeable": "told as SecretsByHand, with what to do",
+    "UriMalformed": "each caller refuses in its own words",
+    "_HeadTooLarge": "the server answers 431",
+}
+"""What else can be raised, and why no operator reads it."""
+
+
+def test_whatever_can_be_raised_is_a_refusal_or_a_failure_in_the_catalogue_or_is_met_by_nobody() -> None:
+    """Seen to catch: an exception that is neither told nor named here."""
+    ours = set()
+    for module in pkgutil.walk_packages(grantledger.__path__, "grantledger."):
+        layer, *rest = module.name.split(".")[1:]
+        if layer in LAYERS and not {"demo", "env"} & set(rest):
+            found = vars(importlib.import_module(module.name)).values()
+            ours |= {one for one in found if inspect.isclass(one) and issubclass(one, Exception)}
+    names = {one.__name__ for one in ours if one.__module__.startswith("grantledger.")}
+    told = {*REFUSALS, *catalogue.failures(), *(root.__name__ for root in catalogue.ROOTS), "Refusal"}
+    assert names - told == set(NEVER_MET)
+
+
+def test_a_failure_is_raised_by_the_name_that_the_catalogue_has() -> None:
+    for path in (ROOT / "entrypoints" / "cli").glob("*.py"):
+        assert not re.search(r"raise (Failed|click\.ClickException)\b", path.read_text()), path
+
+
 @pytest.fixture(scope="module")
 def sources() -> str:
-    folders = [ROOT / name for name in ("domain", "application", "adapters", "entrypoints")]
+    folders = [ROOT / name for name in LAYERS]
     return "\n".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
 
 

@@ -19,12 +19,20 @@ class SchemaMismatch(Exception):  # noqa: N818 - a sentence for the operator
     """The database was made by another release than this one."""
 
 
+class SchemaOlder(SchemaMismatch):
+    """The database is no ledger yet, or has the schema of an older release."""
+
+
+class SchemaNewer(SchemaMismatch):
+    """A newer release has migrated the database, which this one cannot read."""
+
+
 def migrate(database: Database) -> None:
     """Make the database, or bring it to this release's schema; all of it or nothing.
 
     Two processes may do so at once: the second finds it done.
 
-    Raises `SchemaMismatch` when a newer release has migrated it already.
+    Raises `CannotOpen`, and `SchemaNewer` when a newer release has migrated it already.
     """
     with _opening(database):
         database.create()
@@ -51,15 +59,19 @@ def check(database: Database) -> None:
     found, head = current(database), _scripts().get_current_head()
     if found != head:
         _refuse_unknown(found)
-        raise SchemaMismatch(
-            f"the database is at revision {found}, this release needs {head}: migrate it first"
+        raise SchemaOlder(
+            f"{database.path} is at revision {found or 'none'}, this release needs {head}: run "
+            "`grantledger migrate`"
         )
 
 
 def _refuse_unknown(revision: str | None) -> None:
     known = {script.revision for script in _scripts().walk_revisions()}
     if revision is not None and revision not in known:
-        raise SchemaMismatch(f"the database is at revision {revision}, which only a newer release knows")
+        raise SchemaNewer(
+            f"the database is at revision {revision}, which only a newer release knows: run that one, or go "
+            "back to a backup from before it"
+        )
 
 
 def _revision(connection: Connection) -> str | None:
@@ -81,4 +93,22 @@ def _opening(database: Database) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error, OSError) as error:
-        raise CannotOpen(f"{database.path} cannot be opened as a database: {error}") from error
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise CannotOpen(f"{database.path} cannot be opened: {_why(database.path, cause)}") from error
+
+
+def _why(path: Path, cause: BaseException | None) -> str:
+    """Return what is in the way, and what to do about it."""
+    if not path.exists():
+        return "there is no such file; `grantledger migrate` makes it, `--database` names another one"
+    if not path.is_file():
+        return "it is no file; `--database` names another one"
+    # The low byte of SQLite's code is the kind of error, the others tell more of it.
+    match getattr(cause, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return "it is not a ledger, or is damaged; `--database` names another one"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return "another program holds its lock; try again when that has ended"
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+            return "it and its folder must be readable and writable for this user"
+    return str(getattr(cause, "strerror", None) or cause)

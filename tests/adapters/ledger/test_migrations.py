@@ -74,14 +74,14 @@ def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path):
 def test_a_file_that_is_no_database_is_named(tmp_path: Path):
     database = Database(tmp_path / "ledger.db")
     database.path.write_text("a diary, " * 1000)
-    with pytest.raises(CannotOpen, match="not a database"):
+    with pytest.raises(CannotOpen, match="it is not a ledger"):
         migrations.migrate(database)
 
 
 async def test_a_database_behind_the_code_is_not_opened(tmp_path: Path):
     database = Database(tmp_path / "ledger.db")
     database.create()
-    with pytest.raises(SchemaMismatch, match="at revision None, this release needs 0"):
+    with pytest.raises(SchemaMismatch, match="at revision none, this release needs 0"):
         await a_ledger(database).open()
 
 

@@ -1,0 +1,151 @@
+"""Each failure that docs/errors.md lists under Commands: what is printed, and exit code 1."""
+
+import re
+import shutil
+import sqlite3
+import tomllib
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.adapters.ledger.rebuild import Rebuild
+from grantledger.entrypoints.cli.failures import told
+from support import server
+from support.old_history import copied
+
+CATALOGUE = Path(__file__).parents[2] / "docs" / "errors.toml"
+PRINTED = {name: entry["printed"] for name, entry in tomllib.loads(CATALOGUE.read_text())["Commands"].items()}
+SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCE"
+
+
+class Operator:
+    def __init__(self, directory: Path) -> None:
+        self.database = copied("first", directory)
+        self.settings = {"database": str(self.database), "master_secret_file": str(directory / "secrets")}
+        migrations.migrate(Database(self.database))
+
+    def run(self, *arguments: str, stdin: str = "", **settings: str) -> tuple[int, str]:
+        done = server.cli(*arguments, cwd=self.database.parent, stdin=stdin, **self.settings | settings)
+        return done.returncode, done.stderr
+
+    def by_hand(self, statement: str) -> None:
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute(statement)
+
+    def after(self, statement: str, *arguments: str) -> tuple[int, str]:
+        self.by_hand(statement)
+        return self.run(*arguments)
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return Operator(tmp_path)
+
+
+def another_secret(operator: Operator) -> tuple[int, str]:
+    Path(operator.settings["master_secret_file"]).write_text(f"{SECRET}\n")
+    return operator.run("user", "list")
+
+
+def secret_in_a_variable(operator: Operator) -> tuple[int, str]:
+    shutil.move(operator.settings.pop("master_secret_file"), operator.database.parent / "elsewhere")
+    text = (operator.database.parent / "elsewhere").read_text().strip()
+    return operator.run("secret", "rotate", master_secret=text)
+
+
+def twice(*arguments: str) -> Callable[[Operator], tuple[int, str]]:
+    def run(operator: Operator) -> tuple[int, str]:
+        operator.run(*arguments)
+        return operator.run(*arguments)
+
+    return run
+
+
+def beside_a_rebuild(operator: Operator) -> tuple[int, str]:
+    steps = Rebuild(Database(operator.database), TagMapper(), page=10).steps()
+    next(steps)
+    answer = operator.run("ledger", "rebuild")
+    steps.close()
+    return answer
+
+
+def migrated_during_a_rebuild(operator: Operator, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    steps = Rebuild(Database(operator.database), TagMapper(), page=10).steps()
+    next(steps)
+    operator.by_hand("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SystemExit) as ended, told():
+        list(steps)
+    return int(str(ended.value.code)), capsys.readouterr().err
+
+
+USERS = ("user", "list")
+MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
+    "SettingsInvalid": lambda it: it.run(*USERS, port="70000"),
+    "CannotOpen": lambda it: it.run(*USERS, "--database", "nowhere.sqlite3"),
+    "SchemaOlder": lambda it: it.after("UPDATE alembic_version SET version_num = '0001'", *USERS),
+    "SchemaNewer": lambda it: it.after("UPDATE alembic_version SET version_num = '9999'", *USERS),
+    "EventUnreadable": lambda it: it.after("UPDATE events SET data = '{}'", "ledger", "show"),
+    "UnknownTag": lambda it: it.after("UPDATE events SET tag = 'user.promoted.v1'", "ledger", "show"),
+    "MasterSecretMissing": another_secret,
+    "Unavailable": lambda it: it.after("UPDATE private_record SET sealed = x'00'", *USERS),
+    "RowsDiffer": lambda it: it.after("UPDATE client SET version = 99", "ledger", "replay"),
+    "RebuildRunning": beside_a_rebuild,
+    "ClientNotFound": lambda it: it.run("client", "show", "glc_nobody"),
+    "GrantNotFound": lambda it: it.run("grant", "revoke", "nobody"),
+    "UserNotFound": lambda it: it.run("user", "disable", "nobody@example.com"),
+    "NotThereThen": lambda it: it.run("ledger", "show", "--as-of", "1h", "--client", "glc_nobody"),
+    "AddressRefused": lambda it: it.run("user", "add", "nobody", "--password-stdin", stdin="long enough\n"),
+    "PasswordRefused": lambda it: it.run("user", "add", "a@example.com", "--password-stdin", stdin="x\n"),
+    "RotationTooEarly": twice("keys", "rotate"),
+    "SecretRefused": twice("secret", "rotate"),
+    "SecretsByHand": secret_in_a_variable,
+}
+
+
+def check(name: str, answer: tuple[int, str]) -> None:
+    code, complaint = answer
+    assert code == 1
+    assert complaint.count("\n") == 1
+    assert "sqlalche.me" not in complaint
+    pattern = re.escape(PRINTED[name]).replace("…", ".+")
+    assert re.fullmatch(f"grantledger: {pattern}\n", complaint), complaint
+
+
+def test_each_is_met_here():
+    assert {*MET, "MigratedMeanwhile"} == PRINTED.keys()
+
+
+@pytest.mark.parametrize("name", MET)
+def test_what_stops_a_command_is_the_one_sentence_that_the_catalogue_has(operator: Operator, name: str):
+    check(name, MET[name](operator))
+
+
+def test_a_migration_during_a_rebuild_is_the_sentence_that_the_catalogue_has(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+):
+    check("MigratedMeanwhile", migrated_during_a_rebuild(operator, capsys))
+
+
+@pytest.mark.parametrize("command", [("ledger", "show"), ("migrate",), ("serve",)])
+@pytest.mark.parametrize(
+    ("content", "what"), [("no database", "it is not a ledger"), (None, "it is no file")]
+)
+def test_a_database_that_cannot_be_opened_is_told_with_what_to_do(
+    tmp_path: Path, content: str | None, what: str, command: tuple[str, ...]
+):
+    """Seen to catch: the driver's words with an address of its manual; a server that starts without it."""
+    path = tmp_path / "ledger.sqlite3"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content * 100)
+    done = server.cli(*command, cwd=tmp_path, database=str(path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"grantledger: {path} cannot be opened: {what}")
+    assert "--database" in done.stderr
+    assert done.stderr.count("\n") == 1
