@@ -2,7 +2,8 @@
 
 The body is a JSON-RPC error without an id, which the MCP transport allows beside any error status: clients
 show its message to their user, where they would otherwise say "server returned an error response". Clients
-that log in by themselves act on status and challenge alone and never read it.
+that log in by themselves act on status and challenge. A few that sit behind a proxy of their own see only the
+message, and know a 401 by the word "Unauthorized": MCP Inspector 0.15, the one that npm picks on Node.js 20.
 """
 
 from typing import Any
@@ -40,12 +41,13 @@ class Answers:
         url = resource_metadata_url
         self.token_missing = _refusal(
             401,
-            f"Send an access token in the Authorization header. {url} says where to get one.",
+            f"Unauthorized. Send an access token in the Authorization header. {url} says where to get one.",
             challenge(url, scopes=scopes),
         )
         self.token_invalid = _refusal(
             401,
-            f"The access token is not valid here or no longer valid. {url} says where to get a new one.",
+            f"Unauthorized. The access token is not valid here or no longer valid. {url} says where to get a "
+            "new one.",
             challenge(
                 url,
                 scopes=scopes,

@@ -37,8 +37,8 @@ def print_how_to_connect(console: Console, origin: str, database: Path, email: s
     )
     _way(
         console,
-        f"MCP Inspector: transport Streamable HTTP, URL {todo}",
-        "npx @modelcontextprotocol/inspector",
+        "MCP Inspector, then switch the server on",
+        f"npx @modelcontextprotocol/inspector --transport http --server-url {todo}",
     )
     _way(
         console,

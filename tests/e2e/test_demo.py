@@ -211,7 +211,8 @@ def test_it_says_how_to_connect_a_client(up):
     origin = found(r"http://127\.0\.0\.1:\d+", up)
     assert f"  claude mcp add --transport http demo-todo {origin}/mcp" in up
     assert any(line.startswith("  code --add-mcp '{") for line in up)
-    assert "  npx @modelcontextprotocol/inspector" in up
+    inspector = "npx @modelcontextprotocol/inspector --transport http --server-url"
+    assert f"  {inspector} {origin}/mcp" in up
     assert "  e-mail    eve@example.com" in up
     assert not any("✓" in line for line in up)
     assert httpx2.post(f"{origin}/mcp", trust_env=False).status_code == 401

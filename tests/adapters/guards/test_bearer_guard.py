@@ -214,9 +214,17 @@ async def test_the_body_of_a_refusal_says_what_to_do(call):
     assert answer.value("content-type") == "application/json"
     assert answer.value("content-length") == str(len(answer.body))
     assert answer.json()["error"]["message"] == (
-        "Send an access token in the Authorization header. "
+        "Unauthorized. Send an access token in the Authorization header. "
         "http://127.0.0.1:8000/.well-known/oauth-protected-resource/mcp says where to get one."
     )
+
+
+@pytest.mark.parametrize("authorization", [(), ("Bearer bad",)])
+async def test_a_client_that_sees_only_the_message_finds_the_word_that_it_knows_a_401_by(call, authorization):
+    """MCP Inspector 0.15 begins to sign in only where it reads "Unauthorized"."""
+    answer = await call("POST", *authorization)
+    assert answer.status == 401
+    assert "Unauthorized" in answer.json()["error"]["message"]
 
 
 async def test_head_is_answered_like_get_without_the_body(call):

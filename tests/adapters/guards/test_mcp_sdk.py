@@ -63,7 +63,7 @@ async def test_believes_no_guard_about_another_resource_or_token(call, app, ledg
 async def test_the_sdk_shows_its_user_what_a_refusal_says(call):
     message = jsonrpc_message_adapter.validate_json((await call()).body, by_name=False)
     assert isinstance(message, JSONRPCError)
-    assert message.error.message.startswith("Send an access token")
+    assert message.error.message.startswith("Unauthorized. Send an access token")
 
 
 def test_the_guard_works_where_the_sdk_is_not_installed():
