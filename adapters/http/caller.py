@@ -12,9 +12,12 @@ from grantledger.adapters.web.asgi_types import Scope
 from grantledger.application.provenance import Caller
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _CALLER = "grantledger.caller"
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
+_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}")
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -33,29 +36,50 @@ class CallerReader:
         known = scope.get(_CALLER)
         if isinstance(known, Caller):
             return known
-        peer = scope["client"][0] if scope.get("client") else None
-        proxied = self._is_trusted(peer)
+        client = scope["client"][0] if scope.get("client") else None
+        peer = _address(client or "")
+        proxied = peer is not None and self._is_trusted(peer)
         asked = next(iter(_values(scope, b"x-request-id")), "") if proxied else ""
         traces = [_TRACEPARENT.fullmatch(value) for value in _values(scope, b"traceparent")[:1]]
         caller = Caller(
             correlation_id=asked if _CORRELATION_ID.fullmatch(asked) else secrets.token_hex(8),
             trace_id=traces[0][1] if traces and traces[0] else None,
-            address=self._forwarded_for(scope, peer) if proxied else peer,
+            address=client if peer is None else str(self._forwarded_for(scope, peer) if proxied else peer),
         )
         scope[_CALLER] = caller
         return caller
 
-    def _is_trusted(self, address: str | None) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address or "")
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
+    def _is_trusted(self, address: Address) -> bool:
+        return any(address in network for network in self._trusted)
 
-    def _forwarded_for(self, scope: Scope, peer: str | None) -> str | None:
-        """Return the last address that no trusted proxy wrote for another trusted proxy."""
+    def _forwarded_for(self, scope: Scope, peer: Address) -> Address:
+        """Return the last address that no trusted proxy wrote for another trusted proxy.
+
+        A proxy that writes what is no address, or only trusted ones, has told nothing: it is the peer.
+        """
         hops = [hop.strip() for value in _values(scope, b"x-forwarded-for") for hop in value.split(",")]
-        return next((hop for hop in reversed(hops) if hop and not self._is_trusted(hop)), peer)
+        for hop in reversed([hop for hop in hops if hop]):
+            address = _forwarded_address(hop)
+            if address is None or not self._is_trusted(address):
+                return address or peer
+        return peer
+
+
+def _forwarded_address(hop: str) -> Address | None:
+    """Read `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7`, `[2001:db8::7]` or `[2001:db8::7]:4711`."""
+    found = _BRACKETED.fullmatch(hop) or _WITH_PORT.fullmatch(hop)
+    return _address(found[1] if found else hop)
+
+
+def _address(text: str) -> Address | None:
+    """Return one address for all its spellings: IPv4 for an IPv4-mapped IPv6 one, and none with a zone."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
 
 
 def _values(scope: Scope, wanted: bytes) -> list[str]:
