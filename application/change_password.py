@@ -1,6 +1,6 @@
 from grantledger.application.guess_limit import GuessLimit
-from grantledger.application.open_account import check_password
 from grantledger.application.open_session import NewBrowserSession, OpenSession
+from grantledger.application.passwords import check_password
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.races import settle
@@ -35,7 +35,7 @@ class ChangePassword:
     async def __call__(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
         """Return the one session that is left.
 
-        Raises `PasswordWrong`, `PasswordTooShort`, `UserUnknown`, `UserIsDisabled`, `TooManyGuesses`.
+        Raises `PasswordWrong`, `UserUnknown`, `UserIsDisabled`, `TooManyGuesses`, and as `check_password`.
         """
         check_password(new)
         with self._guesses.guess(user_id, caller.address):

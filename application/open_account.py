@@ -1,4 +1,5 @@
 from grantledger.application.email_address import normalized
+from grantledger.application.passwords import check_password
 from grantledger.application.ports import (
     Clock,
     Ledger,
@@ -13,21 +14,9 @@ from grantledger.domain.aggregate import Versioned
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
-MIN_PASSWORD = 8
-
 
 class EmailTaken(Refusal):
     """There is an account with that e-mail address."""
-
-
-class PasswordTooShort(Refusal):
-    """The password is shorter than 8 characters."""
-
-
-def check_password(password: str) -> None:
-    """Raise `PasswordTooShort` unless it may be somebody's password."""
-    if len(password) < MIN_PASSWORD:
-        raise PasswordTooShort
 
 
 class OpenAccount:
@@ -50,7 +39,7 @@ class OpenAccount:
     async def __call__(
         self, email: str, password: str, caller: Caller, *, by_themselves: bool = False
     ) -> str:
-        """Return the new user's id. Raises `EmailInvalid`, `EmailTaken`, `PasswordTooShort`.
+        """Return the new user's id. Raises `EmailInvalid`, `EmailTaken` and as `check_password` does.
 
         Who acts is an operator, or the new user `by_themselves`.
         """

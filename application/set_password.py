@@ -1,4 +1,4 @@
-from grantledger.application.open_account import check_password
+from grantledger.application.passwords import check_password
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord
 from grantledger.application.provenance import Caller, by_operator
 from grantledger.application.races import settle
@@ -14,7 +14,7 @@ class SetPassword:
         self._clock = clock
 
     async def __call__(self, user_id: str, password: str, caller: Caller) -> None:
-        """End every browser session of the user too. Raises `UserUnknown`, `PasswordTooShort`."""
+        """End every browser session of the user too. Raises `UserUnknown` and as `check_password` does."""
         check_password(password)
         password_hash = await self._hasher.hash(password)
         await settle(lambda: self._set(user_id, password_hash, caller))

@@ -15,7 +15,7 @@ class SignUp:
     async def __call__(self, email: str, password: str, caller: Caller) -> None:
         """Return when there is an account, the new one or one that was there and stays as it was.
 
-        Raises `EmailInvalid`, `PasswordTooShort`, `TooManyRegistrations`.
+        Raises `EmailInvalid`, `TooManyRegistrations` and as `check_password` does.
         """
         with self._limit.registration(caller.address), suppress(EmailTaken):
             await self._open_account(email, password, caller, by_themselves=True)

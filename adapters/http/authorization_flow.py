@@ -24,7 +24,7 @@ from grantledger.adapters.http.pages.words import words_for
 from grantledger.adapters.http.parked_requests import ParkedRequests
 from grantledger.adapters.http.visits import Visit, Visits
 from grantledger.application.issue_code import IssuedCode
-from grantledger.application.open_account import MIN_PASSWORD
+from grantledger.application.passwords import MIN_PASSWORD
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.resume_authorization import AskForConsent, AskToSignIn, ResumeAuthorization
 from grantledger.domain import redirect_uri
@@ -186,7 +186,7 @@ class AuthorizationFlow:
                 redirect_host=redirect_uri.shown_host(waiting.redirect_uri),
                 is_loopback=redirect_uri.is_loopback(waiting.redirect_uri),
                 is_private_use=not waiting.redirect_uri.startswith(("https:", "http:")),
-                self_registered=True,
+                self_registered=not asking.client.approved,
                 scopes=tuple(ScopeLine(scope, words_for(scope)) for scope in waiting.scopes),
                 resource=waiting.resource,
                 resource_name=self.resource_names[waiting.resource],

@@ -9,7 +9,7 @@ from grantledger.adapters.http.refusals import (
     ParkedRequestLost,
     RequestTooLarge,
 )
-from grantledger.application.too_many_requests import TooManyRequests
+from grantledger.application.too_many_requests import TooManyRegistrations, TooManyRequests
 from grantledger.domain.authorization_request import (
     ParameterRepeated,
     SignInNeeded,
@@ -123,6 +123,13 @@ TOO_MANY_ATTEMPTS = PageRefusal(
     429,
     goes_on=True,
 )
+TOO_MANY_SIGN_UPS = PageRefusal(
+    "Too many new accounts",
+    "Only so many accounts are opened in an hour, from one place and in all. No account was opened.",
+    ("Wait some minutes, then go back and try again.",),
+    429,
+    goes_on=True,
+)
 
 _STATUS_REFUSALS: dict[int, PageRefusal] = {
     404: PageRefusal(
@@ -165,7 +172,8 @@ def status_refusal(status: int) -> PageRefusal:
 def _too_many(refusal: TooManyRequests) -> PageRefusal:
     minutes = -(-refusal.retry_after // 60)
     wait = f"Wait {minutes} minute{'' if minutes == 1 else 's'}, then go back and try again."
-    return replace(TOO_MANY_ATTEMPTS, way_out=(wait,))
+    told = TOO_MANY_SIGN_UPS if isinstance(refusal, TooManyRegistrations) else TOO_MANY_ATTEMPTS
+    return replace(told, way_out=(wait,))
 
 
 def page_refusal(refusal: Refusal) -> PageRefusal:

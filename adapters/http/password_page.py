@@ -11,11 +11,11 @@ from grantledger.adapters.http.browser_sessions import SESSION
 from grantledger.adapters.http.page_answers import page, redirect
 from grantledger.adapters.http.pages.models import PasswordPage
 from grantledger.adapters.http.request_log import note_refusal
-from grantledger.adapters.http.sign_in_pages import NOT_THE_SAME, TOO_SHORT, session_cookie
+from grantledger.adapters.http.sign_in_pages import NOT_THE_SAME, UNFIT_PASSWORD, session_cookie
 from grantledger.adapters.http.submissions import Submissions
 from grantledger.application.change_password import ChangePassword, PasswordWrong
 from grantledger.application.disconnect_every_app import DisconnectEveryApp
-from grantledger.application.open_account import MIN_PASSWORD, PasswordTooShort
+from grantledger.application.passwords import MIN_PASSWORD, PasswordTooLong, PasswordTooShort
 from grantledger.application.sign_out_everywhere import SignOutEverywhere
 from grantledger.domain.browser_session import BrowserSession
 
@@ -66,8 +66,9 @@ def password_pages(
             return await shown(request, sent.session, problem=NOT_THE_SAME, at="new")
         try:
             opened = await change_password(sent.session.user_id, old, new, flow.caller_of(request))
-        except PasswordTooShort:
-            return await shown(request, sent.session, problem=TOO_SHORT, at="new")
+        except (PasswordTooShort, PasswordTooLong) as refusal:
+            note_refusal(request.scope, refusal)
+            return await shown(request, sent.session, problem=UNFIT_PASSWORD[type(refusal)], at="new")
         except PasswordWrong as refusal:
             note_refusal(request.scope, refusal)
             return await shown(request, sent.session, problem=WRONG_OLD, at="old")

@@ -13,15 +13,24 @@ from grantledger.adapters.http.page_answers import redirect
 from grantledger.adapters.http.request_log import note_refusal
 from grantledger.adapters.http.submissions import Submissions
 from grantledger.application.email_address import EmailInvalid
-from grantledger.application.open_account import MIN_PASSWORD, PasswordTooShort
 from grantledger.application.open_session import NewBrowserSession
+from grantledger.application.passwords import (
+    MAX_PASSWORD_BYTES,
+    MIN_PASSWORD,
+    PasswordTooLong,
+    PasswordTooShort,
+)
 from grantledger.application.sign_in import SignIn, SignInRefused
 from grantledger.application.sign_out import SignOut
 from grantledger.application.sign_up import SignUp
+from grantledger.domain.refusal import Refusal
 
 WRONG_PASSWORD = "The e-mail address or the password is not right."
 NO_ADDRESS = "This is not an e-mail address."
-TOO_SHORT = f"The password needs at least {MIN_PASSWORD} characters."
+UNFIT_PASSWORD: dict[type[Refusal], str] = {
+    PasswordTooShort: f"The password needs at least {MIN_PASSWORD} characters.",
+    PasswordTooLong: f"The password is too long: {MAX_PASSWORD_BYTES} letters at most, fewer with accents.",
+}
 NOT_THE_SAME = "The two passwords are not the same."
 
 # The same for an address that had an account: nobody learns here who has one.
@@ -86,10 +95,13 @@ def sign_up_pages(
             return flow.sign_up_page(sent.visit, email=email, problem=NOT_THE_SAME, at="password")
         try:
             await sign_up(email, password, flow.caller_of(request))
-        except EmailInvalid:
+        except EmailInvalid as refusal:
+            note_refusal(request.scope, refusal)
             return flow.sign_up_page(sent.visit, email=email, problem=NO_ADDRESS, at="email")
-        except PasswordTooShort:
-            return flow.sign_up_page(sent.visit, email=email, problem=TOO_SHORT, at="password")
+        except (PasswordTooShort, PasswordTooLong) as refusal:
+            note_refusal(request.scope, refusal)
+            problem = UNFIT_PASSWORD[type(refusal)]
+            return flow.sign_up_page(sent.visit, email=email, problem=problem, at="password")
         return await flow.sign_in_page(request, sent.visit, None, email=email, notice=SIGNED_UP)
 
     return [show_sign_up, submit_sign_up]

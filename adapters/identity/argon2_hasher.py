@@ -4,7 +4,6 @@ import asyncio
 import base64
 import secrets
 import threading
-import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -12,16 +11,10 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from grantledger.application.passwords import MAX_PASSWORD_BYTES, PasswordTooLong, password_bytes
 from grantledger.application.ports import Unavailable
-from grantledger.domain.refusal import Refusal
-
-MAX_PASSWORD_BYTES = 1024
 
 T = TypeVar("T")
-
-
-class PasswordTooLong(Refusal):
-    """The password is longer than 1024 bytes of UTF-8."""
 
 
 class Argon2Hasher:
@@ -83,13 +76,8 @@ class Argon2Hasher:
 
 
 def _prepared(password: str) -> bytes | None:
-    """Return what is hashed, None when it is too long.
-
-    Keyboards differ in how they write the same accented letter: RFC 8265 section 4.2.2 composes them (NFC).
-    """
-    if len(password) > MAX_PASSWORD_BYTES:
-        return None
-    secret = unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
+    """Return what is hashed, None when it is too long."""
+    secret = password_bytes(password)
     return secret if len(secret) <= MAX_PASSWORD_BYTES else None
 
 

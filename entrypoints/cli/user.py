@@ -7,9 +7,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from grantledger.adapters.identity.argon2_hasher import PasswordTooLong
 from grantledger.application.email_address import EmailInvalid
-from grantledger.application.open_account import MIN_PASSWORD, EmailTaken, PasswordTooShort
+from grantledger.application.open_account import EmailTaken
+from grantledger.application.passwords import (
+    MAX_PASSWORD_BYTES,
+    MIN_PASSWORD,
+    PasswordTooLong,
+    PasswordTooShort,
+)
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.cli.failures import AddressRefused, PasswordRefused
 from grantledger.entrypoints.cli.finding import EmailAddresses, found_user
@@ -169,7 +174,7 @@ def _passwords_refused() -> Iterator[None]:
     except PasswordTooShort:
         raise PasswordRefused(f"a password needs at least {MIN_PASSWORD} characters") from None
     except PasswordTooLong:
-        raise PasswordRefused("a password may have 1024 bytes at most") from None
+        raise PasswordRefused(f"a password may have {MAX_PASSWORD_BYTES} bytes at most") from None
 
 
 def _password(*, from_stdin: bool) -> str:

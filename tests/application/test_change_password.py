@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from grantledger.application.change_password import PasswordWrong
-from grantledger.application.open_account import PasswordTooShort
+from grantledger.application.passwords import PasswordTooLong, PasswordTooShort
 from grantledger.application.provenance import by_user
 from grantledger.application.sign_in import SignInRefused
 from grantledger.domain.browser_session import SignedIn
@@ -41,9 +41,12 @@ async def test_the_old_password_is_asked_for(ledger, story, ada):
         await story.change_password(ada.user_id, "not the old one", NEW, CALLER)
 
 
-async def test_a_short_password_is_refused_before_the_old_one_is_tried(ledger, story, ada):
-    with nothing_recorded(ledger), pytest.raises(PasswordTooShort):
-        await story.change_password(ada.user_id, PASSWORD, "short", CALLER)
+@pytest.mark.parametrize(("new", "refusal"), [("short", PasswordTooShort), ("x" * 1025, PasswordTooLong)])
+async def test_a_short_or_long_password_is_refused_before_the_old_one_is_tried(
+    ledger, story, ada, new, refusal
+):
+    with nothing_recorded(ledger), pytest.raises(refusal):
+        await story.change_password(ada.user_id, "wrong", new, CALLER)
 
 
 async def test_a_disabled_user_changes_nothing(ledger, story, ada):

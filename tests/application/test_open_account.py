@@ -4,7 +4,8 @@ import re
 import pytest
 
 from grantledger.application.email_address import EmailInvalid
-from grantledger.application.open_account import EmailTaken, PasswordTooShort
+from grantledger.application.open_account import EmailTaken
+from grantledger.application.passwords import PasswordTooLong, PasswordTooShort
 from grantledger.application.provenance import by_operator
 from grantledger.domain.user_account import AccountOpened
 from support.storage import InterleavingLedger, nothing_recorded
@@ -63,6 +64,17 @@ async def test_refuses_what_is_no_address(ledger, story, email):
 async def test_refuses_a_password_of_seven_characters(ledger, story):
     with nothing_recorded(ledger), pytest.raises(PasswordTooShort):
         await story.open_account(EMAIL, "1234567", CALLER)
+
+
+@pytest.mark.parametrize("password", ["x" * 1025, "\u00e9" * 513])
+async def test_refuses_a_password_of_more_than_1024_bytes(ledger, story, password):
+    with nothing_recorded(ledger), pytest.raises(PasswordTooLong):
+        await story.open_account(EMAIL, password, CALLER)
+
+
+@pytest.mark.parametrize("password", ["x" * 1024, "\u00e9" * 512, "e\u0301" * 512])
+async def test_takes_a_password_of_1024_bytes_however_accents_are_written(story, password):
+    assert await story.open_account(EMAIL, password, CALLER)
 
 
 async def test_takes_a_password_of_eight_characters(story):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from grantledger.application.open_account import PasswordTooShort
+from grantledger.application.passwords import PasswordTooShort
 from grantledger.application.provenance import by_operator
 from grantledger.application.sign_in import SignInRefused
 from grantledger.domain.user_account import AccountEnabled, PasswordChanged, PasswordErased, UserUnknown

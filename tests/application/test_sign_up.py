@@ -1,7 +1,7 @@
 import pytest
 
 from grantledger.application.email_address import EmailInvalid
-from grantledger.application.open_account import PasswordTooShort
+from grantledger.application.passwords import PasswordTooLong, PasswordTooShort
 from grantledger.application.provenance import by_user
 from grantledger.application.sign_in import SignInRefused
 from grantledger.domain.user_account import AccountOpened
@@ -29,7 +29,12 @@ async def test_signing_up_with_the_address_of_another_changes_no_password(story,
 
 
 @pytest.mark.parametrize(
-    ("email", "password", "refusal"), [("nobody", PASSWORD, EmailInvalid), (EMAIL, "short", PasswordTooShort)]
+    ("email", "password", "refusal"),
+    [
+        ("nobody", PASSWORD, EmailInvalid),
+        (EMAIL, "short", PasswordTooShort),
+        (EMAIL, "x" * 1025, PasswordTooLong),
+    ],
 )
 async def test_a_wrong_form_is_refused_alike_for_new_and_taken_addresses(story, email, password, refusal):
     with pytest.raises(refusal):

@@ -251,6 +251,9 @@ async def test_a_changed_password_signs_in_and_the_old_one_does_not(visitor: Vis
         (PASSWORD, NEW, f"{NEW}?", "The two passwords are not the same."),
         (PASSWORD, "short", "short", "The password needs at least 8 characters."),
         ("", "", "", "The password needs at least 8 characters."),
+        (PASSWORD, "x" * 1025, "x" * 1025, "The password is too long: 1024 letters at most"),
+        (PASSWORD, "\u00e9" * 513, "\u00e9" * 513, "The password is too long: 1024 letters at most"),
+        ("x" * 1025, NEW, NEW, "The present password is not right."),
     ],
 )
 async def test_a_wrong_change_of_password_says_what_is_wrong(
@@ -317,6 +320,8 @@ async def test_signing_up_with_a_taken_address_leaves_its_password(visitor: Visi
         ("nobody", NEW, NEW, "This is not an e-mail address."),
         ("new@example.com", NEW, "x", "The two passwords are not the same."),
         ("new@example.com", "short", "short", "The password needs at least 8 characters."),
+        ("new@example.com", "x" * 1025, "x" * 1025, "The password is too long: 1024 letters at most"),
+        (f"{'x' * 250}@example.com", NEW, NEW, "This is not an e-mail address."),
     ],
 )
 async def test_a_wrong_sign_up_says_what_is_wrong(
@@ -325,6 +330,13 @@ async def test_a_wrong_sign_up_says_what_is_wrong(
     page = await signed_up(visitor, email, password, again)
     assert heading_of(page) == (400, "Sign up")
     assert problem in page.text
+    assert re.search(
+        r'<input [^>]*aria-invalid="true" aria-describedby="problem|'
+        r'<input [^>]*aria-describedby="problem [^>]*aria-invalid="true"',
+        page.text,
+    )
+    assert email in page.text
+    assert password not in page.text
 
 
 async def test_signing_up_on_the_way_to_a_client_goes_on_to_consent(visitor: Visitor):

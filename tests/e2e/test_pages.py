@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from grantledger.application.provenance import Caller
 from grantledger.domain.authorization_request import AuthorizationRequest
 from support.oauth import (
     CHALLENGE,
@@ -222,6 +223,24 @@ async def test_consent_names_the_client_the_receiver_the_scopes_the_resource_and
 
 
 async def test_consent_warns_of_a_client_that_registered_itself(ada: Person, client: str):
+    assert "This application registered itself." in (await ada.asked(client)).text
+
+
+async def test_consent_does_not_say_of_an_approved_client_that_nobody_checked_it(
+    server: Server, ada: Person, client: str
+):
+    async with server.use_cases() as container:
+        await container.approve_client()(client, Caller(correlation_id="test"))
+    page = await ada.asked(client)
+    assert heading_of(page) == CONSENT
+    assert "registered itself" not in page.text
+    assert "Not verified" not in page.text
+
+
+async def test_consent_warns_again_when_the_approval_is_withdrawn(server: Server, ada: Person, client: str):
+    async with server.use_cases() as container:
+        await container.approve_client()(client, Caller(correlation_id="test"))
+        await container.withdraw_approval()(client, Caller(correlation_id="test"))
     assert "This application registered itself." in (await ada.asked(client)).text
 
 

@@ -1,6 +1,7 @@
 """429 over HTTP: what is throttled, what is told, and who is not locked out."""
 
 from collections.abc import AsyncIterator, Iterator
+from secrets import token_hex
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         tmp_path_factory.mktemp("strict"),
         trusted_proxies=PROXIED,
         sign_in_attempts="3/hour",
+        sign_up="true",
         client_secret_attempts="3/hour",
         registrations="20/hour",
         registrations_per_address="5/hour",
@@ -150,3 +152,35 @@ async def test_registrations_are_429_from_one_address_and_then_in_total(at):
     assert int(others[-1].headers["retry-after"]) > 0
     again = await crowd.register(client_name="Known")
     assert again["client_id"] == known["client_id"]
+
+
+async def signs_up(person: Person) -> httpx.Response:
+    page = await person.http.get("/authorize/account")
+    page = await person.http.get(f"{page.url.path}/sign-up")
+    fields = {"email": f"{token_hex(8)}@example.com", "password": PASSWORD, "password_again": PASSWORD}
+    return await person.post(page, "sign-up", **fields)
+
+
+async def test_too_many_sign_ups_from_one_address_are_429_and_the_page_says_to_wait(at, strict: Server):
+    person = at("10.4.4.4")
+    for _ in range(3):
+        assert heading_of(await signs_up(person)) == (200, "Sign in")
+    before = strict.events("user.account_opened.v1")
+    answer = await signs_up(person)
+    assert heading_of(answer) == (429, "Too many new accounts")
+    assert 0 < int(answer.headers["retry-after"]) <= 1_200
+    assert "Wait 20 minutes, then go back and try again." in answer.text
+    assert strict.events("user.account_opened.v1") == before
+    assert heading_of(await signs_up(at("10.4.4.5"))) == (200, "Sign in")
+
+
+async def test_sign_ups_that_were_refused_for_their_form_do_not_count(at):
+    person = at("10.5.5.5")
+    await person.http.get("/authorize/account")
+    page = await person.http.get("/authorize/account/sign-up")
+    for _ in range(5):
+        refused = await person.post(
+            page, "sign-up", email="nobody", password=PASSWORD, password_again=PASSWORD
+        )
+        assert heading_of(refused) == (400, "Sign up")
+    assert heading_of(await signs_up(person)) == (200, "Sign in")

@@ -3,12 +3,8 @@ import asyncio
 import argon2
 import pytest
 
-from grantledger.adapters.identity.argon2_hasher import (
-    MAX_PASSWORD_BYTES,
-    Argon2Hasher,
-    PasswordTooLong,
-    hash_of_nobody,
-)
+from grantledger.adapters.identity.argon2_hasher import Argon2Hasher, hash_of_nobody
+from grantledger.application.passwords import MAX_PASSWORD_BYTES, PasswordTooLong
 from grantledger.application.ports import Unavailable
 
 
