@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from grantledger.adapters.guards.answers import Answers
 from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.http.discovery import resource_metadata_url
 from grantledger.adapters.http.host_identity import HostIdentity, resume_path
@@ -171,6 +172,18 @@ class AuthorizationServer:
         Raises `Unavailable` in an outage: that is not the token's fault, answer 503.
         """
         return await self._container.get_mcp_session()(headers, resource=resource)
+
+    def challenge(self, headers: Mapping[str, str], *, resource: str | None = None) -> str:
+        """Return the `WWW-Authenticate` of a 401 that you answer yourself, where there is no session.
+
+        It says where a client gets a token, and that the one it sent is refused if it sent one.
+        """
+        of = self.resource(resource)
+        answers = Answers(resource_metadata_url(of.identifier), of.scopes)
+        sent = any(name.lower() == "authorization" for name in headers)
+        told = (answers.token_invalid if sent else answers.token_missing).challenge
+        assert told is not None
+        return told
 
     def run(self, mounts: Sequence[Mount] = ()) -> None:
         """Serve `app(mounts)` at the host and port of the settings until the process is told to stop."""

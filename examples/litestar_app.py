@@ -7,11 +7,11 @@ others are the server's. The ledger ends with the process.
 from typing import Any
 
 import uvicorn
-from litestar import Litestar, Request, get
+from litestar import Litestar, Request, Response, get
 from litestar.exceptions import NotAuthorizedException
 
 from demo_account import open_demo_account
-from grantledger import AuthorizationServer
+from grantledger import AuthorizationServer, Unavailable
 
 server = AuthorizationServer.from_environment(database=":memory:")
 
@@ -26,11 +26,18 @@ async def whoami(request: Request[Any, Any, Any]) -> dict[str, str]:
     """Answer who asks; only tokens for this resource count."""
     session = await server.get_mcp_session(request.headers, resource=server.resource().identifier)
     if session is None:
-        raise NotAuthorizedException(headers={"WWW-Authenticate": "Bearer"})
+        raise NotAuthorizedException(headers={"WWW-Authenticate": server.challenge(request.headers)})
     return {"user": session.user_id, "client": session.client_id}
 
 
-app = Litestar([home, whoami], plugins=[server.litestar_plugin()])
+def try_again(_: Request[Any, Any, Any], __: Unavailable) -> Response[str]:
+    """Answer while tokens cannot be checked. Not with 401: clients throw their tokens away then."""
+    return Response("Try again in a few seconds.", status_code=503, headers={"Retry-After": "5"})
+
+
+app = Litestar(
+    [home, whoami], plugins=[server.litestar_plugin()], exception_handlers={Unavailable: try_again}
+)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,16 @@ from typing import Annotated, Any
 import uvicorn
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from litestar import Litestar, MediaType, Request, get, post
+from jinja2 import Environment
+from litestar import Litestar, Request, get, post
+from litestar.config.csrf import CSRFConfig
 from litestar.enums import RequestEncodingType
+from litestar.exceptions import ClientException
 from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.params import Body, FromQuery
-from litestar.response import Redirect
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.response import Redirect, Template
+from litestar.template import TemplateConfig
 
 from grantledger import AuthorizationServer, HostUser
 
@@ -25,9 +30,11 @@ HASHER = PasswordHasher()
 USERS = {"grace": HASHER.hash(PASSWORD)}
 NOBODY = HASHER.hash(secrets.token_urlsafe())
 
-FORM = """<!doctype html><html lang="en"><title>Sign in</title><h1>Sign in</h1><p>{problem}</p>
-<form method="post"><input name="name" aria-label="Name" required>
-<input name="password" type="password" aria-label="Password" required>
+FORM = """<!doctype html><html lang="en"><title>Sign in</title><h1>Sign in</h1>
+{% if problem %}<p role="alert">{{ problem }}</p>{% endif %}
+<form method="post">{{ csrf_input | safe }}
+<input name="name" aria-label="Name" autocomplete="username" required>
+<input name="password" type="password" aria-label="Password" autocomplete="current-password" required>
 <button>Sign in</button></form></html>"""
 
 
@@ -44,29 +51,51 @@ server = AuthorizationServer.from_environment(
 )
 
 
-@get("/login", media_type=MediaType.HTML)
-async def login() -> str:
-    return FORM.format(problem="")
+def where_to_go_on(transaction: str) -> str:
+    """Return the path; nobody may send people here with a link that leads elsewhere afterwards."""
+    try:
+        return server.resume_path(transaction)
+    except ValueError:
+        raise ClientException("This link is broken. Start again in your application.") from None
 
 
-@post("/login")
-async def log_in(
+def form(problem: str | None = None, *, status: int = 200) -> Template:
+    return Template(template_str=FORM, context={"problem": problem}, status_code=status)
+
+
+# Who comes by themselves goes on to their connected apps.
+@get("/login")
+async def login(transaction: FromQuery[str] = "account") -> Template:
+    where_to_go_on(transaction)
+    return form()
+
+
+@post("/login", sync_to_thread=True)  # checking a password takes a while
+def log_in(
     request: Request[Any, Any, Any],
     data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)],
-    transaction: FromQuery[str] = "",
-) -> Any:
+    transaction: FromQuery[str] = "account",
+) -> Template | Redirect:
+    back = where_to_go_on(transaction)
     name = data.get("name", "")
     try:
         HASHER.verify(USERS.get(name, NOBODY), data.get("password", ""))
-        back = server.resume_path(transaction)  # refuses what is no transaction of ours
-    except (VerifyMismatchError, ValueError):
-        return FORM.format(problem="That did not work.")
+    except VerifyMismatchError:
+        return form("The name or the password is not right.", status=400)
     request.set_session({"user": name, "since": int(time.time())})
     return Redirect(back, status_code=303)
 
 
 sessions = CookieBackendConfig(secret=secrets.token_bytes(32))
-app = Litestar([login, log_in], plugins=[server.litestar_plugin()], middleware=[sessions.middleware])
+app = Litestar(
+    [login, log_in],
+    plugins=[server.litestar_plugin()],  # its forms have tokens of their own, so CSRFConfig leaves them alone
+    csrf_config=CSRFConfig(secret=secrets.token_urlsafe(), cookie_httponly=True),
+    middleware=[sessions.middleware],
+    template_config=TemplateConfig(
+        instance=JinjaTemplateEngine.from_environment(Environment(autoescape=True))
+    ),
+)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,11 @@ class Answer(Struct, frozen=True):
     headers: Headers
     body: bytes = b""
 
+    @property
+    def challenge(self) -> str | None:
+        """The value of `WWW-Authenticate`."""
+        return next((value.decode() for name, value in self.headers if name == b"www-authenticate"), None)
+
     async def send(self, send: Send, *, with_body: bool = True) -> None:
         start: Message = {"type": "http.response.start", "status": self.status, "headers": list(self.headers)}
         await send(start)

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 from litestar import route
 from litestar.config.app import AppConfig
+from litestar.config.csrf import CSRFConfig
 from litestar.plugins import InitPlugin
 from litestar.types import ASGIApp, Method
 
@@ -14,8 +15,8 @@ _METHODS: list[Method] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTI
 class AuthorizationServerPlugin(InitPlugin):
     """Adds `routes`, each answered by `server` as a whole: the host's exception handlers do not touch them.
 
-    Middleware of the host that refuses requests (its CSRF token, its sign-in) has to leave the routes out:
-    MCP clients know nothing of it.
+    Middleware of the host that refuses requests has to leave the routes out, because MCP clients know nothing
+    of it: Litestar's `CSRFConfig` does so by itself, the host's sign-in has to be told.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class AuthorizationServerPlugin(InitPlugin):
         server = self._server
 
         # Not `asgi`: its routes cannot have path parameters, and a mount swallows what only resembles them.
-        @route([*self._routes], http_method=_METHODS, include_in_schema=False)
+        leave_out = {CSRFConfig(secret="").exclude_from_csrf_key: True}
+
+        @route([*self._routes], http_method=_METHODS, include_in_schema=False, opt=leave_out)
         async def authorization_server() -> ASGIApp:
             return server
 

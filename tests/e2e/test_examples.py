@@ -1,18 +1,20 @@
 """Every example, started by its one command, does what it says."""
 
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from support.oauth import Person, returned
+from support.oauth import Person, heading_of, returned
 from support.server import PASSWORD, free_port
 
 pytestmark = pytest.mark.e2e
@@ -24,7 +26,7 @@ def running(name: str, directory: Path) -> Iterator[str]:
     """Start the example and yield its origin once it answers."""
     port = free_port()
     environ = {key: value for key, value in os.environ.items() if not key.startswith("GRANTLEDGER_")}
-    environ |= {"GRANTLEDGER_PORT": str(port), "EXAMPLE_PASSWORD": PASSWORD}
+    environ |= {"GRANTLEDGER_PORT": str(port), "EXAMPLE_PASSWORD": PASSWORD, "TMPDIR": str(directory)}
     log = directory / "printed"  # not a log: it holds the password that the example prints for its user
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -54,12 +56,40 @@ async def test_a_host_application_issues_tokens_and_takes_them(name, tmp_path):
         tokens = await person.tokens(client["client_id"])
         bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
         answer = await person.http.get("/mcp", headers=bearer, follow_redirects=True)
-        refused = await person.http.get("/mcp", follow_redirects=True)
         home = await person.http.get("/")
         await person.http.aclose()
     assert answer.json()["client"] == client["client_id"]
-    assert refused.status_code == 401
     assert home.text == "Hello from the host application."
+
+
+@pytest.mark.parametrize("name", ["litestar_app.py", "starlette_app.py"])
+async def test_a_host_application_tells_whom_it_refuses_where_to_get_a_token(name, tmp_path):
+    with running(name, tmp_path) as origin:
+        async with httpx.AsyncClient(base_url=origin, verify=False, follow_redirects=True) as http:
+            without = await http.get("/mcp")
+            refused = await http.get("/mcp", headers={"Authorization": "Bearer glat_unknown"})
+            found = re.search(r'resource_metadata="([^"]+)"', without.headers["www-authenticate"])
+            assert found
+            metadata = (await http.get(found[1])).json()
+    assert (without.status_code, refused.status_code) == (401, 401)
+    assert "error=" not in without.headers["www-authenticate"]
+    assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    assert metadata["resource"] == f"{origin}/mcp"
+
+
+@pytest.mark.parametrize("name", ["litestar_app.py", "starlette_app.py"])
+async def test_a_host_application_that_cannot_check_a_token_says_to_come_back(name, tmp_path):
+    with running(name, tmp_path) as origin:
+        person = Person.at(origin)
+        tokens = await person.tokens((await person.register())["client_id"])
+        (database,) = tmp_path.glob("grantledger-*/grantledger.sqlite3")
+        with closing(sqlite3.connect(database)) as ledger:
+            ledger.execute("ALTER TABLE token_grant RENAME TO token_grant_away")
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+        answer = await person.http.get("/mcp", headers=bearer, follow_redirects=True)
+        await person.http.aclose()
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_the_mcp_server_tells_its_caller_who_it_is(tmp_path):
@@ -83,22 +113,79 @@ async def test_the_mcp_server_tells_its_caller_who_it_is(tmp_path):
     assert session["user_id"] in answer.text
 
 
-async def test_users_of_the_host_sign_in_on_its_own_page(tmp_path):
-    with running("own_sign_in.py", tmp_path) as origin:
-        person = Person.at(origin)
-        client = await person.register()
-        page = await person.asked(client["client_id"])
-        assert page.url.path == "/login"
-        wrong = await person.http.post(page.url, data={"name": "grace", "password": "guessed"})
-        assert "That did not work." in wrong.text
-        signed_in = await person.http.post(page.url, data={"name": "grace", "password": PASSWORD})
-        consent = await person.followed(signed_in)
-        assert "grace" in consent.text
-        code = returned(await person.post(consent, "consent", decision="allow"))["code"]
-        tokens = (await person.redeem(client["client_id"], code)).json()
-        session = await person.session(tokens["access_token"])
-        await person.http.aclose()
+@pytest.fixture(scope="module")
+def own_sign_in(tmp_path_factory) -> Iterator[str]:
+    with running("own_sign_in.py", tmp_path_factory.mktemp("own-sign-in")) as origin:
+        yield origin
+
+
+@pytest.fixture
+async def guest(own_sign_in: str) -> AsyncIterator[Person]:
+    """Somebody at the application with a sign-in page of its own."""
+    person = Person.at(own_sign_in)
+    yield person
+    await person.http.aclose()
+
+
+async def filled_in(person: Person, page: httpx.Response, **fields: str) -> httpx.Response:
+    found = re.search(r'name="_csrf_token" value="([^"]+)"', page.text)
+    assert found
+    form = {"_csrf_token": found[1], "name": "grace", "password": PASSWORD, **fields}
+    return await person.http.post(page.url, data=form)
+
+
+async def test_users_of_the_host_sign_in_on_its_own_page(guest: Person):
+    client = await guest.register()
+    page = await guest.asked(client["client_id"])
+    assert page.url.path == "/login"
+    consent = await guest.followed(await filled_in(guest, page))
+    assert heading_of(consent) == (200, "Allow access?")
+    assert "grace" in consent.text
+    code = returned(await guest.post(consent, "consent", decision="allow"))["code"]
+    tokens = (await guest.redeem(client["client_id"], code)).json()
+    session = await guest.session(tokens["access_token"])
     assert session.json()["client_id"] == client["client_id"]
+
+
+@pytest.mark.parametrize("wrong", [{"password": "guessed"}, {"name": "nobody"}])
+async def test_a_wrong_password_at_the_hosts_own_page_is_told_at_its_form(
+    guest: Person, wrong: dict[str, str]
+):
+    page = await guest.asked((await guest.register())["client_id"])
+    answer = await filled_in(guest, page, **wrong)
+    assert answer.status_code == 400
+    assert "The name or the password is not right." in answer.text
+    consent = await guest.followed(await filled_in(guest, answer))
+    assert heading_of(consent) == (200, "Allow access?")
+
+
+async def test_a_broken_link_to_the_hosts_own_page_is_told_whatever_the_password_is(guest: Person):
+    page = await guest.http.get("/login")
+    for password in (PASSWORD, "guessed"):
+        url = page.url.copy_with(params={"transaction": "//evil.example"})
+        assert "This link is broken." in (await guest.http.get(url)).text
+        found = re.search(r'name="_csrf_token" value="([^"]+)"', page.text)
+        assert found
+        form = {"_csrf_token": found[1], "name": "grace", "password": password}
+        answer = await guest.http.post(url, data=form)
+        assert answer.status_code == 400
+        assert "This link is broken." in answer.text
+        assert "session" not in guest.cookies()
+
+
+async def test_who_comes_to_the_hosts_own_page_by_themselves_sees_their_connected_apps(guest: Person):
+    home = await guest.followed(await filled_in(guest, await guest.http.get("/login")))
+    assert heading_of(home) == (200, "Connected apps")
+
+
+@pytest.mark.parametrize("token", [{}, {"_csrf_token": "x" * 128}])
+async def test_a_form_of_another_site_signs_nobody_in_at_the_hosts_own_page(
+    guest: Person, token: dict[str, str]
+):
+    page = await guest.asked((await guest.register())["client_id"])
+    answer = await guest.http.post(page.url, data={"name": "grace", "password": PASSWORD, **token})
+    assert answer.status_code == 403
+    assert "session" not in guest.cookies()
 
 
 def test_the_use_cases_work_without_http(tmp_path):

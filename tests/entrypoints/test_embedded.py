@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar, get
+from litestar import Litestar, get, post
+from litestar.config.csrf import CSRFConfig
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -56,6 +57,11 @@ class Host:
 @get("/")
 async def home() -> str:
     return "host"
+
+
+@post("/change")
+async def change() -> None:
+    """What a CSRF wall protects."""
 
 
 def page(_: object) -> PlainTextResponse:
@@ -195,6 +201,37 @@ async def test_a_guarded_mount_stands_at_the_path_of_its_resource(server):
         answer = await http.post(f"{origin}/mcp")
         assert answer.status_code == 401
         assert f"{origin}/.well-known/oauth-protected-resource/mcp" in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}])
+def test_the_challenge_of_a_host_says_where_to_get_a_token(server, headers):
+    url = f"{server.issuer}/.well-known/oauth-protected-resource/mcp"
+    assert server.challenge(headers) == f'Bearer resource_metadata="{url}"'
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+def test_the_challenge_of_a_host_says_that_the_token_it_was_sent_is_refused(server, name):
+    told = server.challenge({name: "Bearer glat_unknown"}, resource=server.resource().identifier)
+    assert told.startswith('Bearer error="invalid_token", ')
+
+
+def test_a_challenge_for_a_resource_that_is_not_configured_is_an_error(server):
+    with pytest.raises(ValueError, match="none of the protected resources"):
+        server.challenge({}, resource="https://elsewhere.example/mcp")
+
+
+async def test_a_csrf_wall_of_a_litestar_host_leaves_the_routes_of_the_server_out(server):
+    async with server:
+        await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
+    wall = CSRFConfig(secret="the-secret-of-the-host")
+    app = Litestar([home, change], plugins=[server.litestar_plugin()], csrf_config=wall, openapi_config=None)
+    async with hosting(app, server.settings.port) as origin:
+        person = Person.at(origin)
+        tokens = await person.tokens((await person.register())["client_id"])
+        refused = await person.http.post("/change")
+        await person.http.aclose()
+    assert tokens["access_token"]
+    assert refused.status_code == 403
 
 
 def test_a_resource_that_is_not_configured_cannot_be_guarded(server):
