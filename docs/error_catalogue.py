@@ -13,6 +13,9 @@ import msgspec
 
 import grantledger
 from grantledger.adapters.guards.answers import Answer, Answers
+from grantledger.adapters.http.answers import UNAVAILABLE
+from grantledger.adapters.http.application import HTTP_ERRORS
+from grantledger.adapters.http.bearer_refusals import BearerRefusal
 from grantledger.adapters.http.page_refusals import PAGE_REFUSALS, PageRefusal, page_refusal, status_refusal
 from grantledger.adapters.http.protocol import SAID
 from grantledger.adapters.http.request_log import SUSPICIOUS
@@ -25,6 +28,8 @@ from grantledger.entrypoints.cli.failures import TOLD, Failed
 
 _MENDING = Path(__file__).with_name("errors.toml")
 _LAYERS = ("domain", "application", "adapters")
+
+HTTP_STATUSES = {**HTTP_ERRORS, 503: UNAVAILABLE}
 
 E = TypeVar("E", bound=Exception)
 
@@ -82,6 +87,9 @@ def errors_page() -> str:
                 lines += [_ABOUT_COMMANDS, ""]
                 rows = (_failure_row(known_failures[name], how) for name, how in entries.items())
                 lines += [*_table("failure", "what it means", rows, "printed", "a server says"), ""]
+            case "Access tokens at `/session` and `/userinfo`":
+                rows = (_bearer_row(name, str(how)) for name, how in entries.items())
+                lines += [*_table("status", "told", rows), ""]
             case "Guards":
                 rows = (_guard_row(name, str(how)) for name, how in entries.items())
                 lines += [*_table("status", "told", rows), ""]
@@ -134,9 +142,22 @@ def _page(told: PageRefusal) -> str:
 
 
 def _http_row(status: str, how: str) -> tuple[str, ...]:
-    said = SAID.get(int(status))
-    page = _page(status_refusal(int(status)))
-    return status, f"`{said[0]}`: {said[1]}" if said else page, how
+    return status, "; ".join(_said(int(status))), how
+
+
+def _said(status: int) -> Iterator[str]:
+    """Yield what is told before a request is read, then what programs are told, then people."""
+    if status in SAID:
+        yield f"`{SAID[status][0]}`: {SAID[status][1]}"
+    if status in HTTP_STATUSES:
+        yield f"`{HTTP_STATUSES[status].code}`: {HTTP_STATUSES[status].description}"
+    if status_refusal(status).status == status:
+        yield _page(status_refusal(status))
+
+
+def _bearer_row(name: str, how: str) -> tuple[str, ...]:
+    told = BearerRefusal[name].value
+    return str(told.status), f"`{told.error or 'invalid_token'}`: {told.description}", how
 
 
 def _guard_row(name: str, how: str) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from grantledger.application.too_many_requests import TooManyRequests
 # OAuth 2.1 section 3.2.3: "MUST include the HTTP Cache-Control response header field [...] no-store".
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
+UNAVAILABLE = WireError("temporarily_unavailable", "The server cannot answer now. Try again.")
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -35,5 +37,4 @@ def too_many_requests_answer(refusal: TooManyRequests) -> Response[bytes]:
 
 def unavailable_answer() -> Response[bytes]:
     """503, never 401: a client that cannot be checked now keeps its tokens and comes back."""
-    error = WireError("temporarily_unavailable", "The server cannot answer now. Try again.")
-    return error_answer(error, status=503, headers={**NO_STORE, "retry-after": "1"})
+    return error_answer(UNAVAILABLE, status=503, headers={**NO_STORE, "retry-after": "1"})

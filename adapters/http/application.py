@@ -22,7 +22,14 @@ from grantledger.application.ports import Unavailable
 
 _log = logging.getLogger("grantledger.http")
 
-WORDS = {404: "not_found", 405: "method_not_allowed", 413: "invalid_request"}
+HTTP_ERRORS = {
+    400: WireError("invalid_request", "The request cannot be read."),
+    404: WireError("not_found", "There is nothing at this address."),
+    405: WireError("method_not_allowed", "This address does not take this method."),
+    413: WireError("invalid_request", f"The body is longer than {MAX_BODY} bytes."),
+    500: WireError("server_error", "Something went wrong here."),
+}
+"""What programs are told where no endpoint answers."""
 
 
 def create_http_app(
@@ -44,7 +51,7 @@ def create_http_app(
         _log.error("unexpected error", exc_info=error)
         if page_errors.own(request.scope["path"]):
             return page_errors.broken(request)
-        return error_answer(WireError("server_error", "Something went wrong here."), status=500)
+        return error_answer(HTTP_ERRORS[500], status=500)
 
     def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
         told = page_errors.http_error if page_errors.own(request.scope["path"]) else _http_error
@@ -80,9 +87,9 @@ def _without_app(mount: Mount) -> Callable[[Litestar], AbstractAsyncContextManag
 
 def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Answer as JSON what no route answers: an HTML page under /.well-known makes clients stumble."""
-    code = WORDS.get(error.status_code, "invalid_request")
+    told = HTTP_ERRORS.get(error.status_code, HTTP_ERRORS[400])
     headers = {**NO_STORE, **(error.headers or {})}  # a 405 says which methods are allowed
-    return error_answer(WireError(code, error.detail), status=error.status_code, headers=headers)
+    return error_answer(told, status=error.status_code, headers=headers)
 
 
 def _unavailable(_: Request[Any, Any, Any], __: Unavailable) -> Response[bytes]:

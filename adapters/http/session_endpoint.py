@@ -6,13 +6,12 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
-from grantledger.adapters.guards.challenge import BearerError, challenge
-from grantledger.adapters.http.answers import NO_STORE, error_answer, json_answer
+from grantledger.adapters.http.answers import json_answer
+from grantledger.adapters.http.bearer_refusals import BearerRefusal, bearer_answer
 from grantledger.adapters.http.discovery import resource_metadata_url
 from grantledger.adapters.http.parameters import parsed
 from grantledger.adapters.http.refusals import ParametersMalformed
 from grantledger.adapters.http.request_log import note_client, note_refusal
-from grantledger.adapters.http.wire_errors import WireError
 from grantledger.adapters.web.bearer import AuthorizationMalformed, bearer_token
 from grantledger.application.look_up_session import LookUpSession
 from grantledger.application.policy import ServerPolicy
@@ -33,33 +32,28 @@ def session_endpoint(path: str, look_up_session: LookUpSession, policy: ServerPo
     """With `?resource=` a token for another resource is refused; cookies are never read."""
     metadata_url = resource_metadata_url(policy.resources[0].identifier)
 
-    def refused(status: int, error: BearerError | None, description: str) -> Response[bytes]:
-        challenged = challenge(metadata_url, error=error, error_description=description if error else None)
-        told = WireError(error or "invalid_token", description)
-        return error_answer(told, status=status, headers={**NO_STORE, "www-authenticate": challenged})
+    def refused(request: Request[Any, Any, Any], told: BearerRefusal, why: Exception) -> Response[bytes]:
+        note_refusal(request.scope, why)
+        return bearer_answer(told, metadata_url)
 
     @get(path)
     async def session(request: Request[Any, Any, Any]) -> Response[bytes]:
         try:
             token = bearer_token(request.scope["headers"])
-        except AuthorizationMalformed:
-            return refused(400, "invalid_request", "The Authorization header is not one Bearer token")
+        except AuthorizationMalformed as error:
+            return refused(request, BearerRefusal.HEADER_MALFORMED, error)
         if token is None:
-            return refused(401, None, "An access token is needed")
+            return bearer_answer(BearerRefusal.TOKEN_MISSING, metadata_url)
         try:
             resources = parsed(request.scope["query_string"]).resources
-        except ParametersMalformed:
-            return refused(400, "invalid_request", "The query cannot be read")
+        except ParametersMalformed as refusal:
+            return refused(request, BearerRefusal.QUERY_MALFORMED, refusal)
         if len(resources) > 1:
-            return refused(400, "invalid_request", "An access token is for one resource")
+            return bearer_answer(BearerRefusal.RESOURCE_REPEATED, metadata_url)
         try:
             found = await look_up_session(token, resource=resources[0] if resources else None)
         except Refusal as refusal:
-            note_refusal(request.scope, refusal)
-            # Why stays with us: whoever guesses at tokens must learn nothing.
-            return refused(
-                401, "invalid_token", "The access token is unknown, expired, revoked or for another resource"
-            )
+            return refused(request, BearerRefusal.TOKEN_REFUSED, refusal)
         note_client(request.scope, found.client_id)
         return json_answer(
             SessionResponse(

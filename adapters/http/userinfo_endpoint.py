@@ -5,15 +5,13 @@ from typing import Any
 from litestar import HttpMethod, Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
-from grantledger.adapters.guards.challenge import BearerError, challenge
-from grantledger.adapters.http.answers import NO_STORE, error_answer, json_answer
+from grantledger.adapters.http.answers import json_answer
+from grantledger.adapters.http.bearer_refusals import BearerRefusal, bearer_answer
 from grantledger.adapters.http.forms import FORM, read_form
 from grantledger.adapters.http.request_log import note_refusal
-from grantledger.adapters.http.wire_errors import WireError
 from grantledger.adapters.web.bearer import AuthorizationMalformed, bearer_token
 from grantledger.application.describe_user import DescribeUser, OpenidNotGranted
 from grantledger.domain.refusal import Refusal
-from grantledger.domain.scope import OPENID
 
 
 def userinfo_endpoint(path: str, describe_user: DescribeUser) -> HTTPRouteHandler:
@@ -21,19 +19,19 @@ def userinfo_endpoint(path: str, describe_user: DescribeUser) -> HTTPRouteHandle
     async def userinfo(request: Request[Any, Any, Any]) -> Response[bytes]:
         try:
             token = await _presented(request)
-        except (AuthorizationMalformed, Refusal):
-            return _refused(400, "invalid_request", "Send one access token, in one place")
+        except (AuthorizationMalformed, Refusal) as refusal:
+            note_refusal(request.scope, refusal)
+            return bearer_answer(BearerRefusal.PLACE_MALFORMED)
         if token is None:
-            return _refused(401, None, "An access token is needed")
+            return bearer_answer(BearerRefusal.TOKEN_MISSING)
         try:
             return json_answer(await describe_user(token))
         except OpenidNotGranted as refusal:
             note_refusal(request.scope, refusal)
-            return _refused(403, "insufficient_scope", "The access token does not have the scope openid")
+            return bearer_answer(BearerRefusal.SCOPE_MISSING)
         except Refusal as refusal:
             note_refusal(request.scope, refusal)
-            # Why stays with us: whoever guesses at tokens must learn nothing.
-            return _refused(401, "invalid_token", "The access token is unknown, expired or revoked")
+            return bearer_answer(BearerRefusal.TOKEN_REFUSED)
 
     return userinfo
 
@@ -50,14 +48,3 @@ async def _presented(request: Request[Any, Any, Any]) -> str | None:
     if in_header is not None and in_form is not None:
         raise AuthorizationMalformed("a token in the header and in the form")
     return in_header or in_form
-
-
-def _refused(status: int, error: BearerError | None, description: str) -> Response[bytes]:
-    challenged = challenge(
-        None,
-        scopes=(OPENID,) if error == "insufficient_scope" else (),
-        error=error,
-        error_description=description if error else None,
-    )
-    told = WireError(error or "invalid_token", description)
-    return error_answer(told, status=status, headers={**NO_STORE, "www-authenticate": challenged})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import grantledger
-from grantledger.adapters.http.application import WORDS
+from grantledger.adapters.http.bearer_refusals import BearerRefusal
 from grantledger.adapters.http.page_refusals import PAGE_REFUSALS
 from grantledger.adapters.http.protocol import SAID
 from grantledger.adapters.http.wire_errors import WIRE_ERRORS
@@ -24,7 +24,9 @@ _spec.loader.exec_module(catalogue)
 
 REFUSALS = catalogue.refusals()
 MENDING = catalogue.mending()
-OTHERS = ("What HTTP itself refuses", "Guards", "Commands")
+BEARER = "Access tokens at `/session` and `/userinfo`"
+OTHERS = ("What HTTP itself refuses", BEARER, "Guards", "Commands")
+PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 ENTRIES = [name for section, entries in MENDING.items() if section not in OTHERS for name in entries]
 
 
@@ -38,7 +40,21 @@ def test_every_wire_error_and_every_page_is_of_a_refusal_in_the_catalogue() -> N
 
 def test_every_status_of_http_itself_has_an_entry() -> None:
     statuses = {int(status) for status in MENDING["What HTTP itself refuses"]}
-    assert statuses == {*WORDS, *SAID, 500, 503}
+    assert statuses == {*catalogue.HTTP_STATUSES, *SAID}
+
+
+@pytest.mark.parametrize("status", sorted({*catalogue.HTTP_STATUSES, *SAID}))
+def test_the_catalogue_tells_what_programs_and_people_get_for_a_status(status: int) -> None:
+    section = PAGE.partition("## What HTTP itself refuses")[2].partition("\n## ")[0]
+    (row,) = [line for line in section.splitlines() if line.startswith(f"| {status} |")]
+    told = [SAID[status][1]] if status in SAID else []
+    told += [catalogue.HTTP_STATUSES[status].description] if status in catalogue.HTTP_STATUSES else []
+    assert told
+    assert [words for words in told if words not in row] == []
+
+
+def test_every_answer_to_a_bad_access_token_has_an_entry() -> None:
+    assert list(MENDING[BEARER]) == list(BearerRefusal.__members__)
 
 
 def test_every_answer_of_a_guard_has_an_entry() -> None:
