@@ -1,0 +1,143 @@
+"""Which ports each use case gets."""
+
+from dependency_injector import providers
+
+from grantledger.adapters.web.mcp_session import GetMcpSession
+from grantledger.application.activate_master_secret import ActivateMasterSecret
+from grantledger.application.add_master_secret import AddMasterSecret
+from grantledger.application.admit_host_user import AdmitHostUser
+from grantledger.application.approve_client import ApproveClient
+from grantledger.application.authenticate_client import AuthenticateClient
+from grantledger.application.change_password import ChangePassword
+from grantledger.application.delete_client import DeleteClient
+from grantledger.application.describe_keys import DescribeKeys
+from grantledger.application.describe_master_secrets import DescribeMasterSecrets
+from grantledger.application.describe_server import DescribeServer
+from grantledger.application.describe_user import DescribeUser
+from grantledger.application.disable_client import DisableClient
+from grantledger.application.disable_user import DisableUser
+from grantledger.application.disconnect_app import DisconnectApp
+from grantledger.application.disconnect_every_app import DisconnectEveryApp
+from grantledger.application.enable_client import EnableClient
+from grantledger.application.enable_user import EnableUser
+from grantledger.application.erase_password import ErasePassword
+from grantledger.application.find_browser_session import FindBrowserSession
+from grantledger.application.give_consent import GiveConsent
+from grantledger.application.issue_code import IssueCode
+from grantledger.application.issue_id_token import IssueIdToken
+from grantledger.application.list_connected_apps import ListConnectedApps
+from grantledger.application.look_up_session import LookUpSession
+from grantledger.application.make_signing_keys import MakeSigningKeys
+from grantledger.application.open_account import OpenAccount
+from grantledger.application.open_session import OpenSession
+from grantledger.application.read_client_as_of import ReadClientAsOf
+from grantledger.application.read_grant_as_of import ReadGrantAsOf
+from grantledger.application.redeem_code import RedeemCode
+from grantledger.application.refresh_grant import RefreshGrant
+from grantledger.application.register_client import RegisterClient
+from grantledger.application.resume_authorization import ResumeAuthorization
+from grantledger.application.retire_master_secret import RetireMasterSecret
+from grantledger.application.revoke_grant import RevokeGrant
+from grantledger.application.revoke_token import RevokeToken
+from grantledger.application.rotate_signing_key import RotateSigningKey
+from grantledger.application.set_password import SetPassword
+from grantledger.application.sign_in import SignIn
+from grantledger.application.sign_out import SignOut
+from grantledger.application.sign_out_everywhere import SignOutEverywhere
+from grantledger.application.sign_up import SignUp
+from grantledger.application.start_authorization import StartAuthorization
+from grantledger.application.withdraw_approval import WithdrawApproval
+from grantledger.entrypoints.adapter_wiring import Adapters
+
+ledger, clock, randomness, policy = Adapters.ledger, Adapters.clock, Adapters.randomness, Adapters.policy
+
+
+class UseCaseWiring(Adapters):
+    """All use cases, and the parts that several of them share."""
+
+    read_client_as_of = providers.Singleton(ReadClientAsOf, Adapters.past)
+    read_grant_as_of = providers.Singleton(ReadGrantAsOf, Adapters.past)
+
+    make_signing_keys = providers.Singleton(MakeSigningKeys, ledger, Adapters.key_maker, clock)
+    rotate_signing_key = providers.Singleton(RotateSigningKey, ledger, Adapters.key_maker, clock, policy)
+    describe_keys = providers.Singleton(DescribeKeys, ledger, clock)
+
+    describe_master_secrets = providers.Singleton(
+        DescribeMasterSecrets, Adapters.secret_keeper, Adapters.sealed_records, Adapters.issued_tokens, clock
+    )
+    add_master_secret = providers.Singleton(
+        AddMasterSecret, ledger, Adapters.secret_keeper, describe_master_secrets, clock
+    )
+    activate_master_secret = providers.Singleton(
+        ActivateMasterSecret, ledger, Adapters.secret_keeper, Adapters.sealed_records, clock
+    )
+    retire_master_secret = providers.Singleton(
+        RetireMasterSecret, ledger, Adapters.secret_keeper, describe_master_secrets, clock
+    )
+
+    authenticate_client = providers.Singleton(AuthenticateClient, ledger, Adapters.client_secret_guesses)
+    register_client = providers.Singleton(
+        RegisterClient, ledger, clock, randomness, policy, Adapters.registration_limit
+    )
+    disable_client = providers.Singleton(DisableClient, ledger, clock)
+    enable_client = providers.Singleton(EnableClient, ledger, clock)
+    approve_client = providers.Singleton(ApproveClient, ledger, clock)
+    withdraw_approval = providers.Singleton(WithdrawApproval, ledger, clock)
+    delete_client = providers.Singleton(DeleteClient, ledger, clock)
+    describe_server = providers.Singleton(DescribeServer, policy)
+    open_account = providers.Singleton(OpenAccount, ledger, ledger, Adapters.hasher, clock, randomness)
+    enable_user = providers.Singleton(EnableUser, ledger, clock)
+    erase_password = providers.Singleton(ErasePassword, ledger, clock)
+    set_password = providers.Singleton(SetPassword, ledger, Adapters.hasher, clock)
+    disable_user = providers.Singleton(DisableUser, ledger, clock)
+    admit_host_user = providers.Singleton(AdmitHostUser, ledger, ledger, clock, randomness)
+    open_session = providers.Singleton(
+        OpenSession, clock, randomness, lifetime=policy.provided.browser_session_lifetime
+    )
+    sign_in = providers.Singleton(
+        SignIn, ledger, ledger, Adapters.hasher, open_session, Adapters.password_guesses
+    )
+    sign_up = providers.Singleton(SignUp, open_account, Adapters.sign_up_limit)
+    sign_out = providers.Singleton(SignOut, ledger, clock)
+    sign_out_everywhere = providers.Singleton(SignOutEverywhere, ledger, clock)
+    change_password = providers.Singleton(
+        ChangePassword,
+        ledger=ledger,
+        private=ledger,
+        hasher=Adapters.hasher,
+        clock=clock,
+        open_session=open_session,
+        guesses=Adapters.password_guesses,
+    )
+    find_browser_session = providers.Singleton(FindBrowserSession, ledger, clock)
+    start_authorization = providers.Singleton(StartAuthorization, ledger, clock, randomness, policy)
+    issue_code = providers.Singleton(IssueCode, ledger, ledger, clock, Adapters.codes, policy)
+    resume_authorization = providers.Singleton(ResumeAuthorization, ledger, issue_code)
+    give_consent = providers.Singleton(GiveConsent, ledger, issue_code)
+    redeem_code = providers.Singleton(
+        RedeemCode,
+        ledger=ledger,
+        authenticate=authenticate_client,
+        sealer=Adapters.sealer,
+        issue_id_token=providers.Singleton(IssueIdToken, Adapters.id_token_signer, policy),
+        clock=clock,
+        randomness=randomness,
+        policy=policy,
+    )
+    refresh_grant = providers.Singleton(
+        RefreshGrant,
+        ledger=ledger,
+        grants=ledger,
+        authenticate=authenticate_client,
+        sealer=Adapters.sealer,
+        clock=clock,
+        policy=policy,
+    )
+    list_connected_apps = providers.Singleton(ListConnectedApps, ledger, ledger, clock)
+    disconnect_app = providers.Singleton(DisconnectApp, ledger, ledger, clock)
+    disconnect_every_app = providers.Singleton(DisconnectEveryApp, ledger, disconnect_app)
+    revoke_grant = providers.Singleton(RevokeGrant, ledger, clock)
+    revoke_token = providers.Singleton(RevokeToken, ledger, authenticate_client, Adapters.sealer, clock)
+    look_up_session = providers.Singleton(LookUpSession, ledger, Adapters.sealer, clock)
+    describe_user = providers.Singleton(DescribeUser, look_up_session, ledger)
+    get_mcp_session = providers.Singleton(GetMcpSession, look_up_session)
