@@ -23,7 +23,8 @@ from grantledger.domain.authorization_code import (
 )
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import CONSENT, consent_key
-from grantledger.domain.token_grant import GRANT, GrantOpened, TokenGrant, earliest, evolve
+from grantledger.domain.token_grant import GRANT, TokenGrant, earliest, evolve
+from grantledger.domain.token_grant_events import GrantOpened
 from grantledger.domain.user_account import USER, UserIsDisabled
 
 

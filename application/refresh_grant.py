@@ -6,12 +6,8 @@ from grantledger.application.ports import Clock, GrantReader, Ledger, TokenSeale
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.races import settle
 from grantledger.application.tokens import Tokens, current_tokens
-from grantledger.domain.token_grant import (
-    Narrowing,
-    RefreshTokenAlreadyUsed,
-    RefreshTokenReused,
-    RefreshTokenUnknown,
-)
+from grantledger.domain.token_grant import Narrowing, RefreshTokenAlreadyUsed, RefreshTokenUnknown
+from grantledger.domain.token_grant_events import RefreshTokenReused
 from grantledger.domain.user_account import UserIsDisabled
 
 

@@ -78,7 +78,7 @@ def events_page() -> str:
         "",
     ]
     for kind in KINDS.values():
-        about = (inspect.getdoc(inspect.getmodule(kind.events[0])) or "").strip()
+        about = (inspect.getdoc(inspect.getmodule(kind.state)) or "").strip()
         lines += [f"## `{kind.category}`", "", about, ""]
         for event in kind.events:
             lines += _event(event)

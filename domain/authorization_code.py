@@ -12,7 +12,10 @@ from grantledger.domain.refusal import Refusal
 
 
 class CodeIssued(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="authorization_code.issued.v1"):
-    """`auth_time` and `nonce` are for the ID token; the first events have neither."""
+    """A user allowed a client, and the browser was sent on with a code.
+
+    `auth_time` and `nonce` are for the ID token; the first events have neither.
+    """
 
     transaction_id: str
     client_id: str
@@ -30,11 +33,15 @@ class CodeIssued(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="aut
 
 
 class CodeRedeemed(Struct, frozen=True, kw_only=True, tag="authorization_code.redeemed.v1"):
+    """The client proved that the code is its own, and a grant was opened."""
+
     grant_id: str
     redeemed_at: int
 
 
 class CodeReplayed(Struct, frozen=True, kw_only=True, tag="authorization_code.replayed.v1"):
+    """A redeemed code came back with all that proves it. The grant that it had opened is revoked with it."""
+
     grant_id: str
     replayed_at: int
 

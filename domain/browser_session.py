@@ -12,6 +12,8 @@ from grantledger.domain.aggregate import Kind
 class SignedIn(
     Struct, frozen=True, kw_only=True, tag="browser_session.signed_in.v1", omit_defaults=True
 ):  # the first epoch is stored as it was when there were none
+    """Somebody signed in at a browser. The cookie holds a secret, the event its digest."""
+
     session_id: str
     user_id: str
     secret_digest: str
@@ -21,6 +23,8 @@ class SignedIn(
 
 
 class SignedOut(Struct, frozen=True, kw_only=True, tag="browser_session.signed_out.v1"):
+    """The user ended this one session."""
+
     signed_out_at: int
 
 

@@ -12,6 +12,11 @@ from grantledger.domain.refusal import Refusal
 
 
 class ClientRegistered(Struct, frozen=True, kw_only=True, tag="client.registered.v1"):
+    """A client told who it is and where it is answered.
+
+    After a deletion it is the next registration of the same id.
+    """
+
     client_id: str
     metadata: ClientMetadata
     registered_at: int
@@ -19,22 +24,35 @@ class ClientRegistered(Struct, frozen=True, kw_only=True, tag="client.registered
 
 
 class ClientDisabled(Struct, frozen=True, kw_only=True, tag="client.disabled.v1"):
+    """An operator refuses the client, with every grant that it has."""
+
     disabled_at: int
 
 
 class ClientEnabled(Struct, frozen=True, kw_only=True, tag="client.enabled.v1"):
+    """An operator lets a disabled client go on, with those of its grants that are still good."""
+
     enabled_at: int
 
 
 class ClientApproved(Struct, frozen=True, kw_only=True, tag="client.approved.v1"):
+    """An operator vouches for this registration of the client.
+
+    Its consents may be remembered, and the consent page does not call it unchecked.
+    """
+
     approved_at: int
 
 
 class ClientApprovalWithdrawn(Struct, frozen=True, kw_only=True, tag="client.approval_withdrawn.v1"):
+    """No operator vouches for the client any more."""
+
     withdrawn_at: int
 
 
 class ClientDeleted(Struct, frozen=True, kw_only=True, tag="client.deleted.v1"):
+    """The client is forgotten. It may register anew, without what it was granted."""
+
     deleted_at: int
 
 

@@ -18,6 +18,11 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class ConsentGiven(Struct, frozen=True, kw_only=True, tag="consent.given.v1"):
+    """The user allowed a client these scopes at one resource, for answers to one host.
+
+    It adds to what was allowed before.
+    """
+
     user_id: str
     client_id: str
     client_registration: int
@@ -28,6 +33,8 @@ class ConsentGiven(Struct, frozen=True, kw_only=True, tag="consent.given.v1"):
 
 
 class ConsentWithdrawn(Struct, frozen=True, kw_only=True, tag="consent.withdrawn.v1"):
+    """The user disconnected the client: all that was allowed is forgotten, and it has to ask again."""
+
     withdrawn_at: int
 
 

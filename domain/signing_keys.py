@@ -33,6 +33,8 @@ class NewKey(Struct, frozen=True, kw_only=True):
 
 
 class KeyCreated(Struct, frozen=True, kw_only=True, tag="signing_key.created.v1"):
+    """A new key is announced, so that clients know it before it signs."""
+
     kid: str
     alg: str
     public_key: PublicKey
@@ -40,11 +42,15 @@ class KeyCreated(Struct, frozen=True, kw_only=True, tag="signing_key.created.v1"
 
 
 class KeyActivated(Struct, frozen=True, kw_only=True, tag="signing_key.activated.v1"):
+    """The key is the one that signs from now on."""
+
     kid: str
     activated_at: int
 
 
 class KeyRetired(Struct, frozen=True, kw_only=True, tag="signing_key.retired.v1"):
+    """The key signs no more. It stays published until nothing that it signed is alive."""
+
     kid: str
     retired_at: int
     published_until: int

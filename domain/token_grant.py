@@ -9,6 +9,14 @@ from grantledger.domain import resource_indicator, scope
 from grantledger.domain.aggregate import Kind
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.supersession import Supersessions, superseded, when_superseded
+from grantledger.domain.token_grant_events import (
+    AccessTokensRevoked,
+    Event,
+    GrantOpened,
+    GrantRefreshed,
+    GrantRevoked,
+    RefreshTokenReused,
+)
 
 MAX_PAIRS = 16
 """How many different (resource, scopes) pairs the tokens of one grant may carry."""
@@ -27,49 +35,6 @@ class Narrowing(Struct, frozen=True, kw_only=True):
     scope: str | None
     resources: tuple[str, ...]
     known_scopes: frozenset[str]
-
-
-class GrantOpened(Struct, frozen=True, kw_only=True, tag="token_grant.opened.v1"):
-    client_id: str
-    client_registration: int
-    user_id: str
-    code_key: str
-    resource: str
-    scopes: tuple[str, ...]
-    nonce: str
-    key_id: str
-    opened_at: int
-    access_expires_at: int
-    refresh_expires_at: int | None = None
-    expires_at: int | None = None
-
-
-class GrantRefreshed(Struct, frozen=True, kw_only=True, tag="token_grant.refreshed.v1"):
-    generation: int
-    resource: str
-    scopes: tuple[str, ...]
-    key_id: str
-    refreshed_at: int
-    access_expires_at: int
-    refresh_expires_at: int
-
-
-class RefreshTokenReused(Struct, frozen=True, kw_only=True, tag="token_grant.refresh_token_reused.v1"):
-    generation: int
-    reused_at: int
-
-
-class AccessTokensRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.access_tokens_revoked.v1"):
-    through_generation: int
-    revoked_at: int
-
-
-class GrantRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.revoked.v1"):
-    reason: str
-    revoked_at: int
-
-
-Event = GrantOpened | GrantRefreshed | RefreshTokenReused | AccessTokensRevoked | GrantRevoked
 
 
 class GrantUnknown(Refusal):

@@ -10,27 +10,39 @@ from grantledger.domain.refusal import Refusal
 
 
 class AccountOpened(Struct, frozen=True, kw_only=True, tag="user.opened.v1"):
+    """There is a user. E-mail address and password lie sealed beside the log."""
+
     user_id: str
     opened_at: int
 
 
 class AccountDisabled(Struct, frozen=True, kw_only=True, tag="user.disabled.v1"):
+    """An operator refuses the user, with every grant and browser session."""
+
     disabled_at: int
 
 
 class AccountEnabled(Struct, frozen=True, kw_only=True, tag="user.enabled.v1"):
+    """An operator lets a disabled user go on, with the grants and sessions that are still good."""
+
     enabled_at: int
 
 
 class PasswordErased(Struct, frozen=True, kw_only=True, tag="user.password_erased.v1"):
+    """The user has no password any more, and cannot sign in until an operator sets one."""
+
     erased_at: int
 
 
 class PasswordChanged(Struct, frozen=True, kw_only=True, tag="user.password_changed.v1"):
+    """The user, or an operator for them, chose another password."""
+
     changed_at: int
 
 
 class SessionsEnded(Struct, frozen=True, kw_only=True, tag="user.sessions_ended.v1"):
+    """Every browser session of an earlier epoch has ended, also where a sign-in was under way."""
+
     session_epoch: int
     ended_at: int
 

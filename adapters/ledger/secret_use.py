@@ -14,7 +14,7 @@ from grantledger.adapters.ledger.statements import compiled
 from grantledger.application.ports import LiveTokens
 from grantledger.domain.kinds import tag_of
 from grantledger.domain.supersession import MAX_REUSE_WINDOW
-from grantledger.domain.token_grant import GrantOpened, GrantRefreshed, GrantRevoked
+from grantledger.domain.token_grant_events import GrantOpened, GrantRefreshed, GrantRevoked
 
 _PAGE = 1_000
 _ISSUES = compiled(

@@ -11,7 +11,8 @@ from grantledger.application.resume_authorization import AskForConsent
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.authorization_code import ConsentWithdrawnSince
 from grantledger.domain.consent import ConsentWithdrawn
-from grantledger.domain.token_grant import GrantIsRevoked, GrantOpened, GrantRevoked
+from grantledger.domain.token_grant import GrantIsRevoked
+from grantledger.domain.token_grant_events import GrantOpened, GrantRevoked
 from support.storage import InterleavingLedger, Storage, nothing_recorded
 from support.story import CALLER, PASSWORD, Story
 

@@ -26,7 +26,8 @@ from grantledger.domain.consent import CONSENT, consent_key
 from grantledger.domain.pkce import CodeVerifierMismatch, CodeVerifierMissing
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import ResourceForeign
-from grantledger.domain.token_grant import GrantIsRevoked, GrantOpened, GrantRefreshed, GrantRevoked
+from grantledger.domain.token_grant import GrantIsRevoked
+from grantledger.domain.token_grant_events import GrantOpened, GrantRefreshed, GrantRevoked
 from grantledger.domain.user_account import UserIsDisabled
 from support.clients import LOOPBACK
 from support.codes import ANOTHER_VERIFIER

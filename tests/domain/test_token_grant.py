@@ -9,18 +9,20 @@ from grantledger.domain.token_grant import (
     MAX_PAIRS,
     Access,
     AccessTokenHasEnded,
-    AccessTokensRevoked,
     GrantHasExpired,
     GrantIsRevoked,
-    GrantRefreshed,
-    GrantRevoked,
     Narrowing,
-    RefreshTokenReused,
     RefreshTokenUnknown,
     RetryAsksForSomethingElse,
     TokenBelongsToAnotherClient,
     TokenGrant,
     TooManyNarrowings,
+)
+from grantledger.domain.token_grant_events import (
+    AccessTokensRevoked,
+    GrantRefreshed,
+    GrantRevoked,
+    RefreshTokenReused,
 )
 from support.grants import (
     ACCESS_LIFETIME,

@@ -165,12 +165,12 @@ async def test_too_many_sign_ups_from_one_address_are_429_and_the_page_says_to_w
     person = at("10.4.4.4")
     for _ in range(3):
         assert heading_of(await signs_up(person)) == (200, "Sign in")
-    before = strict.events("user.account_opened.v1")
+    before = strict.events("user.opened.v1")
     answer = await signs_up(person)
     assert heading_of(answer) == (429, "Too many new accounts")
     assert 0 < int(answer.headers["retry-after"]) <= 1_200
     assert "Wait 20 minutes, then go back and try again." in answer.text
-    assert strict.events("user.account_opened.v1") == before
+    assert strict.events("user.opened.v1") == before
     assert heading_of(await signs_up(at("10.4.4.5"))) == (200, "Sign in")
 
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from grantledger.adapters.ledger.projection import state_of
 from grantledger.adapters.ledger.schema import ROWS
 from grantledger.application.provenance import Caller
-from grantledger.domain.token_grant import GrantRevoked
+from grantledger.domain.token_grant_events import GrantRevoked
 from support.oauth import Person, returned
 from support.old_history import (
     LEDGERS,

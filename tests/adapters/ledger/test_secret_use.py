@@ -10,7 +10,8 @@ from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.secret_use import SecretUse
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.ports import LiveTokens
-from grantledger.domain.token_grant import GRANT, GrantRefreshed
+from grantledger.domain.token_grant import GRANT
+from grantledger.domain.token_grant_events import GrantRefreshed
 from support import grants
 
 ACCESS_END = grants.OPENED_AT + grants.ACCESS_LIFETIME

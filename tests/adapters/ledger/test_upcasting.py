@@ -24,7 +24,8 @@ from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.disable_user import DisableUser
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
-from grantledger.domain.token_grant import GRANT, GrantRevoked
+from grantledger.domain.token_grant import GRANT
+from grantledger.domain.token_grant_events import GrantRevoked
 from grantledger.domain.user_account import USER, AccountOpened
 from grantledger.entrypoints.cli.main import cli
 from support import grants
