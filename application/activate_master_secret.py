@@ -20,18 +20,19 @@ class ActivateMasterSecret:
     async def __call__(self, key_id: str, caller: Caller, progress: Progress = lambda _, __: None) -> int:
         """Return how many records were sealed anew.
 
-        Raises `MasterSecretUnknown`, `SecretsUnchangeable`, and `Unavailable` at a record whose secret is not
-        configured.
+        Raises `MasterSecretUnknown`, `SecretsUnchangeable`, and `MasterSecretMissing` where this process was
+        started without that secret, or at a record whose own is missing.
         """
         configured = await self._keeper.key_ids()
         if key_id not in configured:
             raise MasterSecretUnknown(key_id)
+        batches = self._records.seal_anew(key_id)  # refused before anything is changed
         if key_id != configured[0]:
             await self._keeper.put_first(key_id)
         await settle(lambda: self._remember(key_id, caller))
         waiting = sum(count for under, count in (await self._records.counts()).items() if under != key_id)
         done = 0
-        async for batch in self._records.seal_anew(key_id):
+        async for batch in batches:
             done += batch
             progress(done, max(done, waiting))
         return done

@@ -296,8 +296,8 @@ class SealedRecords(Protocol):
     def seal_anew(self, key_id: str) -> AsyncIterator[int]:
         """Seal every record that is under another secret, and yield how many each step was.
 
-        Others may read and write them meanwhile. Raises `Unavailable` at a record whose secret is not
-        configured; those before it stay done.
+        Others may read and write them meanwhile. Raises `MasterSecretMissing` at once where this process was
+        started without that secret, and at a record whose own is missing; those before it stay done.
         """
         ...
 

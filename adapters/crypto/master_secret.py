@@ -53,7 +53,9 @@ class MasterSecrets:
         return next(iter(self._secrets))
 
     def led_by(self, key_id: str) -> "MasterSecrets":
-        """Return the same secrets with that one as the newest."""
+        """Return the same secrets with that one as the newest. Raises `MasterSecretMissing`."""
+        if key_id not in self._secrets:
+            raise MasterSecretMissing(key_id)
         return MasterSecrets(
             [self._secrets[one] for one in sorted(self._secrets, key=lambda one: one != key_id)]
         )

@@ -59,8 +59,10 @@ class Resealing:
     async def counts(self) -> Mapping[str, int]:
         return await asyncio.to_thread(self._counts)
 
-    async def seal_anew(self, key_id: str) -> AsyncIterator[int]:
-        sealer = self._sealer.under(key_id)
+    def seal_anew(self, key_id: str) -> AsyncIterator[int]:
+        return self._batches(key_id, self._sealer.under(key_id))
+
+    async def _batches(self, key_id: str, sealer: Sealer) -> AsyncIterator[int]:
         for other in [other for other in await self.counts() if other != key_id]:
             while done := await asyncio.to_thread(self._sealed, other, sealer):
                 yield done

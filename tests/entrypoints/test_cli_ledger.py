@@ -19,7 +19,7 @@ from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.entrypoints.cli.main import cli
 from support import server
 from support.old_history import copied
-from support.write_old_history import START
+from support.old_history_story import START
 
 
 @pytest.fixture

@@ -54,12 +54,16 @@ class SignIn(Struct, frozen=True, kw_only=True):
 
 
 class Remembered(Struct, frozen=True, kw_only=True):
-    """What `answers.json` holds. `rows`: what must be true of each stream, by realm and stream id."""
+    """What `answers.json` holds.
+
+    `rows`: what must be true of each stream, by realm and stream id. `host_users`: by the host's own id.
+    """
 
     digest_of_log: str
     tags: dict[str, list[str]]
     rows: dict[str, dict[str, dict[str, Any]]]
     sign_ins: list[SignIn]
+    host_users: dict[str, str] = {}
     questions: list[Question]
 
 

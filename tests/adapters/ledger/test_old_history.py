@@ -31,7 +31,8 @@ from support.old_history import (
     digest_of_log,
     world,
 )
-from support.write_old_history import START, write
+from support.old_history_story import START
+from support.write_old_history import write
 
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 
@@ -89,6 +90,41 @@ def test_every_event_of_its_day_is_in_it():
         "user.disabled.v1",
         "user.opened.v1",
     }
+
+
+def test_every_event_that_there_was_when_the_second_was_written_is_in_it():
+    assert sorted(set(REMEMBERED["second"].tags["main"])) == [
+        "authorization_code.issued.v1",
+        "authorization_code.redeemed.v1",
+        "authorization_code.replayed.v1",
+        "browser_session.signed_in.v1",
+        "browser_session.signed_out.v1",
+        "client.approval_withdrawn.v1",
+        "client.approved.v1",
+        "client.deleted.v1",
+        "client.disabled.v1",
+        "client.enabled.v1",
+        "client.registered.v1",
+        "consent.given.v1",
+        "consent.withdrawn.v1",
+        "master_secret.activated.v1",
+        "master_secret.added.v1",
+        "master_secret.retired.v1",
+        "signing_key.activated.v1",
+        "signing_key.created.v1",
+        "signing_key.retired.v1",
+        "token_grant.access_tokens_revoked.v1",
+        "token_grant.opened.v1",
+        "token_grant.refresh_token_reused.v1",
+        "token_grant.refreshed.v1",
+        "token_grant.revoked.v1",
+        "user.disabled.v1",
+        "user.enabled.v1",
+        "user.opened.v1",
+        "user.password_changed.v1",
+        "user.password_erased.v1",
+        "user.sessions_ended.v1",
+    ]
 
 
 def test_it_migrates_to_the_schema_of_this_release(database: Database):
@@ -156,9 +192,20 @@ async def test_its_people_sign_in_as_they_did(tmp_path: Path, database: Database
             assert session.session.user_id == sign_in.user_id
 
 
+@pytest.mark.parametrize(
+    ("name", "host_id"), [(name, host_id) for name in NAMES for host_id in REMEMBERED[name].host_users]
+)
+async def test_a_user_of_a_host_is_known_by_the_same_account(
+    tmp_path: Path, database: Database, name: str, host_id: str
+):
+    async with world(tmp_path, at=START) as now:
+        account = await now.container.admit_host_user()(host_id, Caller(correlation_id="test"))
+    assert account.user_id == REMEMBERED[name].host_users[host_id]
+
+
 async def test_the_script_still_writes_one_and_never_over_another(tmp_path: Path):
     await write(tmp_path / "today")
     written = msgspec.json.decode((tmp_path / "today" / "answers.json").read_bytes(), type=Remembered)
-    assert set(written.tags["main"]) <= EVENTS.keys()
+    assert set(written.tags["main"]) == EVENTS.keys(), "whoever adds an event adds it to the story"
     with pytest.raises(FileExistsError):
         await write(tmp_path / "today")

@@ -7,7 +7,7 @@ from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
 from grantledger.adapters.crypto.master_secret import MasterSecrets
 from grantledger.adapters.crypto.vault import Vault
 from grantledger.adapters.ledger.resealing import Resealing
-from grantledger.application.ports import Conflict, PrivateRecord, Unavailable
+from grantledger.application.ports import Conflict, MasterSecretMissing, PrivateRecord, Unavailable
 
 OLD, NEW = b"o" * 32, b"n" * 32
 USERS = ("glu_a", "glu_b", "glu_c", "glu_d", "glu_e")
@@ -101,6 +101,14 @@ async def test_without_the_old_secret_nothing_is_touched(under_the_old: WatchedD
     with pytest.raises(Unavailable, match=key_id(OLD)):
         await batches(Resealing(under_the_old, vault(NEW), "main"))
     await check_readable(under_the_old, OLD)
+
+
+async def test_a_process_that_was_started_without_the_new_secret_refuses_at_once(
+    under_the_old: WatchedDatabase,
+):
+    """It would seal under the old one for ever."""
+    with pytest.raises(MasterSecretMissing, match=key_id(NEW)):
+        Resealing(under_the_old, vault(OLD), "main").seal_anew(key_id(NEW))
 
 
 async def test_another_realm_is_left_alone(under_the_old: WatchedDatabase):
