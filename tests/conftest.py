@@ -1,3 +1,9 @@
-"""Every session ends by looking for secrets in what it printed."""
+"""Every session ends by looking for secrets in what it printed; no example of a property is timed."""
+
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.leaks"]
+
+# A busy machine is slow, which says nothing of the code: pytest's timeout holds for each test.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")

@@ -1,0 +1,115 @@
+"""The consent page: who asks, where access is sent, for what, and what to beware of."""
+
+import re
+
+import pytest
+from msgspec.structs import replace
+
+from grantledger.adapters.http.pages.words import words_for
+from support.rendered_pages import CONSENT, Document, pages
+
+
+def test_consent_names_the_client_the_resource_and_the_user():
+    assert "Claude asks to use Notes as ada@example.com" in Document(pages(CONSENT)).text
+
+
+def test_consent_shows_where_access_is_sent_before_what_is_asked():
+    text = Document(pages(CONSENT)).text
+    assert text.index("Access is sent to claude.ai") < text.index("It may")
+
+
+def test_consent_shows_scopes_in_words_and_as_they_are():
+    assert Document(pages(CONSENT)).text_in["li"] == [
+        "See your e-mail address email",
+        "Write your notes notes:write",
+    ]
+
+
+def test_consent_shows_the_resource_by_name_and_identifier():
+    assert "At this server Notes https://mcp.example/notes" in Document(pages(CONSENT)).text
+
+
+def test_consent_shows_the_client_id():
+    assert "Client id: client-1" in Document(pages(CONSENT)).text
+
+
+def test_consent_warns_of_loopback():
+    text = Document(pages(replace(CONSENT, is_loopback=True))).text
+    assert "This address is on your own computer." in text
+    assert "Any program on this computer could be behind this address" in text
+
+
+def test_consent_warns_of_private_use_schemes():
+    text = Document(pages(replace(CONSENT, is_private_use=True))).text
+    assert "This address opens an app, not a website." in text
+    assert "Any program on this computer could be behind this address" in text
+
+
+def test_consent_warns_of_self_registered_clients():
+    text = Document(pages(replace(CONSENT, self_registered=True))).text
+    assert "Not verified. This application registered itself. Its name is its own claim" in text
+    assert "Website it claims: claude.ai" in text
+
+
+def test_consent_of_a_known_client_at_a_website_warns_of_nothing():
+    document = Document(pages(CONSENT))
+    assert not document.all("p", **{"class": "note warning"})
+    assert "Website: claude.ai" in document.text
+
+
+@pytest.mark.parametrize("name", [None, "", " ", "\u200b\u2060", "\u202e"])
+def test_a_name_that_nobody_could_see_is_no_name(name):
+    page = replace(CONSENT, client_name=name, self_registered=True)
+    text = Document(pages(page)).text
+    assert "An application without a name asks to use Notes" in text
+    assert "It gave no name" in text
+
+
+def test_deny_comes_first_and_allow_is_beside_it():
+    document = Document(pages(CONSENT))
+    decision, sign_out = document.all("form")
+    assert decision["action"] == "/auth/authorize/t1/consent"
+    assert sign_out["action"] == "/auth/authorize/t1/sign-out"
+    buttons = [(button.get("name"), button.get("value")) for button in document.all("button", type="submit")]
+    assert buttons == [("decision", "deny"), ("decision", "allow"), (None, None)]
+    assert document.text_in["button"] == ["Deny", "Allow", "Use another account"]
+
+
+def test_nothing_on_consent_has_the_focus_by_itself():
+    assert not [a for _, a in Document(pages(CONSENT)).elements if "autofocus" in a]
+
+
+@pytest.mark.parametrize(
+    ("uri", "host"),
+    [
+        ("https://Claude.ai/about?x=1#y", "claude.ai"),
+        ("https://claude.ai:8443/", "claude.ai"),
+        ("https://claude.ai@evil.example/", "evil.example"),
+        ("https://bücher.example/", "xn--bcher-kva.example"),
+        ("http://claude.ai/", None),
+        ("javascript:alert(1)//claude.ai", None),
+        ("https://evil.example\\@claude.ai/", None),
+        ("https://[::1/", None),
+        ("https://claude..ai/", None),
+        ("https://", None),
+        ("claude.ai", None),
+        ("", None),
+    ],
+)
+def test_a_client_uri_is_shown_as_the_host_a_browser_would_visit(uri, host):
+    text = Document(pages(replace(CONSENT, client_uri=uri))).text
+    assert re.findall(r"Website: (\S+)", text) == ([host] if host else [])
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ("openid", "Know which account here is yours"),
+        ("profile", "See your name and profile"),
+        ("email", "See your e-mail address"),
+        ("offline_access", "Keep its access while you are away"),
+        ("notes:write", "Use “notes:write” at this server"),
+    ],
+)
+def test_scopes_have_plain_words(scope, expected):
+    assert words_for(scope) == expected

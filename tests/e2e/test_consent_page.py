@@ -1,0 +1,77 @@
+"""What the consent page says of a client, and that a client cannot make it say more."""
+
+import pytest
+
+from grantledger.application.provenance import Caller
+from support.oauth import Person, heading_of
+from support.pages import CONSENT
+from support.server import EMAIL, Server
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_consent_names_the_client_the_receiver_the_scopes_the_resource_and_the_user(
+    server: Server, ada: Person
+):
+    """Seen to catch: a page does not show the redirect host."""
+    client = await ada.register(client_name="Notes for editors")
+    page = await ada.asked(client["client_id"], scope="openid email")
+    assert heading_of(page) == CONSENT
+    for shown in (
+        "Notes for editors",
+        "client.example",
+        "Know which account here is yours",
+        "See your e-mail address",
+        f"{server.origin}/mcp",
+        EMAIL,
+        client["client_id"],
+    ):
+        assert shown in page.text
+
+
+async def test_consent_warns_of_a_client_that_registered_itself(ada: Person, client: str):
+    assert "This application registered itself." in (await ada.asked(client)).text
+
+
+async def test_consent_does_not_say_of_an_approved_client_that_nobody_checked_it(
+    server: Server, ada: Person, client: str
+):
+    async with server.use_cases() as container:
+        await container.approve_client()(client, Caller(correlation_id="test"))
+    page = await ada.asked(client)
+    assert heading_of(page) == CONSENT
+    assert "registered itself" not in page.text
+    assert "Not verified" not in page.text
+
+
+async def test_consent_warns_again_when_the_approval_is_withdrawn(server: Server, ada: Person, client: str):
+    async with server.use_cases() as container:
+        await container.approve_client()(client, Caller(correlation_id="test"))
+        await container.withdraw_approval()(client, Caller(correlation_id="test"))
+    assert "This application registered itself." in (await ada.asked(client)).text
+
+
+async def test_consent_warns_of_loopback(ada: Person):
+    uri = "http://127.0.0.1:3118/callback"
+    client = await ada.register(redirect_uris=[uri])
+    page = await ada.asked(client["client_id"], redirect_uri=uri)
+    assert "This address is on your own computer." in page.text
+
+
+async def test_consent_warns_of_a_private_scheme(ada: Person):
+    uri = "cursor://anysphere.cursor-mcp/oauth/callback"
+    client = await ada.register(redirect_uris=[uri])
+    page = await ada.asked(client["client_id"], redirect_uri=uri)
+    assert "This address opens an app, not a website." in page.text
+    assert "cursor://anysphere.cursor-mcp" in page.text
+
+
+async def test_consent_for_a_web_site_has_no_warning_of_the_computer(ada: Person, client: str):
+    assert "on this computer" not in (await ada.asked(client)).text.lower()
+
+
+async def test_what_a_client_calls_itself_is_text(ada: Person):
+    client = await ada.register(client_name="<script>alert(1)</script>", client_uri="https://x.example/\"'")
+    page = await ada.asked(client["client_id"])
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "<script" not in page.text

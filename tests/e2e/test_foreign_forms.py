@@ -1,0 +1,124 @@
+"""Forms that were not made here, for this person, in this browser: they do nothing."""
+
+import httpx
+import pytest
+
+from support.oauth import Person, csrf_token, heading_of, transaction_url
+from support.pages import CONSENT, FOREIGN, LOST, SIGNED_OUT, UNREADABLE, as_it_was
+from support.server import EMAIL, PASSWORD, Server
+
+pytestmark = pytest.mark.e2e
+
+FORMS = ("sign-in", "consent", "sign-out")
+
+
+async def page_with(person: Person, form: str, client: str) -> httpx.Response:
+    """Return a page that has this form. `person` is signed in."""
+    page = await person.asked(client, prompt="login" if form == "sign-in" else "consent")
+    assert f"/{form}" in page.text
+    return page
+
+
+FILLED: dict[str, dict[str, str]] = {
+    "sign-in": {"email": EMAIL, "password": PASSWORD},
+    "consent": {"decision": "allow"},
+    "sign-out": {},
+}
+
+
+@pytest.mark.parametrize("token", ["", "x", "A" * 43, "\u00e9"], ids=ascii)
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_form_without_its_token_does_nothing(
+    server: Server, ada: Person, client: str, form: str, token: str
+):
+    """Seen to catch: a form needs no token of its page."""
+    page = await page_with(ada, form, client)
+    before = server.events()
+    answer = await ada.post(page, form, **FILLED[form], csrf_token=token)
+    assert heading_of(answer) == FOREIGN
+    assert server.events() == before
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_form_with_the_token_of_another_request_does_nothing(
+    server: Server, ada: Person, client: str, form: str
+):
+    other = csrf_token(await page_with(ada, form, client))
+    page = await page_with(ada, form, client)
+    before = server.events()
+    assert heading_of(await ada.post(page, form, **FILLED[form], csrf_token=other)) == FOREIGN
+    assert server.events() == before
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_form_of_a_request_that_waits_in_another_browser_does_nothing(
+    server: Server, ada: Person, stranger: Person, client: str, form: str
+):
+    page = await page_with(ada, form, client)
+    before = server.events()
+    assert heading_of(await stranger.post(page, form, **FILLED[form])) == LOST
+    assert server.events() == before
+
+
+async def test_a_request_that_waits_in_another_browser_is_not_shown(
+    ada: Person, stranger: Person, client: str
+):
+    page = await ada.asked(client)
+    assert heading_of(await stranger.http.get(page.url.path)) == LOST
+
+
+async def test_another_person_cannot_say_yes_on_my_page(server: Server, person: Person, eve: str):
+    """Seen to catch: a form needs no token of its page."""
+    client = (await person.register())["client_id"]
+    page = await person.sign_in(await person.asked(client))
+    async with as_it_was(person, server) as somebody:
+        # The same browser, where somebody else has signed in since.
+        await somebody.sign_in(await somebody.asked(client, prompt="login"), email=eve)
+        assert heading_of(await somebody.post(page, "consent", decision="allow")) == FOREIGN
+
+
+async def test_nobody_can_say_yes_without_being_signed_in(server: Server, person: Person):
+    client = await person.register()
+    page = await person.asked(client["client_id"])
+    before = server.events()
+    assert heading_of(await person.post(page, "consent", decision="allow")) == SIGNED_OUT
+    assert server.events() == before
+
+
+async def test_nobody_can_say_yes_before_signing_in_again_where_the_client_wants_it(ada: Person, client: str):
+    page = await ada.asked(client, prompt="login")
+    assert heading_of(await ada.post(page, "consent", decision="allow")) == SIGNED_OUT
+
+
+@pytest.mark.parametrize("decision", ["", "yes", "ALLOW"])
+async def test_only_allow_and_deny_are_answers(ada: Person, client: str, decision: str):
+    page = await ada.asked(client)
+    assert heading_of(await ada.post(page, "consent", decision=decision)) == FOREIGN
+
+
+async def test_an_answer_may_not_be_both(ada: Person, client: str):
+    page = await ada.asked(client)
+    body = f"csrf_token={csrf_token(page)}&decision=deny&decision=allow"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await ada.http.post(f"{transaction_url(page)}/consent", content=body, headers=form)
+    assert heading_of(answer) == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/json", "multipart/form-data; boundary=x", ""]
+)
+async def test_only_a_form_is_a_form(ada: Person, client: str, media_type: str):
+    page = await ada.asked(client)
+    body = f"csrf_token={csrf_token(page)}&decision=allow"
+    headers = {"content-type": media_type}
+    answer = await ada.http.post(f"{transaction_url(page)}/consent", content=body, headers=headers)
+    assert heading_of(answer) == UNREADABLE
+
+
+async def test_a_link_cannot_say_yes(server: Server, ada: Person, client: str):
+    page = await ada.asked(client)
+    before = server.events()
+    link = f"{transaction_url(page)}/consent"
+    answer = await ada.http.get(link, params={"csrf_token": csrf_token(page), "decision": "allow"})
+    assert heading_of(await ada.followed(answer)) == CONSENT
+    assert server.events() == before

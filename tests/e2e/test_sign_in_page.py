@@ -1,0 +1,146 @@
+"""Signing in and out: who gets a session, and which cookies are none."""
+
+import anyio
+import httpx
+import pytest
+
+from support.oauth import SESSION_COOKIE, LongAgo, Person, heading_of, returned
+from support.pages import CONSENT, SIGN_IN, SIGN_IN_AGAIN, as_it_was
+from support.server import EMAIL, PASSWORD, Server
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_the_sign_in_page_says_for_which_application_and_resource(server: Server, person: Person):
+    client = await person.register(client_name="Notes for editors")
+    page = await person.asked(client["client_id"])
+    assert heading_of(page) == SIGN_IN
+    assert "Notes for editors" in page.text
+    assert f"{server.origin}/mcp" in page.text
+
+
+async def test_the_right_password_leads_on_to_consent(person: Person):
+    client = await person.register()
+    assert heading_of(await person.sign_in(await person.asked(client["client_id"]))) == CONSENT
+
+
+WRONG = [
+    (EMAIL, "wrong"),
+    (EMAIL, ""),
+    (EMAIL, PASSWORD + " "),
+    (EMAIL, "x" * 5000),
+    ("nobody@example.com", PASSWORD),
+    ("", PASSWORD),
+    ("no e-mail address", PASSWORD),
+    (f"{EMAIL}\0", PASSWORD),
+]
+
+
+@pytest.mark.parametrize(("email", "password"), WRONG, ids=range(len(WRONG)))
+async def test_a_wrong_sign_in_shows_the_page_again(person: Person, email: str, password: str):
+    client = await person.register()
+    page = await person.sign_in(await person.asked(client["client_id"]), email=email, password=password)
+    assert heading_of(page) == SIGN_IN_AGAIN
+    assert "The e-mail address or the password is not right." in page.text
+    assert SESSION_COOKIE not in person.cookies()
+
+
+async def test_a_wrong_sign_in_does_not_tell_which_half_was_wrong(person: Person):
+    client = await person.register()
+    page = await person.asked(client["client_id"])
+    wrong_password = await person.sign_in(page, password="wrong")
+    nobody = await person.sign_in(page, email="eve@example.com", password="wrong")
+    assert wrong_password.text.replace(EMAIL, "eve@example.com") == nobody.text
+
+
+async def test_a_password_is_never_shown_again(person: Person):
+    """Seen to catch: a sign-in page repeats the password."""
+    client = await person.register()
+    page = await person.sign_in(await person.asked(client["client_id"]), password="my-wrong-password")
+    assert "my-wrong-password" not in page.text
+
+
+async def test_the_right_password_is_welcome_after_a_wrong_one(person: Person):
+    client = await person.register()
+    page = await person.sign_in(await person.asked(client["client_id"]), password="wrong")
+    assert heading_of(await person.sign_in(page)) == CONSENT
+
+
+async def test_loading_the_address_of_a_refused_form_shows_its_page(person: Person):
+    client = await person.register()
+    page = await person.sign_in(await person.asked(client["client_id"]), password="wrong")
+    assert heading_of(await person.followed(await person.http.get(page.url.path))) == SIGN_IN
+
+
+async def test_others_are_answered_while_passwords_are_checked(person: Person):
+    page = await person.asked((await person.register())["client_id"])
+    checked: list[httpx.Response] = []
+
+    async def check() -> None:
+        checked.append(await person.sign_in(page, password="wrong"))
+
+    async with anyio.create_task_group() as sign_ins:
+        for _ in range(12):
+            sign_ins.start_soon(check)
+        await anyio.sleep(0.02)
+        assert (await person.session("glat_unknown")).status_code == 401
+        waiting = 12 - len(checked)
+    assert waiting > 6
+
+
+async def test_signing_in_does_not_adopt_a_session_that_was_there_before(person: Person):
+    client = await person.register()
+    person.http.cookies.set(SESSION_COOKIE, "planted.secret", domain="127.0.0.1", path="/authorize")
+    await person.sign_in(await person.asked(client["client_id"]))
+    assert not person.cookies()[SESSION_COOKIE].startswith("planted")
+
+
+async def test_signing_in_again_ends_the_session_before(server: Server, person: Person):
+    client = await person.register()
+    await person.sign_in(await person.asked(client["client_id"]))
+    page = await person.asked(client["client_id"], prompt="login")
+    async with as_it_was(person, server) as before:
+        await person.sign_in(page)
+        assert heading_of(await before.asked(client["client_id"])) == SIGN_IN
+
+
+FORGED = [
+    "x",
+    ".",
+    "x.",
+    ".x",
+    "x.y",
+    "x.y.z",
+    "%00.%00",
+    "\u00e9.\u00e9",
+    '"',
+    "x" * 4000,
+    "{id}.wrong",
+    "{id}.",
+]
+
+
+@pytest.mark.parametrize("value", FORGED, ids=ascii)
+async def test_a_forged_session_cookie_is_nobody(server: Server, session_cookie: str, value: str):
+    cookie = value.format(id=session_cookie.partition(".")[0]) if "{" in value else value
+    async with httpx.AsyncClient(base_url=server.origin, verify=False) as http:
+        person = Person(server.origin, http)
+        client = await person.register()
+        location = (await person.authorize(client["client_id"])).headers["location"]
+        ((name, request),) = person.cookies().items()
+        header = f"{SESSION_COOKIE}={cookie}; {name}={request}".encode("latin-1")
+        http.cookies.clear()
+        assert heading_of(await http.get(location, headers={b"cookie": header})) == SIGN_IN
+
+
+async def test_signing_out_ends_the_session(server: Server, person: Person):
+    client = await person.register()
+    page = await person.sign_in(await person.asked(client["client_id"]))
+    async with as_it_was(person, server) as before:
+        assert heading_of(await person.submit(page, "sign-out")) == SIGN_IN
+        assert SESSION_COOKIE not in person.cookies()
+        assert heading_of(await before.asked(client["client_id"])) == SIGN_IN
+
+
+async def test_a_browser_session_ends_after_its_time(long_ago: LongAgo):
+    assert returned(long_ago.browser)["error"] == "login_required"

@@ -1,0 +1,185 @@
+"""Authorization requests that wait in a browser: several at once, answered twice, lost."""
+
+import asyncio
+from secrets import token_urlsafe
+from typing import Any
+from zlib import compress
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from grantledger.domain.authorization_request import AuthorizationRequest
+from support.oauth import CHALLENGE, REDIRECT_URI, Person, heading_of, returned
+from support.pages import CONSENT, FOREIGN, LOST, REQUEST, SPENT, as_it_was, parked
+from support.server import Server
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_two_requests_wait_side_by_side(ada: Person):
+    one, two = [(await ada.register())["client_id"] for _ in range(2)]
+    first, second = await ada.asked(one, state="first"), await ada.asked(two, state="second")
+    answers = [returned(await ada.submit(page, "consent", decision="allow")) for page in (second, first)]
+    assert [answer["state"] for answer in answers] == ["second", "first"]
+    codes = [answer["code"] for answer in answers]
+    tokens = [await ada.redeem(client, code) for client, code in zip((two, one), codes, strict=True)]
+    assert [answer.status_code for answer in tokens] == [200, 200]
+
+
+async def test_a_request_that_waits_is_answered_after_a_yes_in_another_tab(ada: Person, client: str):
+    left_open, other = await ada.asked(client, state="left open"), await ada.asked(client)
+    await ada.submit(other, "consent", decision="allow")
+    answer = returned(await ada.http.get(left_open.url.path))
+    assert answer["state"] == "left open"
+    assert (await ada.redeem(client, answer["code"])).status_code == 200
+
+
+async def test_a_sign_in_page_that_was_left_open_goes_on_after_a_sign_in_in_another_tab(person: Person):
+    client = await person.register()
+    left_open = await person.asked(client["client_id"])
+    other = await person.sign_in(await person.asked(client["client_id"]))
+    assert heading_of(await person.sign_in(left_open)) == CONSENT
+    assert "code" in returned(await person.submit(other, "consent", decision="allow"))
+
+
+async def test_a_consent_page_that_was_left_open_cannot_be_used_after_signing_out(person: Person):
+    client = await person.register()
+    left_open = await person.sign_in(await person.asked(client["client_id"]))
+    await person.submit(await person.asked(client["client_id"]), "sign-out")
+    assert heading_of(await person.post(left_open, "consent", decision="allow")) == FOREIGN
+
+
+async def test_the_ninth_request_that_waits_takes_the_place_of_the_first(ada: Person, client: str):
+    pages = [await ada.asked(client, state=str(n)) for n in range(9)]
+    assert len(parked(ada)) == 8
+    assert heading_of(await ada.http.get(pages[0].url.path)) == LOST
+    for page in pages[1:]:
+        assert heading_of(await ada.http.get(page.url.path)) == CONSENT
+
+
+async def test_the_six_newest_of_the_largest_requests_wait_side_by_side(ada: Person, client: str):
+    wide = token_urlsafe(1536)[:2047]  # compresses least
+    pages = [await ada.asked(client, state=f"{n}{wide}") for n in range(8)]
+    told = [heading_of(await ada.http.get(page.url.path)) for page in pages]
+    assert told == [LOST] * 2 + [CONSENT] * 6
+
+
+async def test_a_yes_that_is_sent_twice_gives_one_code(server: Server, ada: Person, client: str):
+    page = await ada.asked(client)
+    before = server.events("authorization_code.issued.v1")
+    async with as_it_was(ada, server) as kept:
+        answers = await asyncio.gather(*(kept.post(page, "consent", decision="allow") for _ in range(12)))
+    (code,) = {returned(answer)["code"] for answer in answers}
+    assert server.events("authorization_code.issued.v1") == before + 1
+    assert (await ada.redeem(client, code)).status_code == 200
+
+
+async def test_an_answer_that_was_lost_is_given_again(server: Server, ada: Person, client: str):
+    page = await ada.asked(client)
+    async with as_it_was(ada, server) as before:
+        first = returned(await ada.submit(page, "consent", decision="allow"))
+        assert returned(await before.http.get(page.url.path)) == first
+
+
+async def test_a_request_that_was_answered_gives_no_second_code_to_who_kept_its_cookie(
+    server: Server, ada: Person, client: str
+):
+    page = await ada.asked(client)
+    async with as_it_was(ada, server) as before:
+        answer = returned(await ada.submit(page, "consent", decision="allow"))
+        await ada.redeem(client, answer["code"])
+        assert heading_of(await before.http.get(page.url.path)) == SPENT
+        assert heading_of(await before.post(page, "consent", decision="allow")) == SPENT
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+async def test_going_back_to_a_page_that_was_answered_shows_that_it_is_over(
+    ada: Person, client: str, decision: str
+):
+    page = await ada.asked(client)
+    await ada.submit(page, "consent", decision=decision)
+    assert heading_of(await ada.http.get(page.url.path)) == LOST
+    assert heading_of(await ada.post(page, "consent", decision="allow")) == LOST
+
+
+async def test_going_back_to_the_sign_in_page_and_signing_in_again_goes_on(person: Person):
+    client = await person.register()
+    sign_in = await person.asked(client["client_id"])
+    await person.sign_in(sign_in)
+    assert heading_of(await person.sign_in(sign_in)) == CONSENT
+
+
+async def test_without_its_cookie_a_request_is_lost(person: Person):
+    client = await person.register()
+    page = await person.asked(client["client_id"])
+    person.http.cookies.clear()
+    assert heading_of(await person.sign_in(page)) == LOST
+
+
+async def test_the_cookie_of_one_request_does_not_open_another(person: Person):
+    client = await person.register()
+    pages = [await person.asked(client["client_id"]) for _ in range(2)]
+    first, second = [REQUEST + page.url.path.rpartition("/")[2] for page in pages]
+    person.http.cookies.set(first, person.cookies()[second], domain="127.0.0.1", path="/authorize")
+    assert heading_of(await person.http.get(pages[0].url.path)) == LOST
+
+
+@pytest.mark.parametrize("position", [0, 10, 30, -1])
+async def test_a_cookie_that_was_changed_is_none_of_ours(person: Person, position: int):
+    client = await person.register()
+    page = await person.asked(client["client_id"])
+    ((name, value),) = person.cookies().items()
+    other = list(value)
+    other[position] = "B" if other[position] == "A" else "A"
+    # Of the last character of base64 only some bits count.
+    changed = "".join(other) if position >= 0 else value[:-2]
+    person.http.cookies.set(name, changed, domain="127.0.0.1", path="/authorize")
+    assert heading_of(await person.http.get(page.url.path)) == LOST
+
+
+@pytest.mark.parametrize("transaction_id", ["x", "A" * 16, "%00", "..%2f", "\u00e9", "A" * 4000])
+async def test_a_request_that_never_was_is_lost(person: Person, transaction_id: str):
+    assert heading_of(await person.http.get(f"/authorize/{transaction_id}"))[0] in (400, 404)
+
+
+async def sealed(server: Server, transaction_id: str, change: Any) -> str:
+    """Return the cookie of a request that is in the box as `change` makes it."""
+    waiting = AuthorizationRequest(
+        transaction_id=transaction_id,
+        client_id="glc_client",
+        client_registration=1,
+        redirect_uri=REDIRECT_URI,
+        state=None,
+        scopes=("openid",),
+        resource=f"{server.origin}/mcp",
+        code_challenge=CHALLENGE,
+        prompts=(),
+        session_before=None,
+        expires_at=4_000_000_000,
+    )
+    async with server.use_cases() as container:
+        content = compress(msgspec.json.encode(change(waiting)))
+        return str(container.sealed_box().seal(content, transaction_id))
+
+
+LATER = {
+    "ten minutes later": lambda waiting: replace(waiting, expires_at=1_000_000_000),
+    "by a release that parked something else": lambda waiting: {"transaction": waiting.transaction_id},
+}
+
+
+@pytest.mark.parametrize("change", LATER.values(), ids=LATER)
+async def test_a_request_is_lost(server: Server, person: Person, change: Any):
+    transaction_id = "A" * 16
+    value = await sealed(server, transaction_id, change)
+    person.http.cookies.set(REQUEST + transaction_id, value, domain="127.0.0.1", path="/authorize")
+    assert heading_of(await person.http.get(f"/authorize/{transaction_id}")) == LOST
+
+
+async def test_lost_requests_make_room(server: Server, person: Person):
+    value = await sealed(server, "A" * 16, LATER["ten minutes later"])
+    person.http.cookies.set(REQUEST + "A" * 16, value, domain="127.0.0.1", path="/authorize")
+    client = await person.register()
+    await person.authorize(client["client_id"])
+    assert len(parked(person)) == 1

@@ -1,0 +1,41 @@
+"""What the tests of the pages share: their headings, and cookies as browsers keep them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.cookies import Morsel, SimpleCookie
+
+import httpx
+
+from support.oauth import Person
+from support.server import Server
+
+SIGN_IN = (200, "Sign in")
+SIGN_IN_AGAIN = (400, "Sign in")
+CONSENT = (200, "Allow access?")
+FOREIGN = (403, "This form cannot be used")
+LOST = (400, "This page has expired")
+SPENT = (400, "This request was answered already")
+UNREADABLE = (400, "This request cannot be read")
+SIGNED_OUT = (403, "You are not signed in any more")
+REQUEST = "grantledger-request-"
+
+
+def cookies_set(answer: httpx.Response) -> dict[str, Morsel[str]]:
+    morsels: dict[str, Morsel[str]] = {}
+    for header in answer.headers.get_list("set-cookie"):
+        morsels |= SimpleCookie(header)
+    return morsels
+
+
+def parked(person: Person) -> list[str]:
+    return [name for name in person.cookies() if name.startswith(REQUEST)]
+
+
+@asynccontextmanager
+async def as_it_was(person: Person, server: Server) -> AsyncIterator[Person]:
+    """Return a browser with the cookies that `person` has now, whatever becomes of them."""
+    copy = Person.at(server.origin)
+    for cookie in person.http.cookies.jar:
+        copy.http.cookies.jar.set_cookie(cookie)
+    yield copy
+    await copy.http.aclose()
