@@ -21,20 +21,18 @@ from support.server import Server
 pytestmark = pytest.mark.e2e
 
 UNKNOWN_CLIENT = (400, "This application is not known here")
+
 NO_RETURN = (400, "This return address is not registered")
+
 UNREADABLE = (400, "This request cannot be read")
+
 CONSENT = (200, "Allow access?")
-SIGN_IN = (200, "Sign in")
 
 LOOPBACK = "http://127.0.0.1:3118/callback"
-PRIVATE = "com.example.app:/callback"
 
 
 async def raw(person: Person, text: str) -> Any:
     return await person.http.get(f"/authorize?{text}")
-
-
-# Until client and redirect URI are beyond doubt, the person is told and nobody else
 
 
 @pytest.mark.parametrize("client_id", [None, "", "glc_unknown", "https://client.example/metadata.json", "\0"])
@@ -131,9 +129,6 @@ async def test_authorize_cannot_be_posted_to(person: Person):
     assert heading_of(answer) == (405, "This address takes no such request")
 
 
-# Then the client is told
-
-
 REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "no response type": ({"response_type": None}, "invalid_request"),
     "an empty response type": ({"response_type": ""}, "invalid_request"),
@@ -222,9 +217,6 @@ async def test_an_empty_parameter_is_an_omitted_one(ada: Person, client: str):
     assert heading_of(await ada.asked(client, **empty)) == CONSENT
 
 
-# State and issuer, on every redirect that leaves
-
-
 STATES = ["a b+c", "a&b=c&iss=evil", "äöü 🔑", "\r\nlocation: x", "<script>", "%2B%20", "#x", "x" * 2048]
 
 
@@ -287,9 +279,6 @@ async def test_the_answer_goes_to_the_redirect_uri_byte_for_byte(person: Person,
     assert answer.headers["location"].startswith(f"{redirect_uri}?error=login_required&")
 
 
-# Redirect URIs that are not compared byte for byte
-
-
 @pytest.mark.parametrize(
     ("registered", "used"),
     [
@@ -322,187 +311,6 @@ async def test_the_port_on_loopback_is_free(person: Person, registered: str, use
 async def test_nothing_but_the_port_on_loopback_is_free(person: Person, registered: str, used: str):
     client = await person.register(redirect_uris=[registered])
     assert heading_of(await person.authorize(client["client_id"], redirect_uri=used)) == NO_RETURN
-
-
-# What the request may leave out
-
-
-async def test_a_request_without_scope_resource_and_redirect_uri_means_the_defaults(
-    server: Server, ada: Person, client: str
-):
-    page = await ada.asked(client, redirect_uri=None)
-    assert heading_of(page) == CONSENT
-    assert "client.example" in page.text
-    assert f"{server.origin}/mcp" in page.text
-    answer = await ada.submit(page, "consent", decision="allow")
-    tokens = (await ada.redeem(client, returned(answer)["code"])).json()
-    assert tokens["scope"] == "openid"
-
-
-@pytest.mark.parametrize(
-    ("asked", "granted"),
-    [
-        (" openid  email ", "openid email"),
-        ("openid\temail\nopenid", "openid email"),
-        ("openid unknown email", "openid email"),
-        ("email", "email"),
-        ("openid offline_access", "openid offline_access"),
-        ("  ", "openid"),
-    ],
-    ids=ascii,
-)
-async def test_what_is_known_of_the_requested_scopes_is_granted(
-    ada: Person, client: str, asked: str, granted: str
-):
-    assert (await ada.tokens(client, scope=asked))["scope"] == granted
-
-
-async def test_a_client_may_ask_beyond_the_scope_that_it_registered(ada: Person):
-    client = await ada.register(scope="openid")
-    assert (await ada.tokens(client["client_id"], scope="openid email"))["scope"] == "openid email"
-
-
-async def test_scopes_of_resources_are_known(two_resources: Server, member: Person):
-    client = await member.register()
-    resource = f"{two_resources.origin}/notes/mcp"
-    tokens = await member.tokens(client["client_id"], scope="notes:read openid", resource=resource)
-    assert tokens["scope"] == "notes:read openid"
-
-
-SPELLINGS = ["https://mcp.example", "https://mcp.example/", "HTTPS://MCP.example", "https://mcp.example:443/"]
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_a_resource_is_found_in_every_spelling_that_libraries_make_of_it(member: Person, spelling: str):
-    client = await member.register()
-    tokens = await member.tokens(client["client_id"], resource=spelling)
-    session = await member.session(tokens["access_token"])
-    assert session.json()["resource"] == "https://mcp.example"
-
-
-async def test_the_default_resource_is_the_first_one(member: Person):
-    client = await member.register()
-    tokens = await member.tokens(client["client_id"])
-    session = await member.session(tokens["access_token"])
-    assert session.json()["resource"] == "https://mcp.example"
-
-
-@pytest.mark.parametrize(
-    "spelling", ["/notes/mcp/", "/notes", "/notes/MCP", "/notes/mcp?x", "/notes/mcp#x", "/notes/mcp/deeper"]
-)
-async def test_a_resource_with_a_path_has_one_spelling(two_resources: Server, member: Person, spelling: str):
-    client = await member.register()
-    answer = await member.authorize(client["client_id"], resource=f"{two_resources.origin}{spelling}")
-    assert returned(answer)["error"] == "invalid_target"
-
-
-async def test_the_same_resource_may_be_named_twice(ada: Person, server: Server, client: str):
-    text = urlencode([*query(client).items(), *[("resource", f"{server.origin}/mcp")] * 2])
-    assert heading_of(await ada.followed(await raw(ada, text))) == CONSENT
-
-
-# prompt, and when nobody is asked
-
-
-async def test_no_page_for_somebody_who_has_not_said_yes_is_consent_required(ada: Person, client: str):
-    assert returned(await ada.authorize(client, prompt="none"))["error"] == "consent_required"
-
-
-async def test_a_remembered_yes_is_answered_without_a_page(ada: Person, client: str):
-    await ada.code(client)
-    assert "code" in returned(await ada.authorize(client))
-
-
-async def test_a_remembered_yes_is_enough_for_no_page(ada: Person, client: str):
-    await ada.code(client)
-    assert "code" in returned(await ada.authorize(client, prompt="none"))
-
-
-async def test_a_remembered_yes_is_asked_again_where_the_client_wants_it(ada: Person, client: str):
-    await ada.code(client)
-    assert heading_of(await ada.asked(client, prompt="consent")) == CONSENT
-
-
-async def test_a_remembered_no_is_no_yes(ada: Person, client: str):
-    await ada.submit(await ada.asked(client), "consent", decision="deny")
-    assert heading_of(await ada.asked(client)) == CONSENT
-
-
-async def test_a_remembered_yes_of_one_person_is_none_of_another(person: Person, ada: Person, client: str):
-    await ada.code(client)
-    ada.http.cookies.clear()
-    assert heading_of(await person.asked(client)) == SIGN_IN
-
-
-async def test_a_wider_scope_than_was_said_yes_to_is_asked(ada: Person, client: str):
-    """Seen to catch: a yes to some scopes counts for all."""
-    await ada.code(client, scope="openid")
-    assert heading_of(await ada.asked(client, scope="openid email")) == CONSENT
-
-
-async def test_a_narrower_scope_than_was_said_yes_to_is_not_asked(ada: Person, client: str):
-    await ada.code(client, scope="openid email")
-    assert "code" in returned(await ada.authorize(client, scope="email"))
-
-
-async def test_a_later_yes_adds_to_an_earlier_one(ada: Person, client: str):
-    await ada.code(client, scope="openid")
-    await ada.code(client, scope="email")
-    assert "code" in returned(await ada.authorize(client, scope="openid email"))
-
-
-async def test_another_redirect_host_than_was_shown_is_asked(ada: Person):
-    """Seen to catch: a yes for one redirect host counts for all."""
-    other = "https://other.example/callback"
-    client = (await ada.register(redirect_uris=[REDIRECT_URI, other]))["client_id"]
-    await ada.code(client)
-    assert heading_of(await ada.asked(client, redirect_uri=other)) == CONSENT
-
-
-async def test_another_resource_than_was_said_yes_to_is_asked(two_resources: Server, member: Person):
-    """Seen to catch: a yes for one resource counts for all."""
-    client = (await member.register())["client_id"]
-    await member.code(client, resource="https://mcp.example")
-    page = await member.asked(client, resource=f"{two_resources.origin}/notes/mcp")
-    assert heading_of(page) == CONSENT
-
-
-@pytest.mark.parametrize(
-    "redirect_uri", [LOOPBACK, "http://localhost/callback", "https://localhost/", PRIVATE]
-)
-async def test_a_remembered_yes_is_asked_again_where_any_program_could_be_the_client(
-    ada: Person, redirect_uri: str
-):
-    """Seen to catch: a yes is remembered where any program may listen."""
-    client = (await ada.register(redirect_uris=[redirect_uri]))["client_id"]
-    await ada.code(client, redirect_uri=redirect_uri)
-    assert heading_of(await ada.asked(client, redirect_uri=redirect_uri)) == CONSENT
-
-
-async def test_no_page_where_any_program_could_be_the_client_is_consent_required(ada: Person):
-    client = (await ada.register(redirect_uris=[LOOPBACK]))["client_id"]
-    await ada.code(client, redirect_uri=LOOPBACK)
-    answer = await ada.authorize(client, redirect_uri=LOOPBACK, prompt="none")
-    assert returned(answer)["error"] == "consent_required"
-
-
-async def test_sign_in_is_asked_again_where_the_client_wants_it(ada: Person, client: str):
-    assert heading_of(await ada.asked(client, prompt="login")) == SIGN_IN
-
-
-async def test_sign_in_that_the_client_wants_is_asked_once(person: Person):
-    client = (await person.register())["client_id"]
-    await person.sign_in(await person.asked(client))
-    page = await person.asked(client, prompt="login")
-    assert heading_of(await person.sign_in(page)) == CONSENT
-
-
-async def test_a_prompt_that_is_not_known_is_ignored(ada: Person, client: str):
-    await ada.code(client)
-    assert "code" in returned(await ada.authorize(client, prompt="select_account create"))
-
-
-# What a client without a browser sees of it
 
 
 async def test_a_get_without_cookies_parks_the_request_and_writes_nothing(server: Server, person: Person):

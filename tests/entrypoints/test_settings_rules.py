@@ -1,0 +1,229 @@
+"""What breaks a rule stops the start, by itself, together with another setting, or away from loopback."""
+
+import pytest
+
+from grantledger.entrypoints.settings import Settings, SettingsInvalid, load_settings
+from support.given_settings import PUBLIC, SECRET, given, sentence
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path, monkeypatch):
+    """No `grantledger.toml` but the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("key", "low", "high"),
+    [
+        ("port", 1, 65_535),
+        ("code_expires_in", 1, 600),
+        ("access_token_expires_in", 1, 2_592_000),
+        ("refresh_token_expires_in", 1, 31_536_000),
+        ("grant_expires_in", 1, 315_360_000),
+        ("refresh_reuse_window", 0, 300),
+        ("browser_session_expires_in", 1, 2_592_000),
+    ],
+)
+def test_every_number_has_bounds(key, low, high):
+    others = {} if key == "refresh_reuse_window" else {"refresh_reuse_window": 0}
+    for value in (low, high):
+        assert getattr(given(**others, **{key: value}), key) == value
+    for value in (low - 1, high + 1):
+        expected = f"{key} must be from {low} to {high}, not {value} (from the command line)"
+        assert sentence(given, **others, **{key: value}) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("host", ""),
+        ("host", "http://127.0.0.1"),
+        ("host", "[::1]"),
+        ("host", "127.0.0.1:8000"),
+        ("issuer", ""),
+        ("issuer", "auth.example.com"),
+        ("issuer", "http://auth.example.com"),
+        ("issuer", "ftp://127.0.0.1"),
+        ("issuer", "https://auth.example.com?"),
+        ("issuer", "https://auth.example.com?a=b"),
+        ("issuer", "https://auth.example.com#"),
+        ("issuer", "https://me@auth.example.com"),
+        ("issuer", "https://Auth.example.com"),
+        ("issuer", "https://auth.example.com//a"),
+        ("issuer", "https://auth.example.com/%61"),
+        ("issuer", "https://auth.example.com/a;b"),
+        ("issuer", "https://auth.example.com/../a"),
+        ("database", ""),
+        ("database", "a\0b"),
+        ("database", "postgresql://me:password@host/db"),
+        ("database", "file::memory:?cache=shared"),
+        ("realm", ""),
+        ("realm", "Main"),
+        ("realm", "-main"),
+        ("realm", "a" * 64),
+        ("login_page", ""),
+        ("login_page", "sign-in"),
+        ("login_page", "//evil.example.com/"),
+        ("login_page", "/a/../b"),
+        ("login_page", "/sign-in#top"),
+        ("login_page", "http://app.example.com/sign-in"),
+        ("login_page", "https://me@app.example.com/sign-in"),
+        ("login_page", "javascript:alert(1)"),
+        ("resource", ""),
+        ("resource", "http://api.example.com/mcp"),
+        ("resource", "https://api.example.com/mcp#a"),
+        ("resources", [{"identifier": "mcp"}]),
+        ("resources", [{"identifier": "https://a.example/"}, {"identifier": "https://A.example:443"}]),
+        ("resources", [{"identifier": "https://a.example/", "scopes": ['"']}]),
+        ("scopes", ["openid", "a b"]),
+        ("scopes", ["openid", "ä"]),
+        ("default_scope", []),
+        ("default_scope", "openid notes"),
+        ("private_use_redirect_uris", ["javascript"]),
+        ("private_use_redirect_uris", ["https://example.com/"]),
+        ("private_use_redirect_uris", ["myapp://callback#a"]),
+        ("master_secret", "c2hvcnQ="),
+        ("master_secret", "not base64!"),
+        ("master_secret", [SECRET, SECRET]),
+        ("master_secret_file", ""),
+        ("trusted_proxies", "proxy.example.com"),
+        ("log_format", "text"),
+        ("log_level", "INFO"),
+        ("sign_in_attempts", "10"),
+        ("sign_in_attempts", "0/hour"),
+        ("client_secret_attempts", "10/week"),
+        ("registrations", "-1/day"),
+        ("registrations_per_address", "unlimited"),
+        ("trusted_proxies", "10.0.0.1/8"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_source(key, value):
+    told = sentence(given, **{key: value})
+    assert told.startswith(f"{key} ")
+    assert told.endswith(" (from the command line)")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("host", "::1"),
+        ("host", "localhost"),
+        ("issuer", "https://localhost:8443"),
+        ("issuer", "http://[::1]:8000/"),
+        ("issuer", "http://localhost:8000/auth/"),
+        ("database", "/var/lib/grantledger/ledger.sqlite3"),
+        ("realm", "tenant-7_a"),
+        ("login_page", "/sign-in?theme=dark"),
+        ("login_page", "https://app.example.com/sign-in"),
+        ("login_page", "http://localhost:3000/sign-in"),
+        ("resource", "http://localhost:8000/mcp"),
+        ("resource", "https://api.example.com"),
+        ("private_use_redirect_uris", ("myapp", "myapp://callback")),
+        ("master_secret_file", "/run/secrets/grantledger"),
+        ("trusted_proxies", ("10.0.0.0/8", "::1", "127.0.0.1")),
+    ],
+)
+def test_a_good_value_is_kept_as_it_is_written(key, value):
+    assert getattr(given(**{key: value}), key) == value
+
+
+def test_a_url_for_the_database_is_not_shown():
+    assert "password" not in sentence(given, database="postgresql://me:password@host/db")
+
+
+def test_a_bad_master_secret_is_not_shown():
+    assert "hunter2" not in sentence(given, master_secret="hunter2!")
+
+
+def test_settings_do_not_show_the_master_secret():
+    assert SECRET not in repr(given(master_secret=SECRET))
+
+
+def test_settings_show_everything_else():
+    shown = repr(given())
+    assert {key for key in Settings.__struct_fields__ if f"{key}=" not in shown} == {"master_secret"}
+
+
+def test_one_resource_and_several_exclude_each_other():
+    told = sentence(given, resource="https://a.example", resources=[{"identifier": "https://b.example"}])
+    assert told == "resources must not be set together with resource (from the command line)"
+
+
+def test_a_secret_and_a_file_of_them_exclude_each_other():
+    told = sentence(load_settings, None, {"GRANTLEDGER_MASTER_SECRET": SECRET}, {"master_secret_file": "x"})
+    assert (
+        told
+        == "master_secret must not be set together with master_secret_file (from GRANTLEDGER_MASTER_SECRET)"
+    )
+
+
+def test_a_logout_page_without_a_login_page_is_refused():
+    assert sentence(given, logout_page="/logout").startswith("logout_page must not be set without login_page")
+
+
+def test_sign_up_is_the_hosts_where_its_login_page_is():
+    told = sentence(given, login_page="/login", sign_up=True)
+    assert told.startswith("sign_up must be false with login_page")
+
+
+def test_a_retry_never_gets_an_access_token_that_has_expired():
+    assert sentence(given, access_token_expires_in=60).startswith(
+        "refresh_reuse_window must be less than access_token_expires_in, which is 60, not 60"
+    )
+
+
+def test_the_default_scope_may_be_one_of_a_resource():
+    resources = [{"identifier": "https://a.example", "scopes": "notes"}]
+    assert given(resources=resources, default_scope="notes").default_scope == ("notes",)
+
+
+def test_rules_hold_for_settings_made_by_a_program():
+    with pytest.raises(SettingsInvalid, match="port must be from 1 to 65535, not 0"):
+        Settings(port=0)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "auth.example.com"])
+def test_starts_anywhere_with_an_https_issuer_and_a_secret(host):
+    assert not given(**PUBLIC | {"host": host}).is_loopback
+
+
+def test_starts_anywhere_with_a_file_of_secrets():
+    settings = given(host="0.0.0.0", issuer="https://auth.example.com", master_secret_file="secrets")
+    assert not settings.is_loopback
+
+
+@pytest.mark.parametrize("change", [{"host": "127.0.0.1"}, {"issuer": "https://127.0.0.1"}])
+def test_the_host_and_the_issuer_both_decide_what_loopback_is(change):
+    assert sentence(given, **PUBLIC | change | {"master_secret": None}).startswith(
+        "master_secret is missing: "
+    )
+
+
+def test_a_missing_issuer_stops_the_start_away_from_loopback():
+    assert sentence(given, **PUBLIC | {"issuer": None}) == (
+        "issuer is missing: with host '0.0.0.0', say at which https URL clients reach this server"
+    )
+
+
+def test_a_missing_https_stops_the_start_away_from_loopback():
+    assert sentence(given, **PUBLIC | {"issuer": "http://127.0.0.1:8000"}) == (
+        "issuer must be https, not 'http://127.0.0.1:8000', because host '0.0.0.0' is not loopback"
+        " (from the command line)"
+    )
+
+
+def test_a_missing_secret_stops_the_start_away_from_loopback():
+    assert sentence(given, **PUBLIC | {"master_secret": None}) == (
+        "master_secret is missing: away from loopback, set it or master_secret_file"
+    )
+
+
+def test_a_throw_away_database_stops_the_start_away_from_loopback():
+    assert sentence(given, **PUBLIC, database=":memory:") == (
+        "database must be a file: away from loopback, ':memory:' loses grants (from the command line)"
+    )
+
+
+def test_a_throw_away_database_is_fine_on_loopback():
+    assert given(database=":memory:").is_loopback
