@@ -125,7 +125,7 @@ TOO_MANY_ATTEMPTS = PageRefusal(
 )
 TOO_MANY_SIGN_UPS = PageRefusal(
     "Too many new accounts",
-    "Only so many accounts are opened in an hour, from one place and in all. No account was opened.",
+    "This server opens only so many accounts at a time, from one place and in all. No account was opened.",
     ("Wait some minutes, then go back and try again.",),
     429,
     goes_on=True,
