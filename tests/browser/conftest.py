@@ -3,18 +3,22 @@
 Run alone (`make browser`): Playwright keeps an event loop running, in which no other test can start one.
 """
 
-import asyncio
 import secrets
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import Browser, Page, expect
 
-from grantledger.application.provenance import Caller
+from browser.gallery import HOST_PASSWORD
+from browser.operator_at_hand import Operator
 from support.chromium import chromium
 from support.loopback_client import LoopbackClient, listening
-from support.server import PASSWORD, Server, serving
+from support.server import Program, Server, serving
+from support.visitors import keep_cookies
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,6 +30,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("browser"), sign_up="true", sign_in_attempts="off") as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An application that embeds the server and signs its own users in."""
+    program = Program((str(EXAMPLES / "own_sign_in.py"),), {"EXAMPLE_PASSWORD": HOST_PASSWORD})
+    with serving(tmp_path_factory.mktemp("host"), program) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("strict"), sign_in_attempts="1/hour") as running:
         yield running
 
 
@@ -42,6 +60,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     context.set_default_timeout(20_000)
     yield context.new_page()
+    keep_cookies(context)
     context.close()
 
 
@@ -51,15 +70,19 @@ def client(server: Server) -> Iterator[LoopbackClient]:
         yield running
 
 
+@pytest.fixture(scope="package")
+def operator(server: Server) -> Iterator[Operator]:
+    """The use cases, in a thread of their own: in this one Playwright's event loop is running."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(server.use_cases()) as container,
+    ):
+        yield Operator(portal, container, {})
+
+
 @pytest.fixture
-def email(server: Server) -> str:
+def email(operator: Operator) -> str:
     """The e-mail address of a user of this test alone."""
     address = f"{secrets.token_hex(4)}@example.com"
-
-    async def open_account() -> None:
-        async with server.use_cases() as container:
-            await container.open_account()(address, PASSWORD, Caller(correlation_id="test"))
-
-    with ThreadPoolExecutor(1) as thread:  # Playwright's event loop is running in this one
-        thread.submit(asyncio.run, open_account()).result()
+    operator.opens_account(address)
     return address

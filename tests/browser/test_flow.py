@@ -5,7 +5,15 @@ from playwright.sync_api import Browser, Page, expect
 
 from support.loopback_client import LANDED, LoopbackClient
 from support.server import PASSWORD, Server
-from support.visitors import allow, comes_to, sign_in
+from support.visitors import (
+    NEW_PASSWORD,
+    allow,
+    changes_password,
+    comes_to,
+    keep_cookies,
+    sign_in,
+    signs_up,
+)
 
 
 def test_by_mouse(page: Page, client: LoopbackClient, email: str):
@@ -20,7 +28,8 @@ def test_by_mouse(page: Page, client: LoopbackClient, email: str):
 
 def test_by_keyboard_alone(page: Page, client: LoopbackClient, email: str):
     page.goto(client.url())
-    page.keyboard.type(email)  # the first field has the focus
+    expect(page.get_by_label("E-mail address")).to_be_focused()
+    page.keyboard.type(email)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
@@ -43,6 +52,34 @@ def test_without_scripts(browser: Browser, client: LoopbackClient, email: str, w
     context.close()
 
 
+def test_an_account_needs_no_scripts_from_sign_up_to_sign_out(
+    browser: Browser, server: Server, client: LoopbackClient, email: str
+):
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
+    page, address = context.new_page(), f"new-{email}"
+    page.goto(client.url())
+    page.get_by_role("link", name="Sign up").click()
+    signs_up(page, address)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    tokens = client.tokens()
+    page.goto(f"{server.origin}/authorize/account")
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_role("status")).to_contain_text("disconnected")
+    assert not client.is_let_in(tokens)
+    page.get_by_role("link", name="Change password").click()
+    changes_password(page)
+    expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    comes_to(page, "Sign in")
+    sign_in(page, address, NEW_PASSWORD)
+    comes_to(page, "Connected apps")
+    keep_cookies(context)
+    context.close()
+
+
 def test_saying_no_tells_the_client(page: Page, client: LoopbackClient, email: str):
     page.goto(client.url())
     sign_in(page, email)
@@ -62,10 +99,7 @@ def test_the_client_on_loopback_gets_no_cookie_of_ours(page: Page, client: Loopb
 def test_somebody_new_signs_up_on_the_way(page: Page, client: LoopbackClient, email: str):
     page.goto(client.url())
     page.get_by_role("link", name="Sign up").click()
-    page.get_by_label("E-mail address").fill(f"new-{email}")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("The same password again").fill(PASSWORD)
-    page.get_by_role("button", name="Sign up").click()
+    signs_up(page, f"new-{email}")
     page.get_by_label("Password").fill(PASSWORD)  # the address is still there
     page.get_by_role("button", name="Sign in").click()
     allow(page)

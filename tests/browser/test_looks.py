@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from browser.gallery import GALLERY, Visitor
+from browser.operator_at_hand import Operator
 from support.loopback_client import LoopbackClient
 from support.server import Server
 
@@ -61,8 +62,17 @@ FOCUS = """() => {
 
 
 @pytest.fixture
-def visitor(page: Page, server: Server, client: LoopbackClient, email: str) -> Visitor:
-    return Visitor(page, server, client, email)
+def visitor(
+    *,
+    page: Page,
+    server: Server,
+    client: LoopbackClient,
+    email: str,
+    operator: Operator,
+    host: Server,
+    strict: Server,
+) -> Visitor:
+    return Visitor(page, server, client, email, operator, host, strict)
 
 
 @pytest.mark.parametrize("name", GALLERY)

@@ -5,7 +5,15 @@ from playwright.sync_api import Page, expect
 
 from support.loopback_client import LANDED, LoopbackClient
 from support.server import PASSWORD, Server
-from support.visitors import allow, comes_to, sign_in
+from support.visitors import (
+    NEW_PASSWORD,
+    allow,
+    comes_to,
+    fills_password_change,
+    fills_sign_up,
+    presses_twice,
+    sign_in,
+)
 
 
 def at_consent(page: Page, client: LoopbackClient, email: str) -> None:
@@ -165,10 +173,31 @@ def test_disconnect_pressed_twice_ends_on_the_list(
     expect(page.get_by_text(LANDED)).to_be_visible()
     client.tokens()
     page.goto(f"{server.origin}/authorize/account")
-    page.evaluate(
-        """() => { const b = document.querySelector('button[name=client_id]'); b.click(); b.click(); }"""
-    )
+    presses_twice(page, "Disconnect")
     expect(page.get_by_text("None. When you connect an app")).to_be_visible()
+
+
+def test_sign_up_pressed_twice_ends_where_one_signs_in(page: Page, server: Server, email: str):
+    page.goto(f"{server.origin}/authorize/account")
+    page.get_by_role("link", name="Sign up").click()
+    fills_sign_up(page, f"new-{email}")
+    presses_twice(page, "Sign up")
+    comes_to(page, "Sign in")
+    page.get_by_label("Password").fill(PASSWORD)  # the address is still there
+    page.get_by_role("button", name="Sign in").click()
+    comes_to(page, "Connected apps")
+
+
+def test_change_password_pressed_twice_ends_with_a_changed_password(page: Page, server: Server, email: str):
+    page.goto(f"{server.origin}/authorize/account")
+    sign_in(page, email)
+    page.get_by_role("link", name="Change password").click()
+    fills_password_change(page)
+    presses_twice(page, "Change password")
+    expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    sign_in(page, email, NEW_PASSWORD)
+    comes_to(page, "Connected apps")
 
 
 def test_an_expired_request_says_to_connect_again(page: Page, client: LoopbackClient, email: str):

@@ -13,6 +13,7 @@ import pytest
 
 from grantledger.application.ports import Unavailable
 from support.oauth import SESSION_COOKIE, Person, error_of, heading_of, returned
+from support.outages import nobody_may_write
 from support.server import Server, serving
 
 pytestmark = pytest.mark.e2e
@@ -51,14 +52,6 @@ def unreadable(server: Server) -> Iterator[None]:
 def rename(before: str, after: str) -> str:
     pairs = [(before.format(table), after.format(table)) for table in TABLES]
     return "BEGIN;" + "".join(f"ALTER TABLE {one} RENAME TO {other};" for one, other in pairs) + "COMMIT;"
-
-
-@contextmanager
-def nobody_may_write(server: Server) -> Iterator[None]:
-    """Begin a transaction that writes, and leave it open."""
-    with closing(connect(server.database, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
 
 
 class Before(Person):

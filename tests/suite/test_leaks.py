@@ -13,6 +13,7 @@ TESTS = Path(__file__).parents[1]
 TOKEN = "glat_" + "AbC3" * 12
 PASSWORD = "tell nobody"
 COOKIE = "q7" * 20
+ID_TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJnbHUifQ.c2lnbmF0dXJl"
 
 PRELUDE = f"""
 import logging, sys
@@ -31,6 +32,7 @@ LEAKS = {
     "a password in a server's log": (
         f"def test_it(tmp_path):\n    (tmp_path / 'server.log').write_text('as {PASSWORD} says')"
     ),
+    "an ID token": f"def test_it():\n    print('see {ID_TOKEN}')",
     "a part of a cookie": f"def test_it(capfd):\n    seen('a command', 'xx{COOKIE[5:30]}xx')",
     "a token that a fixture prints": (
         f"@pytest.fixture\ndef it():\n    yield\n    print({TOKEN!r})\ndef test_it(it):\n    pass"

@@ -1,9 +1,9 @@
 """At the end of a session: no output of the suite holds a secret that the suite made the product issue.
 
 Output is all that tests and servers print: what pytest captures of each test, every `*.log` below the
-session's temporary folder, and what commands said (`seen`). Secrets are all that look like one of ours, and
-those without a recognisable form, which the tests' own support code reports (`issued`). A test whose output
-is meant to show a secret is marked `shows_secrets`.
+session's temporary folder, and what commands said (`seen`). Secrets are all that look like one of ours, ID
+tokens, and those without a recognisable form, which the tests' own support code reports (`issued`). A test
+whose output is meant to show a secret is marked `shows_secrets`.
 """
 
 import re
@@ -12,6 +12,7 @@ from collections.abc import Generator
 import pytest
 
 _OURS = re.compile(r"gl(?:ac|at|rt|cs)_[A-Za-z0-9_-]{20,}")
+_ID_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}")
 _WORD = re.compile(r"[A-Za-z0-9_-]{16,}")
 _PIECE = 16
 """So many characters of a secret in a row give it away."""
@@ -22,7 +23,7 @@ _outputs: list[tuple[str, str]] = []
 
 
 def issued(kind: str, secret: str) -> None:
-    """Watch for a secret that has no form of ours: a password, a cookie, a form token, a master secret."""
+    """Watch for a secret that has no form of ours: a password, a cookie, a form token, a PKCE verifier."""
     words = _WORD.findall(secret)
     for word in words:
         _words[word[:_PIECE]] = kind
@@ -38,6 +39,8 @@ def seen(where: str, output: str) -> None:
 def leaks_in(output: str) -> set[str]:
     """Return what kinds of secrets are in there."""
     found = {kind for phrase, kind in _phrases.items() if phrase in output}
+    if _ID_TOKEN.search(output):
+        found.add("ID token")
     for word in set(_WORD.findall(output)):
         if _OURS.search(word):
             found.add(word[:4] + "...")

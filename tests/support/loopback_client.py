@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
+
+from support.leaks import issued
 
 LANDED = "You can close this page."
 
@@ -18,21 +20,32 @@ LANDED = "You can close this page."
 class LoopbackClient:
     """Registers itself at the server. `answers` are the authorization responses that arrived."""
 
-    def __init__(self, origin: str, port: int, **metadata: Any) -> None:
+    def __init__(self, origin: str, redirect_uri: str, **metadata: Any) -> None:
         self.origin = origin
-        self.redirect_uri = f"http://127.0.0.1:{port}/callback"
+        self.redirect_uri = redirect_uri
         self.answers: list[dict[str, str]] = []
         self.cookies: list[str] = []
         self._verifier = secrets.token_urlsafe(32)
+        issued("PKCE verifier", self._verifier)
         asked = {
             "client_name": f"Editor {secrets.token_hex(4)}",
             "redirect_uris": [self.redirect_uri],
             "grant_types": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_method": "none",
         }
-        told = httpx.post(f"{origin}/register", json={**asked, **metadata}, timeout=30)
+        # Nothing here speaks TLS, and reading the certificates of the world takes longer than a page.
+        self._http = httpx.Client(base_url=origin, timeout=30, verify=False)
+        told = self._http.post("/register", json={**asked, **metadata})
         assert told.status_code == 201, told.text
         self.client_id = str(told.json()["client_id"])
+
+    @classmethod
+    @contextmanager
+    def of(cls, origin: str, redirect_uri: str) -> Iterator[Self]:
+        """Register a client that nobody listens for: where the answer goes is of no matter."""
+        client = cls(origin, redirect_uri)
+        yield client
+        client.close()
 
     def url(self, **parameters: str) -> str:
         """Return where the browser is sent; parameters beside the usual ones."""
@@ -56,13 +69,20 @@ class LoopbackClient:
             "code_verifier": self._verifier,
             "redirect_uri": self.redirect_uri,
         }
-        answer = httpx.post(f"{self.origin}/token", data=form, timeout=30)
+        answer = self._http.post("/token", data=form)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     def is_let_in(self, tokens: dict[str, Any]) -> bool:
         headers = {"authorization": f"Bearer {tokens['access_token']}"}
-        return httpx.get(f"{self.origin}/session", headers=headers, timeout=30).status_code == 200
+        return self._http.get("/session", headers=headers).status_code == 200
+
+    def revoke(self, token: str) -> None:
+        form = {"token": token, "client_id": self.client_id}
+        assert self._http.post("/revoke", data=form).status_code == 200
+
+    def close(self) -> None:
+        self._http.close()
 
 
 @contextmanager
@@ -84,7 +104,8 @@ def listening(origin: str, **metadata: Any) -> Iterator[LoopbackClient]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
-        client = LoopbackClient(origin, server.server_port, **metadata)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = LoopbackClient(origin, f"http://127.0.0.1:{server.server_port}/callback", **metadata)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield client
         server.shutdown()
+        client.close()

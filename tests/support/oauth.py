@@ -20,6 +20,7 @@ SESSION_COOKIE = "grantledger-session"
 """On http, where it has no `__Host-` prefix."""
 
 VERIFIER = "verifier-verifier-verifier-verifier-verifier"
+issued("PKCE verifier", VERIFIER)
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 

@@ -2,9 +2,13 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
+from support.leaks import issued
 from support.server import PASSWORD
+
+NEW_PASSWORD = "quite another password"
+issued("password", NEW_PASSWORD)
 
 
 def comes_to(page: Page, *headings: str) -> str:
@@ -14,11 +18,50 @@ def comes_to(page: Page, *headings: str) -> str:
     return heading.inner_text()
 
 
+def keep_cookies(context: BrowserContext) -> None:
+    """Watch for the secrets in the cookies that the browser has."""
+    for cookie in context.cookies():
+        if not cookie["name"].endswith("-notice"):  # a word of ours
+            issued("cookie", cookie["value"].rpartition(".")[2])
+
+
 def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
+    keep_cookies(page.context)
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
 
 
+def fills_sign_up(page: Page, email: str, password: str = PASSWORD) -> None:
+    """Fill the form: `password`, and then, perhaps not the same, the one of everybody here."""
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_label("The same password again").fill(PASSWORD)
+
+
+def signs_up(page: Page, email: str, password: str = PASSWORD) -> None:
+    fills_sign_up(page, email, password)
+    page.get_by_role("button", name="Sign up").click()
+
+
+def fills_password_change(page: Page, present: str = PASSWORD) -> None:
+    page.get_by_label("Present password").fill(present)
+    page.get_by_label("New password", exact=True).fill(NEW_PASSWORD)
+    page.get_by_label("The same new password again").fill(NEW_PASSWORD)
+
+
+def changes_password(page: Page, present: str = PASSWORD) -> None:
+    fills_password_change(page, present)
+    page.get_by_role("button", name="Change password").click()
+
+
+def presses_twice(page: Page, button: str) -> None:
+    """Click before the answer to the first click has come."""
+    page.get_by_role("button", name=button).evaluate("button => { button.click(); button.click(); }")
+
+
 def allow(page: Page) -> None:
-    page.get_by_role("button", name="Allow").click()
+    allowing = page.get_by_role("button", name="Allow")
+    allowing.wait_for()
+    keep_cookies(page.context)
+    allowing.click()

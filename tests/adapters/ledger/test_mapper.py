@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -31,7 +31,6 @@ def structs(cls: type[Struct]) -> st.SearchStrategy[Struct]:
     return st.builds(cls, **{field.name: values(field.type) for field in msgspec.structs.fields(cls)})
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(EVENTS.values())).flatmap(structs), st.text(), st.integers(1))
 def test_what_is_stored_is_read_back(event: Struct, stream_id: str, version: int):
     entry = Entry(stream_id, version, event)

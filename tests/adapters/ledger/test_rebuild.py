@@ -41,7 +41,7 @@ def differences(database: Database) -> list[str]:
     return [str(difference) for difference in Replay(database, TagMapper()).differences()]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(actions, st.sampled_from((1, 2, 5)))
 def test_however_requests_and_steps_follow_each_other_the_rows_equal_the_replay(
     done: list[Request | str], page: int

@@ -26,7 +26,7 @@ from grantledger.domain.token_grant_events import GrantRevoked
 PAGES = (1, 2, 3, 1_000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(requests, st.sampled_from(PAGES))
 def test_after_any_requests_the_read_model_equals_the_replay_and_what_a_plain_ledger_remembers(
     sent: list[Request], page: int

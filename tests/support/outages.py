@@ -1,0 +1,15 @@
+"""What can be taken from a server that runs."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from sqlite3 import connect
+
+from support.server import Server
+
+
+@contextmanager
+def nobody_may_write(server: Server) -> Iterator[None]:
+    """Begin a transaction that writes, and leave it open."""
+    with closing(connect(server.database, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
