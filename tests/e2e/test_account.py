@@ -128,6 +128,7 @@ async def test_a_refresh_is_shown(visitor: Visitor):
 
 
 async def test_disconnecting_refuses_the_very_next_request(visitor: Visitor):
+    """Seen to catch: disconnecting an app leaves its grants."""
     await visitor.enter()
     client, token = await connected(visitor)
     assert (await visitor.session(token)).status_code == 200
@@ -209,6 +210,7 @@ async def test_signing_out_twice_ends_on_the_sign_in_page(visitor: Visitor):
 
 
 async def test_signing_out_everywhere_ends_the_other_browser(visitor: Visitor, elsewhere: Visitor):
+    """Seen to catch: a browser session outlives the end of all."""
     page = await visitor.enter()
     assert heading_of(await visitor.send(page, "sign-out-everywhere")) == SIGN_IN
     assert heading_of(await elsewhere.home()) == SIGN_IN
@@ -235,6 +237,7 @@ async def changed(visitor: Visitor, old: str, new: str, again: str, **chosen: st
 
 
 async def test_a_changed_password_signs_in_and_the_old_one_does_not(visitor: Visitor, elsewhere: Visitor):
+    """Seen to catch: a browser session outlives the end of all."""
     await visitor.enter()
     page = await changed(visitor, PASSWORD, NEW, NEW)
     assert heading_of(page) == HOME

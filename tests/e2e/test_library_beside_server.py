@@ -101,7 +101,7 @@ async def test_what_the_library_appends_decides_the_servers_next_answer(
 async def test_a_stale_append_of_the_library_meets_what_the_server_wrote(
     server: Server, person: Person, store: EventStore[str]
 ):
-    """Seen to catch: versions minded neither by the fold nor by the unique index."""
+    """Seen to catch: an append of the library is put behind whatever is there."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     stream = newest_grant(server)

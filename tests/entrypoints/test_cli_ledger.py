@@ -179,6 +179,7 @@ def test_a_grant_is_shown_as_it_was_whatever_way_the_time_is_written(database: P
 def test_a_grant_is_told_by_generation_and_standing(
     database: Path, after: int, generation: int, standing: str
 ):
+    """Seen to catch: the newest state whatever the moment; expiry judged by the clock of the one who asks."""
     grant = refreshed_grant(database)
     _, said, _ = run(database, "show", "--as-of", str(START + after), "--grant", grant, "--json")
     told = json.loads(said)
@@ -207,6 +208,7 @@ def test_a_client_is_shown_as_it_was(database: Path):
 
 
 def test_what_was_not_there_yet_is_told_with_exit_code_1(database: Path):
+    """Seen to catch: the newest state whatever the moment."""
     asked = ("show", "--as-of", str(START - 1), "--grant", refreshed_grant(database))
     done = server.cli("ledger", *asked, cwd=database.parent, database=str(database))
     assert done.returncode == 1

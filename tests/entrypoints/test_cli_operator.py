@@ -56,6 +56,7 @@ def record(server: Server, *arguments: str) -> dict[str, Any]:
 async def test_a_disabled_client_is_refused_on_the_next_request_and_goes_on_when_enabled(
     server: Server, person: Person
 ):
+    """Seen to catch: an access token is good though its client is disabled."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     assert record(server, "client", "disable", client)["status"] == "disabled"
@@ -137,6 +138,7 @@ async def test_with_an_approval_users_of_a_client_with_a_secret_are_asked_once(
 
 
 async def test_a_revoked_grant_is_refused_on_the_next_request(server: Server, person: Person):
+    """Seen to catch: a revoked grant lives on."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     grant = record(server, "grant", "list", "--client", client)
@@ -199,6 +201,7 @@ async def test_users_are_listed_with_their_addresses_and_found_by_them(server: S
 
 
 async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, person: Person):
+    """Seen to catch: an access token is good though its user is disabled."""
     told(server, "user", "add", "eve@example.com", "--password-stdin", stdin="long enough\n")
     client = (await person.register())["client_id"]
     page = await person.asked(client)
@@ -212,6 +215,7 @@ async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, pe
 
 
 async def test_an_erased_password_signs_nobody_in_until_another_is_set(server: Server, person: Person):
+    """Seen to catch: an erased password is kept."""
     told(server, "user", "add", "mallory@example.com", "--password-stdin", stdin="long enough\n")
     client = (await person.register())["client_id"]
     told(server, "user", "erase-password", "mallory@example.com")

@@ -20,5 +20,8 @@ def consents(request, sqlite_files, servers):
 
 
 def test_users_are_asked_for_all_that_they_have_not_allowed_yet(consents, profile, report):
-    """Seen to catch: a yes for one redirect host counts for all."""
+    """Seen to catch: a yes for one redirect host counts for all; a yes for one resource counts for all; a yes
+    to some scopes counts for all; a yes counts for whoever registers after the client; a yes is remembered
+    where any program may listen.
+    """
     report(hold(ConsentMemory, consents, profile))

@@ -22,4 +22,7 @@ def server(request, sqlite_files, servers):
 
 
 def test_a_registration_comes_to_what_the_rfc_says_of_each_member(server, profile, report):
+    """Seen to catch: a deleted client still proves itself; registering again enables a disabled client; what
+    a deleted client was granted goes to who registers after it.
+    """
     report(hold(Registration, server, profile))

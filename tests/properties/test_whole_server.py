@@ -22,4 +22,8 @@ def server(request, sqlite_files, servers):
 
 
 def test_the_server_keeps_its_promises(server, profile, report):
+    """Seen to catch: a replay leaves the grant as it was; a retry for another scope gets the current pair; a
+    revoked grant lives on; what a deleted client was granted goes to who registers after it; a yes for one
+    redirect host counts for all; a look-up does not compare the resource.
+    """
     report(hold(WholeServer, server, profile))
