@@ -39,6 +39,7 @@ LONG = pytest.mark.timeout(1800)
 @LONG
 async def test_after_each_kill_every_answer_that_was_given_is_still_true(lives: Lives) -> None:
     """Seen to catch: the start throws the write-ahead log away."""
+    assert lives.witness.checked
     assert lives.untruths == []
 
 
@@ -51,4 +52,5 @@ async def test_after_each_kill_the_read_model_equals_the_replay_of_a_gapless_log
 @LONG
 async def test_whoever_is_not_killed_goes_on_and_answers_nobody_wrongly(lives: Lives) -> None:
     """Seen to catch: each process seals tokens with a key of its own."""
+    assert lives.witness.answered
     assert lives.wrong_answers == []

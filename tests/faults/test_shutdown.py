@@ -49,6 +49,7 @@ class Terms(Struct):
     """How a busy server ended, time and again, and what was found when it ran once more."""
 
     exit_codes: list[int]
+    answered: list[int]
     wrong_answers: list[str]
     untruths: list[str]
     contradictions: list[str]
@@ -63,13 +64,15 @@ async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     mortal = Mortal(tmp_path_factory.mktemp("terms"), refresh_reuse_window="300")
     await mortal.open_account()
     witness = Witness(random.randrange(1_000_000))
-    exit_codes, ended = [], []
+    exit_codes, answered, ended = [], [], []
     try:
         mortal.start()
         cookies = await signed_in(mortal.origin)
         for _ in range(request.param):
+            before = witness.answered
             ended += await served_until_told_to_stop(visitor(mortal.origin, cookies), mortal, witness)
             exit_codes.append(await asyncio.to_thread(mortal.end))
+            answered.append(witness.answered - before)
             mortal.start()
         person = visitor(mortal.origin, cookies)
         async with person.http:
@@ -81,7 +84,7 @@ async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
                 f"{witness.unanswered} refused, {len(untruths)} answers were untrue afterwards",
             )
         wrong = [repr(error) for error in ended if error is not None]
-        return Terms(exit_codes, wrong, untruths, contradictions(mortal.database), mortal.log)
+        return Terms(exit_codes, answered, wrong, untruths, contradictions(mortal.database), mortal.log)
     finally:
         mortal.stop()
 
@@ -102,6 +105,7 @@ async def test_a_server_ends_when_it_has_answered_and_not_when_its_patience_does
 
 @LONG
 async def test_until_its_end_a_server_answers_nobody_wrongly(terms: Terms) -> None:
+    assert all(terms.answered), terms.answered
     assert terms.wrong_answers == []
 
 
@@ -132,6 +136,7 @@ async def test_whatever_a_server_records_until_its_end_it_also_answers(mortal: M
         mortal.tell(signal.SIGTERM)
         await asyncio.gather(*busy)
     await asyncio.to_thread(mortal.end)
+    assert answered
     assert mortal.server.events("client.registered.v1") == answered
 
 

@@ -1,5 +1,6 @@
 """Promise 5: what was written is synced before the answer. A kill cannot tell, only the calls themselves."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from msgspec import Struct
 from faults.disk import Disk, Files
 from support.broken_copies import broken_copy
 from support.mortal import Mortal
-from support.oauth import Person, returned
+from support.oauth import Person, csrf_token, returned
+from support.server import PASSWORD
 
 pytestmark = pytest.mark.e2e
 
@@ -24,7 +26,13 @@ STEPS = [
     "revoke an access token",
     "revoke",
     "sign out",
+    "sign up",
+    "sign in to the account",
+    "disconnect an app",
+    "change the password",
+    "sign out everywhere",
 ]
+PREPARED = "what only leads to a step"
 
 
 class Step(Struct):
@@ -37,7 +45,7 @@ class Step(Struct):
 
 async def traced(directory: Path, shim: Path, environment: Mapping[str, str]) -> dict[str, Step]:
     """Take every step that writes, one at a time, and read in the journal what came before each answer."""
-    mortal = Mortal(directory / "server", environment=environment)
+    mortal = Mortal(directory / "server", environment=environment, sign_up="true")
     mortal.database.parent.mkdir()
     disk = Disk(shim, mortal.database, directory)
     mortal.environment = {**environment, **disk.environment}
@@ -48,7 +56,7 @@ async def traced(directory: Path, shim: Path, environment: Mapping[str, str]) ->
         ends = [(step, len([*disk.operations()])) async for step in _steps(Person.at(mortal.origin))]
     finally:
         mortal.stop()
-    found = {step: Step() for step in STEPS}
+    found: defaultdict[str, Step] = defaultdict(Step)
     files = Files()
     for number, operation in enumerate(disk.operations()):
         files.apply(operation)
@@ -76,12 +84,42 @@ async def _steps(person: Person) -> AsyncIterator[str]:
         assert (await person.redeem(client, code)).status_code == 400
         yield "replay a code"
         tokens = await person.tokens(client)
+        yield PREPARED
         await person.revoke(client, tokens["access_token"])
         yield "revoke an access token"
         await person.revoke(client, tokens["refresh_token"])
         yield "revoke"
-        await person.submit(await person.asked(client, prompt="consent"), "sign-out")
+        page = await person.asked(client, prompt="consent")
+        yield PREPARED
+        await person.submit(page, "sign-out")
         yield "sign out"
+        async for step in _steps_of_the_account(person, client):
+            yield step
+
+
+async def _steps_of_the_account(person: Person, client: str) -> AsyncIterator[str]:
+    email, changed = "grace@example.com", "another password of length"
+
+    async def send(form: str, *, shown: str = "", **filled: str) -> None:
+        page = await person.http.get(f"/authorize/account{shown}")
+        fields = {"csrf_token": csrf_token(page), **filled}
+        answer = await person.http.post(f"/authorize/account/{form}", data=fields)
+        assert answer.status_code < 400, answer.text
+
+    await person.http.get("/authorize/account")
+    await send("sign-up", shown="/sign-up", email=email, password=PASSWORD, password_again=PASSWORD)
+    yield "sign up"
+    await send("sign-in", email=email, password=PASSWORD)
+    yield "sign in to the account"
+    await person.tokens(client)
+    yield PREPARED
+    await send("disconnect", client_id=client)
+    yield "disconnect an app"
+    new = {"new_password": changed, "new_password_again": changed}
+    await send("password", shown="/password", old_password=PASSWORD, **new)
+    yield "change the password"
+    await send("sign-out-everywhere")
+    yield "sign out everywhere"
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +131,9 @@ async def trace(tmp_path_factory: pytest.TempPathFactory, shim: Path) -> dict[st
 async def test_the_write_ahead_log_is_synced_before_the_answer_is_sent(
     trace: dict[str, Step], step: str
 ) -> None:
-    """Seen to catch: the write-ahead log is synced at checkpoints only."""
+    """Seen to catch: the write-ahead log is synced at checkpoints only; the writer syncs at checkpoints
+    only.
+    """
     assert trace[step].written
     assert trace[step].answers
     assert trace[step].too_early == 0

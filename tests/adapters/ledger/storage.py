@@ -69,12 +69,13 @@ class _Wire:
     def commit(self) -> None:
         self._database.before_commit()
         self._connection.commit()
+        self._database.committed_on = self._connection
         self._database.commits += 1
         self._database.after_commit()
 
 
 class WatchedDatabase(Database):
-    """Remembers its connections, counts commits and the writers that came to the queue.
+    """Remembers its connections and the last that committed; counts commits and writers that came to queue.
 
     Every new connection gets the extra `pragmas`.
     """
@@ -83,6 +84,7 @@ class WatchedDatabase(Database):
         super().__init__(path)
         self._connections: list[sqlite3.Connection] = []
         self.commits = 0
+        self.committed_on: sqlite3.Connection | None = None
         self.came_to_queue = 0
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None

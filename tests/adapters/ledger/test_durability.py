@@ -25,6 +25,18 @@ async def test_every_live_connection_syncs_before_a_commit_returns(
     assert {connection.execute("PRAGMA synchronous").fetchone() for connection in live} == {(FULL,)}
 
 
+async def test_the_live_writer_syncs_before_its_commit_returns(
+    ledger: SqliteLedger, database: WatchedDatabase
+):
+    """Seen to catch: the writer syncs at checkpoints only."""
+    for version in (1, 2):
+        await ledger.record([facts.opened(str(version))], facts.SOMEBODY)
+        writer = database.committed_on
+        assert writer is not None
+        assert writer in database.live_connections  # it is the one that commits next
+        assert writer.execute("PRAGMA synchronous").fetchone() == (FULL,)
+
+
 async def test_the_database_and_what_stands_beside_it_are_its_owners_alone(
     ledger: SqliteLedger, database: WatchedDatabase
 ):
