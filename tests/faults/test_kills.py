@@ -32,7 +32,7 @@ async def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     return found
 
 
-LONG = pytest.mark.timeout(1800)
+LONG = pytest.mark.timeout(7_200)
 """The fixture takes its time, which counts for the first test that asks for it."""
 
 

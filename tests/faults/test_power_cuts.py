@@ -9,7 +9,7 @@ from faults.disk import Disk
 from faults.lives import Lives, lived
 from support.figures import tell
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(7_200)]
 
 
 @pytest.fixture(

@@ -36,7 +36,7 @@ def assert_imported(environment: Mapping[str, str], directory: Path, file: str) 
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert run.returncode == 0, f"the broken copy cannot be imported: {run.stderr}"
