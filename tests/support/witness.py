@@ -247,7 +247,7 @@ async def _now(request: Callable[[], Awaitable[httpx.Response]]) -> httpx.Respon
 
 async def signed_in(origin: str) -> httpx.Cookies:
     """Sign in, and return what the browser then holds."""
-    person = Person.at(origin)
+    person = visitor(origin, httpx.Cookies())
     async with person.http:
         client = (await person.register())["client_id"]
         await person.sign_in(await person.asked(client))
