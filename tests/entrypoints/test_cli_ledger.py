@@ -6,6 +6,8 @@ import pty
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -161,6 +163,17 @@ def refreshed_grant(database: Path) -> str:
         return str(found.fetchone()[0]).removeprefix("grant:")
 
 
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The zone of this machine, which is none of the ledger's business."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
 @pytest.mark.parametrize(
     "moment",
     ["2026-11-18T11:12:20", "2026-11-18T12:12:20+01:00", "20261118T061220-0500", str(START + 340)],
