@@ -9,7 +9,7 @@ from support.broken_copies import assert_imported, broken_copy
 from support.promises import faults, lines
 from support.verdicts import verdicts_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1_800)]
 
 ALWAYS = {
     "a redeemed code is redeemed again": "tests/domain/",

@@ -30,14 +30,14 @@ def verdicts_of(tests: Sequence[str], report: Path, environment: Mapping[str, st
     run = subprocess.run(
         [
             *(Path(sys.executable).with_name("pytest"), "-q", "--tb=line", "-p", "no:cacheprovider"),
-            *("--timeout=100", "-m", "not slow", "-o", "junit_family=xunit1", f"--junit-xml={report}"),
+            *("--timeout=300", "-m", "not slow", "-o", "junit_family=xunit1", f"--junit-xml={report}"),
             *tests,
         ],
         cwd=ROOT,
         env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": f"{report}.examples", **environment},
         capture_output=True,
         text=True,
-        timeout=880,
+        timeout=1_780,
         check=False,
     )
     assert run.returncode in (ALL_PASSED, SOME_FAILED), run.stdout[-2_000:] + run.stderr[-2_000:]
