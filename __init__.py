@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grantledger.adapters.guards.verified import current_session
     from grantledger.adapters.http.host_identity import HostIdentity, HostUser
     from grantledger.adapters.http.mounts import Mount
     from grantledger.application.look_up_session import McpSession
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "SettingsInvalid",
     "Unavailable",
+    "current_session",
 ]
 
 __version__ = "0.1.0"
@@ -41,6 +43,7 @@ _HOMES = {
     "Settings": "entrypoints.settings",
     "SettingsInvalid": "entrypoints.settings",
     "Unavailable": "application.ports",
+    "current_session": "adapters.guards.verified",
 }
 
 

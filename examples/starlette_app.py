@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 
 from demo_account import open_demo_account
-from grantledger import AuthorizationServer
+from grantledger import AuthorizationServer, current_session
 
 server = AuthorizationServer.from_environment(database=":memory:")
 
@@ -20,8 +20,8 @@ async def home(_: Request) -> PlainTextResponse:
     return PlainTextResponse("Hello from the host application.")
 
 
-async def whoami(request: Request) -> JSONResponse:
-    session = await server.get_mcp_session(request.headers)
+async def whoami(_: Request) -> JSONResponse:
+    session = current_session()
     assert session is not None  # the guard lets no other request through
     return JSONResponse({"user": session.user_id, "client": session.client_id})
 

@@ -17,3 +17,9 @@ class Verified(Struct, frozen=True, kw_only=True):
 
 # Set for the one request that it is about: ASGI servers run each in a context of its own.
 verified: ContextVar[Verified | None] = ContextVar("grantledger_verified", default=None)
+
+
+def current_session() -> McpSession | None:
+    """Return the session that the guard found for the request being answered; None where no guard stands."""
+    found = verified.get()
+    return None if found is None else found.session

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from grantledger.adapters.guards.asgi import BearerGuard
-from grantledger.adapters.guards.verified import verified
+from grantledger.adapters.guards.verified import current_session, verified
 from grantledger.application import look_up_session
 from grantledger.application.ports import Unavailable
 from grantledger.domain import client_registration, token_grant, user_account
@@ -48,6 +48,18 @@ async def test_tells_the_app_who_calls(call, app):
     (caller,) = app.callers
     assert (caller.token, caller.resource) == ("good", "http://127.0.0.1:8000/mcp")
     assert caller.session.user_id == "glu_ann"
+
+
+async def test_code_behind_it_asks_whose_request_it_answers(call, app):
+    seen = []
+
+    async def work() -> None:
+        seen.append(current_session())
+
+    app.work = work
+    await call("POST", "Bearer good")
+    assert seen == [app.callers[0].session]
+    assert current_session() is None
 
 
 async def test_forgets_who_called_when_the_request_is_over(call):
