@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from grantledger.adapters.ledger.audit import Line
-from grantledger.domain.token_grant import GRANT
 
 # Digests, challenges and the like tell a person nothing; `--json` shows them.
 _UNTOLD = frozenset(
@@ -19,7 +18,6 @@ _UNTOLD = frozenset(
         "client_registration",
         "code_challenge",
         "code_key",
-        "key_id",
         "nonce",
         "public_key",
         "secret_digest",
@@ -55,11 +53,12 @@ def _happened(line: Line) -> Group:
 
 def _facts(line: Line) -> Iterator[tuple[str, str]]:
     """Yield what tells this event from others of its kind; the time has a column of its own."""
-    if line.stream_id.startswith(GRANT.stream_id("")):
-        yield "grant", line.stream_id.removeprefix(GRANT.stream_id(""))
+    yield from line.about.items()
     for name, value in msgspec.structs.asdict(line.event).items():
-        if value is not None and name not in _UNTOLD and not name.endswith("_at"):
-            yield name.removesuffix("_id").replace("_", " "), _text(value)
+        told = name.removesuffix("_id").replace("_", " ")
+        if value is None or name in _UNTOLD or name.endswith("_at") or told in line.about:
+            continue
+        yield told, _text(value)
 
 
 def _text(value: Any) -> str:

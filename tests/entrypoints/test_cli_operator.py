@@ -254,6 +254,14 @@ async def test_each_change_is_remembered_as_the_operators(server: Server, person
     assert len({line["correlation_id"] for line in lines}) == 4
 
 
+async def test_the_ledger_says_to_people_whom_an_operator_disabled(server: Server, person: Person):
+    client = (await person.register())["client_id"]
+    told(server, "client", "disable", client)
+    *_, happened, whom = told(server, "ledger", "show").splitlines()
+    assert "client disabled" in happened
+    assert whom.strip() == f"client: {client}"
+
+
 async def test_the_ledger_of_a_client_shows_that_an_operator_revoked_its_grant(
     server: Server, person: Person
 ):

@@ -19,7 +19,7 @@ from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import CODE, CodeRedeemed
 from grantledger.domain.browser_session import SIGNIN, SignedIn, SignedOut
 from grantledger.domain.client_registration import CLIENT, ClientDisabled
-from grantledger.domain.consent import CONSENT, ConsentGiven
+from grantledger.domain.consent import CONSENT, ConsentGiven, ConsentWithdrawn
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.user_account import USER, AccountDisabled
 from support import codes
@@ -111,11 +111,41 @@ async def test_a_user_is_followed_through_account_sessions_consents_codes_and_gr
 async def test_a_client_is_followed_through_what_happened_to_it_and_for_it(audit: Audit):
     assert tags(list(audit.lines(Filter(client="glc_editor")))) == [
         "client.registered.v1",
+        "consent.given.v1",
+        "authorization_code.issued.v1",
         "authorization_code.redeemed.v1",
         "token_grant.opened.v1",
         "token_grant.refreshed.v1",
         "client.disabled.v1",
     ]
+
+
+EDITOR_OF_ADA = {"client": "glc_editor", "user": "glu_ada"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "about"),
+    [
+        ("client.disabled.v1", {"client": "glc_editor"}),
+        ("user.disabled.v1", {"user": "glu_ada"}),
+        ("token_grant.refreshed.v1", {"grant": "ada-grant"}),
+        ("consent.given.v1", EDITOR_OF_ADA),
+        ("browser_session.signed_out.v1", {"user": "glu_ada"}),
+    ],
+)
+async def test_a_line_names_whom_it_is_about_though_the_event_does_not(audit: Audit, tag, about):
+    (line,) = (line for line in audit.lines(Filter()) if line.tag == tag)
+    assert line.about == about
+
+
+async def test_who_was_disconnected_by_whom_is_told_from_the_consent_that_was_withdrawn(
+    audit: Audit, ledger: SqliteLedger
+):
+    consent = await ledger.load(CONSENT, "consent")
+    await ledger.record([consent.then((ConsentWithdrawn(withdrawn_at=3),))], BROWSER)
+    for wanted in (Filter(client="glc_editor"), Filter(user="glu_ada")):
+        *_, last = audit.lines(wanted)
+        assert (last.tag, last.about) == ("consent.withdrawn.v1", EDITOR_OF_ADA)
 
 
 async def test_a_grant_is_followed_with_the_code_that_opened_it(audit: Audit):
