@@ -87,4 +87,6 @@ def _anew(sealer: Sealer, key_id: str, realm: str, row: tuple[Any, ...]) -> tupl
     if lookup is not None and lookup not in lookups:
         raise Unavailable(f"the {name!r} of {subject!r} is not found by its own value")
     newest, anew = sealer.seal(subject, name, value)
+    if newest == key_id:
+        raise Unavailable(f"the {name!r} of {subject!r} is sealed as before, which would have no end")
     return (lookups[0] if lookups else None, newest, anew, realm, subject, name)

@@ -1,9 +1,11 @@
 """Lists of any length, read and printed a page at a time."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import rich_click as click
+from click import get_current_context
 from msgspec import Struct
 
 from grantledger.application.ports import MAX_PAGE, Page
@@ -57,7 +59,9 @@ async def each(fetch: Fetch[S], cut: Cut) -> AsyncIterator[tuple[str, S]]:
         if after is None:
             return
         if left == 0:
-            click.echo(f"There are more: go on with --after {after}, or give --all.", err=True)
+            more = f"There are more: go on with --after {after}, or give --all."
+            # When the list has been printed.
+            get_current_context().call_on_close(partial(click.echo, more, err=True))
             return
 
 

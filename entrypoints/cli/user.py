@@ -180,6 +180,8 @@ def _passwords_refused() -> Iterator[None]:
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise click.UsageError("There is no terminal to ask for the password: give --password-stdin.")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 

@@ -1,7 +1,11 @@
 """The command line as a person or a script meets it: processes, their output and exit codes."""
 
+import contextlib
 import json
+import os
+import pty
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +54,44 @@ def test_a_user_is_added_and_named(database: Path):
     assert code == 0
     assert said.startswith("glu_")
     assert said.endswith(" can sign in as ada@example.com\n")
+
+
+def test_without_a_terminal_to_ask_on_the_password_has_to_be_given(database: Path):
+    code, said, complaint = run(database, "user", "add", "ada@example.com", stdin="long enough\n")
+    assert (code, said) == (2, "")
+    assert "give --password-stdin" in complaint
+    assert "long enough" not in complaint
+
+
+def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(database: Path):
+    command = Path(sys.executable).with_name("grantledger")
+    child, terminal = pty.fork()
+    if child == 0:
+        arguments = ["grantledger", "user", "add", "ada@example.com", "--database", str(database)]
+        os.chdir(database.parent)
+        os.execve(command, arguments, os.environ | {"COLUMNS": "100"})
+    asked = ("Password", "confirmation")
+    shown = "".join(answered(terminal, prompt, "typed by hand") for prompt in asked) + rest(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert " can sign in as ada@example.com" in shown
+    assert "typed by hand" not in shown
+
+
+def answered(terminal: int, prompt: str, answer: str) -> str:
+    """Wait for the prompt, type the answer, and return what was shown until then."""
+    shown = ""
+    while not re.search(rf"{prompt}.*: $", shown):
+        shown += os.read(terminal, 1_000).decode()
+    os.write(terminal, f"{answer}\n".encode())
+    return shown
+
+
+def rest(terminal: int) -> str:
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal tells that nobody is left on the other side
+        while more := os.read(terminal, 1_000):
+            shown += more
+    return shown.decode()
 
 
 @pytest.mark.parametrize(

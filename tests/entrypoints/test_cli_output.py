@@ -1,10 +1,18 @@
 """Tables on terminals that are wide, narrow or none at all."""
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from operator import itemgetter
 
 import pytest
+import rich_click as click
+from click.testing import CliRunner
 
+from grantledger.application.ports import Page
+from grantledger.domain.aggregate import Versioned
+from grantledger.domain.user_account import USER
+from grantledger.entrypoints.cli.listing import Cut, Record, each, print_list
 from grantledger.entrypoints.cli.output import print_table
 
 ID = "glc_MJ60jKNNj7BKwemOobDqEzT4hry"
@@ -48,3 +56,26 @@ def letters(texts: Sequence[str]) -> list[str]:
 
 def test_in_a_pipe_a_row_is_a_line(capsys):
     assert printed(capsys)[1].rstrip() == "  ".join(ROW)
+
+
+async def two_users(*, after: str | None = None, limit: int = 200) -> Page[str]:
+    found = [Versioned(kind=USER, key=key, version=1, state=key) for key in ("first", "second")]
+    page = found[1 if after else 0 :][:limit]
+    return Page(items=tuple(page), after="first" if page[-1].key == "first" else None)
+
+
+def test_that_there_are_more_is_said_below_the_list():
+    @click.command()
+    def users() -> None:
+        async def records() -> AsyncIterator[Record]:
+            async for key, _ in each(two_users, Cut(None, 1)):
+                yield {"user": key}
+
+        asyncio.run(print_list(records(), as_json=False, columns={"user": itemgetter("user")}, nothing=""))
+
+    lines = CliRunner().invoke(users).output.splitlines()
+    assert [line.strip() for line in lines] == [
+        "user",
+        "first",
+        "There are more: go on with --after first, or give --all.",
+    ]
