@@ -16,9 +16,10 @@ class EmailInvalid(Refusal):
 def normalized(email: str) -> str:
     """Return the one spelling under which an address is found. Raises `EmailInvalid`."""
     address = _folded(email).strip()
-    local, at, host = address.rpartition("@")
+    local, at, host = address.partition("@")
     if (
         not (local and at and host)
+        or "@" in host  # RFC 5321 section 4.1.2 allows it in a quoted local part alone
         or len(address) > MAX_LENGTH
         or any(c.isspace() or not c.isprintable() for c in address)
     ):

@@ -16,7 +16,17 @@ def test_a_normal_spelling_is_its_own():
 
 
 @pytest.mark.parametrize(
-    "email", ["", "ada", "@example.com", "ada@", "a da@example.com", "ada@ex\u0000ample.com"]
+    "email",
+    [
+        "",
+        "ada",
+        "@example.com",
+        "ada@",
+        "a da@example.com",
+        "ada@ex\u0000ample.com",
+        "ada@nowhere@example.com",
+        "ada\uff20nowhere@example.com",
+    ],
 )
 def test_what_is_no_address_is_refused(email):
     with pytest.raises(EmailInvalid):
