@@ -113,6 +113,12 @@ async def test_the_mcp_server_tells_its_caller_who_it_is(tmp_path):
     assert session["user_id"] in answer.text
 
 
+def test_the_mcp_server_prints_first_of_all_how_to_sign_in(tmp_path):
+    with running("mcp_server.py", tmp_path) as origin:
+        printed = (tmp_path / "printed").read_text()
+    assert printed.splitlines()[0] == f"{origin}/mcp: sign in as ada@example.com with {PASSWORD}"
+
+
 @pytest.fixture(scope="module")
 def own_sign_in(tmp_path_factory) -> Iterator[str]:
     with running("own_sign_in.py", tmp_path_factory.mktemp("own-sign-in")) as origin:

@@ -1,5 +1,6 @@
 """Changes of the database schema; stored events and their envelopes are never rewritten."""
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from grantledger.adapters.ledger.database import CannotOpen, Database
+
+_ALEMBIC = logging.getLogger("alembic.runtime.migration")
 
 
 class SchemaMismatch(Exception):  # noqa: N818 - a sentence for the operator
@@ -34,7 +37,7 @@ def migrate(database: Database) -> None:
 
     Raises `CannotOpen`, and `SchemaNewer` when a newer release has migrated it already.
     """
-    with _opening(database):
+    with _opening(database), _quietly():
         database.create()
         # Alembic leaves SQLite's DDL without a transaction, and the driver would commit in front of it.
         with database.queueing(), database.engine.connect() as connection:
@@ -50,7 +53,7 @@ def current(database: Database) -> str | None:
 
     Raises `CannotOpen` when there is no such file, or none of SQLite's.
     """
-    with _opening(database), database.engine.connect() as connection:
+    with _opening(database), _quietly(), database.engine.connect() as connection:
         return _revision(connection)
 
 
@@ -86,6 +89,17 @@ def _config(connection: Connection | None = None) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     return config
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep Alembic's progress out of a host's log; migrations of the host's own are told as before."""
+    level = _ALEMBIC.level
+    _ALEMBIC.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        _ALEMBIC.setLevel(level)
 
 
 @contextmanager

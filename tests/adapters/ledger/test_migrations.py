@@ -1,5 +1,6 @@
 """The schema is made and changed by migrations alone, all of one or nothing."""
 
+import logging
 import multiprocessing
 import sqlite3
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_migrating_again_changes_nothing(database: WatchedDatabase):
     migrations.migrate(database)
     assert schema_of(database.path) == before
     migrations.check(database)
+
+
+def test_a_host_program_that_logs_everything_is_told_nothing_of_alembics_progress(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    before = logging.getLogger("alembic.runtime.migration").level
+    with caplog.at_level(logging.DEBUG):
+        database = Database(tmp_path / "ledger.db")
+        migrations.migrate(database)
+        migrations.check(database)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("alembic")] == []
+    assert logging.getLogger("alembic.runtime.migration").level == before
 
 
 def test_a_migration_that_fails_leaves_no_half_of_itself(tmp_path: Path):
