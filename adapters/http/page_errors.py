@@ -73,7 +73,8 @@ class PageErrors:
         account = self._visits.account_url
         resumed = self._visits.resumable(request) if refusal.goes_on else None
         on = (Link("Go on with what you were asked", resumed),) if resumed not in (None, account) else ()
-        return (*on, Link("See your account and your connected apps", account))
+        home = () if refusal.account_shut else (Link("See your account and your connected apps", account),)
+        return (*on, *home)
 
     def handlers(self) -> ErrorHandlers:
         """Return Litestar exception handlers for the routes of the pages.

@@ -29,6 +29,8 @@ class PageRefusal(Struct, frozen=True):
     status: int = 400
     goes_on: bool = False
     """Whether an authorization request that waits in the browser can still be answered."""
+    account_shut: bool = False
+    """Whether the account page would only say the same."""
 
 
 _START_AGAIN = "Go back to the application that sent you here and connect again."
@@ -96,6 +98,7 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
         "The people who run this server have disabled it.",
         ("Ask them if you think that this is a mistake.",),
         403,
+        account_shut=True,
     ),
 }
 

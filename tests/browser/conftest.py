@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import Browser, Page, expect
 
 from browser.gallery import HOST_PASSWORD
@@ -19,6 +18,7 @@ from support.server import Program, Server, serving
 from support.visitors import keep_cookies
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+HOST_PROGRAM = Path(__file__).parents[1] / "support" / "host_program.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +39,19 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     program = Program((str(EXAMPLES / "own_sign_in.py"),), {"EXAMPLE_PASSWORD": HOST_PASSWORD})
     with serving(tmp_path_factory.mktemp("host"), program) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def member_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An application whose users an operator can disable: its ledger is a file."""
+    with serving(tmp_path_factory.mktemp("member-host"), Program((str(HOST_PROGRAM),), {})) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def member_operator(member_host: Server) -> Iterator[Operator]:
+    with Operator.of(member_host) as at_hand:
+        yield at_hand
 
 
 @pytest.fixture(scope="package")
@@ -73,11 +86,8 @@ def client(server: Server) -> Iterator[LoopbackClient]:
 @pytest.fixture(scope="package")
 def operator(server: Server) -> Iterator[Operator]:
     """The use cases, in a thread of their own: in this one Playwright's event loop is running."""
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(server.use_cases()) as container,
-    ):
-        yield Operator(portal, container, {})
+    with Operator.of(server) as at_hand:
+        yield at_hand
 
 
 @pytest.fixture

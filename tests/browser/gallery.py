@@ -17,7 +17,10 @@ HOST_PASSWORD = "the host prints it"
 
 
 class Visitor(Struct, frozen=True):
-    """`operator` runs the server; `host` has users and a sign-in page of its own; `strict` counts guesses."""
+    """`operator` runs the server; `host` has users and a sign-in page of its own; `strict` counts guesses.
+
+    `member_host` has users of its own too, and `member_operator` runs it.
+    """
 
     page: Page
     server: Server
@@ -25,6 +28,8 @@ class Visitor(Struct, frozen=True):
     email: str
     operator: Operator
     host: Server
+    member_host: Server
+    member_operator: Operator
     strict: Server
 
     def goes_to(self, path: str) -> None:
@@ -189,6 +194,16 @@ def _account_disabled(visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("alert")).to_be_visible()
 
 
+def _host_user_disabled(visitor: Visitor) -> None:
+    """Told, since the host has signed them in: only they see it."""
+    visitor.member_operator.disables_host_user("member-of-the-host")
+    visitor.page.context.add_cookies(
+        [{"name": "host_session", "value": "member-of-the-host", "url": visitor.member_host.origin}]
+    )
+    visitor.page.goto(f"{visitor.member_host.origin}/authorize/account")
+    expect(visitor.page.get_by_role("heading", name="This account is disabled")).to_be_visible()
+
+
 def _too_many_attempts(visitor: Visitor) -> None:
     visitor.page.goto(f"{visitor.strict.origin}/authorize/account")
     for _ in range(2):
@@ -230,6 +245,7 @@ GALLERY: dict[str, Callable[[Visitor], None]] = {
     "foreign-form": _foreign_form,
     "unknown-client": _unknown_client,
     "account-disabled": _account_disabled,
+    "host-user-disabled": _host_user_disabled,
     "too-many-attempts": _too_many_attempts,
     "cannot-answer": _cannot_answer,
 }

@@ -1,11 +1,15 @@
 """Who runs the server, at hand while a browser is looked at."""
 
-from anyio.from_thread import BlockingPortal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from msgspec import Struct
 
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container
-from support.server import PASSWORD
+from support.server import PASSWORD, Server
 
 CALLER = Caller(correlation_id="test")
 
@@ -17,8 +21,21 @@ class Operator(Struct, frozen=True):
     container: Container
     user_ids: dict[str, str]
 
+    @classmethod
+    @contextmanager
+    def of(cls, server: Server) -> Iterator[Self]:
+        with (
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(server.use_cases()) as container,
+        ):
+            yield cls(portal, container, {})
+
     def opens_account(self, address: str) -> None:
         self.user_ids[address] = self.portal.call(self.container.open_account(), address, PASSWORD, CALLER)
 
     def disables_account(self, address: str) -> None:
         self.portal.call(self.container.disable_user(), self.user_ids[address], CALLER)
+
+    def disables_host_user(self, host_user_id: str) -> None:
+        account = self.portal.call(self.container.admit_host_user(), host_user_id, CALLER)
+        self.portal.call(self.container.disable_user(), account.user_id, CALLER)

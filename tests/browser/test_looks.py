@@ -70,9 +70,11 @@ def visitor(
     email: str,
     operator: Operator,
     host: Server,
+    member_host: Server,
+    member_operator: Operator,
     strict: Server,
 ) -> Visitor:
-    return Visitor(page, server, client, email, operator, host, strict)
+    return Visitor(page, server, client, email, operator, host, member_host, member_operator, strict)
 
 
 @pytest.mark.parametrize("name", GALLERY)

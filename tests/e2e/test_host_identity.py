@@ -140,7 +140,9 @@ async def test_a_disabled_user_of_the_host_is_told_and_not_sent_round(
     await member.http.get(ACCOUNT)
     account = await host._container.admit_host_user()("ada", Caller(correlation_id="test"))  # noqa: SLF001
     await host._container.disable_user()(account.user_id, Caller(correlation_id="test"))  # noqa: SLF001
-    assert heading_of(await member.http.get(ACCOUNT)) == (403, "This account is disabled")
+    page = await member.http.get(ACCOUNT)
+    assert heading_of(page) == (403, "This account is disabled")
+    assert f'href="{ACCOUNT}"' not in page.text
 
 
 async def test_a_page_that_was_left_open_is_void_after_another_sign_in(member: Member):
