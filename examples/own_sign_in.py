@@ -16,12 +16,14 @@ from jinja2 import Environment
 from litestar import Litestar, Request, get, post
 from litestar.config.csrf import CSRFConfig
 from litestar.enums import RequestEncodingType
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, HTTPException
+from litestar.middleware.csrf import generate_csrf_token
 from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.params import Body, FromQuery
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Redirect, Template
 from litestar.template import TemplateConfig
+from litestar.utils.scope.state import ScopeState
 
 from grantledger import AuthorizationServer, HostUser
 
@@ -30,12 +32,22 @@ HASHER = PasswordHasher()
 USERS = {"grace": HASHER.hash(PASSWORD)}
 NOBODY = HASHER.hash(secrets.token_urlsafe())
 
-FORM = """<!doctype html><html lang="en"><title>Sign in</title><h1>Sign in</h1>
+HEAD = """<!doctype html>
+<html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Sign in</title>
+<h1>Sign in</h1>
 {% if problem %}<p role="alert">{{ problem }}</p>{% endif %}
-<form method="post">{{ csrf_input | safe }}
-<input name="name" aria-label="Name" autocomplete="username" required>
-<input name="password" type="password" aria-label="Password" autocomplete="current-password" required>
-<button>Sign in</button></form></html>"""
+"""
+FORM = """<form method="post">{{ csrf_input | safe }}
+<p><label>Name<br><input name="name" autocomplete="username" required></label></p>
+<p><label>Password<br>
+<input name="password" type="password" autocomplete="current-password" required></label></p>
+<button>Sign in</button>
+</form>
+"""
+WAY_OUT = """<p><a href="{{ connected_apps }}">Your connected apps</a></p>
+"""
 
 
 async def who_is_signed_in(scope: Any) -> HostUser | None:
@@ -60,7 +72,20 @@ def where_to_go_on(transaction: str) -> str:
 
 
 def form(problem: str | None = None, *, status: int = 200) -> Template:
-    return Template(template_str=FORM, context={"problem": problem}, status_code=status)
+    return Template(template_str=HEAD + FORM, context={"problem": problem}, status_code=status)
+
+
+def form_again(request: Request[Any, Any, Any], _: HTTPException) -> Template:
+    """Answer a form without the token of CSRFConfig; a new one, for the old may be of an earlier process."""
+    token = ScopeState.from_scope(request.scope).csrf_token = generate_csrf_token(CSRF.secret)
+    answer = form("This form is too old or from elsewhere: sign in here.", status=403)
+    answer.set_cookie(CSRF.cookie_name, token, httponly=True, samesite=CSRF.cookie_samesite)
+    return answer
+
+
+def broken(_: Request[Any, Any, Any], error: HTTPException) -> Template:
+    context = {"problem": error.detail, "connected_apps": server.resume_path("account")}
+    return Template(template_str=HEAD + WAY_OUT, context=context, status_code=error.status_code)
 
 
 # Who comes by themselves goes on to their connected apps.
@@ -86,11 +111,13 @@ def log_in(
     return Redirect(back, status_code=303)
 
 
+CSRF = CSRFConfig(secret=secrets.token_urlsafe(), cookie_httponly=True)
 sessions = CookieBackendConfig(secret=secrets.token_bytes(32))
 app = Litestar(
     [login, log_in],
     plugins=[server.litestar_plugin()],  # its forms have tokens of their own, so CSRFConfig leaves them alone
-    csrf_config=CSRFConfig(secret=secrets.token_urlsafe(), cookie_httponly=True),
+    csrf_config=CSRF,
+    exception_handlers={403: form_again, 400: broken},
     middleware=[sessions.middleware],
     template_config=TemplateConfig(
         instance=JinjaTemplateEngine.from_environment(Environment(autoescape=True))

@@ -133,10 +133,14 @@ async def guest(own_sign_in: str) -> AsyncIterator[Person]:
     await person.http.aclose()
 
 
-async def filled_in(person: Person, page: httpx.Response, **fields: str) -> httpx.Response:
+def csrf_token_in(page: httpx.Response) -> str:
     found = re.search(r'name="_csrf_token" value="([^"]+)"', page.text)
     assert found
-    form = {"_csrf_token": found[1], "name": "grace", "password": PASSWORD, **fields}
+    return found[1]
+
+
+async def filled_in(person: Person, page: httpx.Response, **fields: str) -> httpx.Response:
+    form = {"_csrf_token": csrf_token_in(page), "name": "grace", "password": PASSWORD, **fields}
     return await person.http.post(page.url, data=form)
 
 
@@ -165,17 +169,20 @@ async def test_a_wrong_password_at_the_hosts_own_page_is_told_at_its_form(
     assert heading_of(consent) == (200, "Allow access?")
 
 
+def is_broken_link(answer: httpx.Response) -> bool:
+    """Tell whether it is the page that says so, and leads on."""
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/html")
+    return "This link is broken." in answer.text and 'href="/authorize/account"' in answer.text
+
+
 async def test_a_broken_link_to_the_hosts_own_page_is_told_whatever_the_password_is(guest: Person):
     page = await guest.http.get("/login")
     for password in (PASSWORD, "guessed"):
         url = page.url.copy_with(params={"transaction": "//evil.example"})
-        assert "This link is broken." in (await guest.http.get(url)).text
-        found = re.search(r'name="_csrf_token" value="([^"]+)"', page.text)
-        assert found
-        form = {"_csrf_token": found[1], "name": "grace", "password": password}
-        answer = await guest.http.post(url, data=form)
-        assert answer.status_code == 400
-        assert "This link is broken." in answer.text
+        assert is_broken_link(await guest.http.get(url))
+        form = {"_csrf_token": csrf_token_in(page), "name": "grace", "password": password}
+        assert is_broken_link(await guest.http.post(url, data=form))
         assert "session" not in guest.cookies()
 
 
@@ -184,14 +191,32 @@ async def test_who_comes_to_the_hosts_own_page_by_themselves_sees_their_connecte
     assert heading_of(home) == (200, "Connected apps")
 
 
+def is_form_again(answer: httpx.Response) -> bool:
+    assert answer.status_code == 403
+    assert answer.headers["content-type"].startswith("text/html")
+    return "This form is too old or from elsewhere: sign in here." in answer.text
+
+
 @pytest.mark.parametrize("token", [{}, {"_csrf_token": "x" * 128}])
 async def test_a_form_of_another_site_signs_nobody_in_at_the_hosts_own_page(
     guest: Person, token: dict[str, str]
 ):
     page = await guest.asked((await guest.register())["client_id"])
     answer = await guest.http.post(page.url, data={"name": "grace", "password": PASSWORD, **token})
-    assert answer.status_code == 403
+    assert is_form_again(answer)
     assert "session" not in guest.cookies()
+
+
+@pytest.mark.parametrize("cookie", [None, "x" * 128], ids=["without its cookie", "of an earlier process"])
+async def test_a_form_that_is_too_old_comes_again_and_signs_in(guest: Person, cookie: str | None):
+    page = await guest.asked((await guest.register())["client_id"])
+    guest.http.cookies.delete("csrftoken")
+    if cookie:
+        guest.http.cookies.set("csrftoken", cookie, domain=page.url.host)
+    answer = await filled_in(guest, page)
+    assert is_form_again(answer)
+    consent = await guest.followed(await filled_in(guest, answer))
+    assert heading_of(consent) == (200, "Allow access?")
 
 
 def test_the_use_cases_work_without_http(tmp_path):
