@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.broken_copies import assert_imported, broken_copy
-from support.verdicts import verdicts_of
+from support.verdicts import Verdicts, verdicts_of
 
 TESTS = """
 import time
@@ -46,6 +46,24 @@ def test_neither_an_error_nor_the_end_of_patience_counts_as_caught(tmp_path: Pat
     tests.write_text(TESTS, encoding="utf-8")
     failed = verdicts_of([str(tests)], tmp_path / "report.xml", {}).failed
     assert {name.partition("::")[2] for name in failed} == {"test_that_fails", "test_that_fails_for_some"}
+
+
+@pytest.mark.parametrize(
+    ("failed", "skipped", "is_open"),
+    [
+        ({"one", "other"}, {}, False),
+        ({"one", "other"}, {"one"}, False),
+        ({"one"}, {"other"}, True),
+        ({}, {"one", "other"}, True),
+        ({}, {"other"}, False),
+        ({"one"}, {}, False),
+    ],
+)
+def test_a_test_that_was_skipped_does_not_hide_one_that_passed(
+    failed: set[str], skipped: set[str], is_open: bool
+) -> None:
+    verdicts = Verdicts(failed=frozenset(failed), skipped=frozenset(skipped))
+    assert verdicts.is_open(["one", "other"]) is is_open
 
 
 def test_tests_that_cannot_be_collected_say_nothing(tmp_path: Path) -> None:

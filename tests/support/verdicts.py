@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, parse
 
@@ -23,6 +23,11 @@ class Verdicts(Struct, frozen=True):
 
     failed: frozenset[str]
     skipped: frozenset[str]
+
+    def is_open(self, tests: Iterable[str]) -> bool:
+        """Whether nothing is said yet: each of the tests that did not fail was kept from it by others."""
+        missing = frozenset(tests) - self.failed
+        return bool(missing) and missing <= self.skipped
 
 
 def verdicts_of(tests: Sequence[str], report: Path, environment: Mapping[str, str]) -> Verdicts:
