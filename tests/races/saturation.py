@@ -76,7 +76,7 @@ def saturated(path: Path, *, processes: int, seconds: float) -> Saturation:
         process.start()
     barrier.wait(60)
     before = _machine_time()
-    with watched_machine(path.with_name("canary")) as standstills:
+    with watched_machine() as standstills:
         achieved = [results.get(timeout=seconds + 60) for _ in writing]
     busy, capacity = (now - then for now, then in zip(_machine_time(), before, strict=True))
     for process in writing:
@@ -137,19 +137,19 @@ async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Ac
 
 
 @contextmanager
-def watched_machine(canary: Path) -> Iterator[list[float]]:
-    """Sleep a little and sync a file of its own, again and again; note by how much each took too long."""
+def watched_machine() -> Iterator[list[float]]:
+    """Sleep a little, again and again; note by how much each sleep was too long.
+
+    Its disk is not asked: whoever waits for that may wait for those who are measured.
+    """
     late = [0.0]
     over = threading.Event()
 
     def watch() -> None:
-        with canary.open("wb", buffering=0) as file:
-            while not over.is_set():
-                begun = time.monotonic()
-                time.sleep(0.01)
-                file.write(b"x")
-                os.fsync(file.fileno())
-                late.append(time.monotonic() - begun - 0.01)
+        while not over.is_set():
+            begun = time.monotonic()
+            time.sleep(0.01)
+            late.append(time.monotonic() - begun - 0.01)
 
     watching = threading.Thread(target=watch)
     watching.start()

@@ -1,5 +1,7 @@
 """Writers of several processes take turns: none starves, and none waits long for its turn."""
 
+import os
+
 import pytest
 
 from grantledger.adapters.ledger import migrations
@@ -9,7 +11,8 @@ from support.figures import tell
 
 pytestmark = pytest.mark.e2e
 
-ATTEMPTS = 3
+IN_CI = bool(os.environ.get("CI"))
+ATTEMPTS = 8 if IN_CI else 3
 
 
 @pytest.fixture(
@@ -34,7 +37,10 @@ def saturation(
             tell(request.config, f"{request.param} saturating processes for {seconds:.0f} s: {tried[-1]}")
         if tried[-1].is_fair or tried[-1].says_something:
             return tried[-1]
-    pytest.skip(f"others kept the machine busy, {ATTEMPTS} times: {tried[-1]}")
+    told = f"others kept the machine busy, {ATTEMPTS} times: {'; '.join(map(str, tried))}"
+    if IN_CI:
+        pytest.fail(told)
+    pytest.skip(told)
 
 
 def test_the_slowest_of_saturating_processes_writes_a_quarter_of_the_mean(saturation: Saturation) -> None:
