@@ -20,9 +20,13 @@ MOMENT = 60
 
 
 class Lives(Struct):
-    """What was found: nothing in any of the lists, if the promises hold."""
+    """What was found: nothing in any of the lists, if the promises hold.
+
+    `kills` struck servers under load; `dead_at_start` counts those that struck one while it started.
+    """
 
     kills: int
+    dead_at_start: int
     witness: Witness
     wrong_answers: list[str]
     untruths: list[str]
@@ -31,8 +35,8 @@ class Lives(Struct):
     def __str__(self) -> str:
         witness = self.witness
         return (
-            f"{self.kills} kills: {witness.answered} requests were answered, {witness.put_off} put off with "
-            f"503 and {witness.unanswered} not answered; "
+            f"{self.kills} kills under load, {self.dead_at_start} at the start: {witness.answered} requests "
+            f"were answered, {witness.put_off} put off with 503 and {witness.unanswered} not answered; "
             f"{witness.checked} times an older answer was looked into, {len(self.untruths)} were untrue"
         )
 
@@ -40,12 +44,12 @@ class Lives(Struct):
 async def lived(
     directory: Path, *, servers: int, kills: int, seed: int, asked: int, disk: Disk | None = None
 ) -> Lives:
-    """Kill servers until there were as many kills; after each ask about `asked` answers of each kind.
+    """Kill busy servers until there were as many kills; after each ask about `asked` answers of each kind.
 
     With a `disk` its power is cut whenever no server lives any more.
     """
     witness = Witness(seed)
-    lives = Lives(0, witness, [], [], [])
+    lives = Lives(0, 0, witness, [], [], [])
     with mortals(directory, servers, disk.environment if disk else None, refresh_reuse_window="300") as hosts:
         await hosts[0].open_account()
         if disk:
@@ -85,7 +89,7 @@ async def _everybody_lives(hosts: list[Mortal], lives: Lives, disk: Disk | None)
                 host.begin()
                 await asyncio.sleep(dice.uniform(0, 2))
                 host.kill()
-                lives.kills += 1
+                lives.dead_at_start += 1
                 power_comes_back()
             host.start()
 

@@ -37,6 +37,11 @@ LONG = pytest.mark.timeout(7_200)
 
 
 @LONG
+async def test_kills_strike_servers_that_are_just_being_asked(lives: Lives) -> None:
+    assert lives.witness.unanswered
+
+
+@LONG
 async def test_after_each_kill_every_answer_that_was_given_is_still_true(lives: Lives) -> None:
     """Seen to catch: the start throws the write-ahead log away."""
     assert lives.witness.checked

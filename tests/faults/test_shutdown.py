@@ -81,7 +81,8 @@ async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             tell(
                 request.config,
                 f"{request.param} times SIGTERM under load: {witness.answered} requests were answered, "
-                f"{witness.unanswered} refused, {len(untruths)} answers were untrue afterwards",
+                f"{witness.unanswered} not, {witness.unheard} found nobody to ask, "
+                f"{len(untruths)} answers were untrue afterwards",
             )
         wrong = [repr(error) for error in ended if error is not None]
         return Terms(exit_codes, answered, wrong, untruths, contradictions(mortal.database), mortal.log)

@@ -38,6 +38,8 @@ class Witness:
     """Whatever a request that nobody answered may have changed is forgotten before it is sent.
 
     Except for a refresh: whether it was done or not, it may be tried again, soon enough.
+
+    `unanswered` were in flight when the server went, `unheard` came when nobody listened any more.
     """
 
     def __init__(self, seed: int) -> None:
@@ -52,6 +54,7 @@ class Witness:
         self.answered = 0
         self.put_off = 0
         self.unanswered = 0
+        self.unheard = 0
         self.checked = 0
 
     # What is done to the servers, and remembered when it is answered
@@ -78,6 +81,9 @@ class Witness:
                 await self.random.choice(steps)(person)
             except httpx.TimeoutException as error:
                 raise AssertionError(f"nobody answered within {PATIENCE} s") from error
+            except httpx.ConnectError:
+                self.unheard += 1
+                return
             except httpx.TransportError:
                 self.unanswered += 1
                 return
