@@ -223,6 +223,19 @@ def test_a_form_has_64_parameters_at_most(server: Server, count: int, error: obj
     assert answered(server, post("/token", form, kind=FORM)).error == error
 
 
+@pytest.mark.parametrize(("count", "error"), [(8, READ), (9, NOT_READ)])
+def test_a_form_names_8_resources_at_most(server: Server, count: int, error: object):
+    form = "grant_type=none" + "&resource=r" * count
+    assert answered(server, post("/token", form.encode(), kind=FORM)).error == error
+
+
+@pytest.mark.parametrize(("parameter", "passes"), [("nonce", "n" * 512), ("max_age", "9" * 9)])
+async def test_a_nonce_has_512_bytes_and_a_max_age_nine_digits(person: Person, parameter: str, passes: str):
+    exceeds = passes + passes[0]
+    assert (await told(person, **{parameter: passes}))["error"] == "login_required"
+    assert (await told(person, **{parameter: exceeds}))["error"] == "invalid_request"
+
+
 async def test_an_authorization_request_with_a_parameter_too_long_is_told_to_the_person(person: Person):
     client = await person.register()
     asked = query(client["client_id"], p="x" * 8_193)
@@ -258,6 +271,11 @@ async def test_a_link_that_is_too_long_is_left_out(person: Person):
     client = await person.register(client_uri=fits, logo_uri=exceeds)
     assert client["client_uri"] == fits
     assert "logo_uri" not in client
+
+
+async def test_a_name_of_more_than_200_characters_is_cut(person: Person):
+    for name in ("n" * 200, "n" * 201):
+        assert (await person.register(client_name=name))["client_name"] == "n" * 200
 
 
 # What browsers carry
