@@ -1,5 +1,7 @@
 """Clients, users and grants as operators name them."""
 
+from contextlib import suppress
+
 from grantledger.application.email_address import EmailInvalid, normalized
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
 from grantledger.domain.token_grant import GRANT, TokenGrant
@@ -31,16 +33,19 @@ async def user_id_of(container: Container, name: str) -> str:
 
 async def found_user(container: Container, name: str) -> UserAccount:
     """Return the user with that id or e-mail address. Raises `UserNotFound`."""
-    user_id: str | None = name
-    if "@" in name:
-        try:
-            user_id = await container.ledger().find("email", normalized(name))
-        except EmailInvalid:
-            user_id = None
-    found = None if user_id is None else (await container.ledger().load(USER, user_id)).state
+    user_id = await named_user(container, name) if "@" in name else name
+    found = (await container.ledger().load(USER, user_id)).state
     if found is None:
         raise UserNotFound(f"there is no user {name!r}")
     return found
+
+
+async def named_user(container: Container, email: str) -> str:
+    """Return the id of the user with that e-mail address. Raises `UserNotFound`."""
+    with suppress(EmailInvalid):
+        if user_id := await container.ledger().find("email", normalized(email)):
+            return user_id
+    raise UserNotFound(f"there is no user {email!r}")
 
 
 class EmailAddresses:

@@ -1,6 +1,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import rich_click as click
@@ -11,6 +12,7 @@ from grantledger.adapters.ledger.audit import Audit, Filter, Line
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.entrypoints.cli.ledger_as_of import show_as_of
+from grantledger.entrypoints.cli.ledger_filters import check_known, user_wanted
 from grantledger.entrypoints.cli.ledger_lines import print_lines
 from grantledger.entrypoints.cli.ledger_replay import rebuild, replay
 from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
@@ -55,7 +57,9 @@ for command in (replay, rebuild):
 @ledger.command()
 @click.option("--client", metavar="CLIENT_ID", help="Only what happened to this client, or for it.")
 @click.option(
-    "--user", metavar="USER_ID", help="Only what happened to this user's account, codes and grants."
+    "--user",
+    metavar="USER",
+    help="Only what happened to this user's account, codes and grants; an id or an e-mail address.",
 )
 @click.option("--grant", metavar="GRANT_ID", help="Only what happened to this grant, and to its code.")
 @click.option(
@@ -83,7 +87,8 @@ def show(
 ) -> None:
     """Show what happened, in the order in which it happened.
 
-    Several filters together show what passes all of them. Times are UTC: 2026-11-21T09:00, with another
+    Several filters together show what passes all of them. A client, user or grant that was deleted or revoked
+    is found; one that nothing was ever recorded of is an error. Times are UTC: 2026-11-21T09:00, with another
     zone if it is named, or seconds since 1970.
 
     With --as-of, and either --client or --grant, it shows what that was at the moment: what a grant was good
@@ -95,9 +100,9 @@ def show(
         show_as_of(database, config, as_of, client=client, grant=grant, as_json=as_json)
         return
     settings = settings_of(database, config)
-    lines = lines_of(
-        settings.database, settings.realm, Filter(client=client, user=user, grant=grant, since=since)
-    )
+    user_id = None if user is None else user_wanted(database, config, user)
+    wanted = Filter(client=client, user=user_id, grant=grant, since=since)
+    lines = lines_of(settings.database, settings.realm, wanted)
     if as_json:
         for line in lines:
             print_record(line)
@@ -106,7 +111,13 @@ def show(
 
 
 def lines_of(database: str | Path, realm: str, wanted: Filter) -> Iterator[Line]:
-    """Yield lines of a ledger. Raises `CannotOpen` or `SchemaMismatch`."""
+    """Return lines of a ledger. Raises `CannotOpen`, `SchemaMismatch` and as `check_known` does."""
     file = Database(database)
     migrations.check(file)
-    return Audit(file, TagMapper(), realm=realm).lines(wanted)
+    audit = Audit(file, TagMapper(), realm=realm)
+    lines = audit.lines(wanted)
+    first = next(lines, None)
+    if first is None:
+        check_known(audit, wanted)
+        return lines
+    return chain((first,), lines)

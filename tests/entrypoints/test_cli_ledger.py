@@ -20,6 +20,7 @@ from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.entrypoints.cli.main import cli
 from support import server
+from support.leaks import seen
 from support.old_history import copied
 from support.old_history_story import START
 
@@ -38,6 +39,7 @@ def database(tmp_path: Path) -> Path:
 def run(database: Path, *arguments: str) -> tuple[int, str, str]:
     """Run the command in this process, which starts no interpreter."""
     done = CliRunner().invoke(cli, ["ledger", *arguments, "--database", str(database)])
+    seen(f"ledger {' '.join(arguments)}", done.output)
     return done.exit_code, done.stdout, done.stderr
 
 
@@ -142,6 +144,7 @@ def on_a_terminal(database: Path, command: str) -> str:
         except OSError:  # the terminal is gone with its last program
             pass
         os.close(ours)
+    seen(f"ledger {command} on a terminal", shown.decode())
     assert process.returncode == 0, shown
     return shown.decode()
 
@@ -218,6 +221,26 @@ def test_a_client_is_shown_as_it_was(database: Path):
     _, said, _ = run(database, "show", "--as-of", str(START + 86_400), "--client", client)
     lines = dict(line.strip().split(maxsplit=1) for line in said.splitlines())
     assert (lines["client"], lines["standing"], lines["name"]) == (client, "disabled", "Disabled")
+
+
+@pytest.mark.parametrize("forgotten", [(), ("client", "user_account", "token_grant", "private_record")])
+def test_what_was_deleted_or_only_the_log_knows_is_found_by_its_id(
+    database: Path, forgotten: tuple[str, ...]
+):
+    """Seen to catch: the filter looked for among the rows, which are not the log."""
+    with closing(sqlite3.connect(database)) as connection:
+        (stream,) = connection.execute(
+            "SELECT stream_id FROM events WHERE tag = 'client.deleted.v1'"
+        ).fetchone()
+        (user,) = connection.execute("SELECT min(key) FROM user_account WHERE realm = 'main'").fetchone()
+    grant = a_grant(database)
+    for table in forgotten:
+        by_hand(database, f"DELETE FROM {table}")
+    filters = {"--client": stream.removeprefix("client:"), "--user": user, "--grant": grant}
+    for option, name in filters.items():
+        code, said, complaint = run(database, "show", option, name, "--json")
+        assert code == 0, complaint
+        assert name in said
 
 
 def test_what_was_not_there_yet_is_told_with_exit_code_1(database: Path):
