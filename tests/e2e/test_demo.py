@@ -21,6 +21,7 @@ from rich.console import Console
 
 from grantledger.entrypoints.cli.main import cli
 from grantledger.entrypoints.demo.walk import Walk
+from support.leaks import seen
 from support.patience import PATIENCE
 
 pytestmark = pytest.mark.e2e
@@ -62,7 +63,7 @@ def demo_command(*arguments: str) -> list[str]:
 
 
 def demo(*arguments: str, temp: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    done = subprocess.run(
         demo_command(*arguments),
         cwd=temp,
         env=os.environ | {"TMPDIR": str(temp)} | environ,
@@ -71,6 +72,8 @@ def demo(*arguments: str, temp: Path, **environ: str) -> subprocess.CompletedPro
         timeout=90,
         check=False,
     )
+    seen(f"grantledger demo {' '.join(arguments)}", done.stdout + done.stderr)
+    return done
 
 
 @contextmanager
@@ -96,7 +99,8 @@ def staying_up(*arguments: str, temp: Path) -> Iterator[tuple[subprocess.Popen[s
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
-        process.communicate(timeout=PATIENCE)
+        said, complaint = process.communicate(timeout=PATIENCE)
+        seen(f"grantledger demo {' '.join(arguments)}", "\n".join((*lines, said, complaint)))
 
 
 def found(pattern: str, lines: list[str]) -> str:
@@ -160,6 +164,7 @@ async def test_a_step_that_does_not_pass_ends_the_walk_and_says_what_was_expecte
     shown = StringIO()
     origin = found(r"http://127\.0\.0\.1:\d+", up)
     assert not await Walk(Console(file=shown, width=80), origin, "eve@example.com", "wrong password")()
+    seen("a walk that fails", shown.getvalue())
     *passed, failed, expected, came = shown.getvalue().splitlines()
     assert [line.split()[1] for line in passed] == ["discovery", "register"]
     assert failed.split(maxsplit=1)[1] == "sign in"
@@ -189,6 +194,7 @@ def test_a_port_that_is_taken_is_named_in_one_sentence(tmp_path):
 )
 def test_options_that_cannot_work_are_refused_before_anything_starts(arguments, complaint):
     ended = CliRunner().invoke(cli, ["demo", *arguments])
+    seen(f"grantledger demo {' '.join(arguments)}", ended.output)
     assert ended.exit_code == 2
     assert complaint in ended.output
 
@@ -221,6 +227,7 @@ def test_it_says_how_to_connect_a_client(up):
 def test_the_command_that_it_gives_reads_its_ledger(up):
     (command,) = [line for line in up if " ledger show --database " in line]
     told = subprocess.check_output(shlex.split(command), text=True, timeout=60)
+    seen(command, told)
     assert "user opened" in told
 
 

@@ -14,11 +14,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.leaks import seen
 from support.oauth import Person, heading_of, returned
-from support.server import PASSWORD, free_port
+from support.server import free_port
 
 pytestmark = pytest.mark.e2e
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PASSWORD = "what the example prints"
+"""For its user: nothing that the watch over the output looks for."""
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def running(name: str, directory: Path) -> Iterator[str]:
     port = free_port()
     environ = {key: value for key, value in os.environ.items() if not key.startswith("GRANTLEDGER_")}
     environ |= {"GRANTLEDGER_PORT": str(port), "EXAMPLE_PASSWORD": PASSWORD, "TMPDIR": str(directory)}
-    log = directory / "printed"  # not a log: it holds the password that the example prints for its user
+    log = directory / "printed"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, EXAMPLES / name], cwd=directory, env=environ, stdout=out, stderr=out
@@ -46,12 +49,13 @@ def running(name: str, directory: Path) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+        seen(name, log.read_text())
 
 
 @pytest.mark.parametrize("name", ["litestar_app.py", "starlette_app.py"])
 async def test_a_host_application_issues_tokens_and_takes_them(name, tmp_path):
     with running(name, tmp_path) as origin:
-        person = Person.at(origin)
+        person = Person.at(origin, password=PASSWORD)
         client = await person.register()
         tokens = await person.tokens(client["client_id"])
         bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -80,7 +84,7 @@ async def test_a_host_application_tells_whom_it_refuses_where_to_get_a_token(nam
 @pytest.mark.parametrize("name", ["litestar_app.py", "starlette_app.py"])
 async def test_a_host_application_that_cannot_check_a_token_says_to_come_back(name, tmp_path):
     with running(name, tmp_path) as origin:
-        person = Person.at(origin)
+        person = Person.at(origin, password=PASSWORD)
         tokens = await person.tokens((await person.register())["client_id"])
         (database,) = tmp_path.glob("grantledger-*/grantledger.sqlite3")
         with closing(sqlite3.connect(database)) as ledger:
@@ -94,7 +98,7 @@ async def test_a_host_application_that_cannot_check_a_token_says_to_come_back(na
 
 async def test_the_mcp_server_tells_its_caller_who_it_is(tmp_path):
     with running("mcp_server.py", tmp_path) as origin:
-        person = Person.at(origin)
+        person = Person.at(origin, password=PASSWORD)
         client = await person.register()
         tokens = await person.tokens(client["client_id"])
         session = (await person.session(tokens["access_token"])).json()
@@ -128,7 +132,7 @@ def own_sign_in(tmp_path_factory) -> Iterator[str]:
 @pytest.fixture
 async def guest(own_sign_in: str) -> AsyncIterator[Person]:
     """Somebody at the application with a sign-in page of its own."""
-    person = Person.at(own_sign_in)
+    person = Person.at(own_sign_in, password=PASSWORD)
     yield person
     await person.http.aclose()
 
@@ -222,4 +226,5 @@ async def test_a_form_that_is_too_old_comes_again_and_signs_in(guest: Person, co
 def test_the_use_cases_work_without_http(tmp_path):
     command = [sys.executable, str(EXAMPLES / "without_http.py")]
     told = subprocess.check_output(command, cwd=tmp_path, text=True, timeout=60)
+    seen("without_http.py", told)
     assert told.splitlines()[-1] == "refused: ClientIsDisabled"

@@ -16,11 +16,13 @@ from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.entrypoints.cli.failures import told
 from support import server
+from support.leaks import issued, seen
 from support.old_history import copied
 
 CATALOGUE = Path(__file__).parents[2] / "docs" / "errors.toml"
 PRINTED = {name: entry["printed"] for name, entry in tomllib.loads(CATALOGUE.read_text())["Commands"].items()}
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCE"
+issued("master secret", SECRET)
 
 
 class Operator:
@@ -80,7 +82,9 @@ def migrated_during_a_rebuild(operator: Operator, capsys: pytest.CaptureFixture[
     operator.by_hand("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SystemExit) as ended, told():
         list(steps)
-    return int(str(ended.value.code)), capsys.readouterr().err
+    complaint = capsys.readouterr().err
+    seen("a rebuild during a migration", complaint)
+    return int(str(ended.value.code)), complaint
 
 
 USERS = ("user", "list")
@@ -99,7 +103,9 @@ MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
     "GrantNotFound": lambda it: it.run("grant", "revoke", "nobody"),
     "UserNotFound": lambda it: it.run("user", "disable", "nobody@example.com"),
     "NotThereThen": lambda it: it.run("ledger", "show", "--as-of", "1h", "--client", "glc_nobody"),
-    "AddressRefused": lambda it: it.run("user", "add", "nobody", "--password-stdin", stdin="long enough\n"),
+    "AddressRefused": lambda it: it.run(
+        "user", "add", "nobody", "--password-stdin", stdin=f"{server.PASSWORD}\n"
+    ),
     "PasswordRefused": lambda it: it.run("user", "add", "a@example.com", "--password-stdin", stdin="x\n"),
     "RotationTooEarly": twice("keys", "rotate"),
     "SecretRefused": twice("secret", "rotate"),

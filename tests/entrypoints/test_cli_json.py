@@ -2,17 +2,19 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rich_click as click
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from grantledger.entrypoints.cli.main import cli
+from support.leaks import seen
 from support.old_history import copied
+from support.server import PASSWORD
 
 OTHERS = {"serve", "demo", "completion"}
 """A server, whose log is JSON by `log_format`; a walk for people; a script for the shell."""
@@ -63,6 +65,13 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Comman
 COMMANDS = dict(commands(cli))
 
 
+def invoked(words: Sequence[str], environment: dict[str, str], stdin: str = "") -> Result:
+    """Run a command in this process, which starts no interpreter."""
+    done = CliRunner().invoke(cli, words, input=stdin, env=environment)
+    seen(f"grantledger {' '.join(words)}", done.output)
+    return done
+
+
 class Operator:
     """Runs commands on a ledger that has clients, users and grants."""
 
@@ -77,7 +86,7 @@ class Operator:
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Run it without `main`, so that what is not told there is a traceback here."""
-        done = CliRunner().invoke(cli, arguments, input="long enough\n", env=self.environment)
+        done = invoked(arguments, self.environment, f"{PASSWORD}\n")
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done.exit_code, done.stdout, done.stderr
@@ -139,14 +148,14 @@ def test_with_json_nothing_but_objects_is_printed(operator: Operator, run: str):
 def test_a_list_of_nothing_is_nothing(tmp_path: Path):
     environment = {"GRANTLEDGER_DATABASE": str(tmp_path / "new.sqlite3")}
     for words in (["migrate"], ["user", "list"], ["client", "list"], ["grant", "list"], ["keys", "list"]):
-        done = CliRunner().invoke(cli, [*words, "--json"], env=environment)
+        done = invoked([*words, "--json"], environment)
         assert done.exit_code == 0
         assert words == ["migrate"] or done.stdout == ""
 
 
 def test_faults_of_the_settings_are_an_object_too(tmp_path: Path):
     environment = {"GRANTLEDGER_PORT": "70000", "GRANTLEDGER_REALM": "Main!"}
-    done = CliRunner().invoke(cli, ["settings", "check", "--json"], env=environment)
+    done = invoked(["settings", "check", "--json"], environment)
     assert done.exit_code == 1
     told = json.loads(done.stdout)
     assert (told["good"], [fault["setting"] for fault in told["faults"]]) == (False, ["port", "realm"])

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from support.oauth import Person
-from support.server import EMAIL, Server, cli, serving
+from support.server import EMAIL, PASSWORD, Server, cli, serving
+from support.visitors import NEW_PASSWORD
 
 pytestmark = pytest.mark.e2e
 
@@ -202,10 +203,10 @@ async def test_users_are_listed_with_their_addresses_and_found_by_them(server: S
 
 async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, person: Person):
     """Seen to catch: an access token is good though its user is disabled."""
-    told(server, "user", "add", "eve@example.com", "--password-stdin", stdin="long enough\n")
+    told(server, "user", "add", "eve@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     client = (await person.register())["client_id"]
     page = await person.asked(client)
-    await person.sign_in(page, email="eve@example.com", password="long enough")
+    await person.sign_in(page, email="eve@example.com", password=PASSWORD)
     tokens = await person.tokens(client)
     assert record(server, "user", "disable", "EVE@example.com")["status"] == "disabled"
     assert (await person.session(tokens["access_token"])).status_code == 401
@@ -216,14 +217,14 @@ async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, pe
 
 async def test_an_erased_password_signs_nobody_in_until_another_is_set(server: Server, person: Person):
     """Seen to catch: an erased password is kept."""
-    told(server, "user", "add", "mallory@example.com", "--password-stdin", stdin="long enough\n")
+    told(server, "user", "add", "mallory@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     client = (await person.register())["client_id"]
     told(server, "user", "erase-password", "mallory@example.com")
     page = await person.asked(client)
-    page = await person.sign_in(page, email="mallory@example.com", password="long enough")
+    page = await person.sign_in(page, email="mallory@example.com", password=PASSWORD)
     assert "/sign-in" in page.text
-    told(server, "user", "set-password", "mallory@example.com", "--password-stdin", stdin="another one\n")
-    page = await person.sign_in(page, email="mallory@example.com", password="another one")
+    told(server, "user", "set-password", "mallory@example.com", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
+    page = await person.sign_in(page, email="mallory@example.com", password=NEW_PASSWORD)
     assert "/consent" in page.text
 
 

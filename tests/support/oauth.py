@@ -27,13 +27,16 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 class Person:
     """A client's view of the server and a person's browser, over one HTTP connection pool."""
 
-    def __init__(self, origin: str, http: httpx.AsyncClient, base: str = "") -> None:
+    def __init__(
+        self, origin: str, http: httpx.AsyncClient, base: str = "", password: str = PASSWORD
+    ) -> None:
         self.origin = origin
         self.http = http
         self.base = base
+        self._password = password
 
     @classmethod
-    def at(cls, origin: str, *, base: str = "", behind_tls: bool = False) -> Self:
+    def at(cls, origin: str, *, base: str = "", password: str = PASSWORD, behind_tls: bool = False) -> Self:
         """Return a new browser. `behind_tls`: a proxy ends TLS, so the browser sends secure cookies too."""
         # Shorter than the server's 5 s, or on a busy machine a request meets the closing of its connection.
         limits = httpx.Limits(max_connections=64, keepalive_expiry=2)
@@ -51,7 +54,7 @@ class Person:
                 cookie.secure = False
 
         http.event_hooks = {"request": [], "response": [keep]}
-        return cls(origin, http, base)
+        return cls(origin, http, base, password)
 
     async def register(self, **metadata: Any) -> dict[str, Any]:
         """Register a client, by default a public one with a name of its own."""
@@ -74,10 +77,12 @@ class Person:
         return await self.followed(await self.authorize(client_id, **parameters))
 
     async def sign_in(
-        self, page: httpx.Response, *, email: str = EMAIL, password: str = PASSWORD
+        self, page: httpx.Response, *, email: str = EMAIL, password: str | None = None
     ) -> httpx.Response:
         """Fill in the sign-in page and follow to what comes next."""
-        return await self.submit(page, "sign-in", email=email, password=password)
+        return await self.submit(
+            page, "sign-in", email=email, password=self._password if password is None else password
+        )
 
     async def submit(self, page: httpx.Response, form: str, **filled: str) -> httpx.Response:
         return await self.followed(await self.post(page, form, **filled))
