@@ -10,7 +10,7 @@ from grantledger.application.races import settle
 from grantledger.application.secrets import digest
 from grantledger.domain.aggregate import Change
 from grantledger.domain.authorization_code import CODE, CodeIssued
-from grantledger.domain.authorization_request import AuthorizationRequest, TransactionSpent
+from grantledger.domain.authorization_request import AuthorizationRequest, ConsentNeeded, TransactionSpent
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.consent import CONSENT, consent_key, give
 from grantledger.domain.user_account import USER, UserIsDisabled
@@ -42,18 +42,19 @@ class IssueCode:
         self._lifetime = policy.code_lifetime
 
     async def __call__(
-        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller
+        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, said_yes: bool
     ) -> IssuedCode:
         """Return the code for the client: the same one again while nobody has come with it yet.
 
         So an answer that was lost, or a form that was sent twice, ends as one that was sent once.
+        `said_yes`: to this very request, and not only to one before it.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
-        `TransactionExpired`.
+        `TransactionExpired`, and `ConsentNeeded` where nobody said yes and no earlier yes covers it.
         """
-        return await settle(lambda: self._issue(request, session, caller))
+        return await settle(lambda: self._issue(request, session, caller, said_yes=said_yes))
 
     async def _issue(
-        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller
+        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, said_yes: bool
     ) -> IssuedCode:
         now = self._clock.now()
         request.check_open(now=now)
@@ -74,6 +75,8 @@ class IssueCode:
             raise TransactionSpent
         consent = await self._ledger.load(CONSENT, consent_key(user.user_id, request.client_id))
         given = give(consent.state, request.asked, user_id=user.user_id, client_id=request.client_id, now=now)
+        if given and not said_yes:
+            raise ConsentNeeded
         # The consent first: it is the cause of the code.
         changes: list[Change[Any]] = [
             *([consent.then(given)] if given else []),

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 from msgspec import Struct
 
 from grantledger.application.asking_client import asking_client
@@ -45,11 +47,12 @@ class ResumeAuthorization:
                 raise _sent_back(request, SignInNeeded())
             return AskToSignIn(client=client)
         consent = await self._ledger.load(CONSENT, consent_key(session.user_id, request.client_id))
-        if request.needs_asking(consent.state, client):
-            if request.allows_no_page:
-                raise _sent_back(request, ConsentNeeded())
-            return AskForConsent(client=client, session=session)
-        return await self._issue_code(request, session, caller)
+        if not request.needs_asking(consent.state, client):
+            with suppress(ConsentNeeded):  # the yes was taken back since it was read
+                return await self._issue_code(request, session, caller, said_yes=False)
+        if request.allows_no_page:
+            raise _sent_back(request, ConsentNeeded())
+        return AskForConsent(client=client, session=session)
 
 
 def _sent_back(request: AuthorizationRequest, refusal: SignInNeeded | ConsentNeeded) -> SentBack:

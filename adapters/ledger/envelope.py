@@ -11,8 +11,6 @@ class Envelope(NamedTuple):
 
     append_id: bytes
     event_ids: tuple[bytes, ...]
-    recorded_at: int
-    """Microseconds since 1970, UTC; says nothing about order, positions do."""
     actor_kind: str
     actor_id: str | None
     client_id: str | None
@@ -20,11 +18,15 @@ class Envelope(NamedTuple):
     trace_id: str | None
     address_digest: bytes | None
 
-    def beside(self) -> list[Beside]:
-        """Return what is kept beside each event of the append."""
+    def beside(self, recorded_at: int) -> list[Beside]:
+        """Return what is kept beside each event of the append.
+
+        `recorded_at`: microseconds since 1970, UTC, when nobody could write before it any more; says nothing
+        about order, positions do.
+        """
         first = self.event_ids[0]
         shared = (
-            self.recorded_at,
+            recorded_at,
             self.actor_kind,
             self.actor_id,
             self.client_id,

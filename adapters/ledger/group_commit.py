@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
 from eventsourcing.persistence import IntegrityError, OperationalError
@@ -28,9 +28,10 @@ class GroupCommit:
     So an outage is over when its cause is. Used by one thread only.
     """
 
-    def __init__(self, database: Database, recorder: Recorder) -> None:
+    def __init__(self, database: Database, recorder: Recorder, now: Callable[[], int]) -> None:
         self._database = database
         self._recorder = recorder
+        self._now = now
         self._connection: sqlite3.Connection | None = None
         self._place: tuple[int, int] | None = None
 
@@ -74,25 +75,29 @@ class GroupCommit:
         # Closed on this thread, for an error's traceback could take it to another: see `Database.writing`.
         with closing(connection.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
-            outcomes = self._recorded(cursor, [append for append in batch if append.claim()])
+            # Not when it was asked for: what waited here was not yet so, and was answered accordingly.
+            now = self._now()
+            outcomes = self._recorded(cursor, [append for append in batch if append.claim()], now)
         try:
             connection.commit()
-        except Exception as error:
+        except BaseException as error:
             raise CommitOutcomeUnknown from error
         return outcomes
 
-    def _recorded(self, cursor: sqlite3.Cursor, appends: Sequence[Append]) -> list[tuple[Append, Outcome]]:
+    def _recorded(
+        self, cursor: sqlite3.Cursor, appends: Sequence[Append], now: int
+    ) -> list[tuple[Append, Outcome]]:
         """Record all at once; where some conflict, one by one, so that the others do not suffer."""
-        if self._conflict(cursor, appends) is None:
+        if self._conflict(cursor, appends, now) is None:
             return [(append, None) for append in appends]
-        return [(append, self._conflict(cursor, [append])) for append in appends]
+        return [(append, self._conflict(cursor, [append], now)) for append in appends]
 
-    def _conflict(self, cursor: sqlite3.Cursor, appends: Sequence[Append]) -> Conflict | None:
+    def _conflict(self, cursor: sqlite3.Cursor, appends: Sequence[Append], now: int) -> Conflict | None:
         """Record the appends, all or none of them; return what was in the way."""
         try:
             self._recorder.insert_events(
                 [stored for append in appends for stored in append.stored],
-                envelope=[beside for append in appends for beside in append.envelope.beside()],
+                envelope=[beside for append in appends for beside in append.envelope.beside(now)],
                 rows=[change for append in appends for change in append.rows],
                 private=[row for append in appends for row in append.private],
                 within=cursor,

@@ -63,7 +63,7 @@ class SqliteLedger:
         self._mapper = TagMapper()
         self.recorder = Recorder(database, self._mapper, realm)
         self._reader = Reader(database, self._mapper, realm)
-        group_commit = GroupCommit(database, self.recorder)
+        group_commit = GroupCommit(database, self.recorder, now)
         self._writer = Writer(group_commit, queue_limit=queue_limit, batch_limit=batch_limit)
 
     async def open(self) -> None:
@@ -177,7 +177,6 @@ class SqliteLedger:
         return Envelope(
             append_id=append_id,
             event_ids=tuple(event_ids),
-            recorded_at=now,
             actor_kind=by.actor_kind,
             actor_id=by.actor_id,
             client_id=by.client_id,

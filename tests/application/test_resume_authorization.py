@@ -9,10 +9,11 @@ from grantledger.domain.authorization_request import (
     TransactionSpent,
 )
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from grantledger.domain.consent import CONSENT, ConsentGiven
 from support.clients import HTTPS, LOOPBACK
 from support.requests import MCP, NOTES
-from support.storage import nothing_recorded
-from support.story import CALLER, PASSWORD
+from support.storage import InterleavingLedger, nothing_recorded
+from support.story import CALLER, PASSWORD, Story
 
 PRIVATE_USE = "cursor://anysphere.cursor-mcp/oauth/callback"
 
@@ -174,3 +175,44 @@ async def test_a_yes_counts_only_for_the_redirect_host_that_was_shown(story, ada
     await story.code(client, ada, redirect_uri=shown)
     request = await story.asks(client, ada, redirect_uri=elsewhere)
     assert isinstance(await story.resume_authorization(request, ada, CALLER), AskForConsent)
+
+
+# a yes that is taken back between two reads of it
+
+
+@pytest.fixture
+def resumed_while_disconnecting(ledger, story, remembered, ada):
+    """What comes next where another process disconnects the client after the consent was read once."""
+
+    class Meanwhile(InterleavingLedger):
+        disconnected = False
+
+        async def load(self, kind, key):
+            found = await super().load(kind, key)
+            if kind is CONSENT and not self.disconnected:
+                self.disconnected = True
+                await story.disconnect_app(ada.user_id, remembered.client_id, CALLER)
+            return found
+
+    async def resumed(**parameters):
+        request = await story.asks(remembered, scope="openid notes:read", resources=(MCP,), **parameters)
+        racing = Story(Meanwhile(ledger), outside=story.outside)
+        return await racing.resume_authorization(request, ada, CALLER)
+
+    return resumed
+
+
+async def test_a_yes_that_is_taken_back_at_that_moment_is_asked_for_again(
+    ledger, resumed_while_disconnecting, remembered, ada
+):
+    """Seen to catch: a yes that was taken back is given again by who only remembered it."""
+    assert await resumed_while_disconnecting() == AskForConsent(client=remembered, session=ada)
+    assert sum(isinstance(event, ConsentGiven) for event in ledger.events) == 1
+
+
+async def test_a_yes_that_is_taken_back_at_that_moment_sends_back_who_allows_no_page(
+    resumed_while_disconnecting,
+):
+    with pytest.raises(SentBack) as sent_back:
+        await resumed_while_disconnecting(prompt="none")
+    assert isinstance(sent_back.value.cause, ConsentNeeded)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from adapters.ledger import facts
-from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
+from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of, writer_in_queue, writers_held_up
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.past import SqlitePast, up_to
 from grantledger.application.read_client_as_of import ReadClientAsOf
@@ -26,13 +26,13 @@ class Days:
     """A ledger whose clock a test sets, and what was in it at a second of that clock."""
 
     def __init__(self, database: WatchedDatabase) -> None:
-        self._second = 0
+        self.second = 0
         self._database = database
-        self.ledger = a_ledger(database, now=lambda: self._second * SECOND)
+        self.ledger = a_ledger(database, now=lambda: self.second * SECOND)
         self.past = SqlitePast(database, TagMapper())
 
     async def at(self, second: int, *changes: Any) -> None:
-        self._second = second
+        self.second = second
         await self.ledger.record(changes, facts.SOMEBODY)
 
     async def then(self, second: int, kind: Any, key: str, *events: Any) -> None:
@@ -181,3 +181,17 @@ async def test_a_client_tells_who_it_was_through_deletion_and_return(days: Days)
         ("deleted", 1),
         ("registered", 2),
     ]
+
+
+async def test_what_waits_for_other_writers_has_not_happened_yet(days: Days, database: WatchedDatabase):
+    """Seen to catch: an event is dated when it was asked for."""
+    await opened(days)
+    days.second = 2_000
+    revoked = (await days.ledger.load(GRANT, "grant")).then(
+        [GrantRevoked(reason="revoked_by_user", revoked_at=2_000)]
+    )
+    with writers_held_up(database):
+        recording = await writer_in_queue(database, days.ledger, revoked)
+        days.second = 3_000
+    await recording
+    assert (await days.version(2_999), await days.version(3_000)) == (1, 2)
