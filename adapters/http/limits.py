@@ -23,3 +23,6 @@ HEAD_TIMEOUT = 10
 
 BODY_TIMEOUT = 20
 """From the end of the head to the end of the body: 408."""
+
+ANSWER_TIMEOUT = 20
+"""In which a client begins to take what waits for it: then the connection is cut."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+import socket
+import struct
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +11,13 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from grantledger.adapters import logs
-from grantledger.adapters.http.limits import BODY_TIMEOUT, HEAD_TIMEOUT, MAX_DISCARDED, MAX_HEAD
+from grantledger.adapters.http.limits import (
+    ANSWER_TIMEOUT,
+    BODY_TIMEOUT,
+    HEAD_TIMEOUT,
+    MAX_DISCARDED,
+    MAX_HEAD,
+)
 
 SAID = {
     400: ("invalid_request", "This is not an HTTP/1.1 request."),
@@ -17,6 +25,9 @@ SAID = {
     431: ("invalid_request", "The request target and the headers are longer than 32768 bytes."),
     503: ("temporarily_unavailable", "Too many connections. Try again."),
 }
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+"""The kernel drops what was not sent, and tells the client by a reset."""
 
 _LINGER = 1.0
 """Seconds in which a client that is still sending can read its answer: closing at once would destroy it."""
@@ -39,6 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._too_large = False
         self._refused = False
         self._deadline: float | None = None
+        self._untaken_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,6 +64,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._watch is not None:
             self._watch.cancel()
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        self._untaken_since = None
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -104,15 +120,28 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _HeadTooLarge
 
     def _check_time(self) -> None:
-        if self._refused:
-            return
         now = self.loop.time()
+        if self._is_untaken(now):
+            self._cut_off()
+            return
         if self._deadline is not None and self.flow.read_paused:
             self._deadline = now + BODY_TIMEOUT  # it is the application that takes its time
         if self._deadline is not None and now >= self._deadline:
             self._refuse(408)
-            return
         self._watch = self.loop.call_at(self._deadline or now + HEAD_TIMEOUT, self._check_time)
+
+    def _cut_off(self) -> None:
+        """End the connection with all that waits in it: to close it is to wait until that is taken."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
+
+    def _is_untaken(self, now: float) -> bool:
+        """Whether answers have waited for the client for as long as they may, and longer than one look."""
+        if not self.transport.get_write_buffer_size():
+            self._untaken_since = None
+        elif self._untaken_since is None:
+            self._untaken_since = now
+        return self._untaken_since is not None and now - self._untaken_since >= ANSWER_TIMEOUT
 
     def _refuse(self, status: int, *headers: tuple[bytes, bytes]) -> None:
         """Answer by hand and close, or only close where an answer would land in the middle of another."""

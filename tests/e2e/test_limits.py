@@ -1,15 +1,19 @@
 """Each limit at the last byte that passes, and at the first that does not."""
 
+import contextlib
 import json
+import select
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from grantledger.adapters.http import limits as http_limits
 from grantledger.domain import limits
 from support.oauth import REDIRECT_URI, Person, error_of, query, returned
+from support.patience import PATIENCE
 from support.raw_http import RawAnswer, ask, chunked, client_metadata, connected, post, received
 from support.server import Server, serving
 
@@ -132,7 +136,22 @@ def test_trailers_of_a_chunked_body_are_not_headers(server: Server):
 
 
 @pytest.fixture(scope="module")
-def slow_answers(server: Server) -> dict[str, RawAnswer | None]:
+def greedy(server: Server) -> Iterator[select.epoll]:
+    """Ask for much and take nothing; what is returned tells when the connection has ended."""
+    with socket.socket() as connection, select.epoll() as ended:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        place = urlsplit(server.origin)
+        connection.connect((place.hostname, place.port))
+        connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(2_000):
+                connection.send(b"GET /authorize/assets/page.css HTTP/1.1\r\nhost: x\r\n\r\n")
+        ended.register(connection, select.EPOLLHUP | select.EPOLLERR)
+        yield ended
+
+
+@pytest.fixture(scope="module")
+def slow_answers(server: Server, greedy: select.epoll) -> dict[str, RawAnswer | None]:
     """Begin three requests, end none of them, and wait for all answers at once."""
     begun = {
         "nothing": b"",
@@ -151,6 +170,14 @@ def test_a_request_that_does_not_arrive_is_408(slow_answers: dict[str, RawAnswer
     answer = slow_answers[begun]
     assert answer is not None
     assert answer.error == (408, "invalid_request")
+
+
+def test_a_client_that_takes_no_answers_is_cut_off(greedy: select.epoll):
+    """It would keep its place among the connections for ever.
+
+    Seen to catch: an answer waits for its client without end.
+    """
+    assert greedy.poll(timeout=PATIENCE) != []
 
 
 # Connections
