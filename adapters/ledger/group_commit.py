@@ -80,7 +80,7 @@ class GroupCommit:
             outcomes = self._recorded(cursor, [append for append in batch if append.claim()], now)
         try:
             connection.commit()
-        except BaseException as error:
+        except Exception as error:
             raise CommitOutcomeUnknown from error
         return outcomes
 

@@ -1,21 +1,15 @@
 """Each limit at the last byte that passes, and at the first that does not."""
 
-import contextlib
 import json
-import select
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
 
 from grantledger.adapters.http import limits as http_limits
 from grantledger.domain import limits
 from support.oauth import REDIRECT_URI, Person, error_of, query, returned
-from support.patience import PATIENCE
-from support.raw_http import RawAnswer, ask, chunked, client_metadata, connected, post, received
-from support.server import Server, serving
+from support.raw_http import RawAnswer, ask, chunked, client_metadata, connected, post
+from support.server import Server
 
 pytestmark = pytest.mark.e2e
 
@@ -130,74 +124,6 @@ def test_trailers_of_a_chunked_body_are_not_headers(server: Server):
     answer = answered(server, body.removesuffix(b"0\r\n\r\n") + trailers)
     assert answer.error == (401, "invalid_client")
     assert "www-authenticate" not in answer.headers
-
-
-# Time
-
-
-@pytest.fixture(scope="module")
-def greedy(server: Server) -> Iterator[select.epoll]:
-    """Ask for much and take nothing; what is returned tells when the connection has ended."""
-    with socket.socket() as connection, select.epoll() as ended:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
-        place = urlsplit(server.origin)
-        connection.connect((place.hostname, place.port))
-        connection.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(2_000):
-                connection.send(b"GET /authorize/assets/page.css HTTP/1.1\r\nhost: x\r\n\r\n")
-        ended.register(connection, select.EPOLLHUP | select.EPOLLERR)
-        yield ended
-
-
-@pytest.fixture(scope="module")
-def slow_answers(server: Server, greedy: select.epoll) -> dict[str, RawAnswer | None]:
-    """Begin three requests, end none of them, and wait for all answers at once."""
-    begun = {
-        "nothing": b"",
-        "half a head": b"GET / HTTP/1.1\r\nhost:",
-        "half a body": post("/token", b"x" * 100, kind=FORM)[:-50],
-    }
-    with ExitStack() as stack:
-        waiting = {name: stack.enter_context(connected(server.origin)) for name in begun}
-        for name, connection in waiting.items():
-            connection.sendall(begun[name])
-        return {name: received(connection) for name, connection in waiting.items()}
-
-
-@pytest.mark.parametrize("begun", ["nothing", "half a head", "half a body"])
-def test_a_request_that_does_not_arrive_is_408(slow_answers: dict[str, RawAnswer | None], begun: str):
-    answer = slow_answers[begun]
-    assert answer is not None
-    assert answer.error == (408, "invalid_request")
-
-
-def test_a_client_that_takes_no_answers_is_cut_off(greedy: select.epoll):
-    """It would keep its place among the connections for ever.
-
-    Seen to catch: an answer waits for its client without end.
-    """
-    assert greedy.poll(timeout=PATIENCE) != []
-
-
-# Connections
-
-
-@pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("narrow"), max_connections="2") as running:
-        yield running
-
-
-def test_one_connection_too_many_is_503_and_told_when_to_come_back(narrow: Server):
-    request = f"GET {DISCOVERY} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
-    with connected(narrow.origin) as one, connected(narrow.origin) as other:
-        for connection in (one, other):
-            connection.sendall(request)
-            assert (received(connection) or pytest.fail("no answer")).status == 200
-        refused = answered(narrow, request)
-    assert refused.error == (503, "temporarily_unavailable")
-    assert refused.headers["retry-after"] == "1"
 
 
 # Parameters

@@ -1,0 +1,87 @@
+"""How long a request may take to arrive and its answer to be taken, and how many connections there may be."""
+
+import contextlib
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+
+from support.patience import PATIENCE
+from support.raw_http import RawAnswer, ask, connected, post, received
+from support.server import Server, serving
+
+pytestmark = pytest.mark.e2e
+
+FORM = "application/x-www-form-urlencoded"
+DISCOVERY = "/.well-known/oauth-authorization-server"
+
+# Time
+
+
+@pytest.fixture(scope="module")
+def greedy(server: Server) -> Iterator[select.epoll]:
+    """Ask for much and take nothing; what is returned tells when the connection has ended."""
+    with socket.socket() as connection, select.epoll() as ended:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        place = urlsplit(server.origin)
+        connection.connect((place.hostname, place.port))
+        connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(2_000):
+                connection.send(b"GET /authorize/assets/page.css HTTP/1.1\r\nhost: x\r\n\r\n")
+        ended.register(connection, select.EPOLLHUP | select.EPOLLERR)
+        yield ended
+
+
+@pytest.fixture(scope="module")
+def slow_answers(server: Server, greedy: select.epoll) -> dict[str, RawAnswer | None]:
+    """Begin three requests, end none of them, and wait for all answers at once."""
+    begun = {
+        "nothing": b"",
+        "half a head": b"GET / HTTP/1.1\r\nhost:",
+        "half a body": post("/token", b"x" * 100, kind=FORM)[:-50],
+    }
+    with ExitStack() as stack:
+        waiting = {name: stack.enter_context(connected(server.origin)) for name in begun}
+        for name, connection in waiting.items():
+            connection.sendall(begun[name])
+        return {name: received(connection) for name, connection in waiting.items()}
+
+
+@pytest.mark.parametrize("begun", ["nothing", "half a head", "half a body"])
+def test_a_request_that_does_not_arrive_is_408(slow_answers: dict[str, RawAnswer | None], begun: str):
+    answer = slow_answers[begun]
+    assert answer is not None
+    assert answer.error == (408, "invalid_request")
+
+
+def test_a_client_that_takes_no_answers_is_cut_off(greedy: select.epoll):
+    """It would keep its place among the connections for ever.
+
+    Seen to catch: an answer waits for its client without end.
+    """
+    assert greedy.poll(timeout=PATIENCE) != []
+
+
+# Connections
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("narrow"), max_connections="2") as running:
+        yield running
+
+
+def test_one_connection_too_many_is_503_and_told_when_to_come_back(narrow: Server):
+    request = f"GET {DISCOVERY} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    with connected(narrow.origin) as one, connected(narrow.origin) as other:
+        for connection in (one, other):
+            connection.sendall(request)
+            assert (received(connection) or pytest.fail("no answer")).status == 200
+        refused = ask(narrow.origin, request)
+    assert refused is not None
+    assert refused.error == (503, "temporarily_unavailable")
+    assert refused.headers["retry-after"] == "1"
