@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser.gallery import HOST_PASSWORD
 from browser.operator_at_hand import Operator
+from browser.visitor import HOST_PASSWORD
 from support.chromium import chromium
 from support.loopback_client import LoopbackClient, listening
 from support.server import Program, Server, serving
@@ -56,7 +56,7 @@ def member_operator(member_host: Server) -> Iterator[Operator]:
 
 @pytest.fixture(scope="package")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("strict"), sign_in_attempts="1/hour") as running:
+    with serving(tmp_path_factory.mktemp("strict"), sign_up="true", sign_in_attempts="1/hour") as running:
         yield running
 
 

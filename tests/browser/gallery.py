@@ -1,82 +1,17 @@
 """Every page in every state, and how a person comes to see it."""
 
+import secrets
 from collections.abc import Callable
 
-from msgspec import Struct
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from browser.operator_at_hand import Operator
-from support.loopback_client import LANDED, LoopbackClient
+from browser.visitor import WEBSITE, Visitor
+from support.loopback_client import LANDED, LoopbackClient, listening
 from support.outages import nobody_may_write
-from support.server import EMAIL, PASSWORD, Server
+from support.server import EMAIL, PASSWORD
 from support.visitors import allow, changes_password, comes_to, sign_in, signs_up
 
-WEBSITE = "https://client.example/callback"
 PRIVATE_SCHEME = "com.example.editor:/callback"
-HOST_PASSWORD = "the host prints it"
-
-
-class Visitor(Struct, frozen=True):
-    """`operator` runs the server; `host` has users and a sign-in page of its own; `strict` counts guesses.
-
-    `member_host` has users of its own too, and `member_operator` runs it.
-    """
-
-    page: Page
-    server: Server
-    client: LoopbackClient
-    email: str
-    operator: Operator
-    host: Server
-    member_host: Server
-    member_operator: Operator
-    strict: Server
-
-    def goes_to(self, path: str) -> None:
-        self.page.goto(f"{self.server.origin}/authorize/{path}")
-
-    def is_home(self) -> None:
-        self.goes_to("account")
-        sign_in(self.page, self.email)
-        expect(self.page.get_by_role("heading", name="Connected apps")).to_be_visible()
-
-    def has_connected(self) -> None:
-        self.asks_to_consent()
-        allow(self.page)
-        expect(self.page.get_by_text(LANDED)).to_be_visible()
-        self.client.tokens()
-        self.goes_to("account")
-
-    def asks_to_consent(self) -> None:
-        self.is_asked_by(self.client)
-
-    def is_asked_by(self, client: LoopbackClient) -> None:
-        self.page.goto(client.url())
-        sign_in(self.page, self.email)
-        expect(self.page.get_by_role("heading", name="Allow access?")).to_be_visible()
-
-    def is_asked_by_an_app_at(self, redirect_uri: str) -> None:
-        with LoopbackClient.of(self.server.origin, redirect_uri) as client:
-            self.is_asked_by(client)
-
-    def signs_in_at_the_host(self) -> None:
-        """As `examples/own_sign_in.py` has it."""
-        with LoopbackClient.of(self.host.origin, WEBSITE) as client:
-            self.page.goto(client.url())
-        self.page.get_by_label("Name").fill("grace")
-        self.page.get_by_label("Password").fill(HOST_PASSWORD)
-        self.page.get_by_role("button", name="Sign in").click()
-        expect(self.page.get_by_role("heading", name="Allow access?")).to_be_visible()
-
-    def signs_up(self, address: str, password: str) -> None:
-        self.goes_to("account")
-        self.page.get_by_role("link", name="Sign up").click()
-        signs_up(self.page, address, password)
-
-    def changes_password(self, old: str) -> None:
-        self.is_home()
-        self.page.get_by_role("link", name="Change password").click()
-        changes_password(self.page, old)
 
 
 def _sign_in(visitor: Visitor) -> None:
@@ -134,6 +69,12 @@ def _home_at_a_host(visitor: Visitor) -> None:
     visitor.page.goto(f"{visitor.host.origin}/authorize/account")
 
 
+def _sign_in_again_at_a_host(visitor: Visitor) -> None:
+    visitor.signs_in_at_the_host()
+    with LoopbackClient.of(visitor.host.origin, WEBSITE) as client:
+        visitor.page.goto(client.url(prompt="login"))
+
+
 def _home_without_apps(visitor: Visitor) -> None:
     visitor.is_home()
 
@@ -148,6 +89,19 @@ def _home_with_an_app_that_left(visitor: Visitor) -> None:
     expect(visitor.page.get_by_text(LANDED)).to_be_visible()
     visitor.client.revoke(visitor.client.tokens()["refresh_token"])
     visitor.goes_to("account")
+
+
+def _home_with_a_disabled_app(visitor: Visitor) -> None:
+    visitor.has_connected()
+    for _ in range(2):
+        with listening(visitor.server.origin) as client:
+            visitor.page.goto(client.url())
+            visitor.allows(client)
+    visitor.goes_to("account")
+    # The one in the middle: apps that were connected in the same second stand in any order.
+    disconnect = visitor.page.get_by_role("button", name="Disconnect", exact=True).nth(1)
+    visitor.operator.disables_client(disconnect.get_attribute("value") or "")
+    visitor.page.reload()
 
 
 def _disconnected(visitor: Visitor) -> None:
@@ -168,12 +122,31 @@ def _password_changed(visitor: Visitor) -> None:
     visitor.changes_password(PASSWORD)
 
 
+def _password_changed_and_apps_disconnected(visitor: Visitor) -> None:
+    visitor.has_connected()
+    visitor.page.get_by_role("link", name="Change password").click()
+    visitor.page.get_by_label("Disconnect all apps as well").check()
+    changes_password(visitor.page)
+    expect(visitor.page.get_by_role("status")).to_be_visible()
+
+
 def _not_found(visitor: Visitor) -> None:
     visitor.goes_to("nothing/here")
 
 
 def _expired(visitor: Visitor) -> None:
     visitor.goes_to("A" * 16)
+
+
+def _answered_already(visitor: Visitor) -> None:
+    """As when the browser never saw that the cookie of the request was to go."""
+    visitor.asks_to_consent()
+    consent, kept = visitor.page.url, visitor.page.context.cookies()
+    visitor.allows(visitor.client)
+    visitor.page.context.add_cookies(kept)  # type: ignore[arg-type] # the same shape, declared twice
+    visitor.page.goto(consent)
+    allow(visitor.page)
+    comes_to(visitor.page, "This request was answered already")
 
 
 def _foreign_form(visitor: Visitor) -> None:
@@ -184,6 +157,11 @@ def _foreign_form(visitor: Visitor) -> None:
 
 def _unknown_client(visitor: Visitor) -> None:
     visitor.page.goto(f"{visitor.server.origin}/authorize?client_id=glc_unknown")
+
+
+def _client_disabled(visitor: Visitor) -> None:
+    visitor.operator.disables_client(visitor.client.client_id)
+    visitor.page.goto(visitor.client.url())
 
 
 def _account_disabled(visitor: Visitor) -> None:
@@ -197,10 +175,7 @@ def _account_disabled(visitor: Visitor) -> None:
 def _host_user_disabled(visitor: Visitor) -> None:
     """Told, since the host has signed them in: only they see it."""
     visitor.member_operator.disables_host_user("member-of-the-host")
-    visitor.page.context.add_cookies(
-        [{"name": "host_session", "value": "member-of-the-host", "url": visitor.member_host.origin}]
-    )
-    visitor.page.goto(f"{visitor.member_host.origin}/authorize/account")
+    visitor.is_a_member("member-of-the-host")
     expect(visitor.page.get_by_role("heading", name="This account is disabled")).to_be_visible()
 
 
@@ -211,6 +186,20 @@ def _too_many_attempts(visitor: Visitor) -> None:
         if comes_to(visitor.page, "Sign in", "Too many attempts") != "Sign in":
             return
         expect(visitor.page.get_by_role("alert")).to_be_visible()
+
+
+def _too_many_new_accounts(visitor: Visitor) -> None:
+    visitor.page.goto(f"{visitor.strict.origin}/authorize/account")
+    for _ in range(2):
+        visitor.page.get_by_role("link", name="Sign up").click()
+        signs_up(visitor.page, f"{secrets.token_hex(4)}@example.com")
+        if comes_to(visitor.page, "Sign in", "Too many new accounts") != "Sign in":
+            return
+
+
+def _broken(visitor: Visitor) -> None:
+    """The host's own code fails while it is asked who is signed in."""
+    visitor.is_a_member("unreadable")
 
 
 def _cannot_answer(visitor: Visitor) -> None:
@@ -233,19 +222,26 @@ GALLERY: dict[str, Callable[[Visitor], None]] = {
     "consent-for-a-private-scheme": _consent_for_a_private_scheme,
     "consent-at-a-host": _consent_at_a_host,
     "home-at-a-host": _home_at_a_host,
+    "sign-in-again-at-a-host": _sign_in_again_at_a_host,
     "home-without-apps": _home_without_apps,
     "home": _home,
     "home-with-an-app-that-left": _home_with_an_app_that_left,
+    "home-with-a-disabled-app": _home_with_a_disabled_app,
     "disconnected": _disconnected,
     "password": _password,
     "password-refused": _password_refused,
     "password-changed": _password_changed,
+    "password-changed-and-apps-disconnected": _password_changed_and_apps_disconnected,
     "not-found": _not_found,
     "expired": _expired,
+    "answered-already": _answered_already,
     "foreign-form": _foreign_form,
     "unknown-client": _unknown_client,
+    "client-disabled": _client_disabled,
     "account-disabled": _account_disabled,
     "host-user-disabled": _host_user_disabled,
     "too-many-attempts": _too_many_attempts,
+    "too-many-new-accounts": _too_many_new_accounts,
+    "broken": _broken,
     "cannot-answer": _cannot_answer,
 }

@@ -36,6 +36,9 @@ class Operator(Struct, frozen=True):
     def disables_account(self, address: str) -> None:
         self.portal.call(self.container.disable_user(), self.user_ids[address], CALLER)
 
+    def disables_client(self, client_id: str) -> None:
+        self.portal.call(self.container.disable_client(), client_id, CALLER)
+
     def disables_host_user(self, host_user_id: str) -> None:
         account = self.portal.call(self.container.admit_host_user(), host_user_id, CALLER)
         self.portal.call(self.container.disable_user(), account.user_id, CALLER)

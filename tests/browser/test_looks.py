@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from browser.gallery import GALLERY, Visitor
+from browser.gallery import GALLERY
 from browser.operator_at_hand import Operator
+from browser.visitor import Visitor
 from support.loopback_client import LoopbackClient
 from support.server import Server
 
@@ -25,6 +26,7 @@ CHANGING = (
     (re.compile(r"127\.0\.0\.1:\d+"), "LOOPBACK"),
     (re.compile(r"\d+ [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC"), "TIME"),
     (re.compile(r"/authorize/[A-Za-z0-9_-]{16}\b"), "/authorize/TRANSACTION"),
+    (re.compile(r"transaction=[A-Za-z0-9_-]{16}"), "transaction=TRANSACTION"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "NUMBER"),
 )
 

@@ -1,6 +1,7 @@
 """A host application with users of its own and a ledger in a file, at which an operator can work beside it.
 
-Whoever brings the cookie `host_session` is signed in under its value.
+Whoever brings the cookie `host_session` is signed in under its value. The host has a fault: it fails over the
+user `unreadable`.
 """
 
 from http.cookies import SimpleCookie
@@ -14,6 +15,8 @@ async def who_is_signed_in(scope: Any) -> HostUser | None:
     if "host_session" not in cookies:
         return None
     name = cookies["host_session"].value
+    if name == "unreadable":
+        raise RuntimeError("the host cannot read its user")
     return HostUser(user_id=name, signed_in_at=1_000, name=name)
 
 
