@@ -4,7 +4,8 @@ from grantledger.application.races import settle
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
-_NAME = "host_user"
+HOST_USER = "host_user"
+"""The private record that ties an account to the host's id of the user."""
 
 
 class AdmitHostUser:
@@ -25,10 +26,10 @@ class AdmitHostUser:
 
     async def host_user_id(self, user_id: str) -> str | None:
         """Return how the host calls this user, None for one of the built-in identity or erased."""
-        return await self._private.value(user_id, _NAME)
+        return await self._private.value(user_id, HOST_USER)
 
     async def _admit(self, host_user_id: str, caller: Caller) -> UserAccount:
-        known = await self._private.find(_NAME, host_user_id)
+        known = await self._private.find(HOST_USER, host_user_id)
         if known is not None:
             account = (await self._ledger.load(USER, known)).state
             assert account is not None  # opened in the transaction that kept the record
@@ -36,7 +37,7 @@ class AdmitHostUser:
         user_id = self._randomness.token("glu_", size=16)
         empty: Versioned[UserAccount] = Versioned(kind=USER, key=user_id)
         opened = AccountOpened(user_id=user_id, opened_at=self._clock.now())
-        record = PrivateRecord(subject=user_id, name=_NAME, value=host_user_id, lookup=host_user_id)
+        record = PrivateRecord(subject=user_id, name=HOST_USER, value=host_user_id, lookup=host_user_id)
         await self._ledger.record([empty.then([opened])], by_user(user_id, caller), [record])
         state = empty.evolved([opened]).state
         assert state is not None

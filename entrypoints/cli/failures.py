@@ -27,7 +27,7 @@ class GrantNotFound(Failed):
 
 
 class UserNotFound(Failed):
-    """No user has that id or e-mail address."""
+    """No user has that id or e-mail address, and no host application calls a user so."""
 
 
 class NotThereThen(Failed):

@@ -2,6 +2,9 @@
 
 from contextlib import suppress
 
+from msgspec import Struct
+
+from grantledger.application.admit_host_user import HOST_USER
 from grantledger.application.email_address import EmailInvalid, normalized
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
 from grantledger.domain.token_grant import GRANT, TokenGrant
@@ -27,35 +30,57 @@ async def found_grant(container: Container, grant_id: str) -> TokenGrant:
 
 
 async def user_id_of(container: Container, name: str) -> str:
-    """Return the id of the user with that id or e-mail address. Raises `UserNotFound`."""
+    """Return the id of the user that `found_user` finds. Raises `UserNotFound`."""
     return (await found_user(container, name)).user_id
 
 
 async def found_user(container: Container, name: str) -> UserAccount:
-    """Return the user with that id or e-mail address. Raises `UserNotFound`."""
-    user_id = await named_user(container, name) if "@" in name else name
-    found = (await container.ledger().load(USER, user_id)).state
+    """Return the user with that id, or whom `named_user` names. Raises `UserNotFound`."""
+    ledger = container.ledger()
+    found = (await ledger.load(USER, name)).state
+    if found is None:
+        found = (await ledger.load(USER, await named_user(container, name))).state
     if found is None:
         raise UserNotFound(f"there is no user {name!r}")
     return found
 
 
-async def named_user(container: Container, email: str) -> str:
-    """Return the id of the user with that e-mail address. Raises `UserNotFound`."""
+async def named_user(container: Container, name: str) -> str:
+    """Return the id of the user with that e-mail address, or else host's id. Raises `UserNotFound`."""
+    ledger = container.ledger()
+    user_id = None
     with suppress(EmailInvalid):
-        if user_id := await container.ledger().find("email", normalized(email)):
-            return user_id
-    raise UserNotFound(f"there is no user {email!r}")
+        user_id = await ledger.find("email", normalized(name))
+    user_id = user_id or await ledger.find(HOST_USER, name)
+    if user_id is None:
+        raise UserNotFound(f"there is no user {name!r}")
+    return user_id
 
 
-class EmailAddresses:
-    """E-mail addresses of users, each unsealed once."""
+class KnownAs(Struct, frozen=True):
+    """What people know a user by: one of the built-in identity, or one of a host application. Both may be
+    erased.
+    """
+
+    email: str | None
+    host_user_id: str | None
+
+    @property
+    def name(self) -> str | None:
+        return self.email or self.host_user_id
+
+
+class UserNames:
+    """What people know users by, each unsealed once."""
 
     def __init__(self, container: Container) -> None:
         self._ledger = container.ledger()
-        self._known: dict[str, str | None] = {}
+        self._known: dict[str, KnownAs] = {}
 
-    async def of(self, user_id: str) -> str | None:
+    async def of(self, user_id: str) -> KnownAs:
         if user_id not in self._known:
-            self._known[user_id] = await self._ledger.value(user_id, "email")
+            self._known[user_id] = KnownAs(
+                email=await self._ledger.value(user_id, "email"),
+                host_user_id=await self._ledger.value(user_id, HOST_USER),
+            )
         return self._known[user_id]

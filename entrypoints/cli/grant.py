@@ -5,7 +5,7 @@ from pathlib import Path
 import rich_click as click
 
 from grantledger.domain.client_registration import CLIENT
-from grantledger.entrypoints.cli.finding import EmailAddresses, found_grant
+from grantledger.entrypoints.cli.finding import UserNames, found_grant
 from grantledger.entrypoints.cli.grant_revoke import revoke
 from grantledger.entrypoints.cli.grants_wanted import wanted_grants
 from grantledger.entrypoints.cli.ids import CommandOfGrants
@@ -35,7 +35,9 @@ grant.add_command(revoke)
 
 @grant.command("list")
 @click.option("--client", metavar="CLIENT_ID", help="Only those of this client.")
-@click.option("--user", metavar="USER", help="Only those of this user, an id or an e-mail address.")
+@click.option(
+    "--user", metavar="USER", help="Only those of this user: an id, an e-mail address or the host's id."
+)
 @click.option("--live", is_flag=True, help="Neither the revoked nor the expired ones.")
 @cut_options
 @json_option
@@ -91,8 +93,10 @@ async def _only(record: Record) -> AsyncIterator[Record]:
 
 
 async def _with_names(container: Container, grants: AsyncIterator[Record]) -> AsyncIterator[Record]:
-    """Add what people know client and user by: the name that the client gave itself, the e-mail address."""
-    emails = EmailAddresses(container)
+    """Add what people know client and user by: the name that the client gave itself, the e-mail address
+    or the id at the host.
+    """
+    users = UserNames(container)
     names: dict[str, str | None] = {}
     async for grant in grants:
         client_id, user_id = grant["client_id"], grant["user_id"]
@@ -102,7 +106,7 @@ async def _with_names(container: Container, grants: AsyncIterator[Record]) -> As
         yield {
             **grant,
             "client": names[client_id] or client_id,
-            "user": await emails.of(user_id) or user_id,
+            "user": (await users.of(user_id)).name or user_id,
         }
 
 

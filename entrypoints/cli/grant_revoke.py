@@ -19,7 +19,9 @@ _ALL = Cut(after=None, limit=None)
 @click.command(cls=CommandOfGrants)
 @click.argument("grant_ids", metavar="[GRANT_ID]...", nargs=-1)
 @click.option("--client", metavar="CLIENT_ID", help="All live grants of this client.")
-@click.option("--user", metavar="USER", help="All live grants of this user, an id or an e-mail address.")
+@click.option(
+    "--user", metavar="USER", help="All live grants of this user: an id, an e-mail address or the host's id."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before revoking all of a client or user.")
 @json_option
 @database_options

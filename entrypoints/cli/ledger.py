@@ -59,7 +59,8 @@ for command in (replay, rebuild):
 @click.option(
     "--user",
     metavar="USER",
-    help="Only what happened to this user's account, codes and grants; an id or an e-mail address.",
+    help="Only what happened to this user's account, codes and grants: an id, an e-mail address or the "
+    "host's id.",
 )
 @click.option("--grant", metavar="GRANT_ID", help="Only what happened to this grant, and to its code.")
 @click.option(

@@ -8,6 +8,7 @@ from grantledger.domain.authorization_request import counts_when_remembered
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.token_grant import TokenGrant
 from grantledger.domain.user_account import UserAccount
+from grantledger.entrypoints.cli.finding import KnownAs
 
 Record = dict[str, Any]
 
@@ -28,11 +29,11 @@ def client_record(client: ClientRegistration) -> Record:
     }
 
 
-def user_record(user: UserAccount, email: str | None) -> Record:
-    """`email` is None where there is none (any more)."""
+def user_record(user: UserAccount, known_as: KnownAs) -> Record:
     return {
         "user_id": user.user_id,
-        "email": email,
+        "email": known_as.email,
+        "host_user_id": known_as.host_user_id,
         "status": "disabled" if user.disabled else "active",
         "opened_at": user.opened_at,
     }

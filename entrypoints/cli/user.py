@@ -17,10 +17,10 @@ from grantledger.application.passwords import (
 )
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.cli.failures import AddressRefused, PasswordRefused
-from grantledger.entrypoints.cli.finding import EmailAddresses, found_user
+from grantledger.entrypoints.cli.finding import UserNames, found_user
 from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, each, print_list
 from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
-from grantledger.entrypoints.cli.output import moment, print_record
+from grantledger.entrypoints.cli.output import moment, print_record, shown
 from grantledger.entrypoints.cli.records import Record, user_record
 from grantledger.entrypoints.cli.running import on_ledger, this_command
 from grantledger.entrypoints.container import Container
@@ -28,7 +28,7 @@ from grantledger.entrypoints.server import ledger_open
 
 _COLUMNS: Columns = {
     "user": itemgetter("user_id"),
-    "e-mail": itemgetter("email"),
+    "e-mail or host's id": lambda user: user["email"] or user["host_user_id"],
     "opened": lambda user: moment(user["opened_at"]),
     "status": itemgetter("status"),
 }
@@ -43,7 +43,10 @@ _password_stdin = click.option(
 
 @click.group()
 def user() -> None:
-    """The users of the built-in sign-in. USER is an id or an e-mail address."""
+    """The users of the built-in sign-in, and those of a host application.
+
+    USER is an id, an e-mail address, or the id by which the host application knows its user.
+    """
 
 
 @user.command()
@@ -83,7 +86,10 @@ def list_users(
     database: str | None,
     config: Path | None,
 ) -> None:
-    """Show the users with their e-mail addresses, the newest account first. Times are UTC."""
+    """Show the users with their e-mail addresses, or their ids at the host application.
+
+    The newest account comes first. Times are UTC.
+    """
     cut = Cut(after, None if everything else limit)
 
     async def work(container: Container) -> None:
@@ -158,13 +164,13 @@ def _change(
 
 
 async def _tell(container: Container, user_id: str, *, as_json: bool) -> None:
-    record = user_record(
-        await found_user(container, user_id), await container.ledger().value(user_id, "email")
-    )
+    known_as = await UserNames(container).of(user_id)
+    record = user_record(await found_user(container, user_id), known_as)
     if as_json:
         print_record(record)
-    else:
-        click.echo(f"{user_id} ({record['email']}) is {record['status']}")
+        return
+    who = user_id if known_as.name is None else f"{user_id} ({shown(known_as.name)})"
+    click.echo(f"{who} is {record['status']}")
 
 
 @contextmanager
@@ -191,6 +197,6 @@ async def _open(container: Container, email: str, password: str) -> str:
 
 
 async def _users(container: Container, cut: Cut) -> AsyncIterator[Record]:
-    emails = EmailAddresses(container)
+    names = UserNames(container)
     async for user_id, found in each(container.ledger().users, cut):
-        yield user_record(found, await emails.of(user_id))
+        yield user_record(found, await names.of(user_id))

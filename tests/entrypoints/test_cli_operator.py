@@ -1,16 +1,22 @@
 """What an operator does while the server runs: each command is a process of its own, on the same file."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from grantledger.application.provenance import Caller
 from support.oauth import Person
 from support.server import EMAIL, PASSWORD, Server, cli, serving
 from support.visitors import NEW_PASSWORD
 
 pytestmark = pytest.mark.e2e
+
+HOST_NAME = "Grace@host\x1b[31m"
+"""What a host calls its user may look like an address, and like a command to the terminal."""
 
 LOOPBACK = "http://127.0.0.1:33418/callback"
 
@@ -226,6 +232,37 @@ async def test_an_erased_password_signs_nobody_in_until_another_is_set(server: S
     told(server, "user", "set-password", "mallory@example.com", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
     page = await person.sign_in(page, email="mallory@example.com", password=NEW_PASSWORD)
     assert "/consent" in page.text
+
+
+@pytest.fixture
+async def host_user(server: Server) -> str:
+    """The id of an account whose user signed in at the host application."""
+    async with server.use_cases() as container:
+        return (await container.admit_host_user()(HOST_NAME, Caller(correlation_id="host"))).user_id
+
+
+async def test_users_of_a_host_application_are_listed_with_the_hosts_id(server: Server, host_user: str):
+    (found,) = [one for one in records(server, "user", "list") if one["user_id"] == host_user]
+    assert (found["email"], found["host_user_id"]) == (None, HOST_NAME)
+    (row,) = [line for line in told(server, "user", "list").splitlines() if host_user in line]
+    assert row.split()[1] == HOST_NAME.replace("\x1b", "\\x1b")
+
+
+async def test_users_of_a_host_application_are_found_by_the_hosts_id(server: Server, host_user: str):
+    written_out = HOST_NAME.replace("\x1b", "\\x1b")
+    assert told(server, "user", "disable", HOST_NAME) == f"{host_user} ({written_out}) is disabled\n"
+    assert record(server, "user", "enable", HOST_NAME)["user_id"] == host_user
+    happened = records(server, "ledger", "show", "--user", HOST_NAME)
+    assert [line["tag"] for line in happened][-2:] == ["user.disabled.v1", "user.enabled.v1"]
+    assert {line["stream_id"] for line in happened} == {f"user:{host_user}"}
+    assert told(server, "grant", "list", "--user", HOST_NAME) == "There is no such grant.\n"
+
+
+async def test_a_user_without_any_name_is_told_by_id_alone(server: Server, host_user: str):
+    """As one whose private records were erased."""
+    with closing(sqlite3.connect(server.database)) as connection, connection:
+        connection.execute("DELETE FROM private_record WHERE subject = ?", (host_user,))
+    assert told(server, "user", "enable", host_user) == f"{host_user} is active\n"
 
 
 def test_a_password_that_cannot_be_is_refused_with_a_sentence(server: Server):
