@@ -292,6 +292,26 @@ async def test_each_change_is_remembered_as_the_operators(server: Server, person
     assert len({line["correlation_id"] for line in lines}) == 4
 
 
+async def test_each_change_of_a_user_is_remembered_as_the_operators(server: Server):
+    """Seen to catch: an event with the user as actor."""
+    told(server, "user", "add", "grace@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    before = server.events()
+    for change in ("disable", "enable", "erase-password"):
+        told(server, "user", change, "grace@example.com")
+    told(server, "user", "set-password", "grace@example.com", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
+    lines = records(server, "ledger", "show")[before:]
+    assert [line["tag"] for line in lines] == [
+        "user.disabled.v1",
+        "user.enabled.v1",
+        "user.password_erased.v1",
+        "user.sessions_ended.v1",
+        "user.password_changed.v1",
+        "user.sessions_ended.v1",
+    ]
+    assert {(line["actor_kind"], line["actor_id"]) for line in lines} == {("operator", None)}
+    assert len({line["correlation_id"] for line in lines}) == 4
+
+
 async def test_the_ledger_says_to_people_whom_an_operator_disabled(server: Server, person: Person):
     client = (await person.register())["client_id"]
     told(server, "client", "disable", client)
