@@ -134,6 +134,7 @@ async def test_a_forged_session_cookie_is_nobody(server: Server, session_cookie:
 
 
 async def test_signing_out_ends_the_session(server: Server, person: Person):
+    """Seen to catch: a session that was signed out goes on."""
     client = await person.register()
     page = await person.sign_in(await person.asked(client["client_id"]))
     async with as_it_was(person, server) as before:
@@ -143,4 +144,5 @@ async def test_signing_out_ends_the_session(server: Server, person: Person):
 
 
 async def test_a_browser_session_ends_after_its_time(long_ago: LongAgo):
+    """Seen to catch: a browser session never expires."""
     assert returned(long_ago.browser)["error"] == "login_required"

@@ -160,6 +160,7 @@ async def test_another_port_on_loopback_than_the_code_was_sent_to_is_refused(ada
 
 
 async def test_a_code_is_refused_after_its_time(long_ago: LongAgo):
+    """Seen to catch: a code never expires."""
     assert error_of(long_ago.code) == (400, "invalid_grant")
 
 

@@ -51,6 +51,7 @@ async def test_the_server_reads_what_the_event_store_wrote(ledger: SqliteLedger,
 
 
 async def test_a_server_that_comes_second_meets_a_conflict(ledger: SqliteLedger, store: EventStore[str]):
+    """Seen to catch: a lost race is taken for recorded."""
     await ledger.record([facts.opened()], facts.SOMEBODY)
     seen = await ledger.load(GRANT, "grant")
     store.put([Entry("grant:grant", 2, REVOKED)])

@@ -1,0 +1,88 @@
+"""A refresh token that comes again within its window is checked as it was the first time."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from secrets import token_hex
+
+import pytest
+from msgspec import Struct
+
+from grantledger.application.provenance import Caller
+from grantledger.entrypoints.container import Container
+from support.oauth import Person, error_of
+from support.server import PASSWORD, Server
+
+pytestmark = pytest.mark.e2e
+
+CALLER = Caller(correlation_id="operator")
+DEAD = (400, "invalid_grant")
+UNPROVEN = (401, "invalid_client")
+
+
+class Used(Struct, frozen=True):
+    """A refresh token that was traded once: the right form for it, and whose it is."""
+
+    form: dict[str, str]
+    client_id: str
+    user_id: str
+
+
+@pytest.fixture
+async def operator(server: Server) -> AsyncIterator[Container]:
+    async with server.use_cases() as container:
+        yield container
+
+
+@pytest.fixture
+async def used(person: Person, operator: Container) -> Used:
+    """Of a confidential client, and a user of this test alone."""
+    email = f"carol-{token_hex(4)}@example.com"
+    user_id = await operator.open_account()(email, PASSWORD, CALLER)
+    client = await person.register(token_endpoint_auth_method="client_secret_post")
+    proof = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    await person.sign_in(await person.asked(client["client_id"]), email=email)
+    first = await person.redeem(code=await person.code(client["client_id"]), **proof)
+    form = {"grant_type": "refresh_token", "refresh_token": first.json()["refresh_token"], **proof}
+    assert (await person.token(**form)).status_code == 200
+    return Used(form, client["client_id"], user_id)
+
+
+async def test_a_retry_that_is_right_gets_tokens(person: Person, used: Used):
+    assert (await person.token(**used.form)).status_code == 200
+
+
+Meanwhile = Callable[[Container, Person, Used], Awaitable[object]]
+
+MEANWHILE: dict[str, tuple[Meanwhile, tuple[int, str]]] = {
+    "its client was disabled": (lambda by, _, used: by.disable_client()(used.client_id, CALLER), DEAD),
+    "its client was deleted": (lambda by, _, used: by.delete_client()(used.client_id, CALLER), UNPROVEN),
+    "its user was disabled": (lambda by, _, used: by.disable_user()(used.user_id, CALLER), DEAD),
+    "its grant was revoked": (
+        lambda _, person, used: person.http.post(
+            "/revoke", data={**used.form, "token": used.form["refresh_token"]}
+        ),
+        DEAD,
+    ),
+}
+
+
+@pytest.mark.parametrize(("meanwhile", "refusal"), MEANWHILE.values(), ids=MEANWHILE)
+async def test_a_retry_passes_every_check_of_a_refresh(
+    person: Person, operator: Container, used: Used, meanwhile: Meanwhile, refusal: tuple[int, str]
+):
+    """Seen to catch: a retry does not ask for the client; a retry does not ask for the user."""
+    await meanwhile(operator, person, used)
+    assert error_of(await person.token(**used.form)) == refusal
+
+
+@pytest.mark.parametrize("secret", ["", "wrong"])
+async def test_a_retry_needs_the_clients_secret(person: Person, used: Used, secret: str):
+    """Seen to catch: a confidential client needs no secret."""
+    assert error_of(await person.token(**{**used.form, "client_secret": secret})) == UNPROVEN
+
+
+async def test_a_retry_by_another_client_is_refused_and_revokes_nothing(person: Person, used: Used):
+    """Seen to catch: a token is good for any client."""
+    other = await person.register(token_endpoint_auth_method="client_secret_post")
+    proof = {"client_id": other["client_id"], "client_secret": other["client_secret"]}
+    assert error_of(await person.token(**{**used.form, **proof})) == DEAD
+    assert (await person.token(**used.form)).status_code == 200
