@@ -1,5 +1,7 @@
 """Somebody with a browser, and all the servers that they may come to."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 from playwright.sync_api import Page, expect
 
@@ -10,6 +12,17 @@ from support.visitors import allow, changes_password, sign_in, signs_up
 
 WEBSITE = "https://client.example/callback"
 HOST_PASSWORD = "the host prints it"
+
+
+def presses(page: Page, button: str) -> None:
+    page.get_by_role("button", name=button).click()
+
+
+def signs_in_at_the_host(page: Page, press: Callable[[Page, str], None] = presses) -> None:
+    """As `examples/own_sign_in.py` has it."""
+    page.get_by_label("Name").fill("grace")
+    page.get_by_label("Password").fill(HOST_PASSWORD)
+    press(page, "Sign in")
 
 
 class Visitor(Struct, frozen=True):
@@ -59,12 +72,9 @@ class Visitor(Struct, frozen=True):
             self.is_asked_by(client)
 
     def signs_in_at_the_host(self) -> None:
-        """As `examples/own_sign_in.py` has it."""
         with LoopbackClient.of(self.host.origin, WEBSITE) as client:
             self.page.goto(client.url())
-        self.page.get_by_label("Name").fill("grace")
-        self.page.get_by_label("Password").fill(HOST_PASSWORD)
-        self.page.get_by_role("button", name="Sign in").click()
+        signs_in_at_the_host(self.page)
         expect(self.page.get_by_role("heading", name="Allow access?")).to_be_visible()
 
     def is_a_member(self, host_user_id: str) -> None:

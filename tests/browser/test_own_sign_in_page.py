@@ -1,0 +1,97 @@
+"""The sign-in page of an application that embeds the server, as in `examples/own_sign_in.py`: two tabs, the
+back button, a form sent twice and lost cookies each end on a page that says what to do."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.visitor import signs_in_at_the_host
+from support.loopback_client import LANDED, LoopbackClient, listening
+from support.server import Server
+from support.visitors import allow, comes_to, presses_twice
+
+
+@pytest.fixture
+def guest(host: Server) -> Iterator[LoopbackClient]:
+    """A client of the application."""
+    with listening(host.origin) as running:
+        yield running
+
+
+def at_consent(page: Page, guest: LoopbackClient) -> None:
+    page.goto(guest.url())
+    signs_in_at_the_host(page)
+    comes_to(page, "Allow access?")
+
+
+def test_two_tabs_at_the_hosts_page_are_both_answered(page: Page, guest: LoopbackClient):
+    other = page.context.new_page()
+    page.goto(guest.url(state="first"))
+    other.goto(guest.url(state="second"))
+    for tab in (page, other):
+        signs_in_at_the_host(tab)
+        comes_to(tab, "Allow access?")
+    allow(page)  # of the first sign-in; the second may be of the same second, and then is the same
+    if comes_to(page, "This form cannot be used", "Connected") != "Connected":
+        page.get_by_role("link", name="Go on with what you were asked").click()
+        allow(page)
+    allow(other)
+    for tab in (page, other):
+        expect(tab.get_by_text(LANDED)).to_be_visible()
+    assert [answer["state"] for answer in guest.answers] == ["first", "second"]
+
+
+def test_back_from_consent_to_the_hosts_page_goes_on_when_signed_in_again(page: Page, guest: LoopbackClient):
+    at_consent(page, guest)
+    page.go_back()
+    if comes_to(page, "Sign in", "Allow access?") == "Sign in":
+        signs_in_at_the_host(page)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+
+
+def test_back_to_the_hosts_page_after_allowing_says_that_it_is_over(page: Page, guest: LoopbackClient):
+    page.goto(guest.url())
+    hosts_page = page.url
+    signs_in_at_the_host(page)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    page.goto(hosts_page)
+    signs_in_at_the_host(page)
+    comes_to(page, "This page has expired")
+    page.get_by_role("link", name="See your account and your connected apps").click()
+    comes_to(page, "Connected apps")
+
+
+def test_the_hosts_form_sent_twice_comes_to_consent(page: Page, guest: LoopbackClient):
+    page.goto(guest.url())
+    signs_in_at_the_host(page, press=presses_twice)
+    comes_to(page, "Allow access?")
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+
+
+def test_lost_cookies_at_the_hosts_page_are_told_step_by_step(page: Page, guest: LoopbackClient):
+    """The host's form is given anew; the request, whose cookie is gone as well, is not."""
+    page.goto(guest.url())
+    page.context.clear_cookies()
+    signs_in_at_the_host(page)
+    expect(page.get_by_role("alert")).to_contain_text("sign in here")
+    signs_in_at_the_host(page)
+    comes_to(page, "This page has expired")
+    expect(page.get_by_text("allow cookies for this site")).to_be_visible()
+    expect(page.get_by_text("connect again")).to_be_visible()
+    page.get_by_role("link", name="See your account and your connected apps").click()
+    comes_to(page, "Connected apps")
+
+
+def test_who_lost_the_hosts_session_at_consent_signs_in_there_and_goes_on(page: Page, guest: LoopbackClient):
+    at_consent(page, guest)
+    page.context.clear_cookies(name="session")
+    allow(page)
+    comes_to(page, "This form cannot be used", "You are not signed in any more")
+    page.get_by_role("link", name="Go on with what you were asked").click()
+    signs_in_at_the_host(page)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
