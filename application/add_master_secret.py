@@ -1,5 +1,6 @@
 from grantledger.application.describe_master_secrets import DescribeMasterSecrets, Progress
-from grantledger.application.ports import Clock, Ledger, SecretKeeper
+from grantledger.application.master_secret_ports import SecretKeeper
+from grantledger.application.ports import Clock, Ledger
 from grantledger.application.provenance import Caller, by_operator
 from grantledger.application.races import settle
 from grantledger.domain.master_secrets import MASTER, SECRETS, MasterSecrets, check_none_waits

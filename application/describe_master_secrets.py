@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
-from grantledger.application.ports import Clock, IssuedTokens, LiveTokens, SealedRecords, SecretKeeper
+from grantledger.application.master_secret_ports import IssuedTokens, LiveTokens, SealedRecords, SecretKeeper
+from grantledger.application.ports import Clock
 from grantledger.domain.master_secrets import UsedSecret
 
 Progress = Callable[[int, int], None]

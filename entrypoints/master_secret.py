@@ -14,7 +14,7 @@ from grantledger.adapters.crypto.master_secret import (
     parsed_secret,
 )
 from grantledger.adapters.crypto.secret_keepers import SecretFile, SecretSetting
-from grantledger.application.ports import SecretKeeper
+from grantledger.application.master_secret_ports import SecretKeeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvalid
 
 

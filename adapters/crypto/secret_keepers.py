@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from grantledger.adapters.crypto.master_secret import MIN_BYTES, MasterSecrets, parsed_secret
-from grantledger.application.ports import SecretsUnchangeable
+from grantledger.application.master_secret_ports import SecretsUnchangeable
 
 _BY_HAND = "the master secrets stand in the setting master_secret"
 

@@ -11,7 +11,7 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.schema import events
 from grantledger.adapters.ledger.statements import compiled
-from grantledger.application.ports import LiveTokens
+from grantledger.application.master_secret_ports import LiveTokens
 from grantledger.domain.kinds import tag_of
 from grantledger.domain.supersession import MAX_REUSE_WINDOW
 from grantledger.domain.token_grant_events import GrantOpened, GrantRefreshed, GrantRevoked

@@ -8,7 +8,7 @@ from fakes.secrets_in_memory import CountedRecords, MemorySecretKeeper, ToldToke
 from grantledger.application.activate_master_secret import ActivateMasterSecret
 from grantledger.application.add_master_secret import AddMasterSecret
 from grantledger.application.describe_master_secrets import DescribeMasterSecrets
-from grantledger.application.ports import LiveTokens
+from grantledger.application.master_secret_ports import LiveTokens
 from grantledger.application.retire_master_secret import RetireMasterSecret
 from grantledger.domain.master_secrets import (
     MasterSecretHoldsRecords,

@@ -17,9 +17,9 @@ from grantledger.adapters.ledger.recorder import Recorder
 from grantledger.adapters.ledger.replay import Replay
 from grantledger.domain.kinds import tag_of
 from grantledger.domain.token_grant_events import GrantRevoked
-from support.library import watching
 from support.oauth import Person, error_of
 from support.patience import PATIENCE
+from support.projection_runner import watching
 from support.server import Server, serving
 
 pytestmark = pytest.mark.e2e

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-from grantledger.application.ports import LiveTokens
+from grantledger.application.master_secret_ports import LiveTokens
 
 
 class MemorySecretKeeper:

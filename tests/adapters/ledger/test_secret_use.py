@@ -9,7 +9,7 @@ from adapters.ledger.storage import WatchedDatabase
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.secret_use import SecretUse
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
-from grantledger.application.ports import LiveTokens
+from grantledger.application.master_secret_ports import LiveTokens
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.token_grant_events import GrantRefreshed
 from support import grants
