@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grantledger.adapters.guards.verified import current_session
-    from grantledger.adapters.http.host_identity import HostIdentity, HostUser
-    from grantledger.adapters.http.mounts import Mount
-    from grantledger.application.look_up_session import McpSession
+    from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser
+    from grantledger.adapters.guards.session import current_session
+    from grantledger.adapters.http.middleware import Mount
     from grantledger.application.ports import Unavailable
     from grantledger.application.provenance import Caller
+    from grantledger.application.tokens.look_up_session import McpSession
     from grantledger.domain.refusal import Refusal
     from grantledger.entrypoints.embedded import AuthorizationServer
     from grantledger.entrypoints.settings import ProtectedResource, Settings, SettingsInvalid
@@ -34,16 +34,16 @@ __version__ = "0.1.0"
 _HOMES = {
     "AuthorizationServer": "entrypoints.embedded",
     "Caller": "application.provenance",
-    "HostIdentity": "adapters.http.host_identity",
-    "HostUser": "adapters.http.host_identity",
-    "McpSession": "application.look_up_session",
-    "Mount": "adapters.http.mounts",
+    "HostIdentity": "adapters.embedding.host_identity",
+    "HostUser": "adapters.embedding.host_identity",
+    "McpSession": "application.tokens.look_up_session",
+    "Mount": "adapters.http.middleware",
     "ProtectedResource": "entrypoints.settings",
     "Refusal": "domain.refusal",
     "Settings": "entrypoints.settings",
     "SettingsInvalid": "entrypoints.settings",
     "Unavailable": "application.ports",
-    "current_session": "adapters.guards.verified",
+    "current_session": "adapters.guards.session",
 }
 
 

@@ -13,7 +13,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import TimeStamper, add_log_level, format_exc_info
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_logger_name
 
-from grantledger.adapters.web.correlation import correlation_id
+from grantledger.adapters.correlation import correlation_id
 
 Line = MutableMapping[str, Any]
 Writer = Callable[[str, str, Line], None]

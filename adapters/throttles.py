@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from grantledger.adapters.crypto.length_prefixed import length_prefixed
+from grantledger.domain.digests import length_prefixed
 from grantledger.domain.rate import Rate
 
 MOST_KEYS = 16_384

@@ -12,16 +12,21 @@ from typing import Any, TypeVar
 import msgspec
 
 import grantledger
-from grantledger.adapters.guards.answers import Answer, Answers
+from grantledger.adapters.guards.challenge import Answer, Answers
 from grantledger.adapters.http.answers import UNAVAILABLE
 from grantledger.adapters.http.application import HTTP_ERRORS
 from grantledger.adapters.http.bearer_refusals import BearerRefusal
-from grantledger.adapters.http.page_refusals import PAGE_REFUSALS, PageRefusal, page_refusal, status_refusal
+from grantledger.adapters.http.errors import WIRE_ERRORS
+from grantledger.adapters.http.middleware import SUSPICIOUS
+from grantledger.adapters.http.pages.errors import (
+    PAGE_REFUSALS,
+    PageRefusal,
+    page_refusal,
+    status_refusal,
+)
 from grantledger.adapters.http.protocol import SAID
-from grantledger.adapters.http.request_log import SUSPICIOUS
-from grantledger.adapters.http.wire_errors import WIRE_ERRORS
 from grantledger.adapters.ledger.migrations import SchemaMismatch
-from grantledger.application.too_many_requests import TooManyRequests
+from grantledger.application.throttling import TooManyRequests
 from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.refusal import Refusal
 from grantledger.entrypoints.cli.failures import TOLD, Failed

@@ -1,12 +1,14 @@
 """What all aggregates have in common: a category, a closed union of events, one fold."""
 
-import base64
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+from grantledger.domain import base64url
+from grantledger.domain.digests import length_prefixed
 
 S = TypeVar("S")
 
@@ -65,8 +67,4 @@ def composed_key(*parts: str) -> str:
 
     The base64url SHA-256 of the parts, each prefixed with its length in bytes.
     """
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = part.encode()
-        digest.update(len(raw).to_bytes(4, "big") + raw)
-    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+    return base64url.encode(hashlib.sha256(length_prefixed(*parts)).digest())

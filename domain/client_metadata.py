@@ -2,13 +2,12 @@
 
 import hashlib
 import unicodedata
-from base64 import urlsafe_b64encode
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from grantledger.domain import scope
+from grantledger.domain import base64url, scope
 from grantledger.domain.absolute_uri import UriMalformed, parse
 from grantledger.domain.limits import MAX_REDIRECT_URIS, MAX_SCOPE, MAX_URI, is_longer
 from grantledger.domain.redirect_uri import RedirectUriKind, RedirectUriPolicy, is_loopback, kind_of
@@ -118,7 +117,7 @@ def digest(metadata: ClientMetadata) -> str:
         scope=scope.join(sorted(scope.split(metadata.scope))),
     )
     encoded = msgspec.json.encode(canonical, order="sorted")
-    return urlsafe_b64encode(hashlib.sha256(encoded).digest()).rstrip(b"=").decode("ascii")
+    return base64url.encode(hashlib.sha256(encoded).digest())
 
 
 def _auth_method(request: RegistrationRequest) -> str:

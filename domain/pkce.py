@@ -3,8 +3,8 @@
 import hashlib
 import hmac
 import re
-from base64 import urlsafe_b64encode
 
+from grantledger.domain import base64url
 from grantledger.domain.refusal import Refusal
 
 _S256_CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{43}")
@@ -59,7 +59,6 @@ def check_verifier(verifier: str | None, challenge: str) -> None:
         raise CodeVerifierMissing
     if not _VERIFIER.fullmatch(verifier):
         raise CodeVerifierMalformed
-    digest = hashlib.sha256(verifier.encode("ascii")).digest()
-    computed = urlsafe_b64encode(digest).rstrip(b"=")
-    if not hmac.compare_digest(computed, challenge.encode()):
+    computed = base64url.encode(hashlib.sha256(verifier.encode("ascii")).digest())
+    if not hmac.compare_digest(computed.encode(), challenge.encode()):
         raise CodeVerifierMismatch

@@ -1,4 +1,4 @@
-"""One consented authorization and all its tokens: a family of generations (OAuth 2.1 section 4.3)."""
+"""One consented authorization: its refresh tokens by generation, narrowing, reuse and revocation."""
 
 from typing import assert_never
 
@@ -8,15 +8,89 @@ from msgspec.structs import replace
 from grantledger.domain import resource_indicator, scope
 from grantledger.domain.aggregate import Kind
 from grantledger.domain.refusal import Refusal
-from grantledger.domain.supersession import Supersessions, superseded, when_superseded
-from grantledger.domain.token_grant_events import (
-    AccessTokensRevoked,
-    Event,
-    GrantOpened,
-    GrantRefreshed,
-    GrantRevoked,
-    RefreshTokenReused,
-)
+
+
+class GrantOpened(Struct, frozen=True, kw_only=True, tag="token_grant.opened.v1"):
+    """A code was redeemed, and the first tokens issued.
+
+    `nonce` and `key_id` are what all tokens of the grant are derived with, beside the master secret.
+    """
+
+    client_id: str
+    client_registration: int
+    user_id: str
+    code_key: str
+    resource: str
+    scopes: tuple[str, ...]
+    nonce: str
+    key_id: str
+    opened_at: int
+    access_expires_at: int
+    refresh_expires_at: int | None = None
+    expires_at: int | None = None
+
+
+class GrantRefreshed(Struct, frozen=True, kw_only=True, tag="token_grant.refreshed.v1"):
+    """A refresh token was traded for the next `generation`, with all that was consented to or less."""
+
+    generation: int
+    resource: str
+    scopes: tuple[str, ...]
+    key_id: str
+    refreshed_at: int
+    access_expires_at: int
+    refresh_expires_at: int
+
+
+class RefreshTokenReused(Struct, frozen=True, kw_only=True, tag="token_grant.refresh_token_reused.v1"):
+    """A refresh token of an older `generation` came back too late to be a retry.
+
+    The grant is revoked with it.
+    """
+
+    generation: int
+    reused_at: int
+
+
+class AccessTokensRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.access_tokens_revoked.v1"):
+    """The access tokens of this generation and of all before it are refused. The refresh token is not."""
+
+    through_generation: int
+    revoked_at: int
+
+
+class GrantRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.revoked.v1"):
+    """Every token of the grant is refused from now on.
+
+    `reason` is a word of ours, such as `code_replayed`.
+    """
+
+    reason: str
+    revoked_at: int
+
+
+Event = GrantOpened | GrantRefreshed | RefreshTokenReused | AccessTokensRevoked | GrantRevoked
+
+
+MAX_REUSE_WINDOW = 300
+"""The longest `refresh_reuse_window` that can be set, in seconds: older entries are forgotten."""
+
+Supersessions = tuple[tuple[int, int], ...]
+"""(second, first generation superseded in it), oldest first; an entry reaches up to the next one."""
+
+
+def superseded(before: Supersessions, generation: int, *, at: int) -> Supersessions:
+    """Remember that `generation` was superseded at that second, and forget what no window can reach."""
+    # A clock that was set back must not make an older token look fresher than a newer one.
+    second = max(at, before[-1][0]) if before else at
+    kept = tuple(entry for entry in before if entry[0] >= second - MAX_REUSE_WINDOW)
+    return kept if kept and kept[-1][0] == second else (*kept, (second, generation))
+
+
+def when_superseded(entries: Supersessions, generation: int) -> int | None:
+    """Return the second at which `generation` was superseded, None when that is forgotten."""
+    return next((second for second, first in reversed(entries) if first <= generation), None)
+
 
 MAX_PAIRS = 16
 """How many different (resource, scopes) pairs the tokens of one grant may carry."""

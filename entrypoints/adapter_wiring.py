@@ -8,13 +8,11 @@ from pathlib import Path
 
 from dependency_injector import containers, providers
 
-from grantledger.adapters.crypto.derived_codes import DerivedCodes
 from grantledger.adapters.crypto.id_tokens import Es256KeyMaker, LedgerIdTokenSigner
-from grantledger.adapters.crypto.keyed_digest import KeyedDigests
-from grantledger.adapters.crypto.master_secret import MasterSecrets
-from grantledger.adapters.crypto.sealed_box import SealedBox
-from grantledger.adapters.crypto.token_sealer import DerivedTokens
-from grantledger.adapters.crypto.vault import Vault
+from grantledger.adapters.crypto.keyed_digest import DerivedCodes, KeyedDigests
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.adapters.crypto.sealing import SealedBox, Vault
+from grantledger.adapters.crypto.tokens import DerivedTokens
 from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
@@ -24,9 +22,8 @@ from grantledger.adapters.ledger.secret_use import SecretUse
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.adapters.system import SystemClock, SystemRandomness
 from grantledger.adapters.throttles import RecentPlaces, throttle_of
-from grantledger.application.guess_limit import GuessLimit
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.registration_limit import RegistrationLimit
+from grantledger.application.throttling import GuessLimit, RegistrationLimit
 from grantledger.domain.rate import Rate
 from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings

@@ -2,19 +2,16 @@
 
 from dependency_injector import providers
 
-from grantledger.adapters.http.authorization_flow import AuthorizationFlow, SignInWays
-from grantledger.adapters.http.authorization_response import AuthorizationResponses
-from grantledger.adapters.http.browser_sessions import BrowserSessions, CookieSessions, HostSessions
+from grantledger.adapters.embedding.host_identity import HostIdentity
 from grantledger.adapters.http.caller import CallerReader
-from grantledger.adapters.http.cookies import PageCookies
-from grantledger.adapters.http.form_tokens import FormTokens
-from grantledger.adapters.http.host_identity import HostIdentity
-from grantledger.adapters.http.page_errors import PageErrors
-from grantledger.adapters.http.pages.render import Pages
-from grantledger.adapters.http.parked_requests import ParkedRequests
-from grantledger.adapters.http.submissions import Submissions
-from grantledger.adapters.http.visits import Visits
-from grantledger.application.admit_host_user import AdmitHostUser
+from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
+from grantledger.adapters.http.pages.browser import FormTokens, PageCookies, ParkedRequests, Visits
+from grantledger.adapters.http.pages.errors import PageErrors
+from grantledger.adapters.http.pages.flow import AuthorizationFlow, SignInWays
+from grantledger.adapters.http.pages.rendering import Pages
+from grantledger.adapters.http.pages.sessions import BrowserSessions, CookieSessions, HostSessions
+from grantledger.adapters.http.pages.submissions import Submissions
+from grantledger.application.accounts.admit_host_user import AdmitHostUser
 from grantledger.entrypoints.settings import Settings, SettingsInvalid
 from grantledger.entrypoints.use_case_wiring import UseCaseWiring
 

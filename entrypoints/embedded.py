@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from grantledger.adapters.guards.answers import Answers
+from grantledger.adapters.asgi_types import ASGIApp
+from grantledger.adapters.embedding.beside import beside
+from grantledger.adapters.embedding.host_identity import HostIdentity, resume_path
+from grantledger.adapters.embedding.litestar_plugin import AuthorizationServerPlugin
 from grantledger.adapters.guards.asgi import BearerGuard
-from grantledger.adapters.http.discovery import resource_metadata_url
-from grantledger.adapters.http.host_identity import HostIdentity, resume_path
-from grantledger.adapters.http.litestar_plugin import AuthorizationServerPlugin
-from grantledger.adapters.web.asgi_types import ASGIApp
-from grantledger.adapters.web.beside import beside
-from grantledger.application.look_up_session import McpSession
+from grantledger.adapters.guards.challenge import Answers
+from grantledger.adapters.http.oauth.discovery import resource_metadata_url
+from grantledger.application.tokens.look_up_session import McpSession
 from grantledger.domain import resource_indicator
 from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.container import build_container

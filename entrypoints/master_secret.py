@@ -7,14 +7,14 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from grantledger.adapters.crypto.master_secret import (
+from grantledger.adapters.crypto.master_secrets import (
     MIN_BYTES,
     MasterSecretInvalid,
     MasterSecrets,
     parsed_secret,
 )
 from grantledger.adapters.crypto.secret_keepers import SecretFile, SecretSetting
-from grantledger.application.master_secret_ports import SecretKeeper
+from grantledger.application.keys.master_secrets import SecretKeeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvalid
 
 

@@ -9,24 +9,24 @@ import uvicorn
 from litestar.handlers import HTTPRouteHandler
 
 from grantledger.adapters import logs
-from grantledger.adapters.http.account_page import account_pages
+from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.http.application import create_http_app
-from grantledger.adapters.http.authorization_endpoint import authorization_endpoints
-from grantledger.adapters.http.consent_form import consent_form
-from grantledger.adapters.http.discovery import discovery_endpoints
-from grantledger.adapters.http.jwks_endpoint import jwks_endpoint
-from grantledger.adapters.http.mounts import Mount
-from grantledger.adapters.http.password_page import password_pages, sign_out_everywhere_form
+from grantledger.adapters.http.middleware import Mount
+from grantledger.adapters.http.oauth.authorize import authorization_endpoints
+from grantledger.adapters.http.oauth.discovery import discovery_endpoints
+from grantledger.adapters.http.oauth.jwks import jwks_endpoint
+from grantledger.adapters.http.oauth.register import registration_endpoint
+from grantledger.adapters.http.oauth.revoke import revocation_endpoint
+from grantledger.adapters.http.oauth.session import session_endpoint
+from grantledger.adapters.http.oauth.token import token_endpoint
+from grantledger.adapters.http.oauth.userinfo import userinfo_endpoint
+from grantledger.adapters.http.pages.account import account_pages
+from grantledger.adapters.http.pages.consent import consent_form
+from grantledger.adapters.http.pages.password import password_pages, sign_out_everywhere_form
+from grantledger.adapters.http.pages.responses import stylesheet_endpoint
+from grantledger.adapters.http.pages.sign_in import sign_in_form, sign_out_form, sign_up_pages
 from grantledger.adapters.http.protocol import BoundedProtocol
-from grantledger.adapters.http.registration_endpoint import registration_endpoint
-from grantledger.adapters.http.revocation_endpoint import revocation_endpoint
-from grantledger.adapters.http.session_endpoint import session_endpoint
-from grantledger.adapters.http.sign_in_pages import sign_in_form, sign_out_form, sign_up_pages
-from grantledger.adapters.http.stylesheet import stylesheet_endpoint
-from grantledger.adapters.http.token_endpoint import token_endpoint
-from grantledger.adapters.http.userinfo_endpoint import userinfo_endpoint
 from grantledger.adapters.ledger import migrations
-from grantledger.adapters.web.asgi_types import ASGIApp
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.settings import Settings

@@ -11,7 +11,7 @@ from msgspec import Struct
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.absolute_uri import parse
 from grantledger.domain.resource_indicator import Resource
-from grantledger.domain.supersession import MAX_REUSE_WINDOW
+from grantledger.domain.token_grant import MAX_REUSE_WINDOW
 from grantledger.entrypoints import settings_rules as must
 from grantledger.entrypoints.settings_rules import IN_MEMORY
 from grantledger.entrypoints.settings_sources import Given, SettingsInvalid, given_settings

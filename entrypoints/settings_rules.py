@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from grantledger.adapters.crypto.master_secret import MasterSecrets, parsed_secret
+from grantledger.adapters.crypto.master_secrets import MasterSecrets, parsed_secret
 from grantledger.domain import redirect_uri, resource_indicator, scope
 from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
 from grantledger.domain.rate import Rate

@@ -2,51 +2,53 @@
 
 from dependency_injector import providers
 
-from grantledger.adapters.web.mcp_session import GetMcpSession
-from grantledger.application.activate_master_secret import ActivateMasterSecret
-from grantledger.application.add_master_secret import AddMasterSecret
-from grantledger.application.admit_host_user import AdmitHostUser
-from grantledger.application.approve_client import ApproveClient
-from grantledger.application.authenticate_client import AuthenticateClient
-from grantledger.application.change_password import ChangePassword
-from grantledger.application.delete_client import DeleteClient
-from grantledger.application.describe_keys import DescribeKeys
-from grantledger.application.describe_master_secrets import DescribeMasterSecrets
+from grantledger.adapters.guards.session import GetMcpSession
+from grantledger.application.accounts.administer_accounts import (
+    DisableUser,
+    EnableUser,
+    ErasePassword,
+    SetPassword,
+)
+from grantledger.application.accounts.admit_host_user import AdmitHostUser
+from grantledger.application.accounts.browser_sessions import (
+    FindBrowserSession,
+    OpenSession,
+    SignOut,
+    SignOutEverywhere,
+)
+from grantledger.application.accounts.change_password import ChangePassword
+from grantledger.application.accounts.open_account import OpenAccount, SignUp
+from grantledger.application.accounts.sign_in import SignIn
+from grantledger.application.authorization.give_consent import GiveConsent
+from grantledger.application.authorization.issue_code import IssueCode
+from grantledger.application.authorization.resume_authorization import ResumeAuthorization
+from grantledger.application.authorization.start_authorization import StartAuthorization
+from grantledger.application.clients.administer_clients import (
+    ApproveClient,
+    DeleteClient,
+    DisableClient,
+    EnableClient,
+    WithdrawApproval,
+)
+from grantledger.application.clients.authenticate_client import AuthenticateClient
+from grantledger.application.clients.register_client import RegisterClient
+from grantledger.application.connected_apps.disconnect_app import DisconnectApp, DisconnectEveryApp
+from grantledger.application.connected_apps.list_connected_apps import ListConnectedApps
 from grantledger.application.describe_server import DescribeServer
-from grantledger.application.describe_user import DescribeUser
-from grantledger.application.disable_client import DisableClient
-from grantledger.application.disable_user import DisableUser
-from grantledger.application.disconnect_app import DisconnectApp
-from grantledger.application.disconnect_every_app import DisconnectEveryApp
-from grantledger.application.enable_client import EnableClient
-from grantledger.application.enable_user import EnableUser
-from grantledger.application.erase_password import ErasePassword
-from grantledger.application.find_browser_session import FindBrowserSession
-from grantledger.application.give_consent import GiveConsent
-from grantledger.application.issue_code import IssueCode
-from grantledger.application.issue_id_token import IssueIdToken
-from grantledger.application.list_connected_apps import ListConnectedApps
-from grantledger.application.look_up_session import LookUpSession
-from grantledger.application.make_signing_keys import MakeSigningKeys
-from grantledger.application.open_account import OpenAccount
-from grantledger.application.open_session import OpenSession
-from grantledger.application.read_client_as_of import ReadClientAsOf
-from grantledger.application.read_grant_as_of import ReadGrantAsOf
-from grantledger.application.redeem_code import RedeemCode
-from grantledger.application.refresh_grant import RefreshGrant
-from grantledger.application.register_client import RegisterClient
-from grantledger.application.resume_authorization import ResumeAuthorization
-from grantledger.application.retire_master_secret import RetireMasterSecret
-from grantledger.application.revoke_grant import RevokeGrant
-from grantledger.application.revoke_token import RevokeToken
-from grantledger.application.rotate_signing_key import RotateSigningKey
-from grantledger.application.set_password import SetPassword
-from grantledger.application.sign_in import SignIn
-from grantledger.application.sign_out import SignOut
-from grantledger.application.sign_out_everywhere import SignOutEverywhere
-from grantledger.application.sign_up import SignUp
-from grantledger.application.start_authorization import StartAuthorization
-from grantledger.application.withdraw_approval import WithdrawApproval
+from grantledger.application.history.as_of import ReadClientAsOf, ReadGrantAsOf
+from grantledger.application.keys.master_secrets import (
+    ActivateMasterSecret,
+    AddMasterSecret,
+    DescribeMasterSecrets,
+    RetireMasterSecret,
+)
+from grantledger.application.keys.signing_keys import DescribeKeys, MakeSigningKeys, RotateSigningKey
+from grantledger.application.tokens.describe_user import DescribeUser
+from grantledger.application.tokens.issue_id_token import IssueIdToken
+from grantledger.application.tokens.look_up_session import LookUpSession
+from grantledger.application.tokens.redeem_code import RedeemCode
+from grantledger.application.tokens.refresh_grant import RefreshGrant
+from grantledger.application.tokens.revoke import RevokeGrant, RevokeToken
 from grantledger.entrypoints.adapter_wiring import Adapters
 
 ledger, clock, randomness, policy = Adapters.ledger, Adapters.clock, Adapters.randomness, Adapters.policy

@@ -2,9 +2,9 @@
 
 import hmac
 
-from grantledger.adapters.crypto import base64url
-from grantledger.adapters.crypto.length_prefixed import length_prefixed
-from grantledger.adapters.crypto.master_secret import MasterSecrets
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.domain import base64url
+from grantledger.domain.digests import length_prefixed
 
 
 class KeyedDigests:
@@ -28,3 +28,13 @@ class KeyedDigests:
         message = length_prefixed(self._realm, *parts)
         keys = (self._secrets.key(f"digest of {purpose}", key_id) for key_id in self._secrets.key_ids)
         return [hmac.digest(key, message, "sha256") for key in keys]
+
+
+class DerivedCodes:
+    """A code is a keyed digest of its transaction: 256 bits, which nobody without the master secret knows."""
+
+    def __init__(self, digests: KeyedDigests) -> None:
+        self._digests = digests
+
+    def code_of(self, transaction_id: str) -> str:
+        return f"glac_{self._digests.digest('authorization code', transaction_id)}"

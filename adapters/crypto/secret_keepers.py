@@ -6,8 +6,8 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grantledger.adapters.crypto.master_secret import MIN_BYTES, MasterSecrets, parsed_secret
-from grantledger.application.master_secret_ports import SecretsUnchangeable
+from grantledger.adapters.crypto.master_secrets import MIN_BYTES, MasterSecrets, parsed_secret
+from grantledger.application.keys.master_secrets import SecretsUnchangeable
 
 _BY_HAND = "the master secrets stand in the setting master_secret"
 

@@ -3,13 +3,13 @@
 import logging
 from typing import Protocol
 
-from grantledger.adapters.guards.answers import Answer, Answers
-from grantledger.adapters.guards.verified import Verified, verified
-from grantledger.adapters.web.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
-from grantledger.adapters.web.bearer import AuthorizationMalformed, bearer_token
-from grantledger.adapters.web.cors import preflight_headers, response_headers
-from grantledger.application.look_up_session import McpSession
+from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
+from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
+from grantledger.adapters.guards.challenge import Answer, Answers
+from grantledger.adapters.guards.cors import preflight_headers, response_headers
+from grantledger.adapters.guards.session import Verified, verified
 from grantledger.application.ports import Unavailable
+from grantledger.application.tokens.look_up_session import McpSession
 from grantledger.domain.refusal import Refusal
 
 _log = logging.getLogger(__name__)

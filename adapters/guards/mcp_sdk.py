@@ -7,8 +7,8 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 
 from grantledger.adapters.guards.asgi import Verify
-from grantledger.adapters.guards.verified import verified
-from grantledger.application.look_up_session import McpSession
+from grantledger.adapters.guards.session import verified
+from grantledger.application.tokens.look_up_session import McpSession
 from grantledger.domain.refusal import Refusal
 
 

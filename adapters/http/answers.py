@@ -7,8 +7,8 @@ import msgspec
 from litestar import Response
 from litestar.enums import MediaType
 
-from grantledger.adapters.http.wire_errors import WireError, wire_error
-from grantledger.application.too_many_requests import TooManyRequests
+from grantledger.adapters.http.errors import WireError, wire_error
+from grantledger.application.throttling import TooManyRequests
 
 # OAuth 2.1 section 3.2.3: "MUST include the HTTP Cache-Control response header field [...] no-store".
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}

@@ -9,15 +9,20 @@ from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
+from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.http.answers import NO_STORE, error_answer, unavailable_answer
 from grantledger.adapters.http.caller import CallerReader
-from grantledger.adapters.http.edge import with_cors, with_head
+from grantledger.adapters.http.errors import WireError
 from grantledger.adapters.http.limits import MAX_BODY
-from grantledger.adapters.http.mounts import Mount, with_mounts
-from grantledger.adapters.http.page_errors import PageErrors
-from grantledger.adapters.http.request_log import note_exception, with_request_log
-from grantledger.adapters.http.wire_errors import WireError
-from grantledger.adapters.web.asgi_types import ASGIApp
+from grantledger.adapters.http.middleware import (
+    Mount,
+    note_exception,
+    with_cors,
+    with_head,
+    with_mounts,
+    with_request_log,
+)
+from grantledger.adapters.http.pages.errors import PageErrors
 from grantledger.application.ports import Unavailable
 
 _log = logging.getLogger("grantledger.http")

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from grantledger.adapters.guards.challenge import BearerError, challenge
 from grantledger.adapters.http.answers import NO_STORE, error_answer
-from grantledger.adapters.http.wire_errors import WireError
+from grantledger.adapters.http.errors import WireError
 from grantledger.domain.scope import OPENID
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from litestar import Request
 
-from grantledger.adapters.web.asgi_types import Scope
+from grantledger.adapters.asgi_types import Scope
 from grantledger.application.provenance import Caller
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -5,8 +5,8 @@ from typing import Any
 from litestar import Request, Response
 
 from grantledger.adapters.http.answers import NO_STORE, error_answer, too_many_requests_answer
-from grantledger.adapters.http.wire_errors import wire_error
-from grantledger.application.too_many_requests import TooManyRequests
+from grantledger.adapters.http.errors import wire_error
+from grantledger.application.throttling import TooManyRequests
 from grantledger.domain.refusal import Refusal
 
 

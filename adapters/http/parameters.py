@@ -1,11 +1,14 @@
 """Parameters as OAuth counts them: none twice, and an empty one is not there (OAuth 2.1 section 3.1, 3.2)."""
 
+from typing import Any
 from urllib.parse import parse_qsl
 
+from litestar import Request
 from msgspec import Struct
 
+from grantledger.adapters.http.errors import ParameterMissing, ParametersMalformed
 from grantledger.adapters.http.limits import MAX_PARAMETER, MAX_PARAMETERS, MAX_RESOURCES
-from grantledger.adapters.http.refusals import ParametersMalformed
+from grantledger.domain.authorization_request import ParameterRepeated
 from grantledger.domain.limits import is_longer
 
 
@@ -47,3 +50,25 @@ def parsed(raw: bytes) -> Parameters:
         resources=tuple(resource for resource in resources if resource),
         repeated=frozenset(repeated),
     )
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+async def read_form(request: Request[Any, Any, Any]) -> Parameters:
+    """Return the body's parameters. Raises `ParametersMalformed` or `ParameterRepeated`."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise ParametersMalformed("not a form")
+    form = parsed(await request.body())
+    # OAuth 2.1 section 3.2: "Request [...] parameters MUST NOT be included more than once".
+    if form.repeated:
+        raise ParameterRepeated(", ".join(sorted(form.repeated)))
+    return form
+
+
+def required(form: Parameters, name: str) -> str:
+    """Return a parameter that must be there. Raises `ParameterMissing`."""
+    value = form.get(name)
+    if value is None:
+        raise ParameterMissing(name)
+    return value

@@ -11,8 +11,8 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from grantledger.application.passwords import MAX_PASSWORD_BYTES, PasswordTooLong, password_bytes
 from grantledger.application.ports import Unavailable
+from grantledger.domain.password import MAX_PASSWORD_BYTES, PasswordTooLong, password_bytes
 
 T = TypeVar("T")
 

@@ -16,8 +16,7 @@ from grantledger.domain.authorization_code import CODE
 from grantledger.domain.browser_session import SIGNIN
 from grantledger.domain.client_registration import CLIENT
 from grantledger.domain.consent import CONSENT
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.token_grant_events import GrantOpened
+from grantledger.domain.token_grant import GRANT, GrantOpened
 from grantledger.domain.user_account import USER
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

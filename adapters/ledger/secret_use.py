@@ -11,10 +11,9 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.schema import events
 from grantledger.adapters.ledger.statements import compiled
-from grantledger.application.master_secret_ports import LiveTokens
+from grantledger.application.keys.master_secrets import LiveTokens
 from grantledger.domain.kinds import tag_of
-from grantledger.domain.supersession import MAX_REUSE_WINDOW
-from grantledger.domain.token_grant_events import GrantOpened, GrantRefreshed, GrantRevoked
+from grantledger.domain.token_grant import MAX_REUSE_WINDOW, GrantOpened, GrantRefreshed, GrantRevoked
 
 _PAGE = 1_000
 _ISSUES = compiled(

@@ -1,7 +1,7 @@
 import rich_click as click
 
-from grantledger.application.email_address import EmailInvalid, normalized
-from grantledger.application.passwords import MIN_PASSWORD
+from grantledger.domain.email_address import EmailInvalid, normalized
+from grantledger.domain.password import MIN_PASSWORD
 
 _BROUGHT_BY_THE_EXTRA = ("httpx2", "mcp")
 

@@ -4,9 +4,9 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from grantledger.application.admit_host_user import HOST_USER
-from grantledger.application.email_address import EmailInvalid, normalized
+from grantledger.application.accounts.admit_host_user import HOST_USER
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.email_address import EmailInvalid, normalized
 from grantledger.domain.token_grant import GRANT, TokenGrant
 from grantledger.domain.user_account import USER, UserAccount
 from grantledger.entrypoints.cli.failures import ClientNotFound, GrantNotFound, UserNotFound

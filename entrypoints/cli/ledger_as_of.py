@@ -7,8 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from grantledger.application.read_client_as_of import PastClient
-from grantledger.application.read_grant_as_of import PastGrant
+from grantledger.application.history.as_of import PastClient, PastGrant
 from grantledger.domain.token_grant import Access
 from grantledger.entrypoints.cli.failures import NotThereThen
 from grantledger.entrypoints.cli.output import print_facts, print_record, second

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from grantledger.application.master_secret_ports import SecretsUnchangeable
+from grantledger.application.keys.master_secrets import SecretsUnchangeable
 from grantledger.domain.master_secrets import (
     MasterSecretHoldsRecords,
     MasterSecretNeeded,

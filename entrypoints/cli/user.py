@@ -7,15 +7,15 @@ from pathlib import Path
 
 import rich_click as click
 
-from grantledger.application.email_address import EmailInvalid
-from grantledger.application.open_account import EmailTaken
-from grantledger.application.passwords import (
+from grantledger.application.accounts.open_account import EmailTaken
+from grantledger.application.provenance import Caller
+from grantledger.domain.email_address import EmailInvalid
+from grantledger.domain.password import (
     MAX_PASSWORD_BYTES,
     MIN_PASSWORD,
     PasswordTooLong,
     PasswordTooShort,
 )
-from grantledger.application.provenance import Caller
 from grantledger.entrypoints.cli.failures import AddressRefused, PasswordRefused
 from grantledger.entrypoints.cli.finding import UserNames, found_user
 from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, each, print_list

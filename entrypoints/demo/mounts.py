@@ -11,8 +11,8 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from grantledger.adapters.guards.asgi import BearerGuard, Verify
 from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier, auth_settings
-from grantledger.adapters.http.discovery import resource_metadata_url
-from grantledger.adapters.http.mounts import Mount
+from grantledger.adapters.http.middleware import Mount
+from grantledger.adapters.http.oauth.discovery import resource_metadata_url
 from grantledger.domain.resource_indicator import Resource
 
 MakeServer = Callable[[AuthSettings, TokenVerifier], MCPServer[None]]

@@ -3,7 +3,7 @@
 import pytest
 
 from fakes.memory_ledger import MemoryLedger
-from grantledger.application.tokens import Tokens
+from grantledger.application.tokens.current_tokens import Tokens
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
 from support.story import CALLER, EMAIL, PASSWORD, Story

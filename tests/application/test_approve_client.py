@@ -1,8 +1,8 @@
 import pytest
 
-from grantledger.application.issue_code import IssuedCode
+from grantledger.application.authorization.issue_code import IssuedCode
+from grantledger.application.authorization.resume_authorization import AskForConsent
 from grantledger.application.provenance import by_operator
-from grantledger.application.resume_authorization import AskForConsent
 from grantledger.domain.client_registration import ClientApprovalWithdrawn, ClientApproved, ClientUnknown
 from support.clients import LOOPBACK
 from support.storage import nothing_recorded

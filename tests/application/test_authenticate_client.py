@@ -1,6 +1,6 @@
 import pytest
 
-from grantledger.application.authenticate_client import ClientCredentials
+from grantledger.application.clients.authenticate_client import ClientCredentials
 from grantledger.domain.client_registration import ClientAuthenticationFailed, ClientUnknown
 from support.storage import nothing_recorded
 from support.story import CALLER

@@ -2,11 +2,11 @@ import asyncio
 
 import pytest
 
-from grantledger.application.change_password import PasswordWrong
-from grantledger.application.passwords import PasswordTooLong, PasswordTooShort
+from grantledger.application.accounts.change_password import PasswordWrong
+from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.provenance import by_user
-from grantledger.application.sign_in import SignInRefused
 from grantledger.domain.browser_session import SignedIn
+from grantledger.domain.password import PasswordTooLong, PasswordTooShort
 from grantledger.domain.user_account import PasswordChanged, SessionsEnded, UserIsDisabled
 from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD, Story

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from fakes.memory_ledger import MemoryLedger
-from grantledger.application.describe_user import DescribeUser, OpenidNotGranted
+from grantledger.application.tokens.describe_user import DescribeUser, OpenidNotGranted
 from grantledger.domain.token_grant import AccessTokenHasEnded
 from grantledger.domain.user_account import UserIsDisabled
 from support.requests import NOTES

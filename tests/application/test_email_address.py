@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantledger.application.email_address import EmailInvalid, normalized
+from grantledger.domain.email_address import EmailInvalid, normalized
 
 
 @pytest.mark.parametrize("email", [" Ada@Example.COM ", "ada@example.com", "\uff41da@example.com"])

@@ -1,10 +1,9 @@
 import pytest
 
-from grantledger.application.guess_limit import GuessLimit
-from grantledger.application.neighbourhood import neighbourhood
+from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.ports import Unavailable
-from grantledger.application.sign_in import SignInRefused
-from grantledger.application.too_many_requests import TooManyGuesses
+from grantledger.application.throttling import GuessLimit, TooManyGuesses
+from grantledger.domain.network import neighbourhood
 from grantledger.domain.rate import Rate
 from support.throttles import guess_limit
 

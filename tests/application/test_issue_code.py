@@ -4,13 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from fakes.codes import DigestedCodes
-from grantledger.application.issue_code import IssuedCode
+from grantledger.application.authorization.issue_code import IssuedCode
 from grantledger.application.provenance import by_user
-from grantledger.application.secrets import digest
 from grantledger.domain.authorization_code import CodeIssued
 from grantledger.domain.authorization_request import TransactionExpired, TransactionSpent
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.consent import ConsentGiven
+from grantledger.domain.digests import digest
 from grantledger.domain.user_account import UserIsDisabled
 from support.clients import HTTPS
 from support.codes import CHALLENGE

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantledger.application.issue_id_token import at_hash
 from grantledger.application.ports import Unavailable
+from grantledger.application.tokens.issue_id_token import at_hash
 from support.policies import POLICY
 from support.storage import nothing_recorded
 

@@ -1,4 +1,4 @@
-from grantledger.application.list_connected_apps import ConnectedApp
+from grantledger.application.connected_apps.list_connected_apps import ConnectedApp
 from grantledger.domain.token_grant import Access
 from support.clients import HTTPS, LOOPBACK
 from support.policies import a_policy

@@ -1,17 +1,22 @@
 import pytest
 from msgspec.structs import replace
 
-from grantledger.application.look_up_session import (
+from grantledger.application.ports import TokenClaims, Unavailable
+from grantledger.application.provenance import by_operator
+from grantledger.application.tokens.look_up_session import (
     AccessTokenForAnotherResource,
     AccessTokenUnknown,
     McpSession,
 )
-from grantledger.application.ports import TokenClaims, Unavailable
-from grantledger.application.provenance import by_operator
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.resource_indicator import Resource
-from grantledger.domain.token_grant import GRANT, AccessTokenHasEnded, GrantHasExpired, GrantIsRevoked
+from grantledger.domain.token_grant import (
+    GRANT,
+    AccessTokenHasEnded,
+    GrantHasExpired,
+    GrantIsRevoked,
+)
 from grantledger.domain.user_account import UserIsDisabled
 from support.grants import OPENED
 from support.policies import a_policy

@@ -5,11 +5,13 @@ import pytest
 from fakes.clock import FrozenClock
 from fakes.memory_ledger import MemoryLedger
 from fakes.secrets_in_memory import CountedRecords, MemorySecretKeeper, ToldTokens
-from grantledger.application.activate_master_secret import ActivateMasterSecret
-from grantledger.application.add_master_secret import AddMasterSecret
-from grantledger.application.describe_master_secrets import DescribeMasterSecrets
-from grantledger.application.master_secret_ports import LiveTokens
-from grantledger.application.retire_master_secret import RetireMasterSecret
+from grantledger.application.keys.master_secrets import (
+    ActivateMasterSecret,
+    AddMasterSecret,
+    DescribeMasterSecrets,
+    LiveTokens,
+    RetireMasterSecret,
+)
 from grantledger.domain.master_secrets import (
     MasterSecretHoldsRecords,
     MasterSecretNeeded,

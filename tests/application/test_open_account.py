@@ -3,10 +3,10 @@ import re
 
 import pytest
 
-from grantledger.application.email_address import EmailInvalid
-from grantledger.application.open_account import EmailTaken
-from grantledger.application.passwords import PasswordTooLong, PasswordTooShort
+from grantledger.application.accounts.open_account import EmailTaken
 from grantledger.application.provenance import by_operator
+from grantledger.domain.email_address import EmailInvalid
+from grantledger.domain.password import PasswordTooLong, PasswordTooShort
 from grantledger.domain.user_account import AccountOpened
 from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD, Story

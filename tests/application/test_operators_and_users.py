@@ -2,9 +2,9 @@
 
 import pytest
 
-from grantledger.application.passwords import PasswordTooShort
+from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.provenance import by_operator
-from grantledger.application.sign_in import SignInRefused
+from grantledger.domain.password import PasswordTooShort
 from grantledger.domain.user_account import AccountEnabled, PasswordChanged, PasswordErased, UserUnknown
 from support.storage import nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD

@@ -1,7 +1,7 @@
 import pytest
 
 from grantledger.application.ports import Conflict, Unavailable
-from grantledger.application.races import settle
+from grantledger.application.retry import settle
 from grantledger.domain.refusal import Refusal
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import by_client, by_user
-from grantledger.application.secrets import digest
 from grantledger.domain.authorization_code import (
     CodeAlreadyRedeemed,
     CodeBelongsToAnotherClient,
@@ -23,11 +22,11 @@ from grantledger.domain.client_registration import (
     ClientUnknown,
 )
 from grantledger.domain.consent import CONSENT, consent_key
+from grantledger.domain.digests import digest
 from grantledger.domain.pkce import CodeVerifierMismatch, CodeVerifierMissing
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import ResourceForeign
-from grantledger.domain.token_grant import GrantIsRevoked
-from grantledger.domain.token_grant_events import GrantOpened, GrantRefreshed, GrantRevoked
+from grantledger.domain.token_grant import GrantIsRevoked, GrantOpened, GrantRefreshed, GrantRevoked
 from grantledger.domain.user_account import UserIsDisabled
 from support.clients import LOOPBACK
 from support.codes import ANOTHER_VERIFIER

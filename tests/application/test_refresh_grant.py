@@ -17,13 +17,15 @@ from grantledger.domain.token_grant import (
     MAX_PAIRS,
     GrantHasExpired,
     GrantIsRevoked,
+    GrantRefreshed,
+    GrantRevoked,
     RefreshTokenAlreadyUsed,
+    RefreshTokenReused,
     RefreshTokenUnknown,
     RetryAsksForSomethingElse,
     TokenBelongsToAnotherClient,
     TooManyNarrowings,
 )
-from grantledger.domain.token_grant_events import GrantRefreshed, GrantRevoked, RefreshTokenReused
 from grantledger.domain.user_account import UserIsDisabled
 from support.policies import a_policy
 from support.requests import MCP, NOTES

@@ -4,9 +4,9 @@ import re
 import pytest
 
 from grantledger.application.provenance import by_client
-from grantledger.application.secrets import digest
 from grantledger.domain.client_metadata import ClientMetadataInvalid, RedirectUriInvalid
 from grantledger.domain.client_registration import ClientIsDisabled, ClientRegistered
+from grantledger.domain.digests import digest
 from grantledger.domain.redirect_uri import RedirectUriForbidden
 from support.clients import HTTPS, LOOPBACK
 from support.policies import a_policy

@@ -1,10 +1,10 @@
 import pytest
 from msgspec.structs import replace
 
-from grantledger.application.change_password import PasswordWrong
+from grantledger.application.accounts.change_password import PasswordWrong
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
-from grantledger.application.too_many_requests import TooManyGuesses, TooManyRegistrations
+from grantledger.application.throttling import TooManyGuesses, TooManyRegistrations
 from grantledger.domain.rate import Rate
 from support.storage import nothing_recorded
 from support.story import REGISTRATION

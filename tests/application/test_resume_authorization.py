@@ -1,7 +1,7 @@
 import pytest
 
-from grantledger.application.issue_code import IssuedCode
-from grantledger.application.resume_authorization import AskForConsent, AskToSignIn
+from grantledger.application.authorization.issue_code import IssuedCode
+from grantledger.application.authorization.resume_authorization import AskForConsent, AskToSignIn
 from grantledger.domain.authorization_request import (
     ConsentNeeded,
     SentBack,

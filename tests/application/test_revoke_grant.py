@@ -1,8 +1,7 @@
 import pytest
 
 from grantledger.application.provenance import by_operator, by_user
-from grantledger.domain.token_grant import GrantIsRevoked, GrantUnknown
-from grantledger.domain.token_grant_events import GrantRevoked
+from grantledger.domain.token_grant import GrantIsRevoked, GrantRevoked, GrantUnknown
 from support.storage import nothing_recorded
 from support.story import CALLER
 

@@ -4,8 +4,13 @@ from msgspec.structs import replace
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import by_client
 from grantledger.domain.client_registration import ClientAuthenticationFailed, ClientUnknown
-from grantledger.domain.token_grant import AccessTokenHasEnded, GrantIsRevoked, TokenBelongsToAnotherClient
-from grantledger.domain.token_grant_events import AccessTokensRevoked, GrantRevoked
+from grantledger.domain.token_grant import (
+    AccessTokenHasEnded,
+    AccessTokensRevoked,
+    GrantIsRevoked,
+    GrantRevoked,
+    TokenBelongsToAnotherClient,
+)
 from support.storage import nothing_recorded
 from support.story import CALLER
 

@@ -1,4 +1,4 @@
-from grantledger.application.secrets import digest
+from grantledger.domain.digests import digest
 
 
 def test_a_digest_is_the_sha_256_of_fips_180_in_base64url():

@@ -2,11 +2,11 @@ import re
 
 import pytest
 
+from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import by_user
-from grantledger.application.secrets import digest
-from grantledger.application.sign_in import SignInRefused
 from grantledger.domain.browser_session import SignedIn
+from grantledger.domain.digests import digest
 from support.storage import nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD
 

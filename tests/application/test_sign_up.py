@@ -1,9 +1,9 @@
 import pytest
 
-from grantledger.application.email_address import EmailInvalid
-from grantledger.application.passwords import PasswordTooLong, PasswordTooShort
+from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.provenance import by_user
-from grantledger.application.sign_in import SignInRefused
+from grantledger.domain.email_address import EmailInvalid
+from grantledger.domain.password import PasswordTooLong, PasswordTooShort
 from grantledger.domain.user_account import AccountOpened
 from support.storage import nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD

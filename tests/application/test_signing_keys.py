@@ -5,10 +5,8 @@ import pytest
 
 from fakes.clock import FrozenClock
 from fakes.memory_ledger import MemoryLedger
-from grantledger.application.describe_keys import DescribeKeys
-from grantledger.application.make_signing_keys import MakeSigningKeys
+from grantledger.application.keys.signing_keys import DescribeKeys, MakeSigningKeys, RotateSigningKey
 from grantledger.application.ports import PRIVATE_KEY
-from grantledger.application.rotate_signing_key import RotateSigningKey
 from grantledger.domain.signing_keys import KEYS, SIGNING, NextKeyTooNew
 from support.policies import POLICY
 from support.signing_keys import CountingKeyMaker

@@ -1,7 +1,7 @@
 import pytest
 
 from grantledger.application.ports import TokenClaims
-from grantledger.application.tokens import current_tokens
+from grantledger.application.tokens.current_tokens import current_tokens
 from support.grants import CONSENTED, ONLY_READ, an_open_grant, refreshed
 from support.readable_sealer import ReadableSealer
 

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from grantledger.application.authenticate_client import ClientCredentials
+from grantledger.application.accounts.sign_in import SignInRefused
+from grantledger.application.clients.authenticate_client import ClientCredentials
 from grantledger.application.provenance import Caller
-from grantledger.application.sign_in import SignInRefused
 from grantledger.domain.authorization_code import CodeAlreadyRedeemed
 from grantledger.domain.pkce import CodeVerifierMismatch
 from grantledger.domain.refusal import Refusal

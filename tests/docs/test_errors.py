@@ -11,9 +11,9 @@ import pytest
 
 import grantledger
 from grantledger.adapters.http.bearer_refusals import BearerRefusal
-from grantledger.adapters.http.page_refusals import PAGE_REFUSALS
+from grantledger.adapters.http.errors import WIRE_ERRORS
+from grantledger.adapters.http.pages.errors import PAGE_REFUSALS
 from grantledger.adapters.http.protocol import SAID
-from grantledger.adapters.http.wire_errors import WIRE_ERRORS
 
 ROOT = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location("error_catalogue", ROOT / "docs" / "error_catalogue.py")

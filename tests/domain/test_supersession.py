@@ -1,7 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantledger.domain.supersession import MAX_REUSE_WINDOW, Supersessions, superseded, when_superseded
+from grantledger.domain.token_grant import (
+    MAX_REUSE_WINDOW,
+    Supersessions,
+    superseded,
+    when_superseded,
+)
 
 seconds = st.lists(st.integers(0, 1_000), max_size=60)
 

@@ -4,25 +4,23 @@ import pytest
 
 from grantledger.domain.resource_indicator import ResourceForeign
 from grantledger.domain.scope import ScopeInvalid, ScopeWidened
-from grantledger.domain.supersession import MAX_REUSE_WINDOW
 from grantledger.domain.token_grant import (
     MAX_PAIRS,
+    MAX_REUSE_WINDOW,
     Access,
     AccessTokenHasEnded,
+    AccessTokensRevoked,
     GrantHasExpired,
     GrantIsRevoked,
+    GrantRefreshed,
+    GrantRevoked,
     Narrowing,
+    RefreshTokenReused,
     RefreshTokenUnknown,
     RetryAsksForSomethingElse,
     TokenBelongsToAnotherClient,
     TokenGrant,
     TooManyNarrowings,
-)
-from grantledger.domain.token_grant_events import (
-    AccessTokensRevoked,
-    GrantRefreshed,
-    GrantRevoked,
-    RefreshTokenReused,
 )
 from support.grants import (
     ACCESS_LIFETIME,

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from grantledger import AuthorizationServer, HostUser
-from grantledger.adapters.http.host_identity import resume_path
-from grantledger.adapters.web.asgi_types import Scope
+from grantledger.adapters.asgi_types import Scope
+from grantledger.adapters.embedding.host_identity import resume_path
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.settings import SettingsInvalid
 from support.oauth import Person, csrf_token, heading_of, returned

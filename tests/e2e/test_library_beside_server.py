@@ -16,7 +16,7 @@ from grantledger.adapters.ledger.mapper import Entry, TagMapper
 from grantledger.adapters.ledger.recorder import Recorder
 from grantledger.adapters.ledger.replay import Replay
 from grantledger.domain.kinds import tag_of
-from grantledger.domain.token_grant_events import GrantRevoked
+from grantledger.domain.token_grant import GrantRevoked
 from support.oauth import Person, error_of
 from support.patience import PATIENCE
 from support.projection_runner import watching

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes.clock import FrozenClock
-from grantledger.application.make_signing_keys import MakeSigningKeys
+from grantledger.application.keys.signing_keys import MakeSigningKeys
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import build_container
 from grantledger.entrypoints.server import ledger_open

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from grantledger.adapters.crypto.master_secret import MasterSecrets
-from grantledger.adapters.crypto.vault import Vault
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.adapters.crypto.sealing import Vault
 from support.oauth import Person
 from support.server import Server, cli, serving
 

@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 import grantledger
 from grantledger import AuthorizationServer, Caller, Mount, Refusal, Settings
+from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.ledger.database import CannotOpen
-from grantledger.adapters.web.asgi_types import ASGIApp
 from grantledger.entrypoints.container import Container
 from grantledger.entrypoints.use_cases import UseCases
 from support.hosting import NotStarted, hosting

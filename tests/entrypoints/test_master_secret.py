@@ -6,7 +6,7 @@ from threading import Barrier
 
 import pytest
 
-from grantledger.adapters.crypto.master_secret import MasterSecrets
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.entrypoints.master_secret import obtain_master_secrets
 from grantledger.entrypoints.settings import Settings, SettingsInvalid
 

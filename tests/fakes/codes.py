@@ -1,6 +1,6 @@
 """Authorization codes that a test can compute."""
 
-from grantledger.application.secrets import digest
+from grantledger.domain.digests import digest
 
 
 class DigestedCodes:

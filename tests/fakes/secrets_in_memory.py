@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-from grantledger.application.master_secret_ports import LiveTokens
+from grantledger.application.keys.master_secrets import LiveTokens
 
 
 class MemorySecretKeeper:

@@ -9,8 +9,8 @@ import httpx
 import msgspec
 from msgspec.structs import replace
 
-from grantledger.application.issue_code import IssuedCode
-from grantledger.application.resume_authorization import AskForConsent, AskToSignIn
+from grantledger.application.authorization.issue_code import IssuedCode
+from grantledger.application.authorization.resume_authorization import AskForConsent, AskToSignIn
 from grantledger.domain.authorization_request import (
     AuthorizationParameters,
     AuthorizationRequest,

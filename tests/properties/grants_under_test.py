@@ -5,17 +5,19 @@ from collections.abc import Hashable, Sequence
 
 from msgspec.structs import replace
 
-from grantledger.application.tokens import Tokens
+from grantledger.application.tokens.current_tokens import Tokens
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.token_grant import (
+    Event,
+    GrantOpened,
     Lifetimes,
     Narrowing,
     RefreshTokenAlreadyUsed,
+    RefreshTokenReused,
     TokenGrant,
     earliest,
     evolve,
 )
-from grantledger.domain.token_grant_events import Event, GrantOpened, RefreshTokenReused
 from properties.over_domain import OverDomain
 from properties.over_http import OverHttp, refusal
 from properties.over_use_cases import OverUseCases, told

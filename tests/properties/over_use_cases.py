@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.http.wire_errors import wire_error
+from grantledger.adapters.http.errors import wire_error
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.client_registration import ClientRegistration

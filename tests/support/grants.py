@@ -7,12 +7,13 @@ from msgspec.structs import replace
 
 from grantledger.domain.token_grant import (
     Access,
+    Event,
+    GrantOpened,
     Lifetimes,
     Narrowing,
     TokenGrant,
     evolve,
 )
-from grantledger.domain.token_grant_events import Event, GrantOpened
 
 RESOURCE = "https://mcp.example/mcp"
 CONSENTED = Access(RESOURCE, ("openid", "notes:read", "notes:write"))

@@ -8,7 +8,7 @@ from grantledger.domain.consent import ConsentGiven, ConsentWithdrawn
 from grantledger.domain.kinds import KINDS, tag_of
 from grantledger.domain.master_secrets import SecretActivated, SecretAdded, SecretRetired
 from grantledger.domain.signing_keys import KeyActivated, KeyRetired, begin
-from grantledger.domain.token_grant_events import (
+from grantledger.domain.token_grant import (
     AccessTokensRevoked,
     GrantRefreshed,
     GrantRevoked,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
-from grantledger.adapters.web.asgi_types import ASGIApp
+from grantledger.adapters.asgi_types import ASGIApp
 
 
 class NotStarted(Exception):  # noqa: N818 - what a test expects

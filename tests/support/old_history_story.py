@@ -7,7 +7,7 @@ from uuid import uuid4
 from eventsourcing.persistence import StoredEvent
 
 from grantledger.application.provenance import Caller
-from grantledger.domain.token_grant_events import GrantRevoked
+from grantledger.domain.token_grant import GrantRevoked
 from support.oauth import Person, returned
 from support.old_history import MAIL, NOTES, Question, SignIn, World, world
 from support.server import EMAIL, PASSWORD

@@ -5,20 +5,20 @@ from html.parser import HTMLParser
 
 from msgspec.structs import replace
 
-from grantledger.adapters.http.pages.models import (
+from grantledger.adapters.http.pages.rendering import (
     AccountPage,
     App,
     AppAccess,
     ConsentPage,
     ErrorPage,
     Link,
+    Pages,
     PasswordPage,
     ScopeLine,
     SignInPage,
     SignUpPage,
+    words_for,
 )
-from grantledger.adapters.http.pages.render import Pages
-from grantledger.adapters.http.pages.words import words_for
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}
 ALLOWED = {

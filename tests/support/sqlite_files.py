@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from grantledger.adapters.crypto.master_secret import MasterSecrets
-from grantledger.adapters.crypto.vault import Vault
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.adapters.crypto.sealing import Vault
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger

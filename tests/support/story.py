@@ -4,15 +4,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from grantledger.application.authenticate_client import ClientCredentials
-from grantledger.application.issue_code import IssuedCode
-from grantledger.application.look_up_session import McpSession
+from grantledger.application.authorization.issue_code import IssuedCode
+from grantledger.application.clients.authenticate_client import ClientCredentials
+from grantledger.application.clients.register_client import NewClient
 from grantledger.application.provenance import Caller
-from grantledger.application.redeem_code import CodeRedemption
-from grantledger.application.refresh_grant import Refresh
-from grantledger.application.register_client import NewClient
-from grantledger.application.revoke_token import Revocation
-from grantledger.application.tokens import Tokens
+from grantledger.application.tokens.current_tokens import Tokens
+from grantledger.application.tokens.look_up_session import McpSession
+from grantledger.application.tokens.redeem_code import CodeRedemption
+from grantledger.application.tokens.refresh_grant import Refresh
+from grantledger.application.tokens.revoke import Revocation
 from grantledger.domain.authorization_request import AuthorizationRequest
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_metadata import RegistrationRequest

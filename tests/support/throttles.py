@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 
 from grantledger.adapters.throttles import InProcessThrottle, RecentPlaces, Unthrottled
-from grantledger.application.guess_limit import GuessLimit
-from grantledger.application.registration_limit import RegistrationLimit
+from grantledger.application.throttling import GuessLimit, RegistrationLimit
 from grantledger.domain.rate import Rate
 
 

@@ -7,44 +7,46 @@ from fakes.codes import DigestedCodes
 from fakes.id_token_signer import ReadableIdTokenSigner
 from fakes.password_hasher import PlainPasswordHasher
 from fakes.randomness import CountingRandomness
-from grantledger.application.admit_host_user import AdmitHostUser
-from grantledger.application.approve_client import ApproveClient
-from grantledger.application.authenticate_client import AuthenticateClient
-from grantledger.application.change_password import ChangePassword
-from grantledger.application.delete_client import DeleteClient
+from grantledger.application.accounts.administer_accounts import (
+    DisableUser,
+    EnableUser,
+    ErasePassword,
+    SetPassword,
+)
+from grantledger.application.accounts.admit_host_user import AdmitHostUser
+from grantledger.application.accounts.browser_sessions import (
+    FindBrowserSession,
+    OpenSession,
+    SignOut,
+    SignOutEverywhere,
+)
+from grantledger.application.accounts.change_password import ChangePassword
+from grantledger.application.accounts.open_account import OpenAccount, SignUp
+from grantledger.application.accounts.sign_in import SignIn
+from grantledger.application.authorization.give_consent import GiveConsent
+from grantledger.application.authorization.issue_code import IssueCode
+from grantledger.application.authorization.resume_authorization import ResumeAuthorization
+from grantledger.application.authorization.start_authorization import StartAuthorization
+from grantledger.application.clients.administer_clients import (
+    ApproveClient,
+    DeleteClient,
+    DisableClient,
+    EnableClient,
+    WithdrawApproval,
+)
+from grantledger.application.clients.authenticate_client import AuthenticateClient
+from grantledger.application.clients.register_client import RegisterClient
+from grantledger.application.connected_apps.disconnect_app import DisconnectApp, DisconnectEveryApp
+from grantledger.application.connected_apps.list_connected_apps import ListConnectedApps
 from grantledger.application.describe_server import DescribeServer
-from grantledger.application.describe_user import DescribeUser
-from grantledger.application.disable_client import DisableClient
-from grantledger.application.disable_user import DisableUser
-from grantledger.application.disconnect_app import DisconnectApp
-from grantledger.application.disconnect_every_app import DisconnectEveryApp
-from grantledger.application.enable_client import EnableClient
-from grantledger.application.enable_user import EnableUser
-from grantledger.application.erase_password import ErasePassword
-from grantledger.application.find_browser_session import FindBrowserSession
-from grantledger.application.give_consent import GiveConsent
-from grantledger.application.guess_limit import GuessLimit
-from grantledger.application.issue_code import IssueCode
-from grantledger.application.issue_id_token import IssueIdToken
-from grantledger.application.list_connected_apps import ListConnectedApps
-from grantledger.application.look_up_session import LookUpSession
-from grantledger.application.open_account import OpenAccount
-from grantledger.application.open_session import OpenSession
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.redeem_code import RedeemCode
-from grantledger.application.refresh_grant import RefreshGrant
-from grantledger.application.register_client import RegisterClient
-from grantledger.application.registration_limit import RegistrationLimit
-from grantledger.application.resume_authorization import ResumeAuthorization
-from grantledger.application.revoke_grant import RevokeGrant
-from grantledger.application.revoke_token import RevokeToken
-from grantledger.application.set_password import SetPassword
-from grantledger.application.sign_in import SignIn
-from grantledger.application.sign_out import SignOut
-from grantledger.application.sign_out_everywhere import SignOutEverywhere
-from grantledger.application.sign_up import SignUp
-from grantledger.application.start_authorization import StartAuthorization
-from grantledger.application.withdraw_approval import WithdrawApproval
+from grantledger.application.throttling import GuessLimit, RegistrationLimit
+from grantledger.application.tokens.describe_user import DescribeUser
+from grantledger.application.tokens.issue_id_token import IssueIdToken
+from grantledger.application.tokens.look_up_session import LookUpSession
+from grantledger.application.tokens.redeem_code import RedeemCode
+from grantledger.application.tokens.refresh_grant import RefreshGrant
+from grantledger.application.tokens.revoke import RevokeGrant, RevokeToken
 from support.policies import POLICY
 from support.readable_sealer import ReadableSealer
 from support.storage import Storage

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantledger.adapters.crypto import base64url
+from grantledger.domain import base64url
 
 # RFC 4648 section 10, without the padding.
 VECTORS = [

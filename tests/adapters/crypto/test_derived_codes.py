@@ -1,8 +1,7 @@
 import re
 
-from grantledger.adapters.crypto.derived_codes import DerivedCodes
-from grantledger.adapters.crypto.keyed_digest import KeyedDigests
-from grantledger.adapters.crypto.master_secret import MasterSecrets
+from grantledger.adapters.crypto.keyed_digest import DerivedCodes, KeyedDigests
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
 
 OLD, NEW = b"o" * 32, b"n" * 32
 

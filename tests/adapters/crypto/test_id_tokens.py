@@ -11,10 +11,8 @@ from joserfc.jwk import ECKey, KeySet
 from fakes.clock import FrozenClock
 from fakes.memory_ledger import MemoryLedger
 from grantledger.adapters.crypto.id_tokens import Es256KeyMaker, LedgerIdTokenSigner
-from grantledger.application.describe_keys import DescribeKeys
-from grantledger.application.make_signing_keys import MakeSigningKeys
+from grantledger.application.keys.signing_keys import DescribeKeys, MakeSigningKeys, RotateSigningKey
 from grantledger.application.ports import IdTokenClaims, Unavailable
-from grantledger.application.rotate_signing_key import RotateSigningKey
 from support.policies import POLICY
 from support.storage import InterleavingLedger
 from support.story import CALLER

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from grantledger.adapters.crypto import base64url
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
-from grantledger.adapters.crypto.master_secret import MasterSecrets
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.domain import base64url
 
 OLD, NEW = bytes(32), bytes(range(32))
 DIGESTS = KeyedDigests(MasterSecrets([NEW]), "main")

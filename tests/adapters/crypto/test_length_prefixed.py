@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantledger.adapters.crypto.length_prefixed import length_prefixed
+from grantledger.domain.digests import length_prefixed
 
 texts = st.lists(st.text(), max_size=4)
 

@@ -3,7 +3,11 @@ import hmac
 
 import pytest
 
-from grantledger.adapters.crypto.master_secret import MasterSecretInvalid, MasterSecrets, parsed_secret
+from grantledger.adapters.crypto.master_secrets import (
+    MasterSecretInvalid,
+    MasterSecrets,
+    parsed_secret,
+)
 from grantledger.application.ports import Unavailable
 
 OLD, NEW = bytes(range(32)), bytes(range(100, 140))

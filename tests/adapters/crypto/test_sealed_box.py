@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantledger.adapters.crypto import base64url
-from grantledger.adapters.crypto.master_secret import MasterSecrets
-from grantledger.adapters.crypto.sealed_box import SealedBox
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.adapters.crypto.sealing import SealedBox
+from grantledger.domain import base64url
 
 OLD, NEW = bytes(32), bytes(range(32))
 BOX = SealedBox(MasterSecrets([NEW]), "main")

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.secrets_in_memory import MemorySecretKeeper
 from grantledger.adapters.crypto.secret_keepers import SecretFile, SecretSetting
-from grantledger.application.master_secret_ports import SecretKeeper, SecretsUnchangeable
+from grantledger.application.keys.master_secrets import SecretKeeper, SecretsUnchangeable
 
 FIRST = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCE"
 

@@ -3,10 +3,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from grantledger.adapters.crypto import base64url
-from grantledger.adapters.crypto.master_secret import MasterSecrets
-from grantledger.adapters.crypto.token_sealer import DerivedTokens
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.adapters.crypto.tokens import DerivedTokens
 from grantledger.application.ports import TokenClaims, TokenSealer, Unavailable
+from grantledger.domain import base64url
 
 OLD, NEW = bytes(32), bytes(range(32))
 SECRETS = MasterSecrets([NEW])

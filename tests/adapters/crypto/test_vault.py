@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantledger.adapters.crypto.master_secret import MasterSecrets
-from grantledger.adapters.crypto.vault import Vault
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.adapters.crypto.sealing import Vault
 from grantledger.adapters.ledger.sealing import Sealer
 from grantledger.application.ports import Unavailable
 

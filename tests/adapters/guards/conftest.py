@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from grantledger.adapters.asgi_types import Receive, Scope, Send
 from grantledger.adapters.guards.asgi import BearerGuard
-from grantledger.adapters.guards.verified import Verified, verified
-from grantledger.adapters.web.asgi_types import Receive, Scope, Send
-from grantledger.application.look_up_session import McpSession
+from grantledger.adapters.guards.session import Verified, verified
+from grantledger.application.tokens.look_up_session import McpSession
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.token_grant import AccessTokenHasEnded
 

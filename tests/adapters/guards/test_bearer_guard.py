@@ -3,9 +3,9 @@ import logging
 import pytest
 
 from grantledger.adapters.guards.asgi import BearerGuard
-from grantledger.adapters.guards.verified import current_session, verified
-from grantledger.application import look_up_session
+from grantledger.adapters.guards.session import current_session, verified
 from grantledger.application.ports import Unavailable
+from grantledger.application.tokens import look_up_session
 from grantledger.domain import client_registration, token_grant, user_account
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")

@@ -5,7 +5,7 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from grantledger.adapters.http.pages.words import words_for
+from grantledger.adapters.http.pages.rendering import words_for
 from support.rendered_pages import CONSENT, Document, pages
 
 

@@ -7,8 +7,7 @@ import pytest
 from jinja2 import UndefinedError
 from msgspec.structs import replace
 
-from grantledger.adapters.http.pages.models import ErrorPage, SignInAgainPage
-from grantledger.adapters.http.pages.render import PAGE_CSS_DIGEST, Pages
+from grantledger.adapters.http.pages.rendering import PAGE_CSS_DIGEST, ErrorPage, Pages, SignInAgainPage
 from support.rendered_pages import (
     ACCOUNT,
     ALLOWED,

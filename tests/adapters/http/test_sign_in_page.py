@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from grantledger.adapters.http.pages.models import SignInPage
+from grantledger.adapters.http.pages.rendering import SignInPage
 from support.rendered_pages import REFUSED, SIGN_IN, Document, pages, words
 
 

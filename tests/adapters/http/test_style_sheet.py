@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from grantledger.adapters.http.pages.render import PAGE_CSS, PAGE_CSS_DIGEST
+from grantledger.adapters.http.pages.rendering import PAGE_CSS, PAGE_CSS_DIGEST
 
 CSS = re.sub(r"/\*.*?\*/", "", PAGE_CSS.decode(), flags=re.DOTALL)
 ROOTS = re.findall(r":root \{(.*?)\}", CSS, flags=re.DOTALL)

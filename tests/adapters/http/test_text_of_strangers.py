@@ -4,15 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from grantledger.adapters.http.pages.models import (
+from grantledger.adapters.http.pages.rendering import (
     AppAccess,
     ConsentPage,
     ErrorPage,
     Link,
     ScopeLine,
     SignInPage,
+    words_for,
 )
-from grantledger.adapters.http.pages.words import words_for
 from support.rendered_pages import (
     ACCOUNT,
     ALLOWED,

@@ -4,8 +4,8 @@ import argon2
 import pytest
 
 from grantledger.adapters.identity.argon2_hasher import Argon2Hasher, hash_of_nobody
-from grantledger.application.passwords import MAX_PASSWORD_BYTES, PasswordTooLong
 from grantledger.application.ports import Unavailable
+from grantledger.domain.password import MAX_PASSWORD_BYTES, PasswordTooLong
 
 
 @pytest.fixture

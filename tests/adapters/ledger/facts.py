@@ -8,8 +8,7 @@ from grantledger.application.provenance import Caller, by_operator
 from grantledger.domain.aggregate import Change, Versioned
 from grantledger.domain.authorization_code import CODE
 from grantledger.domain.client_registration import CLIENT
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.token_grant_events import GrantRefreshed, GrantRevoked
+from grantledger.domain.token_grant import GRANT, GrantRefreshed, GrantRevoked
 from grantledger.domain.user_account import USER, AccountOpened
 from support import clients, codes, grants
 

@@ -16,8 +16,7 @@ from grantledger.adapters.ledger.replay import Replay
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.ports import Conflict
 from grantledger.domain.client_registration import ClientRegistered
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.token_grant_events import GrantRevoked
+from grantledger.domain.token_grant import GRANT, GrantRevoked
 from support import grants
 
 REVOKED = GrantRevoked(reason="by a tool", revoked_at=2_000)

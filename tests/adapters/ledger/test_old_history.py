@@ -18,8 +18,8 @@ from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.adapters.ledger.replay import Replay
 from grantledger.adapters.ledger.schema import ROWS
+from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.provenance import Caller
-from grantledger.application.sign_in import SignInRefused
 from grantledger.domain.kinds import EVENTS, KINDS
 from support.old_history import (
     LEDGERS,

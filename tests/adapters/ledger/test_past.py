@@ -11,11 +11,9 @@ from adapters.ledger import facts
 from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of, writer_in_queue, writers_held_up
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.past import SqlitePast, up_to
-from grantledger.application.read_client_as_of import ReadClientAsOf
-from grantledger.application.read_grant_as_of import PastGrant, ReadGrantAsOf
+from grantledger.application.history.as_of import PastGrant, ReadClientAsOf, ReadGrantAsOf
 from grantledger.domain.client_registration import CLIENT, ClientDeleted, ClientDisabled
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.token_grant_events import GrantRevoked
+from grantledger.domain.token_grant import GRANT, GrantRevoked
 from grantledger.domain.user_account import USER, AccountDisabled
 from support import clients, grants
 

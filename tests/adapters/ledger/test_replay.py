@@ -20,8 +20,7 @@ from grantledger.adapters.ledger.projection import FOLDS
 from grantledger.adapters.ledger.replay import Replay
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.domain.kinds import KINDS
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.token_grant_events import GrantRevoked
+from grantledger.domain.token_grant import GRANT, GrantRevoked
 
 PAGES = (1, 2, 3, 1_000)
 

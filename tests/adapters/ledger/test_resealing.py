@@ -4,8 +4,8 @@ import pytest
 
 from adapters.ledger import facts
 from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
-from grantledger.adapters.crypto.master_secret import MasterSecrets
-from grantledger.adapters.crypto.vault import Vault
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
+from grantledger.adapters.crypto.sealing import Vault
 from grantledger.adapters.ledger.resealing import Resealing
 from grantledger.application.ports import Conflict, MasterSecretMissing, PrivateRecord, Unavailable
 

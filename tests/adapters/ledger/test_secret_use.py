@@ -9,9 +9,8 @@ from adapters.ledger.storage import WatchedDatabase
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.secret_use import SecretUse
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
-from grantledger.application.master_secret_ports import LiveTokens
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.token_grant_events import GrantRefreshed
+from grantledger.application.keys.master_secrets import LiveTokens
+from grantledger.domain.token_grant import GRANT, GrantRefreshed
 from support import grants
 
 ACCESS_END = grants.OPENED_AT + grants.ACCESS_LIFETIME

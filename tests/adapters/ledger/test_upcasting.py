@@ -21,11 +21,10 @@ from grantledger.adapters.ledger.projection import FOLDS
 from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.adapters.ledger.replay import Replay
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
-from grantledger.application.disable_user import DisableUser
+from grantledger.application.accounts.administer_accounts import DisableUser
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.token_grant_events import GrantRevoked
+from grantledger.domain.token_grant import GRANT, GrantRevoked
 from grantledger.domain.user_account import USER, AccountOpened
 from grantledger.entrypoints.cli.main import cli
 from support import grants

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from grantledger.application.issue_code import IssuedCode
-from grantledger.application.open_session import NewBrowserSession
-from grantledger.application.register_client import NewClient
-from grantledger.application.resume_authorization import AskForConsent, AskToSignIn
-from grantledger.application.sign_in import SignInRefused
+from grantledger.application.accounts.browser_sessions import NewBrowserSession
+from grantledger.application.accounts.sign_in import SignInRefused
+from grantledger.application.authorization.issue_code import IssuedCode
+from grantledger.application.authorization.resume_authorization import AskForConsent, AskToSignIn
+from grantledger.application.clients.register_client import NewClient
 from grantledger.domain import authorization_request, client_metadata, client_registration, consent
 from grantledger.domain.aggregate import Kind
 from grantledger.domain.authorization_code import CODE, AuthorizationCode, CodeIssued

@@ -6,8 +6,7 @@ from grantledger.domain import resource_indicator
 from grantledger.domain.authorization_code import CODE, CodeRedeemed, CodeReplayed
 from grantledger.domain.client_registration import ClientRegistration, ClientUnknown
 from grantledger.domain.refusal import Refusal
-from grantledger.domain.token_grant import GRANT, Narrowing, earliest
-from grantledger.domain.token_grant_events import GrantOpened, RefreshTokenReused
+from grantledger.domain.token_grant import GRANT, GrantOpened, Narrowing, RefreshTokenReused, earliest
 from properties.whole_server import facts
 from properties.whole_server.domain import Pages
 from properties.whole_server.facts import Credentials, Pair, Redemption, Session

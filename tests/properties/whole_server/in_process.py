@@ -6,15 +6,14 @@ from collections.abc import Callable
 from msgspec import MsgspecError, Struct, json
 
 from fakes.clock import FrozenClock
-from grantledger.adapters.http.client_credentials import presented
+from grantledger.adapters.http.errors import FormForeign, ParkedRequestLost, wire_error
+from grantledger.adapters.http.oauth.client_credentials import presented
 from grantledger.adapters.http.parameters import Parameters
-from grantledger.adapters.http.refusals import FormForeign, ParkedRequestLost
-from grantledger.adapters.http.wire_errors import wire_error
-from grantledger.application.issue_code import IssuedCode
-from grantledger.application.open_session import NewBrowserSession
-from grantledger.application.register_client import NewClient
-from grantledger.application.resume_authorization import AskForConsent, AskToSignIn
-from grantledger.application.sign_in import SignInRefused
+from grantledger.application.accounts.browser_sessions import NewBrowserSession
+from grantledger.application.accounts.sign_in import SignInRefused
+from grantledger.application.authorization.issue_code import IssuedCode
+from grantledger.application.authorization.resume_authorization import AskForConsent, AskToSignIn
+from grantledger.application.clients.register_client import NewClient
 from grantledger.domain.authorization_request import (
     AuthorizationParameters,
     AuthorizationRequest,

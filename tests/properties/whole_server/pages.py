@@ -1,7 +1,7 @@
 """Names of our own for what refuses a person."""
 
-from grantledger.adapters.http.page_refusals import page_refusal
-from grantledger.adapters.http.refusals import FormForeign, ParkedRequestLost
+from grantledger.adapters.http.errors import FormForeign, ParkedRequestLost
+from grantledger.adapters.http.pages.errors import page_refusal
 from grantledger.domain.authorization_request import SignInNeeded, TransactionSpent
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.redirect_uri import RedirectUriMismatch

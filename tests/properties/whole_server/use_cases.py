@@ -5,17 +5,17 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from grantledger.adapters.http.wire_errors import wire_error
-from grantledger.application.authenticate_client import ClientCredentials
-from grantledger.application.issue_code import IssuedCode
-from grantledger.application.open_session import NewBrowserSession
+from grantledger.adapters.http.errors import wire_error
+from grantledger.application.accounts.browser_sessions import NewBrowserSession
+from grantledger.application.authorization.issue_code import IssuedCode
+from grantledger.application.clients.authenticate_client import ClientCredentials
+from grantledger.application.clients.register_client import NewClient
 from grantledger.application.ports import PrivateRecord
 from grantledger.application.provenance import Provenance
-from grantledger.application.redeem_code import CodeRedemption
-from grantledger.application.refresh_grant import Refresh
-from grantledger.application.register_client import NewClient
-from grantledger.application.revoke_token import Revocation
-from grantledger.application.tokens import Tokens
+from grantledger.application.tokens.current_tokens import Tokens
+from grantledger.application.tokens.redeem_code import CodeRedemption
+from grantledger.application.tokens.refresh_grant import Refresh
+from grantledger.application.tokens.revoke import Revocation
 from grantledger.domain.aggregate import Change
 from grantledger.domain.authorization_request import AuthorizationParameters, AuthorizationRequest
 from grantledger.domain.browser_session import BrowserSession

@@ -1,0 +1,220 @@
+"""What every request passes: HEAD, CORS, mounted applications and the log line."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
+from typing import Any
+
+from msgspec import Struct
+
+from grantledger.adapters import logs
+from grantledger.adapters.asgi_types import ASGIApp, Message, Receive, Scope, Send
+from grantledger.adapters.correlation import correlation_id
+from grantledger.adapters.guards.cors import preflight_headers, response_headers
+from grantledger.adapters.http.caller import CallerReader
+from grantledger.adapters.http.errors import FormForeign
+from grantledger.application.accounts.sign_in import SignInRefused
+from grantledger.application.ports import Unavailable
+from grantledger.application.throttling import TooManyRequests
+from grantledger.domain import authorization_code as code
+from grantledger.domain import token_grant as grant
+from grantledger.domain.authorization_request import SentBack
+from grantledger.domain.client_registration import ClientAuthenticationFailed
+from grantledger.domain.pkce import CodeVerifierMismatch
+from grantledger.domain.refusal import Refusal
+
+
+def with_cors(app: ASGIApp, is_shared: Callable[[str], bool]) -> ASGIApp:
+    """Let scripts of any origin call the paths that programs call.
+
+    The pages have none: OAuth 2.1 section 3.1, "MUST NOT support Cross-Origin Resource Sharing".
+    """
+    shared = response_headers()
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_shared(scope["path"]):
+            await app(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            headers = preflight_headers(scope["headers"])
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await app(scope, receive, _adding(shared, send))
+
+    return handle
+
+
+def _adding(headers: list[tuple[bytes, bytes]], send: Send) -> Send:
+    async def send_with(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *headers]
+        await send(message)
+
+    return send_with
+
+
+def with_head(app: ASGIApp) -> ASGIApp:
+    """Answer HEAD wherever GET is answered: the same, without the body (RFC 9110 section 9.3.2)."""
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {
+                    "type": "http.response.body",
+                    "body": b"",
+                    "more_body": message.get("more_body", False),
+                }
+            await send(message)
+
+        asked = {**scope, "method": "GET"}
+        try:
+            await app(asked, receive, send_head)
+        finally:
+            scope["path_template"] = asked.get("path_template")
+
+    return handle
+
+
+class Mount(Struct, frozen=True, kw_only=True):
+    """An application for `path` and all below it; it sees the whole path of a request."""
+
+    path: str
+    app: ASGIApp
+    lifespan: Callable[[], AbstractAsyncContextManager[None]]
+
+
+def with_mounts(app: ASGIApp, mounts: Sequence[Mount]) -> ASGIApp:
+    """Hand requests for a mount's path to it untouched, all others to `app`."""
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] in ("http", "websocket") else ""
+        for mount in mounts:
+            if path == mount.path or path.startswith(f"{mount.path}/"):
+                scope["path_template"] = mount.path
+                await mount.app(scope, receive, send)
+                return
+        await app(scope, receive, send)
+
+    return handle if mounts else app
+
+
+_log = logging.getLogger("grantledger.http")
+
+SUSPICIOUS = (
+    Unavailable,
+    TooManyRequests,
+    SignInRefused,
+    FormForeign,
+    ClientAuthenticationFailed,
+    CodeVerifierMismatch,
+    code.CodeAlreadyRedeemed,
+    code.CodeBelongsToAnotherClient,
+    grant.RefreshTokenAlreadyUsed,
+    grant.TokenBelongsToAnotherClient,
+)
+"""What makes a line a warning: an outage, or what an attack would look like."""
+
+_NOTES = "grantledger.notes"
+_CLIENT_ID = re.compile(r"glc_[A-Za-z0-9_-]{16,64}")
+_LONGEST_DETAIL = 300
+
+
+class Notes(Struct):
+    """What the line of a request says beside what every request has."""
+
+    client_id: str | None = None
+    refusal: Exception | None = None
+
+
+def note_client(scope: Scope, client_id: str | None) -> None:
+    """Note which client calls, or says that it does: what is no client id of ours is not written."""
+    if client_id is not None and _CLIENT_ID.fullmatch(client_id) and _NOTES in scope:
+        scope[_NOTES].client_id = client_id
+
+
+def note_refusal(scope: Scope, refusal: Exception) -> None:
+    """Note why the request is refused; its message goes to the operator alone."""
+    if _NOTES in scope:
+        scope[_NOTES].refusal = refusal.cause if isinstance(refusal, SentBack) else refusal
+
+
+async def note_exception(error: Exception, scope: Any) -> None:
+    """Litestar's `after_exception` hook."""
+    note_refusal(scope, error)
+
+
+def with_request_log(app: ASGIApp, caller_of: CallerReader) -> ASGIApp:
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+        caller, notes = caller_of.read(scope), Notes()
+        scope[_NOTES] = notes
+        request_id = (b"x-request-id", caller.correlation_id.encode())
+
+        async def send_with(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                others = [header for header in message.get("headers", ()) if header[0] != b"x-request-id"]
+                message = {**message, "headers": [*others, request_id]}
+            await send(message)
+
+        before = correlation_id.set(caller.correlation_id)
+        try:
+            await app(scope, receive, send_with)
+        except Exception as error:
+            # Of an application mounted here: ours answers its own.
+            _log.exception("unexpected error")
+            note_refusal(scope, error)
+            if status:
+                raise
+            await _send_broken(send_with)
+        finally:
+            _write(scope, notes, status, time.perf_counter() - began)
+            correlation_id.reset(before)
+
+    return handle
+
+
+async def _send_broken(send: Send) -> None:
+    body = b'{"error":"server_error","error_description":"Something went wrong here."}'
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _write(scope: Scope, notes: Notes, status: int, seconds: float) -> None:
+    # The route, never the path or the query: those hold codes, states and transaction ids.
+    facts: dict[str, Any] = {
+        "method": scope["method"],
+        "route": scope.get("path_template") or None,
+        "status": status or None,
+        "ms": round(seconds * 1_000, 1),
+    }
+    if notes.client_id is not None:
+        facts["client_id"] = notes.client_id
+    if notes.refusal is not None:
+        facts["refusal"] = type(notes.refusal).__name__
+        # Of anything else the message is not ours, and nobody promised what is in it.
+        if isinstance(notes.refusal, (Refusal, Unavailable)) and str(notes.refusal):
+            facts["detail"] = logs.redacted(str(notes.refusal))[:_LONGEST_DETAIL]
+    logs.write(_level(notes, status), "request", **facts)
+
+
+def _level(notes: Notes, status: int) -> str:
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "error"
+    return "warning" if isinstance(notes.refusal, SUSPICIOUS) else "info"

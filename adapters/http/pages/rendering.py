@@ -1,0 +1,226 @@
+"""Values as pages may show them: each was perhaps written by an attacker."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from msgspec import Struct
+
+_WORDS = {
+    "openid": "Know which account here is yours",
+    "profile": "See your name and profile",
+    "email": "See your e-mail address",
+    "offline_access": "Keep its access while you are away",
+}
+
+# Controls and surrogates are not text; the bidirectional ones would reorder our own words, since a stray
+# "pop" also ends the isolation that <bdi> begins.
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_HOST = re.compile(r"[a-z0-9.-]+")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def words_for(scope: str) -> str:
+    return _WORDS.get(scope, f"Use “{scope}” at this server")
+
+
+def printable(value: Any) -> Any:
+    return _NOT_TEXT.sub("\ufffd", value) if isinstance(value, str) else value
+
+
+def claimed_name(claimed: str | None) -> str | None:
+    """A name without a single visible character is none."""
+    if claimed is None or not any(unicodedata.category(c)[0] in "LNPS" for c in claimed):
+        return None
+    return claimed
+
+
+def https_host(uri: str | None) -> str | None:
+    """The host in ASCII, if the URI is https and every reader agrees where its host begins and ends."""
+    if uri is None or "\\" in uri:
+        return None
+    try:
+        parts = urlsplit(uri)
+        host = (parts.hostname or "").encode("idna").decode()
+    except ValueError:  # a malformed URI, or a name that no DNS could hold
+        return None
+    return host if parts.scheme == "https" and _HOST.fullmatch(host) else None
+
+
+def moment(seconds: int) -> str:
+    """A time in words, such as `21 November 2026, 13:14 UTC`: pages know no time zone of their reader."""
+    time = datetime.fromtimestamp(seconds, UTC)
+    return f"{time.day} {_MONTHS[time.month - 1]} {time.year}, {time:%H:%M} UTC"
+
+
+def machine_moment(seconds: int) -> str:
+    """The same for the `datetime` attribute of `<time>`."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def action(base_path: str, place: str) -> str:
+    """The path that the forms of a place go to, each with a segment of its own."""
+    return f"{base_path}/authorize/{quote(place, safe='', errors='replace')}"
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    base_path: str
+
+
+class FormPage(Page, frozen=True, kw_only=True):
+    place: str
+    csrf_token: str
+
+
+class SignInPage(FormPage, frozen=True, kw_only=True):
+    """`resource_name` is None where nobody asks and somebody came for their own account."""
+
+    client_name: str | None = None
+    resource_name: str | None = None
+    email: str = ""
+    problem: str | None = None
+    notice: str | None = None
+    offers_sign_up: bool = False
+
+
+class SignUpPage(FormPage, frozen=True, kw_only=True):
+    """`at` names the field that the problem is about: email or password."""
+
+    min_password: int
+    email: str = ""
+    problem: str | None = None
+    at: str | None = None
+
+
+class SignInAgainPage(Page, frozen=True, kw_only=True):
+    login_page: str
+
+
+class ScopeLine(Struct, frozen=True):
+    scope: str
+    words: str
+
+
+class ConsentPage(FormPage, frozen=True, kw_only=True):
+    """`built_in` and `logout_page` are as on the account page."""
+
+    user_name: str
+    built_in: bool = True
+    logout_page: str | None = None
+    client_name: str | None
+    client_id: str
+    client_uri: str | None
+    redirect_host: str
+    is_loopback: bool
+    is_private_use: bool
+    self_registered: bool
+    scopes: tuple[ScopeLine, ...]
+    resource: str
+    resource_name: str
+
+
+class AppAccess(Struct, frozen=True, kw_only=True):
+    resource: str
+    resource_name: str
+    scopes: tuple[ScopeLine, ...]
+
+
+class App(Struct, frozen=True, kw_only=True):
+    """A connected app. `since` is None where only a remembered yes is left of it."""
+
+    client_id: str
+    client_name: str | None
+    hosts: tuple[str, ...]
+    access: tuple[AppAccess, ...]
+    connections: int
+    since: int | None
+    last_refresh: int | None
+    disabled: bool
+
+
+class AccountPage(FormPage, frozen=True, kw_only=True):
+    """`built_in`: password and sessions are ours. Else `logout_page` is the host's, if it has one."""
+
+    user_name: str
+    apps: tuple[App, ...]
+    built_in: bool
+    logout_page: str | None = None
+    notice: str | None = None
+
+
+class PasswordPage(FormPage, frozen=True, kw_only=True):
+    """`at` names the field that the problem is about: old or new."""
+
+    user_name: str
+    min_password: int
+    problem: str | None = None
+    at: str | None = None
+
+
+class Link(Struct, frozen=True):
+    words: str
+    path: str
+
+
+class ErrorPage(Page, frozen=True, kw_only=True):
+    title: str
+    explanation: str
+    way_out: tuple[str, ...]
+    links: tuple[Link, ...] = ()
+    correlation_id: str
+
+
+_TEMPLATES_FOLDER = Path(__file__).parent / "templates"
+
+PAGE_CSS = (_TEMPLATES_FOLDER / "page.css").read_bytes()
+PAGE_CSS_DIGEST = hashlib.sha256(PAGE_CSS).hexdigest()[:8]
+
+_TEMPLATES: dict[type[Page], str] = {
+    SignInPage: "sign_in.html",
+    SignUpPage: "sign_up.html",
+    SignInAgainPage: "sign_in_again.html",
+    ConsentPage: "consent.html",
+    AccountPage: "account.html",
+    PasswordPage: "password.html",
+    ErrorPage: "error.html",
+}
+
+
+class Pages:
+    def __init__(self, names: Mapping[type[Page], str] = _TEMPLATES) -> None:
+        templates = Environment(
+            loader=FileSystemLoader(_TEMPLATES_FOLDER),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=printable,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        templates.filters |= {
+            "claimed_name": claimed_name,
+            "https_host": https_host,
+            "moment": moment,
+            "machine_moment": machine_moment,
+        }
+        templates.globals["css_digest"] = PAGE_CSS_DIGEST
+        templates.get_template("page.html")  # all are compiled now, not for the first visitor
+        self._templates: dict[type[Page], Template] = {
+            page: templates.get_template(name) for page, name in names.items()
+        }
+
+    def __call__(self, page: Page) -> str:
+        """Return the page as HTML."""
+        more: dict[str, Any] = {"account": f"{page.base_path}/authorize/account"}
+        if isinstance(page, FormPage):
+            more["action"] = action(page.base_path, page.place)
+        return self._templates[type(page)].render(page=page, **more)

@@ -1,1 +1,0 @@
-"""What the HTTP adapters and the guards have in common."""

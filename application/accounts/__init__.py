@@ -1,0 +1,1 @@
+"""Users of the built-in identity and of a host, and their browser sessions."""

@@ -1,0 +1,44 @@
+from grantledger.application.ports import Clock, Ledger, PrivateRecord, PrivateRecords, Randomness
+from grantledger.application.provenance import Caller, by_user
+from grantledger.application.retry import settle
+from grantledger.domain.aggregate import Versioned
+from grantledger.domain.user_account import USER, AccountOpened, UserAccount
+
+HOST_USER = "host_user"
+"""The private record that ties an account to the host's id of the user."""
+
+
+class AdmitHostUser:
+    """Know the users of a host application by accounts of our own, so that one can be disabled or erased.
+
+    The host's id may be an e-mail address: it is kept sealed beside the log, like one.
+    """
+
+    def __init__(self, ledger: Ledger, private: PrivateRecords, clock: Clock, randomness: Randomness) -> None:
+        self._ledger = ledger
+        self._private = private
+        self._clock = clock
+        self._randomness = randomness
+
+    async def __call__(self, host_user_id: str, caller: Caller) -> UserAccount:
+        """Return the account of the host's user, which is opened when the user is first seen."""
+        return await settle(lambda: self._admit(host_user_id, caller))
+
+    async def host_user_id(self, user_id: str) -> str | None:
+        """Return how the host calls this user, None for one of the built-in identity or erased."""
+        return await self._private.value(user_id, HOST_USER)
+
+    async def _admit(self, host_user_id: str, caller: Caller) -> UserAccount:
+        known = await self._private.find(HOST_USER, host_user_id)
+        if known is not None:
+            account = (await self._ledger.load(USER, known)).state
+            assert account is not None  # opened in the transaction that kept the record
+            return account
+        user_id = self._randomness.token("glu_", size=16)
+        empty: Versioned[UserAccount] = Versioned(kind=USER, key=user_id)
+        opened = AccountOpened(user_id=user_id, opened_at=self._clock.now())
+        record = PrivateRecord(subject=user_id, name=HOST_USER, value=host_user_id, lookup=host_user_id)
+        await self._ledger.record([empty.then([opened])], by_user(user_id, caller), [record])
+        state = empty.evolved([opened]).state
+        assert state is not None
+        return state

@@ -1,0 +1,103 @@
+"""Browser sessions: begun, found by their cookie, and ended."""
+
+from msgspec import Struct
+
+from grantledger.application.ports import Clock, Ledger, Randomness
+from grantledger.application.provenance import Caller, by_user
+from grantledger.application.retry import settle
+from grantledger.domain.aggregate import Change, Versioned
+from grantledger.domain.browser_session import SIGNIN, BrowserSession, SignedIn
+from grantledger.domain.digests import digest
+from grantledger.domain.user_account import USER, UserAccount, UserUnknown
+
+
+class NewBrowserSession(Struct, frozen=True, kw_only=True):
+    """A session with its cookie's value in clear: the only time that it is seen."""
+
+    session: BrowserSession
+    cookie: str
+
+
+class OpenSession:
+    """Draw up a new browser session of a user, to be recorded with what earned it."""
+
+    def __init__(self, clock: Clock, randomness: Randomness, *, lifetime: int) -> None:
+        self._clock = clock
+        self._randomness = randomness
+        self._lifetime = lifetime
+
+    def __call__(self, user: UserAccount) -> tuple[Change[BrowserSession], NewBrowserSession]:
+        session_id, secret = self._randomness.token(size=16), self._randomness.token()
+        now = self._clock.now()
+        event = SignedIn(
+            session_id=session_id,
+            user_id=user.user_id,
+            secret_digest=digest(secret),
+            signed_in_at=now,
+            expires_at=now + self._lifetime,
+            session_epoch=user.session_epoch,
+        )
+        empty: Versioned[BrowserSession] = Versioned(kind=SIGNIN, key=session_id)
+        session = empty.evolved([event]).state
+        assert session is not None
+        return empty.then([event]), NewBrowserSession(session=session, cookie=f"{session_id}.{secret}")
+
+
+class FindBrowserSession:
+    """Tell who is signed in, from the value of the session cookie."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, cookie: str | None) -> BrowserSession | None:
+        """Return the live session, None when nobody usable is signed in."""
+        session_id, dot, secret = (cookie or "").partition(".")
+        if not (session_id and dot and secret):
+            return None
+        session = (await self._ledger.load(SIGNIN, session_id)).state
+        if session is None:
+            return None
+        user = (await self._ledger.load(USER, session.user_id)).state
+        if user is None or user.disabled:
+            return None
+        live = session.is_live(
+            presented_digest=digest(secret), session_epoch=user.session_epoch, now=self._clock.now()
+        )
+        return session if live else None
+
+
+class SignOut:
+    """End a browser session."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, session: BrowserSession, caller: Caller) -> None:
+        await settle(lambda: self._sign_out(session, caller))
+
+    async def _sign_out(self, session: BrowserSession, caller: Caller) -> None:
+        loaded = await self._ledger.load(SIGNIN, session.session_id)
+        events = loaded.state.sign_out(now=self._clock.now()) if loaded.state else ()
+        if events:
+            await self._ledger.record([loaded.then(events)], by_user(session.user_id, caller))
+
+
+class SignOutEverywhere:
+    """End every browser session of a user. What apps were granted stays."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, user_id: str, caller: Caller) -> None:
+        """Raises `UserUnknown`."""
+        await settle(lambda: self._end_sessions(user_id, caller))
+
+    async def _end_sessions(self, user_id: str, caller: Caller) -> None:
+        user = await self._ledger.load(USER, user_id)
+        if user.state is None:
+            raise UserUnknown(user_id)
+        events = user.state.end_sessions(now=self._clock.now())
+        await self._ledger.record([user.then(events)], by_user(user_id, caller))

@@ -1,0 +1,57 @@
+from grantledger.application.accounts.browser_sessions import NewBrowserSession, OpenSession
+from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
+from grantledger.application.provenance import Caller, by_user
+from grantledger.application.retry import settle
+from grantledger.application.throttling import GuessLimit
+from grantledger.domain.password import check_password
+from grantledger.domain.refusal import Refusal
+from grantledger.domain.user_account import USER, UserUnknown
+
+
+class PasswordWrong(Refusal):
+    """The password that was given as the present one is not."""
+
+
+class ChangePassword:
+    """Replace a user's password, and end every browser session but a new one for whoever did it."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        private: PrivateRecords,
+        hasher: PasswordHasher,
+        clock: Clock,
+        open_session: OpenSession,
+        guesses: GuessLimit,
+    ) -> None:
+        self._ledger = ledger
+        self._private = private
+        self._hasher = hasher
+        self._clock = clock
+        self._open_session = open_session
+        self._guesses = guesses
+
+    async def __call__(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
+        """Return the one session that is left.
+
+        Raises `PasswordWrong`, `UserUnknown`, `UserIsDisabled`, `TooManyGuesses`, and as `check_password`.
+        """
+        check_password(new)
+        with self._guesses.guess(user_id, caller.address):
+            return await settle(lambda: self._change(user_id, old, new, caller))
+
+    async def _change(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
+        user = await self._ledger.load(USER, user_id)
+        if user.state is None:
+            raise UserUnknown(user_id)
+        user.state.check_usable()
+        if not await self._hasher.matches(old, await self._private.value(user_id, "password_hash")):
+            raise PasswordWrong
+        changed = user.state.change_password(now=self._clock.now())
+        after = user.evolved(changed).state
+        assert after is not None
+        session, opened = self._open_session(after)
+        record = PrivateRecord(subject=user_id, name="password_hash", value=await self._hasher.hash(new))
+        await self._ledger.record([user.then(changed), session], by_user(user_id, caller), [record])
+        return opened

@@ -1,0 +1,82 @@
+from contextlib import suppress
+
+from grantledger.application.ports import (
+    Clock,
+    Ledger,
+    PasswordHasher,
+    PrivateRecord,
+    PrivateRecords,
+    Randomness,
+)
+from grantledger.application.provenance import Caller, by_operator, by_user
+from grantledger.application.retry import settle
+from grantledger.application.throttling import RegistrationLimit
+from grantledger.domain.aggregate import Versioned
+from grantledger.domain.email_address import normalized
+from grantledger.domain.password import check_password
+from grantledger.domain.refusal import Refusal
+from grantledger.domain.user_account import USER, AccountOpened, UserAccount
+
+
+class EmailTaken(Refusal):
+    """There is an account with that e-mail address."""
+
+
+class OpenAccount:
+    """Open an account of the built-in identity: e-mail address and password, sealed beside the log."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        private: PrivateRecords,
+        hasher: PasswordHasher,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
+        self._ledger = ledger
+        self._private = private
+        self._hasher = hasher
+        self._clock = clock
+        self._randomness = randomness
+
+    async def __call__(
+        self, email: str, password: str, caller: Caller, *, by_themselves: bool = False
+    ) -> str:
+        """Return the new user's id. Raises `EmailInvalid`, `EmailTaken` and as `check_password` does.
+
+        Who acts is an operator, or the new user `by_themselves`.
+        """
+        address = normalized(email)
+        check_password(password)
+        password_hash = await self._hasher.hash(password)
+        return await settle(lambda: self._open(address, password_hash, caller, by_themselves=by_themselves))
+
+    async def _open(self, address: str, password_hash: str, caller: Caller, *, by_themselves: bool) -> str:
+        if await self._private.find("email", address) is not None:
+            raise EmailTaken
+        user_id = self._randomness.token("glu_", size=16)
+        account: Versioned[UserAccount] = Versioned(kind=USER, key=user_id)
+        opened = AccountOpened(user_id=user_id, opened_at=self._clock.now())
+        private = [
+            PrivateRecord(subject=user_id, name="email", value=address, lookup=address),
+            PrivateRecord(subject=user_id, name="password_hash", value=password_hash),
+        ]
+        by = by_user(user_id, caller) if by_themselves else by_operator(caller)
+        await self._ledger.record([account.then([opened])], by, private)
+        return user_id
+
+
+class SignUp:
+    """Open an account for whoever asks, and tell nobody whether there was one with that address."""
+
+    def __init__(self, open_account: OpenAccount, limit: RegistrationLimit) -> None:
+        self._open_account = open_account
+        self._limit = limit
+
+    async def __call__(self, email: str, password: str, caller: Caller) -> None:
+        """Return when there is an account, the new one or one that was there and stays as it was.
+
+        Raises `EmailInvalid`, `TooManyRegistrations` and as `check_password` does.
+        """
+        with self._limit.registration(caller.address), suppress(EmailTaken):
+            await self._open_account(email, password, caller, by_themselves=True)

@@ -1,0 +1,1 @@
+"""The authorization endpoint's use cases, from the request to the code."""

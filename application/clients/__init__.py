@@ -1,0 +1,1 @@
+"""Registration, authentication and administration of clients."""

@@ -1,0 +1,39 @@
+from msgspec import Struct
+
+from grantledger.application.ports import Ledger
+from grantledger.application.provenance import Caller
+from grantledger.application.throttling import GuessLimit
+from grantledger.domain.client_registration import CLIENT, ClientRegistration, ClientUnknown
+from grantledger.domain.digests import digest
+
+
+class ClientCredentials(Struct, frozen=True, kw_only=True):
+    """Who a client says it is, and the secret it shows for it, if any."""
+
+    client_id: str
+    secret: str | None = None
+
+
+class AuthenticateClient:
+    """Establish which client is calling (OAuth 2.1 section 2.4): first at every endpoint clients call."""
+
+    def __init__(self, ledger: Ledger, guesses: GuessLimit) -> None:
+        self._ledger = ledger
+        self._guesses = guesses
+
+    async def __call__(self, credentials: ClientCredentials, caller: Caller) -> ClientRegistration:
+        """Return the client. Raises `ClientUnknown`, `ClientAuthenticationFailed` or `TooManyGuesses`.
+
+        A disabled client is itself all the same: what it is refused depends on what it asks.
+        """
+        if not credentials.secret:  # nothing is guessed
+            return await self._authenticated(credentials)
+        with self._guesses.guess(credentials.client_id, caller.address):
+            return await self._authenticated(credentials)
+
+    async def _authenticated(self, credentials: ClientCredentials) -> ClientRegistration:
+        client = (await self._ledger.load(CLIENT, credentials.client_id)).state
+        if client is None or client.deleted:
+            raise ClientUnknown(credentials.client_id)
+        client.authenticate(digest(credentials.secret) if credentials.secret else None)
+        return client

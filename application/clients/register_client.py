@@ -1,0 +1,72 @@
+from msgspec import Struct
+
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import Clock, Ledger, Randomness
+from grantledger.application.provenance import Caller, by_client
+from grantledger.application.retry import settle
+from grantledger.application.throttling import RegistrationLimit
+from grantledger.domain import client_metadata
+from grantledger.domain.client_metadata import ClientMetadata, RegistrationRequest
+from grantledger.domain.client_registration import CLIENT, ClientRegistration, register
+from grantledger.domain.digests import digest
+
+
+class NewClient(Struct, frozen=True, kw_only=True):
+    """A client as registered, with its secret in clear: the only time that it is seen."""
+
+    client: ClientRegistration
+    secret: str | None
+
+
+class RegisterClient:
+    """Register a client on its own word (RFC 7591 section 3).
+
+    A public client is known by what it says of itself: the same metadata is the same client, so that
+    registering again adds nothing, and nobody can change it afterwards. A confidential one is new each time.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        randomness: Randomness,
+        policy: ServerPolicy,
+        limit: RegistrationLimit,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._randomness = randomness
+        self._policy = policy.registration
+        self._limit = limit
+
+    async def __call__(self, request: RegistrationRequest, caller: Caller) -> NewClient:
+        """Return the client with all its effective metadata.
+
+        Raises `RedirectUriForbidden`, `RedirectUriInvalid`, `ClientMetadataInvalid`, `ClientIsDisabled`, and
+        `TooManyRegistrations`, which a client that is known already never meets.
+        """
+        metadata = client_metadata.effective_metadata(request, self._policy)
+        if metadata.token_endpoint_auth_method == "none":
+            # 162 bits: nobody finds other metadata that gives the id of a client that is there.
+            client_id = f"glc_{client_metadata.digest(metadata)[:27]}"
+            return await settle(lambda: self._register(client_id, metadata, None, caller))
+        client_id = self._randomness.token("glc_", size=24)
+        return await self._register(client_id, metadata, self._randomness.token("glcs_"), caller)
+
+    async def _register(
+        self, client_id: str, metadata: ClientMetadata, secret: str | None, caller: Caller
+    ) -> NewClient:
+        before = await self._ledger.load(CLIENT, client_id)
+        events = register(
+            before.state,
+            client_id=client_id,
+            metadata=metadata,
+            secret_digest=digest(secret) if secret else None,
+            now=self._clock.now(),
+        )
+        if events:
+            with self._limit.registration(caller.address):
+                await self._ledger.record([before.then(events)], by_client(client_id, caller))
+        after = before.evolved(events).state
+        assert after is not None
+        return NewClient(client=after, secret=secret)

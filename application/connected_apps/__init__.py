@@ -1,0 +1,1 @@
+"""What a user has allowed clients, and how it ends."""

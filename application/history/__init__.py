@@ -1,0 +1,1 @@
+"""What clients and grants were at a moment of the past."""

@@ -1,0 +1,1 @@
+"""The token endpoint's use cases, and what an access token gives."""

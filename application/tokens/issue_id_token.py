@@ -1,0 +1,39 @@
+import hashlib
+
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import IdTokenClaims, IdTokenSigner
+from grantledger.domain import base64url
+from grantledger.domain.authorization_code import AuthorizationCode
+from grantledger.domain.scope import OPENID
+
+
+class IssueIdToken:
+    """Tell the client who signed in, when, and for which of its requests (OpenID Connect Core section 2)."""
+
+    def __init__(self, signer: IdTokenSigner, policy: ServerPolicy) -> None:
+        self._signer = signer
+        self._issuer = policy.issuer
+        self._lifetime = policy.id_token_lifetime
+
+    async def __call__(self, code: AuthorizationCode, *, access_token: str, now: int) -> str | None:
+        """Return the ID token, None where `openid` was not granted. Raises `Unavailable`."""
+        if OPENID not in code.scopes:
+            return None
+        return await self._signer.sign(
+            IdTokenClaims(
+                iss=self._issuer,
+                sub=code.user_id,
+                aud=code.client_id,
+                iat=now,
+                exp=now + self._lifetime,
+                at_hash=at_hash(access_token),
+                auth_time=code.auth_time,
+                nonce=code.nonce,
+            )
+        )
+
+
+def at_hash(access_token: str) -> str:
+    """Return the base64url of the left half of the token's SHA-256 (section 3.1.3.6), as ES256 has it."""
+    left_half = hashlib.sha256(access_token.encode()).digest()[:16]
+    return base64url.encode(left_half)
