@@ -10,7 +10,7 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 8
 
 
-async def settle(attempt: Callable[[], Awaitable[T]]) -> T:
+async def retry_on_conflict(attempt: Callable[[], Awaitable[T]]) -> T:
     """Load, decide and record until nobody else was faster.
 
     One retry is not enough: of many parallel replays of a code each but the first has to see that the

@@ -2,7 +2,7 @@
 
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord
 from grantledger.application.provenance import Caller, by_operator
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.password import check_password
 from grantledger.domain.user_account import USER, UserUnknown
 
@@ -16,7 +16,7 @@ class DisableUser:
 
     async def __call__(self, user_id: str, caller: Caller) -> None:
         """Raises `UserUnknown`."""
-        await settle(lambda: self._disable(user_id, caller))
+        await retry_on_conflict(lambda: self._disable(user_id, caller))
 
     async def _disable(self, user_id: str, caller: Caller) -> None:
         user = await self._ledger.load(USER, user_id)
@@ -36,7 +36,7 @@ class EnableUser:
 
     async def __call__(self, user_id: str, caller: Caller) -> None:
         """Raises `UserUnknown`."""
-        await settle(lambda: self._enable(user_id, caller))
+        await retry_on_conflict(lambda: self._enable(user_id, caller))
 
     async def _enable(self, user_id: str, caller: Caller) -> None:
         user = await self._ledger.load(USER, user_id)
@@ -59,7 +59,7 @@ class SetPassword:
         """End every browser session of the user too. Raises `UserUnknown` and as `check_password` does."""
         check_password(password)
         password_hash = await self._hasher.hash(password)
-        await settle(lambda: self._set(user_id, password_hash, caller))
+        await retry_on_conflict(lambda: self._set(user_id, password_hash, caller))
 
     async def _set(self, user_id: str, password_hash: str, caller: Caller) -> None:
         user = await self._ledger.load(USER, user_id)
@@ -82,7 +82,7 @@ class ErasePassword:
 
     async def __call__(self, user_id: str, caller: Caller) -> None:
         """Raises `UserUnknown`."""
-        await settle(lambda: self._erase(user_id, caller))
+        await retry_on_conflict(lambda: self._erase(user_id, caller))
 
     async def _erase(self, user_id: str, caller: Caller) -> None:
         user = await self._ledger.load(USER, user_id)

@@ -1,6 +1,6 @@
 from grantledger.application.ports import Clock, Ledger, PrivateRecord, PrivateRecords, Randomness
 from grantledger.application.provenance import Caller, by_user
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
@@ -22,7 +22,7 @@ class AdmitHostUser:
 
     async def __call__(self, host_user_id: str, caller: Caller) -> UserAccount:
         """Return the account of the host's user, which is opened when the user is first seen."""
-        return await settle(lambda: self._admit(host_user_id, caller))
+        return await retry_on_conflict(lambda: self._admit(host_user_id, caller))
 
     async def host_user_id(self, user_id: str) -> str | None:
         """Return how the host calls this user, None for one of the built-in identity or erased."""

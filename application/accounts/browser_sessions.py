@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from grantledger.application.ports import Clock, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_user
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.aggregate import Change, Versioned
 from grantledger.domain.browser_session import SIGNIN, BrowserSession, SignedIn
 from grantledger.domain.digests import digest
@@ -75,7 +75,7 @@ class SignOut:
         self._clock = clock
 
     async def __call__(self, session: BrowserSession, caller: Caller) -> None:
-        await settle(lambda: self._sign_out(session, caller))
+        await retry_on_conflict(lambda: self._sign_out(session, caller))
 
     async def _sign_out(self, session: BrowserSession, caller: Caller) -> None:
         loaded = await self._ledger.load(SIGNIN, session.session_id)
@@ -93,7 +93,7 @@ class SignOutEverywhere:
 
     async def __call__(self, user_id: str, caller: Caller) -> None:
         """Raises `UserUnknown`."""
-        await settle(lambda: self._end_sessions(user_id, caller))
+        await retry_on_conflict(lambda: self._end_sessions(user_id, caller))
 
     async def _end_sessions(self, user_id: str, caller: Caller) -> None:
         user = await self._ledger.load(USER, user_id)

@@ -1,7 +1,7 @@
 from grantledger.application.accounts.browser_sessions import NewBrowserSession, OpenSession
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import GuessLimit
 from grantledger.domain.password import check_password
 from grantledger.domain.refusal import Refusal
@@ -39,7 +39,7 @@ class ChangePassword:
         """
         check_password(new)
         with self._guesses.guess(user_id, caller.address):
-            return await settle(lambda: self._change(user_id, old, new, caller))
+            return await retry_on_conflict(lambda: self._change(user_id, old, new, caller))
 
     async def _change(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
         user = await self._ledger.load(USER, user_id)

@@ -9,7 +9,7 @@ from grantledger.application.ports import (
     Randomness,
 )
 from grantledger.application.provenance import Caller, by_operator, by_user
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import RegistrationLimit
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.email_address import normalized
@@ -49,7 +49,9 @@ class OpenAccount:
         address = normalized(email)
         check_password(password)
         password_hash = await self._hasher.hash(password)
-        return await settle(lambda: self._open(address, password_hash, caller, by_themselves=by_themselves))
+        return await retry_on_conflict(
+            lambda: self._open(address, password_hash, caller, by_themselves=by_themselves)
+        )
 
     async def _open(self, address: str, password_hash: str, caller: Caller, *, by_themselves: bool) -> str:
         if await self._private.find("email", address) is not None:

@@ -5,7 +5,7 @@ from msgspec import Struct
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, CodeSealer, Ledger, TransactionReader
 from grantledger.application.provenance import Caller, by_user
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.aggregate import Change
 from grantledger.domain.authorization_code import CODE, CodeIssued
 from grantledger.domain.authorization_request import AuthorizationRequest, ConsentNeeded, TransactionSpent
@@ -60,7 +60,7 @@ class IssueCode:
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
         `TransactionExpired`, and `ConsentNeeded` where nobody said yes and no earlier yes covers it.
         """
-        return await settle(lambda: self._issue(request, session, caller, said_yes=said_yes))
+        return await retry_on_conflict(lambda: self._issue(request, session, caller, said_yes=said_yes))
 
     async def _issue(
         self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, said_yes: bool

@@ -2,7 +2,7 @@
 
 from grantledger.application.ports import Clock, Ledger
 from grantledger.application.provenance import Caller, by_operator
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.client_registration import CLIENT, ClientUnknown
 
 
@@ -15,7 +15,7 @@ class DisableClient:
 
     async def __call__(self, client_id: str, caller: Caller) -> None:
         """Raises `ClientUnknown`."""
-        await settle(lambda: self._disable(client_id, caller))
+        await retry_on_conflict(lambda: self._disable(client_id, caller))
 
     async def _disable(self, client_id: str, caller: Caller) -> None:
         client = await self._ledger.load(CLIENT, client_id)
@@ -35,7 +35,7 @@ class EnableClient:
 
     async def __call__(self, client_id: str, caller: Caller) -> None:
         """Raises `ClientUnknown`."""
-        await settle(lambda: self._enable(client_id, caller))
+        await retry_on_conflict(lambda: self._enable(client_id, caller))
 
     async def _enable(self, client_id: str, caller: Caller) -> None:
         client = await self._ledger.load(CLIENT, client_id)
@@ -55,7 +55,7 @@ class ApproveClient:
 
     async def __call__(self, client_id: str, caller: Caller) -> None:
         """Raises `ClientUnknown`."""
-        await settle(lambda: self._approve(client_id, caller))
+        await retry_on_conflict(lambda: self._approve(client_id, caller))
 
     async def _approve(self, client_id: str, caller: Caller) -> None:
         client = await self._ledger.load(CLIENT, client_id)
@@ -75,7 +75,7 @@ class WithdrawApproval:
 
     async def __call__(self, client_id: str, caller: Caller) -> None:
         """Raises `ClientUnknown`."""
-        await settle(lambda: self._withdraw(client_id, caller))
+        await retry_on_conflict(lambda: self._withdraw(client_id, caller))
 
     async def _withdraw(self, client_id: str, caller: Caller) -> None:
         client = await self._ledger.load(CLIENT, client_id)
@@ -95,7 +95,7 @@ class DeleteClient:
 
     async def __call__(self, client_id: str, caller: Caller) -> None:
         """Raises `ClientUnknown`."""
-        await settle(lambda: self._delete(client_id, caller))
+        await retry_on_conflict(lambda: self._delete(client_id, caller))
 
     async def _delete(self, client_id: str, caller: Caller) -> None:
         client = await self._ledger.load(CLIENT, client_id)

@@ -3,7 +3,7 @@ from msgspec import Struct
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_client
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import RegistrationLimit
 from grantledger.domain import client_metadata
 from grantledger.domain.client_metadata import ClientMetadata, RegistrationRequest
@@ -49,7 +49,7 @@ class RegisterClient:
         if metadata.token_endpoint_auth_method == "none":
             # 162 bits: nobody finds other metadata that gives the id of a client that is there.
             client_id = f"glc_{client_metadata.digest(metadata)[:27]}"
-            return await settle(lambda: self._register(client_id, metadata, None, caller))
+            return await retry_on_conflict(lambda: self._register(client_id, metadata, None, caller))
         client_id = self._randomness.token("glc_", size=24)
         return await self._register(client_id, metadata, self._randomness.token("glcs_"), caller)
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from grantledger.application.ports import Clock, Ledger, Listings
 from grantledger.application.provenance import Caller, by_user
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.aggregate import Change
 from grantledger.domain.consent import CONSENT, consent_key
 
@@ -22,7 +22,7 @@ class DisconnectApp:
         """Return when nothing is left of it, also where there was nothing."""
         # Looked for once more when the withdrawal stands: whoever redeems a code at this moment reads the
         # consent after their grant is there, so either they see the withdrawal or this sees the grant.
-        while await settle(lambda: self._disconnect(user_id, client_id, caller)):
+        while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, caller)):
             pass
 
     async def _disconnect(self, user_id: str, client_id: str, caller: Caller) -> bool:

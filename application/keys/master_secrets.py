@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from grantledger.application.ports import Clock, Ledger
 from grantledger.application.provenance import Caller, by_operator
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.master_secrets import (
     MASTER,
     SECRETS,
@@ -126,7 +126,7 @@ class AddMasterSecret:
         """Return the key id of the new one. Raises `MasterSecretWaits` and `SecretsUnchangeable`."""
         check_none_waits(await self._describe(progress))
         key_id = await self._keeper.add()
-        await settle(lambda: self._remember(key_id, caller))
+        await retry_on_conflict(lambda: self._remember(key_id, caller))
         return key_id
 
     async def _remember(self, key_id: str, caller: Caller) -> None:
@@ -159,7 +159,7 @@ class ActivateMasterSecret:
         batches = self._records.seal_anew(key_id)  # refused before anything is changed
         if key_id != configured[0]:
             await self._keeper.put_first(key_id)
-        await settle(lambda: self._remember(key_id, caller))
+        await retry_on_conflict(lambda: self._remember(key_id, caller))
         waiting = sum(count for under, count in (await self._records.counts()).items() if under != key_id)
         done = 0
         async for batch in batches:
@@ -194,7 +194,7 @@ class RetireMasterSecret:
         """
         found = {one.key_id: one for one in await self._describe(progress)}
         used = found.get(key_id, UsedSecret(key_id=key_id, role="missing"))
-        await settle(lambda: self._retire(used, caller, force=force))
+        await retry_on_conflict(lambda: self._retire(used, caller, force=force))
 
     async def _retire(self, used: UsedSecret, caller: Caller, *, force: bool) -> None:
         secrets = await self._ledger.load(SECRETS, MASTER)

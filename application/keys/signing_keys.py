@@ -7,7 +7,7 @@ from msgspec import Struct
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import PRIVATE_KEY, Clock, KeyPair, Ledger, PrivateRecord, SigningKeyMaker
 from grantledger.application.provenance import Caller, by_operator, by_system
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKey, SigningKeys, begin
 
 
@@ -58,7 +58,7 @@ class MakeSigningKeys:
         self._clock = clock
 
     async def __call__(self, caller: Caller) -> None:
-        await settle(lambda: self._make(caller))
+        await retry_on_conflict(lambda: self._make(caller))
 
     async def _make(self, caller: Caller) -> None:
         keys = await self._ledger.load(KEYS, SIGNING)
@@ -91,7 +91,7 @@ class RotateSigningKey:
 
         Raises `NextKeyTooNew`.
         """
-        return await settle(lambda: self._rotate(caller, compromised=compromised))
+        return await retry_on_conflict(lambda: self._rotate(caller, compromised=compromised))
 
     async def _rotate(self, caller: Caller, *, compromised: bool) -> SigningKeys:
         keys = await self._ledger.load(KEYS, SIGNING)

@@ -10,7 +10,7 @@ from grantledger.application.clients.authenticate_client import (
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Conflict, Ledger, Randomness, TokenSealer
 from grantledger.application.provenance import Caller, Provenance, by_client
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
 from grantledger.application.tokens.issue_id_token import IssueIdToken
 from grantledger.domain.aggregate import Versioned
@@ -73,7 +73,7 @@ class RedeemCode:
         `CodeUnknown`, `CodeAlreadyRedeemed`, `ConsentWithdrawnSince` and the refusals of
         `AuthorizationCode.redeem`.
         """
-        return await settle(lambda: self._redeem(request))
+        return await retry_on_conflict(lambda: self._redeem(request))
 
     async def _redeem(self, request: CodeRedemption) -> Tokens:
         client = await self._authenticate(request.credentials, request.caller)

@@ -7,7 +7,7 @@ from grantledger.application.clients.authenticate_client import (
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, GrantReader, Ledger, TokenSealer
 from grantledger.application.provenance import Caller, by_client
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
 from grantledger.domain.token_grant import (
     Narrowing,
@@ -59,7 +59,7 @@ class RefreshGrant:
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `ClientIsDisabled`, `UserIsDisabled`,
         `RefreshTokenAlreadyUsed` and the refusals of `TokenGrant.refresh`.
         """
-        return await settle(lambda: self._refresh(request))
+        return await retry_on_conflict(lambda: self._refresh(request))
 
     async def _refresh(self, request: Refresh) -> Tokens:
         client = await self._authenticate(request.credentials, request.caller)

@@ -7,7 +7,7 @@ from grantledger.application.clients.authenticate_client import (
 )
 from grantledger.application.ports import Clock, Ledger, TokenSealer
 from grantledger.application.provenance import Caller, Provenance, by_client
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.token_grant import GRANT, GrantUnknown
 
 
@@ -35,7 +35,7 @@ class RevokeToken:
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `TokenBelongsToAnotherClient`.
         """
-        await settle(lambda: self._revoke(request))
+        await retry_on_conflict(lambda: self._revoke(request))
 
     async def _revoke(self, request: Revocation) -> None:
         client = await self._authenticate(request.credentials, request.caller)
@@ -71,7 +71,7 @@ class RevokeGrant:
         `by` is an operator, or the user whose grant it is: to others it is as unknown as one that never was.
         Raises `GrantUnknown`.
         """
-        await settle(lambda: self._revoke(grant_id, by))
+        await retry_on_conflict(lambda: self._revoke(grant_id, by))
 
     async def _revoke(self, grant_id: str, by: Provenance) -> None:
         grant = await self._ledger.load(GRANT, grant_id)

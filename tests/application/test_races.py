@@ -1,7 +1,7 @@
 import pytest
 
 from grantledger.application.ports import Conflict, Unavailable
-from grantledger.application.retry import settle
+from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.refusal import Refusal
 
 
@@ -22,14 +22,14 @@ class Attempts:
 @pytest.mark.parametrize("lost", [0, 1, 7])
 async def test_decides_again_until_nobody_was_faster(lost):
     attempts = Attempts(lost=lost)
-    assert await settle(attempts) == "decided"
+    assert await retry_on_conflict(attempts) == "decided"
     assert attempts.made == lost + 1
 
 
 async def test_gives_up_after_eight_lost_races():
     attempts = Attempts(lost=100)
     with pytest.raises(Unavailable):
-        await settle(attempts)
+        await retry_on_conflict(attempts)
     assert attempts.made == 8
 
 
@@ -43,5 +43,5 @@ async def test_every_other_answer_is_final(answer):
         raise answer
 
     with pytest.raises(answer):
-        await settle(attempt)
+        await retry_on_conflict(attempt)
     assert made == 1
