@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from grantledger.application.ports import ProvenPlaces, Throttle
-from grantledger.domain.network import neighbourhood
+from grantledger.domain.network import network_of
 from grantledger.domain.refusal import Refusal
 
 
@@ -47,7 +47,7 @@ class GuessLimit:
         `subject` is whom the secret is to prove, there or not: who is not there is throttled all the same.
         Raises `TooManyGuesses`, and what the block raises.
         """
-        place = None if address is None else neighbourhood(address)
+        place = None if address is None else network_of(address)
         taken = self._taken(subject, place)
         try:
             yield
@@ -97,7 +97,7 @@ class RegistrationLimit:
 
         Raises `TooManyRegistrations`, and what the block raises.
         """
-        place = None if address is None else neighbourhood(address)
+        place = None if address is None else network_of(address)
         wait = self._total.take()
         if wait:
             raise TooManyRegistrations("in total", retry_after=wait)

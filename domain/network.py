@@ -1,7 +1,7 @@
 import ipaddress
 
 
-def neighbourhood(address: str) -> str:
+def network_of(address: str) -> str:
     """Return what addresses of one owner have in common: of IPv6 the /64, all of which are theirs."""
     try:
         parsed = ipaddress.ip_address(address)

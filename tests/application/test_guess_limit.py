@@ -3,7 +3,7 @@ import pytest
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import GuessLimit, TooManyGuesses
-from grantledger.domain.network import neighbourhood
+from grantledger.domain.network import network_of
 from grantledger.domain.rate import Rate
 from support.throttles import guess_limit
 
@@ -139,7 +139,7 @@ def test_a_caller_without_an_address_is_bounded_by_the_subject(limit: GuessLimit
     ],
 )
 def test_addresses_of_one_owner_are_one_place(one: str, other: str):
-    assert neighbourhood(one) == neighbourhood(other)
+    assert network_of(one) == network_of(other)
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,4 @@ def test_addresses_of_one_owner_are_one_place(one: str, other: str):
     [("2001:db8:1:2::1", "2001:db8:1:3::1"), ("192.0.2.1", "192.0.2.2"), ("unknown", "192.0.2.1")],
 )
 def test_addresses_of_two_owners_are_two_places(one: str, other: str):
-    assert neighbourhood(one) != neighbourhood(other)
+    assert network_of(one) != network_of(other)
