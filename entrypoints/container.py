@@ -1,79 +1,46 @@
-"""The wiring of a server: adapters, use cases, and here the pages that people see."""
+"""The wiring of a server: adapters, use cases, and here the HTTP layer over them."""
 
 from dependency_injector import providers
 
 from grantledger.adapters.embedding.host_identity import HostIdentity
-from grantledger.adapters.http.caller import CallerReader
-from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
-from grantledger.adapters.http.pages.browser import FormTokens, PageCookies, ParkedRequests, Visits
-from grantledger.adapters.http.pages.errors import PageErrors
-from grantledger.adapters.http.pages.flow import AuthorizationFlow, SignInWays
-from grantledger.adapters.http.pages.rendering import Pages
-from grantledger.adapters.http.pages.sessions import BrowserSessions, CookieSessions, HostSessions
-from grantledger.adapters.http.pages.submissions import Submissions
-from grantledger.application.accounts.admit_host_user import AdmitHostUser
+from grantledger.adapters.guards.session import GetMcpSession
+from grantledger.adapters.http.application import HttpLayer, HttpParts
+from grantledger.adapters.http.pages.flow import SignInWays
+from grantledger.application.use_cases import UseCases
 from grantledger.entrypoints.settings import Settings, SettingsInvalid
 from grantledger.entrypoints.use_case_wiring import UseCaseWiring
 
 settings, policy = UseCaseWiring.settings, UseCaseWiring.policy
 
 
-def _sessions(
-    host_identity: HostIdentity | None, cookies: CookieSessions, admit: AdmitHostUser, caller_of: CallerReader
-) -> BrowserSessions:
-    return cookies if host_identity is None else HostSessions(host_identity, admit, caller_of)
-
-
 class Container(UseCaseWiring):
     """One of each, made when it is first asked for. `Container(settings=...)`."""
 
-    caller_of = providers.Singleton(CallerReader, settings.provided.trusted_networks)
-    cookies = providers.Singleton(PageCookies, policy.provided.issuer)
-    form_tokens = providers.Singleton(FormTokens, UseCaseWiring.digests)
-    pages = providers.Singleton(Pages)
-    responses = providers.Singleton(AuthorizationResponses, policy.provided.issuer)
-    parked = providers.Singleton(ParkedRequests, UseCaseWiring.sealed_box, cookies, UseCaseWiring.clock)
-    visits = providers.Singleton(
-        Visits, settings.provided.base_path, parked, cookies, UseCaseWiring.randomness
+    get_mcp_session = providers.Singleton(GetMcpSession, UseCaseWiring.look_up_session)
+    use_cases = providers.Singleton(
+        UseCases, **{name: getattr(UseCaseWiring, name) for name in UseCases.__struct_fields__}
     )
     host_identity: providers.Object[HostIdentity | None] = providers.Object(None)
-    sessions: providers.Singleton[BrowserSessions] = providers.Singleton(
-        _sessions,
-        host_identity,
+    http = providers.Singleton(
+        HttpLayer,
         providers.Singleton(
-            CookieSessions, UseCaseWiring.find_browser_session, UseCaseWiring.ledger, cookies
+            HttpParts,
+            use_cases=use_cases,
+            policy=policy,
+            sign_in_ways=providers.Singleton(
+                SignInWays,
+                login_page=settings.provided.login_page,
+                logout_page=settings.provided.logout_page,
+                sign_up=settings.provided.sign_up,
+            ),
+            trusted_proxies=settings.provided.trusted_networks,
+            clock=UseCaseWiring.clock,
+            randomness=UseCaseWiring.randomness,
+            private_records=UseCaseWiring.ledger,
+            digests=UseCaseWiring.digests,
+            sealed_box=UseCaseWiring.sealed_box,
+            host_identity=host_identity,
         ),
-        UseCaseWiring.admit_host_user,
-        caller_of,
-    )
-    submissions = providers.Singleton(Submissions, visits, sessions, form_tokens)
-    flow = providers.Singleton(
-        AuthorizationFlow,
-        resume=UseCaseWiring.resume_authorization,
-        sessions=sessions,
-        policy=policy,
-        base_path=settings.provided.base_path,
-        ways=providers.Singleton(
-            SignInWays,
-            login_page=settings.provided.login_page,
-            logout_page=settings.provided.logout_page,
-            sign_up=settings.provided.sign_up,
-        ),
-        pages=pages,
-        responses=responses,
-        parked=parked,
-        visits=visits,
-        cookies=cookies,
-        form_tokens=form_tokens,
-        caller_of=caller_of,
-    )
-    page_errors = providers.Singleton(
-        PageErrors,
-        base_path=settings.provided.base_path,
-        pages=pages,
-        responses=responses,
-        visits=visits,
-        caller_of=caller_of,
     )
 
 

@@ -16,12 +16,12 @@ from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.guards.challenge import Answers
 from grantledger.adapters.http.oauth.discovery import resource_metadata_url
 from grantledger.application.tokens.look_up_session import McpSession
+from grantledger.application.use_cases import UseCases
 from grantledger.domain import resource_indicator
 from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.container import build_container
-from grantledger.entrypoints.server import Mount, create_app, endpoints_of, run, server_open
+from grantledger.entrypoints.server import Mount, create_app, run, server_open
 from grantledger.entrypoints.settings import Settings, load_settings
-from grantledger.entrypoints.use_cases import UseCases, use_cases_of
 
 if TYPE_CHECKING:
     from mcp.server.auth.settings import AuthSettings
@@ -76,11 +76,11 @@ class AuthorizationServer:
     @property
     def routes(self) -> list[str]:
         """The paths that the server answers, with parameters in braces."""
-        return endpoints_of(self._container).routes
+        return self._container.http().routes
 
     @property
     def use_cases(self) -> UseCases:
-        return use_cases_of(self._container)
+        return self._container.use_cases()
 
     async def __aenter__(self) -> Self:
         """Migrate and open the ledger, unless that is done. Raises `Unavailable`."""

@@ -2,7 +2,6 @@
 
 from dependency_injector import providers
 
-from grantledger.adapters.guards.session import GetMcpSession
 from grantledger.application.accounts.administer_accounts import (
     DisableUser,
     EnableUser,
@@ -142,4 +141,3 @@ class UseCaseWiring(Adapters):
     revoke_token = providers.Singleton(RevokeToken, ledger, authenticate_client, Adapters.sealer, clock)
     look_up_session = providers.Singleton(LookUpSession, ledger, Adapters.sealer, clock)
     describe_user = providers.Singleton(DescribeUser, look_up_session, ledger)
-    get_mcp_session = providers.Singleton(GetMcpSession, look_up_session)

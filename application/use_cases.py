@@ -2,13 +2,13 @@
 
 from msgspec import Struct
 
-from grantledger.adapters.guards.session import GetMcpSession
 from grantledger.application.accounts.administer_accounts import (
     DisableUser,
     EnableUser,
     ErasePassword,
     SetPassword,
 )
+from grantledger.application.accounts.admit_host_user import AdmitHostUser
 from grantledger.application.accounts.browser_sessions import FindBrowserSession, SignOut, SignOutEverywhere
 from grantledger.application.accounts.change_password import ChangePassword
 from grantledger.application.accounts.open_account import OpenAccount, SignUp
@@ -41,7 +41,6 @@ from grantledger.application.tokens.look_up_session import LookUpSession
 from grantledger.application.tokens.redeem_code import RedeemCode
 from grantledger.application.tokens.refresh_grant import RefreshGrant
 from grantledger.application.tokens.revoke import RevokeGrant, RevokeToken
-from grantledger.entrypoints.container import Container
 
 
 class UseCases(Struct, frozen=True, kw_only=True):
@@ -49,6 +48,7 @@ class UseCases(Struct, frozen=True, kw_only=True):
 
     activate_master_secret: ActivateMasterSecret
     add_master_secret: AddMasterSecret
+    admit_host_user: AdmitHostUser
     approve_client: ApproveClient
     authenticate_client: AuthenticateClient
     change_password: ChangePassword
@@ -65,7 +65,6 @@ class UseCases(Struct, frozen=True, kw_only=True):
     enable_user: EnableUser
     erase_password: ErasePassword
     find_browser_session: FindBrowserSession
-    get_mcp_session: GetMcpSession
     give_consent: GiveConsent
     list_connected_apps: ListConnectedApps
     look_up_session: LookUpSession
@@ -87,7 +86,3 @@ class UseCases(Struct, frozen=True, kw_only=True):
     sign_up: SignUp
     start_authorization: StartAuthorization
     withdraw_approval: WithdrawApproval
-
-
-def use_cases_of(container: Container) -> UseCases:
-    return UseCases(**{name: getattr(container, name)() for name in UseCases.__struct_fields__})
