@@ -1,8 +1,14 @@
-"""Every session ends by looking for secrets in what it printed; no example of a property is timed."""
+"""For all tests: the tier of each, the search for secrets in the output, no deadline for hypothesis."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.leaks"]
+
+FULL = {"browser", "faults", "races"}
+"""The folders whose tests all take long. Elsewhere a test or its file is marked `full`."""
 
 # A busy machine is slow, which says nothing of the code: pytest's timeout holds for each test. And where `CI`
 # is set hypothesis would look at the same examples each time.
@@ -10,3 +16,10 @@ settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
 )
 settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(tests).parts[0] in FULL:
+            item.add_marker(pytest.mark.full)

@@ -1,7 +1,4 @@
-"""One browser and one server for all; a profile of its own, and a client, for each test.
-
-Run alone (`make browser`): Playwright keeps an event loop running, in which no other test can start one.
-"""
+"""One browser and one server for all tests; a profile and a client for each."""
 
 import secrets
 from collections.abc import Iterator
@@ -19,12 +16,6 @@ from support.visitors import keep_cookies
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HOST_PROGRAM = Path(__file__).parents[1] / "support" / "host_program.py"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/browser/" in item.path.as_posix():
-            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="package")

@@ -156,7 +156,7 @@ def test_the_readme_shows_the_commands_of_the_makefile() -> None:
         "pip": "-m pip install",
         "sync": "uv pip sync",
         "editable": "--no-deps --no-build-isolation --editable .",
-        "tests": '"not slow and not wheel and not browser"',
+        "tests": '"not full and not long"',
         "uv pins": "requirements/uv.txt",
         "pins": "--require-hashes requirements/dev.txt",
     }
@@ -185,7 +185,6 @@ def test_the_readme_tells_the_defaults_as_they_are() -> None:
     assert "`grant_expires_in` (no limit)" in text
 
 
-@pytest.mark.e2e
 def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path: Path) -> None:
     """Serve the example as it stands, but at a free port."""
     program = tmp_path / "todo.py"

@@ -11,8 +11,6 @@ from grantledger.application.provenance import Caller
 from support.oauth import SESSION_COOKIE, Person, csrf_token, error_of, heading_of
 from support.server import EMAIL, PASSWORD, Server, serving
 
-pytestmark = pytest.mark.e2e
-
 ACCOUNT = "/authorize/account"
 SIGN_IN = (200, "Sign in")
 HOME = (200, "Connected apps")

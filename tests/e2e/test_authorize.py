@@ -18,8 +18,6 @@ from support.oauth import (
 )
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 UNKNOWN_CLIENT = (400, "This application is not known here")
 
 NO_RETURN = (400, "This return address is not registered")

@@ -1,13 +1,9 @@
 """What the consent page says of a client, and that a client cannot make it say more."""
 
-import pytest
-
 from grantledger.application.provenance import Caller
 from support.oauth import Person, heading_of
 from support.pages import CONSENT
 from support.server import EMAIL, Server
-
-pytestmark = pytest.mark.e2e
 
 
 async def test_consent_names_the_client_the_receiver_the_scopes_the_resource_and_the_user(

@@ -7,8 +7,6 @@ import pytest
 
 from support.oauth import Person
 
-pytestmark = pytest.mark.e2e
-
 METADATA = [
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",

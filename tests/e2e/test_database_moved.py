@@ -9,8 +9,6 @@ import pytest
 from support.oauth import Person, error_of
 from support.server import Server, serving
 
-pytestmark = pytest.mark.e2e
-
 OUTAGE = (503, "temporarily_unavailable")
 
 

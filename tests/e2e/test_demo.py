@@ -24,7 +24,7 @@ from grantledger.entrypoints.demo.walk import Walk
 from support.leaks import seen
 from support.patience import PATIENCE
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.full
 
 STEPS = [
     "discovery",

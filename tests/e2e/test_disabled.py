@@ -11,8 +11,6 @@ from grantledger.entrypoints.container import Container
 from support.oauth import Person, error_of, heading_of, returned
 from support.server import PASSWORD, Server
 
-pytestmark = pytest.mark.e2e
-
 CALLER = Caller(correlation_id="operator")
 DEAD = (400, "invalid_grant")
 DISABLED = (403, "This application is disabled")

@@ -5,8 +5,6 @@ import pytest
 from support.oauth import Person, error_of
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
 OPENID_CONFIGURATION = "/.well-known/openid-configuration"
 PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"

@@ -18,7 +18,6 @@ from support.leaks import seen
 from support.oauth import Person, heading_of, returned
 from support.server import free_port
 
-pytestmark = pytest.mark.e2e
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PASSWORD = "what the example prints"
 """For its user: nothing that the watch over the output looks for."""

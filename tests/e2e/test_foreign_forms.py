@@ -7,8 +7,6 @@ from support.oauth import Person, csrf_token, heading_of, transaction_url
 from support.pages import CONSENT, FOREIGN, LOST, SIGNED_OUT, UNREADABLE, as_it_was
 from support.server import EMAIL, PASSWORD, Server
 
-pytestmark = pytest.mark.e2e
-
 FORMS = ("sign-in", "consent", "sign-out")
 
 

@@ -2,12 +2,8 @@
 
 import time
 
-import pytest
-
 from support.oauth import Person
 from support.server import Server
-
-pytestmark = pytest.mark.e2e
 
 
 async def test_a_session_has_these_members_and_no_other(server: Server, ada: Person, client: str):

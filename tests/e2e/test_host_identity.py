@@ -16,8 +16,6 @@ from grantledger.entrypoints.settings import SettingsInvalid
 from support.oauth import Person, csrf_token, heading_of, returned
 from support.server import cli
 
-pytestmark = pytest.mark.e2e
-
 ORIGIN = "http://127.0.0.1:8000"
 ACCOUNT = "/authorize/account"
 HOME = (200, "Connected apps")

@@ -12,8 +12,6 @@ import pytest
 from support.oauth import Person, error_of, heading_of, returned
 from support.server import EMAIL, PASSWORD, Server, serving
 
-pytestmark = pytest.mark.e2e
-
 ISSUER = "https://auth.example"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
 SPOOFED = {

@@ -9,8 +9,6 @@ import pytest
 from support.oauth import Person, error_of, returned
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
 
-pytestmark = pytest.mark.e2e
-
 
 @pytest.fixture(scope="module")
 def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

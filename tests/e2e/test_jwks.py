@@ -9,8 +9,6 @@ import pytest
 from support.oauth import Person
 from support.server import Server, cli, serving
 
-pytestmark = pytest.mark.e2e
-
 
 def jwks(server: Server) -> list[dict[str, str]]:
     answer = httpx.get(f"{server.origin}/jwks", verify=False)

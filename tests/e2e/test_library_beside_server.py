@@ -22,8 +22,6 @@ from support.patience import PATIENCE
 from support.projection_runner import watching
 from support.server import Server, serving
 
-pytestmark = pytest.mark.e2e
-
 LOCKS = Path("/proc/locks")
 
 

@@ -11,8 +11,6 @@ from support.oauth import REDIRECT_URI, Person, error_of, query, returned
 from support.raw_http import RawAnswer, ask, chunked, client_metadata, connected, post
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 DISCOVERY = "/.well-known/oauth-authorization-server"

@@ -17,8 +17,6 @@ from support.oauth import REDIRECT_URI, Person, basic, error_of
 from support.raw_http import ask, client_metadata, post
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
 
-pytestmark = pytest.mark.e2e
-
 T = TypeVar("T")
 
 JSON = "application/json"

@@ -18,8 +18,6 @@ from grantledger.entrypoints.demo.process import RunningServer, free_port, runni
 from support.oauth import Person
 from support.server import EMAIL, PASSWORD
 
-pytestmark = pytest.mark.e2e
-
 
 class User:
     """Signs in where that is asked for, and says yes to everything."""

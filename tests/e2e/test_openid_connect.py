@@ -13,8 +13,6 @@ from joserfc.errors import BadSignatureError, InvalidClaimError
 from support.oauth import VERIFIER, Person, error_of, returned
 from support.server import EMAIL, Server
 
-pytestmark = pytest.mark.e2e
-
 NONCE = "n-0S6_WzA2Mj"
 
 

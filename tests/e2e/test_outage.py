@@ -16,8 +16,6 @@ from support.oauth import SESSION_COOKIE, Person, error_of, heading_of, returned
 from support.outages import nobody_may_write
 from support.server import Server, serving
 
-pytestmark = pytest.mark.e2e
-
 OUTAGE = (503, "temporarily_unavailable")
 OUTAGE_PAGE = (503, "This server cannot answer now")
 

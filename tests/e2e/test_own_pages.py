@@ -5,8 +5,6 @@ import pytest
 
 from support.oauth import Person, error_of
 
-pytestmark = pytest.mark.e2e
-
 
 @pytest.mark.parametrize("host", ["localhost", "[::1]"])
 async def test_the_pages_by_another_name_of_this_machine_are_no_redirect_uri(person: Person, host: str):

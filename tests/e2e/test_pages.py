@@ -10,8 +10,6 @@ from support.oauth import SESSION_COOKIE, Person, assert_guarded, heading_of
 from support.pages import REQUEST, cookies_set
 from support.server import EMAIL, PASSWORD, Server
 
-pytestmark = pytest.mark.e2e
-
 
 async def test_pages_need_no_script_and_load_nothing_from_elsewhere(person: Person):
     links = ("client_uri", "logo_uri", "tos_uri", "policy_uri")

@@ -11,8 +11,6 @@ from support.oauth import SESSION_COOKIE, Person
 from support.replicas import replicas
 from support.server import Server, cli
 
-pytestmark = pytest.mark.e2e
-
 CLIENTS, REBUILDS = 4, 2
 
 

@@ -11,8 +11,6 @@ import pytest
 from support.oauth import LongAgo, Person, basic, error_of
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 DEAD = (400, "invalid_grant")
 REUSED = ("token_grant.refresh_token_reused.v1", "token_grant.revoked.v1")
 

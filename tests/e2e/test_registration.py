@@ -11,8 +11,6 @@ from support.oauth import Person, error_of
 from support.registrations import CLIENTS, registration_body
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 JSON = {"content-type": "application/json"}
 HTTPS = "https://client.example/callback"
 

@@ -5,8 +5,6 @@ import pytest
 from support.oauth import REDIRECT_URI, Person, heading_of, returned
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 CONSENT = (200, "Allow access?")
 
 SIGN_IN = (200, "Sign in")

@@ -8,8 +8,6 @@ import pytest
 from support.oauth import Person, heading_of, query, returned
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 CONSENT = (200, "Allow access?")
 
 

@@ -8,8 +8,6 @@ import pytest
 from support.oauth import Person, basic, error_of
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 DEAD = (400, "invalid_grant")
 
 

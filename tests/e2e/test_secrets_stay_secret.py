@@ -18,8 +18,6 @@ from support.oauth import (
 )
 from support.server import EMAIL, PASSWORD, Server
 
-pytestmark = pytest.mark.e2e
-
 
 @pytest.fixture(scope="module")
 def refusals() -> list[httpx.Response]:

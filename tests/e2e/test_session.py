@@ -11,8 +11,6 @@ import pytest
 from support.oauth import LongAgo, Person, error_of
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 REFUSED = (401, "invalid_token")
 
 

@@ -8,8 +8,6 @@ from support.oauth import SESSION_COOKIE, LongAgo, Person, heading_of, returned
 from support.pages import CONSENT, SIGN_IN, SIGN_IN_AGAIN, as_it_was
 from support.server import EMAIL, PASSWORD, Server
 
-pytestmark = pytest.mark.e2e
-
 
 async def test_the_sign_in_page_says_for_which_application_and_resource(server: Server, person: Person):
     client = await person.register(client_name="Notes for editors")

@@ -13,8 +13,6 @@ from support.patience import PATIENCE
 from support.raw_http import RawAnswer, ask, connected, post, received
 from support.server import Server, serving
 
-pytestmark = pytest.mark.e2e
-
 FORM = "application/x-www-form-urlencoded"
 DISCOVERY = "/.well-known/oauth-authorization-server"
 

@@ -9,8 +9,6 @@ import pytest
 from grantledger.entrypoints.cli import main
 from support.server import cli
 
-pytestmark = pytest.mark.e2e
-
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
 AWAY = {"host": "0.0.0.0", "issuer": "https://auth.example", "master_secret": SECRET}
 

@@ -9,8 +9,6 @@ import pytest
 from support.oauth import Person, basic, error_of, heading_of
 from support.server import EMAIL, PASSWORD, Server, serving
 
-pytestmark = pytest.mark.e2e
-
 PROXIED = "127.0.0.0/8"
 TOO_MANY = (429, "Too many attempts")
 

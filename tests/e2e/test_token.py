@@ -13,8 +13,6 @@ import pytest
 from support.oauth import CHALLENGE, REDIRECT_URI, VERIFIER, LongAgo, Person, basic, error_of, redemption
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 

@@ -14,8 +14,6 @@ from support.oauth import CHALLENGE, REDIRECT_URI, Person, heading_of, returned
 from support.pages import CONSENT, FOREIGN, LOST, REQUEST, SPENT, as_it_was, parked
 from support.server import Server
 
-pytestmark = pytest.mark.e2e
-
 
 async def test_two_requests_wait_side_by_side(ada: Person):
     one, two = [(await ada.register())["client_id"] for _ in range(2)]

@@ -13,8 +13,6 @@ from support.oauth import Person
 from support.server import EMAIL, PASSWORD, Server, cli, serving
 from support.visitors import NEW_PASSWORD
 
-pytestmark = pytest.mark.e2e
-
 HOST_NAME = "Grace@host\x1b[31m"
 """What a host calls its user may look like an address, and like a command to the terminal."""
 

@@ -18,8 +18,6 @@ from grantledger.adapters.crypto.sealing import Vault
 from support.oauth import Person
 from support.server import Server, cli, serving
 
-pytestmark = pytest.mark.e2e
-
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:

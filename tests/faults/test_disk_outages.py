@@ -17,8 +17,6 @@ from support.mortal import Mortal
 from support.oauth import Person, error_of
 from support.witness import contradictions
 
-pytestmark = pytest.mark.e2e
-
 NEEDS_WRITING = ["register", "redeem", "refresh", "revoke", "revoke an access token"]
 
 

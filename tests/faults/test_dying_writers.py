@@ -16,8 +16,6 @@ from support.mortal import Mortal, mortals
 from support.oauth import Person, error_of
 from support.witness import contradictions
 
-pytestmark = pytest.mark.e2e
-
 OUTAGE = (503, "temporarily_unavailable")
 
 
@@ -94,7 +92,7 @@ async def test_what_a_writer_was_committing_when_it_died_can_be_tried_elsewhere(
     assert contradictions(pair.second.database) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_while_a_writer_stands_still_nobody_waits_for_ever_and_nothing_is_refused_for_good(
     pair: Pair,
 ) -> None:
@@ -110,7 +108,7 @@ async def test_while_a_writer_stands_still_nobody_waits_for_ever_and_nothing_is_
             assert (await person.refresh(pair.client, one["refresh_token"])).status_code == 200
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_server_that_was_stopped_and_goes_on_knows_what_happened_meanwhile(pair: Pair) -> None:
     tokens: dict[str, Any] = await pair.ada.tokens(pair.client)
     pair.first.tell(signal.SIGSTOP)

@@ -16,8 +16,6 @@ from support.server import Server, serving
 from support.volley import Held, Shot, held, refreshing, volley
 from support.witness import contradictions
 
-pytestmark = pytest.mark.e2e
-
 
 class Scene(Struct, frozen=True):
     """A server, and somebody who is signed in."""

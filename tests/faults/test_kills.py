@@ -7,16 +7,14 @@ import pytest
 from faults.lives import Lives, lived
 from support.figures import tell
 
-pytestmark = pytest.mark.e2e
-
 
 @pytest.fixture(
     scope="module",
     params=[
         pytest.param((1, 5), id="one server"),
         pytest.param((2, 3), id="two servers"),
-        pytest.param((1, 120), id="one server, long", marks=pytest.mark.slow),
-        pytest.param((2, 60), id="two servers, long", marks=pytest.mark.slow),
+        pytest.param((1, 120), id="one server, long", marks=pytest.mark.long),
+        pytest.param((2, 60), id="two servers, long", marks=pytest.mark.long),
     ],
 )
 async def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lives:

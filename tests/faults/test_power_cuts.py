@@ -9,12 +9,12 @@ from faults.disk import Disk
 from faults.lives import Lives, lived
 from support.figures import tell
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(7_200)]
+pytestmark = pytest.mark.timeout(7_200)
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(3, id="short"), pytest.param(60, id="long", marks=pytest.mark.slow)],
+    params=[pytest.param(3, id="short"), pytest.param(60, id="long", marks=pytest.mark.long)],
 )
 async def lives(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shim: Path

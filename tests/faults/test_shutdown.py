@@ -19,8 +19,6 @@ from support.oauth import Person, error_of
 from support.volley import Shot, held, refreshing, volley
 from support.witness import Witness, contradictions, signed_in, visitor
 
-pytestmark = pytest.mark.e2e
-
 WORKERS = 12
 
 
@@ -58,7 +56,7 @@ class Terms(Struct):
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(2, id="short"), pytest.param(40, id="long", marks=pytest.mark.slow)],
+    params=[pytest.param(2, id="short"), pytest.param(40, id="long", marks=pytest.mark.long)],
 )
 async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Terms:
     mortal = Mortal(tmp_path_factory.mktemp("terms"), refresh_reuse_window="300")
@@ -158,7 +156,7 @@ async def test_appends_that_wait_when_a_server_is_told_to_stop_are_written_and_a
     assert [answer.status_code for answer in await waiting] == [200] * 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_writer_that_is_held_up_for_ever_holds_up_no_request_and_no_end(mortal: Mortal) -> None:
     person = Person.at(mortal.origin)
     async with person.http:
@@ -174,7 +172,7 @@ async def test_a_writer_that_is_held_up_for_ever_holds_up_no_request_and_no_end(
     assert {error_of(answer) for answer in answers} == {(503, "temporarily_unavailable")}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_client_that_never_finishes_its_request_does_not_hold_up_the_end(mortal: Mortal) -> None:
     request = await held(Shot(mortal.origin, "/token", refreshing("glc_somebody", "glrt_something")))
     mortal.tell(signal.SIGTERM)

@@ -13,8 +13,6 @@ from support.mortal import Mortal
 from support.oauth import Person, csrf_token, returned
 from support.server import PASSWORD
 
-pytestmark = pytest.mark.e2e
-
 WAL = "-wal"
 STEPS = [
     "register",

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = re.compile(r"(domain|application|adapters|entrypoints)/.+|__init__\.py|__main__\.py|py\.typed")
 UV = (sys.executable, "-m", "uv", "--quiet")
 
-pytestmark = [pytest.mark.wheel, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 
 def run(*command: str | Path, cwd: Path) -> str:

@@ -24,7 +24,7 @@ ROOM = 2 * 1024**3
 @pytest.fixture(
     params=[
         pytest.param(CI, id="CI", marks=pytest.mark.timeout(900)),  # of a failure, 300 s are its shrinking
-        pytest.param(LONG, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(4 * 3_600)]),
+        pytest.param(LONG, id="long", marks=[pytest.mark.long, pytest.mark.timeout(4 * 3_600)]),
     ]
 )
 def profile(request: pytest.FixtureRequest) -> Profile:

@@ -43,7 +43,7 @@ async def operator(servers: list[Server]) -> AsyncIterator[Container]:
 
 @pytest.fixture(
     scope="session",
-    params=[pytest.param(3, id="short"), pytest.param(60, id="long", marks=pytest.mark.slow)],
+    params=[pytest.param(3, id="short"), pytest.param(60, id="long", marks=pytest.mark.long)],
 )
 def rounds(request: pytest.FixtureRequest) -> int:
     """How often each race is run."""

@@ -16,8 +16,6 @@ from support.oauth import Person, error_of, redemption
 from support.server import PASSWORD
 from support.volley import held, refreshing
 
-pytestmark = pytest.mark.e2e
-
 CALLER = Caller(correlation_id="operator")
 REFRESHES = 10
 MOMENT = 0.01

@@ -9,15 +9,13 @@ from grantledger.adapters.ledger.database import Database
 from races.saturation import SHARE, WAIT, Saturation, saturated
 from support.figures import tell
 
-pytestmark = pytest.mark.e2e
-
 IN_CI = bool(os.environ.get("CI"))
 ATTEMPTS = 8 if IN_CI else 3
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(3, id="short"), pytest.param(30, id="long", marks=pytest.mark.slow)],
+    params=[pytest.param(3, id="short"), pytest.param(30, id="long", marks=pytest.mark.long)],
 )
 def seconds(request: pytest.FixtureRequest) -> float:
     return float(request.param)

@@ -8,8 +8,6 @@ from races.town import Town
 from support.oauth import error_of, redemption
 from support.volley import volley
 
-pytestmark = pytest.mark.e2e
-
 REDEMPTIONS = 50
 
 

@@ -9,8 +9,6 @@ from msgspec import Struct
 from races.town import Town
 from support.volley import refreshing, volley
 
-pytestmark = pytest.mark.e2e
-
 REFRESHES = 20
 TOKENS = ("access_token", "refresh_token")
 

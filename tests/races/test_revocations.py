@@ -13,8 +13,6 @@ from races.town import Town
 from support.oauth import Person, error_of
 from support.volley import Shot, refreshing, volley
 
-pytestmark = pytest.mark.e2e
-
 REFRESHES = 10
 PERSISTENCE = 0.2
 """At most so many seconds every server is asked again and again before the revocation, and half after it."""

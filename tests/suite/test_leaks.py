@@ -47,12 +47,15 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def run(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, test: str, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(PRELUDE + test)
     command = [sys.executable, "-m", "pytest", "-p", "support.leaks", "-p", "no:cacheprovider", "test_it.py"]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    xdist = [name for name in os.environ if name.startswith("PYTEST_XDIST")]
+    environment = {name: value for name, value in os.environ.items() if name not in xdist}
+    environment["PYTHONPATH"] = str(TESTS)
     arguments = [
         *command,
+        *options,
         "--basetemp",
         str(folder / "basetemp"),
         "-c",
@@ -68,6 +71,13 @@ def run(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_secret_in_the_output_fails_the_session(folder: Path, leak: str):
     done = run(folder, LEAKS[leak])
+    assert "1 passed" in done.stdout
+    assert "secrets in the output of the suite" in done.stdout
+    assert done.returncode == 1
+
+
+def test_a_secret_in_the_output_of_a_worker_fails_the_session(folder: Path):
+    done = run(folder, LEAKS["a token in a server's log"], "-n", "1")
     assert "1 passed" in done.stdout
     assert "secrets in the output of the suite" in done.stdout
     assert done.returncode == 1

@@ -8,6 +8,7 @@ whose output is meant to show a secret is marked `shows_secrets`.
 
 import re
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,8 @@ _PIECE = 16
 _words: dict[str, str] = {}
 _phrases: dict[str, str] = {}
 _outputs: list[tuple[str, str]] = []
+_found: list[str] = []
+_LEAKS = "grantledger_leaks"
 
 
 def issued(kind: str, secret: str) -> None:
@@ -68,22 +71,27 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session) -> None:
     base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # noqa: SLF001
     logs = ((str(path), path.read_text(errors="replace")) for path in sorted(base.rglob("*.log")))
-    told = [
+    leaks = [
         f"{where}: {', '.join(sorted(found))}"
         for where, text in (*_outputs, *logs)
         if (found := leaks_in(text))
     ]
-    if told:
+    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist: the controller reports it
+        session.config.workeroutput[_LEAKS] = leaks
+        return
+    _found.extend(leaks)
+    if _found:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    session.config.stash[_TOLD] = told
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    told = config.stash.get(_TOLD, [])
-    if told:
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Collect the leaks of a worker of pytest-xdist; one that crashed has none to report."""
+    _found.extend(getattr(node, "workeroutput", {}).get(_LEAKS, ()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _found:
         terminalreporter.section("secrets in the output of the suite", red=True)
-        for line in told:
+        for line in _found:
             terminalreporter.line(line)
-
-
-_TOLD = pytest.StashKey[list[str]]()
