@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # a folder of pages, not a packa
 import error_catalogue
 
 from grantledger.domain.kinds import KINDS, tag_of
-from grantledger.entrypoints.settings import ProtectedResource, Settings, load_settings
-from grantledger.entrypoints.settings_sources import PREFIX
+from grantledger.entrypoints.settings import Between, OneOf, ProtectedResource, Settings, rules
+from grantledger.entrypoints.settings_sources import PREFIX, load_settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,8 +34,7 @@ _TYPES = {str: "text", int: "whole number", bool: "true or false", bytes: "bytes
 
 def settings_page() -> str:
     """Every setting: what it means, its type, range and default, and its variable."""
-    hints = get_type_hints(Settings, include_extras=True)
-    told = _docs_of(Settings)
+    meaning = _docs_of(Settings)
     lines = [
         "# Settings",
         "",
@@ -47,13 +46,12 @@ def settings_page() -> str:
         "",
     ]
     for field in fields(Settings):
-        rule = hints[field.name].__metadata__[0]
-        bounds = inspect.getclosurevars(rule).nonlocals
-        within = f", from {bounds['low']} to {bounds['high']}" if {"low", "high"} <= bounds.keys() else ""
+        rule = rules()[field.name]
+        within = f", {rule}" if isinstance(rule, Between | OneOf) else ""
         lines += [
             f"## `{field.name}`",
             "",
-            told.get(field.name, ""),
+            meaning.get(field.name, ""),
             "",
             f"- {_type(field.type)}{within}; default {_default(field)}",
             f"- variable `{PREFIX}{field.name.upper()}`",
@@ -131,18 +129,18 @@ def _default(field: FieldInfo) -> str:
 
 
 def _docs_of(of: type) -> dict[str, str]:
-    """Return what stands below each attribute, in one line each."""
+    """Return the docstring below each attribute."""
     (body,) = ast.parse(inspect.getsource(of)).body
     assert isinstance(body, ast.ClassDef)
-    told: dict[str, str] = {}
+    docs: dict[str, str] = {}
     for before, after in zip(body.body, body.body[1:], strict=False):
         match before, after:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)),
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
-                told[name] = inspect.cleandoc(text)
-    return told
+                docs[name] = inspect.cleandoc(text)
+    return docs
 
 
 PAGES = {

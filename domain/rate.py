@@ -1,8 +1,12 @@
-"""How often something may be done: a bucket that refills steadily, told by one number."""
+"""How often something may be done: a token bucket whose whole state is one number."""
+
+import re
 
 from msgspec import Struct
 
-_TINY = 1e-6  # seconds: what floating point owes
+_PERIODS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+_RATE = re.compile(rf"([1-9][0-9]{{0,8}})/({'|'.join(_PERIODS)})")
+_TINY = 1e-6  # seconds: rounding errors of floating point
 
 
 class Rate(Struct, frozen=True):
@@ -32,3 +36,15 @@ class Rate(Struct, frozen=True):
     def given_back(self, full_at: float) -> float:
         """Return when the bucket is full again, after one is given back."""
         return full_at - self.interval
+
+
+def parsed_rate(text: str) -> Rate | None:
+    """Return the rate that is written as "10/hour", None for "off". Raises a ValueError, "must be ..."."""
+    if text == "off":
+        return None
+    found = _RATE.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f'must be a rate as "10/hour", per second, minute, hour or day, or "off", not {text!r}'
+        )
+    return Rate(count=int(found[1]), period=_PERIODS[found[2]])

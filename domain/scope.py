@@ -34,6 +34,13 @@ def split(scope: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(_TOKEN.fullmatch, (scope or "").split())))
 
 
+def checked_token(token: str) -> str:
+    """Return a configured scope token as it is, or raise a ValueError with a sentence."""
+    if not _TOKEN.fullmatch(token):
+        raise ValueError(f"scope {token!r} must be ASCII without space, quote and backslash")
+    return token
+
+
 def join(scopes: Iterable[str]) -> str:
     """Write scope tokens as one `scope` parameter."""
     return " ".join(scopes)

@@ -24,10 +24,9 @@ from grantledger.adapters.system import SystemClock, SystemRandomness
 from grantledger.adapters.throttles import RecentPlaces, throttle_of
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.throttling import GuessLimit, RegistrationLimit
-from grantledger.domain.rate import Rate
+from grantledger.domain.rate import Rate, parsed_rate
 from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings
-from grantledger.entrypoints.settings_rules import parsed_rate
 
 
 def _address_digest(digests: KeyedDigests) -> Callable[[str], bytes]:

@@ -21,7 +21,8 @@ from grantledger.domain import resource_indicator
 from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.container import build_container
 from grantledger.entrypoints.server import Mount, create_app, run, server_open
-from grantledger.entrypoints.settings import Settings, load_settings
+from grantledger.entrypoints.settings import Settings
+from grantledger.entrypoints.settings_sources import load_settings
 
 if TYPE_CHECKING:
     from mcp.server.auth.settings import AuthSettings

@@ -7,14 +7,10 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from grantledger.adapters.crypto.master_secrets import (
-    MIN_BYTES,
-    MasterSecretInvalid,
-    MasterSecrets,
-    parsed_secret,
-)
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.adapters.crypto.secret_keepers import SecretFile, SecretSetting
 from grantledger.application.keys.master_secrets import SecretKeeper
+from grantledger.domain.secret_text import MIN_BYTES, MasterSecretInvalid, parsed_secrets
 from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvalid
 
 
@@ -81,7 +77,7 @@ def _in_file(path: Path) -> MasterSecrets:
 
 def _parsed(texts: Sequence[str], key: str, source: str | None = None) -> MasterSecrets:
     try:
-        return MasterSecrets([parsed_secret(text) for text in texts])
+        return MasterSecrets(parsed_secrets(texts))
     except MasterSecretInvalid as error:
         raise SettingsInvalid(key, f"cannot be used: {error}", source) from None
 

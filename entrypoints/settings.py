@@ -1,35 +1,40 @@
-"""What the operator decides."""
+"""The settings of a server; then what must hold between several of them; then the rules by name."""
 
-import difflib
+# Evaluates annotations late: the settings come first, the rules that they name after them.
+from __future__ import annotations
+
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, Final, get_type_hints
 
 from msgspec import Struct
 
 from grantledger.application.policy import ServerPolicy
-from grantledger.domain.absolute_uri import parse
-from grantledger.domain.resource_indicator import Resource
+from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
+from grantledger.domain.rate import parsed_rate
+from grantledger.domain.redirect_uri import checked_private_use
+from grantledger.domain.resource_indicator import Resource, checked_identifier, same
+from grantledger.domain.scope import checked_token
+from grantledger.domain.secret_text import parsed_secrets
 from grantledger.domain.token_grant import MAX_REUSE_WINDOW
-from grantledger.entrypoints import settings_rules as must
-from grantledger.entrypoints.settings_rules import IN_MEMORY
-from grantledger.entrypoints.settings_sources import Given, SettingsInvalid, given_settings
-from grantledger.entrypoints.settings_together import check_together
 
-__all__ = [
-    "IN_MEMORY",
-    "ProtectedResource",
-    "Settings",
-    "SettingsInvalid",
-    "load_settings",
-    "settings_faults",
-    "with_source",
-]
+IN_MEMORY: Final = ":memory:"
+"""A database that ends with the process."""
 
 _DAY = 86_400
 _YEAR = 365 * _DAY
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class SettingsInvalid(Exception):  # noqa: N818 - named for the fact, like a refusal
+    """A setting stops the start. The message is one sentence that names it, and holds no secret."""
+
+    def __init__(self, key: str, sentence: str, source: str | None = None) -> None:
+        super().__init__(f"{key} {sentence}" + (f" (from {source})" if source else ""))
+        self.key = key
+        self.sentence = sentence
 
 
 class ProtectedResource(Resource, frozen=True, forbid_unknown_fields=True):
@@ -42,111 +47,112 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Lifetimes are in seconds. Paths are relative to the working directory. URLs stay byte for byte as written.
     """
 
-    host: Annotated[str, must.host] = "127.0.0.1"
+    host: Annotated[str, listening_host] = "127.0.0.1"
     """The address to listen on."""
 
-    port: Annotated[int, must.between(1, 65_535)] = 8000
+    port: Annotated[int, Between(1, 65_535)] = 8000
     """The TCP port to listen on."""
 
-    issuer: Annotated[str | None, must.issuer] = None
+    issuer: Annotated[str | None, issuer_url] = None
     """The URL of this server as clients reach it. None, on loopback only: http, host and port."""
 
-    database: Annotated[str, must.database] = "grantledger.sqlite3"
+    database: Annotated[str, database_path] = "grantledger.sqlite3"
     """The path of the SQLite file, or `:memory:`."""
 
-    realm: Annotated[str, must.realm] = "main"
+    realm: Annotated[str, realm_name] = "main"
     """Which of the independent ledgers in one database this server keeps."""
 
-    login_page: Annotated[str | None, must.login_page] = None
+    login_page: Annotated[str | None, page_url] = None
     """Where the users of a host application sign in: a URL, or a path on the issuer's origin.
 
     Only for a server that is embedded with a `host_identity`; `grantledger serve` refuses it.
     None: people sign in on the built-in page.
     """
 
-    logout_page: Annotated[str | None, must.login_page] = None
+    logout_page: Annotated[str | None, page_url] = None
     """Where users of `login_page` sign out; not without that. None: the pages offer them no sign-out."""
 
-    sign_up: Annotated[bool, must.either] = False
+    sign_up: Annotated[bool, anything] = False
     """Whether strangers may open an account on the built-in page; not with `login_page`.
 
     `sign_in_attempts` limits how many accounts they open.
     """
 
-    resource: Annotated[str | None, must.resource] = None
+    resource: Annotated[str | None, usable(checked_identifier)] = None
     """The one MCP server to give tokens for, instead of `resources`. Neither of them: `{issuer}/mcp`."""
 
-    resources: Annotated[tuple[ProtectedResource, ...], must.resources] = ()
-    """The MCP servers to give tokens for; the first is what a request without `resource` means."""
+    resources: Annotated[tuple[ProtectedResource, ...], different_resources] = ()
+    """The MCP servers to give tokens for. A request without `resource` means the first."""
 
-    scopes: Annotated[tuple[str, ...], must.scopes] = ("openid", "profile", "email", "offline_access")
+    scopes: Annotated[tuple[str, ...], each(checked_token)] = ("openid", "profile", "email", "offline_access")
     """The server's own scopes."""
 
-    default_scope: Annotated[tuple[str, ...], must.scopes] = ("openid",)
-    """What a request without `scope` means."""
+    default_scope: Annotated[tuple[str, ...], each(checked_token)] = ("openid",)
+    """What a request without `scope` means: some of `scopes` and of the resources' scopes."""
 
     # OAuth 2.1 section 4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED."
-    code_expires_in: Annotated[int, must.between(1, 600)] = 600
+    code_expires_in: Annotated[int, Between(1, 600)] = 600
     """How long an authorization code may be redeemed."""
 
-    access_token_expires_in: Annotated[int, must.between(1, 30 * _DAY)] = 3600
-    """How long an access token is good for."""
+    access_token_expires_in: Annotated[int, Between(1, 30 * _DAY)] = 3600
+    """How long an access token is valid."""
 
-    refresh_token_expires_in: Annotated[int, must.between(1, _YEAR)] = 7 * _DAY
-    """Counted anew from each refresh."""
+    refresh_token_expires_in: Annotated[int, Between(1, _YEAR)] = 7 * _DAY
+    """How long a refresh token is valid. Each refresh starts it again."""
 
-    grant_expires_in: Annotated[int | None, must.between(1, 10 * _YEAR)] = None
+    grant_expires_in: Annotated[int | None, Between(1, 10 * _YEAR)] = None
     """The absolute limit of a grant, however often it is refreshed. None: no limit."""
 
-    refresh_reuse_window: Annotated[int, must.between(0, MAX_REUSE_WINDOW)] = 60
-    """How long a superseded refresh token is answered like a retry; later it revokes the grant. 0: never."""
+    refresh_reuse_window: Annotated[int, Between(0, MAX_REUSE_WINDOW)] = 60  # MAX_REUSE_WINDOW is 300
+    """How long a superseded refresh token still gets the current tokens, as a retry; 0: not at all.
 
-    browser_session_expires_in: Annotated[int, must.between(1, 30 * _DAY)] = _DAY
+    After that its use revokes the grant. Must be less than `access_token_expires_in`.
+    """
+
+    browser_session_expires_in: Annotated[int, Between(1, 30 * _DAY)] = _DAY
     """How long a person stays signed in at the pages."""
 
-    private_use_redirect_uris: Annotated[tuple[str, ...], must.private_use_redirect_uris] = ()
-    """Redirect URIs ("myapp://callback") or schemes ("myapp") of native clients, beside the known ones."""
+    private_use_redirect_uris: Annotated[tuple[str, ...], each(checked_private_use)] = ()
+    """Redirect URIs ("myapp://callback") or schemes ("myapp") of native clients, added to the known ones."""
 
-    master_secret: Annotated[tuple[str, ...], must.master_secret] = ()
+    master_secret: Annotated[tuple[str, ...], usable(parsed_secrets)] = ()
     """Newest first, each at least 32 random bytes in base64."""
 
-    master_secret_file: Annotated[str | None, must.file] = None
+    master_secret_file: Annotated[str | None, file_path] = None
     """The path of a file that holds the same, one on each line, instead of `master_secret`."""
 
-    trusted_proxies: Annotated[tuple[str, ...], must.networks] = ()
+    trusted_proxies: Annotated[tuple[str, ...], each(ipaddress.ip_network)] = ()
     """The addresses and networks whose forwarded headers are believed."""
 
-    max_connections: Annotated[int, must.between(1, 1_000_000)] = 1_000
-    """How many connections one process holds; one more is answered 503."""
+    max_connections: Annotated[int, Between(1, 1_000_000)] = 1_000
+    """How many connections one process holds. One more is answered 503."""
 
-    log_format: Annotated[str | None, must.log_format] = None
-    """`json` or `console`: how log lines look on standard error. None: console on a terminal, else JSON."""
+    log_format: Annotated[str | None, OneOf("json", "console")] = None
+    """How log lines look on standard error. None: console on a terminal, else JSON."""
 
-    log_level: Annotated[str, must.log_level] = "info"
-    """`debug`, `info`, `warning` or `error`: the least that is logged. A request is `info` at least."""
+    log_level: Annotated[str, OneOf("debug", "info", "warning", "error")] = "info"
+    """The least severe level that is logged. A request is `info` at least."""
 
-    sign_in_attempts: Annotated[str, must.rate] = "10/hour"
+    sign_in_attempts: Annotated[str, parsed_rate] = "10/hour"
     """Wrong passwords for one account from one address, as "10/hour" or "off".
 
     Ten times as many for one account from everywhere, and from one address for all accounts. It limits
     sign-ups too: as many new accounts from one address, ten times as many from everywhere.
     """
 
-    client_secret_attempts: Annotated[str, must.rate] = "30/hour"
+    client_secret_attempts: Annotated[str, parsed_rate] = "30/hour"
     """Wrong secrets for one client from one address; ten times as many from everywhere."""
 
-    registrations: Annotated[str, must.rate] = "1000/hour"
+    registrations: Annotated[str, parsed_rate] = "1000/hour"
     """New clients, from everywhere."""
 
-    registrations_per_address: Annotated[str, must.rate] = "200/hour"
-    """New clients from one address, which may be the one of a platform with many users."""
+    registrations_per_address: Annotated[str, parsed_rate] = "200/hour"
+    """New clients from one address, which may be that of a platform with many users."""
 
     def __post_init__(self) -> None:
-        for key, hint in get_type_hints(Settings, include_extras=True).items():
-            value = getattr(self, key)
-            if value not in (None, ()):
-                _check(key, hint.__metadata__[0], value)
-        check_together(self)
+        for key in self.__struct_fields__:
+            check_setting(key, getattr(self, key))
+        _check_together(self)
 
     @property
     def issuer_identifier(self) -> str:
@@ -167,7 +173,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def protected_resources(self) -> tuple[Resource, ...]:
-        """The default one comes first."""
+        """The MCP servers to give tokens for, the default one first."""
         if self.resources:
             return tuple(Resource(r.identifier, r.name, r.scopes) for r in self.resources)
         return (Resource(self.resource or f"{self.issuer_identifier.rstrip('/')}/mcp"),)
@@ -200,66 +206,182 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"Settings({', '.join(f'{key}={value!r}' for key, value in self.__rich_repr__())})"
 
 
-def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
-    """Read `grantledger.toml`, `GRANTLEDGER_*` variables and `overrides`: the later ones win.
-
-    The file is `config`, or what `GRANTLEDGER_CONFIG` names, or `grantledger.toml` in the working directory
-    when there is one. A list may be one text with spaces or commas between, or a JSON array; `resources` in a
-    variable is a JSON array of objects. Raises `SettingsInvalid`.
-    """
-    given = given_settings(config, environ, overrides)
-    for fault in _faults(given):
-        raise fault
-    hints = get_type_hints(Settings)
-    values = {key: one.read(key, hints[key]) for key, one in given.items()}
-    try:
-        return Settings(**values)
-    except SettingsInvalid as invalid:
-        raise with_source(invalid, given) from None
+# Between settings
 
 
-def settings_faults(
-    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
-) -> list[SettingsInvalid]:
-    """Return all that is wrong with single settings, or else what does not go together."""
-    try:
-        given = given_settings(config, environ, overrides)
-    except SettingsInvalid as invalid:
-        return [invalid]
-    if faults := list(_faults(given)):
-        return faults
-    try:
-        load_settings(config, environ, overrides)
-    except SettingsInvalid as invalid:
-        return [invalid]
-    return []
+def _check_together(settings: Settings) -> None:
+    """Raise `SettingsInvalid` for the first setting that another one forbids or needs."""
+    if settings.resource is not None and settings.resources:
+        raise SettingsInvalid("resources", "must not be set together with resource")
+
+    if settings.master_secret and settings.master_secret_file is not None:
+        raise SettingsInvalid("master_secret", "must not be set together with master_secret_file")
+
+    unknown = [token for token in settings.default_scope if token not in settings.policy.known_scopes]
+    if unknown or not settings.default_scope:
+        sentence = "must name some of scopes and of the resources' scopes"
+        raise SettingsInvalid("default_scope", sentence + (f", not {unknown[0]!r}" if unknown else ""))
+
+    # A retry within the window gets the current access token, which must not have expired.
+    if settings.refresh_reuse_window >= settings.access_token_expires_in:
+        sentence = f"must be less than access_token_expires_in, which is {settings.access_token_expires_in}"
+        raise SettingsInvalid("refresh_reuse_window", f"{sentence}, not {settings.refresh_reuse_window}")
+
+    if settings.login_page is None and settings.logout_page is not None:
+        sentence = "must not be set without login_page: the built-in pages have their own sign-out"
+        raise SettingsInvalid("logout_page", sentence)
+    if settings.login_page is not None and settings.sign_up:
+        raise SettingsInvalid("sign_up", "must be false with login_page: the host application signs users up")
+
+    if not settings.is_loopback:
+        _check_for_the_network(settings)
 
 
-def _faults(given: Mapping[str, Given]) -> Iterator[SettingsInvalid]:
-    """Yield what is wrong with each setting by itself."""
-    hints = get_type_hints(Settings, include_extras=True)
-    for key, one in given.items():
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            meant = f", did you mean {near[0]}?" if near else ""
-            yield SettingsInvalid(key, f"is no setting{meant}", one.source)
-            continue
+def _check_for_the_network(settings: Settings) -> None:
+    if settings.issuer is None:
+        sentence = (
+            f"is missing: with host {settings.host!r}, set the https URL at which clients reach this server"
+        )
+        raise SettingsInvalid("issuer", sentence)
+    if parse(settings.issuer).scheme != "https":
+        sentence = f"must be https, not {settings.issuer!r}, because host {settings.host!r} is not loopback"
+        raise SettingsInvalid("issuer", sentence)
+    if not settings.master_secret and settings.master_secret_file is None:
+        raise SettingsInvalid("master_secret", "is missing: away from loopback, set it or master_secret_file")
+    if settings.database == IN_MEMORY:
+        raise SettingsInvalid("database", f"must be a file: away from loopback, {IN_MEMORY!r} loses grants")
+
+
+# Rules: each is called with a value, and raises a ValueError whose text goes on after the key, "must be ..."
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*")
+_ISSUER_PATH = re.compile(r"(/[A-Za-z0-9\-._~]+)*/?")
+_REALM = re.compile(r"[a-z0-9][a-z0-9_\-]{0,62}")
+
+
+class Between(Struct, frozen=True):
+    low: int
+    high: int
+
+    def __call__(self, value: int) -> None:
+        if not self.low <= value <= self.high:
+            raise ValueError(f"must be {self}, not {value}")
+
+    def __str__(self) -> str:
+        return f"from {self.low} to {self.high}"
+
+
+class OneOf:
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __call__(self, name: str) -> None:
+        if name not in self._names:
+            raise ValueError(f"must be {self}, not {name!r}")
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self._names)}"
+
+
+def usable(check: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Return the rule that the check raises no ValueError."""
+
+    def rule(value: Any) -> None:
         try:
-            value = one.read(key, hints[key].__origin__)
-            if value not in (None, ()):
-                _check(key, hints[key].__metadata__[0], value)
-        except SettingsInvalid as invalid:
-            yield with_source(invalid, given)
+            check(value)
+        except ValueError as error:
+            raise ValueError(f"cannot be used: {error}") from None
+
+    return rule
 
 
-def with_source(invalid: SettingsInvalid, given: Mapping[str, Given]) -> SettingsInvalid:
-    """Return the same, saying also where the setting is written."""
-    source = given[invalid.key].source if invalid.key in given else None
-    return SettingsInvalid(invalid.key, invalid.sentence, source)
+def each(check: Callable[[str], object]) -> Callable[[tuple[str, ...]], None]:
+    """Return the rule that the check raises a ValueError for none of several texts."""
+    return usable(lambda texts: [check(text) for text in texts])
 
 
-def _check(key: str, rule: Callable[[Any], None], value: Any) -> None:
+def anything(_: object) -> None:
+    """Allow every value of the type."""
+
+
+def listening_host(address: str) -> None:
     try:
-        rule(value)
+        ipaddress.ip_address(address)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(address):
+            raise ValueError(f"must be an IP address or a host name, not {address!r}") from None
+
+
+def issuer_url(url: str) -> None:
+    """RFC 8414 section 2, and one spelling: cookies and the origin check compare it as text."""
+    uri = _parsed(url)
+    if not _is_https_or_loopback(uri):
+        raise ValueError(f"must be an https URL, or an http one on loopback, not {url!r}")
+    if uri.userinfo is not None or uri.query is not None or uri.fragment is not None:
+        raise ValueError(f"must have no user name, query or fragment, not {url!r}")
+    if uri.host != (uri.host or "").lower():
+        raise ValueError(f"must have its host in lower case, not {url!r}")
+    if not _ISSUER_PATH.fullmatch(uri.path):
+        raise ValueError(f"must have a path of letters, digits and -._~ between single slashes, not {url!r}")
+
+
+def page_url(page: str) -> None:
+    """A URL, or an absolute path on the issuer's origin."""
+    uri = _parsed(f"https://host{page}" if page.startswith("/") else page)
+    if page.startswith("//") or not _is_https_or_loopback(uri):
+        raise ValueError(f"must be a path, an https URL, or an http one on loopback, not {page!r}")
+    if uri.userinfo is not None or uri.fragment is not None:
+        raise ValueError(f"must have no user name and no fragment, not {page!r}")
+
+
+def database_path(path: str) -> None:
+    # A URL is not shown: it may hold a password.
+    if "://" in path or path.startswith("file:"):
+        raise ValueError("must be the path of a SQLite file, not a URL")
+    file_path(path)
+
+
+def file_path(path: str) -> None:
+    if not path or "\0" in path:
+        raise ValueError(f"must be the path of a file, not {path!r}")
+
+
+def realm_name(name: str) -> None:
+    if not _REALM.fullmatch(name):
+        raise ValueError(f"must be up to 63 of a-z, 0-9, _ and -, the first a letter or digit, not {name!r}")
+
+
+def different_resources(resources: tuple[Resource, ...]) -> None:
+    for count, one in enumerate(resources):
+        usable(checked_identifier)(one.identifier)
+        each(checked_token)(one.scopes)
+        if any(same(one.identifier, other.identifier) for other in resources[:count]):
+            raise ValueError(f"must be different from one another, not {one.identifier!r} twice")
+
+
+def check_setting(key: str, value: Any) -> None:
+    """Raise `SettingsInvalid` if the value breaks the rule of the setting. None and () are "not set"."""
+    if value in (None, ()):
+        return
+    try:
+        rules()[key](value)
     except ValueError as error:
         raise SettingsInvalid(key, str(error)) from None
+
+
+@cache
+def rules() -> dict[str, Callable[[Any], object]]:
+    """Return the rule of each setting."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {key: hints[key].__metadata__[0] for key in Settings.__struct_fields__}
+
+
+def _parsed(url: str) -> AbsoluteUri:
+    try:
+        return parse(url)
+    except UriMalformed as malformed:
+        raise ValueError(f"must be a URL, not {url!r}, which {malformed}") from None
+
+
+def _is_https_or_loopback(uri: AbsoluteUri) -> bool:
+    return uri.scheme == "https" or (uri.scheme == "http" and uri.is_loopback)

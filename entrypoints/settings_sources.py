@@ -1,29 +1,24 @@
 """Where settings are written: in `grantledger.toml`, in `GRANTLEDGER_*` variables, on the command line."""
 
+import difflib
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
+
+from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_setting
 
 PREFIX = "GRANTLEDGER_"
 CONFIG = "GRANTLEDGER_CONFIG"
 
 _DEFAULT_FILE = Path("grantledger.toml")
-_KINDS = {str: "a text", int: "a whole number", bool: "true or false", tuple[str, ...]: "a list of texts"}
-
-
-class SettingsInvalid(Exception):  # noqa: N818 - named for the fact, like a refusal
-    """A setting stops the start. The message is one sentence that names it, and holds no secret."""
-
-    def __init__(self, key: str, sentence: str, source: str | None = None) -> None:
-        super().__init__(f"{key} {sentence}" + (f" (from {source})" if source else ""))
-        self.key = key
-        self.sentence = sentence
+_NAMES = {str: "a text", int: "a whole number", bool: "true or false", tuple[str, ...]: "a list of texts"}
 
 
 class Given(Struct, frozen=True):
@@ -33,15 +28,33 @@ class Given(Struct, frozen=True):
     source: str
     as_text: bool
 
-    def read(self, key: str, hint: Any) -> Any:
-        """Return the value in the type of the setting. Raises `SettingsInvalid`."""
-        kind = get_args(hint)[0] if isinstance(hint, UnionType) else hint
-        try:
-            value = _listed(self.value) if get_origin(kind) is tuple else self.value
-            return msgspec.convert(value, kind, strict=not self.as_text)
-        except msgspec.DecodeError as error:
-            wanted = _KINDS.get(kind, "a list of tables")
-            raise SettingsInvalid(key, f"must be {wanted}: {error}", self.source) from None
+
+def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
+    """Read `grantledger.toml`, `GRANTLEDGER_*` variables and `overrides`: the later ones win.
+
+    The file is `config`, or what `GRANTLEDGER_CONFIG` names, or `grantledger.toml` in the working directory
+    when there is one. A list may be one text with spaces or commas between, or a JSON array; `resources` in a
+    variable is a JSON array of objects. Raises `SettingsInvalid`.
+    """
+    given = given_settings(config, environ, overrides)
+    values, faults = _read(given)
+    if faults:
+        raise faults[0]
+    return _made(values, given)
+
+
+def settings_faults(
+    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
+) -> list[SettingsInvalid]:
+    """Return all that is wrong with single settings, or else the first that contradicts another one."""
+    try:
+        given = given_settings(config, environ, overrides)
+        values, faults = _read(given)
+        if not faults:
+            _made(values, given)
+    except SettingsInvalid as invalid:
+        return [invalid]
+    return faults
 
 
 def given_settings(
@@ -49,7 +62,7 @@ def given_settings(
 ) -> dict[str, Given]:
     """Return what is written, by key: the command line wins over variables, and those over the file.
 
-    An override of None is none.
+    An override of None counts as not given. Raises `SettingsInvalid` for a file that cannot be read.
     """
     variables = {
         name.removeprefix(PREFIX).lower(): Given(text, name, as_text=True)
@@ -62,6 +75,12 @@ def given_settings(
         if value is not None
     }
     return _in_file(config, environ) | variables | options
+
+
+def with_source(invalid: SettingsInvalid, given: Mapping[str, Given]) -> SettingsInvalid:
+    """Return the same, saying also where the setting is written."""
+    source = given[invalid.key].source if invalid.key in given else None
+    return SettingsInvalid(invalid.key, invalid.sentence, source)
 
 
 def _in_file(config: Path | None, environ: Mapping[str, str]) -> dict[str, Given]:
@@ -83,8 +102,49 @@ def _in_file(config: Path | None, environ: Mapping[str, str]) -> dict[str, Given
     return {key: Given(value, str(path), as_text=False) for key, value in written.items()}
 
 
+def _read(given: Mapping[str, Given]) -> tuple[dict[str, Any], list[SettingsInvalid]]:
+    """Return the values in the types of their settings, and what is wrong with each by itself."""
+    values: dict[str, Any] = {}
+    faults: list[SettingsInvalid] = []
+    for key, one in given.items():
+        try:
+            values[key] = _converted(key, one)
+            check_setting(key, values[key])
+        except SettingsInvalid as invalid:
+            faults.append(with_source(invalid, given))
+    return values, faults
+
+
+def _made(values: Mapping[str, Any], given: Mapping[str, Given]) -> Settings:
+    try:
+        return Settings(**values)
+    except SettingsInvalid as invalid:
+        raise with_source(invalid, given) from None
+
+
+def _converted(key: str, given: Given) -> Any:
+    kinds = _kinds()
+    if key not in kinds:
+        near = difflib.get_close_matches(key, kinds, n=1)
+        raise SettingsInvalid(key, "is not a setting" + (f", did you mean {near[0]}?" if near else ""))
+    kind = kinds[key]
+    try:
+        value = _listed(given.value) if get_origin(kind) is tuple else given.value
+        return msgspec.convert(value, kind, strict=not given.as_text)
+    except msgspec.DecodeError as error:
+        wanted = _NAMES.get(kind, "a list of tables")
+        raise SettingsInvalid(key, f"must be {wanted}: {error}") from None
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """Return the type of each setting, without None."""
+    hints = get_type_hints(Settings)
+    return {key: get_args(hint)[0] if isinstance(hint, UnionType) else hint for key, hint in hints.items()}
+
+
 def _listed(value: Any) -> Any:
-    """Take a list apart that is written as one text, and the scopes of each table of a list."""
+    """Split a list that is written as one text, and the scopes of each table of a list."""
     if isinstance(value, str):
         if not value.lstrip().startswith("["):
             return [text for text in re.split(r"[\s,]+", value) if text]

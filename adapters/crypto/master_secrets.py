@@ -1,20 +1,15 @@
 """The master secrets, and the keys that are derived from them, one for each purpose."""
 
-import base64
 from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from grantledger.application.ports import MasterSecretMissing
+from grantledger.domain.secret_text import MasterSecretInvalid
 
-MIN_BYTES = 32
 _KEY_BYTES = 32
 _KEY_ID_BYTES = 4
-
-
-class MasterSecretInvalid(ValueError):  # noqa: N818 - named for the fact, like a refusal
-    """A secret is too short, malformed or there twice. The message is a sentence and holds no secret."""
 
 
 class MasterSecrets:
@@ -26,14 +21,9 @@ class MasterSecrets:
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        if not secrets:
-            raise MasterSecretInvalid("there is no master secret")
-        for place, secret in enumerate(secrets, start=1):
-            if len(secret) < MIN_BYTES:
-                raise MasterSecretInvalid(f"master secret {place} has {len(secret)} of {MIN_BYTES} bytes")
         self._secrets = {_derived(secret, "key id", _KEY_ID_BYTES).hex(): secret for secret in secrets}
         if len(self._secrets) < len(secrets):
-            raise MasterSecretInvalid("two master secrets are the same, or have the same key id")
+            raise MasterSecretInvalid("two master secrets have the same key id")
         self._keys: dict[tuple[str, str], bytes] = {}
 
     def __repr__(self) -> str:
@@ -71,19 +61,6 @@ class MasterSecrets:
                 raise MasterSecretMissing(key_id)
             key = self._keys[purpose, key_id] = _derived(self._secrets[key_id], purpose, _KEY_BYTES)
         return key
-
-
-def parsed_secret(text: str) -> bytes:
-    """Return the bytes of a secret as operators write it: base64 of either alphabet, padded or not.
-
-    So what `openssl rand -base64 32` prints is one, and `openssl rand -hex 32` too. Whether it is long
-    enough is checked by `MasterSecrets`. Raises `MasterSecretInvalid`.
-    """
-    bare = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
-    except ValueError:
-        raise MasterSecretInvalid("a master secret is not written in base64") from None
 
 
 def _derived(secret: bytes, purpose: str, length: int) -> bytes:

@@ -6,8 +6,9 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grantledger.adapters.crypto.master_secrets import MIN_BYTES, MasterSecrets, parsed_secret
+from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.application.keys.master_secrets import SecretsUnchangeable
+from grantledger.domain.secret_text import MIN_BYTES, parsed_secrets
 
 _BY_HAND = "the master secrets stand in the setting master_secret"
 
@@ -62,7 +63,7 @@ class SecretSetting:
 
 
 def _key_id(text: str) -> str:
-    return MasterSecrets([parsed_secret(text)]).newest
+    return MasterSecrets(parsed_secrets([text])).newest
 
 
 def _rewrite(path: Path, texts: Sequence[str]) -> None:

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from grantledger.entrypoints.settings import Settings, load_settings
+from grantledger.entrypoints.settings import Settings
+from grantledger.entrypoints.settings_sources import load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 

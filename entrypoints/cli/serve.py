@@ -7,7 +7,7 @@ from grantledger.adapters.ledger import migrations
 from grantledger.entrypoints.cli.options import database_options, given
 from grantledger.entrypoints.container import build_container
 from grantledger.entrypoints.server import create_app, run
-from grantledger.entrypoints.settings import load_settings
+from grantledger.entrypoints.settings_sources import load_settings
 
 
 @click.command()

@@ -10,14 +10,13 @@ from grantledger.entrypoints.cli.options import database_options, given, json_op
 from grantledger.entrypoints.cli.output import print_record, print_table
 from grantledger.entrypoints.container import check_identity
 from grantledger.entrypoints.master_secret import configured_master_secrets
-from grantledger.entrypoints.settings import (
-    Settings,
-    SettingsInvalid,
+from grantledger.entrypoints.settings import Settings, SettingsInvalid
+from grantledger.entrypoints.settings_sources import (
+    given_settings,
     load_settings,
     settings_faults,
     with_source,
 )
-from grantledger.entrypoints.settings_sources import given_settings
 
 
 @click.group()

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from grantledger.entrypoints.cli.main import cli
-from grantledger.entrypoints.settings import Settings, load_settings
+from grantledger.entrypoints.settings import Settings
+from grantledger.entrypoints.settings_sources import load_settings
 from support.patience import PATIENCE
 from support.server import free_port
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantledger.domain.rate import Rate
+from grantledger.domain.rate import Rate, parsed_rate
 
 RATE = Rate(count=10, period=60)
 
@@ -54,3 +54,25 @@ def test_who_waits_as_long_as_told_is_let_in(count: int, period: int):
     rate = Rate(count, period)
     full_at = taken(rate, count)
     assert rate.wait(full_at, now=rate.wait(full_at, now=0.0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("1/second", Rate(1, 1)),
+        ("10/minute", Rate(10, 60)),
+        ("10/hour", Rate(10, 3_600)),
+        ("999999999/day", Rate(999_999_999, 86_400)),
+        ("off", None),
+    ],
+)
+def test_reads_a_rate_as_operators_write_it(text: str, rate: Rate | None):
+    assert parsed_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "0/hour", "-1/day", "10/week", "1000000000/day", "OFF", "10 / hour"]
+)
+def test_refuses_other_texts_for_a_rate(text: str):
+    with pytest.raises(ValueError, match="must be a rate as"):
+        parsed_rate(text)

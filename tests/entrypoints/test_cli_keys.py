@@ -11,7 +11,7 @@ from grantledger.application.keys.signing_keys import MakeSigningKeys
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import build_container
 from grantledger.entrypoints.server import ledger_open
-from grantledger.entrypoints.settings import load_settings
+from grantledger.entrypoints.settings_sources import load_settings
 from support.server import cli
 
 

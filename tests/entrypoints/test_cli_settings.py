@@ -30,7 +30,7 @@ def test_every_fault_is_named_with_its_source(tmp_path: Path):
     realm, ours = "up to 63 of a-z, 0-9, _ and -, the first a letter or digit", "(from grantledger.toml)"
     assert complaint.splitlines() == [
         f"grantledger: port must be from 1 to 65535, not 70000 {ours}",
-        f"grantledger: isuer is no setting, did you mean issuer? {ours}",
+        f"grantledger: isuer is not a setting, did you mean issuer? {ours}",
         f"grantledger: realm must be {realm}, not 'Main!' (from GRANTLEDGER_REALM)",
     ]
 

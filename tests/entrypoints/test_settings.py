@@ -8,7 +8,8 @@ import pytest
 
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.resource_indicator import Resource
-from grantledger.entrypoints.settings import Settings, load_settings
+from grantledger.entrypoints.settings import Settings
+from grantledger.entrypoints.settings_sources import load_settings
 from support.given_settings import given, in_environment, in_file, sentence
 
 
@@ -113,22 +114,24 @@ def test_resources_are_json_in_a_variable():
 
 
 def test_an_unknown_key_is_named_with_its_file():
-    assert sentence(in_file, "prot = 8000") == "prot is no setting, did you mean port? (from settings.toml)"
+    assert (
+        sentence(in_file, "prot = 8000") == "prot is not a setting, did you mean port? (from settings.toml)"
+    )
 
 
 def test_an_unknown_variable_is_named():
     assert (
         sentence(in_environment, isuer="x")
-        == "isuer is no setting, did you mean issuer? (from GRANTLEDGER_ISUER)"
+        == "isuer is not a setting, did you mean issuer? (from GRANTLEDGER_ISUER)"
     )
 
 
 def test_an_unknown_option_is_named():
-    assert sentence(given, zzz=1) == "zzz is no setting (from the command line)"
+    assert sentence(given, zzz=1) == "zzz is not a setting (from the command line)"
 
 
 def test_a_table_of_settings_is_unknown():
-    assert sentence(in_file, "[server]\nport = 8000").startswith("server is no setting")
+    assert sentence(in_file, "[server]\nport = 8000").startswith("server is not a setting")
 
 
 @pytest.mark.parametrize(

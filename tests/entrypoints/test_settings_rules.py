@@ -2,7 +2,8 @@
 
 import pytest
 
-from grantledger.entrypoints.settings import Settings, SettingsInvalid, load_settings
+from grantledger.entrypoints.settings import Settings, SettingsInvalid
+from grantledger.entrypoints.settings_sources import load_settings
 from support.given_settings import PUBLIC, SECRET, given, sentence
 
 
@@ -202,7 +203,7 @@ def test_the_host_and_the_issuer_both_decide_what_loopback_is(change):
 
 def test_a_missing_issuer_stops_the_start_away_from_loopback():
     assert sentence(given, **PUBLIC | {"issuer": None}) == (
-        "issuer is missing: with host '0.0.0.0', say at which https URL clients reach this server"
+        "issuer is missing: with host '0.0.0.0', set the https URL at which clients reach this server"
     )
 
 

@@ -19,7 +19,7 @@ from adapters.ledger.storage import WatchedDatabase, rows_of, writers_held_up
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container, build_container
 from grantledger.entrypoints.server import create_app, server_open
-from grantledger.entrypoints.settings import load_settings
+from grantledger.entrypoints.settings_sources import load_settings
 from support.oauth import Person, error_of
 from support.server import EMAIL, PASSWORD
 from support.witness import contradictions

@@ -68,3 +68,13 @@ def test_the_domain_imports_only_msgspec_and_the_standard_library() -> None:
     imported = {target for module in domain for target in graph.find_modules_directly_imported_by(module)}
     outside = {target for target in imported if target.split(".")[0] != "grantledger"}
     assert outside <= {"msgspec", *sys.stdlib_module_names}
+
+
+def test_settings_import_no_adapter_and_no_library_but_msgspec() -> None:
+    graph = grimp.build_graph("grantledger", include_external_packages=True, cache_dir=None)
+    needed = graph.find_upstream_modules("grantledger.entrypoints.settings_sources")
+    ours = {".".join(name.split(".")[1:]) for name in needed if name.startswith("grantledger.")}
+    assert {name.split(".")[0] for name in ours} <= {"application", "domain", "entrypoints"}
+    assert {name for name in ours if name.startswith("entrypoints")} == {"entrypoints.settings"}
+    libraries = {name for name in needed if not name.startswith("grantledger")}
+    assert libraries <= {"msgspec", *sys.stdlib_module_names}

@@ -8,7 +8,7 @@ from grantledger.application.provenance import Caller
 from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKeys
 from grantledger.entrypoints.container import build_container
 from grantledger.entrypoints.server import ledger_open
-from grantledger.entrypoints.settings import load_settings
+from grantledger.entrypoints.settings_sources import load_settings
 
 
 def start_once_all_are_there(database: str, barrier: Any, seen: Any) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grantledger.entrypoints.settings import Settings, SettingsInvalid, load_settings
+from grantledger.entrypoints.settings import Settings, SettingsInvalid
+from grantledger.entrypoints.settings_sources import load_settings
 
 SECRET = base64.b64encode(bytes(range(32))).decode()
 PUBLIC = {"host": "0.0.0.0", "issuer": "https://auth.example.com", "master_secret": SECRET}

@@ -16,7 +16,7 @@ from msgspec import Struct
 from fakes.clock import FrozenClock
 from grantledger.entrypoints.container import Container, build_container
 from grantledger.entrypoints.server import create_app, server_open
-from grantledger.entrypoints.settings import load_settings
+from grantledger.entrypoints.settings_sources import load_settings
 from support.oauth import Person
 
 LEDGERS = Path(__file__).parents[1] / "fixtures" / "ledgers"

@@ -19,7 +19,7 @@ from msgspec import Struct
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.container import Container, build_container
 from grantledger.entrypoints.server import ledger_open
-from grantledger.entrypoints.settings import load_settings
+from grantledger.entrypoints.settings_sources import load_settings
 from support.commands import run_command
 from support.leaks import issued, seen
 from support.patience import PATIENCE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from grantledger.entrypoints.container import build_container
 from grantledger.entrypoints.server import create_app, run
-from grantledger.entrypoints.settings import load_settings
+from grantledger.entrypoints.settings_sources import load_settings
 from support.set_clock import SetClock
 
 if __name__ == "__main__":
