@@ -32,5 +32,5 @@ def by_system(caller: Caller) -> Provenance:
     return Provenance(actor_kind="system", actor_id=None, caller=caller)
 
 
-def by_operator(caller: Caller) -> Provenance:
-    return Provenance(actor_kind="operator", actor_id=None, caller=caller)
+def by_operator(caller: Caller, *, client_id: str | None = None) -> Provenance:
+    return Provenance(actor_kind="operator", actor_id=None, client_id=client_id, caller=caller)

@@ -10,8 +10,8 @@ from grantledger.application.accounts.administer_accounts import (
 )
 from grantledger.application.accounts.admit_host_user import AdmitHostUser
 from grantledger.application.accounts.browser_sessions import (
+    BrowserSessionMaker,
     FindBrowserSession,
-    OpenSession,
     SignOut,
     SignOutEverywhere,
 )
@@ -92,11 +92,11 @@ class UseCaseWiring(Adapters):
     set_password = providers.Singleton(SetPassword, ledger, Adapters.hasher, clock)
     disable_user = providers.Singleton(DisableUser, ledger, clock)
     admit_host_user = providers.Singleton(AdmitHostUser, ledger, ledger, clock, randomness)
-    open_session = providers.Singleton(
-        OpenSession, clock, randomness, lifetime=policy.provided.browser_session_lifetime
+    session_maker = providers.Singleton(
+        BrowserSessionMaker, clock, randomness, lifetime=policy.provided.browser_session_lifetime
     )
     sign_in = providers.Singleton(
-        SignIn, ledger, ledger, Adapters.hasher, open_session, Adapters.password_guesses
+        SignIn, ledger, ledger, Adapters.hasher, session_maker, Adapters.password_guesses
     )
     sign_up = providers.Singleton(SignUp, open_account, Adapters.sign_up_limit)
     sign_out = providers.Singleton(SignOut, ledger, clock)
@@ -107,7 +107,7 @@ class UseCaseWiring(Adapters):
         private=ledger,
         hasher=Adapters.hasher,
         clock=clock,
-        open_session=open_session,
+        sessions=session_maker,
         guesses=Adapters.password_guesses,
     )
     find_browser_session = providers.Singleton(FindBrowserSession, ledger, clock)

@@ -24,10 +24,6 @@ class AdmitHostUser:
         """Return the account of the host's user, which is opened when the user is first seen."""
         return await retry_on_conflict(lambda: self._admit(host_user_id, caller))
 
-    async def host_user_id(self, user_id: str) -> str | None:
-        """Return how the host calls this user, None for one of the built-in identity or erased."""
-        return await self._private.value(user_id, HOST_USER)
-
     async def _admit(self, host_user_id: str, caller: Caller) -> UserAccount:
         known = await self._private.find(HOST_USER, host_user_id)
         if known is not None:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from grantledger.application.decide import decide
 from grantledger.application.ports import Clock, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
@@ -18,15 +19,16 @@ class NewBrowserSession(Struct, frozen=True, kw_only=True):
     cookie: str
 
 
-class OpenSession:
-    """Draw up a new browser session of a user, to be recorded with what earned it."""
+class BrowserSessionMaker:
+    """Makes browser sessions, which the caller records together with the sign-in that earned them."""
 
     def __init__(self, clock: Clock, randomness: Randomness, *, lifetime: int) -> None:
         self._clock = clock
         self._randomness = randomness
         self._lifetime = lifetime
 
-    def __call__(self, user: UserAccount) -> tuple[Change[BrowserSession], NewBrowserSession]:
+    def make(self, user: UserAccount) -> tuple[Change[BrowserSession], NewBrowserSession]:
+        """Return a new session of the user: the change to record, and what the browser gets."""
         session_id, secret = self._randomness.token(size=16), self._randomness.token()
         now = self._clock.now()
         event = SignedIn(
@@ -85,7 +87,7 @@ class SignOut:
 
 
 class SignOutEverywhere:
-    """End every browser session of a user. What apps were granted stays."""
+    """End every browser session of a user. The user's grants stay."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -93,11 +95,11 @@ class SignOutEverywhere:
 
     async def __call__(self, user_id: str, caller: Caller) -> None:
         """Raises `UserUnknown`."""
-        await retry_on_conflict(lambda: self._end_sessions(user_id, caller))
-
-    async def _end_sessions(self, user_id: str, caller: Caller) -> None:
-        user = await self._ledger.load(USER, user_id)
-        if user.state is None:
-            raise UserUnknown(user_id)
-        events = user.state.end_sessions(now=self._clock.now())
-        await self._ledger.record([user.then(events)], by_user(user_id, caller))
+        await decide(
+            self._ledger,
+            USER,
+            user_id,
+            lambda user: user.end_sessions(now=self._clock.now()),
+            unknown=UserUnknown(user_id),
+            by=by_user(user_id, caller),
+        )

@@ -1,4 +1,4 @@
-from grantledger.application.accounts.browser_sessions import NewBrowserSession, OpenSession
+from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
@@ -22,14 +22,14 @@ class ChangePassword:
         private: PrivateRecords,
         hasher: PasswordHasher,
         clock: Clock,
-        open_session: OpenSession,
+        sessions: BrowserSessionMaker,
         guesses: GuessLimit,
     ) -> None:
         self._ledger = ledger
         self._private = private
         self._hasher = hasher
         self._clock = clock
-        self._open_session = open_session
+        self._sessions = sessions
         self._guesses = guesses
 
     async def __call__(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
@@ -51,7 +51,7 @@ class ChangePassword:
         changed = user.state.change_password(now=self._clock.now())
         after = user.evolved(changed).state
         assert after is not None
-        session, opened = self._open_session(after)
+        session, opened = self._sessions.make(after)
         record = PrivateRecord(subject=user_id, name="password_hash", value=await self._hasher.hash(new))
         await self._ledger.record([user.then(changed), session], by_user(user_id, caller), [record])
         return opened

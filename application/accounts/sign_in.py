@@ -1,4 +1,4 @@
-from grantledger.application.accounts.browser_sessions import NewBrowserSession, OpenSession
+from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
 from grantledger.application.ports import Ledger, PasswordHasher, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.throttling import GuessLimit
@@ -19,13 +19,13 @@ class SignIn:
         ledger: Ledger,
         private: PrivateRecords,
         hasher: PasswordHasher,
-        open_session: OpenSession,
+        sessions: BrowserSessionMaker,
         guesses: GuessLimit,
     ) -> None:
         self._ledger = ledger
         self._private = private
         self._hasher = hasher
-        self._open_session = open_session
+        self._sessions = sessions
         self._guesses = guesses
 
     async def __call__(self, email: str, password: str, caller: Caller) -> NewBrowserSession:
@@ -44,7 +44,7 @@ class SignIn:
         password_hash = await self._private.value(user.user_id, "password_hash") if user else None
         if not await self._hasher.matches(password, password_hash) or user is None or user.disabled:
             raise SignInRefused
-        change, new = self._open_session(user)
+        change, new = self._sessions.make(user)
         await self._ledger.record([change], by_user(user.user_id, caller))
         return new
 

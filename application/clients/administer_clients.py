@@ -1,106 +1,65 @@
 """What an operator decides about a client."""
 
+from abc import ABC, abstractmethod
+
+from grantledger.application.decide import decide
 from grantledger.application.ports import Clock, Ledger
 from grantledger.application.provenance import Caller, by_operator
-from grantledger.application.retry import retry_on_conflict
-from grantledger.domain.client_registration import CLIENT, ClientUnknown
+from grantledger.domain.client_registration import CLIENT, ClientRegistration, ClientUnknown, Event
 
 
-class DisableClient:
-    """Refuse a client and all that it was granted, until an operator decides otherwise."""
-
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
-        self._clock = clock
-
-    async def __call__(self, client_id: str, caller: Caller) -> None:
-        """Raises `ClientUnknown`."""
-        await retry_on_conflict(lambda: self._disable(client_id, caller))
-
-    async def _disable(self, client_id: str, caller: Caller) -> None:
-        client = await self._ledger.load(CLIENT, client_id)
-        if client.state is None or client.state.deleted:
-            raise ClientUnknown(client_id)
-        events = client.state.disable(now=self._clock.now())
-        if events:
-            await self._ledger.record([client.then(events)], by_operator(caller))
-
-
-class EnableClient:
-    """Let a disabled client go on, with what it was granted before."""
+class _ClientDecision(ABC):
+    """One decision about one client."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
 
     async def __call__(self, client_id: str, caller: Caller) -> None:
-        """Raises `ClientUnknown`."""
-        await retry_on_conflict(lambda: self._enable(client_id, caller))
+        """Raises `ClientUnknown`, also for a deleted client."""
+        unknown = ClientUnknown(client_id)
 
-    async def _enable(self, client_id: str, caller: Caller) -> None:
-        client = await self._ledger.load(CLIENT, client_id)
-        if client.state is None or client.state.deleted:
-            raise ClientUnknown(client_id)
-        events = client.state.enable(now=self._clock.now())
-        if events:
-            await self._ledger.record([client.then(events)], by_operator(caller))
+        def decision(client: ClientRegistration) -> tuple[Event, ...]:
+            if client.deleted:
+                raise unknown
+            return self._decide(client, now=self._clock.now())
 
+        await decide(self._ledger, CLIENT, client_id, decision, unknown=unknown, by=by_operator(caller))
 
-class ApproveClient:
-    """Vouch for a client, so that what its users allowed it is remembered wherever that is safe."""
-
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
-        self._clock = clock
-
-    async def __call__(self, client_id: str, caller: Caller) -> None:
-        """Raises `ClientUnknown`."""
-        await retry_on_conflict(lambda: self._approve(client_id, caller))
-
-    async def _approve(self, client_id: str, caller: Caller) -> None:
-        client = await self._ledger.load(CLIENT, client_id)
-        if client.state is None or client.state.deleted:
-            raise ClientUnknown(client_id)
-        events = client.state.approve(now=self._clock.now())
-        if events:
-            await self._ledger.record([client.then(events)], by_operator(caller))
+    @abstractmethod
+    def _decide(self, client: ClientRegistration, *, now: int) -> tuple[Event, ...]: ...
 
 
-class WithdrawApproval:
-    """Take back that an operator vouches for a client."""
+class DisableClient(_ClientDecision):
+    """Refuse a client and all its grants until an operator enables it again."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
-        self._clock = clock
-
-    async def __call__(self, client_id: str, caller: Caller) -> None:
-        """Raises `ClientUnknown`."""
-        await retry_on_conflict(lambda: self._withdraw(client_id, caller))
-
-    async def _withdraw(self, client_id: str, caller: Caller) -> None:
-        client = await self._ledger.load(CLIENT, client_id)
-        if client.state is None or client.state.deleted:
-            raise ClientUnknown(client_id)
-        events = client.state.withdraw_approval(now=self._clock.now())
-        if events:
-            await self._ledger.record([client.then(events)], by_operator(caller))
+    def _decide(self, client: ClientRegistration, *, now: int) -> tuple[Event, ...]:
+        return client.disable(now=now)
 
 
-class DeleteClient:
-    """Forget a client and all that it was granted; it may register anew, without that."""
+class EnableClient(_ClientDecision):
+    """Accept a disabled client again, with the grants it had."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
-        self._clock = clock
+    def _decide(self, client: ClientRegistration, *, now: int) -> tuple[Event, ...]:
+        return client.enable(now=now)
 
-    async def __call__(self, client_id: str, caller: Caller) -> None:
-        """Raises `ClientUnknown`."""
-        await retry_on_conflict(lambda: self._delete(client_id, caller))
 
-    async def _delete(self, client_id: str, caller: Caller) -> None:
-        client = await self._ledger.load(CLIENT, client_id)
-        if client.state is None or client.state.deleted:
-            raise ClientUnknown(client_id)
-        events = client.state.delete(now=self._clock.now())
-        if events:
-            await self._ledger.record([client.then(events)], by_operator(caller))
+class ApproveClient(_ClientDecision):
+    """Vouch for a client: its consents may be remembered, and the consent page does not warn of it."""
+
+    def _decide(self, client: ClientRegistration, *, now: int) -> tuple[Event, ...]:
+        return client.approve(now=now)
+
+
+class WithdrawApproval(_ClientDecision):
+    """Stop vouching for a client."""
+
+    def _decide(self, client: ClientRegistration, *, now: int) -> tuple[Event, ...]:
+        return client.withdraw_approval(now=now)
+
+
+class DeleteClient(_ClientDecision):
+    """Delete a client with all its grants. It may register again, but gets none of them back."""
+
+    def _decide(self, client: ClientRegistration, *, now: int) -> tuple[Event, ...]:
+        return client.delete(now=now)

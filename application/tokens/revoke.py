@@ -1,12 +1,11 @@
 from msgspec import Struct
-from msgspec.structs import replace
 
 from grantledger.application.clients.authenticate_client import (
     AuthenticateClient,
     ClientCredentials,
 )
 from grantledger.application.ports import Clock, Ledger, TokenSealer
-from grantledger.application.provenance import Caller, Provenance, by_client
+from grantledger.application.provenance import Caller, by_client, by_operator
 from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.token_grant import GRANT, GrantUnknown
 
@@ -55,29 +54,23 @@ class RevokeToken:
             await self._ledger.record([grant.then(events)], by_client(client.client_id, request.caller))
 
 
-_REASONS = {"user": "revoked_by_user", "operator": "revoked_by_operator"}
-
-
 class RevokeGrant:
-    """Refuse every token of a grant from now on, because its user or an operator says so."""
+    """Refuse every token of a grant from now on, because an operator says so."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
 
-    async def __call__(self, grant_id: str, by: Provenance) -> None:
-        """Revoke it; one that is revoked already stays as it is.
+    async def __call__(self, grant_id: str, caller: Caller) -> None:
+        """Raises `GrantUnknown`."""
+        await retry_on_conflict(lambda: self._revoke(grant_id, caller))
 
-        `by` is an operator, or the user whose grant it is: to others it is as unknown as one that never was.
-        Raises `GrantUnknown`.
-        """
-        await retry_on_conflict(lambda: self._revoke(grant_id, by))
-
-    async def _revoke(self, grant_id: str, by: Provenance) -> None:
+    async def _revoke(self, grant_id: str, caller: Caller) -> None:
         grant = await self._ledger.load(GRANT, grant_id)
-        if grant.state is None or (by.actor_kind == "user" and by.actor_id != grant.state.user_id):
+        if grant.state is None:
             raise GrantUnknown(grant_id)
-        events = grant.state.revoke(_REASONS[by.actor_kind], now=self._clock.now())
+        events = grant.state.revoke("revoked_by_operator", now=self._clock.now())
         if events:
-            # Of the grant's client, whoever acts: so that the client's audit shows it.
-            await self._ledger.record([grant.then(events)], replace(by, client_id=grant.state.client_id))
+            # With the client's id, so that the client's audit shows the revocation.
+            by = by_operator(caller, client_id=grant.state.client_id)
+            await self._ledger.record([grant.then(events)], by)

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import rich_click as click
 
-from grantledger.application.provenance import by_operator
 from grantledger.entrypoints.cli.finding import found_grant
 from grantledger.entrypoints.cli.grants_wanted import wanted_grants
 from grantledger.entrypoints.cli.ids import CommandOfGrants
@@ -48,10 +47,10 @@ def revoke(
         wanted = await _wanted(container, grant_ids, client=client, user=user)
         if not grant_ids and not yes and wanted:
             click.confirm(f"{len(wanted)} live grants will be revoked. Go on?", abort=True, err=True)
-        by = by_operator(this_command())
+        caller = this_command()
         with progress("Revoking") as tell:
             for done, grant_id in enumerate(wanted, start=1):
-                await container.revoke_grant()(grant_id, by)
+                await container.revoke_grant()(grant_id, caller)
                 tell(done, len(wanted))
         if as_json:
             print_record({"revoked": wanted})

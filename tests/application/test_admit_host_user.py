@@ -1,5 +1,6 @@
 import asyncio
 
+from grantledger.application.accounts.admit_host_user import HOST_USER
 from grantledger.application.provenance import by_user
 from grantledger.domain.user_account import AccountOpened
 from support.storage import InterleavingLedger, nothing_recorded
@@ -23,10 +24,10 @@ async def test_two_users_of_the_host_are_two_users_here(story):
     assert ada.user_id != eve.user_id
 
 
-async def test_how_the_host_calls_a_user_stays_beside_the_log(ledger, story):
+async def test_the_hosts_id_is_a_private_record_and_in_no_event(ledger, story):
     account = await story.admit_host_user("ada@host.example", CALLER)
     assert "ada@host.example" not in repr(ledger.log)
-    assert await story.admit_host_user.host_user_id(account.user_id) == "ada@host.example"
+    assert await ledger.value(account.user_id, HOST_USER) == "ada@host.example"
 
 
 async def test_a_name_at_the_host_is_no_e_mail_address_here(story, ada):

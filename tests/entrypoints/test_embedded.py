@@ -241,7 +241,7 @@ def test_a_resource_that_is_not_configured_cannot_be_guarded(server):
 
 
 def test_every_use_case_of_the_server_is_offered(server):
-    parts = {"issue_code", "make_signing_keys", "open_session", "use_cases"}  # of other use cases
+    parts = {"issue_code", "make_signing_keys", "session_maker", "use_cases"}  # of other use cases
     wired = set()
     for name, provider in Container.providers.items():
         made: Any = getattr(provider, "provides", None)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from grantledger.application.provenance import by_operator, by_user
 from support.oauth import returned
 from support.old_history import SignIn, World
 from support.old_history_story import BOTH, CALLER, START, Writing, client_of
@@ -48,7 +47,7 @@ async def operators(now: World, writing: Writing) -> None:
 
     revoked = await tokens_of(now, vouched, "ivy")
     session = await container.look_up_session()(revoked["access_token"])
-    await container.revoke_grant()(session.grant_id, by_operator(CALLER))
+    await container.revoke_grant()(session.grant_id, CALLER)
     writing.token("a token of a grant that an operator revoked", revoked, after=700, status=401)
     writing.refresh("a refresh that an operator revoked", vouched, revoked, after=700, status=400)
 
@@ -86,11 +85,6 @@ async def apps(now: World, writing: Writing) -> None:
     await now.container.disconnect_every_app()(uma, CALLER)
     for number, tokens in enumerate(all_of_uma, start=1):
         writing.token(f"token {number} of somebody who disconnected all", tokens, after=700, status=401)
-
-    another = await tokens_of(now, kept, "pat")
-    session = await now.container.look_up_session()(another["access_token"])
-    await now.container.revoke_grant()(session.grant_id, by_user(pat, CALLER))
-    writing.refresh("a refresh that its own user revoked", kept, another, after=700, status=400)
 
 
 async def host_users(now: World, writing: Writing) -> None:

@@ -15,8 +15,8 @@ from grantledger.application.accounts.administer_accounts import (
 )
 from grantledger.application.accounts.admit_host_user import AdmitHostUser
 from grantledger.application.accounts.browser_sessions import (
+    BrowserSessionMaker,
     FindBrowserSession,
-    OpenSession,
     SignOut,
     SignOutEverywhere,
 )
@@ -91,8 +91,8 @@ class UseCases:
         self.set_password = SetPassword(ledger, hasher, clock)
         self.disable_user = DisableUser(ledger, clock)
         self.admit_host_user = AdmitHostUser(ledger, ledger, clock, randomness)
-        open_session = OpenSession(clock, randomness, lifetime=policy.browser_session_lifetime)
-        self.sign_in = SignIn(ledger, ledger, hasher, open_session, outside.guesses)
+        sessions = BrowserSessionMaker(clock, randomness, lifetime=policy.browser_session_lifetime)
+        self.sign_in = SignIn(ledger, ledger, hasher, sessions, outside.guesses)
         self.sign_up = SignUp(self.open_account, outside.registrations)
         self.sign_out = SignOut(ledger, clock)
         self.sign_out_everywhere = SignOutEverywhere(ledger, clock)
@@ -101,7 +101,7 @@ class UseCases:
             private=ledger,
             hasher=hasher,
             clock=clock,
-            open_session=open_session,
+            sessions=sessions,
             guesses=outside.guesses,
         )
         self.find_browser_session = FindBrowserSession(ledger, clock)
