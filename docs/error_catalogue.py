@@ -29,7 +29,7 @@ from grantledger.adapters.ledger.migrations import SchemaMismatch
 from grantledger.application.throttling import TooManyRequests
 from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.refusal import Refusal
-from grantledger.entrypoints.cli.failures import TOLD, Failed
+from grantledger.entrypoints.cli.failures import CommandFailed, reported_failures
 
 _MENDING = Path(__file__).with_name("errors.toml")
 _LAYERS = ("domain", "application", "adapters")
@@ -38,7 +38,7 @@ HTTP_STATUSES = {**HTTP_ERRORS, 503: UNAVAILABLE}
 
 E = TypeVar("E", bound=Exception)
 
-ROOTS = (Failed, SchemaMismatch)
+ROOTS = (CommandFailed, SchemaMismatch)
 """Never raised themselves: their kinds are."""
 
 _ABOUT = """
@@ -71,7 +71,9 @@ def refusals() -> dict[str, type[Refusal]]:
 def failures() -> dict[str, type[Exception]]:
     """Return every failure that ends a command with a sentence, by name."""
     _import_all()
-    return {one.__name__: one for root in TOLD for one in (root, *_below(root)) if one not in ROOTS}
+    return {
+        one.__name__: one for root in reported_failures() for one in (root, *_below(root)) if one not in ROOTS
+    }
 
 
 def mending() -> dict[str, dict[str, str | dict[str, str]]]:

@@ -1,26 +1,44 @@
+"""`grantledger client`."""
+
 from collections.abc import AsyncIterator, Awaitable, Callable
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import rich_click as click
 
 from grantledger.application.provenance import Caller
+from grantledger.domain.authorization_request import counts_when_remembered
 from grantledger.domain.client_registration import ClientRegistration
-from grantledger.entrypoints.cli.finding import found_client
-from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, each, print_list
-from grantledger.entrypoints.cli.options import database_options, json_option
-from grantledger.entrypoints.cli.output import moment, print_facts, print_record
-from grantledger.entrypoints.cli.records import Record, client_record
-from grantledger.entrypoints.cli.running import on_ledger, this_command
-from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.cli.ledger_access import (
+    database_options,
+    found_client,
+    json_option,
+    on_ledger,
+    this_command,
+)
+from grantledger.entrypoints.cli.output import (
+    Columns,
+    Part,
+    Record,
+    each,
+    part_options,
+    print_facts,
+    print_list,
+    print_record,
+    to_minute,
+)
+
+if TYPE_CHECKING:
+    from grantledger.entrypoints.container import Container
 
 UseCase = Callable[[str, Caller], Awaitable[None]]
-
 
 _COLUMNS: Columns = {
     "client": itemgetter("client_id"),
     "name": itemgetter("client_name"),
-    "registered": lambda client: moment(client["registered_at"]),
+    "registered": lambda client: to_minute(client["registered_at"]),
     "status": lambda client: client["status"] + (", approved" if client["approved"] else ""),
 }
 
@@ -31,7 +49,7 @@ def client() -> None:
 
 
 @client.command("list")
-@cut_options
+@part_options
 @json_option
 @database_options
 def list_clients(
@@ -47,10 +65,10 @@ def list_clients(
 
     Clients choose their names themselves. Times are UTC.
     """
-    cut = Cut(after, None if everything else limit)
+    part = Part(after, None if everything else limit)
 
-    async def work(container: Container) -> None:
-        found = _clients(container, cut)
+    async def work(container: "Container") -> None:
+        found = _clients(container, part)
         await print_list(found, as_json=as_json, columns=_COLUMNS, nothing="No client has registered.")
 
     on_ledger(database, config, work)
@@ -66,7 +84,7 @@ def show(client_id: str, *, as_json: bool, database: str | None, config: Path | 
     What happened to it is told by `grantledger ledger show --client CLIENT_ID`.
     """
 
-    async def work(container: Container) -> None:
+    async def work(container: "Container") -> None:
         _print(await found_client(container, client_id), as_json=as_json)
 
     on_ledger(database, config, work)
@@ -116,9 +134,9 @@ def approve(
 
 
 def _change(
-    client_id: str, use_case: Callable[[Container], UseCase], *, as_json: bool
-) -> Callable[[Container], Awaitable[None]]:
-    async def work(container: Container) -> None:
+    client_id: str, use_case: Callable[["Container"], UseCase], *, as_json: bool
+) -> Callable[["Container"], Awaitable[None]]:
+    async def work(container: "Container") -> None:
         await found_client(container, client_id)
         await use_case(container)(client_id, this_command())
         _print(await found_client(container, client_id), as_json=as_json)
@@ -126,8 +144,8 @@ def _change(
     return work
 
 
-async def _clients(container: Container, cut: Cut) -> AsyncIterator[Record]:
-    async for _, found in each(container.ledger().clients, cut):
+async def _clients(container: "Container", part: Part) -> AsyncIterator[Record]:
+    async for _, found in each(container.ledger().clients, part):
         yield client_record(found)
 
 
@@ -143,7 +161,7 @@ def _print(found: ClientRegistration, *, as_json: bool) -> None:
         ("status", record["status"]),
         ("approved", "yes" if found.approved else "no"),
         ("kind", kind),
-        ("registered", f"{moment(found.registered_at)} UTC"),
+        ("registered", f"{to_minute(found.registered_at)} UTC"),
         ("scope", found.metadata.scope),
         ("grant types", " ".join(found.metadata.grant_types)),
     ]
@@ -151,3 +169,25 @@ def _print(found: ClientRegistration, *, as_json: bool) -> None:
         facts.append(("redirect URI", uri))
         facts.append(("", "remembers a consent" if counts else "asks for consent each time"))
     print_facts([(name, value) for name, value in facts if value])
+
+
+def client_record(client: ClientRegistration) -> Record:
+    metadata = msgspec.to_builtins(client.metadata)
+    return {
+        "client_id": client.client_id,
+        "status": _client_status(client),
+        "approved": client.approved,
+        "public": client.is_public,
+        "registered_at": client.registered_at,
+        "registration": client.registration,
+        **metadata,
+        "remembered_consent": {
+            uri: counts_when_remembered(client, uri) for uri in client.metadata.redirect_uris
+        },
+    }
+
+
+def _client_status(client: ClientRegistration) -> str:
+    if client.deleted:
+        return "deleted"
+    return "disabled" if client.disabled else "active"

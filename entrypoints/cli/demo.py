@@ -1,9 +1,11 @@
+"""`grantledger demo`."""
+
+from importlib.util import find_spec
+
 import rich_click as click
 
 from grantledger.domain.email_address import EmailInvalid, normalized
 from grantledger.domain.password import MIN_PASSWORD
-
-_BROUGHT_BY_THE_EXTRA = ("httpx2", "mcp")
 
 
 @click.command()
@@ -32,18 +34,15 @@ def demo(port: int, email: str, password: str | None, *, once: bool, serve_only:
         raise click.BadParameter(f"{email!r} is not an e-mail address", param_hint="--email") from None
     if password is not None and len(password) < MIN_PASSWORD:
         raise click.BadParameter(f"needs at least {MIN_PASSWORD} characters", param_hint="--password")
-    try:
-        # Not above: the other commands run without an MCP client installed.
-        from grantledger.entrypoints.demo.run import DemoOptions, run_demo  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in _BROUGHT_BY_THE_EXTRA:
-            raise
-        # On a line of its own, for copying.
+    if find_spec("mcp") is None:
+        # On one line, for copying.
         click.secho(
             "grantledger: the demo needs an MCP client and MCP servers: pip install 'grantledger[demo]'",
             fg="red",
             err=True,
         )
-        raise SystemExit(1) from None
+        raise SystemExit(1)
+    from grantledger.entrypoints.demo.run import DemoOptions, run_demo
+
     options = DemoOptions(port=port, email=email, password=password, once=once, serve_only=serve_only)
     raise SystemExit(0 if run_demo(options) else 1)

@@ -1,4 +1,4 @@
-"""Failures that an operator can mend: a sentence on standard error, no traceback, and exit code 1."""
+"""Failures that an operator can fix: one sentence on standard error, no traceback, and exit code 1."""
 
 import sys
 from collections.abc import Iterator
@@ -6,75 +6,80 @@ from contextlib import contextmanager
 
 import rich_click as click
 
-from grantledger.adapters.ledger.database import CannotOpen
-from grantledger.adapters.ledger.mapper import EventUnreadable
-from grantledger.adapters.ledger.migrations import SchemaMismatch
-from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, RebuildRunning
-from grantledger.application.ports import Unavailable
-from grantledger.entrypoints.settings import SettingsInvalid
+
+class CommandFailed(Exception):  # noqa: N818 - a sentence for the operator
+    """The command did nothing, because it could not. Each kind has an entry in docs/errors.toml."""
 
 
-class Failed(Exception):  # noqa: N818 - a sentence for the operator
-    """What was asked for cannot be done, and nothing was. Each kind has an entry in docs/errors.toml."""
-
-
-class ClientNotFound(Failed):
+class ClientNotFound(CommandFailed):
     """No client has that id."""
 
 
-class GrantNotFound(Failed):
+class GrantNotFound(CommandFailed):
     """No grant has that id."""
 
 
-class UserNotFound(Failed):
+class UserNotFound(CommandFailed):
     """No user has that id or e-mail address, and no host application calls a user so."""
 
 
-class NotThereThen(Failed):
+class NotThereThen(CommandFailed):
     """The client or grant was not there at that moment."""
 
 
-class AddressRefused(Failed):
+class AddressRefused(CommandFailed):
     """No account can have this e-mail address."""
 
 
-class PasswordRefused(Failed):
+class PasswordRefused(CommandFailed):
     """No account can have this password."""
 
 
-class RotationTooEarly(Failed):
+class RotationTooEarly(CommandFailed):
     """Clients may not know the next signing key yet."""
 
 
-class SecretRefused(Failed):
+class SecretRefused(CommandFailed):
     """The master secret cannot be added, taken into use or retired now."""
 
 
-class SecretsByHand(Failed):
+class SecretsByHand(CommandFailed):
     """The master secrets stand where commands cannot change them."""
 
 
-class RowsDiffer(Failed):
+class RowsDiffer(CommandFailed):
     """Rows that requests are answered from are not what the log says."""
 
 
-TOLD: tuple[type[Exception], ...] = (
-    Failed,
-    SettingsInvalid,
-    CannotOpen,
-    SchemaMismatch,
-    EventUnreadable,
-    RebuildRunning,
-    MigratedMeanwhile,
-    Unavailable,
-)
-"""What ends a command with its own sentence. Everything else is a fault of the program."""
+def reported_failures() -> tuple[type[Exception], ...]:
+    """Return what ends a command with its own sentence. Every other exception is a fault of the program."""
+    # Imported after a failure only: some of these modules import SQLAlchemy.
+    from grantledger.adapters.ledger.database import CannotOpen
+    from grantledger.adapters.ledger.mapper import EventUnreadable
+    from grantledger.adapters.ledger.migrations import SchemaMismatch
+    from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, RebuildRunning
+    from grantledger.application.ports import Unavailable
+    from grantledger.entrypoints.settings import SettingsInvalid
+
+    return (
+        CommandFailed,
+        SettingsInvalid,
+        CannotOpen,
+        SchemaMismatch,
+        EventUnreadable,
+        RebuildRunning,
+        MigratedMeanwhile,
+        Unavailable,
+    )
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def report_failures() -> Iterator[None]:
+    """Print a failure of `reported_failures` as one sentence and exit with 1; others pass."""
     try:
         yield
-    except TOLD as error:
+    except Exception as error:
+        if not isinstance(error, reported_failures()):
+            raise
         click.secho(f"grantledger: {error}", fg="red", err=True)
         sys.exit(1)

@@ -1,36 +1,68 @@
-from collections.abc import AsyncIterator
+"""`grantledger grant`."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from grantledger.application.ports import MAX_PAGE, Page
 from grantledger.domain.client_registration import CLIENT
-from grantledger.entrypoints.cli.finding import UserNames, found_grant
-from grantledger.entrypoints.cli.grant_revoke import revoke
-from grantledger.entrypoints.cli.grants_wanted import wanted_grants
-from grantledger.entrypoints.cli.ids import CommandOfGrants
-from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, print_list
-from grantledger.entrypoints.cli.options import database_options, json_option
-from grantledger.entrypoints.cli.output import moment, print_facts, print_record
-from grantledger.entrypoints.cli.records import Record, grant_record
-from grantledger.entrypoints.cli.running import on_ledger
-from grantledger.entrypoints.container import Container
+from grantledger.domain.token_grant import TokenGrant
+from grantledger.entrypoints.cli.ledger_access import (
+    UserNames,
+    database_options,
+    found_client,
+    found_grant,
+    found_user,
+    json_option,
+    on_ledger,
+    this_command,
+)
+from grantledger.entrypoints.cli.output import (
+    Columns,
+    Part,
+    Record,
+    each,
+    part_options,
+    print_facts,
+    print_list,
+    print_record,
+    progress,
+    to_minute,
+)
+
+if TYPE_CHECKING:
+    from grantledger.entrypoints.container import Container
+
+# Of a grant: 16 random bytes in base64url, so that one in 64 begins like an option.
+_LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{21}")
+
+_ALL = Part(after=None, limit=None)
 
 _COLUMNS: Columns = {
     "grant": itemgetter("grant_id"),
     "client": itemgetter("client"),
     "user": itemgetter("user"),
-    "opened": lambda grant: moment(grant["opened_at"]),
+    "opened": lambda grant: to_minute(grant["opened_at"]),
     "status": itemgetter("status"),
 }
+
+
+class CommandOfGrants(click.RichCommand):
+    """Takes grant ids as they are, where others would need `--` in front of them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ids = [argument for argument in args if _LIKE_AN_OPTION.fullmatch(argument)]
+        rest = [argument for argument in args if argument not in ids]
+        return super().parse_args(ctx, [*rest, "--", *ids] if ids and "--" not in args else args)
 
 
 @click.group()
 def grant() -> None:
     """What users have granted to clients: each grant is one consented authorization with all its tokens."""
-
-
-grant.add_command(revoke)
 
 
 @grant.command("list")
@@ -39,7 +71,7 @@ grant.add_command(revoke)
     "--user", metavar="USER", help="Only those of this user: an id, an e-mail address or the host's id."
 )
 @click.option("--live", is_flag=True, help="Neither the revoked nor the expired ones.")
-@cut_options
+@part_options
 @json_option
 @database_options
 def list_grants(
@@ -58,10 +90,10 @@ def list_grants(
 
     Of the latest tokens; what happened to a grant is told by `grantledger ledger show --grant GRANT_ID`.
     """
-    cut = Cut(after, None if everything else limit)
+    part = Part(after, None if everything else limit)
 
-    async def work(container: Container) -> None:
-        found = wanted_grants(container, cut, client=client, user=user, live=live)
+    async def work(container: "Container") -> None:
+        found = _grants(container, part, client=client, user=user, live=live)
         if not as_json:
             found = _with_names(container, found)
         await print_list(found, as_json=as_json, columns=_COLUMNS, nothing="There is no such grant.")
@@ -76,7 +108,7 @@ def list_grants(
 def show(grant_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Show a grant: who may do what, where, and until when. Tokens are never shown: they are not kept."""
 
-    async def work(container: Container) -> None:
+    async def work(container: "Container") -> None:
         found = await found_grant(container, grant_id)
         record = grant_record(grant_id, found, now=container.clock().now())
         if as_json:
@@ -92,7 +124,7 @@ async def _only(record: Record) -> AsyncIterator[Record]:
     yield record
 
 
-async def _with_names(container: Container, grants: AsyncIterator[Record]) -> AsyncIterator[Record]:
+async def _with_names(container: "Container", grants: AsyncIterator[Record]) -> AsyncIterator[Record]:
     """Add what people know client and user by: the name that the client gave itself, the e-mail address
     or the id at the host.
     """
@@ -128,5 +160,104 @@ def _facts(grant: Record) -> list[tuple[str, str]]:
         "refresh until": "refresh_expires_at",
         "ends": "expires_at",
     }
-    facts += [(name, f"{moment(grant[at])} UTC") for name, at in times.items() if grant[at] is not None]
+    facts += [(name, f"{to_minute(grant[at])} UTC") for name, at in times.items() if grant[at] is not None]
     return [*facts, ("refreshes", str(grant["generation"])), ("master secret", grant["key_id"])]
+
+
+@grant.command(cls=CommandOfGrants)
+@click.argument("grant_ids", metavar="[GRANT_ID]...", nargs=-1)
+@click.option("--client", metavar="CLIENT_ID", help="All live grants of this client.")
+@click.option(
+    "--user", metavar="USER", help="All live grants of this user: an id, an e-mail address or the host's id."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before revoking all of a client or user.")
+@json_option
+@database_options
+def revoke(
+    *,
+    grant_ids: tuple[str, ...],
+    client: str | None,
+    user: str | None,
+    yes: bool,
+    as_json: bool,
+    database: str | None,
+    config: Path | None,
+) -> None:
+    """Refuse every token of these grants from the next request on, for good.
+
+    Name grants, or a client or user, or both for what that user granted to that client. Clients send their
+    users to the browser again. Where one that is named is not there, nothing is revoked; where a run is cut
+    short, the same command revokes the rest.
+    """
+    if bool(grant_ids) == bool(client or user):
+        raise click.UsageError("Name grants, or give --client, --user or both.")
+
+    async def work(container: "Container") -> None:
+        wanted = await _wanted_ids(container, grant_ids, client=client, user=user)
+        if not grant_ids and not yes and wanted:
+            click.confirm(f"{len(wanted)} live grants will be revoked. Go on?", abort=True, err=True)
+        caller = this_command()
+        with progress("Revoking") as report:
+            for done, grant_id in enumerate(wanted, start=1):
+                await container.revoke_grant()(grant_id, caller)
+                report(done, len(wanted))
+        if as_json:
+            print_record({"revoked": wanted})
+        else:
+            click.echo(f"{len(wanted)} revoked")
+
+    on_ledger(database, config, work)
+
+
+async def _wanted_ids(
+    container: "Container", grant_ids: tuple[str, ...], *, client: str | None, user: str | None
+) -> list[str]:
+    if not grant_ids:
+        found = _grants(container, _ALL, client=client, user=user, live=True)
+        return [record["grant_id"] async for record in found]
+    wanted = list(dict.fromkeys(grant_ids))
+    for grant_id in wanted:
+        await found_grant(container, grant_id)
+    return wanted
+
+
+async def _grants(
+    container: "Container", part: Part, *, client: str | None, user: str | None, live: bool
+) -> AsyncIterator[Record]:
+    """Yield grants, the newest first. Raises `ClientNotFound` and `UserNotFound`."""
+    if client is not None:
+        await found_client(container, client)
+    user_id = None if user is None else (await found_user(container, user)).user_id
+    now = container.clock().now()
+
+    def fetch(*, after: str | None = None, limit: int = MAX_PAGE) -> Awaitable[Page[TokenGrant]]:
+        return container.ledger().grants(client_id=client, user_id=user_id, after=after, limit=limit)
+
+    async for grant_id, found in each(fetch, part):
+        if not live or found.is_usable(now=now):
+            yield grant_record(grant_id, found, now=now)
+
+
+def grant_record(grant_id: str, grant: TokenGrant, *, now: int) -> Record:
+    return {
+        "grant_id": grant_id,
+        "client_id": grant.client_id,
+        "user_id": grant.user_id,
+        "status": _grant_status(grant, now=now),
+        "resource": grant.consented.resource,
+        "scopes": grant.consented.scopes,
+        "opened_at": grant.opened_at,
+        "refreshed_at": grant.issued_at if grant.generation else None,
+        "generation": grant.generation,
+        "access_expires_at": grant.access_expires_at,
+        "refresh_expires_at": grant.refresh_expires_at,
+        "expires_at": grant.expires_at,
+        "key_id": grant.key_id,
+    }
+
+
+def _grant_status(grant: TokenGrant, *, now: int) -> str:
+    """Of the grant itself: its client or its user may be disabled beside that."""
+    if grant.revoked is not None:
+        return f"revoked ({grant.revoked.removeprefix('revoked_').replace('_', ' ')})"
+    return "live" if grant.is_usable(now=now) else "expired"

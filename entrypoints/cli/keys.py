@@ -1,14 +1,18 @@
-from pathlib import Path
+"""`grantledger keys`."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 import rich_click as click
 
-from grantledger.domain.signing_keys import KEYS, SIGNING, NextKeyTooNew, SigningKeys
+from grantledger.domain.signing_keys import KEYS, SIGNING, NextKeyTooNew, SigningKey, SigningKeys
 from grantledger.entrypoints.cli.failures import RotationTooEarly
-from grantledger.entrypoints.cli.key_lines import print_keys
-from grantledger.entrypoints.cli.options import database_options, json_option
-from grantledger.entrypoints.cli.output import second
-from grantledger.entrypoints.cli.running import on_ledger, this_command
-from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.cli.ledger_access import database_options, json_option, on_ledger, this_command
+from grantledger.entrypoints.cli.output import print_record, print_table, to_second
+
+if TYPE_CHECKING:
+    from grantledger.entrypoints.container import Container
 
 
 @click.group()
@@ -29,9 +33,9 @@ def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> No
     Times are UTC. Private halves are never shown.
     """
 
-    async def work(container: Container) -> None:
+    async def work(container: "Container") -> None:
         known = (await container.ledger().load(KEYS, SIGNING)).state or SigningKeys()
-        print_keys(known, lead=container.policy().signing_key_lead, as_json=as_json)
+        _print_keys(known, lead=container.policy().signing_key_lead, as_json=as_json)
 
     on_ledger(database, config, work)
 
@@ -59,14 +63,37 @@ def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None,
             err=True,
         )
 
-    async def work(container: Container) -> None:
+    async def work(container: "Container") -> None:
         try:
             now = await container.rotate_signing_key()(this_command(), compromised=compromised)
         except NextKeyTooNew as early:
             raise RotationTooEarly(
-                f"the next key may sign from {second(early.ready_at)} UTC on, when clients have had an hour "
-                "to learn of it: rotate then. If a key has leaked, --compromised withdraws all at once."
+                f"the next key may sign from {to_second(early.ready_at)} UTC on, when clients have had an "
+                "hour to learn of it: rotate then. If a key has leaked, --compromised withdraws all at once."
             ) from None
-        print_keys(now, lead=container.policy().signing_key_lead, as_json=as_json)
+        _print_keys(now, lead=container.policy().signing_key_lead, as_json=as_json)
 
     on_ledger(database, config, work)
+
+
+def _print_keys(known: SigningKeys, *, lead: int, as_json: bool) -> None:
+    """Print the keys, newest first, of each the public half."""
+    keys = known.keys[::-1]
+    if as_json:
+        for key in keys:
+            print_record({"status": key.status, **msgspec.to_builtins(key)})
+    elif keys:
+        rows = [(key.kid, key.status, key.alg, _times(key, lead)) for key in keys]
+        print_table(("key id", "status", "alg", "time (UTC)"), rows)
+    else:
+        click.echo("There are no keys yet: the first start of the server makes them.")
+
+
+def _times(key: SigningKey, lead: int) -> str:
+    if key.retired_at is not None and key.published_until is not None:
+        until = key.published_until
+        verifies = "withdrawn at once" if until == key.retired_at else f"verifies until {to_second(until)}"
+        return f"retired {to_second(key.retired_at)}, {verifies}"
+    if key.activated_at is not None:
+        return f"signs since {to_second(key.activated_at)}"
+    return f"announced {to_second(key.created_at)}, may sign from {to_second(key.created_at + lead)}"

@@ -1,27 +1,71 @@
+"""`grantledger ledger`."""
+
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import rich_click as click
-from rich.console import Console
+from msgspec import Struct, structs
 
-from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.audit import Audit, Filter, Line
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import TagMapper
-from grantledger.entrypoints.cli.ledger_as_of import show_as_of
-from grantledger.entrypoints.cli.ledger_filters import check_known, user_wanted
-from grantledger.entrypoints.cli.ledger_lines import print_lines
-from grantledger.entrypoints.cli.ledger_replay import rebuild, replay
-from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
-from grantledger.entrypoints.cli.output import print_record
+from grantledger.application.history.as_of import PastClient, PastGrant
+from grantledger.domain.token_grant import Access
+from grantledger.entrypoints.cli.failures import (
+    ClientNotFound,
+    CommandFailed,
+    GrantNotFound,
+    NotThereThen,
+    RowsDiffer,
+    UserNotFound,
+)
+from grantledger.entrypoints.cli.ledger_access import (
+    database_options,
+    existing,
+    json_option,
+    named_user,
+    on_ledger,
+    settings_of,
+)
+from grantledger.entrypoints.cli.output import print_facts, print_record, progress, to_second
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+
+    from grantledger.adapters.ledger.audit import Audit, Filter, Line
+    from grantledger.adapters.ledger.replay import Difference, Page
+
+MAX_DIFFERENCES = 50
+"""How many differences a person is shown; `--json` has all."""
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS = re.compile(r"\d{9,12}(\.\d{1,6})?")
 """Since 1970. Eight digits are a day, 20261121."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_NOT_FOUND: dict[str, type[CommandFailed]] = {
+    "client": ClientNotFound,
+    "user": UserNotFound,
+    "grant": GrantNotFound,
+}
+
+_ONLY_IN_JSON = frozenset(
+    {
+        "client_registration",
+        "code_challenge",
+        "code_key",
+        "nonce",
+        "public_key",
+        "secret_digest",
+        "session_id",
+        "transaction_id",
+    }
+)
+"""Digests, challenges and the like mean nothing to a person."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -50,8 +94,7 @@ def ledger() -> None:
     """The memory of everything that happened."""
 
 
-for command in (replay, rebuild):
-    ledger.add_command(command)
+# ledger show
 
 
 @ledger.command()
@@ -95,30 +138,261 @@ def show(
     With --as-of, and either --client or --grant, it shows what that was at the moment: what a grant was good
     for, whether it was live, and whose it was.
     """
+    from grantledger.adapters.ledger.audit import Filter
+
     if as_of is not None:
         if (client is None) == (grant is None) or user is not None or since is not None:
             raise click.UsageError("--as-of takes either --client or --grant, and no other filter.")
-        show_as_of(database, config, as_of, client=client, grant=grant, as_json=as_json)
+        _show_as_of(database, config, as_of, client=client, grant=grant, as_json=as_json)
         return
     settings = settings_of(database, config)
-    user_id = None if user is None else user_wanted(database, config, user)
+    user_id = None if user is None else _user_id(database, config, user)
     wanted = Filter(client=client, user=user_id, grant=grant, since=since)
     lines = lines_of(settings.database, settings.realm, wanted)
     if as_json:
         for line in lines:
             print_record(line)
     else:
+        from rich.console import Console
+
         print_lines(lines, Console(highlight=False))
 
 
-def lines_of(database: str | Path, realm: str, wanted: Filter) -> Iterator[Line]:
-    """Return lines of a ledger. Raises `CannotOpen`, `SchemaMismatch` and as `check_known` does."""
+def lines_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["Line"]:
+    """Return the lines of a ledger that pass the filter.
+
+    Raises `CannotOpen`, `SchemaMismatch`, and `ClientNotFound`, `UserNotFound` or `GrantNotFound` for what
+    the log has no event of.
+    """
+    from grantledger.adapters.ledger import migrations
+    from grantledger.adapters.ledger.audit import Audit
+    from grantledger.adapters.ledger.database import Database
+    from grantledger.adapters.ledger.mapper import TagMapper
+
     file = Database(database)
     migrations.check(file)
     audit = Audit(file, TagMapper(), realm=realm)
     lines = audit.lines(wanted)
     first = next(lines, None)
     if first is None:
-        check_known(audit, wanted)
+        _check_known(audit, wanted)
         return lines
     return chain((first,), lines)
+
+
+def _user_id(database: str | None, config: Path | None, name: str) -> str:
+    """Return the user's id. Raises `UserNotFound` where an e-mail address or host's id is nobody's."""
+    if name.startswith("glu_"):  # needs no open ledger, so that a copy is read without its master secret
+        return name
+    return on_ledger(database, config, lambda container: named_user(container, name))
+
+
+def _check_known(audit: "Audit", wanted: "Filter") -> None:
+    from grantledger.adapters.ledger.audit import Filter
+
+    for what, value in structs.asdict(wanted).items():
+        named = what in _NOT_FOUND and value is not None
+        if named and next(audit.lines(Filter(**{what: value})), None) is None:
+            raise _NOT_FOUND[what](f"there is no {what} {value!r}")
+
+
+def print_lines(lines: Iterator["Line"], console: "Console") -> None:
+    """Print the lines as a table. Ids are whole, so that they can be used as filters."""
+    from rich.table import Table
+
+    first = next(lines, None)
+    if first is None:
+        console.print("Nothing is recorded that matches.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("time (UTC)", no_wrap=True)
+    table.add_column("what happened", overflow="fold")
+    table.add_column("by", no_wrap=True)
+    for line in chain((first,), lines):
+        time = line.recorded_at.strftime("%Y-%m-%d %H:%M:%S") if line.recorded_at else ""
+        table.add_row(str(line.position), time, _event_cell(line), line.actor_kind or "")
+    console.print(table)
+
+
+def _event_cell(line: "Line") -> "Group":
+    from rich.console import Group
+    from rich.text import Text
+
+    aggregate, event, _ = line.tag.replace("_", " ").split(".")
+    facts = (Text(f"{name}: {value}", style="dim") for name, value in _facts_of_event(line))
+    return Group(Text(f"{aggregate} {event}", style="bold"), *facts)
+
+
+def _facts_of_event(line: "Line") -> Iterator[tuple[str, str]]:
+    """Yield what distinguishes this event from others of its kind; the time has a column of its own."""
+    yield from line.about.items()
+    for field, value in structs.asdict(line.event).items():
+        name = field.removesuffix("_id").replace("_", " ")
+        if value is None or field in _ONLY_IN_JSON or field.endswith("_at") or name in line.about:
+            continue
+        yield name, _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Struct):
+        fields = msgspec.to_builtins(value)
+        return str(fields.get("client_name") or fields)
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+# ledger show --as-of
+
+
+def _show_as_of(
+    database: str | None,
+    config: Path | None,
+    moment: datetime,
+    *,
+    client: str | None,
+    grant: str | None,
+    as_json: bool,
+) -> None:
+    """Print the client or the grant as it was. Raises `NotThereThen`."""
+    import asyncio
+
+    moment = moment.astimezone(UTC)
+    at = moment.isoformat().replace("+00:00", "Z")
+    microseconds = (moment - _EPOCH) // timedelta(microseconds=1)
+    container = existing(database, config)  # not opened, so that a copy is read without its master secret
+
+    async def read() -> PastClient | PastGrant | None:
+        if grant is not None:
+            return await container.read_grant_as_of()(grant, microseconds)
+        assert client is not None
+        return await container.read_client_as_of()(client, microseconds)
+
+    found = asyncio.run(read())
+    if found is None:
+        raise NotThereThen(f"there was no such {'grant' if grant else 'client'} at {at}")
+    if as_json:
+        print_record({"as_of": at, **msgspec.to_builtins(found)})
+    else:
+        facts = _past_grant(found) if isinstance(found, PastGrant) else _past_client(found)
+        print_facts((("as of", at), *facts))
+
+
+def _past_grant(grant: PastGrant) -> Iterator[tuple[str, str]]:
+    why = f": {grant.revoked}" if grant.revoked else ""
+    yield "grant", grant.grant_id
+    yield "standing", f"{grant.standing}{why}"
+    yield "of user", grant.user_id
+    yield "to client", f"{grant.client_id}, registration {grant.client_registration}"
+    yield "consented", _access(grant.consented)
+    yield "newest token", _access(grant.access)
+    yield "generation", str(grant.generation)
+    yield "opened", _at(grant.opened_at)
+    yield "issued", _at(grant.issued_at)
+    yield "access token", _until(grant.access_expires_at, live=grant.access_token_live)
+    if grant.refresh_expires_at is not None:
+        yield "refresh token", _until(grant.refresh_expires_at, live=grant.refresh_token_live)
+    if grant.expires_at is not None:
+        yield "limit", _at(grant.expires_at)
+    yield "events", str(grant.version)
+
+
+def _past_client(client: PastClient) -> Iterator[tuple[str, str]]:
+    yield "client", client.client_id
+    yield "standing", client.standing
+    yield "name", client.metadata.client_name or ""
+    yield "registration", f"{client.registration}, at {_at(client.registered_at)}"
+    yield "authenticates", client.metadata.token_endpoint_auth_method
+    for uri in client.metadata.redirect_uris:
+        yield "redirect URI", uri
+    yield "scope", client.metadata.scope
+    yield "events", str(client.version)
+
+
+def _access(access: Access) -> str:
+    return f"{' '.join(access.scopes)} at {access.resource}"
+
+
+def _until(expires_at: int, *, live: bool) -> str:
+    return f"{'live' if live else 'refused'}, expiry {_at(expires_at)}"
+
+
+def _at(seconds: int) -> str:
+    return f"{to_second(seconds)} UTC"
+
+
+# ledger replay
+
+
+@ledger.command()
+@json_option
+@database_options
+def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Fold the log anew, and compare what it gives with the rows that requests are answered from.
+
+    Writes nothing, and may run while servers do. Exit code 1 names every row that is missing, is there
+    without events, or is not what its events say: `ledger rebuild` makes them right.
+    """
+    from grantledger.adapters.ledger.mapper import TagMapper
+    from grantledger.adapters.ledger.replay import Replay
+
+    container = existing(database, config)
+    replaying = Replay(container.database(), TagMapper(), realm=container.settings().realm)
+    events = rows = found = 0
+    shown: list[Difference] = []
+    total = replaying.events()
+
+    with progress("Replaying") as report:
+
+        def compared(page: "Page") -> None:
+            nonlocal events, rows
+            events, rows = events + page.events, rows + len(page.rows)
+            report(events, max(events, total))
+
+        for found, difference in enumerate(replaying.differences(compared), start=1):
+            if as_json:
+                print_record(_difference_record(difference))
+            elif found <= MAX_DIFFERENCES:
+                shown.append(difference)
+    for difference in shown:
+        click.echo(str(difference))
+    if as_json:
+        print_record({"events": events, "rows": rows, "differences": found})
+    else:
+        more = f" ({found - MAX_DIFFERENCES} of them not shown)" if found > MAX_DIFFERENCES else ""
+        differ = "all as it says" if not found else f"{found} of them differ from it{more}"
+        click.echo(f"{events} events replayed into {rows} rows: {differ}")
+    if found:
+        raise RowsDiffer("rows are not what the log says: `grantledger ledger rebuild` makes them right")
+
+
+def _difference_record(difference: "Difference") -> dict[str, str]:
+    return {"category": difference.category, "key": difference.key, "difference": difference.sentence}
+
+
+# ledger rebuild
+
+
+@ledger.command()
+@json_option
+@database_options
+def rebuild(*, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Fold the log into new rows, and put them in the place of those that requests are answered from.
+
+    May run while servers do: no request waits for it or notices. Interrupted, it has changed nothing.
+    For after `ledger replay` found a difference, and after an upgrade that folds events in another way.
+    It concerns every realm of the database, and needs room for the rows once more.
+    """
+    from grantledger.adapters.ledger.mapper import TagMapper
+    from grantledger.adapters.ledger.rebuild import Rebuild
+
+    file = existing(database, config).database()
+    begun, events = perf_counter(), 0
+    with progress("Rebuilding") as report:
+        for step in Rebuild(file, TagMapper()).steps():
+            report(step.folded, step.head)
+            events = step.folded
+    seconds = round(perf_counter() - begun, 3)
+    if as_json:
+        print_record({"events": events, "seconds": seconds})
+    else:
+        click.echo(f"{events} events folded into new rows, which are in place")

@@ -1,69 +1,191 @@
-"""What commands print: tables for people, one JSON object a line for programs."""
+"""What commands print: tables and facts for people, one JSON object a line for programs, progress bars.
 
-from collections.abc import Iterable, Mapping, Sequence
+Rich is imported where it draws: most of what programs read needs none of it.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 import rich_click as click
+from click import get_current_context
 from msgspec import Struct
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-_UNFOLDED = 100_000
-_ROOM = 30
+from grantledger.application.ports import MAX_PAGE, Page
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S")
+
+Record = Mapping[str, Any]
+"""What is printed of a client, a user or a grant. Times are seconds since 1970, UTC."""
+
+Columns = Mapping[str, Callable[[Any], str | None]]
+"""The headings of a table, each with the function that takes its cell from a record."""
+
+_PIPE_WIDTH = 100_000
+_MIN_REST_WIDTH = 30
 
 
-def console() -> Console:
-    """Return one that folds lines for a terminal only: in a pipe a row is a line, however long."""
-    terminal = Console(highlight=False)
-    return terminal if terminal.is_terminal else Console(highlight=False, width=_UNFOLDED)
+# Records, tables and facts
 
 
-def print_record(record: Mapping[str, Any] | Struct) -> None:
+def print_record(record: Record | Struct) -> None:
     """Print one JSON object on a line of its own."""
     click.echo(msgspec.json.encode(record))
 
 
 def print_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print the rows below their columns; where it is narrow cells are folded, and nothing is cut off.
+    """Print the rows below their columns; a narrow terminal folds cells, and nothing is cut off.
 
-    The first cell is what commands take: it stays whole where the others have some room beside it.
+    The first cell is what commands take as an argument: it stays on one line if there is room for the others.
     """
+    from rich.table import Table
+    from rich.text import Text
+
     screen = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, column in enumerate(columns):
+    for index, column in enumerate(columns):
         longest = max(len(cell) for cell in (column, *(row[0] for row in rows)))
-        whole = place == 0 and longest + _ROOM <= screen.width
-        table.add_column(column, overflow="fold", width=longest if whole else None)
+        unfolded = index == 0 and longest + _MIN_REST_WIDTH <= screen.width
+        table.add_column(column, overflow="fold", width=longest if unfolded else None)
     for row in rows:
-        table.add_row(*(shown(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     screen.print(table)
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Print what is known of one thing, a line for each fact; several of one name stand below each other."""
+    """Print one thing, a line for each fact; of several facts with one name only the first shows the name."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     before = None
     for name, value in facts:
-        table.add_row("" if name == before else name, shown(value))
+        table.add_row("" if name == before else name, Text(printable(value)))
         before = name
     console().print(table)
 
 
-def shown(text: str) -> Text:
-    """Return the text with all that a terminal would obey written out: clients name themselves."""
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
+def console() -> "Console":
+    """Return a console that folds lines on a terminal only: in a pipe a row is one line, however long."""
+    from rich.console import Console
+
+    terminal = Console(highlight=False)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
 
 
-def moment(seconds: int | None) -> str:
+def printable(text: str) -> str:
+    """Return the text with control characters escaped: clients choose their names themselves."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def to_minute(seconds: int | None) -> str:
     """Return the time in UTC, to the minute."""
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 
 
-def second(seconds: int) -> str:
-    """Return the time in UTC, where it matters to the second."""
+def to_second(seconds: int) -> str:
+    """Return the time in UTC, to the second."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+# Lists, a page at a time
+
+
+class Fetch(Protocol[S]):
+    """One of the lists of the port `Listings`."""
+
+    def __call__(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Awaitable[Page[S]]: ...
+
+
+class Part(Struct, frozen=True):
+    """The part of a list to print: `limit` items behind the key `after`; None is no limit."""
+
+    after: str | None
+    limit: int | None
+
+
+def part_options(command: F) -> F:
+    """Add `--limit`, `--all` and `--after`."""
+    options = (
+        click.option(
+            "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many."
+        ),
+        click.option("--all", "everything", is_flag=True, help="All there are, however many."),
+        click.option("--after", metavar="ID", help="Only what comes behind this one in the list."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+async def each(fetch: Fetch[S], part: Part) -> AsyncIterator[tuple[str, S]]:
+    """Yield the items of the part, with their keys; say on standard error if there are more."""
+    left, after = part.limit, part.after
+    while True:
+        page = await fetch(after=after, limit=MAX_PAGE if left is None else min(left, MAX_PAGE))
+        for item in page.items:
+            assert item.state is not None  # only what has happened is listed
+            yield item.key, item.state
+        after = page.after
+        left = None if left is None else left - len(page.items)
+        if after is None:
+            return
+        if left == 0:
+            more = f"There are more: go on with --after {after}, or give --all."
+            # When the list has been printed.
+            get_current_context().call_on_close(partial(click.echo, more, err=True))
+            return
+
+
+async def print_list(
+    records: AsyncIterator[Record],
+    *,
+    as_json: bool,
+    columns: Columns,
+    nothing: str,
+) -> None:
+    """Print a JSON object for each record as it arrives, or one table of all of them."""
+    if as_json:
+        async for record in records:
+            print_record(record)
+        return
+    rows = [[cell(record) or "" for cell in columns.values()] async for record in records]
+    if rows:
+        print_table(columns, rows)
+    else:
+        click.echo(nothing)
+
+
+# Progress
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal at standard error; call the function with what is done and the total so far.
+
+    Standard output is not redirected.
+    """
+    from rich.console import Console
+
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal:
+        yield lambda _done, _total: None
+        return
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=terminal, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

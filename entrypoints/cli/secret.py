@@ -1,6 +1,9 @@
-from collections.abc import Iterator
+"""`grantledger secret`."""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -11,14 +14,14 @@ from grantledger.domain.master_secrets import (
     MasterSecretSeals,
     MasterSecretUnknown,
     MasterSecretWaits,
+    UsedSecret,
 )
 from grantledger.entrypoints.cli.failures import SecretRefused, SecretsByHand
-from grantledger.entrypoints.cli.options import database_options, json_option
-from grantledger.entrypoints.cli.output import moment, print_record
-from grantledger.entrypoints.cli.progress import progress
-from grantledger.entrypoints.cli.running import on_ledger, this_command
-from grantledger.entrypoints.cli.secret_lines import print_secrets, used_secrets, warn_of_what_lives
-from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.cli.ledger_access import database_options, json_option, on_ledger, this_command
+from grantledger.entrypoints.cli.output import print_record, print_table, progress, to_minute
+
+if TYPE_CHECKING:
+    from grantledger.entrypoints.container import Container
 
 
 @click.group()
@@ -37,8 +40,8 @@ def secret() -> None:
 def list_secrets(*, as_json: bool, database: str | None, config: Path | None) -> None:
     """Show what is sealed under each master secret: private records, and tokens of live grants."""
 
-    async def work(container: Container) -> None:
-        print_secrets(await used_secrets(container), as_json=as_json)
+    async def work(container: "Container") -> None:
+        _print_secrets(await _used_secrets(container), as_json=as_json)
 
     on_ledger(database, config, work)
 
@@ -57,7 +60,7 @@ def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, co
     stay good as long as it is kept: `secret list` shows until when they live.
     """
 
-    async def work(container: Container) -> None:
+    async def work(container: "Container") -> None:
         if to is None:
             await _add(container, as_json=as_json)
         else:
@@ -81,10 +84,10 @@ def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, con
     Where secrets are changed by hand, remove it first; this command then only remembers that it is gone.
     """
 
-    async def work(container: Container) -> None:
+    async def work(container: "Container") -> None:
         newest = (await container.secret_keeper().key_ids())[0]
-        with progress("Reading the ledger") as tell, _told(by_hand=f"remove {key_id}", newest=newest):
-            await container.retire_master_secret()(key_id, this_command(), tell, force=force)
+        with progress("Reading the ledger") as report, _refusing(f"remove {key_id}", newest=newest):
+            await container.retire_master_secret()(key_id, this_command(), report, force=force)
         if as_json:
             print_record({"key_id": key_id, "step": "retired"})
         else:
@@ -93,13 +96,13 @@ def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, con
     on_ledger(database, config, work)
 
 
-async def _add(container: Container, *, as_json: bool) -> None:
+async def _add(container: "Container", *, as_json: bool) -> None:
     by_hand = (
         "add a new one there as the last (`openssl rand -base64 32` makes one), restart every server, and "
         "see its key id with `grantledger secret list`"
     )
-    with progress("Reading the ledger") as tell, _told(by_hand=by_hand):
-        key_id = await container.add_master_secret()(this_command(), tell)
+    with progress("Reading the ledger") as report, _refusing(by_hand):
+        key_id = await container.add_master_secret()(this_command(), report)
     if as_json:
         print_record({"key_id": key_id, "step": "added"})
         return
@@ -108,7 +111,7 @@ async def _add(container: Container, *, as_json: bool) -> None:
     click.echo(f"2. Run: grantledger secret rotate --to {key_id}")
 
 
-async def _activate(container: Container, to: str, *, yes: bool, as_json: bool) -> None:
+async def _activate(container: "Container", to: str, *, yes: bool, as_json: bool) -> None:
     configured = await container.secret_keeper().key_ids()
     if to in configured[1:] and not yes:
         click.confirm(
@@ -117,19 +120,25 @@ async def _activate(container: Container, to: str, *, yes: bool, as_json: bool) 
             abort=True,
             err=True,
         )
-    with progress("Sealing private records anew") as tell, _told(by_hand=f"move {to} to the front"):
-        done = await container.activate_master_secret()(to, this_command(), tell)
+    with (
+        progress("Sealing private records anew") as report,
+        _refusing(f"move {to} to the front"),
+    ):
+        done = await container.activate_master_secret()(to, this_command(), report)
     if as_json:
         print_record({"key_id": to, "step": "activated", "resealed": done})
     else:
         click.echo(f"{done} private records are sealed anew under {to}.")
         click.echo("Restart every server, so that new tokens are sealed under it too.")
-    warn_of_what_lives(await used_secrets(container), to)
+    _warn_of_live_grants(await _used_secrets(container), to)
 
 
 @contextmanager
-def _told(*, by_hand: str, newest: str = "") -> Iterator[None]:
-    """Say what the use cases refuse, and what to do instead."""
+def _refusing(by_hand: str, *, newest: str = "") -> Iterator[None]:
+    """Turn a refusal of the use cases into a sentence that also says what to do.
+
+    `by_hand` is what to do where commands cannot change the secrets.
+    """
     try:
         yield
     except SecretsUnchangeable as error:
@@ -147,5 +156,37 @@ def _told(*, by_hand: str, newest: str = "") -> Iterator[None]:
         raise SecretRefused(f"{refused}: run `grantledger secret rotate --to {newest}` first") from None
     except MasterSecretNeeded as refused:
         raise SecretRefused(
-            f"{refused}, until {moment(refused.until)} UTC: keep it until then, or give --force"
+            f"{refused}, until {to_minute(refused.until)} UTC: keep it until then, or give --force"
         ) from None
+
+
+async def _used_secrets(container: "Container") -> Sequence[UsedSecret]:
+    """Return each secret that is configured or in use, the newest first."""
+    with progress("Reading the ledger") as report:
+        return await container.describe_master_secrets()(report)
+
+
+def _print_secrets(found: Sequence[UsedSecret], *, as_json: bool) -> None:
+    if as_json:
+        for one in found:
+            print_record(one)
+        return
+    print_table(
+        ("master secret", "role", "private records", "live grants", "until (UTC)"),
+        [
+            (one.key_id, one.role, str(one.private_records), str(one.live_grants), to_minute(one.live_until))
+            for one in found
+        ],
+    )
+
+
+def _warn_of_live_grants(found: Sequence[UsedSecret], newest: str) -> None:
+    """Say on standard error which older secrets have to be kept, and until when."""
+    for one in found:
+        if one.key_id != newest and one.live_grants:
+            click.secho(
+                f"Keep {one.key_id}: {one.live_grants} live grants have tokens of it, the last until "
+                f"{to_minute(one.live_until)} UTC. Then run: grantledger secret retire {one.key_id}",
+                fg="yellow",
+                err=True,
+            )

@@ -1,13 +1,15 @@
+"""`grantledger serve`, `grantledger migrate` and `grantledger completion`."""
+
 import os
 from pathlib import Path
 
 import rich_click as click
+from click.shell_completion import get_completion_class
 
-from grantledger.adapters.ledger import migrations
-from grantledger.entrypoints.cli.options import database_options, given
-from grantledger.entrypoints.container import build_container
-from grantledger.entrypoints.server import create_app, run
-from grantledger.entrypoints.settings_sources import load_settings
+from grantledger.entrypoints.cli.ledger_access import database_options, given, json_option, settings_of
+from grantledger.entrypoints.cli.output import print_record
+
+_COMPLETION_VARIABLE = "_GRANTLEDGER_COMPLETE"
 
 
 @click.command()
@@ -20,9 +22,49 @@ def serve(host: str | None, port: int | None, database: str | None, config: Path
     On loopback nothing else is needed: the database and a master secret beside it are made on the first
     start. Anywhere else the issuer, the master secret and a lasting database have to be configured.
     """
+    from grantledger.adapters.ledger import migrations
+    from grantledger.entrypoints.container import build_container
+    from grantledger.entrypoints.server import create_app, run
+    from grantledger.entrypoints.settings_sources import load_settings
+
     settings = load_settings(config, os.environ, given(host=host, port=port, database=database))
     container = build_container(settings)
     app = create_app(container)
-    # Here too, where a database that cannot be is one sentence; inside the server it would be a traceback.
+    # The server would migrate too, but a database that cannot be opened would be a traceback there.
     migrations.migrate(container.database())
     run(app, settings)
+
+
+@click.command()
+@json_option
+@database_options
+def migrate(*, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Make the database, or bring it to this release's schema.
+
+    All of it or nothing; what the ledger remembers is never rewritten.
+    """
+    from grantledger.adapters.ledger import migrations
+    from grantledger.adapters.ledger.database import Database
+
+    file = Database(settings_of(database, config).database)
+    before = migrations.current(file) if file.path.exists() else None
+    migrations.migrate(file)
+    after = migrations.current(file)
+    if as_json:
+        print_record({"database": str(file.path), "revision": after, "before": before})
+        return
+    click.echo(f"{file.path} is at revision {after}" + ("" if before != after else ", as it was"))
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print what makes the shell complete commands and options of `grantledger`.
+
+    bash: eval "$(grantledger completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc; fish:
+    grantledger completion fish > ~/.config/fish/completions/grantledger.fish
+    """
+    script = get_completion_class(shell)
+    assert script is not None
+    click.echo(script(ctx.find_root().command, {}, "grantledger", _COMPLETION_VARIABLE).source())

@@ -1,22 +1,18 @@
+"""`grantledger settings`."""
+
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import rich_click as click
 
-from grantledger.entrypoints.cli.options import database_options, given, json_option
+from grantledger.entrypoints.cli.ledger_access import database_options, given, json_option
 from grantledger.entrypoints.cli.output import print_record, print_table
-from grantledger.entrypoints.container import check_identity
-from grantledger.entrypoints.master_secret import configured_master_secrets
-from grantledger.entrypoints.settings import Settings, SettingsInvalid
-from grantledger.entrypoints.settings_sources import (
-    given_settings,
-    load_settings,
-    settings_faults,
-    with_source,
-)
+
+if TYPE_CHECKING:
+    from grantledger.entrypoints.settings import Settings
 
 
 @click.group()
@@ -32,6 +28,9 @@ def check(*, as_json: bool, database: str | None, config: Path | None) -> None:
 
     Reads the file, the variables and the master secret, and changes nothing. The database is not opened.
     """
+    from grantledger.entrypoints.settings import SettingsInvalid
+    from grantledger.entrypoints.settings_sources import settings_faults
+
     overrides = given(database=database)
     faults = settings_faults(config, os.environ, overrides)
     if not faults:
@@ -40,8 +39,8 @@ def check(*, as_json: bool, database: str | None, config: Path | None) -> None:
         except SettingsInvalid as invalid:
             faults = [invalid]
     if as_json:
-        told = [{"setting": fault.key, "fault": str(fault)} for fault in faults]
-        print_record({"good": not faults, "faults": told})
+        listed = [{"setting": fault.key, "fault": str(fault)} for fault in faults]
+        print_record({"good": not faults, "faults": listed})
     for fault in faults[:-1]:
         click.secho(f"grantledger: {fault}", fg="red", err=True)
     if faults:
@@ -55,6 +54,9 @@ def check(*, as_json: bool, database: str | None, config: Path | None) -> None:
 @database_options
 def show(*, as_json: bool, database: str | None, config: Path | None) -> None:
     """Show every setting with its value and where that comes from. Secrets are hidden."""
+    from grantledger.entrypoints.settings import Settings
+    from grantledger.entrypoints.settings_sources import given_settings, load_settings
+
     overrides = given(database=database)
     effective = load_settings(config, os.environ, overrides)
     sources = {
@@ -72,6 +74,11 @@ def show(*, as_json: bool, database: str | None, config: Path | None) -> None:
 
 
 def _check_for_serving(config: Path | None, overrides: Mapping[str, Any]) -> None:
+    from grantledger.entrypoints.container import check_identity
+    from grantledger.entrypoints.master_secret import configured_master_secrets
+    from grantledger.entrypoints.settings import SettingsInvalid
+    from grantledger.entrypoints.settings_sources import given_settings, load_settings, with_source
+
     loaded = load_settings(config, os.environ, overrides)
     try:
         check_identity(loaded, None)
@@ -80,8 +87,8 @@ def _check_for_serving(config: Path | None, overrides: Mapping[str, Any]) -> Non
     configured_master_secrets(loaded)
 
 
-def _value(effective: Settings, key: str) -> Any:
-    """Return what holds, also where nothing is set; of a secret only how many there are."""
+def _value(effective: "Settings", key: str) -> Any:
+    """Return the value in effect, which may be a default; of secrets only how many there are."""
     shown = dict(effective.__rich_repr__())
     if key not in shown:
         number = len(getattr(effective, key))

@@ -1,9 +1,11 @@
-import asyncio
+"""`grantledger user`."""
+
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -16,20 +18,38 @@ from grantledger.domain.password import (
     PasswordTooLong,
     PasswordTooShort,
 )
+from grantledger.domain.user_account import UserAccount
 from grantledger.entrypoints.cli.failures import AddressRefused, PasswordRefused
-from grantledger.entrypoints.cli.finding import UserNames, found_user
-from grantledger.entrypoints.cli.listing import Columns, Cut, cut_options, each, print_list
-from grantledger.entrypoints.cli.options import database_options, json_option, settings_of
-from grantledger.entrypoints.cli.output import moment, print_record, shown
-from grantledger.entrypoints.cli.records import Record, user_record
-from grantledger.entrypoints.cli.running import on_ledger, this_command
-from grantledger.entrypoints.container import Container
-from grantledger.entrypoints.server import ledger_open
+from grantledger.entrypoints.cli.ledger_access import (
+    KnownAs,
+    UserNames,
+    database_options,
+    found_user,
+    json_option,
+    on_ledger,
+    settings_of,
+    this_command,
+    wiring,
+)
+from grantledger.entrypoints.cli.output import (
+    Columns,
+    Part,
+    Record,
+    each,
+    part_options,
+    print_list,
+    print_record,
+    printable,
+    to_minute,
+)
+
+if TYPE_CHECKING:
+    from grantledger.entrypoints.container import Container
 
 _COLUMNS: Columns = {
     "user": itemgetter("user_id"),
     "e-mail or host's id": lambda user: user["email"] or user["host_user_id"],
-    "opened": lambda user: moment(user["opened_at"]),
+    "opened": lambda user: to_minute(user["opened_at"]),
     "status": itemgetter("status"),
 }
 
@@ -58,11 +78,13 @@ def add(
     email: str, *, password_stdin: bool, as_json: bool, database: str | None, config: Path | None
 ) -> None:
     """Open an account for EMAIL. The password is asked for, and never shown."""
+    import asyncio
+
     settings = settings_of(database, config)
     password = _password(from_stdin=password_stdin)
     try:
         with _passwords_refused():
-            user_id = asyncio.run(_open(Container(settings=settings), email, password))
+            user_id = asyncio.run(_open_account(wiring(settings), email, password))
     except EmailInvalid:
         raise AddressRefused(f"{email!r} is not an e-mail address") from None
     except EmailTaken:
@@ -74,7 +96,7 @@ def add(
 
 
 @user.command("list")
-@cut_options
+@part_options
 @json_option
 @database_options
 def list_users(
@@ -90,10 +112,10 @@ def list_users(
 
     The newest account comes first. Times are UTC.
     """
-    cut = Cut(after, None if everything else limit)
+    part = Part(after, None if everything else limit)
 
-    async def work(container: Container) -> None:
-        found = _users(container, cut)
+    async def work(container: "Container") -> None:
+        found = _users(container, part)
         await print_list(found, as_json=as_json, columns=_COLUMNS, nothing="There are no users.")
 
     on_ledger(database, config, work)
@@ -145,7 +167,7 @@ def set_password(
     """Give a user another password, and end every browser session. It is asked for, and never shown."""
     password = _password(from_stdin=password_stdin)
 
-    def use_case(container: Container) -> UseCase:
+    def use_case(container: "Container") -> UseCase:
         return lambda user_id, caller: container.set_password()(user_id, password, caller)
 
     with _passwords_refused():
@@ -153,23 +175,23 @@ def set_password(
 
 
 def _change(
-    name: str, use_case: Callable[[Container], UseCase], *, as_json: bool
-) -> Callable[[Container], Awaitable[None]]:
-    async def work(container: Container) -> None:
+    name: str, use_case: Callable[["Container"], UseCase], *, as_json: bool
+) -> Callable[["Container"], Awaitable[None]]:
+    async def work(container: "Container") -> None:
         before = await found_user(container, name)
         await use_case(container)(before.user_id, this_command())
-        await _tell(container, before.user_id, as_json=as_json)
+        await _print_status(container, before.user_id, as_json=as_json)
 
     return work
 
 
-async def _tell(container: Container, user_id: str, *, as_json: bool) -> None:
+async def _print_status(container: "Container", user_id: str, *, as_json: bool) -> None:
     known_as = await UserNames(container).of(user_id)
     record = user_record(await found_user(container, user_id), known_as)
     if as_json:
         print_record(record)
         return
-    who = user_id if known_as.name is None else f"{user_id} ({shown(known_as.name)})"
+    who = user_id if known_as.name is None else f"{user_id} ({printable(known_as.name)})"
     click.echo(f"{who} is {record['status']}")
 
 
@@ -191,12 +213,24 @@ def _password(*, from_stdin: bool) -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
-async def _open(container: Container, email: str, password: str) -> str:
+async def _open_account(container: "Container", email: str, password: str) -> str:
+    from grantledger.entrypoints.server import ledger_open
+
     async with ledger_open(container):
         return await container.open_account()(email, password, this_command())
 
 
-async def _users(container: Container, cut: Cut) -> AsyncIterator[Record]:
+async def _users(container: "Container", part: Part) -> AsyncIterator[Record]:
     names = UserNames(container)
-    async for user_id, found in each(container.ledger().users, cut):
+    async for user_id, found in each(container.ledger().users, part):
         yield user_record(found, await names.of(user_id))
+
+
+def user_record(user: UserAccount, known_as: KnownAs) -> Record:
+    return {
+        "user_id": user.user_id,
+        "email": known_as.email,
+        "host_user_id": known_as.host_user_id,
+        "status": "disabled" if user.disabled else "active",
+        "opened_at": user.opened_at,
+    }

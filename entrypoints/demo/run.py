@@ -9,8 +9,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from grantledger.adapters.ledger.audit import Filter
-from grantledger.entrypoints.cli.ledger import lines_of
-from grantledger.entrypoints.cli.ledger_lines import print_lines
+from grantledger.entrypoints.cli.ledger import lines_of, print_lines
 from grantledger.entrypoints.demo.connect import print_how_to_connect
 from grantledger.entrypoints.demo.demo_settings import REALM
 from grantledger.entrypoints.demo.passwords import readable_password

@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click import Context, Group
 
-from grantledger.entrypoints.cli.main import cli
+from grantledger.entrypoints.cli.commands import cli
 from grantledger.entrypoints.settings import Settings
 from grantledger.entrypoints.settings_sources import load_settings
 from support.patience import PATIENCE
@@ -143,8 +144,9 @@ def test_every_command_that_is_shown_exists(document: Path) -> None:
     ):
         command: Any = cli
         words = line.split()
-        while words and words[0] in getattr(command, "commands", {}):
-            command = command.commands[words.pop(0)]
+        while words and isinstance(command, Group):
+            command = command.get_command(Context(command), words.pop(0))
+            assert command is not None, line
         options = {option for parameter in command.params for option in parameter.opts}
         assert command is not cli, line
         assert {word for word in words if word.startswith("--")} <= options, line

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from msgspec import Struct
 from rich.console import Console
 
-from grantledger.entrypoints.cli.main import cli
+from grantledger.entrypoints.cli.commands import cli
 from grantledger.entrypoints.demo.walk import Walk
 from support.leaks import seen
 from support.patience import PATIENCE

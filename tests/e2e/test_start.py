@@ -28,7 +28,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.Capture
             main()
         return exit_.value.code, capfd.readouterr().err
 
-    monkeypatch.setattr("grantledger.entrypoints.cli.serve.run", started)
+    monkeypatch.setattr("grantledger.entrypoints.server.run", started)
     monkeypatch.chdir(tmp_path)
     return run
 

@@ -14,7 +14,7 @@ from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.rebuild import Rebuild
-from grantledger.entrypoints.cli.failures import told
+from grantledger.entrypoints.cli.failures import report_failures
 from support import server
 from support.leaks import issued, seen
 from support.old_history import copied
@@ -80,7 +80,7 @@ def migrated_during_a_rebuild(operator: Operator, capsys: pytest.CaptureFixture[
     steps = Rebuild(Database(operator.database), TagMapper(), page=10).steps()
     next(steps)
     operator.by_hand("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(SystemExit) as ended, told():
+    with pytest.raises(SystemExit) as ended, report_failures():
         list(steps)
     complaint = capsys.readouterr().err
     seen("a rebuild during a migration", complaint)

@@ -11,7 +11,7 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner, Result
 
-from grantledger.entrypoints.cli.main import cli
+from grantledger.entrypoints.cli.commands import cli
 from support.leaks import seen
 from support.old_history import copied
 from support.server import PASSWORD
@@ -55,7 +55,10 @@ RUNS: dict[str, list[str]] = {
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, *path, name)
         else:

@@ -18,7 +18,7 @@ from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.rebuild import Rebuild
-from grantledger.entrypoints.cli.main import cli
+from grantledger.entrypoints.cli.commands import cli
 from support import server
 from support.leaks import seen
 from support.old_history import copied

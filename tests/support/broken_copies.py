@@ -27,7 +27,7 @@ def assert_imported(environment: Mapping[str, str], directory: Path, file: str) 
     """See that Python imports the copy, with all that commands need: else it shows nothing."""
     module = "grantledger." + file.removesuffix(".py").replace("/", ".")
     code = (
-        "import importlib, grantledger.entrypoints.cli.main;"
+        "import importlib, grantledger.entrypoints.cli.commands;"
         f"print(importlib.import_module({module!r}).__file__)"
     )
     run = subprocess.run(

@@ -11,8 +11,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+_PRELOADED = [
+    *(f"grantledger.entrypoints.cli.{path.stem}" for path in (ROOT / "entrypoints" / "cli").glob("*.py")),
+    "grantledger.entrypoints.server",
+]
+
 _FORKING = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(["grantledger.entrypoints.cli.main"])
+_FORKING.set_forkserver_preload(_PRELOADED)
 
 
 def run_command(
@@ -46,6 +52,6 @@ def _command(arguments: tuple[str, ...], cwd: Path, environment: Mapping[str, st
         os.dup2(os.open(streams / str(number), flags, 0o600), number)
     sys.stdin = os.fdopen(0)
     sys.argv = ["grantledger", *arguments]
-    from grantledger.entrypoints.cli.main import main  # noqa: PLC0415 - imported already where this is forked
+    from grantledger.entrypoints.cli import main  # noqa: PLC0415 - imported already where this is forked
 
     main()

@@ -6,16 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from grantledger.adapters.ledger.database import CannotOpen, Database
 
-_ALEMBIC = logging.getLogger("alembic.runtime.migration")
+_VERSIONS = Path(__file__).parent / "versions"
 
 
 class SchemaMismatch(Exception):  # noqa: N818 - a sentence for the operator
@@ -37,14 +33,16 @@ def migrate(database: Database) -> None:
 
     Raises `CannotOpen`, and `SchemaNewer` when a newer release has migrated it already.
     """
-    with _opening(database), _quietly():
+    if database.path.exists() and current(database) == _revisions()[-1]:
+        return
+    with _opening(database):
         database.create()
         # Alembic leaves SQLite's DDL without a transaction, and the driver would commit in front of it.
         with database.queueing(), database.engine.connect() as connection:
             connection.detach()  # closed at the end, which rolls back what is not committed
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             _refuse_unknown(_revision(connection))
-            command.upgrade(_config(connection), "head")
+            _upgrade(connection)
             connection.commit()
 
 
@@ -53,53 +51,63 @@ def current(database: Database) -> str | None:
 
     Raises `CannotOpen` when there is no such file, or none of SQLite's.
     """
-    with _opening(database), _quietly(), database.engine.connect() as connection:
+    with _opening(database), database.engine.connect() as connection:
         return _revision(connection)
 
 
 def check(database: Database) -> None:
     """Raise `SchemaMismatch` unless the database has this release's schema."""
-    found, head = current(database), _scripts().get_current_head()
-    if found != head:
+    found, newest = current(database), _revisions()[-1]
+    if found != newest:
         _refuse_unknown(found)
         raise SchemaOlder(
-            f"{database.path} is at revision {found or 'none'}, this release needs {head}: run "
+            f"{database.path} is at revision {found or 'none'}, this release needs {newest}: run "
             "`grantledger migrate`"
         )
 
 
 def _refuse_unknown(revision: str | None) -> None:
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in _revisions():
         raise SchemaNewer(
             f"the database is at revision {revision}, which only a newer release knows: run that one, or go "
             "back to a backup from before it"
         )
 
 
+def _revisions() -> list[str]:
+    """Return the revisions of this release in their order, by the names of the files in `versions`."""
+    return sorted(path.name[1:5] for path in _VERSIONS.glob("v[0-9][0-9][0-9][0-9]_*.py"))
+
+
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    exists = "SELECT count(*) FROM sqlite_schema WHERE name = 'alembic_version'"
+    if not connection.exec_driver_sql(exists).scalar_one():
+        return None
+    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return revision
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+def _upgrade(connection: Connection) -> None:
+    # Imported here: most starts find the schema as it should be, and Alembic takes 0.1 s to import.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
 
-
-def _config(connection: Connection | None = None) -> Config:
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return config
+    config.set_main_option("script_location", str(_VERSIONS.parent).replace("%", "%%"))
+    with _quietly():
+        command.upgrade(config, "head")
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep Alembic's progress out of a host's log; migrations of the host's own are told as before."""
-    level = _ALEMBIC.level
-    _ALEMBIC.setLevel(logging.WARNING)
+    """Keep Alembic's progress out of a host's log; migrations of the host's own are logged as before."""
+    logger = logging.getLogger("alembic.runtime.migration")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        _ALEMBIC.setLevel(level)
+        logger.setLevel(level)
 
 
 @contextmanager

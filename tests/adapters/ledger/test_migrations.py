@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from adapters.ledger import processes
 from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
@@ -49,6 +50,13 @@ def test_migrating_again_changes_nothing(database: WatchedDatabase):
     migrations.migrate(database)
     assert schema_of(database.path) == before
     migrations.check(database)
+
+
+def test_the_files_are_named_by_their_revisions_in_order():
+    """The schema check reads the names alone. Seen to catch: a file that is named after another revision."""
+    scripts = ScriptDirectory(migrations.__path__[0])
+    in_order = reversed([script.revision for script in scripts.walk_revisions()])
+    assert migrations._revisions() == list(in_order)  # noqa: SLF001
 
 
 def test_a_host_program_that_logs_everything_is_told_nothing_of_alembics_progress(

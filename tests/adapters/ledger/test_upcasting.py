@@ -26,7 +26,7 @@ from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
 from grantledger.domain.token_grant import GRANT, GrantRevoked
 from grantledger.domain.user_account import USER, AccountOpened
-from grantledger.entrypoints.cli.main import cli
+from grantledger.entrypoints.cli.commands import cli
 from support import grants
 
 USER_ID = grants.OPENED.user_id

@@ -1,0 +1,179 @@
+"""How a command gets at a ledger: shared options, the wiring, and the clients, grants and users in it.
+
+The wiring is imported by the functions that use it, so that `--help` and completion do without.
+"""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+from msgspec import Struct
+
+from grantledger.application.accounts.admit_host_user import HOST_USER
+from grantledger.application.provenance import Caller
+from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.email_address import EmailInvalid, normalized
+from grantledger.domain.token_grant import GRANT, TokenGrant
+from grantledger.domain.user_account import USER, UserAccount
+from grantledger.entrypoints.cli.failures import ClientNotFound, GrantNotFound, UserNotFound
+
+if TYPE_CHECKING:
+    from grantledger.entrypoints.container import Container
+    from grantledger.entrypoints.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+# Options
+
+
+def database_options(command: F) -> F:
+    """Add `--database` and `--config`."""
+    database = click.option("--database", metavar="FILE", help="The SQLite file of the ledger.")
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Settings to read instead of ./grantledger.toml.",
+    )
+    return database(config(command))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+def settings_of(database: str | None, config: Path | None) -> "Settings":
+    """Return the settings, with the two options over them. Raises `SettingsInvalid`."""
+    from grantledger.entrypoints.settings_sources import load_settings
+
+    return load_settings(config, os.environ, given(database=database))
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given: only these win over the settings."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+# The wiring
+
+
+def on_ledger(database: str | None, config: Path | None, work: Callable[["Container"], Awaitable[T]]) -> T:
+    """Open an existing ledger, do the work, and close it. Makes neither a ledger nor a master secret.
+
+    Raises the failures of `reported_failures`.
+    """
+    import asyncio
+
+    async def run() -> T:
+        container = existing(database, config)
+        async with _open(container):
+            return await work(container)
+
+    return asyncio.run(run())
+
+
+def existing(database: str | None, config: Path | None) -> "Container":
+    """Return the wiring over an existing database with this release's schema, and open nothing.
+
+    Raises the failures of `reported_failures`.
+    """
+    from grantledger.adapters.ledger import migrations
+
+    container = wiring(settings_of(database, config))
+    migrations.check(container.database())
+    return container
+
+
+def wiring(settings: "Settings") -> "Container":
+    """Return the wiring with these settings, for the ledger of a server with any identity."""
+    from grantledger.entrypoints.container import Container
+
+    return Container(settings=settings)
+
+
+@asynccontextmanager
+async def _open(container: "Container") -> AsyncIterator[None]:
+    await container.ledger().open()
+    try:
+        yield
+    finally:
+        await container.ledger().close()
+
+
+def this_command() -> Caller:
+    """Return the caller that one run of a command records: its events share a correlation id."""
+    return Caller(correlation_id=f"cli-{secrets.token_hex(8)}")
+
+
+# Clients, grants and users as operators name them
+
+
+async def found_client(container: "Container", client_id: str) -> ClientRegistration:
+    """Return the client, even if it is disabled or deleted. Raises `ClientNotFound`."""
+    found = (await container.ledger().load(CLIENT, client_id)).state
+    if found is None:
+        raise ClientNotFound(f"there is no client {client_id!r}")
+    return found
+
+
+async def found_grant(container: "Container", grant_id: str) -> TokenGrant:
+    """Return the grant, even if it is revoked. Raises `GrantNotFound`."""
+    found = (await container.ledger().load(GRANT, grant_id)).state
+    if found is None:
+        raise GrantNotFound(f"there is no grant {grant_id!r}")
+    return found
+
+
+async def found_user(container: "Container", name: str) -> UserAccount:
+    """Return the user with that id, or the one of `named_user`. Raises `UserNotFound`."""
+    ledger = container.ledger()
+    found = (await ledger.load(USER, name)).state
+    if found is None:
+        found = (await ledger.load(USER, await named_user(container, name))).state
+    if found is None:
+        raise UserNotFound(f"there is no user {name!r}")
+    return found
+
+
+async def named_user(container: "Container", name: str) -> str:
+    """Return the id of the user with that e-mail address, or else host's id. Raises `UserNotFound`."""
+    ledger = container.ledger()
+    user_id = None
+    with suppress(EmailInvalid):
+        user_id = await ledger.find("email", normalized(name))
+    user_id = user_id or await ledger.find(HOST_USER, name)
+    if user_id is None:
+        raise UserNotFound(f"there is no user {name!r}")
+    return user_id
+
+
+class KnownAs(Struct, frozen=True):
+    """The name of a user for people: an e-mail address or a host application's id. Both may be erased."""
+
+    email: str | None
+    host_user_id: str | None
+
+    @property
+    def name(self) -> str | None:
+        return self.email or self.host_user_id
+
+
+class UserNames:
+    """The names of users for people, each unsealed once."""
+
+    def __init__(self, container: "Container") -> None:
+        self._ledger = container.ledger()
+        self._known: dict[str, KnownAs] = {}
+
+    async def of(self, user_id: str) -> KnownAs:
+        if user_id not in self._known:
+            self._known[user_id] = KnownAs(
+                email=await self._ledger.value(user_id, "email"),
+                host_user_id=await self._ledger.value(user_id, HOST_USER),
+            )
+        return self._known[user_id]
