@@ -1,88 +1,27 @@
-"""The systems for the machine of code lifecycles: the domain alone, the use cases, the running server."""
+"""Authorization codes of the use cases and of the running server, for the machine of their life cycle."""
 
 import asyncio
 from typing import Any
 
-from msgspec.structs import replace
-
-from grantledger.domain.authorization_code import (
-    AuthorizationCode,
-    CodeAlreadyRedeemed,
-    CodeRedeemed,
-    CodeReplayed,
-    evolve,
-)
 from grantledger.domain.refusal import Refusal
 from properties.code_lifecycle import LIFETIME
-from properties.over_domain import OverDomain
 from properties.over_http import OverHttp, refusal
-from properties.over_use_cases import FOREVER, OverUseCases, told
-from support.codes import ANOTHER_VERIFIER, ISSUED, redeem
+from properties.over_use_cases import FOREVER, OverUseCases, error_code
+from support.codes import ANOTHER_VERIFIER
 from support.oauth import redemption
 from support.policies import a_policy
 from support.requests import NOTES
-from support.storage import Storages
+from support.sqlite_files import SqliteFiles
 from support.timed_server import TimedServers
 
 THIEF = "https://thief.example/callback"
 MONTH = 30 * 86_400
 
 
-class CodesOfTheDomain(OverDomain):
-    """A replay that is remembered ends the grant that it names; that is all there is to grants here."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._codes: dict[str, AuthorizationCode] = {}
-        self._alive: dict[str, bool] = {}
-
-    def issue(self) -> str:
-        name = f"code {len(self._codes)}"
-        now = self.clock.now()
-        issued = replace(ISSUED, issued_at=now, expires_at=now + LIFETIME)
-        self.happened(issued)
-        self._codes[name] = evolve(None, issued)
-        return name
-
-    def redeem(self, code: str, mistake: str | None, times: int) -> list[str]:
-        return [self._redeem(code, mistake) for _ in range(times)]
-
-    def alive(self, grants: list[str]) -> list[bool]:
-        return [self._alive[grant] for grant in grants]
-
-    def revoke(self, grant: str) -> None:
-        self._alive[grant] = False
-
-    def _redeem(self, code: str, mistake: str | None) -> str:
-        mistakes: dict[str | None, dict[str, Any]] = {
-            None: {},
-            "another client": {"client_id": "glc_thief"},
-            "another redirect URI": {"redirect_uri": THIEF},
-            "another verifier": {"verifier": ANOTHER_VERIFIER},
-            "no verifier": {"verifier": None},
-            "another resource": {"resources": (NOTES,)},
-        }
-        grant_id = f"grant {len(self._alive)}"
-        try:
-            outcome = redeem(self._codes[code], at=self.clock.now(), grant_id=grant_id, **mistakes[mistake])
-        except Refusal as refused:
-            return told(refused)
-        for event in outcome:
-            self.happened(event)
-            self._codes[code] = evolve(self._codes[code], event)
-        match outcome:
-            case (CodeRedeemed(grant_id=opened),):
-                self._alive[opened] = True
-                return opened
-            case (CodeReplayed(grant_id=suspect),):
-                self._alive[suspect] = False
-        return told(CodeAlreadyRedeemed())
-
-
 class CodesOfTheUseCases(OverUseCases):
     """Tokens are readable here, so a grant goes by its id."""
 
-    def __init__(self, storages: Storages) -> None:
+    def __init__(self, storages: SqliteFiles) -> None:
         policy = a_policy(
             code_lifetime=LIFETIME, access_token_lifetime=FOREVER, refresh_token_lifetime=FOREVER
         )
@@ -121,7 +60,7 @@ class CodesOfTheUseCases(OverUseCases):
         try:
             tokens = await self.story.redeems(client, code, **mistakes[mistake])
         except Refusal as refused:
-            return told(refused)
+            return error_code(refused)
         sealed = self.story.sealer.read(tokens.access_token)
         assert sealed is not None
         self._tokens[sealed.claims.grant_id] = tokens.access_token

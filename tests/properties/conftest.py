@@ -1,4 +1,4 @@
-"""What all state machines run against, and for how long."""
+"""The systems that all state machines run against, and for how long."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import pytest
 pytest.register_assert_rewrite(
     "properties.consent_memory", "properties.code_lifecycle", "properties.refresh_family"
 )
-from properties.profiles import CI, LONG, Figures, Profile  # noqa: E402
+from properties.profiles import LONG, SHORT, Figures, Profile  # noqa: E402
 from support.figures import tell  # noqa: E402
 from support.sqlite_files import SqliteFiles  # noqa: E402
 from support.timed_server import TimedServers  # noqa: E402
@@ -21,21 +21,27 @@ ROOM = 2 * 1024**3
 """In bytes; the ledgers of a long profile take some hundred million."""
 
 
+@pytest.fixture(params=["SQLite", pytest.param("HTTP", marks=pytest.mark.full)])
+def system(request: pytest.FixtureRequest) -> str:
+    """The use cases on SQLite, or a running server."""
+    return str(request.param)
+
+
 @pytest.fixture(
     params=[
-        pytest.param(CI, id="CI", marks=pytest.mark.timeout(900)),  # of a failure, 300 s are its shrinking
+        pytest.param(SHORT, id="short", marks=pytest.mark.timeout(900)),  # shrinking a failure takes 300 s
         pytest.param(LONG, id="long", marks=[pytest.mark.long, pytest.mark.timeout(4 * 3_600)]),
     ]
 )
-def profile(request: pytest.FixtureRequest) -> Profile:
-    """How many examples a machine runs."""
-    assert isinstance(request.param, Profile)
-    return request.param
+def profile(request: pytest.FixtureRequest, system: str) -> Profile:
+    """How many examples a machine runs, and of how many steps."""
+    profiles: dict[str, Profile] = request.param
+    return profiles[system]
 
 
 @pytest.fixture(scope="session")
 def directory() -> Iterator[Path]:
-    """In memory where there is room: whether the disk has what was written is asked elsewhere."""
+    """In memory where there is room: other tests ask whether the disk has what was written."""
     memory = Path("/dev/shm")
     has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
     with tempfile.TemporaryDirectory(prefix="grantledger-", dir=memory if has_room else None) as made:
@@ -64,10 +70,10 @@ def servers(running_servers: TimedServers) -> Iterator[TimedServers]:
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest, profile: Profile) -> Callable[[Figures], None]:
-    """Tell what a long run came to."""
+    """Print what a long run came to."""
 
-    def told(figures: Figures) -> None:
-        if profile is LONG:
+    def reported(figures: Figures) -> None:
+        if profile in LONG.values():
             tell(request.config, f"{request.node.name}: {figures}")
 
-    return told
+    return reported

@@ -1,20 +1,6 @@
-"""What users allow clients, against a model that keeps every yes in a dictionary.
+"""What users allow clients, against a model that keeps every consent in a dictionary.
 
-What it runs against is a parameter: consents as the domain decides them, the use cases over any ledger, or
-the running server. Ada's client may be disabled or registered anew, and Ada disabled; nothing ever happens
-to Bob and to the other client.
-
-Seen to catch:
-- a yes counts for every redirect host (domain)
-- a yes counts for scopes that it has in common with what is asked (domain)
-- a request can be answered at the very second of its end (domain)
-- a yes counts for every resource (memory ledger)
-- a yes counts for the client that registered anew (memory ledger)
-- a yes is remembered for private schemes (SQLite), and for https on loopback (HTTP)
-- a no is taken for a yes by the form alone (HTTP)
-- a yes of one user counts for all (HTTP)
-- an app that is disconnected is remembered (memory ledger)
-- the approval of a public client counts (memory ledger)
+Ada's client may be disabled or registered again, and Ada disabled. Bob and the other client stay as they are.
 """
 
 from collections import Counter
@@ -156,12 +142,12 @@ class ConsentMemory(Machine):
         self.said: list[Wish] = []
         """What was allowed, oldest first."""
         self.grants: Counter[tuple[str, str, int]] = Counter()
-        self.codes = self.fewest_yeses = self.most_yeses = self.withdrawals = 0
+        self.codes = self.fewest_consents = self.most_consents = self.withdrawals = 0
 
     @initialize(target=waiting, approved=st.booleans())
     def starts(self, approved):
         self.system = self.system_for()
-        if approved and self.system.has_clients_and_users:
+        if approved:
             # To no effect: any program can say that it is a public client.
             self.system.approve_client()
         wish = Wish(USERS[0], CLIENTS[0], next(iter(REDIRECTS)), RESOURCES[0], SCOPES[0], None)
@@ -205,7 +191,7 @@ class ConsentMemory(Machine):
 
     @rule(transactions=st.lists(waiting, min_size=1, max_size=3))
     def allows(self, transactions):
-        """A yes that is sent twice ends as one that was sent once: with one code."""
+        """A consent that is sent twice gives the same code twice."""
         expected = [
             self._granted(self.parked[name].wish) if self._may_be_answered(name) else "refused"
             for name in transactions
@@ -227,15 +213,13 @@ class ConsentMemory(Machine):
     def disconnects(self, user, client):
         if user in self.disabled:
             return
-        if self.system.has_clients_and_users:
-            assert self.system.alive(user, client) == self._alive(user, client)
+        assert self.system.alive(user, client) == self._alive(user, client)
         self.system.disconnect(user, client)
         before = len(self.allowed)
         self.allowed = {place: said for place, said in self.allowed.items() if place[:2] != (user, client)}
         self.withdrawals += len(self.allowed) < before
         self.grants = Counter({whose: n for whose, n in self.grants.items() if whose[:2] != (user, client)})
-        if self.system.has_clients_and_users:
-            assert self.system.alive(user, client) == 0
+        assert self.system.alive(user, client) == 0
 
     @rule(seconds=st.sampled_from([1, 60, 599, 600]))
     def time_passes(self, seconds):
@@ -254,8 +238,8 @@ class ConsentMemory(Machine):
 
     @precondition(lambda self: self.is_late)
     @rule()
-    def the_client_is_deleted_and_registers_anew(self):
-        self.system.delete_client_and_register_it_anew()
+    def the_client_is_deleted_and_registers_again(self):
+        self.system.delete_client_and_register_again()
         self.registrations[CLIENTS[0]] += 1
         self.disabled.discard(CLIENTS[0])
 
@@ -266,21 +250,20 @@ class ConsentMemory(Machine):
         self.disabled.add(USERS[0])
 
     def ends(self):
-        """A yes is remembered once, a no never, and a grant lives until its user takes it back."""
-        assert self.fewest_yeses <= self.system.remembered("consent.given.v1") <= self.most_yeses
+        """A consent is remembered once, a denial never, and a grant lives until its user withdraws it."""
+        assert self.fewest_consents <= self.system.remembered("consent.given.v1") <= self.most_consents
         assert self.system.remembered("consent.withdrawn.v1") == self.withdrawals
-        if self.system.has_clients_and_users:
-            for user, client in product(USERS, CLIENTS):
-                assert self.system.alive(user, client) == self._alive(user, client)
-            assert self.system.remembered("authorization_code.issued.v1") == self.codes
+        for user, client in product(USERS, CLIENTS):
+            assert self.system.alive(user, client) == self._alive(user, client)
+        assert self.system.remembered("authorization_code.issued.v1") == self.codes
 
     @property
     def is_late(self) -> bool:
         """Whether enough has happened for something that ends it."""
-        return self.system.has_clients_and_users and self.codes > 4
+        return self.codes > 4
 
     def _expected(self, wish):
-        """Return what comes of the wish: "page", an error, or the code where nobody need be asked again."""
+        """Return "page", an error, or the code where the user need not be asked again."""
         if wish.client in self.disabled:
             return "refused"
         if wish.user in self.disabled:
@@ -298,8 +281,8 @@ class ConsentMemory(Machine):
 
     def _remember(self, wishes):
         counts = [self._wider(order) for order in permutations(wishes)]
-        self.fewest_yeses += min(counts)
-        self.most_yeses += max(counts)
+        self.fewest_consents += min(counts)
+        self.most_consents += max(counts)
         self.said += wishes
         for wish in wishes:
             self._opens_a_grant(wish)

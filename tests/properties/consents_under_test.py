@@ -1,4 +1,4 @@
-"""The systems for the machine of consents: the domain alone, the use cases, the running server."""
+"""Consents of the use cases and of the running server, for the machine of consents."""
 
 import asyncio
 import html
@@ -7,31 +7,23 @@ from collections.abc import Sequence
 
 import httpx
 import msgspec
-from msgspec.structs import replace
 
 from grantledger.application.authorization.issue_code import IssuedCode
 from grantledger.application.authorization.resume_authorization import AskForConsent, AskToSignIn
 from grantledger.domain.authorization_request import (
     AuthorizationParameters,
     AuthorizationRequest,
-    ConsentDenied,
-    ConsentNeeded,
     SentBack,
-    checked,
-    redirect_target,
 )
 from grantledger.domain.client_registration import ClientRegistration
-from grantledger.domain.consent import Consent, evolve, give
 from grantledger.domain.refusal import Refusal
-from properties.consent_memory import CLIENTS, REDIRECTS, USERS, WAITS, Granted, Outcome, Page, Wish
-from properties.over_domain import OverDomain
+from properties.consent_memory import CLIENTS, REDIRECTS, USERS, Granted, Outcome, Page, Wish
 from properties.over_http import OverHttp
-from properties.over_use_cases import FOREVER, OverUseCases, told
-from support.clients import a_client
+from properties.over_use_cases import FOREVER, OverUseCases, error_code
 from support.oauth import Person, csrf_token, redemption, returned, transaction_url
 from support.policies import POLICY, a_policy
-from support.requests import ASKABLE, asking
-from support.storage import Storages
+from support.requests import asking
+from support.sqlite_files import SqliteFiles
 from support.story import CALLER, PASSWORD
 from support.timed_server import TimedServers
 
@@ -39,77 +31,10 @@ BOB = "bob@example.com"
 MONTH = 30 * 86_400
 
 
-class ConsentsOfTheDomain(OverDomain):
-    """Everybody is signed in, and a code is what it would be good for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        client = a_client(redirect_uris=(*REDIRECTS,))
-        self._clients = {name: replace(client, client_id=name) for name in CLIENTS}
-        self._consents: dict[tuple[str, str], Consent] = {}
-        self._parked: dict[str, tuple[str, AuthorizationRequest]] = {}
-        self._asked = 0
-
-    def ask(self, wish: Wish) -> Outcome:
-        client = self._clients[wish.client]
-        asked = _parameters(wish, client.client_id)
-        self._asked += 1
-        request = checked(
-            asked,
-            client=client,
-            target=redirect_target(client, asked),
-            askable=ASKABLE,
-            transaction_id=f"transaction {self._asked}",
-            session_before=None,
-            now=self.clock.now(),
-            lifetime=WAITS,
-        )
-        if not request.needs_asking(self._consents.get((wish.user, wish.client)), client):
-            return self._granted(wish.user, request)
-        if request.allows_no_page:
-            return told(ConsentNeeded())
-        self._parked[request.transaction_id] = (wish.user, request)
-        return Page(request.transaction_id, _text(client.client_id, request))
-
-    def answer(self, transactions: Sequence[str], *, allowed: bool) -> list[Outcome]:
-        outcomes = {name: self._answer(name, allowed=allowed) for name in dict.fromkeys(transactions)}
-        return [outcomes[transaction] for transaction in transactions]
-
-    def disconnect(self, user: str, client: str) -> None:
-        consent = self._consents.get((user, client))
-        for event in consent.withdraw(now=self.clock.now()) if consent else ():
-            self.happened(event)
-            self._consents[user, client] = evolve(consent, event)
-
-    def alive(self, user: str, client: str) -> int:
-        raise AssertionError("there are no grants")
-
-    def approve_client(self) -> None:
-        raise AssertionError("there is no operator")
-
-    def _answer(self, transaction: str, *, allowed: bool) -> Outcome:
-        if transaction not in self._parked:
-            return "refused"
-        user, request = self._parked.pop(transaction)
-        try:
-            request.check_open(now=self.clock.now())
-        except Refusal:
-            return "refused"
-        return self._granted(user, request) if allowed else told(ConsentDenied())
-
-    def _granted(self, user: str, request: AuthorizationRequest) -> Granted:
-        place = (user, request.client_id)
-        before, now = self._consents.get(place), self.clock.now()
-        for event in give(before, request.asked, user_id=user, client_id=request.client_id, now=now):
-            self.happened(event)
-            self._consents[place] = evolve(self._consents.get(place), event)
-        return Granted(user, request.client_id, request.resource, request.scopes)
-
-
 class ConsentsOfTheUseCases(OverUseCases):
     """The browsers, and what is parked in them, are played here."""
 
-    def __init__(self, storages: Storages) -> None:
+    def __init__(self, storages: SqliteFiles) -> None:
         members = {"redirect_uris": (*REDIRECTS,)}
         policy = a_policy(browser_session_lifetime=FOREVER, access_token_lifetime=FOREVER)
         super().__init__(storages, policy, client_name=CLIENTS[0], **members)
@@ -153,7 +78,7 @@ class ConsentsOfTheUseCases(OverUseCases):
             request = await self.story.start_authorization(asked, session)
             outcome = await self.story.resume_authorization(request, session, CALLER)
         except SentBack as sent:
-            return told(sent.cause)
+            return error_code(sent.cause)
         except Refusal:
             return "refused"
         match outcome:
@@ -185,7 +110,7 @@ class ConsentsOfTheUseCases(OverUseCases):
         try:
             issued = await self.story.give_consent(request, session, allowed=allowed, caller=CALLER)
         except SentBack as sent:
-            return told(sent.cause)
+            return error_code(sent.cause)
         except Refusal:
             return "refused"
         return CLIENTS[0] if request.client_id == self.client.client_id else CLIENTS[1], issued

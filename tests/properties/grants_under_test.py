@@ -1,4 +1,4 @@
-"""The systems for the machine of refresh families: the domain alone, the use cases, the running server."""
+"""Token grants of the use cases and of the running server, for the machine of refreshes."""
 
 import asyncio
 from collections.abc import Hashable, Sequence
@@ -7,136 +7,23 @@ from msgspec.structs import replace
 
 from grantledger.application.tokens.current_tokens import Tokens
 from grantledger.domain.refusal import Refusal
-from grantledger.domain.token_grant import (
-    Event,
-    GrantOpened,
-    Lifetimes,
-    Narrowing,
-    RefreshTokenAlreadyUsed,
-    RefreshTokenReused,
-    TokenGrant,
-    earliest,
-    evolve,
-)
-from properties.over_domain import OverDomain
 from properties.over_http import OverHttp, refusal
-from properties.over_use_cases import OverUseCases, told
-from properties.refresh_family import NOT_GRANTED, SCOPES, START, Asked, Good, Pair, Settings
-from support.grants import OPENED, RESOURCE
+from properties.over_use_cases import OverUseCases, error_code
+from properties.refresh_family import SCOPES, START, Asked, Good, Pair, Settings
 from support.oauth import redemption
 from support.policies import a_policy
 from support.requests import MCP, NOTES
-from support.storage import Storages
+from support.sqlite_files import SqliteFiles
 from support.timed_server import TimedServers
 from support.wire import Answer
 
 MONTH = 30 * 86_400
 
 
-class GrantsOfTheDomain(OverDomain):
-    """Tokens are what they claim: (generation, pair, expiry) and generation."""
-
-    in_one_look = 1_000
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self._limit = settings.limit
-        self._lifetimes = Lifetimes(
-            access_token=settings.access, refresh_token=settings.refresh, reuse_window=settings.window
-        )
-        self._grants: dict[str, TokenGrant] = {}
-
-    def open(self, *, refreshes: bool = True) -> tuple[str, Pair]:
-        now = self.clock.now()
-        limit = None if self._limit is None else now + self._limit
-        opened = replace(
-            OPENED,
-            scopes=SCOPES,
-            opened_at=now,
-            access_expires_at=earliest(now + self._lifetimes.access_token, limit),
-            refresh_expires_at=earliest(now + self._lifetimes.refresh_token, limit) if refreshes else None,
-            expires_at=limit,
-        )
-        name = f"grant {len(self._grants)}"
-        self._happens(name, opened)
-        return name, self._pair(name)
-
-    def refresh(
-        self, grant: str, token: Hashable, asked: Asked, *, times: int = 1, thief: bool = False
-    ) -> list[Pair | str]:
-        return [self._refresh(grant, token, asked, thief=thief) for _ in range(times)]
-
-    def damaged(self, refresh_token: Hashable) -> Hashable:
-        raise AssertionError("nothing is sealed")
-
-    def good_for(self, tokens: Sequence[tuple[str, Hashable]]) -> list[Good | None]:
-        return [self._good_for(grant, token) for grant, token in tokens]
-
-    def revoke(self, grant: str, token: Hashable) -> str | None:
-        now = self.clock.now()
-        if isinstance(token, tuple):
-            self._happens(grant, *self._grants[grant].revoke_access(generation=token[0], now=now))
-        else:
-            self._happens(grant, *self._grants[grant].revoke("revoked_by_client", now=now))
-        return None
-
-    def _refresh(self, grant: str, token: Hashable, asked: Asked, *, thief: bool) -> Pair | str:
-        assert isinstance(token, int)
-        narrowing = Narrowing(
-            scope=_scope(asked),
-            resources=_resources(asked, RESOURCE),
-            known_scopes=frozenset({*SCOPES, *NOT_GRANTED}),
-        )
-        try:
-            events = self._grants[grant].refresh(
-                client_id="glc_thief" if thief else OPENED.client_id,
-                client_registration=OPENED.client_registration,
-                generation=token,
-                asked=narrowing,
-                key_id="key-1",
-                lifetimes=self._lifetimes,
-                now=self.clock.now(),
-            )
-        except Refusal as refused:
-            return told(refused)
-        self._happens(grant, *events)
-        if any(isinstance(event, RefreshTokenReused) for event in events):
-            return told(RefreshTokenAlreadyUsed())
-        return self._pair(grant)
-
-    def _happens(self, grant: str, *events: Event) -> None:
-        for event in events:
-            self.happened(event)
-            before = None if isinstance(event, GrantOpened) else self._grants[grant]
-            self._grants[grant] = evolve(before, event)
-
-    def _good_for(self, grant: str, token: Hashable) -> Good | None:
-        assert isinstance(token, tuple)
-        generation, pair, expires_at = token
-        try:
-            access = self._grants[grant].check_access(
-                generation=generation, pair=pair, expires_at=expires_at, now=self.clock.now()
-            )
-        except Refusal:
-            return None
-        return Good(access.scopes, expires_at)
-
-    def _pair(self, name: str) -> Pair:
-        grant = self._grants[name]
-        return Pair(
-            access=(grant.generation, grant.pair, grant.access_expires_at),
-            refresh=None if grant.refresh_expires_at is None else grant.generation,
-            scopes=grant.current.scopes,
-            expires_in=max(0, grant.access_expires_at - self.clock.now()),
-        )
-
-
 class GrantsOfTheUseCases(OverUseCases):
     """Tokens are readable here, so a grant goes by its id."""
 
-    in_one_look = 12
-
-    def __init__(self, settings: Settings, storages: Storages) -> None:
+    def __init__(self, settings: Settings, storages: SqliteFiles) -> None:
         policy = a_policy(
             refresh_reuse_window=settings.window,
             access_token_lifetime=settings.access,
@@ -170,7 +57,7 @@ class GrantsOfTheUseCases(OverUseCases):
         try:
             self.run(self.story.revokes(self.client, str(token)))
         except Refusal as refused:
-            return told(refused)
+            return error_code(refused)
         return None
 
     async def _refresh_at_once(
@@ -185,7 +72,7 @@ class GrantsOfTheUseCases(OverUseCases):
         try:
             tokens = await self.story.refreshes(client, presented, scope=_scope(asked), resources=resources)
         except Refusal as refused:
-            return told(refused)
+            return error_code(refused)
         return _pair(tokens)
 
     async def _good_for(self, tokens: Sequence[tuple[str, Hashable]]) -> list[Good | None]:
@@ -205,8 +92,6 @@ NO_TOKENS = Tokens(access_token="", refresh_token=None, expires_in=0, scopes=(),
 
 class GrantsOverHttp(OverHttp):
     """A grant goes by its first access token."""
-
-    in_one_look = 12
 
     def __init__(self, settings: Settings, servers: TimedServers) -> None:
         limit = {} if settings.limit is None else {"grant_expires_in": str(settings.limit)}

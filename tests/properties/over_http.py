@@ -13,8 +13,6 @@ from support.wire import Answer
 class OverHttp:
     """Clients and users are refused to by the operator's use cases: there are no endpoints for that."""
 
-    has_clients_and_users = True
-
     def __init__(self, server: TimedServer, **metadata: Any) -> None:
         """`metadata` is in what the client is not the usual one."""
         self.server = server
@@ -30,8 +28,8 @@ class OverHttp:
     def disable_client(self) -> None:
         self.server.run(self.server.operator.disable_client()(self.client_id, CALLER))
 
-    def delete_client_and_register_it_anew(self) -> None:
-        self.server.run(self._register_anew())
+    def delete_client_and_register_again(self) -> None:
+        self.server.run(self._register_again())
 
     def disable_user(self) -> None:
         self.server.run(self.server.operator.disable_user()(self.account.user_id, CALLER))
@@ -84,7 +82,7 @@ class OverHttp:
             page = await self.person.submit(page, "consent", decision="allow")
         return returned(page)["code"]
 
-    async def _register_anew(self) -> None:
+    async def _register_again(self) -> None:
         await self.server.operator.delete_client()(self.client_id, CALLER)
         assert await self.register(**self._metadata) == self.client_id
 

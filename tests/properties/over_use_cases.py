@@ -6,14 +6,12 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fakes.memory_ledger import MemoryLedger
 from grantledger.adapters.http.errors import wire_error
-from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.client_registration import ClientRegistration
-from grantledger.domain.kinds import tag_of
 from grantledger.domain.refusal import Refusal
-from support.storage import InterleavingLedger, Storages
+from support.sqlite_files import SqliteFiles
+from support.storage import InterleavingLedger
 from support.story import CALLER, EMAIL, PASSWORD, Story
 
 T = TypeVar("T")
@@ -24,11 +22,9 @@ FOREVER = 10**9
 class OverUseCases:
     """What is asked for at once runs into each other at every read and write."""
 
-    has_clients_and_users = True
-
     email = EMAIL
 
-    def __init__(self, storages: Storages, policy: ServerPolicy, **members: Any) -> None:
+    def __init__(self, storages: SqliteFiles, policy: ServerPolicy, **members: Any) -> None:
         """`members` are those of the client's metadata in which it is not the usual one."""
         self._runner = asyncio.Runner()
         self._storage = storages()
@@ -45,17 +41,14 @@ class OverUseCases:
     def disable_client(self) -> None:
         self.run(self.story.disable_client(self.client.client_id, CALLER))
 
-    def delete_client_and_register_it_anew(self) -> None:
-        self.run(self._register_anew())
+    def delete_client_and_register_again(self) -> None:
+        self.run(self._register_again())
 
     def disable_user(self) -> None:
         self.run(self.story.disable_user(self.session.user_id, CALLER))
 
     def remembered(self, tag: str) -> int:
         """Count the events with that tag."""
-        if isinstance(self._ledger, MemoryLedger):
-            return [tag_of(event) for event in self._ledger.events].count(tag)
-        assert isinstance(self._ledger, SqliteLedger)
         return len(self._ledger.recorder.select_notifications(None, 10_000, topics=[tag]))
 
     def close(self) -> None:
@@ -70,11 +63,11 @@ class OverUseCases:
         signed_in = await self.story.signs_in(self.email)
         self.session = replace(signed_in, expires_at=signed_in.expires_at + FOREVER)
 
-    async def _register_anew(self) -> None:
+    async def _register_again(self) -> None:
         await self.story.delete_client(self.client.client_id, CALLER)
         self.client = (await self.story.registers(**self._members)).client
 
 
-def told(refusal: Refusal) -> str:
-    """Return the error code that a client is told."""
+def error_code(refusal: Refusal) -> str:
+    """Return the error code that a client gets."""
     return wire_error(refusal).code

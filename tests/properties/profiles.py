@@ -1,9 +1,8 @@
 """How long the state machines run, and that they really did.
 
-CI takes a new sample at each run, so that every run may find what none before it found (`derandomize` would
-look at the same one for ever). A failure prints the steps that lead to it, shrunk, and a blob: the decorator
-`@reproduce_failure` that is printed goes above the class of the machine. On the machine where it failed it
-is tried first at the next run.
+Each run takes a new sample (`derandomize` would take the same one each time). A failure prints the steps that
+lead to it, shrunk, and a decorator `@reproduce_failure`, which goes above the class of the machine. Where it
+failed it is tried first at the next run.
 """
 
 import sys
@@ -15,28 +14,26 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 from msgspec import Struct
 
-SYSTEMS = ["domain", "memory ledger", "SQLite", "HTTP"]
-
-STEPS = 50
-"""Of each example, after the one that begins it."""
+_ROUNDS = 20
 
 
 class Profile(Struct, frozen=True):
-    """`examples` are those that a run must have, each of `STEPS` steps."""
+    """So many examples a run must have, each of so many steps after the one that begins it."""
 
-    name: str
     examples: int
+    steps: int
 
 
-_ROUNDS = 20
+SHORT = {"SQLite": Profile(50, 50), "HTTP": Profile(10, 20)}
+"""Many steps where a step is quick, few where it is a request to a server."""
 
-CI = Profile("CI", 100)
-LONG = Profile("long", 2_000)
+LONG = {"SQLite": Profile(2_000, 50), "HTTP": Profile(2_000, 50)}
 
 
 class Figures(Struct):
-    """What a run came to. `whole` counts the examples of `STEPS` steps."""
+    """What a run came to. `whole` counts the examples that have all steps of the profile."""
 
+    profile: Profile
     examples: int = 0
     whole: int = 0
     steps: int = 0
@@ -45,21 +42,19 @@ class Figures(Struct):
     def __str__(self) -> str:
         mean = self.steps / max(1, self.examples)
         return (
-            f"{self.examples:,} examples, {self.whole:,} of them of {STEPS} steps (mean {mean:.1f}), "
-            f"{self.steps:,} steps in {self.seconds:.0f} s"
+            f"{self.examples:,} examples, {self.whole:,} of them of {self.profile.steps} steps, "
+            f"mean {mean:.1f}, {self.steps:,} steps in {self.seconds:.0f} s"
         )
 
 
 class System(Protocol):
-    """What every machine can do to whatever it runs against."""
-
-    has_clients_and_users: bool
+    """What every machine can do to the system that it runs against."""
 
     def advance(self, seconds: int) -> None: ...
 
     def disable_client(self) -> None: ...
 
-    def delete_client_and_register_it_anew(self) -> None: ...
+    def delete_client_and_register_again(self) -> None: ...
 
     def disable_user(self) -> None: ...
 
@@ -68,7 +63,7 @@ class System(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of everything, and raise an AssertionError where what is left contradicts itself."""
+        """Close everything. Raises AssertionError where the rows contradict a replay."""
         ...
 
 
@@ -87,12 +82,12 @@ class Machine(RuleBasedStateMachine):
         self._steps += 1
 
     def ends(self) -> None:
-        """Hold what must be true when an example is over. Override."""
+        """Check what must be true when an example is over. Override."""
 
     def teardown(self) -> None:
         self.figures.examples += 1
         self.figures.steps += max(0, self._steps)
-        self.figures.whole += self._steps >= STEPS
+        self.figures.whole += self._steps >= self.figures.profile.steps
         system: System | None = getattr(self, "system", None)
         if system is None:
             return
@@ -105,7 +100,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def _close(system: System, failure: BaseException | None) -> None:
-    """Tell what is left wrong beside the failure that came first, if any."""
+    """Close the system; what it finds is a note to the failure that came first, if there was one."""
     try:
         system.close()
     except AssertionError as found:
@@ -120,22 +115,22 @@ def hold(machine: type[Machine], system: Callable[..., Any], profile: Profile) -
     Hypothesis varies examples also by ending them early, about one in eight. Those do not count: it goes on
     until there are enough whole ones.
     """
-    figures = Figures()
+    figures = Figures(profile)
     # A class of its own: examples that failed are kept by its name.
     bound = type(machine.__name__, (machine,), {"system_for": staticmethod(system), "figures": figures})
     began = time.monotonic()
     for _ in range(_ROUNDS):
-        run_state_machine_as_test(bound, settings=_settings(profile.examples - figures.whole))
+        run_state_machine_as_test(bound, settings=_settings(profile, profile.examples - figures.whole))
         figures.seconds = time.monotonic() - began
         if figures.whole >= profile.examples:
             return figures
     raise AssertionError(f"examples stop too early: {figures}")
 
 
-def _settings(examples: int) -> settings:
+def _settings(profile: Profile, examples: int) -> settings:
     return settings(
         max_examples=examples,
-        stateful_step_count=STEPS + 1,
+        stateful_step_count=profile.steps + 1,
         # A step may take as long as it takes: pytest's timeout holds for the whole.
         deadline=None,
         # What is drawn depends on what the system answered, and the time for that counts as drawing.

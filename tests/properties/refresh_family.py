@@ -1,19 +1,7 @@
-"""The life of token grants, against a model that knows the refresh table and nothing else.
+"""The life of token grants, against a model of the refresh table.
 
-The model keeps every token that was ever shown, in lists, forgets nothing and folds no events. What it runs
-against is a parameter: grants as the domain decides them, the use cases over any ledger, or the running
-server. Refusals are compared by the error code that a client is told.
-
-Seen to catch:
-- the window ends a second late (domain)
-- a clock that is set back opens a window again (domain)
-- a retry for other scopes or another resource gets the current pair (domain)
-- the lifetime of refresh tokens does not slide (domain)
-- reuse is remembered but revokes nothing (memory ledger)
-- a lost race is not decided again (SQLite)
-- a row is written at the version of the first of two events (SQLite)
-- the token endpoint drops `scope`, or `resource`, of a refresh (HTTP)
-- a disabled client refreshes; another client presents the token (HTTP)
+The model keeps every token that was ever shown, in lists, and folds no events. Refusals are compared by the
+error code that a client gets.
 """
 
 from collections.abc import Hashable, Sequence
@@ -31,6 +19,8 @@ SCOPES = ("openid", "profile", "email")
 NOT_GRANTED = ("openid", "offline_access")
 UNKNOWN = ("unheard-of",)
 LATE = 20
+IN_ONE_LOOK = 12
+"""So many access tokens are checked after each step, by turns."""
 
 
 class Settings(Struct, frozen=True):
@@ -67,7 +57,7 @@ class Asked(Struct, frozen=True):
 ENDS = (
     "the grant",
     "the grant",
-    "the client registers anew",
+    "the client registers again",
     "the client is disabled",
     "the user is disabled",
 )
@@ -97,9 +87,7 @@ class Good(Struct, frozen=True):
 
 
 class GrantsUnderTest(System, Protocol):
-    """What the machine drives. `in_one_look`: how many access tokens can be checked after each step."""
-
-    in_one_look: int
+    """What the machine drives."""
 
     def open(self, *, refreshes: bool = True) -> tuple[str, Pair]:
         """Open a grant of all `SCOPES`, for a client that refreshes or another, and return a name for it."""
@@ -273,7 +261,6 @@ class RefreshFamily(Machine):
         token = family.issued[family.ago(ago)].pair.refresh
         assert self.system.refresh(grant, token, asked, thief=True) == ["invalid_grant"]
 
-    @precondition(lambda self: self.system.has_clients_and_users)
     @rule(grant=grants, ago=st.integers(0, 2), access=st.booleans())
     def something_else_is_presented(self, grant, ago, access):
         family = self.families[grant]
@@ -294,8 +281,6 @@ class RefreshFamily(Machine):
     def something_ends(self, grant, ago, end):
         """And the next request notices."""
         grant = self._one_that_lives(grant)
-        if end != "the grant" and not self.system.has_clients_and_users:
-            return
         match end:
             case "the grant":
                 family = self.families[grant]
@@ -304,8 +289,8 @@ class RefreshFamily(Machine):
             case "the client is disabled":
                 self.system.disable_client()
                 self.client_disabled = True
-            case "the client registers anew":
-                self.system.delete_client_and_register_it_anew()
+            case "the client registers again":
+                self.system.delete_client_and_register_again()
                 self.registration += 1
                 self.client_disabled = False
             case "the user is disabled":
@@ -317,7 +302,7 @@ class RefreshFamily(Machine):
     def an_access_token_is_good_for_just_what_it_was_issued_for(self):
         self.looks += 1
         every = self._every_token()
-        turns = -(-len(every) // self.system.in_one_look)
+        turns = -(-len(every) // IN_ONE_LOOK)
         self._look_at([token for n, token in enumerate(every) if n % turns == self.looks % turns])
 
     def ends(self):

@@ -1,8 +1,8 @@
 """The storage ports as one, and a memory of them that lets requests run into each other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from fakes.memory_ledger import MemoryLedger
@@ -30,15 +30,6 @@ S = TypeVar("S")
 
 class Storage(Ledger, GrantReader, TransactionReader, Listings, PrivateRecords, Protocol):
     """All that the use cases remember."""
-
-
-Storages = Callable[[], AbstractAsyncContextManager[Storage]]
-"""Opens an empty ledger, again and again, for tests that make an event loop of their own."""
-
-
-@asynccontextmanager
-async def in_memory() -> AsyncIterator[MemoryLedger]:
-    yield MemoryLedger()
 
 
 class InterleavingLedger:

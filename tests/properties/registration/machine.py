@@ -1,14 +1,4 @@
-"""Registrations of every kind, and what becomes of each: proven, used, disabled, deleted, made anew.
-
-Seen to catch, each within 100 examples:
-- a `javascript:` redirect URI is merely left out, and a confidential client keeps a private-use scheme
-- the order of the redirect URIs makes another client of the same metadata (`client_metadata.digest`)
-- a name is echoed as it came, with what cannot be seen
-- a public client is believed with any secret, and any client with one in the header and one in the body
-- a deleted client still proves itself (`AuthenticateClient`)
-- registering again enables a disabled client (`client_registration.register`)
-- tokens from before a deletion live again with the next registration (`ClientRegistration.check_usable`)
-"""
+"""Registrations of every kind, and what becomes of each: proven, used, disabled, deleted, made anew."""
 
 from collections import Counter
 

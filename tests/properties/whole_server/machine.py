@@ -1,18 +1,6 @@
 """The whole server: any sequence of what clients, people and operators do, several of each at once.
 
 After each step tokens are asked about: all that the step ended, and some that live or died before.
-
-Seen to catch, each within 100 examples:
-- `TokenGrant.check_alive` accepts a revoked grant
-- a code that is replayed is remembered, and its grant stays alive (`RedeemCode`)
-- a refresh token that comes back after the window is answered like a retry (`TokenGrant`)
-- a narrowed access token is good for all that was consented to (`TokenGrant.check_access`)
-- a token of a deleted client refreshes for the one that is registered anew (`TokenGrant.check_belongs_to`)
-- an access token is accepted at another audience (`LookUpSession`)
-- the browser of a disabled user still says yes (`FindBrowserSession`, `IssueCode`)
-- a yes counts for another redirect host, or for the registration after a deletion (`Consent.covers`)
-- an answered request gives its code again after somebody came with it (`AuthorizationCode.is_waiting`)
-- a form that was shown to one session works in the next one (`FormTokens`; over HTTP)
 """
 
 from hypothesis import strategies as st

@@ -1,15 +1,20 @@
-"""The whole server as its use cases, over any ledger."""
+"""The whole server as its use cases, with browsers and clients that need no HTTP."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from grantledger.adapters.http.errors import wire_error
-from grantledger.application.accounts.browser_sessions import NewBrowserSession
+from msgspec import MsgspecError, Struct, json
+
+from fakes.clock import FrozenClock
+from grantledger.adapters.http.errors import FormForeign, ParkedRequestLost, wire_error
+from grantledger.adapters.http.oauth.client_credentials import presented
+from grantledger.adapters.http.parameters import Parameters
+from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.authorization.issue_code import IssuedCode
+from grantledger.application.authorization.resume_authorization import AskToSignIn
 from grantledger.application.clients.authenticate_client import ClientCredentials
-from grantledger.application.clients.register_client import NewClient
 from grantledger.application.ports import PrivateRecord
 from grantledger.application.provenance import Provenance
 from grantledger.application.tokens.current_tokens import Tokens
@@ -17,19 +22,48 @@ from grantledger.application.tokens.redeem_code import CodeRedemption
 from grantledger.application.tokens.refresh_grant import Refresh
 from grantledger.application.tokens.revoke import Revocation
 from grantledger.domain.aggregate import Change
-from grantledger.domain.authorization_request import AuthorizationParameters, AuthorizationRequest
+from grantledger.domain.authorization_request import (
+    AuthorizationRequest,
+    SentBack,
+)
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_metadata import RegistrationRequest
+from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.kinds import tag_of
+from grantledger.domain.redirect_uri import shown_host
 from grantledger.domain.refusal import Refusal
-from properties.whole_server.facts import EVIDENCE, Credentials, Pair, Redemption, Session
-from properties.whole_server.in_process import POLICY, InProcess, Page
+from properties.whole_server import facts
+from properties.whole_server.facts import EVIDENCE, Ask, Credentials, Pair, Redemption, Seen, Session, Told
+from properties.whole_server.pages import name_of
 from support.codes import VERIFIER
-from support.storage import InterleavingLedger, Storage, Storages
+from support.policies import a_policy
+from support.requests import asking
+from support.sqlite_files import SqliteFiles
+from support.storage import InterleavingLedger, Storage
 from support.story import CALLER, PASSWORD
 from support.use_cases import Outside, UseCases
 
 T = TypeVar("T")
+
+
+START = 1_800_000_000
+
+POLICY = a_policy(
+    code_lifetime=facts.CODE_LIFETIME,
+    access_token_lifetime=facts.ACCESS_LIFETIME,
+    refresh_token_lifetime=facts.REFRESH_LIFETIME,
+    grant_lifetime=facts.GRANT_LIFETIME,
+    refresh_reuse_window=facts.WINDOW,
+    browser_session_lifetime=facts.SESSION_LIFETIME,
+    transaction_lifetime=facts.TRANSACTION_LIFETIME,
+)
+
+
+class OpenTab(Struct):
+    browser: str
+    request: AuthorizationRequest
+    form_of: str | None = None
+    answered: bool = False
 
 
 class CountingLedger(InterleavingLedger):
@@ -46,14 +80,28 @@ class CountingLedger(InterleavingLedger):
         self.tags.update(tag_of(happened) for change in changes for happened in change.events)
 
 
-class ServerOfTheUseCases(InProcess):
-    def __init__(self, storages: Storages) -> None:
-        super().__init__()
+class ServerOfTheUseCases:
+    """A tab keeps its request until it is answered; a form is good for the session that it was shown to."""
+
+    salt = ""
+    own_page = f"{POLICY.issuer}/authorize/x"
+
+    def __init__(self, storages: SqliteFiles) -> None:
+        self.clock = FrozenClock(START)
+        self._cookies: dict[str, str] = {}
+        self._tabs: dict[str, OpenTab] = {}
         self._runner = asyncio.Runner()
         self._storage = storages()
         self._ledger = CountingLedger(self._run(self._storage.__aenter__()))
         self._do = UseCases(self._ledger, POLICY, Outside(clock=self.clock))
         self._accounts = 0
+
+    @property
+    def now(self) -> int:
+        return self.clock.now()
+
+    def advance(self, seconds: int) -> None:
+        self.clock.advance(seconds)
 
     def close(self) -> None:
         self._run(self._storage.__aexit__(None, None, None))
@@ -75,33 +123,113 @@ class ServerOfTheUseCases(InProcess):
     def disable_user(self, user_id: str) -> None:
         self._run(self._do.disable_user(user_id, CALLER))
 
-    # what stands behind the endpoints
+    # what programs do
 
-    def register_client(self, asked: RegistrationRequest) -> NewClient:
-        return self._run(self._do.register_client(asked, CALLER))
+    def register(self, body: bytes) -> Told:
+        try:
+            asked = json.decode(body, type=RegistrationRequest)
+        except (MsgspecError, UnicodeDecodeError, RecursionError):
+            return Told(400, {"error": "invalid_client_metadata"})
+        try:
+            new = self._run(self._do.register_client(asked, CALLER))
+        except ClientIsDisabled:
+            return Told(403, {"error": "access_denied"})
+        except Refusal as refusal:
+            return Told(400, {"error": wire_error(refusal).code})
+        secret = {"client_secret": new.secret, "client_secret_expires_at": 0} if new.secret else {}
+        own = {"client_id": new.client.client_id, "client_id_issued_at": new.client.registered_at, **secret}
+        return Told(201, {**own, **json.decode(json.encode(new.client.metadata))})
 
-    def start(self, asked: AuthorizationParameters, session: BrowserSession | None) -> AuthorizationRequest:
-        return self._run(self._do.start_authorization(asked, session))
+    def prove(self, authorization: list[str], form: dict[str, str]) -> str:
+        try:
+            shown = presented(authorization, Parameters(form, (), frozenset()))
+        except Refusal as refusal:
+            return wire_error(refusal).code
+        return self.revoke(Credentials(shown.client_id, shown.secret), "unknown")
 
-    def resume(self, request: AuthorizationRequest, session: BrowserSession | None) -> Page:
-        return self._run(self._do.resume_authorization(request, session, CALLER))
+    # what browsers do
 
-    def consent(
-        self, request: AuthorizationRequest, session: BrowserSession | None, *, allowed: bool
-    ) -> IssuedCode:
-        return self._run(self._do.give_consent(request, session, allowed=allowed, caller=CALLER))
+    def authorize(self, browser: str, client_id: str, ask: Ask) -> tuple[str, Seen]:
+        asked = asking(
+            client_id=client_id,
+            redirect_uri=ask.redirect_uri,
+            scope=ask.scope,
+            resources=(ask.resource,) if ask.resource else (),
+            prompt=ask.prompt,
+        )
+        try:
+            request = self._run(self._do.start_authorization(asked, self._session(browser)))
+        except Refusal as refusal:
+            return "", _refused(refusal)
+        self._tabs[request.transaction_id] = OpenTab(browser, request)
+        return request.transaction_id, self.look(request.transaction_id)
 
-    def find_session(self, cookie: str | None) -> BrowserSession | None:
-        return self._run(self._do.find_browser_session(cookie))
+    def look(self, tab: str) -> Seen:
+        return self._told(self._tabs[tab], self._page)
 
-    def begin_session(self, email: str, *, right: bool) -> NewBrowserSession:
-        return self._run(self._do.sign_in(email, PASSWORD if right else "wrong", CALLER))
+    def sign_in(self, tab: str, email: str, *, right: bool) -> Seen:
+        def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:
+            if session is not None and opened.form_of is None:
+                return self._page(opened, session)
+            _check_form(opened, session)
+            try:
+                new = self._run(self._do.sign_in(email, PASSWORD if right else "wrong", CALLER))
+            except SignInRefused:
+                again = self._page(opened, None)
+                opened.form_of = _id_of(session)
+                return again
+            if session is not None:
+                self._run(self._do.sign_out(session, CALLER))
+            self._cookies[opened.browser] = new.cookie
+            return self._page(opened, self._session(opened.browser))
 
-    def email_of(self, session: BrowserSession) -> str | None:
-        return self._run(self._ledger.value(session.user_id, "email"))
+        return self._told(self._tabs[tab], submitted)
 
-    def end_session(self, session: BrowserSession) -> None:
-        self._run(self._do.sign_out(session, CALLER))
+    def decide(self, tab: str, *, allowed: bool, kept: bool) -> Seen:
+        def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:
+            _check_form(opened, session)
+            given = self._do.give_consent(opened.request, session, allowed=allowed, caller=CALLER)
+            return Seen("code", self._run(given).code)
+
+        opened = self._tabs[tab]
+        before, opened.answered = opened.answered, opened.answered and not kept
+        seen = self._told(opened, submitted)
+        opened.answered |= before
+        return seen
+
+    def sign_out(self, tab: str) -> Seen:
+        def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:
+            if session is not None:
+                _check_form(opened, session)
+                self._run(self._do.sign_out(session, CALLER))
+            return self._page(opened, self._session(opened.browser))
+
+        return self._told(self._tabs[tab], submitted)
+
+    def _session(self, browser: str) -> BrowserSession | None:
+        return self._run(self._do.find_browser_session(self._cookies.get(browser)))
+
+    def _told(self, opened: OpenTab, answer: Callable[[OpenTab, BrowserSession | None], Seen]) -> Seen:
+        try:
+            if opened.answered or self.now >= opened.request.expires_at:
+                raise ParkedRequestLost
+            seen = answer(opened, self._session(opened.browser))
+        except Refusal as refusal:
+            seen = _refused(refusal)
+        opened.answered |= seen.what in ("code", "error")
+        return seen
+
+    def _page(self, opened: OpenTab, session: BrowserSession | None) -> Seen:
+        outcome = self._run(self._do.resume_authorization(opened.request, session, CALLER))
+        if isinstance(outcome, IssuedCode):
+            return Seen("code", outcome.code)
+        opened.form_of = _id_of(session)
+        if isinstance(outcome, AskToSignIn):
+            return Seen("sign in")
+        name, request = outcome.client.metadata.client_name, opened.request
+        where = (shown_host(request.redirect_uri), request.resource)
+        as_whom = str(self._run(self._ledger.value(outcome.session.user_id, "email")))
+        return Seen("consent", " ".join((str(name), as_whom, *where, *request.scopes)))
 
     # clients
 
@@ -167,3 +295,18 @@ def _credentials(shown: Credentials) -> ClientCredentials:
 
 def _pair(tokens: Tokens) -> Pair:
     return Pair(tokens.access_token, tokens.refresh_token, tokens.scopes, tokens.expires_in)
+
+
+def _id_of(session: BrowserSession | None) -> str | None:
+    return None if session is None else session.session_id
+
+
+def _check_form(opened: OpenTab, session: BrowserSession | None) -> None:
+    if opened.form_of != _id_of(session):
+        raise FormForeign
+
+
+def _refused(refusal: Refusal) -> Seen:
+    if isinstance(refusal, SentBack):
+        return Seen("error", wire_error(refusal.cause).code)
+    return Seen(name_of(refusal))
