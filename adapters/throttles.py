@@ -1,4 +1,4 @@
-"""How often things were done, remembered by this process, in bounded memory."""
+"""Throttles that count in the memory of this process, which is bounded."""
 
 import hashlib
 import heapq
@@ -12,11 +12,11 @@ from grantledger.domain.digests import length_prefixed
 from grantledger.domain.rate import Rate
 
 MOST_KEYS = 16_384
-"""Some 2 MiB. A key is remembered for as long as it takes to refill what was taken, mostly minutes."""
+"""About 2 MiB. A key is remembered until its bucket is full again, mostly minutes."""
 
 
 class Digests:
-    """Names for keys, which may hold e-mail addresses: by a secret that this process drew for itself."""
+    """Keyed digests of keys, which may hold e-mail addresses. Each process makes a key of its own."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
@@ -28,8 +28,8 @@ class Digests:
 class InProcessThrottle:
     """`Throttle` for one rate.
 
-    When there are too many keys, those go first that are nearest to being full. So whoever floods it with
-    keys that are used once never makes it forget one that is used up.
+    When there are too many keys, it forgets the keys nearest to full first. So a flood of keys that are
+    used once does not make it forget an exhausted one.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class InProcessThrottle:
             del self._full_at[name]
 
     def _make_room(self, now: float) -> None:
-        """Forget what is full, which changes nothing; then an eighth at least is free, so this is rare."""
+        """Forget full buckets, which changes nothing, then free at least an eighth, so that this is rare."""
         self._full_at = {name: full_at for name, full_at in self._full_at.items() if full_at > now}
         surplus = len(self._full_at) - self._most_keys * 7 // 8
         if surplus > 0:
@@ -85,23 +85,23 @@ class Unthrottled:
         pass
 
 
-class RecentPlaces:
-    """`ProvenPlaces`: the last ones. Who is forgotten is a stranger again, no more."""
+class RecentNetworks:
+    """`KnownNetworks`: the most recent ones. A forgotten network only faces all bounds again."""
 
     def __init__(self, *, most_keys: int = MOST_KEYS) -> None:
         self._most_keys = most_keys
         self._digest = Digests()
-        self._proven: OrderedDict[bytes, None] = OrderedDict()
+        self._known: OrderedDict[bytes, None] = OrderedDict()
 
-    def add(self, subject: str, place: str) -> None:
-        name = self._digest(subject, place)
-        self._proven[name] = None
-        self._proven.move_to_end(name)
-        if len(self._proven) > self._most_keys:
-            self._proven.popitem(last=False)
+    def add(self, subject: str, network: str) -> None:
+        name = self._digest(subject, network)
+        self._known[name] = None
+        self._known.move_to_end(name)
+        if len(self._known) > self._most_keys:
+            self._known.popitem(last=False)
 
-    def has(self, subject: str, place: str) -> bool:
-        return self._digest(subject, place) in self._proven
+    def has(self, subject: str, network: str) -> bool:
+        return self._digest(subject, network) in self._known
 
 
 def throttle_of(rate: Rate | None) -> InProcessThrottle | Unthrottled:

@@ -207,12 +207,12 @@ class Throttle(Protocol):
         ...
 
 
-class ProvenPlaces(Protocol):
-    """From where subjects have shown the right secret of late. It may forget any of them."""
+class KnownNetworks(Protocol):
+    """Networks from which subjects have recently shown the right secret. It may forget any of them."""
 
-    def add(self, subject: str, place: str) -> None: ...
+    def add(self, subject: str, network: str) -> None: ...
 
-    def has(self, subject: str, place: str) -> bool: ...
+    def has(self, subject: str, network: str) -> bool: ...
 
 
 class PasswordHasher(Protocol):

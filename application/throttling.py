@@ -1,71 +1,78 @@
-"""Limits on how often something is tried, for each subject and network."""
+"""Limits on how often something is tried, per subject and per network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from grantledger.application.ports import ProvenPlaces, Throttle
+from grantledger.application.ports import KnownNetworks, Throttle
 from grantledger.domain.network import network_of
 from grantledger.domain.refusal import Refusal
 
 
 class TooManyRequests(Refusal):
-    """Something was done too often; `retry_after` seconds from now there is room for one more."""
+    """Something was done too often. It may be tried again in `retry_after` seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
-        super().__init__(f"{detail}; room for one more in {retry_after} s")
+        super().__init__(f"{detail}; try again in {retry_after} s")
         self.retry_after = retry_after
 
 
 class TooManyGuesses(TooManyRequests):
-    """Too many attempts at a password or client secret have failed; the right one is refused as well."""
+    """Too many attempts at a password or client secret have failed; now even the right one is refused."""
 
 
 class TooManyRegistrations(TooManyRequests):
-    """Too many clients registered, or people signed up: in all or from one address."""
+    """Too many clients or users registered, in total or from one network."""
 
 
 class GuessLimit:
-    """Bounds the guesses at secrets: for one subject from one place, from one place, and for one subject.
+    """Bounds wrong guesses at secrets: per subject and network, per network, and per subject.
 
-    A guess counts before it is tried, so that many at once are as many, and is given back unless it ends in a
-    `Refusal`. Who was right from a place is from then on judged by the first of the three bounds alone:
-    strangers can use up the others, and must not lock anybody out by that.
+    Each attempt takes a token of every bound first, so that parallel attempts count, and returns them unless
+    the secret was wrong. A network from which a subject has shown the right secret is judged by the first
+    bound alone: otherwise an attacker could lock a user out by using up the other two.
     """
 
     def __init__(
-        self, *, here: Throttle, per_place: Throttle, per_subject: Throttle, proven: ProvenPlaces
+        self,
+        *,
+        per_subject_and_network: Throttle,
+        per_network: Throttle,
+        per_subject: Throttle,
+        known_networks: KnownNetworks,
     ) -> None:
-        self._here = here
-        self._per_place = per_place
+        self._per_subject_and_network = per_subject_and_network
+        self._per_network = per_network
         self._per_subject = per_subject
-        self._proven = proven
+        self._known_networks = known_networks
 
     @contextmanager
     def guess(self, subject: str, address: str | None) -> Iterator[None]:
-        """Try a secret within the block. An `address` of None is unknown: no place is judged.
+        """Check a secret within the block. With an unknown `address` (None) no network is judged.
 
-        `subject` is whom the secret is to prove, there or not: who is not there is throttled all the same.
+        `subject` is the user or client whose secret is checked. One that does not exist is throttled alike.
         Raises `TooManyGuesses`, and what the block raises.
         """
-        place = None if address is None else network_of(address)
-        taken = self._taken(subject, place)
+        network = None if address is None else network_of(address)
+        taken = self._take(subject, network)
         try:
             yield
         except Refusal:
             raise
         except BaseException:
-            _give_back(taken)  # an outage is nobody's guess
+            _give_back(taken)  # an outage says nothing about the secret
             raise
         _give_back(taken)
-        if place is not None:
-            self._proven.add(subject, place)
+        if network is not None:
+            self._known_networks.add(subject, network)
 
-    def _taken(self, subject: str, place: str | None) -> list[tuple[Throttle, tuple[str, ...]]]:
-        bounds: list[tuple[Throttle, tuple[str, ...]]] = [(self._here, (subject, place or ""))]
-        if place is None or not self._proven.has(subject, place):
+    def _take(self, subject: str, network: str | None) -> list[tuple[Throttle, tuple[str, ...]]]:
+        bounds: list[tuple[Throttle, tuple[str, ...]]] = [
+            (self._per_subject_and_network, (subject, network or ""))
+        ]
+        if network is None or not self._known_networks.has(subject, network):
             bounds.append((self._per_subject, (subject,)))
-            if place is not None:
-                bounds.append((self._per_place, (place,)))
+            if network is not None:
+                bounds.append((self._per_network, (network,)))
         taken: list[tuple[Throttle, tuple[str, ...]]] = []
         for throttle, key in bounds:
             wait = throttle.take(*key)
@@ -82,33 +89,33 @@ def _give_back(taken: list[tuple[Throttle, tuple[str, ...]]]) -> None:
 
 
 class RegistrationLimit:
-    """Bounds what strangers can make the ledger remember: in total first, then from one place.
+    """Bounds how much unauthenticated callers can add to the ledger: in total first, then per network.
 
-    The services of whole platforms register from a few addresses that all their users share.
+    Hosted MCP clients register from a few addresses that all their users share.
     """
 
-    def __init__(self, *, total: Throttle, per_place: Throttle) -> None:
+    def __init__(self, *, total: Throttle, per_network: Throttle) -> None:
         self._total = total
-        self._per_place = per_place
+        self._per_network = per_network
 
     @contextmanager
     def registration(self, address: str | None) -> Iterator[None]:
-        """Record a registration within the block; it does not count when it fails.
+        """Record a registration within the block; one that fails does not count.
 
         Raises `TooManyRegistrations`, and what the block raises.
         """
-        place = None if address is None else network_of(address)
+        network = None if address is None else network_of(address)
         wait = self._total.take()
         if wait:
             raise TooManyRegistrations("in total", retry_after=wait)
-        wait = 0 if place is None else self._per_place.take(place)
+        wait = 0 if network is None else self._per_network.take(network)
         if wait:
             self._total.give_back()
-            raise TooManyRegistrations("from one place", retry_after=wait)
+            raise TooManyRegistrations("from one network", retry_after=wait)
         try:
             yield
         except BaseException:
             self._total.give_back()
-            if place is not None:
-                self._per_place.give_back(place)
+            if network is not None:
+                self._per_network.give_back(network)
             raise

@@ -21,7 +21,7 @@ from grantledger.adapters.ledger.resealing import Resealing
 from grantledger.adapters.ledger.secret_use import SecretUse
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from grantledger.adapters.system import SystemClock, SystemRandomness
-from grantledger.adapters.throttles import RecentPlaces, throttle_of
+from grantledger.adapters.throttles import RecentNetworks, throttle_of
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.throttling import GuessLimit, RegistrationLimit
 from grantledger.domain.rate import Rate, parsed_rate
@@ -37,26 +37,26 @@ def _wide(rate: Rate | None) -> Rate | None:
     return None if rate is None else Rate(rate.count * 10, rate.period)
 
 
-def _guess_limit(attempts: str, *, per_place: bool) -> GuessLimit:
+def _guess_limit(attempts: str, *, per_network: bool) -> GuessLimit:
     rate = parsed_rate(attempts)
     wide = _wide(rate)
     return GuessLimit(
-        here=throttle_of(rate),
-        per_place=throttle_of(wide if per_place else None),
+        per_subject_and_network=throttle_of(rate),
+        per_network=throttle_of(wide if per_network else None),
         per_subject=throttle_of(wide),
-        proven=RecentPlaces(),
+        known_networks=RecentNetworks(),
     )
 
 
 def _sign_up_limit(settings: Settings) -> RegistrationLimit:
     rate = parsed_rate(settings.sign_in_attempts)
-    return RegistrationLimit(total=throttle_of(_wide(rate)), per_place=throttle_of(rate))
+    return RegistrationLimit(total=throttle_of(_wide(rate)), per_network=throttle_of(rate))
 
 
 def _registration_limit(settings: Settings) -> RegistrationLimit:
     return RegistrationLimit(
         total=throttle_of(parsed_rate(settings.registrations)),
-        per_place=throttle_of(parsed_rate(settings.registrations_per_address)),
+        per_network=throttle_of(parsed_rate(settings.registrations_per_address)),
     )
 
 
@@ -103,10 +103,10 @@ class Adapters(containers.DeclarativeContainer):
 
     past = providers.Singleton(SqlitePast, database, providers.Singleton(TagMapper), settings.provided.realm)
 
-    password_guesses = providers.Singleton(_guess_limit, settings.provided.sign_in_attempts, per_place=True)
+    password_guesses = providers.Singleton(_guess_limit, settings.provided.sign_in_attempts, per_network=True)
     # Several clients share the addresses of a platform: a place of one of them is no place of the others.
     client_secret_guesses = providers.Singleton(
-        _guess_limit, settings.provided.client_secret_attempts, per_place=False
+        _guess_limit, settings.provided.client_secret_attempts, per_network=False
     )
     sign_up_limit = providers.Singleton(_sign_up_limit, settings)
     registration_limit = providers.Singleton(_registration_limit, settings)

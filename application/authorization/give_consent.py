@@ -30,4 +30,4 @@ class GiveConsent:
         if not allowed:
             await asking_client(self._ledger, request)
             raise SentBack(ConsentDenied(), redirect_uri=request.redirect_uri, state=request.state)
-        return await self._issue_code(request, session, caller, said_yes=True)
+        return await self._issue_code(request, session, caller, consent_given=True)

@@ -51,19 +51,21 @@ class IssueCode:
         self._lifetime = policy.code_lifetime
 
     async def __call__(
-        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, said_yes: bool
+        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, consent_given: bool
     ) -> IssuedCode:
         """Return the code for the client: the same one again while nobody has come with it yet.
 
         So an answer that was lost, or a form that was sent twice, ends as one that was sent once.
-        `said_yes`: to this very request, and not only to one before it.
+        `consent_given`: to this very request, and not only to one before it.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
         `TransactionExpired`, and `ConsentNeeded` where nobody said yes and no earlier yes covers it.
         """
-        return await retry_on_conflict(lambda: self._issue(request, session, caller, said_yes=said_yes))
+        return await retry_on_conflict(
+            lambda: self._issue(request, session, caller, consent_given=consent_given)
+        )
 
     async def _issue(
-        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, said_yes: bool
+        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, consent_given: bool
     ) -> IssuedCode:
         now = self._clock.now()
         request.check_open(now=now)
@@ -84,7 +86,7 @@ class IssueCode:
             raise TransactionSpent
         consent = await self._ledger.load(CONSENT, consent_key(user.user_id, request.client_id))
         given = give(consent.state, request.asked, user_id=user.user_id, client_id=request.client_id, now=now)
-        if given and not said_yes:
+        if given and not consent_given:
             raise ConsentNeeded
         # The consent first: it is the cause of the code.
         changes: list[Change[Any]] = [

@@ -48,7 +48,7 @@ class ResumeAuthorization:
         consent = await self._ledger.load(CONSENT, consent_key(session.user_id, request.client_id))
         if not request.needs_asking(consent.state, client):
             with suppress(ConsentNeeded):  # the yes was taken back since it was read
-                return await self._issue_code(request, session, caller, said_yes=False)
+                return await self._issue_code(request, session, caller, consent_given=False)
         if request.allows_no_page:
             raise _sent_back(request, ConsentNeeded())
         return AskForConsent(client=client, session=session)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from grantledger.adapters.throttles import InProcessThrottle, RecentPlaces, Unthrottled, throttle_of
+from grantledger.adapters.throttles import InProcessThrottle, RecentNetworks, Unthrottled, throttle_of
 from grantledger.domain.rate import Rate
 
 
@@ -81,10 +81,10 @@ def test_keys_that_are_full_again_are_forgotten_first(time: Time):
 
 
 def test_an_address_is_nowhere_in_memory_in_clear(time: Time):
-    counts, places = throttle(time), RecentPlaces()
+    counts, networks = throttle(time), RecentNetworks()
     counts.take("ada@example.com", "192.0.2.1")
-    places.add("ada@example.com", "192.0.2.1")
-    assert not re.search(r"ada@|192\.0", repr([vars(counts), vars(places)]))
+    networks.add("ada@example.com", "192.0.2.1")
+    assert not re.search(r"ada@|192\.0", repr([vars(counts), vars(networks)]))
 
 
 def test_off_counts_nothing():
@@ -93,16 +93,16 @@ def test_off_counts_nothing():
     assert {off.take("ada") for _ in range(100)} == {0}
 
 
-def test_a_place_is_known_once_it_was_added():
-    places = RecentPlaces()
-    places.add("ada", "here")
-    assert places.has("ada", "here")
-    assert not places.has("ada", "there")
-    assert not places.has("eve", "here")
+def test_a_network_is_known_once_it_was_added():
+    networks = RecentNetworks()
+    networks.add("ada", "home")
+    assert networks.has("ada", "home")
+    assert not networks.has("ada", "elsewhere")
+    assert not networks.has("eve", "home")
 
 
-def test_the_place_that_was_proven_longest_ago_is_forgotten_first():
-    places = RecentPlaces(most_keys=2)
+def test_the_network_that_was_added_longest_ago_is_forgotten_first():
+    networks = RecentNetworks(most_keys=2)
     for subject in ("ada", "eve", "ada", "bob"):
-        places.add(subject, "here")
-    assert [places.has(subject, "here") for subject in ("ada", "eve", "bob")] == [True, False, True]
+        networks.add(subject, "home")
+    assert [networks.has(subject, "home") for subject in ("ada", "eve", "bob")] == [True, False, True]

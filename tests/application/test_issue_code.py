@@ -23,7 +23,7 @@ from support.use_cases import Outside
 
 async def test_a_code_is_remembered_with_all_that_was_said_yes_to(ledger, story, client, ada):
     request = await story.asks(client, ada, scope="openid notes:read", resources=(NOTES,))
-    await story.issue_code(request, ada, CALLER, said_yes=True)
+    await story.issue_code(request, ada, CALLER, consent_given=True)
     now = story.clock.now()
     assert ledger.events[-1] == CodeIssued(
         transaction_id=request.transaction_id,
@@ -43,7 +43,7 @@ async def test_a_code_is_remembered_with_all_that_was_said_yes_to(ledger, story,
 
 async def test_a_code_is_known_to_the_ledger_only_by_its_digest(ledger, story, client, ada):
     request = await story.asks(client)
-    issued = await story.issue_code(request, ada, CALLER, said_yes=True)
+    issued = await story.issue_code(request, ada, CALLER, consent_given=True)
     assert ledger.log[-1].stream_id == f"code:{digest(issued.code)}"
 
 
@@ -54,7 +54,7 @@ async def test_the_user_is_remembered_as_the_one_who_did_it(ledger, client, ada,
 async def test_the_code_and_the_yes_are_one_record(ledger, story, client, ada):
     request = await story.asks(client)
     before = len(ledger.log)
-    await story.issue_code(request, ada, CALLER, said_yes=True)
+    await story.issue_code(request, ada, CALLER, consent_given=True)
     assert [type(event) for event in ledger.events[before:]] == [ConsentGiven, CodeIssued]
 
 
@@ -69,9 +69,9 @@ async def test_a_yes_that_is_remembered_already_is_not_remembered_again(ledger, 
 
 async def test_a_yes_that_is_sent_twice_gets_the_same_code_twice(ledger, story, client, ada):
     request = await story.asks(client)
-    first = await story.issue_code(request, ada, CALLER, said_yes=True)
+    first = await story.issue_code(request, ada, CALLER, consent_given=True)
     with nothing_recorded(ledger):
-        assert await story.issue_code(request, ada, CALLER, said_yes=True) == first
+        assert await story.issue_code(request, ada, CALLER, consent_given=True) == first
 
 
 @pytest.mark.parametrize("read", range(5))
@@ -94,52 +94,52 @@ async def test_a_yes_that_is_recorded_between_two_reads_of_another_gets_both_the
             nonlocal read
             read -= 1
             if read < 0 and not firsts:
-                firsts.append(await story.issue_code(request, ada, CALLER, said_yes=True))
+                firsts.append(await story.issue_code(request, ada, CALLER, consent_given=True))
 
     again = await Story(Meanwhile(ledger), outside=story.outside).issue_code(
-        request, ada, CALLER, said_yes=True
+        request, ada, CALLER, consent_given=True
     )
     assert firsts == [again]
 
 
 async def test_a_code_that_was_redeemed_is_not_sent_again(ledger, story, client, ada):
     request = await story.asks(client)
-    await story.redeems(client, (await story.issue_code(request, ada, CALLER, said_yes=True)).code)
+    await story.redeems(client, (await story.issue_code(request, ada, CALLER, consent_given=True)).code)
     with nothing_recorded(ledger), pytest.raises(TransactionSpent):
-        await story.issue_code(request, ada, CALLER, said_yes=True)
+        await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
 async def test_a_code_is_not_sent_to_another_user(ledger, story, client, ada):
     request = await story.asks(client)
-    await story.issue_code(request, ada, CALLER, said_yes=True)
+    await story.issue_code(request, ada, CALLER, consent_given=True)
     await story.open_account("eve@example.com", PASSWORD, CALLER)
     eve = await story.signs_in("eve@example.com")
     with nothing_recorded(ledger), pytest.raises(TransactionSpent):
-        await story.issue_code(request, eve, CALLER, said_yes=True)
+        await story.issue_code(request, eve, CALLER, consent_given=True)
 
 
 async def test_a_code_that_has_expired_is_not_sent_again(ledger, client, ada):
     hasty = Story(ledger, a_policy(code_lifetime=5))
     request = await hasty.asks(client)
-    await hasty.issue_code(request, ada, CALLER, said_yes=True)
+    await hasty.issue_code(request, ada, CALLER, consent_given=True)
     hasty.clock.advance(5)
     with pytest.raises(TransactionSpent):
-        await hasty.issue_code(request, ada, CALLER, said_yes=True)
+        await hasty.issue_code(request, ada, CALLER, consent_given=True)
 
 
 async def test_one_transaction_gives_one_code_under_two_master_secrets(ledger, story, client, ada):
     request = await story.asks(client)
-    await story.issue_code(request, ada, CALLER, said_yes=True)
+    await story.issue_code(request, ada, CALLER, consent_given=True)
     outside = Outside(clock=story.clock, codes=DigestedCodes(secret="newer"))
     with nothing_recorded(ledger), pytest.raises(TransactionSpent):
-        await Story(ledger, outside=outside).issue_code(request, ada, CALLER, said_yes=True)
+        await Story(ledger, outside=outside).issue_code(request, ada, CALLER, consent_given=True)
 
 
 async def test_one_transaction_gives_one_code_when_many_press_the_button_at_once(ledger, story, client, ada):
     racing = Story(InterleavingLedger(ledger), outside=story.outside)
     request = await story.asks(client)
     answers = await asyncio.gather(
-        *(racing.issue_code(request, ada, CALLER, said_yes=True) for _ in range(20))
+        *(racing.issue_code(request, ada, CALLER, consent_given=True) for _ in range(20))
     )
     issued = [event for event in ledger.events if isinstance(event, CodeIssued)]
     assert len(issued) == 1
@@ -148,15 +148,17 @@ async def test_one_transaction_gives_one_code_when_many_press_the_button_at_once
 
 async def test_a_spent_transaction_stays_spent_when_its_code_was_redeemed(story, client, ada):
     request = await story.asks(client)
-    issued = await story.issue_code(request, ada, CALLER, said_yes=True)
+    issued = await story.issue_code(request, ada, CALLER, consent_given=True)
     await story.redeems(client, issued.code)
     with pytest.raises(TransactionSpent):
-        await story.issue_code(request, ada, CALLER, said_yes=True)
+        await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
 async def test_two_tabs_are_two_transactions(story, client, ada):
     one, other = await story.asks(client), await story.asks(client)
-    codes = {(await story.issue_code(request, ada, CALLER, said_yes=True)).code for request in (one, other)}
+    codes = {
+        (await story.issue_code(request, ada, CALLER, consent_given=True)).code for request in (one, other)
+    }
     assert len(codes) == 2
 
 
@@ -164,7 +166,7 @@ async def test_two_tabs_answered_at_once_each_get_their_code(ledger, story, clie
     racing = Story(InterleavingLedger(ledger), outside=story.outside)
     requests = [await story.asks(client) for _ in range(8)]
     issued = await asyncio.gather(
-        *(racing.issue_code(request, ada, CALLER, said_yes=True) for request in requests)
+        *(racing.issue_code(request, ada, CALLER, consent_given=True) for request in requests)
     )
     assert len({answer.code for answer in issued}) == 8
 
@@ -176,7 +178,7 @@ async def test_no_code_for_a_client_that_was_disabled_meanwhile(ledger, story, c
     request = await story.asks(client)
     await story.disable_client(client.client_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(ClientIsDisabled):
-        await story.issue_code(request, ada, CALLER, said_yes=True)
+        await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
 @pytest.mark.parametrize("registers_again", [False, True])
@@ -186,26 +188,26 @@ async def test_no_code_for_a_client_that_was_deleted_meanwhile(ledger, story, cl
     if registers_again:
         await story.registers()
     with nothing_recorded(ledger), pytest.raises(ClientUnknown):
-        await story.issue_code(request, ada, CALLER, said_yes=True)
+        await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
 async def test_no_code_for_a_user_who_was_disabled_meanwhile(ledger, story, client, ada):
     request = await story.asks(client)
     await story.disable_user(ada.user_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
-        await story.issue_code(request, ada, CALLER, said_yes=True)
+        await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
 async def test_no_code_for_a_user_who_is_not_there(ledger, story, client, ada):
     request = await story.asks(client)
     with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
-        await story.issue_code(request, replace(ada, user_id="glu_nobody"), CALLER, said_yes=True)
+        await story.issue_code(request, replace(ada, user_id="glu_nobody"), CALLER, consent_given=True)
 
 
 async def test_no_code_for_a_client_that_is_not_there(ledger, story, client, ada):
     request = replace(await story.asks(client), client_id="glc_nobody")
     with nothing_recorded(ledger), pytest.raises(ClientUnknown):
-        await story.issue_code(request, ada, CALLER, said_yes=True)
+        await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
 async def test_a_request_gives_no_code_at_the_very_second_of_its_deadline(ledger, story, client, ada):

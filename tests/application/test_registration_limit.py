@@ -21,7 +21,7 @@ def registering(limit, address):
         pass
 
 
-def test_the_total_is_bounded_wherever_clients_come_from():
+def test_the_total_is_bounded_across_networks():
     limit = registration_limit(Rate(5, 3_600), Rate(3, 3_600))
     for n in range(5):
         registering(limit, f"192.0.2.{n}")
@@ -29,12 +29,12 @@ def test_the_total_is_bounded_wherever_clients_come_from():
         registering(limit, "198.51.100.1")
 
 
-def test_one_place_does_not_use_up_the_total():
+def test_one_network_cannot_use_up_the_total():
     limit = registration_limit(Rate(5, 3_600), Rate(3, 3_600))
     for _ in range(3):
         registering(limit, "192.0.2.1")
     for _ in range(50):
-        with pytest.raises(TooManyRegistrations, match="from one place"):
+        with pytest.raises(TooManyRegistrations, match="from one network"):
             registering(limit, "192.0.2.1")
     registering(limit, "198.51.100.1")
 
@@ -47,7 +47,7 @@ def test_a_registration_that_fails_does_not_count():
     registering(limit, "192.0.2.1")
 
 
-async def test_a_client_that_is_known_already_is_registered_again_whatever_the_throttle_says(ledger):
+async def test_registering_a_known_client_again_is_never_throttled(ledger):
     server = UseCases(ledger, outside=Outside(registrations=registration_limit(Rate(1, 3_600), None)))
     first = await server.register_client(REGISTRATION, caller("192.0.2.1"))
     for _ in range(50):
@@ -55,7 +55,7 @@ async def test_a_client_that_is_known_already_is_registered_again_whatever_the_t
         assert again.client.client_id == first.client.client_id
 
 
-async def test_signing_up_is_bounded_whether_the_account_was_there_or_not(ledger):
+async def test_sign_up_for_an_existing_account_counts_as_well(ledger):
     server = UseCases(ledger, outside=Outside(registrations=registration_limit(None, Rate(2, 3_600))))
     for _ in range(2):
         await server.sign_up("ada@example.com", "correct horse battery", caller("192.0.2.1"))
@@ -63,7 +63,7 @@ async def test_signing_up_is_bounded_whether_the_account_was_there_or_not(ledger
         await server.sign_up("eve@example.com", "correct horse battery", caller("192.0.2.1"))
 
 
-async def test_the_present_password_cannot_be_guessed_from_a_session(ledger):
+async def test_guesses_at_the_current_password_in_a_session_are_bounded(ledger):
     server = UseCases(ledger, outside=Outside(guesses=guess_limit(Rate(2, 3_600), None, None)))
     user_id = await server.open_account("ada@example.com", "correct horse battery", caller(None))
     for _ in range(2):
@@ -73,7 +73,7 @@ async def test_the_present_password_cannot_be_guessed_from_a_session(ledger):
         await server.change_password(user_id, "correct horse battery", "another one", caller("192.0.2.1"))
 
 
-async def test_a_new_client_beyond_the_bound_is_refused_and_nothing_is_recorded(ledger):
+async def test_a_client_beyond_the_bound_is_refused_and_not_recorded(ledger):
     server = UseCases(ledger, outside=Outside(registrations=registration_limit(Rate(1, 3_600), None)))
     await server.register_client(REGISTRATION, caller("192.0.2.1"))
     other = replace(REGISTRATION, client_name="Another")

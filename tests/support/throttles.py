@@ -3,30 +3,30 @@
 import time
 from collections.abc import Callable
 
-from grantledger.adapters.throttles import InProcessThrottle, RecentPlaces, Unthrottled
+from grantledger.adapters.throttles import InProcessThrottle, RecentNetworks, Unthrottled
 from grantledger.application.throttling import GuessLimit, RegistrationLimit
 from grantledger.domain.rate import Rate
 
 
 def guess_limit(
-    here: Rate | None,
-    per_place: Rate | None,
+    per_subject_and_network: Rate | None,
+    per_network: Rate | None,
     per_subject: Rate | None,
     now: Callable[[], float] = time.monotonic,
 ) -> GuessLimit:
     """None: no bound."""
     return GuessLimit(
-        here=throttle(here, now),
-        per_place=throttle(per_place, now),
+        per_subject_and_network=throttle(per_subject_and_network, now),
+        per_network=throttle(per_network, now),
         per_subject=throttle(per_subject, now),
-        proven=RecentPlaces(),
+        known_networks=RecentNetworks(),
     )
 
 
 def registration_limit(
-    total: Rate | None, per_place: Rate | None, now: Callable[[], float] = time.monotonic
+    total: Rate | None, per_network: Rate | None, now: Callable[[], float] = time.monotonic
 ) -> RegistrationLimit:
-    return RegistrationLimit(total=throttle(total, now), per_place=throttle(per_place, now))
+    return RegistrationLimit(total=throttle(total, now), per_network=throttle(per_network, now))
 
 
 def throttle(rate: Rate | None, now: Callable[[], float]) -> InProcessThrottle | Unthrottled:
