@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from grantledger.application.throttling import GuessLimit, RegistrationLimit
 from grantledger.domain.digests import length_prefixed
 from grantledger.domain.rate import Rate
 
@@ -107,3 +108,24 @@ class RecentNetworks:
 def throttle_of(rate: Rate | None) -> InProcessThrottle | Unthrottled:
     """Return a throttle of its own; None switches it off."""
     return Unthrottled() if rate is None else InProcessThrottle(rate)
+
+
+def tenfold(rate: Rate | None) -> Rate | None:
+    return None if rate is None else Rate(rate.count * 10, rate.period)
+
+
+def guess_limit(rate: Rate | None, *, per_network: bool = True) -> GuessLimit:
+    """Return the limit of `rate` per subject and network, and of ten times that per subject and per network.
+
+    Without `per_network`, one network may guess at any number of subjects.
+    """
+    return GuessLimit(
+        per_subject_and_network=throttle_of(rate),
+        per_network=throttle_of(tenfold(rate) if per_network else None),
+        per_subject=throttle_of(tenfold(rate)),
+        known_networks=RecentNetworks(),
+    )
+
+
+def registration_limit(*, total: Rate | None, per_network: Rate | None) -> RegistrationLimit:
+    return RegistrationLimit(total=throttle_of(total), per_network=throttle_of(per_network))

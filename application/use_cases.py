@@ -1,4 +1,6 @@
-"""All use cases of one server, for programs that call them without HTTP."""
+"""All use cases of one server, and the ports that they are made from."""
+
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -9,11 +11,17 @@ from grantledger.application.accounts.administer_accounts import (
     SetPassword,
 )
 from grantledger.application.accounts.admit_host_user import AdmitHostUser
-from grantledger.application.accounts.browser_sessions import FindBrowserSession, SignOut, SignOutEverywhere
+from grantledger.application.accounts.browser_sessions import (
+    BrowserSessionMaker,
+    FindBrowserSession,
+    SignOut,
+    SignOutEverywhere,
+)
 from grantledger.application.accounts.change_password import ChangePassword
 from grantledger.application.accounts.open_account import OpenAccount, SignUp
 from grantledger.application.accounts.sign_in import SignIn
 from grantledger.application.authorization.give_consent import GiveConsent
+from grantledger.application.authorization.issue_code import IssueCode
 from grantledger.application.authorization.resume_authorization import ResumeAuthorization
 from grantledger.application.authorization.start_authorization import StartAuthorization
 from grantledger.application.clients.administer_clients import (
@@ -33,56 +41,139 @@ from grantledger.application.keys.master_secrets import (
     ActivateMasterSecret,
     AddMasterSecret,
     DescribeMasterSecrets,
+    IssuedTokens,
     RetireMasterSecret,
+    SealedRecords,
+    SecretKeeper,
 )
-from grantledger.application.keys.signing_keys import DescribeKeys, RotateSigningKey
+from grantledger.application.keys.signing_keys import DescribeKeys, MakeSigningKeys, RotateSigningKey
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import (
+    Clock,
+    CodeSealer,
+    GrantReader,
+    IdTokenSigner,
+    Ledger,
+    Listings,
+    PasswordHasher,
+    PastReader,
+    PrivateRecords,
+    Randomness,
+    SigningKeyMaker,
+    TokenSealer,
+    TransactionReader,
+)
+from grantledger.application.throttling import GuessLimit, RegistrationLimit
 from grantledger.application.tokens.describe_user import DescribeUser
+from grantledger.application.tokens.issue_id_token import IssueIdToken
 from grantledger.application.tokens.look_up_session import LookUpSession
 from grantledger.application.tokens.redeem_code import RedeemCode
 from grantledger.application.tokens.refresh_grant import RefreshGrant
 from grantledger.application.tokens.revoke import RevokeGrant, RevokeToken
 
 
-class UseCases(Struct, frozen=True, kw_only=True):
+class Storage(Ledger, GrantReader, TransactionReader, Listings, PrivateRecords, Protocol):
+    """Everything that the use cases store."""
+
+
+class Ports(Struct, frozen=True, kw_only=True):
+    """Everything that the use cases need from outside."""
+
+    ledger: Storage
+    past: PastReader
+    clock: Clock
+    randomness: Randomness
+    hasher: PasswordHasher
+    tokens: TokenSealer
+    codes: CodeSealer
+    id_tokens: IdTokenSigner
+    key_maker: SigningKeyMaker
+    secret_keeper: SecretKeeper
+    sealed_records: SealedRecords
+    issued_tokens: IssuedTokens
+    password_guesses: GuessLimit
+    client_secret_guesses: GuessLimit
+    registrations: RegistrationLimit
+    sign_ups: RegistrationLimit
+
+
+class UseCases:
     """Each is called as `await use_cases.name(...)`; its class says what it takes, returns and raises."""
 
-    activate_master_secret: ActivateMasterSecret
-    add_master_secret: AddMasterSecret
-    admit_host_user: AdmitHostUser
-    approve_client: ApproveClient
-    authenticate_client: AuthenticateClient
-    change_password: ChangePassword
-    delete_client: DeleteClient
-    describe_keys: DescribeKeys
-    describe_master_secrets: DescribeMasterSecrets
-    describe_server: DescribeServer
-    describe_user: DescribeUser
-    disable_client: DisableClient
-    disable_user: DisableUser
-    disconnect_app: DisconnectApp
-    disconnect_every_app: DisconnectEveryApp
-    enable_client: EnableClient
-    enable_user: EnableUser
-    erase_password: ErasePassword
-    find_browser_session: FindBrowserSession
-    give_consent: GiveConsent
-    list_connected_apps: ListConnectedApps
-    look_up_session: LookUpSession
-    open_account: OpenAccount
-    read_client_as_of: ReadClientAsOf
-    read_grant_as_of: ReadGrantAsOf
-    redeem_code: RedeemCode
-    refresh_grant: RefreshGrant
-    register_client: RegisterClient
-    resume_authorization: ResumeAuthorization
-    retire_master_secret: RetireMasterSecret
-    revoke_grant: RevokeGrant
-    revoke_token: RevokeToken
-    rotate_signing_key: RotateSigningKey
-    set_password: SetPassword
-    sign_in: SignIn
-    sign_out: SignOut
-    sign_out_everywhere: SignOutEverywhere
-    sign_up: SignUp
-    start_authorization: StartAuthorization
-    withdraw_approval: WithdrawApproval
+    def __init__(self, ports: Ports, policy: ServerPolicy) -> None:
+        ledger, clock, randomness, hasher = ports.ledger, ports.clock, ports.randomness, ports.hasher
+        sessions = BrowserSessionMaker(clock, randomness, lifetime=policy.browser_session_lifetime)
+        issue_code = IssueCode(ledger, ledger, clock, ports.codes, policy)
+
+        self.describe_server = DescribeServer(policy)
+
+        self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)
+        self.resume_authorization = ResumeAuthorization(ledger, issue_code)
+        self.give_consent = GiveConsent(ledger, issue_code)
+
+        self.register_client = RegisterClient(ledger, clock, randomness, policy, ports.registrations)
+        self.authenticate_client = AuthenticateClient(ledger, ports.client_secret_guesses)
+        self.disable_client = DisableClient(ledger, clock)
+        self.enable_client = EnableClient(ledger, clock)
+        self.approve_client = ApproveClient(ledger, clock)
+        self.withdraw_approval = WithdrawApproval(ledger, clock)
+        self.delete_client = DeleteClient(ledger, clock)
+
+        self.redeem_code = RedeemCode(
+            ledger=ledger,
+            authenticate=self.authenticate_client,
+            sealer=ports.tokens,
+            issue_id_token=IssueIdToken(ports.id_tokens, policy),
+            clock=clock,
+            randomness=randomness,
+            policy=policy,
+        )
+        self.refresh_grant = RefreshGrant(
+            ledger=ledger,
+            grants=ledger,
+            authenticate=self.authenticate_client,
+            sealer=ports.tokens,
+            clock=clock,
+            policy=policy,
+        )
+        self.revoke_grant = RevokeGrant(ledger, clock)
+        self.revoke_token = RevokeToken(ledger, self.authenticate_client, ports.tokens, clock)
+        self.look_up_session = LookUpSession(ledger, ports.tokens, clock)
+        self.describe_user = DescribeUser(self.look_up_session, ledger)
+
+        self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)
+        self.sign_up = SignUp(self.open_account, ports.sign_ups)
+        self.sign_in = SignIn(ledger, ledger, hasher, sessions, ports.password_guesses)
+        self.sign_out = SignOut(ledger, clock)
+        self.sign_out_everywhere = SignOutEverywhere(ledger, clock)
+        self.find_browser_session = FindBrowserSession(ledger, clock)
+        self.change_password = ChangePassword(
+            ledger=ledger,
+            private=ledger,
+            hasher=hasher,
+            clock=clock,
+            sessions=sessions,
+            guesses=ports.password_guesses,
+        )
+        self.admit_host_user = AdmitHostUser(ledger, ledger, clock, randomness)
+        self.set_password = SetPassword(ledger, hasher, clock)
+        self.erase_password = ErasePassword(ledger, clock)
+        self.disable_user = DisableUser(ledger, clock)
+        self.enable_user = EnableUser(ledger, clock)
+
+        self.list_connected_apps = ListConnectedApps(ledger, ledger, clock)
+        self.disconnect_app = DisconnectApp(ledger, ledger, clock)
+        self.disconnect_every_app = DisconnectEveryApp(ledger, self.disconnect_app)
+
+        self.make_signing_keys = MakeSigningKeys(ledger, ports.key_maker, clock)
+        self.rotate_signing_key = RotateSigningKey(ledger, ports.key_maker, clock, policy)
+        self.describe_keys = DescribeKeys(ledger, clock)
+
+        keeper, records = ports.secret_keeper, ports.sealed_records
+        self.describe_master_secrets = DescribeMasterSecrets(keeper, records, ports.issued_tokens, clock)
+        self.add_master_secret = AddMasterSecret(ledger, keeper, self.describe_master_secrets, clock)
+        self.activate_master_secret = ActivateMasterSecret(ledger, keeper, records, clock)
+        self.retire_master_secret = RetireMasterSecret(ledger, keeper, self.describe_master_secrets, clock)
+
+        self.read_client_as_of = ReadClientAsOf(ports.past)
+        self.read_grant_as_of = ReadGrantAsOf(ports.past)

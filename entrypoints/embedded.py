@@ -1,9 +1,10 @@
-"""The authorization server inside another program: its pages and endpoints, its guard, its use cases."""
+"""The authorization server inside another program: pages and endpoints, guards, use cases."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -14,14 +15,17 @@ from grantledger.adapters.embedding.host_identity import HostIdentity, resume_pa
 from grantledger.adapters.embedding.litestar_plugin import AuthorizationServerPlugin
 from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.guards.challenge import Answers
+from grantledger.adapters.guards.session import GetMcpSession
+from grantledger.adapters.http.application import HttpLayer
+from grantledger.adapters.http.middleware import Mount
 from grantledger.adapters.http.oauth.discovery import resource_metadata_url
 from grantledger.application.tokens.look_up_session import McpSession
 from grantledger.application.use_cases import UseCases
 from grantledger.domain import resource_indicator
 from grantledger.domain.resource_indicator import Resource
-from grantledger.entrypoints.container import build_container
-from grantledger.entrypoints.server import Mount, create_app, run, server_open
-from grantledger.entrypoints.settings import Settings
+from grantledger.entrypoints.composition import Container
+from grantledger.entrypoints.server import http_layer, run, server_open
+from grantledger.entrypoints.settings import Settings, check_identity
 from grantledger.entrypoints.settings_sources import load_settings
 
 if TYPE_CHECKING:
@@ -31,28 +35,31 @@ if TYPE_CHECKING:
 
 
 class AuthorizationServer:
-    """One server. Making it opens nothing; it runs inside `async with`, or with an application made here.
+    """One server. Its ledger is open inside `async with server:`, and while an application made here runs.
 
     All of these may be used together, in one event loop:
 
-    - `app()` is the whole server as an ASGI application, other applications mounted in it.
-    - `beside(app)` puts the server's paths in front of an ASGI application of any framework.
+    - `app()` is the whole server as an ASGI application, with other applications mounted in it.
+    - `beside(app)` adds the server's paths to an ASGI application of any framework.
     - `litestar_plugin()` adds them to a Litestar application.
-    - `use_cases` are called without HTTP, inside `async with server:`.
-    - `guard(app)` lets only requests through that carry an access token for a protected resource.
+    - `use_cases` are called without HTTP.
+    - `guard(app)` passes only requests with an access token for a protected resource.
     """
 
     def __init__(
         self, settings: Settings | None = None, *, host_identity: HostIdentity | None = None
     ) -> None:
-        """Without `settings`, those of `grantledger serve` on loopback. Raises `SettingsInvalid`.
+        """Open nothing yet. Without `settings`, use the defaults, which are for loopback.
 
-        With a `host_identity` the users are yours, who sign in at the setting `login_page`.
+        With a `host_identity` your application signs users in, at the setting `login_page`. Raises
+        `SettingsInvalid`.
         """
-        self._container = build_container(settings or Settings(), host_identity)
+        self._container = Container(settings or Settings())
+        self._host_identity = host_identity
+        check_identity(self.settings, by_host=host_identity is not None)
         self._opened = AsyncExitStack()
         self._users = 0
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @classmethod
     def from_environment(
@@ -63,12 +70,12 @@ class AuthorizationServer:
         host_identity: HostIdentity | None = None,
         **settings: Any,
     ) -> Self:
-        """Read settings as `grantledger serve` does; `settings` win. Raises `SettingsInvalid`."""
+        """Read settings as `grantledger serve` does; `settings` take precedence. Raises `SettingsInvalid`."""
         return cls(load_settings(config, environ, settings), host_identity=host_identity)
 
     @property
     def settings(self) -> Settings:
-        return self._container.settings()
+        return self._container.settings
 
     @property
     def issuer(self) -> str:
@@ -77,33 +84,33 @@ class AuthorizationServer:
     @property
     def routes(self) -> list[str]:
         """The paths that the server answers, with parameters in braces."""
-        return self._container.http().routes
+        return self._http.routes
 
     @property
     def use_cases(self) -> UseCases:
         return self._container.use_cases()
 
     async def __aenter__(self) -> Self:
-        """Migrate and open the ledger, unless that is done. Raises `Unavailable`."""
-        async with self._turn:
+        """Migrate and open the ledger unless it is open. Raises `Unavailable`."""
+        async with self._lock:
             if self._users == 0:
                 await self._opened.enter_async_context(server_open(self._container))
             self._users += 1
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Drain and close the ledger when the last user of it is gone."""
-        async with self._turn:
+        """Close the ledger when its last user leaves."""
+        async with self._lock:
             self._users -= 1
             if self._users == 0:
                 await self._opened.aclose()
 
     def app(self, mounts: Sequence[Mount] = ()) -> ASGIApp:
         """Return the whole server, with other applications at paths of its origin."""
-        return create_app(self._container, mounts, lifespan=self._running)
+        return self._http.app(lifespan=self._running, mounts=mounts)
 
     def beside(self, app: ASGIApp) -> ASGIApp:
-        """Return `app` with the server's paths in front of it; `app` may have a lifespan of its own."""
+        """Return `app` with the server's paths added to it; `app` may have a lifespan of its own."""
         return beside(app, server=self.app(), routes=self.routes, running=self._running)
 
     def litestar_plugin(self) -> AuthorizationServerPlugin:
@@ -111,9 +118,9 @@ class AuthorizationServer:
         return AuthorizationServerPlugin(self.app(), self.routes, self._running)
 
     def resume_path(self, transaction: str) -> str:
-        """Return where your sign-in page sends the browser on, with the `transaction` that it was given.
+        """Return where your sign-in page redirects the browser to, for the `transaction` it was given.
 
-        Raises `ValueError` for what is none.
+        Raises `ValueError` for a malformed transaction.
         """
         return resume_path(self.settings.base_path, transaction)
 
@@ -124,14 +131,14 @@ class AuthorizationServer:
             if identifier is None or resource_indicator.same(identifier, resource.identifier):
                 return resource
         known = ", ".join(repr(resource.identifier) for resource in configured)
-        raise ValueError(f"{identifier!r} is none of the protected resources: {known}")
+        raise ValueError(f"{identifier!r} is not one of the protected resources: {known}")
 
     def guard(self, app: ASGIApp, resource: str | None = None) -> BearerGuard:
-        """Return `app` for requests with an access token for `resource`; others are challenged."""
+        """Return `app` for requests with an access token for `resource`; others get a challenge."""
         of = self.resource(resource)
         return BearerGuard(
             app,
-            verify=self._container.look_up_session(),
+            verify=self.use_cases.look_up_session,
             resource=of.identifier,
             resource_metadata_url=resource_metadata_url(of.identifier),
             scopes=of.scopes,
@@ -146,7 +153,7 @@ class AuthorizationServer:
     ) -> Mount:
         """Return `app`, guarded, at the path of its resource, for `app(mounts=[...])`.
 
-        `lifespan` is what has to be open while `app` serves.
+        `lifespan` is entered while `app` serves.
         """
         path = urlsplit(self.resource(resource).identifier).path
         return Mount(path=path, app=self.guard(app, resource), lifespan=lifespan)
@@ -156,7 +163,7 @@ class AuthorizationServer:
         from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier  # noqa: PLC0415 - an extra
 
         return LedgerTokenVerifier(
-            self._container.look_up_session(), resource=self.resource(resource).identifier, issuer=self.issuer
+            self.use_cases.look_up_session, resource=self.resource(resource).identifier, issuer=self.issuer
         )
 
     def auth_settings(self, resource: str | None = None) -> "AuthSettings":
@@ -168,27 +175,31 @@ class AuthorizationServer:
     async def get_mcp_session(
         self, headers: Mapping[str, str], *, resource: str | None = None
     ) -> McpSession | None:
-        """Return who a request's access token speaks for, None for none or a refused one.
+        """Return the session of a request's access token, None without a token or with a refused one.
 
-        Raises `Unavailable` in an outage: that is not the token's fault, answer 503.
+        Raises `Unavailable` in an outage: answer 503, since the token may be valid.
         """
-        return await self._container.get_mcp_session()(headers, resource=resource)
+        return await GetMcpSession(self.use_cases.look_up_session)(headers, resource=resource)
 
     def challenge(self, headers: Mapping[str, str], *, resource: str | None = None) -> str:
-        """Return the `WWW-Authenticate` of a 401 that you answer yourself, where there is no session.
+        """Return the `WWW-Authenticate` header for a 401 that your own code answers.
 
-        It says where a client gets a token, and that the one it sent is refused if it sent one.
+        It holds the URL of the resource metadata, and says `invalid_token` if the request carried a token.
         """
         of = self.resource(resource)
         answers = Answers(resource_metadata_url(of.identifier), of.scopes)
         sent = any(name.lower() == "authorization" for name in headers)
-        told = (answers.token_invalid if sent else answers.token_missing).challenge
-        assert told is not None
-        return told
+        challenge = (answers.token_invalid if sent else answers.token_missing).challenge
+        assert challenge is not None
+        return challenge
 
     def run(self, mounts: Sequence[Mount] = ()) -> None:
-        """Serve `app(mounts)` at the host and port of the settings until the process is told to stop."""
+        """Serve `app(mounts)` at the host and port of the settings until a signal stops the process."""
         run(self.app(mounts), self.settings)
+
+    @cached_property
+    def _http(self) -> HttpLayer:
+        return http_layer(self._container, self._host_identity)
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:

@@ -1,61 +1,67 @@
-"""The HTTP server: all routes over one container, and the process that serves them."""
+"""The HTTP server: all routes over the use cases of one container, and the process that serves them."""
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import uvicorn
 
 from grantledger.adapters import logs
 from grantledger.adapters.asgi_types import ASGIApp
+from grantledger.adapters.embedding.host_identity import HostIdentity
+from grantledger.adapters.http.application import HttpLayer, HttpParts
 from grantledger.adapters.http.middleware import Mount
+from grantledger.adapters.http.pages.flow import SignInWays
 from grantledger.adapters.http.protocol import BoundedProtocol
-from grantledger.adapters.ledger import migrations
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import Container
-from grantledger.entrypoints.settings import Settings
-
-__all__ = ["Mount", "create_app", "ledger_open", "run", "server_open"]
+from grantledger.entrypoints.composition import Container, ledger_open
+from grantledger.entrypoints.settings import Settings, check_identity
 
 
-def create_app(
-    container: Container,
-    mounts: Sequence[Mount] = (),
-    *,
-    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
-) -> ASGIApp:
-    """Return the whole server, which opens the ledger when it starts and drains it when it stops.
+def http_layer(container: Container, host_identity: HostIdentity | None = None) -> HttpLayer:
+    """Return every endpoint and page of the server.
 
-    A database that is not there, or is older than this release, is migrated first. `lifespan` stands in for
-    that where the ledger is opened by whoever embeds the server.
+    With a `host_identity` the users are the host application's, who sign in at `login_page`. Raises
+    `SettingsInvalid` where one of the two is missing.
     """
-    lifespan = lifespan or (lambda: server_open(container))
-    return container.http().app(lifespan=lifespan, mounts=mounts)
+    settings = container.settings
+    check_identity(settings, by_host=host_identity is not None)
+    ports = container.ports()  # after the check: this makes the master secret of a first start
+    parts = HttpParts(
+        use_cases=container.use_cases(),
+        policy=settings.policy,
+        sign_in_ways=SignInWays(
+            login_page=settings.login_page, logout_page=settings.logout_page, sign_up=settings.sign_up
+        ),
+        trusted_proxies=settings.trusted_networks,
+        clock=ports.clock,
+        randomness=ports.randomness,
+        private_records=ports.ledger,
+        digests=container.digests(),
+        sealed_box=container.sealed_box(),
+        host_identity=host_identity,
+    )
+    return HttpLayer(parts)
+
+
+def create_app(container: Container, mounts: Sequence[Mount] = ()) -> ASGIApp:
+    """Return the whole server, which opens the ledger when it starts and closes it when it stops.
+
+    Raises `SettingsInvalid` when the settings need a host application.
+    """
+    return http_layer(container).app(lifespan=lambda: server_open(container), mounts=mounts)
 
 
 @asynccontextmanager
 async def server_open(container: Container) -> AsyncIterator[None]:
-    """Open the ledger for a server; the very first start makes the keys that sign."""
+    """Open the ledger for a server, migrated to this release; the first start makes the signing keys."""
     async with ledger_open(container):
-        await container.make_signing_keys()(Caller(correlation_id="start"))
+        await container.use_cases().make_signing_keys(Caller(correlation_id="start"))
         yield
-
-
-@asynccontextmanager
-async def ledger_open(container: Container) -> AsyncIterator[None]:
-    """Migrate and open the ledger; drain and close it in the end."""
-    migrations.migrate(container.database())
-    await container.ledger().open()
-    container.hasher().open()
-    try:
-        yield
-    finally:
-        await container.ledger().close()
-        container.hasher().close()
 
 
 def run(app: ASGIApp, settings: Settings) -> None:
-    """Serve until the process is told to stop, then finish what was begun.
+    """Serve until a signal stops the process, then finish the open requests.
 
     uvicorn's access log stays off: query strings hold codes and states.
     """

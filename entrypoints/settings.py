@@ -252,6 +252,18 @@ def _check_for_the_network(settings: Settings) -> None:
         raise SettingsInvalid("database", f"must be a file: away from loopback, {IN_MEMORY!r} loses grants")
 
 
+def check_identity(settings: Settings, *, by_host: bool) -> None:
+    """Raise `SettingsInvalid` unless `login_page` is set exactly when a host application signs users in."""
+    if by_host and settings.login_page is None:
+        raise SettingsInvalid("login_page", "is missing: say where the host application signs its users in")
+    if not by_host and settings.login_page is not None:
+        raise SettingsInvalid(
+            "login_page",
+            "needs a host application that knows who is signed in: embed the server with "
+            "AuthorizationServer(host_identity=...), or leave login_page out to use the built-in page",
+        )
+
+
 # Rules: each is called with a value, and raises a ValueError whose text goes on after the key, "must be ..."
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*")

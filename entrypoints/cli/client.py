@@ -31,7 +31,7 @@ from grantledger.entrypoints.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from grantledger.entrypoints.container import Container
+    from grantledger.entrypoints.composition import Container
 
 UseCase = Callable[[str, Caller], Awaitable[None]]
 
@@ -100,7 +100,7 @@ def disable(client_id: str, *, as_json: bool, database: str | None, config: Path
     A server that runs need not be told. Grants are kept: enabling the client makes those good again that
     have not expired meanwhile. `grant revoke --client` ends them for good.
     """
-    on_ledger(database, config, _change(client_id, lambda it: it.disable_client(), as_json=as_json))
+    on_ledger(database, config, _change(client_id, lambda it: it.use_cases().disable_client, as_json=as_json))
 
 
 @client.command()
@@ -109,7 +109,7 @@ def disable(client_id: str, *, as_json: bool, database: str | None, config: Path
 @database_options
 def enable(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Let a disabled client go on, with the grants that it still has."""
-    on_ledger(database, config, _change(client_id, lambda it: it.enable_client(), as_json=as_json))
+    on_ledger(database, config, _change(client_id, lambda it: it.use_cases().enable_client, as_json=as_json))
 
 
 @client.command()
@@ -127,9 +127,9 @@ def approve(
     not: any program on their machine could be it. `client show` tells for each redirect URI what counts.
     """
     if withdraw:
-        change = _change(client_id, lambda it: it.withdraw_approval(), as_json=as_json)
+        change = _change(client_id, lambda it: it.use_cases().withdraw_approval, as_json=as_json)
     else:
-        change = _change(client_id, lambda it: it.approve_client(), as_json=as_json)
+        change = _change(client_id, lambda it: it.use_cases().approve_client, as_json=as_json)
     on_ledger(database, config, change)
 
 

@@ -35,7 +35,7 @@ from grantledger.entrypoints.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from grantledger.entrypoints.container import Container
+    from grantledger.entrypoints.composition import Container
 
 # Of a grant: 16 random bytes in base64url, so that one in 64 begins like an option.
 _LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{21}")
@@ -199,7 +199,7 @@ def revoke(
         caller = this_command()
         with progress("Revoking") as report:
             for done, grant_id in enumerate(wanted, start=1):
-                await container.revoke_grant()(grant_id, caller)
+                await container.use_cases().revoke_grant(grant_id, caller)
                 report(done, len(wanted))
         if as_json:
             print_record({"revoked": wanted})

@@ -12,7 +12,7 @@ from grantledger.entrypoints.cli.ledger_access import database_options, json_opt
 from grantledger.entrypoints.cli.output import print_record, print_table, to_second
 
 if TYPE_CHECKING:
-    from grantledger.entrypoints.container import Container
+    from grantledger.entrypoints.composition import Container
 
 
 @click.group()
@@ -35,7 +35,7 @@ def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> No
 
     async def work(container: "Container") -> None:
         known = (await container.ledger().load(KEYS, SIGNING)).state or SigningKeys()
-        _print_keys(known, lead=container.policy().signing_key_lead, as_json=as_json)
+        _print_keys(known, lead=container.settings.policy.signing_key_lead, as_json=as_json)
 
     on_ledger(database, config, work)
 
@@ -65,13 +65,13 @@ def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None,
 
     async def work(container: "Container") -> None:
         try:
-            now = await container.rotate_signing_key()(this_command(), compromised=compromised)
+            now = await container.use_cases().rotate_signing_key(this_command(), compromised=compromised)
         except NextKeyTooNew as early:
             raise RotationTooEarly(
                 f"the next key may sign from {to_second(early.ready_at)} UTC on, when clients have had an "
                 "hour to learn of it: rotate then. If a key has leaked, --compromised withdraws all at once."
             ) from None
-        _print_keys(now, lead=container.policy().signing_key_lead, as_json=as_json)
+        _print_keys(now, lead=container.settings.policy.signing_key_lead, as_json=as_json)
 
     on_ledger(database, config, work)
 

@@ -263,9 +263,9 @@ def _show_as_of(
 
     async def read() -> PastClient | PastGrant | None:
         if grant is not None:
-            return await container.read_grant_as_of()(grant, microseconds)
+            return await container.use_cases().read_grant_as_of(grant, microseconds)
         assert client is not None
-        return await container.read_client_as_of()(client, microseconds)
+        return await container.use_cases().read_client_as_of(client, microseconds)
 
     found = asyncio.run(read())
     if found is None:
@@ -336,7 +336,7 @@ def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
     from grantledger.adapters.ledger.replay import Replay
 
     container = existing(database, config)
-    replaying = Replay(container.database(), TagMapper(), realm=container.settings().realm)
+    replaying = Replay(container.database(), TagMapper(), realm=container.settings.realm)
     events = rows = found = 0
     shown: list[Difference] = []
     total = replaying.events()

@@ -22,7 +22,7 @@ from grantledger.domain.user_account import USER, UserAccount
 from grantledger.entrypoints.cli.failures import ClientNotFound, GrantNotFound, UserNotFound
 
 if TYPE_CHECKING:
-    from grantledger.entrypoints.container import Container
+    from grantledger.entrypoints.composition import Container
     from grantledger.entrypoints.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,9 +91,9 @@ def existing(database: str | None, config: Path | None) -> "Container":
 
 def wiring(settings: "Settings") -> "Container":
     """Return the wiring with these settings, for the ledger of a server with any identity."""
-    from grantledger.entrypoints.container import Container
+    from grantledger.entrypoints.composition import Container
 
-    return Container(settings=settings)
+    return Container(settings)
 
 
 @asynccontextmanager

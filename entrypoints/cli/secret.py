@@ -21,7 +21,7 @@ from grantledger.entrypoints.cli.ledger_access import database_options, json_opt
 from grantledger.entrypoints.cli.output import print_record, print_table, progress, to_minute
 
 if TYPE_CHECKING:
-    from grantledger.entrypoints.container import Container
+    from grantledger.entrypoints.composition import Container
 
 
 @click.group()
@@ -87,7 +87,7 @@ def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, con
     async def work(container: "Container") -> None:
         newest = (await container.secret_keeper().key_ids())[0]
         with progress("Reading the ledger") as report, _refusing(f"remove {key_id}", newest=newest):
-            await container.retire_master_secret()(key_id, this_command(), report, force=force)
+            await container.use_cases().retire_master_secret(key_id, this_command(), report, force=force)
         if as_json:
             print_record({"key_id": key_id, "step": "retired"})
         else:
@@ -102,7 +102,7 @@ async def _add(container: "Container", *, as_json: bool) -> None:
         "see its key id with `grantledger secret list`"
     )
     with progress("Reading the ledger") as report, _refusing(by_hand):
-        key_id = await container.add_master_secret()(this_command(), report)
+        key_id = await container.use_cases().add_master_secret(this_command(), report)
     if as_json:
         print_record({"key_id": key_id, "step": "added"})
         return
@@ -124,7 +124,7 @@ async def _activate(container: "Container", to: str, *, yes: bool, as_json: bool
         progress("Sealing private records anew") as report,
         _refusing(f"move {to} to the front"),
     ):
-        done = await container.activate_master_secret()(to, this_command(), report)
+        done = await container.use_cases().activate_master_secret(to, this_command(), report)
     if as_json:
         print_record({"key_id": to, "step": "activated", "resealed": done})
     else:
@@ -163,7 +163,7 @@ def _refusing(by_hand: str, *, newest: str = "") -> Iterator[None]:
 async def _used_secrets(container: "Container") -> Sequence[UsedSecret]:
     """Return each secret that is configured or in use, the newest first."""
     with progress("Reading the ledger") as report:
-        return await container.describe_master_secrets()(report)
+        return await container.use_cases().describe_master_secrets(report)
 
 
 def _print_secrets(found: Sequence[UsedSecret], *, as_json: bool) -> None:

@@ -23,12 +23,12 @@ def serve(host: str | None, port: int | None, database: str | None, config: Path
     start. Anywhere else the issuer, the master secret and a lasting database have to be configured.
     """
     from grantledger.adapters.ledger import migrations
-    from grantledger.entrypoints.container import build_container
+    from grantledger.entrypoints.composition import Container
     from grantledger.entrypoints.server import create_app, run
     from grantledger.entrypoints.settings_sources import load_settings
 
     settings = load_settings(config, os.environ, given(host=host, port=port, database=database))
-    container = build_container(settings)
+    container = Container(settings)
     app = create_app(container)
     # The server would migrate too, but a database that cannot be opened would be a traceback there.
     migrations.migrate(container.database())

@@ -74,14 +74,13 @@ def show(*, as_json: bool, database: str | None, config: Path | None) -> None:
 
 
 def _check_for_serving(config: Path | None, overrides: Mapping[str, Any]) -> None:
-    from grantledger.entrypoints.container import check_identity
     from grantledger.entrypoints.master_secret import configured_master_secrets
-    from grantledger.entrypoints.settings import SettingsInvalid
+    from grantledger.entrypoints.settings import SettingsInvalid, check_identity
     from grantledger.entrypoints.settings_sources import given_settings, load_settings, with_source
 
     loaded = load_settings(config, os.environ, overrides)
     try:
-        check_identity(loaded, None)
+        check_identity(loaded, by_host=False)
     except SettingsInvalid as invalid:
         raise with_source(invalid, given_settings(config, os.environ, overrides)) from None
     configured_master_secrets(loaded)

@@ -44,7 +44,7 @@ from grantledger.entrypoints.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from grantledger.entrypoints.container import Container
+    from grantledger.entrypoints.composition import Container
 
 _COLUMNS: Columns = {
     "user": itemgetter("user_id"),
@@ -131,7 +131,7 @@ def disable(user: str, *, as_json: bool, database: str | None, config: Path | No
     A server that runs need not be told. What is left when the user is enabled again goes on; `grant revoke
     --user` ends grants for good.
     """
-    on_ledger(database, config, _change(user, lambda it: it.disable_user(), as_json=as_json))
+    on_ledger(database, config, _change(user, lambda it: it.use_cases().disable_user, as_json=as_json))
 
 
 @user.command()
@@ -140,7 +140,7 @@ def disable(user: str, *, as_json: bool, database: str | None, config: Path | No
 @database_options
 def enable(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Let a disabled user go on, with the grants and browser sessions that are left."""
-    on_ledger(database, config, _change(user, lambda it: it.enable_user(), as_json=as_json))
+    on_ledger(database, config, _change(user, lambda it: it.use_cases().enable_user, as_json=as_json))
 
 
 @user.command("erase-password")
@@ -153,7 +153,7 @@ def erase_password(user: str, *, as_json: bool, database: str | None, config: Pa
     Nobody signs in by it any more, and every browser session ends. What clients were granted stays: `grant
     revoke --user` ends that. `user set-password` sets another one.
     """
-    on_ledger(database, config, _change(user, lambda it: it.erase_password(), as_json=as_json))
+    on_ledger(database, config, _change(user, lambda it: it.use_cases().erase_password, as_json=as_json))
 
 
 @user.command("set-password")
@@ -168,7 +168,7 @@ def set_password(
     password = _password(from_stdin=password_stdin)
 
     def use_case(container: "Container") -> UseCase:
-        return lambda user_id, caller: container.set_password()(user_id, password, caller)
+        return lambda user_id, caller: container.use_cases().set_password(user_id, password, caller)
 
     with _passwords_refused():
         on_ledger(database, config, _change(user, use_case, as_json=as_json))
@@ -214,10 +214,10 @@ def _password(*, from_stdin: bool) -> str:
 
 
 async def _open_account(container: "Container", email: str, password: str) -> str:
-    from grantledger.entrypoints.server import ledger_open
+    from grantledger.entrypoints.composition import ledger_open
 
     async with ledger_open(container):
-        return await container.open_account()(email, password, this_command())
+        return await container.use_cases().open_account(email, password, this_command())
 
 
 async def _users(container: "Container", part: Part) -> AsyncIterator[Record]:

@@ -15,11 +15,11 @@ import threading
 from pathlib import Path
 
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import build_container
+from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.demo.demo_settings import demo_settings
 from grantledger.entrypoints.demo.mcp_servers import notes_server, todo_server
 from grantledger.entrypoints.demo.mounts import guarded
-from grantledger.entrypoints.server import create_app, ledger_open, run
+from grantledger.entrypoints.server import create_app, run
 from grantledger.entrypoints.settings import Settings
 
 
@@ -28,8 +28,8 @@ def main(port: int, directory: Path) -> None:
     settings = demo_settings(port, directory)
     asyncio.run(_open_account(settings, email, password))
     threading.Thread(target=_end_with_the_parent, args=(directory,), daemon=True).start()
-    container = build_container(settings)
-    policy, verify = container.policy(), container.look_up_session()
+    container = Container(settings)
+    policy, verify = container.settings.policy, container.use_cases().look_up_session
     mounts = [
         guarded(make_server, resource, issuer=policy.issuer, verify=verify)
         for make_server, resource in zip((todo_server, notes_server), policy.resources, strict=True)
@@ -38,9 +38,9 @@ def main(port: int, directory: Path) -> None:
 
 
 async def _open_account(settings: Settings, email: str, password: str) -> None:
-    container = build_container(settings)
+    container = Container(settings)
     async with ledger_open(container):
-        await container.open_account()(email, password, Caller(correlation_id="demo"))
+        await container.use_cases().open_account(email, password, Caller(correlation_id="demo"))
 
 
 def _end_with_the_parent(directory: Path) -> None:

@@ -16,50 +16,52 @@ async def confidential(story):
 
 
 async def test_a_public_client_is_who_it_says(story, client):
-    assert await story.authenticate(credentials(client), CALLER) == client
+    assert await story.authenticate_client(credentials(client), CALLER) == client
 
 
 async def test_an_empty_secret_is_no_secret(story, client):
-    assert await story.authenticate(credentials(client, ""), CALLER) == client
+    assert await story.authenticate_client(credentials(client, ""), CALLER) == client
 
 
 async def test_a_public_client_with_a_secret_is_refused(story, client):
     with pytest.raises(ClientAuthenticationFailed):
-        await story.authenticate(credentials(client, "anything"), CALLER)
+        await story.authenticate_client(credentials(client, "anything"), CALLER)
 
 
 async def test_a_confidential_client_proves_itself_by_its_secret(story, confidential):
-    assert await story.authenticate(credentials(confidential.client, confidential.secret), CALLER)
+    assert await story.authenticate_client(credentials(confidential.client, confidential.secret), CALLER)
 
 
 @pytest.mark.parametrize("secret", [None, "", "glcs_guessed"])
 async def test_a_confidential_client_without_its_secret_is_refused(story, confidential, secret):
     with pytest.raises(ClientAuthenticationFailed):
-        await story.authenticate(credentials(confidential.client, secret), CALLER)
+        await story.authenticate_client(credentials(confidential.client, secret), CALLER)
 
 
 async def test_the_stored_digest_is_not_the_secret(story, confidential):
     with pytest.raises(ClientAuthenticationFailed):
-        await story.authenticate(credentials(confidential.client, confidential.client.secret_digest), CALLER)
+        await story.authenticate_client(
+            credentials(confidential.client, confidential.client.secret_digest), CALLER
+        )
 
 
 async def test_the_secret_of_another_client_is_refused(story, confidential):
     other = await story.registers(token_endpoint_auth_method="client_secret_post")
     with pytest.raises(ClientAuthenticationFailed):
-        await story.authenticate(credentials(confidential.client, other.secret), CALLER)
+        await story.authenticate_client(credentials(confidential.client, other.secret), CALLER)
 
 
 async def test_nobody_registered_is_unknown(ledger, story):
     with nothing_recorded(ledger), pytest.raises(ClientUnknown):
-        await story.authenticate(ClientCredentials(client_id="glc_nobody"), CALLER)
+        await story.authenticate_client(ClientCredentials(client_id="glc_nobody"), CALLER)
 
 
 async def test_a_deleted_client_is_unknown(story, client):
     await story.delete_client(client.client_id, CALLER)
     with pytest.raises(ClientUnknown):
-        await story.authenticate(credentials(client), CALLER)
+        await story.authenticate_client(credentials(client), CALLER)
 
 
 async def test_a_disabled_client_is_still_itself(story, client):
     await story.disable_client(client.client_id, CALLER)
-    assert (await story.authenticate(credentials(client), CALLER)).disabled
+    assert (await story.authenticate_client(credentials(client), CALLER)).disabled

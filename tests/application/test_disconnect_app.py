@@ -8,11 +8,12 @@ import pytest
 from grantledger.application.authorization.resume_authorization import AskForConsent
 from grantledger.application.ports import PrivateRecord
 from grantledger.application.provenance import Provenance, by_user
+from grantledger.application.use_cases import Storage
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.authorization_code import ConsentWithdrawnSince
 from grantledger.domain.consent import ConsentWithdrawn
 from grantledger.domain.token_grant import GrantIsRevoked, GrantOpened, GrantRevoked
-from support.storage import InterleavingLedger, Storage, nothing_recorded
+from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, PASSWORD, Story
 
 S = TypeVar("S")

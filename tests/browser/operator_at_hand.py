@@ -8,7 +8,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from msgspec import Struct
 
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.composition import Container
 from support.server import PASSWORD, Server
 
 CALLER = Caller(correlation_id="test")
@@ -31,14 +31,16 @@ class Operator(Struct, frozen=True):
             yield cls(portal, container, {})
 
     def opens_account(self, address: str) -> None:
-        self.user_ids[address] = self.portal.call(self.container.open_account(), address, PASSWORD, CALLER)
+        self.user_ids[address] = self.portal.call(
+            self.container.use_cases().open_account, address, PASSWORD, CALLER
+        )
 
     def disables_account(self, address: str) -> None:
-        self.portal.call(self.container.disable_user(), self.user_ids[address], CALLER)
+        self.portal.call(self.container.use_cases().disable_user, self.user_ids[address], CALLER)
 
     def disables_client(self, client_id: str) -> None:
-        self.portal.call(self.container.disable_client(), client_id, CALLER)
+        self.portal.call(self.container.use_cases().disable_client, client_id, CALLER)
 
     def disables_host_user(self, host_user_id: str) -> None:
-        account = self.portal.call(self.container.admit_host_user(), host_user_id, CALLER)
-        self.portal.call(self.container.disable_user(), account.user_id, CALLER)
+        account = self.portal.call(self.container.use_cases().admit_host_user, host_user_id, CALLER)
+        self.portal.call(self.container.use_cases().disable_user, account.user_id, CALLER)

@@ -57,7 +57,7 @@ async def session_cookie(server: Server) -> str:
 async def eve(server: Server) -> str:
     """The e-mail address of another user, with the same password."""
     async with server.use_cases() as container:
-        await container.open_account()("eve@example.com", PASSWORD, Caller(correlation_id="test"))
+        await container.use_cases().open_account("eve@example.com", PASSWORD, Caller(correlation_id="test"))
     return "eve@example.com"
 
 
@@ -121,7 +121,7 @@ async def long_ago(hasty: Server) -> LongAgo:
     async with person.http:
         client = (await person.register())["client_id"]
         async with hasty.use_cases() as container:
-            signed_in = await container.sign_in()(EMAIL, PASSWORD, Caller(correlation_id="test"))
+            signed_in = await container.use_cases().sign_in(EMAIL, PASSWORD, Caller(correlation_id="test"))
         person.http.cookies.set(SESSION_COOKIE, signed_in.cookie, domain="127.0.0.1", path="/authorize")
         unused, used, sliding = [await person.tokens(client) for _ in range(3)]
         refreshed = await person.refresh(client, used["refresh_token"])

@@ -46,7 +46,7 @@ async def visitor(open_door: Server) -> AsyncIterator[Visitor]:
     someone = Visitor.at(open_door.origin)
     async with open_door.use_cases() as container:
         someone.email = f"{id(someone)}@example.com"
-        await container.open_account()(someone.email, PASSWORD, Caller(correlation_id="test"))
+        await container.use_cases().open_account(someone.email, PASSWORD, Caller(correlation_id="test"))
     yield someone
     await someone.http.aclose()
 
@@ -362,7 +362,7 @@ async def test_the_account_of_a_disabled_user_is_closed(visitor: Visitor, open_d
     async with open_door.use_cases() as container:
         user_id = await container.ledger().find("email", visitor.email)
         assert user_id is not None
-        await container.disable_user()(user_id, Caller(correlation_id="test"))
+        await container.use_cases().disable_user(user_id, Caller(correlation_id="test"))
     assert heading_of(await visitor.home()) == SIGN_IN
     assert heading_of(await visitor.enter()) == (400, "Sign in")
 

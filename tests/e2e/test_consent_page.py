@@ -33,7 +33,7 @@ async def test_consent_does_not_say_of_an_approved_client_that_nobody_checked_it
     server: Server, ada: Person, client: str
 ):
     async with server.use_cases() as container:
-        await container.approve_client()(client, Caller(correlation_id="test"))
+        await container.use_cases().approve_client(client, Caller(correlation_id="test"))
     page = await ada.asked(client)
     assert heading_of(page) == CONSENT
     assert "registered itself" not in page.text
@@ -42,8 +42,8 @@ async def test_consent_does_not_say_of_an_approved_client_that_nobody_checked_it
 
 async def test_consent_warns_again_when_the_approval_is_withdrawn(server: Server, ada: Person, client: str):
     async with server.use_cases() as container:
-        await container.approve_client()(client, Caller(correlation_id="test"))
-        await container.withdraw_approval()(client, Caller(correlation_id="test"))
+        await container.use_cases().approve_client(client, Caller(correlation_id="test"))
+        await container.use_cases().withdraw_approval(client, Caller(correlation_id="test"))
     assert "This application registered itself." in (await ada.asked(client)).text
 
 

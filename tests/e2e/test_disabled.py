@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.composition import Container
 from support.oauth import Person, error_of, heading_of, returned
 from support.server import PASSWORD, Server
 
@@ -28,14 +28,14 @@ async def operator(server: Server) -> AsyncIterator[Container]:
 
 async def test_a_disabled_clients_access_token_is_refused(ada: Person, client: str, operator: Container):
     tokens = await ada.tokens(client)
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     assert error_of(await ada.session(tokens["access_token"])) == (401, "invalid_token")
 
 
 async def test_a_disabled_clients_refresh_token_is_a_dead_one(ada: Person, client: str, operator: Container):
     """Seen to catch: a disabled client is told to register again."""
     tokens = await ada.tokens(client)
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
 
 
@@ -43,7 +43,7 @@ async def test_a_disabled_clients_refused_refresh_changes_nothing(
     server: Server, ada: Person, client: str, operator: Container
 ):
     tokens = await ada.tokens(client)
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     before = server.events()
     await ada.refresh(client, tokens["refresh_token"])
     assert server.events() == before
@@ -53,33 +53,33 @@ async def test_a_disabled_clients_retry_is_refused_too(ada: Person, client: str,
     """Seen to catch: a retry does not ask for the client."""
     tokens = await ada.tokens(client)
     await ada.refresh(client, tokens["refresh_token"])
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
 
 
 async def test_a_disabled_clients_code_is_refused(ada: Person, client: str, operator: Container):
     code = await ada.code(client)
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     assert error_of(await ada.redeem(client, code)) == DEAD
 
 
 async def test_a_disabled_client_is_still_asked_for_its_secret(ada: Person, operator: Container):
     client = await ada.register(token_endpoint_auth_method="client_secret_post")
-    await operator.disable_client()(client["client_id"], CALLER)
+    await operator.use_cases().disable_client(client["client_id"], CALLER)
     assert error_of(await ada.refresh(client["client_id"], "glrt_unknown")) == (401, "invalid_client")
 
 
 async def test_a_disabled_client_is_told_to_the_person_at_authorize(
     ada: Person, client: str, operator: Container
 ):
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     assert heading_of(await ada.authorize(client)) == DISABLED
 
 
 async def test_a_disabled_client_is_told_before_anything_else_is_checked(
     ada: Person, client: str, operator: Container
 ):
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     answer = await ada.authorize(client, response_type="token", redirect_uri="https://evil.example/")
     assert heading_of(answer) == DISABLED
 
@@ -90,7 +90,7 @@ async def test_a_client_that_is_disabled_while_its_page_is_open_gets_nothing(
 ):
     client = (await person.register())["client_id"]
     page = await person.sign_in(await person.asked(client))
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     steps: dict[str, Callable[[], Awaitable[Any]]] = {
         "allow": lambda: person.submit(page, "consent", decision="allow"),
         "deny": lambda: person.submit(page, "consent", decision="deny"),
@@ -104,7 +104,7 @@ async def test_a_remembered_yes_does_not_help_a_disabled_client(
     ada: Person, client: str, operator: Container
 ):
     await ada.code(client)
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     assert heading_of(await ada.authorize(client, prompt="none")) == DISABLED
 
 
@@ -112,20 +112,20 @@ async def test_registering_again_does_not_undo_what_an_operator_did(person: Pers
     asked = {"redirect_uris": ["https://client.example/"], "token_endpoint_auth_method": "none"}
     asked["client_name"] = "Disabled for good"
     client = (await person.http.post("/register", json=asked)).json()
-    await operator.disable_client()(client["client_id"], CALLER)
+    await operator.use_cases().disable_client(client["client_id"], CALLER)
     assert error_of(await person.http.post("/register", json=asked)) == (403, "access_denied")
 
 
 async def test_a_disabled_client_may_still_revoke_its_tokens(ada: Person, client: str, operator: Container):
     tokens = await ada.tokens(client)
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     assert (await ada.revoke(client, tokens["refresh_token"])).status_code == 200
 
 
 async def test_another_client_of_the_same_user_goes_on(ada: Person, client: str, operator: Container):
     other = (await ada.register())["client_id"]
     tokens = await ada.tokens(other)
-    await operator.disable_client()(client, CALLER)
+    await operator.use_cases().disable_client(client, CALLER)
     assert (await ada.session(tokens["access_token"])).status_code == 200
 
 
@@ -134,7 +134,7 @@ async def test_another_client_of_the_same_user_goes_on(ada: Person, client: str,
 
 async def test_a_deleted_clients_tokens_are_refused(ada: Person, client: str, operator: Container):
     tokens = await ada.tokens(client)
-    await operator.delete_client()(client, CALLER)
+    await operator.use_cases().delete_client(client, CALLER)
     assert error_of(await ada.session(tokens["access_token"])) == (401, "invalid_token")
 
 
@@ -142,7 +142,7 @@ async def test_a_deleted_client_is_401_so_that_it_registers_again(
     ada: Person, client: str, operator: Container
 ):
     tokens, code = await ada.tokens(client), await ada.code(client)
-    await operator.delete_client()(client, CALLER)
+    await operator.use_cases().delete_client(client, CALLER)
     for answer in (
         await ada.refresh(client, tokens["refresh_token"]),
         await ada.redeem(client, code),
@@ -154,7 +154,7 @@ async def test_a_deleted_client_is_401_so_that_it_registers_again(
 async def test_a_deleted_client_is_told_to_the_person_at_authorize(
     ada: Person, client: str, operator: Container
 ):
-    await operator.delete_client()(client, CALLER)
+    await operator.use_cases().delete_client(client, CALLER)
     assert heading_of(await ada.authorize(client)) == UNKNOWN
 
 
@@ -164,7 +164,7 @@ async def reborn(ada: Person, operator: Container) -> dict[str, Any]:
     client_id = (await ada.register(client_name="Reborn"))["client_id"]
     page = await ada.asked(client_id)
     had = {"tokens": await ada.tokens(client_id), "code": await ada.code(client_id), "page": page}
-    await operator.delete_client()(client_id, CALLER)
+    await operator.use_cases().delete_client(client_id, CALLER)
     again = await ada.register(client_name="Reborn")
     return {"client_id": client_id, "registered": again["client_id"], **had}
 
@@ -206,7 +206,7 @@ async def test_a_client_that_registered_anew_works(ada: Person, reborn: dict[str
 async def bob(person: Person, operator: Container) -> dict[str, Any]:
     """A user of this test alone, signed in, with a grant, a code and an open page."""
     email = f"bob-{token_hex(4)}@example.com"
-    user_id = await operator.open_account()(email, PASSWORD, CALLER)
+    user_id = await operator.use_cases().open_account(email, PASSWORD, CALLER)
     client = (await person.register())["client_id"]
     await person.sign_in(await person.asked(client), email=email)
     tokens, code = await person.tokens(client), await person.code(client)
@@ -216,27 +216,27 @@ async def bob(person: Person, operator: Container) -> dict[str, Any]:
 
 async def test_a_disabled_users_tokens_are_refused(person: Person, operator: Container, bob: dict[str, Any]):
     """Seen to catch: an access token is good though its user is disabled."""
-    await operator.disable_user()(bob["id"], CALLER)
+    await operator.use_cases().disable_user(bob["id"], CALLER)
     assert error_of(await person.session(bob["tokens"]["access_token"])) == (401, "invalid_token")
     assert error_of(await person.refresh(bob["client"], bob["tokens"]["refresh_token"])) == DEAD
 
 
 async def test_a_disabled_users_code_is_refused(person: Person, operator: Container, bob: dict[str, Any]):
-    await operator.disable_user()(bob["id"], CALLER)
+    await operator.use_cases().disable_user(bob["id"], CALLER)
     assert error_of(await person.redeem(bob["client"], bob["code"])) == DEAD
 
 
 async def test_a_disabled_users_browser_is_signed_out(
     person: Person, operator: Container, bob: dict[str, Any]
 ):
-    await operator.disable_user()(bob["id"], CALLER)
+    await operator.use_cases().disable_user(bob["id"], CALLER)
     assert returned(await person.authorize(bob["client"], prompt="none"))["error"] == "login_required"
 
 
 async def test_a_disabled_users_open_page_gives_no_code(
     person: Person, operator: Container, bob: dict[str, Any]
 ):
-    await operator.disable_user()(bob["id"], CALLER)
+    await operator.use_cases().disable_user(bob["id"], CALLER)
     answer = await person.post(bob["page"], "consent", decision="allow")
     assert heading_of(answer) == (403, "This form cannot be used")
 
@@ -244,7 +244,7 @@ async def test_a_disabled_users_open_page_gives_no_code(
 async def test_a_disabled_user_cannot_sign_in_and_is_not_told_why(
     person: Person, operator: Container, bob: dict[str, Any]
 ):
-    await operator.disable_user()(bob["id"], CALLER)
+    await operator.use_cases().disable_user(bob["id"], CALLER)
     page = await person.asked(bob["client"])
     right = await person.sign_in(page, email=bob["email"])
     wrong = await person.sign_in(page, email=bob["email"], password="wrong")
@@ -257,5 +257,5 @@ async def test_another_user_of_the_same_client_goes_on(
 ):
     await person.submit(await person.asked(bob["client"], prompt="consent"), "sign-out")
     tokens = await person.tokens(bob["client"])
-    await operator.disable_user()(bob["id"], CALLER)
+    await operator.use_cases().disable_user(bob["id"], CALLER)
     assert (await person.session(tokens["access_token"])).status_code == 200

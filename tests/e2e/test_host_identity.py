@@ -136,8 +136,8 @@ async def test_a_disabled_user_of_the_host_is_told_and_not_sent_round(
 ):
     member.signs_in_at_the_host()
     await member.http.get(ACCOUNT)
-    account = await host._container.admit_host_user()("ada", Caller(correlation_id="test"))  # noqa: SLF001
-    await host._container.disable_user()(account.user_id, Caller(correlation_id="test"))  # noqa: SLF001
+    account = await host.use_cases.admit_host_user("ada", Caller(correlation_id="test"))
+    await host.use_cases.disable_user(account.user_id, Caller(correlation_id="test"))
     page = await member.http.get(ACCOUNT)
     assert heading_of(page) == (403, "This account is disabled")
     assert f'href="{ACCOUNT}"' not in page.text

@@ -11,6 +11,7 @@ import anyio
 import httpx
 import pytest
 
+from grantledger.adapters.guards.session import GetMcpSession
 from grantledger.application.ports import Unavailable
 from support.oauth import SESSION_COOKIE, Person, error_of, heading_of, returned
 from support.outages import nobody_may_write
@@ -131,7 +132,7 @@ async def test_discovery_needs_no_ledger(fragile: Server, person: Before):
 async def test_in_process_an_outage_is_not_nobody(fragile: Server, person: Before):
     headers = {"authorization": f"Bearer {person.tokens_before['access_token']}"}
     async with fragile.use_cases() as container:
-        get_mcp_session = container.get_mcp_session()
+        get_mcp_session = GetMcpSession(container.use_cases().look_up_session)
         with unreadable(fragile), pytest.raises(Unavailable):
             await get_mcp_session(headers)
 

@@ -7,7 +7,8 @@ import pytest
 from msgspec import Struct
 
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import Container
+from grantledger.application.use_cases import UseCases
+from grantledger.entrypoints.composition import Container
 from support.oauth import Person, error_of
 from support.server import PASSWORD, Server
 
@@ -34,7 +35,7 @@ async def operator(server: Server) -> AsyncIterator[Container]:
 async def used(person: Person, operator: Container) -> Used:
     """Of a confidential client, and a user of this test alone."""
     email = f"carol-{token_hex(4)}@example.com"
-    user_id = await operator.open_account()(email, PASSWORD, CALLER)
+    user_id = await operator.use_cases().open_account(email, PASSWORD, CALLER)
     client = await person.register(token_endpoint_auth_method="client_secret_post")
     proof = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
     await person.sign_in(await person.asked(client["client_id"]), email=email)
@@ -48,12 +49,18 @@ async def test_a_retry_that_is_right_gets_tokens(person: Person, used: Used):
     assert (await person.token(**used.form)).status_code == 200
 
 
-Meanwhile = Callable[[Container, Person, Used], Awaitable[object]]
+Meanwhile = Callable[[UseCases, Person, Used], Awaitable[object]]
 
 MEANWHILE: dict[str, tuple[Meanwhile, tuple[int, str]]] = {
-    "its client was disabled": (lambda by, _, used: by.disable_client()(used.client_id, CALLER), DEAD),
-    "its client was deleted": (lambda by, _, used: by.delete_client()(used.client_id, CALLER), UNPROVEN),
-    "its user was disabled": (lambda by, _, used: by.disable_user()(used.user_id, CALLER), DEAD),
+    "its client was disabled": (
+        lambda by, _, used: by.disable_client(used.client_id, CALLER),
+        DEAD,
+    ),
+    "its client was deleted": (
+        lambda by, _, used: by.delete_client(used.client_id, CALLER),
+        UNPROVEN,
+    ),
+    "its user was disabled": (lambda by, _, used: by.disable_user(used.user_id, CALLER), DEAD),
     "its grant was revoked": (
         lambda _, person, used: person.http.post(
             "/revoke", data={**used.form, "token": used.form["refresh_token"]}
@@ -68,7 +75,7 @@ async def test_a_retry_passes_every_check_of_a_refresh(
     person: Person, operator: Container, used: Used, meanwhile: Meanwhile, refusal: tuple[int, str]
 ):
     """Seen to catch: a retry does not ask for the client; a retry does not ask for the user."""
-    await meanwhile(operator, person, used)
+    await meanwhile(operator.use_cases(), person, used)
     assert error_of(await person.token(**used.form)) == refusal
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from grantledger.adapters.guards.session import GetMcpSession
 from support.oauth import LongAgo, Person, error_of
 from support.server import Server
 
@@ -190,7 +191,9 @@ async def test_looking_up_a_session_writes_nothing(server: Server, ada: Person, 
 async def test_in_process_a_session_is_found_by_the_headers(server: Server, ada: Person, client: str):
     token = (await ada.tokens(client, scope="openid email"))["access_token"]
     async with server.use_cases() as container:
-        session = await container.get_mcp_session()({"Authorization": f"Bearer {token}"})
+        session = await GetMcpSession(container.use_cases().look_up_session)(
+            {"Authorization": f"Bearer {token}"}
+        )
     assert session is not None
     assert (session.client_id, session.scopes) == (client, ("openid", "email"))
     assert session.resource == f"{server.origin}/mcp"
@@ -211,13 +214,13 @@ async def test_in_process_nobody_is_none(server: Server, ada: Person, client: st
     token = (await ada.tokens(client))["access_token"]
     given = {name: value.format(token=token) for name, value in headers.items()}
     async with server.use_cases() as container:
-        assert await container.get_mcp_session()(given) is None
+        assert await GetMcpSession(container.use_cases().look_up_session)(given) is None
 
 
 async def test_in_process_a_token_for_another_resource_is_nobodys(server: Server, ada: Person, client: str):
     """Seen to catch: a look-up does not compare the resource."""
     headers = {"authorization": f"Bearer {(await ada.tokens(client))['access_token']}"}
     async with server.use_cases() as container:
-        get_mcp_session = container.get_mcp_session()
+        get_mcp_session = GetMcpSession(container.use_cases().look_up_session)
         assert await get_mcp_session(headers, resource="https://evil.example/mcp") is None
         assert await get_mcp_session(headers, resource=f"{server.origin}/mcp") is not None

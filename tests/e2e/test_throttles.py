@@ -64,7 +64,7 @@ async def register(container, **members):
         redirect_uris=("https://client.example/callback",),
         **{"token_endpoint_auth_method": "none", **members},
     )
-    return await container.register_client()(asked, Caller(correlation_id="test"))
+    return await container.use_cases().register_client(asked, Caller(correlation_id="test"))
 
 
 async def signs_in(person: Person, client: str, password: str, email: str = EMAIL) -> httpx.Response:

@@ -9,8 +9,7 @@ import pytest
 from fakes.clock import FrozenClock
 from grantledger.application.keys.signing_keys import MakeSigningKeys
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import build_container
-from grantledger.entrypoints.server import ledger_open
+from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings_sources import load_settings
 from support.server import cli
 
@@ -22,10 +21,12 @@ def database(tmp_path: Path) -> Path:
 
 async def start(database: Path, *, seconds_ago: int) -> None:
     """Do what the first start of a server does."""
-    container = build_container(load_settings(None, {}, {"database": str(database)}))
+    container = Container(load_settings(None, {}, {"database": str(database)}))
     then = FrozenClock(container.clock().now() - seconds_ago)
     async with ledger_open(container):
-        await MakeSigningKeys(container.ledger(), container.key_maker(), then)(Caller(correlation_id="test"))
+        await MakeSigningKeys(container.ledger(), container.ports().key_maker, then)(
+            Caller(correlation_id="test")
+        )
 
 
 @pytest.fixture

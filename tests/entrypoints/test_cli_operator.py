@@ -236,7 +236,7 @@ async def test_an_erased_password_signs_nobody_in_until_another_is_set(server: S
 async def host_user(server: Server) -> str:
     """The id of an account whose user signed in at the host application."""
     async with server.use_cases() as container:
-        return (await container.admit_host_user()(HOST_NAME, Caller(correlation_id="host"))).user_id
+        return (await container.use_cases().admit_host_user(HOST_NAME, Caller(correlation_id="host"))).user_id
 
 
 async def test_users_of_a_host_application_are_listed_with_the_hosts_id(server: Server, host_user: str):

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from adapters.ledger.storage import WatchedDatabase, rows_of, writers_held_up
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import create_app, server_open
 from grantledger.entrypoints.settings_sources import load_settings
 from support.oauth import Person, error_of
@@ -46,13 +46,13 @@ class Scene(Struct, frozen=True):
 @asynccontextmanager
 async def hosted(directory: Path, **options: Any) -> AsyncIterator[Scene]:
     database = WatchedDatabase(directory / "grantledger.sqlite3")
-    container: Container = build_container(
-        load_settings(None, {"GRANTLEDGER_DATABASE": str(database.path)}, {})
+    container: Container = Container(
+        settings=load_settings(None, {"GRANTLEDGER_DATABASE": str(database.path)}, {})
     )
     container.database.override(providers.Object(database))
     container.ledger.add_kwargs(**options)
     async with server_open(container):
-        await container.open_account()(EMAIL, PASSWORD, Caller(correlation_id="test"))
+        await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
         transport = httpx.ASGITransport(create_app(container))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
             ada = Person("http://127.0.0.1:8000", http)

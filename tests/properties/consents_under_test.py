@@ -160,7 +160,7 @@ class ConsentsOverHttp(OverHttp):
         return [answer.status for answer in self.sessions(self._tokens[user, client])].count(200)
 
     def approve_client(self) -> None:
-        self.server.run(self.server.operator.approve_client()(self.client_id, CALLER))
+        self.server.run(self.server.operator.use_cases().approve_client(self.client_id, CALLER))
 
     def close(self) -> None:
         super().close()

@@ -26,13 +26,13 @@ class OverHttp:
         self.server.advance(seconds)
 
     def disable_client(self) -> None:
-        self.server.run(self.server.operator.disable_client()(self.client_id, CALLER))
+        self.server.run(self.server.operator.use_cases().disable_client(self.client_id, CALLER))
 
     def delete_client_and_register_again(self) -> None:
         self.server.run(self._register_again())
 
     def disable_user(self) -> None:
-        self.server.run(self.server.operator.disable_user()(self.account.user_id, CALLER))
+        self.server.run(self.server.operator.use_cases().disable_user(self.account.user_id, CALLER))
 
     def remembered(self, tag: str) -> int:
         """Count the events with that tag which the example caused."""
@@ -83,7 +83,7 @@ class OverHttp:
         return returned(page)["code"]
 
     async def _register_again(self) -> None:
-        await self.server.operator.delete_client()(self.client_id, CALLER)
+        await self.server.operator.use_cases().delete_client(self.client_id, CALLER)
         assert await self.register(**self._metadata) == self.client_id
 
     def _last_position(self) -> int:

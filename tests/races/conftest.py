@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.composition import Container
 from races.town import Town
 from support.oauth import Person
 from support.replicas import replicas

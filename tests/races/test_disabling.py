@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.composition import Container
 from races.town import Town
 from support.oauth import Person, error_of, redemption
 from support.server import PASSWORD
@@ -67,14 +67,14 @@ async def disabled_meanwhile(town: Town, operator: Container, what: str) -> Voll
     person = Person.at(town.ada.origin)
     async with person.http:
         email = f"{secrets.token_hex(8)}@example.com"
-        user = await operator.open_account()(email, PASSWORD, CALLER)
+        user = await operator.use_cases().open_account(email, PASSWORD, CALLER)
         client = (await person.register())["client_id"]
         await person.sign_in(await person.asked(client), email=email)
         tokens = await person.tokens(client)
         code = await person.code(client)
     disable: dict[str, Callable[[], Awaitable[None]]] = {
-        "client": lambda: operator.disable_client()(client, CALLER),
-        "user": lambda: operator.disable_user()(user, CALLER),
+        "client": lambda: operator.use_cases().disable_client(client, CALLER),
+        "user": lambda: operator.use_cases().disable_user(user, CALLER),
     }
     shots = [
         *town.shots(1, "/token", redemption(client, code)),

@@ -6,8 +6,7 @@ from typing import Any
 from grantledger.application.ports import PRIVATE_KEY
 from grantledger.application.provenance import Caller
 from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKeys
-from grantledger.entrypoints.container import build_container
-from grantledger.entrypoints.server import ledger_open
+from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings_sources import load_settings
 
 
@@ -17,10 +16,10 @@ def start_once_all_are_there(database: str, barrier: Any, seen: Any) -> None:
 
 
 async def _started(database: str, barrier: Any) -> tuple[str, ...]:
-    container = build_container(load_settings(None, {}, {"database": database}))
+    container = Container(load_settings(None, {}, {"database": database}))
     async with ledger_open(container):
         barrier.wait(60)
-        await container.make_signing_keys()(Caller(correlation_id="start"))
+        await container.use_cases().make_signing_keys(Caller(correlation_id="start"))
         known = (await container.ledger().load(KEYS, SIGNING)).state or SigningKeys()
         assert await container.ledger().value(known.active.kid, PRIVATE_KEY)
         return tuple(key.kid for key in known.keys)

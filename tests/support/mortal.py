@@ -67,7 +67,7 @@ class Mortal:
         """Make the database, with the user whom all tests know."""
         server = Server(self.origin, self.database, 0, self.settings)
         async with server.use_cases() as container:
-            await container.open_account()(EMAIL, PASSWORD, Caller(correlation_id="test"))
+            await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
 
     def begin(self) -> None:
         """Start, and do not wait for it."""

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from fakes.clock import FrozenClock
-from grantledger.entrypoints.container import Container, build_container
+from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import create_app, server_open
 from grantledger.entrypoints.settings_sources import load_settings
 from support.oauth import Person
@@ -89,7 +89,7 @@ async def world(directory: Path, *, at: int, **settings: str) -> AsyncIterator[W
     given = SETTINGS | settings
     given |= {"database": f"{directory}/ledger.sqlite3", "master_secret_file": f"{directory}/secrets"}
     variables = {f"GRANTLEDGER_{key.upper()}": value for key, value in given.items()}
-    container, clock = build_container(load_settings(None, variables, {})), FrozenClock(at)
+    container, clock = Container(load_settings(None, variables, {})), FrozenClock(at)
     container.clock.override(clock)
     container.ledger.add_kwargs(now=lambda: clock.now() * 1_000_000)
     app: Any = create_app(container)

@@ -124,7 +124,7 @@ async def revocations(now: World, writing: Writing) -> None:
     writing.refresh("a refresh token of a revoked grant", client, revoked, after=410, status=400)
 
     by_tool = await person.tokens(client, scope=BOTH)
-    session = await now.container.look_up_session()(by_tool["access_token"])
+    session = await now.container.use_cases().look_up_session(by_tool["access_token"])
     stored = now.container.ledger()._mapper.stored(  # noqa: SLF001 - what the library's tools do
         f"grant:{session.grant_id}", 2, GrantRevoked(reason="by a tool", revoked_at=now.clock.now())
     )
@@ -136,13 +136,13 @@ async def clients(now: World, writing: Writing) -> None:
     person = now.person
     disabled = await client_of(person, "Disabled")
     of_disabled = await person.tokens(disabled, scope=BOTH)
-    await now.container.disable_client()(disabled, CALLER)
+    await now.container.use_cases().disable_client(disabled, CALLER)
     writing.token("a token of a disabled client", of_disabled, after=500, status=401)
     writing.refresh("a refresh of a disabled client", disabled, of_disabled, after=500, status=400)
 
     reborn = await client_of(person, "Reborn")
     before = await person.tokens(reborn, scope=BOTH)
-    await now.container.delete_client()(reborn, CALLER)
+    await now.container.use_cases().delete_client(reborn, CALLER)
     assert await client_of(person, "Reborn") == reborn
     after = await person.tokens(reborn, scope=BOTH)
     writing.token("a token from before the client was deleted", before, after=500, status=401)
@@ -151,7 +151,7 @@ async def clients(now: World, writing: Writing) -> None:
 
     deleted = await client_of(person, "Deleted")
     of_deleted = await person.tokens(deleted, scope=BOTH)
-    await now.container.delete_client()(deleted, CALLER)
+    await now.container.use_cases().delete_client(deleted, CALLER)
     writing.token("a token of a deleted client", of_deleted, after=500, status=401)
     writing.refresh("a refresh of a deleted client", deleted, of_deleted, after=500, status=401)
 
@@ -173,15 +173,15 @@ async def people(now: World, writing: Writing) -> None:
     client = await client_of(now.person, "Calendar")
     for name, status in (("bob", 200), ("eve", 401)):
         email = f"{name}@example.com"
-        users[name] = await now.container.open_account()(email, PASSWORD, CALLER)
+        users[name] = await now.container.use_cases().open_account(email, PASSWORD, CALLER)
         now.person.http.cookies.clear()
         page = await now.person.sign_in(await now.person.asked(client, scope=BOTH), email=email)
         code = returned(await now.person.submit(page, "consent", decision="allow"))["code"]
         tokens = dict((await now.person.redeem(client, code)).json())
         writing.token(f"a token of {name}", tokens, after=600, status=status)
-    signed_in = await now.container.sign_in()("bob@example.com", PASSWORD, CALLER)
-    await now.container.sign_out()(signed_in.session, CALLER)
-    await now.container.disable_user()(users["eve"], CALLER)
+    signed_in = await now.container.use_cases().sign_in("bob@example.com", PASSWORD, CALLER)
+    await now.container.use_cases().sign_out(signed_in.session, CALLER)
+    await now.container.use_cases().disable_user(users["eve"], CALLER)
     for email, password, user_id in (
         ("Bob@example.com", PASSWORD, users["bob"]),
         ("bob@example.com", "wrong password", None),
@@ -194,7 +194,7 @@ async def elsewhere(directory: Path, writing: Writing) -> None:
     """Another realm, whose grants have an absolute limit."""
     settings = {"realm": "elsewhere", "grant_expires_in": "4000"}
     async with world(directory, at=START, **settings) as now:
-        await now.container.open_account()(EMAIL, PASSWORD, CALLER)
+        await now.container.use_cases().open_account(EMAIL, PASSWORD, CALLER)
         client = await client_of(now.person, "Editor")
         tokens = await refreshed(now, client, await now.person.tokens(client), after=3_000)
         now.container.ledger().recorder.insert_events([StoredEvent(uuid4(), 1, "foreign", b"{}")])

@@ -17,8 +17,7 @@ import httpx
 from msgspec import Struct
 
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import Container, build_container
-from grantledger.entrypoints.server import ledger_open
+from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings_sources import load_settings
 from support.commands import run_command
 from support.leaks import issued, seen
@@ -79,7 +78,7 @@ class Server(Struct, frozen=True):
 
     def wiring(self) -> Container:
         """Return what another replica or a command would run with."""
-        return build_container(load_settings(None, _variables(self.settings), {}))
+        return Container(load_settings(None, _variables(self.settings), {}))
 
     @asynccontextmanager
     async def use_cases(self) -> AsyncIterator[Container]:
@@ -135,9 +134,9 @@ def serving(
 
 
 async def _open_account(settings: Mapping[str, str]) -> None:
-    container = build_container(load_settings(None, _variables(settings), {}))
+    container = Container(load_settings(None, _variables(settings), {}))
     async with ledger_open(container):
-        await container.open_account()(EMAIL, PASSWORD, Caller(correlation_id="test"))
+        await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -1,24 +1,14 @@
-"""The storage ports as one, and a memory of them that lets requests run into each other."""
+"""A ledger that lets parallel requests conflict, and a check that nothing was recorded."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from fakes.memory_ledger import MemoryLedger
-from grantledger.application.ports import (
-    MAX_PAGE,
-    Conflict,
-    GrantReader,
-    Ledger,
-    Listings,
-    Page,
-    PrivateRecord,
-    PrivateRecords,
-    Standing,
-    TransactionReader,
-)
+from grantledger.application.ports import MAX_PAGE, Conflict, Page, PrivateRecord, Standing
 from grantledger.application.provenance import Provenance
+from grantledger.application.use_cases import Storage
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import Consent
@@ -26,10 +16,6 @@ from grantledger.domain.token_grant import TokenGrant
 from grantledger.domain.user_account import UserAccount
 
 S = TypeVar("S")
-
-
-class Storage(Ledger, GrantReader, TransactionReader, Listings, PrivateRecords, Protocol):
-    """All that the use cases remember."""
 
 
 class InterleavingLedger:

@@ -4,13 +4,13 @@ import os
 import sys
 from pathlib import Path
 
-from grantledger.entrypoints.container import build_container
+from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import create_app, run
 from grantledger.entrypoints.settings_sources import load_settings
 from support.set_clock import SetClock
 
 if __name__ == "__main__":
     settings = load_settings(None, os.environ, {})
-    container = build_container(settings)
+    container = Container(settings)
     container.clock.override(SetClock(Path(sys.argv[1])))
     run(create_app(container), settings)

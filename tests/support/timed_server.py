@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.container import Container
+from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import server_open
 from support.oauth import Person
 from support.server import PASSWORD, Program, Server, serving
@@ -83,7 +83,7 @@ class TimedServer:
 
     async def open_account(self) -> Account:
         email = next(self._emails)
-        return Account(await self.operator.open_account()(email, PASSWORD, CALLER), email)
+        return Account(await self.operator.use_cases().open_account(email, PASSWORD, CALLER), email)
 
 
 @contextmanager

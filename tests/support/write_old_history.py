@@ -58,7 +58,7 @@ FACTS = {
 
 async def write_story(directory: Path, writing: Writing) -> None:
     async with world(directory, at=START) as now:
-        await now.container.open_account()(EMAIL, PASSWORD, CALLER)
+        await now.container.use_cases().open_account(EMAIL, PASSWORD, CALLER)
         for chapter in (live_grants, codes, revocations, clients, people, *later.CHAPTERS):
             await chapter(now, writing)
     for restarted in (later.rotation, later.after_rotation):

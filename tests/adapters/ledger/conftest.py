@@ -7,7 +7,7 @@ from adapters.ledger.storage import WatchedDatabase, a_ledger
 from fakes.memory_ledger import MemoryLedger
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
-from support.storage import Storage
+from grantledger.application.use_cases import Storage
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ import pytest
 
 from adapters.ledger import facts
 from grantledger.application.ports import Conflict, PrivateRecord
+from grantledger.application.use_cases import Storage
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import CODE
 from grantledger.domain.client_registration import CLIENT, ClientDisabled
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.user_account import USER, AccountDisabled, AccountOpened
-from support.storage import Storage
 
 
 def an_email(subject: str, address: str = "ada@example.com") -> PrivateRecord:

@@ -7,13 +7,13 @@ from msgspec.structs import replace
 
 from adapters.ledger import facts
 from grantledger.application.ports import Page
+from grantledger.application.use_cases import Storage
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.client_registration import CLIENT, ClientDeleted
 from grantledger.domain.consent import CONSENT, ConsentGiven, consent_key
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.user_account import USER, AccountOpened
 from support import clients
-from support.storage import Storage
 
 
 def keys(page: Page[Any]) -> list[str]:

@@ -183,7 +183,7 @@ async def test_its_people_sign_in_as_they_did(tmp_path: Path, database: Database
     """Seen to catch: a seal that covers the subject no more."""
     async with world(tmp_path, at=START) as now:
         try:
-            session = await now.container.sign_in()(
+            session = await now.container.use_cases().sign_in(
                 sign_in.email, sign_in.password, Caller(correlation_id="test")
             )
         except SignInRefused:
@@ -199,7 +199,7 @@ async def test_a_user_of_a_host_is_known_by_the_same_account(
     tmp_path: Path, database: Database, name: str, host_id: str
 ):
     async with world(tmp_path, at=START) as now:
-        account = await now.container.admit_host_user()(host_id, Caller(correlation_id="test"))
+        account = await now.container.use_cases().admit_host_user(host_id, Caller(correlation_id="test"))
     assert account.user_id == REMEMBERED[name].host_users[host_id]
 
 

@@ -87,13 +87,13 @@ class ServerOverHttp:
         return account.user_id, account.email
 
     def disable_client(self, client_id: str) -> None:
-        self.server.run(self.server.operator.disable_client()(client_id, CALLER))
+        self.server.run(self.server.operator.use_cases().disable_client(client_id, CALLER))
 
     def delete_client(self, client_id: str) -> None:
-        self.server.run(self.server.operator.delete_client()(client_id, CALLER))
+        self.server.run(self.server.operator.use_cases().delete_client(client_id, CALLER))
 
     def disable_user(self, user_id: str) -> None:
-        self.server.run(self.server.operator.disable_user()(user_id, CALLER))
+        self.server.run(self.server.operator.use_cases().disable_user(user_id, CALLER))
 
     # people
 

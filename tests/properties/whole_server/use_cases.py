@@ -21,6 +21,7 @@ from grantledger.application.tokens.current_tokens import Tokens
 from grantledger.application.tokens.redeem_code import CodeRedemption
 from grantledger.application.tokens.refresh_grant import Refresh
 from grantledger.application.tokens.revoke import Revocation
+from grantledger.application.use_cases import Storage
 from grantledger.domain.aggregate import Change
 from grantledger.domain.authorization_request import (
     AuthorizationRequest,
@@ -39,7 +40,7 @@ from support.codes import VERIFIER
 from support.policies import a_policy
 from support.requests import asking
 from support.sqlite_files import SqliteFiles
-from support.storage import InterleavingLedger, Storage
+from support.storage import InterleavingLedger
 from support.story import CALLER, PASSWORD
 from support.use_cases import Outside, UseCases
 

@@ -1,0 +1,123 @@
+"""How a server is put together: settings, adapters, ports, use cases. `server.py` puts HTTP in front of them.
+
+dependency-injector keeps each part for as long as its server lives, and lets tests replace it.
+"""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dependency_injector.providers import Singleton
+
+from grantledger.adapters.crypto.keyed_digest import DerivedCodes, KeyedDigests
+from grantledger.adapters.crypto.sealing import SealedBox, Vault
+from grantledger.adapters.crypto.tokens import DerivedTokens
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.mapper import TagMapper
+from grantledger.adapters.ledger.past import SqlitePast
+from grantledger.adapters.ledger.resealing import Resealing
+from grantledger.adapters.ledger.secret_use import SecretUse
+from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.adapters.system import SystemClock, SystemRandomness
+from grantledger.adapters.throttles import guess_limit, registration_limit, tenfold
+from grantledger.application.use_cases import Ports, UseCases
+from grantledger.domain.rate import parsed_rate
+from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
+from grantledger.entrypoints.settings import IN_MEMORY, Settings
+
+if TYPE_CHECKING:
+    from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
+
+
+class Container:
+    """The adapters and use cases of one server. Each is made once, when it is first called for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = Singleton(SystemClock)
+        self.randomness = Singleton(SystemRandomness)
+        self.hasher = Singleton(self._hasher)
+        self.master_secrets = Singleton(lambda: obtain_master_secrets(settings))
+        self.secret_keeper = Singleton(lambda: secret_keeper(settings, self.master_secrets()))
+        self.digests = Singleton(lambda: KeyedDigests(self.master_secrets(), settings.realm))
+        self.sealed_box = Singleton(lambda: SealedBox(self.master_secrets(), settings.realm))
+        self.vault = Singleton(lambda: Vault(self.master_secrets(), settings.realm))
+        self.database = Singleton(self._database)
+        self.ledger = Singleton(self._ledger)
+        self.ports = Singleton(self._ports)
+        self.use_cases = Singleton(lambda: UseCases(self.ports(), settings.policy))
+
+    def _hasher(self) -> "Argon2Hasher":
+        from grantledger.adapters.identity.argon2_hasher import Argon2Hasher  # noqa: PLC0415 - for a fast start
+
+        return Argon2Hasher()
+
+    def _database(self) -> Database:
+        if self.settings.database != IN_MEMORY:
+            return Database(self.settings.database)
+        # The writer and the readers have connections of their own, which cannot share a database in memory.
+        directory = tempfile.mkdtemp(prefix="grantledger-")
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
+        return Database(Path(directory) / "grantledger.sqlite3")
+
+    def _ledger(self, **options: Any) -> SqliteLedger:
+        """Tests add `options`: a clock, a timeout."""
+        digests = self.digests()
+        return SqliteLedger(
+            self.database(),
+            sealer=self.vault(),
+            address_digest=lambda address: digests.raw_digests("caller address", address)[0],
+            realm=self.settings.realm,
+            **options,
+        )
+
+    def _ports(self) -> Ports:
+        from grantledger.adapters.crypto.id_tokens import (  # noqa: PLC0415 - for a fast start
+            Es256KeyMaker,
+            LedgerIdTokenSigner,
+        )
+
+        settings, ledger, database = self.settings, self.ledger(), self.database()
+        sign_in_attempts = parsed_rate(settings.sign_in_attempts)
+        return Ports(
+            ledger=ledger,
+            past=SqlitePast(database, TagMapper(), settings.realm),
+            clock=self.clock(),
+            randomness=self.randomness(),
+            hasher=self.hasher(),
+            tokens=DerivedTokens(self.master_secrets(), settings.realm),
+            codes=DerivedCodes(self.digests()),
+            id_tokens=LedgerIdTokenSigner(ledger, ledger),
+            key_maker=Es256KeyMaker(),
+            secret_keeper=self.secret_keeper(),
+            sealed_records=Resealing(database, self.vault(), settings.realm),
+            issued_tokens=SecretUse(database, TagMapper(), settings.realm),
+            password_guesses=guess_limit(sign_in_attempts),
+            # Clients of one platform share its addresses: wrong secrets for one must not stop the others.
+            client_secret_guesses=guess_limit(
+                parsed_rate(settings.client_secret_attempts), per_network=False
+            ),
+            registrations=registration_limit(
+                total=parsed_rate(settings.registrations),
+                per_network=parsed_rate(settings.registrations_per_address),
+            ),
+            sign_ups=registration_limit(total=tenfold(sign_in_attempts), per_network=sign_in_attempts),
+        )
+
+
+@asynccontextmanager
+async def ledger_open(container: Container) -> AsyncIterator[None]:
+    """Migrate and open the ledger; write what is queued and close it in the end."""
+    migrations.migrate(container.database())
+    await container.ledger().open()
+    container.hasher().open()
+    try:
+        yield
+    finally:
+        await container.ledger().close()
+        container.hasher().close()
