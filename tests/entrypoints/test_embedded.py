@@ -42,7 +42,13 @@ class Host:
         match kind:
             case "litestar":
                 plugins = [server.litestar_plugin()]
-                return Litestar([home], plugins=plugins, lifespan=[self._lifespan], openapi_config=None)
+                return Litestar(
+                    [home],
+                    plugins=plugins,
+                    lifespan=[self._lifespan],
+                    openapi_config=None,
+                    logging_config=None,
+                )
             case "starlette":
                 return server.beside(Starlette(routes=[Route("/", page)], lifespan=self._lifespan))
             case "without lifespan":
@@ -222,7 +228,13 @@ async def test_a_csrf_wall_of_a_litestar_host_leaves_the_routes_of_the_server_ou
     async with server:
         await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
     wall = CSRFConfig(secret="the-secret-of-the-host")
-    app = Litestar([home, change], plugins=[server.litestar_plugin()], csrf_config=wall, openapi_config=None)
+    app = Litestar(
+        [home, change],
+        plugins=[server.litestar_plugin()],
+        csrf_config=wall,
+        openapi_config=None,
+        logging_config=None,
+    )
     async with hosting(app, server.settings.port) as origin:
         person = Person.at(origin)
         tokens = await person.tokens((await person.register())["client_id"])

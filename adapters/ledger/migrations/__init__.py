@@ -88,26 +88,28 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Imported here: most starts find the schema as it should be, and Alembic takes 0.1 s to import.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(_VERSIONS.parent).replace("%", "%%"))
     with _quietly():
+        # Imported here: most starts find the schema as it should be, and Alembic takes 0.1 s to import.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(_VERSIONS.parent).replace("%", "%%"))
         command.upgrade(config, "head")
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Keep Alembic's progress out of a host's log; migrations of the host's own are logged as before."""
-    logger = logging.getLogger("alembic.runtime.migration")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(f"alembic.runtime.{name}") for name in ("migration", "plugins")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
