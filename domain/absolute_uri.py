@@ -1,4 +1,4 @@
-"""URIs taken apart so that every program reads them alike."""
+"""Parsing of absolute URIs, limited to those that every program parses the same way."""
 
 import ipaddress
 import re
@@ -27,7 +27,7 @@ _DOT_SEGMENT = re.compile(r"(?:\.|%2[eE]){1,2}")
 
 
 class UriMalformed(ValueError):  # noqa: N818 - named for the fact, like a refusal
-    """The text is no absolute URI, or one that two programs could read in two ways."""
+    """The text is not an absolute URI, or programs could parse it differently."""
 
 
 class AbsoluteUri(Struct, frozen=True):
@@ -47,21 +47,21 @@ class AbsoluteUri(Struct, frozen=True):
 
     @property
     def is_web(self) -> bool:
-        """Whether a browser fetches it instead of handing it to a program."""
+        """Whether the scheme is http or https."""
         return self.scheme in ("http", "https")
 
     @property
     def is_loopback(self) -> bool:
-        """Whether a browser fetches it from the machine it runs on."""
+        """Whether it is an http or https URI of the browser's own machine."""
         return self.is_web and (self.host or "").lower() in _LOOPBACK_HOSTS
 
 
 def parse(text: str) -> AbsoluteUri:
-    r"""Take an absolute URI apart, or raise `UriMalformed`.
+    r"""Return the parts of an absolute URI, or raise `UriMalformed`.
 
-    Narrower than RFC 3986 where browsers, libraries and people disagree: `urllib.parse` drops tabs and
-    newlines, browsers turn `\` into `/`, `https:/x` into `https://x/`, `127.1` into `127.0.0.1` and
-    `/a/%2e%2e/b` into `/b`. What was checked, what is shown and where a browser goes must be one thing.
+    Stricter than RFC 3986 where browsers and libraries disagree: `urllib.parse` drops tabs and newlines,
+    browsers turn `\` into `/`, `https:/x` into `https://x/`, `127.1` into `127.0.0.1` and `/a/%2e%2e/b`
+    into `/b`. What is checked, what is shown and what a browser opens must be the same URI.
     """
     if len(text) > MAX_LENGTH:
         raise UriMalformed(f"is longer than {MAX_LENGTH} characters")

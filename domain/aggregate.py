@@ -1,4 +1,4 @@
-"""What all aggregates have in common: a category, a closed union of events, one fold."""
+"""What all aggregates have in common: a category, a closed set of events, and one fold."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -14,9 +14,9 @@ S = TypeVar("S")
 
 
 class Kind(Struct, Generic[S], frozen=True, kw_only=True):
-    """One kind of aggregate: how its streams are named and its events folded.
+    """One kind of aggregate: how its streams are named and how its events are folded into a state.
 
-    `evolve(state, event)` never checks and never fails on an event that a decision returned.
+    `evolve(state, event)` does not check anything and never fails for an event that a decision returned.
     """
 
     category: str
@@ -30,7 +30,7 @@ class Kind(Struct, Generic[S], frozen=True, kw_only=True):
 
 
 class Change(Struct, Generic[S], frozen=True, kw_only=True):
-    """Events to append to one stream, on condition that it still is at `version`."""
+    """Events to append to one stream, provided that the stream is still at `version`."""
 
     kind: Kind[S]
     key: str
@@ -40,7 +40,7 @@ class Change(Struct, Generic[S], frozen=True, kw_only=True):
 
 
 class Versioned(Struct, Generic[S], frozen=True, kw_only=True):
-    """An aggregate as it was at `version`: 0 and None when nothing has happened to it yet."""
+    """An aggregate as it was at `version`; 0 and None if its stream has no events."""
 
     kind: Kind[S]
     key: str
@@ -63,8 +63,8 @@ class Versioned(Struct, Generic[S], frozen=True, kw_only=True):
 
 
 def composed_key(*parts: str) -> str:
-    """Return the key of a stream that several ids name together, such that no two collide.
+    """Return the key of a stream that is named by several ids.
 
-    The base64url SHA-256 of the parts, each prefixed with its length in bytes.
+    It is the base64url SHA-256 of the parts, each prefixed with its length, so that no two lists collide.
     """
     return base64url.encode(hashlib.sha256(length_prefixed(*parts)).digest())

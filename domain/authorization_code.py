@@ -1,4 +1,4 @@
-"""An authorization code: shown once to the browser, good for one grant (OAuth 2.1 section 4.1)."""
+"""An authorization code: sent through the browser, redeemed for one grant (OAuth 2.1 section 4.1)."""
 
 from typing import assert_never
 
@@ -12,9 +12,9 @@ from grantledger.domain.refusal import Refusal
 
 
 class CodeIssued(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="authorization_code.issued.v1"):
-    """A user allowed a client, and the browser was sent on with a code.
+    """The user consented, and the browser was redirected to the client with a code.
 
-    `auth_time` and `nonce` are for the ID token; the first events have neither.
+    `auth_time` and `nonce` are for the ID token. The oldest events have neither.
     """
 
     transaction_id: str
@@ -33,14 +33,14 @@ class CodeIssued(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="aut
 
 
 class CodeRedeemed(Struct, frozen=True, kw_only=True, tag="authorization_code.redeemed.v1"):
-    """The client proved that the code is its own, and a grant was opened."""
+    """The client redeemed the code with a matching verifier, and a grant was opened."""
 
     grant_id: str
     redeemed_at: int
 
 
 class CodeReplayed(Struct, frozen=True, kw_only=True, tag="authorization_code.replayed.v1"):
-    """A redeemed code came back with all that proves it. The grant that it had opened is revoked with it."""
+    """A redeemed code was presented again with a matching verifier. Its grant is revoked with this event."""
 
     grant_id: str
     replayed_at: int
@@ -50,7 +50,7 @@ Event = CodeIssued | CodeRedeemed | CodeReplayed
 
 
 class CodeUnknown(Refusal):
-    """No such code was issued."""
+    """No such code."""
 
 
 class CodeBelongsToAnotherClient(Refusal):
@@ -58,7 +58,7 @@ class CodeBelongsToAnotherClient(Refusal):
 
 
 class CodeRedirectUriMismatch(Refusal):
-    """The redirect URI is not the one the code was sent to."""
+    """The redirect URI is not the one that the code was sent to."""
 
 
 class CodeExpired(Refusal):
@@ -66,15 +66,15 @@ class CodeExpired(Refusal):
 
 
 class ConsentWithdrawnSince(Refusal):
-    """The user has disconnected the client since the code was issued."""
+    """The user has withdrawn the consent since the code was issued."""
 
 
 class CodeAlreadyRedeemed(Refusal):
-    """The code has opened its grant already; that grant is revoked."""
+    """The code was redeemed before. The grant from that redemption is revoked."""
 
 
 class AuthorizationCode(Struct, frozen=True, kw_only=True):
-    """What was consented to, until it becomes a grant."""
+    """What the user consented to, and whether it was redeemed."""
 
     transaction_id: str
     client_id: str
@@ -92,7 +92,7 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> Asked:
-        """What the user said yes to."""
+        """What the user consented to."""
         return Asked(
             client_registration=self.client_registration,
             redirect_host=redirect_uri.shown_host(self.redirect_uri),
@@ -100,8 +100,8 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True):
             scopes=self.scopes,
         )
 
-    def is_waiting(self, *, user_id: str, now: int) -> bool:
-        """Whether this user's code may be sent once more: it still counts, and nobody has come with it."""
+    def can_be_sent_again(self, *, user_id: str, now: int) -> bool:
+        """Whether the code is this user's, and neither redeemed nor expired."""
         return user_id == self.user_id and self.grant_id is None and now < self.expires_at
 
     def redeem(
@@ -115,18 +115,18 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True):
         grant_id: str,
         now: int,
     ) -> tuple[CodeRedeemed | CodeReplayed, ...]:
-        """Trade the code for `grant_id`, or remember that it was presented again.
+        """Redeem the code for the grant `grant_id`, or record a replay.
 
-        Returns nothing when a replay was remembered before. A replay is believed only from a request
-        that would have been good the first time, so that nobody without the verifier can revoke a grant
-        (OAuth 2.1 section 7.5.2).
+        Returns no events if a replay is recorded already. A request counts as a replay only if it would have
+        succeeded the first time: without the verifier, an attacker cannot revoke a grant (OAuth 2.1
+        section 7.5.2).
 
         Raises `CodeBelongsToAnotherClient`, `CodeRedirectUriMismatch`, `CodeExpired`, the refusals of
-        `pkce.check_verifier` and `resource_indicator.ResourceForeign`; each leaves the code as it was.
+        `pkce.check_verifier` and `resource_indicator.ResourceForeign`. None of them changes the code.
         """
         if (client_id, client_registration) != (self.client_id, self.client_registration):
             raise CodeBelongsToAnotherClient
-        # OAuth 2.1 section 10.2: "MUST ensure that the redirect_uri parameter is [...] identical" when sent.
+        # OAuth 2.1 section 10.2: "MUST ensure that the redirect_uri parameter is [...] identical" if sent.
         if redirect_uri is not None and redirect_uri != self.redirect_uri:
             raise CodeRedirectUriMismatch
         pkce.check_verifier(verifier, self.code_challenge)

@@ -1,4 +1,4 @@
-"""The authorization request: what a client may ask the browser for (OAuth 2.1 section 4.1.1)."""
+"""The authorization request and its checks (OAuth 2.1 section 4.1.1)."""
 
 import re
 
@@ -14,44 +14,44 @@ from grantledger.domain.scope import OPENID
 
 PROMPTS = frozenset({"none", "login", "consent"})
 
-# Nine digits are thirty years.
+# Nine digits of seconds are 31 years.
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 class ParameterRepeated(Refusal):
-    """A parameter is there more than once (OAuth 2.1 section 3.1)."""
+    """A parameter is sent more than once (OAuth 2.1 section 3.1)."""
 
 
 class ResponseTypeMissing(Refusal):
-    """The request does not say what it wants back."""
+    """The request has no `response_type`."""
 
 
 class ResponseTypeUnsupported(Refusal):
-    """Only `code` is offered."""
+    """The only supported `response_type` is `code`."""
 
 
 class ResponseModeUnsupported(Refusal):
-    """Only `query` is offered."""
+    """The only supported `response_mode` is `query`."""
 
 
 class RequestObjectUnsupported(Refusal):
-    """The request comes as a JWT (RFC 9101), which is not offered."""
+    """The request is a JWT (RFC 9101), which is not supported."""
 
 
 class RequestUriUnsupported(Refusal):
-    """The request is to be fetched from a URI (RFC 9101), which is not offered."""
+    """The request has a `request_uri` (RFC 9101), which is not supported."""
 
 
 class PromptContradictory(Refusal):
-    """`prompt=none` together with another prompt (OpenID Connect Core section 3.1.2.1)."""
+    """`prompt` combines `none` with another value (OpenID Connect Core section 3.1.2.1)."""
 
 
 class StateTooLong(Refusal):
-    """`state` is longer than can be kept for the client."""
+    """`state` is too long."""
 
 
 class NonceTooLong(Refusal):
-    """`nonce` is longer than can be kept for the client."""
+    """`nonce` is too long."""
 
 
 class MaxAgeInvalid(Refusal):
@@ -59,27 +59,27 @@ class MaxAgeInvalid(Refusal):
 
 
 class SignInNeeded(Refusal):
-    """Nobody is signed in, or not recently enough, and the client allowed no page."""
+    """The user must sign in, but the client allowed no page (`prompt=none`)."""
 
 
 class ConsentNeeded(Refusal):
-    """The user has not said yes to this, and the client allowed no page."""
+    """The user must consent, but the client allowed no page (`prompt=none`)."""
 
 
 class ConsentDenied(Refusal):
-    """The user said no."""
+    """The user denied consent."""
 
 
 class TransactionSpent(Refusal):
-    """The authorization request was answered already."""
+    """The authorization request has already been answered."""
 
 
 class TransactionExpired(Refusal):
-    """The authorization request has waited for its answer too long."""
+    """The user took too long to answer the authorization request."""
 
 
 class SentBack(Refusal):
-    """The request is refused, and the client may be told so at its redirect URI."""
+    """The request is refused with `cause`, which may be sent to the client at its redirect URI."""
 
     def __init__(self, cause: Refusal, *, redirect_uri: str, state: str | None) -> None:
         super().__init__(str(cause))
@@ -89,7 +89,7 @@ class SentBack(Refusal):
 
 
 class AuthorizationParameters(Struct, frozen=True, kw_only=True):
-    """The query of an authorization request; absent and empty are the same (OAuth 2.1 section 3.1)."""
+    """The query of an authorization request. An empty parameter counts as absent (OAuth 2.1 section 3.1)."""
 
     client_id: str | None = None
     redirect_uri: str | None = None
@@ -109,7 +109,7 @@ class AuthorizationParameters(Struct, frozen=True, kw_only=True):
 
 
 class Askable(Struct, frozen=True, kw_only=True):
-    """What this server has to give: identifiers of its resources, its scopes, and the default scope."""
+    """What a client can ask for: identifiers of the resources, all scopes, and the default scope."""
 
     resources: tuple[str, ...]
     scopes: tuple[str, ...]
@@ -117,9 +117,9 @@ class Askable(Struct, frozen=True, kw_only=True):
 
 
 class AuthorizationRequest(Struct, frozen=True, kw_only=True):
-    """A request that has passed every check, waiting for the user; good for one code.
+    """A request that has passed every check, until the user has answered it. It yields one code.
 
-    `signed_in_since` is what `max_age` meant when the request came: who signs in for it is not asked again.
+    `signed_in_since` is the earliest sign-in that `max_age` allowed when the request arrived.
     """
 
     transaction_id: str
@@ -141,7 +141,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
         return "none" in self.prompts
 
     def needs_sign_in(self, session: BrowserSession | None) -> bool:
-        """Whether somebody must sign in first; `prompt=login` asks for it again, once."""
+        """Whether the user must sign in first. `prompt=login` asks for one new sign-in."""
         if session is None:
             return True
         too_long_ago = self.signed_in_since is not None and session.signed_in_at < self.signed_in_since
@@ -149,7 +149,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> Asked:
-        """What the user has to see and say yes to."""
+        """What the consent page asks for."""
         return Asked(
             client_registration=self.client_registration,
             redirect_host=redirect_uri.shown_host(self.redirect_uri),
@@ -158,26 +158,26 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
         )
 
     def check_open(self, *, now: int) -> None:
-        """Raise `TransactionExpired` once the request has waited too long."""
+        """Raise `TransactionExpired` if the request has expired."""
         if now >= self.expires_at:
             raise TransactionExpired(self.transaction_id)
 
-    def needs_asking(self, consent: Consent | None, client: ClientRegistration) -> bool:
-        """Whether the user must be shown who asks."""
+    def needs_consent_page(self, consent: Consent | None, client: ClientRegistration) -> bool:
+        """Whether the consent page must be shown."""
         remembered = consent is not None and consent.covers(self.asked)
         return (
             "consent" in self.prompts
             or not remembered
-            or not counts_when_remembered(client, self.redirect_uri)
+            or not remembered_consent_counts(client, self.redirect_uri)
         )
 
 
-def counts_when_remembered(client: ClientRegistration, target: str) -> bool:
-    """Whether a yes that was given once spares the user the page, for answers that go to `target`.
+def remembered_consent_counts(client: ClientRegistration, target: str) -> bool:
+    """Whether a remembered consent may skip the consent page for responses to the redirect URI `target`.
 
-    An https URI is its owner's. Behind loopback or a private scheme any program on the user's machine may be
-    waiting (RFC 8252 section 8.6): what it catches is worth nothing without the client's secret, and that
-    this secret is not in every copy of some program only an operator can know.
+    An https host belongs to its owner. On loopback or a private-use scheme, any program on the user's machine
+    may receive the response (RFC 8252 section 8.6). It cannot use the code if the client has a secret, but
+    only an operator can know that the secret is not published with every copy of the client.
     """
     if target.startswith("https:") and not redirect_uri.is_loopback(target):
         return True
@@ -185,10 +185,10 @@ def counts_when_remembered(client: ClientRegistration, target: str) -> bool:
 
 
 def redirect_target(client: ClientRegistration, asked: AuthorizationParameters) -> str:
-    """Return where answers to this request go; before that is known nothing may be redirected.
+    """Return the redirect URI for responses to this request. Nothing may be redirected before this check.
 
     Raises `ParameterRepeated`, `ClientUnknown`, `ClientIsDisabled`, `redirect_uri.RedirectUriMismatch`
-    or `redirect_uri.RedirectUriRequired`: the user is told, the client is not (section 4.1.2.1).
+    or `redirect_uri.RedirectUriRequired`: these are shown to the user, never redirected (section 4.1.2.1).
     """
     if twice := asked.repeated & {"client_id", "redirect_uri"}:
         raise ParameterRepeated(", ".join(sorted(twice)))
@@ -207,7 +207,7 @@ def checked(
     now: int,
     lifetime: int,
 ) -> AuthorizationRequest:
-    """Return the request, or raise the `Refusal` that the client is told at `target`."""
+    """Return the checked request, or raise the `Refusal` to send to the client at `target`."""
     _check_form(asked)
     challenge = pkce.checked_challenge(asked.code_challenge, asked.code_challenge_method)
     scopes = scope.requested(asked.scope, known=askable.scopes, default=askable.default_scope)
@@ -225,7 +225,7 @@ def checked(
         prompts=_prompts(asked.prompt, max_age),
         session_before=session_before,
         expires_at=now + lifetime,
-        # It is for the ID token alone: without one it need not be kept.
+        # Only the ID token needs it.
         nonce=asked.nonce if OPENID in scopes else None,
         signed_in_since=None if max_age is None else now - max_age,
     )
@@ -263,5 +263,5 @@ def _prompts(prompt: str | None, max_age: int | None) -> tuple[str, ...]:
     prompts = tuple(dict.fromkeys(p for p in (prompt or "").split() if p in PROMPTS))
     if "none" in prompts and len(prompts) > 1:
         raise PromptContradictory
-    # "max_age=0 [...] is equivalent to prompt=login": not even a sign-in of this very second will do.
+    # "max_age=0 [...] is equivalent to prompt=login": a sign-in in the current second is not enough.
     return (*prompts, "login") if max_age == 0 else prompts

@@ -1,4 +1,4 @@
-"""base64url without padding, one text for each byte string: RFC 4648 sections 5 and 3.5."""
+"""base64url without padding, with exactly one text per byte string: RFC 4648 sections 5 and 3.5."""
 
 import binascii
 
@@ -11,9 +11,9 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: str) -> bytes | None:
-    """Return the bytes, or None for any text that `encode` does not produce.
+    """Return the bytes, or None for a text that `encode` never returns.
 
-    Lenient decoders ignore stray characters, padding and unused bits: several texts would name one value.
+    Lenient decoders ignore stray characters, padding and unused bits, so several texts would mean one value.
     """
     try:
         raw = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL_SAFE) + b"==")

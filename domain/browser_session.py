@@ -1,4 +1,4 @@
-"""A browser in which somebody is signed in."""
+"""A browser session: one user, signed in at one browser."""
 
 import hmac
 from typing import assert_never
@@ -11,8 +11,8 @@ from grantledger.domain.aggregate import Kind
 
 class SignedIn(
     Struct, frozen=True, kw_only=True, tag="browser_session.signed_in.v1", omit_defaults=True
-):  # the first epoch is stored as it was when there were none
-    """Somebody signed in at a browser. The cookie holds a secret, the event its digest."""
+):  # omit_defaults: epoch 0 is stored as before there were epochs
+    """A user signed in at a browser. The cookie holds a secret, the event its digest."""
 
     session_id: str
     user_id: str
@@ -23,7 +23,7 @@ class SignedIn(
 
 
 class SignedOut(Struct, frozen=True, kw_only=True, tag="browser_session.signed_out.v1"):
-    """The user ended this one session."""
+    """The user signed out of this session."""
 
     signed_out_at: int
 
@@ -32,7 +32,7 @@ Event = SignedIn | SignedOut
 
 
 class BrowserSession(Struct, frozen=True, kw_only=True):
-    """Who is signed in, since when and until when; the cookie holds the secret, this its digest."""
+    """Who is signed in, since when and until when."""
 
     session_id: str
     user_id: str
@@ -43,9 +43,9 @@ class BrowserSession(Struct, frozen=True, kw_only=True):
     signed_out: bool = False
 
     def is_live(self, *, presented_digest: str, session_epoch: int, now: int) -> bool:
-        """Whether the cookie's secret is this session's, and the session has not ended.
+        """Whether the digest is that of the session's secret and the session has not ended.
 
-        `session_epoch` is that of the user now: another than the session's ended it with all others.
+        `session_epoch` is the user's current one. Sessions of an earlier epoch have ended.
         """
         known = hmac.compare_digest(self.secret_digest, presented_digest)
         return known and not self.signed_out and self.session_epoch == session_epoch and now < self.expires_at

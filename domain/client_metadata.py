@@ -1,4 +1,4 @@
-"""What a client says of itself when it registers, and what of it holds here: RFC 7591."""
+"""Client metadata: what a registration requests, and the effective metadata it gets (RFC 7591)."""
 
 import hashlib
 import unicodedata
@@ -19,18 +19,18 @@ _LONGEST_NAME = 200
 
 
 class RedirectUriInvalid(Refusal):
-    """No redirect URI, too many, or none that this server would redirect to."""
+    """The registration has no redirect URI, too many, or none that is allowed."""
 
 
 class ClientMetadataInvalid(Refusal):
-    """The client asks for something without which it cannot work here."""
+    """The registration requires something that this server does not support."""
 
 
 class RegistrationRequest(Struct, frozen=True, kw_only=True):
-    """A registration as clients send it: RFC 7591 section 2. A null member is an omitted one.
+    """A registration request: RFC 7591 section 2. A null member counts as omitted.
 
-    What is not listed is ignored, as the RFC demands, and some on purpose: `contacts` is a person's data,
-    keys are not used yet. `token_endpoint_auth_methods_supported` is a draft's, which ChatGPT sends.
+    Members that are not listed are ignored, as the RFC requires: `contacts` because it is personal data, keys
+    because nothing uses them. `token_endpoint_auth_methods_supported` is from a draft; ChatGPT sends it.
     """
 
     redirect_uris: tuple[str, ...] | None = None
@@ -50,8 +50,9 @@ class RegistrationRequest(Struct, frozen=True, kw_only=True):
 
 
 class ClientMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The complete effective metadata. An optional member that has no value is absent, never "" or null:
-    the client libraries parse the answer strictly.
+    """The complete effective metadata.
+
+    An optional member without a value is absent, never "" or null: client libraries parse strictly.
     """
 
     redirect_uris: tuple[str, ...]
@@ -70,7 +71,7 @@ class ClientMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RegistrationPolicy(Struct, frozen=True):
-    """What the operator decided for clients that register themselves."""
+    """The settings that apply to registrations."""
 
     redirect_uris: RedirectUriPolicy
     known_scopes: tuple[str, ...]
@@ -78,10 +79,10 @@ class RegistrationPolicy(Struct, frozen=True):
 
 
 def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy) -> ClientMetadata:
-    """Return what of a registration holds: RFC 7591 section 3.2.1 lets a server replace values.
+    """Return the effective metadata of a registration: RFC 7591 section 3.2.1 lets a server replace values.
 
-    Clients fall silent on a refusal, so whatever can be left out or put right is.
-    Raises `RedirectUriForbidden` or `RedirectUriInvalid`, and `ClientMetadataInvalid`.
+    Clients show no useful error when a registration is refused, so values are dropped or corrected where
+    possible. Raises `RedirectUriForbidden` or `RedirectUriInvalid`, and `ClientMetadataInvalid`.
     """
     if is_longer(request.scope or "", MAX_SCOPE):
         raise ClientMetadataInvalid(f"scope is longer than {MAX_SCOPE} bytes")
@@ -108,7 +109,7 @@ def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy)
 
 
 def digest(metadata: ClientMetadata) -> str:
-    """Return a name for the metadata: the same for the same values, in whatever order lists are given."""
+    """Return a digest of the metadata that does not depend on the order of list values."""
     canonical = replace(
         metadata,
         redirect_uris=tuple(sorted(metadata.redirect_uris)),
@@ -124,15 +125,15 @@ def _auth_method(request: RegistrationRequest) -> str:
     wanted, offered = request.token_endpoint_auth_method, request.token_endpoint_auth_methods_supported or ()
     if wanted in _AUTH_METHODS:
         return wanted
-    # A client that names several (ChatGPT: private_key_jwt, but also none) must not be refused for its
-    # favourite; its own order decides.
+    # A client that supports several methods (ChatGPT: private_key_jwt, but also none) gets the first that
+    # this server supports, in the client's order.
     for method in offered:
         if method in _AUTH_METHODS:
             return method
     if wanted or offered:
-        # RFC 7591 section 3.2.1 would let us substitute one. But a client that was given a method it did
-        # not ask for fails at the token endpoint, after its user has consented; and one that asked to prove
-        # itself by a key should not find itself public.
+        # RFC 7591 section 3.2.1 would allow a substitute. But a client with a method that it did not ask for
+        # fails at the token endpoint, after its user has consented. And a client that wanted to authenticate
+        # with a key must not become a public client.
         raise ClientMetadataInvalid("no supported token_endpoint_auth_method")
     return "client_secret_basic"  # the default of RFC 7591 section 2
 
@@ -140,28 +141,28 @@ def _auth_method(request: RegistrationRequest) -> str:
 def _redirect_uris(
     uris: tuple[str, ...], policy: RedirectUriPolicy, *, is_public: bool
 ) -> dict[str, RedirectUriKind]:
-    """Return those that are kept, in order, each once: a URI merely outside the policy costs only itself.
+    """Return the allowed redirect URIs with their kinds, in order and without duplicates.
 
-    Cursor sends three of different kinds at once; mixed registrations are the rule.
+    A URI that no rule allows is dropped: many clients, such as Cursor, register several kinds at once.
     """
     if len(uris) > MAX_REDIRECT_URIS:
         raise RedirectUriInvalid(f"more than {MAX_REDIRECT_URIS} redirect URIs")
     kept = {}
     for uri in uris:
         kind = kind_of(uri, policy)
-        # RFC 8252 section 8.5: a program that every user holds a copy of keeps no secret.
+        # RFC 8252 section 8.5: an app that every user has a copy of cannot keep a secret.
         if kind is None or (kind is RedirectUriKind.PRIVATE_USE and not is_public):
             continue
         kept[uri] = kind
     if not kept:
-        raise RedirectUriInvalid("no redirect URI that this server would redirect to")
+        raise RedirectUriInvalid("no redirect URI that is allowed")
     return kept
 
 
 def _grant_types(wanted: tuple[str, ...] | None) -> tuple[str, ...]:
     if not wanted:
         return ("authorization_code",)
-    # Clients declare all they know: VS Code the device grant, Claude the JWT bearer grant.
+    # Clients list every grant type they support: VS Code the device grant, Claude the JWT bearer grant.
     kept = tuple(grant for grant in _GRANT_TYPES if grant in wanted)
     if "authorization_code" not in kept:
         raise ClientMetadataInvalid("grant_types without authorization_code")
@@ -175,9 +176,9 @@ def _response_types(wanted: tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def _application_type(wanted: str | None, redirect_uris: dict[str, RedirectUriKind]) -> str:
-    """OpenID Connect Registration section 2, but never a reason to refuse: it decides nothing here.
+    """Return "native" or "web" (OpenID Connect Registration section 2). Nothing here depends on it.
 
-    Its default "web" is wrong for most MCP clients, which leave it out or say "web" on loopback.
+    The default "web" is wrong for most MCP clients, which omit it or send "web" with loopback URIs.
     """
     is_native = all(
         kind is RedirectUriKind.PRIVATE_USE or is_loopback(uri) for uri, kind in redirect_uris.items()
@@ -188,7 +189,7 @@ def _application_type(wanted: str | None, redirect_uris: dict[str, RedirectUriKi
 
 
 def _name(text: str | None) -> str | None:
-    """Return a text that looks on the consent page like what it is, or None when nothing is left.
+    """Return the text without characters that could disguise it on the consent page, or None if it is empty.
 
     Bidirectional and invisible characters can make one name look like another.
     """

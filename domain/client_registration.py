@@ -1,4 +1,4 @@
-"""A client: who may ask for access, and how it proves that it is itself (RFC 7591)."""
+"""A registered client, its authentication and its status (RFC 7591)."""
 
 import hmac
 from typing import assert_never
@@ -12,10 +12,7 @@ from grantledger.domain.refusal import Refusal
 
 
 class ClientRegistered(Struct, frozen=True, kw_only=True, tag="client.registered.v1"):
-    """A client told who it is and where it is answered.
-
-    After a deletion it is the next registration of the same id.
-    """
+    """A client registered. After a deletion, the same id has a new registration."""
 
     client_id: str
     metadata: ClientMetadata
@@ -24,13 +21,13 @@ class ClientRegistered(Struct, frozen=True, kw_only=True, tag="client.registered
 
 
 class ClientDisabled(Struct, frozen=True, kw_only=True, tag="client.disabled.v1"):
-    """An operator refuses the client, with every grant that it has."""
+    """An operator disabled the client, which refuses all its grants."""
 
     disabled_at: int
 
 
 class ClientEnabled(Struct, frozen=True, kw_only=True, tag="client.enabled.v1"):
-    """An operator lets a disabled client go on, with those of its grants that are still good."""
+    """An operator enabled the client again, with its grants that are still valid."""
 
     enabled_at: int
 
@@ -38,20 +35,20 @@ class ClientEnabled(Struct, frozen=True, kw_only=True, tag="client.enabled.v1"):
 class ClientApproved(Struct, frozen=True, kw_only=True, tag="client.approved.v1"):
     """An operator vouches for this registration of the client.
 
-    Its consents may be remembered, and the consent page does not call it unchecked.
+    Its consents may be remembered, and the consent page does not warn of it.
     """
 
     approved_at: int
 
 
 class ClientApprovalWithdrawn(Struct, frozen=True, kw_only=True, tag="client.approval_withdrawn.v1"):
-    """No operator vouches for the client any more."""
+    """An operator withdrew the approval of the client."""
 
     withdrawn_at: int
 
 
 class ClientDeleted(Struct, frozen=True, kw_only=True, tag="client.deleted.v1"):
-    """The client is forgotten. It may register anew, without what it was granted."""
+    """An operator deleted the client with its grants. It may register again, but gets none of them back."""
 
     deleted_at: int
 
@@ -67,7 +64,7 @@ Event = (
 
 
 class ClientUnknown(Refusal):
-    """No such client, or it was deleted."""
+    """No such client, or the client was deleted."""
 
 
 class ClientIsDisabled(Refusal):
@@ -75,14 +72,14 @@ class ClientIsDisabled(Refusal):
 
 
 class ClientAuthenticationFailed(Refusal):
-    """The client did not prove that it is itself."""
+    """The client secret is missing or wrong, or a public client sent one."""
 
 
 class ClientRegistration(Struct, frozen=True, kw_only=True):
     """A client as it is registered now.
 
-    `registration` counts how often this client id was registered: what was granted to a client
-    before it was deleted is not granted to the one that registers under the same id later.
+    `registration` counts the registrations of this client id. Grants name theirs, so that a client which is
+    deleted and registers again does not get its old grants back.
     """
 
     client_id: str
@@ -96,13 +93,13 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
 
     @property
     def is_public(self) -> bool:
-        """Whether the client has no secret of its own (OAuth 2.1 section 2.1)."""
+        """Whether the client has no secret (OAuth 2.1 section 2.1)."""
         return self.secret_digest is None
 
     def authenticate(self, presented_digest: str | None) -> None:
-        """Raise `ClientAuthenticationFailed` unless the digest of the presented secret is the client's.
+        """Raise `ClientAuthenticationFailed` unless `presented_digest` is the digest of the client's secret.
 
-        A public client must present none: a secret that cannot be checked proves nothing.
+        A public client must not present a secret, because there is nothing to check it against.
         """
         if self.secret_digest is None:
             if presented_digest is not None:
@@ -111,29 +108,29 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
             raise ClientAuthenticationFailed("the client secret is missing or wrong")
 
     def check_usable(self, registration: int | None = None) -> None:
-        """Raise `ClientUnknown` or `ClientIsDisabled` unless the client may act, as that registration."""
+        """Raise `ClientUnknown` or `ClientIsDisabled` unless the client, in this registration, may act."""
         if self.deleted or registration not in (None, self.registration):
             raise ClientUnknown(self.client_id)
         if self.disabled:
             raise ClientIsDisabled(self.client_id)
 
     def disable(self, *, now: int) -> tuple[Event, ...]:
-        """Refuse the client from now on; its grants are refused with it."""
+        """Refuse the client and all its grants from now on."""
         return () if self.disabled or self.deleted else (ClientDisabled(disabled_at=now),)
 
     def enable(self, *, now: int) -> tuple[Event, ...]:
-        """Let a disabled client go on, with those of its grants that are still good."""
+        """Accept a disabled client again, with its grants that are still valid."""
         return (ClientEnabled(enabled_at=now),) if self.disabled and not self.deleted else ()
 
     def approve(self, *, now: int) -> tuple[Event, ...]:
-        """Remember that an operator vouches for this registration, not for one under the same id later."""
+        """Vouch for this registration, but not for a later one with the same id."""
         return () if self.approved or self.deleted else (ClientApproved(approved_at=now),)
 
     def withdraw_approval(self, *, now: int) -> tuple[Event, ...]:
         return (ClientApprovalWithdrawn(withdrawn_at=now),) if self.approved and not self.deleted else ()
 
     def delete(self, *, now: int) -> tuple[Event, ...]:
-        """Forget the client; it may register anew, without what it was granted."""
+        """Delete the client with its grants. It may register again, but gets none of them back."""
         return () if self.deleted else (ClientDeleted(deleted_at=now),)
 
 
@@ -145,9 +142,9 @@ def register(
     secret_digest: str | None,
     now: int,
 ) -> tuple[Event, ...]:
-    """Register a client, or nothing when the same client is there already.
+    """Register a client. Returns no events if the same client is registered already.
 
-    Raises `ClientIsDisabled`: registering again must not undo what an operator did.
+    Raises `ClientIsDisabled`: registering again must not undo an operator's decision.
     """
     if client is not None and not client.deleted:
         client.check_usable()

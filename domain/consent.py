@@ -1,4 +1,4 @@
-"""What a user has allowed a client, per resource."""
+"""A user's consent for one client: the allowed scopes by redirect host and resource."""
 
 from typing import assert_never
 
@@ -9,7 +9,7 @@ from grantledger.domain.aggregate import Kind, composed_key
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """All that a consent page names: for which registration of the client, where to, what for, where at."""
+    """What a consent page asks for: client registration, redirect host, resource and scopes."""
 
     client_registration: int
     redirect_host: str
@@ -18,9 +18,9 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class ConsentGiven(Struct, frozen=True, kw_only=True, tag="consent.given.v1"):
-    """The user allowed a client these scopes at one resource, for answers to one host.
+    """The user allowed a client these scopes at one resource, for responses to one redirect host.
 
-    It adds to what was allowed before.
+    They add to the scopes that were allowed before.
     """
 
     user_id: str
@@ -33,7 +33,7 @@ class ConsentGiven(Struct, frozen=True, kw_only=True, tag="consent.given.v1"):
 
 
 class ConsentWithdrawn(Struct, frozen=True, kw_only=True, tag="consent.withdrawn.v1"):
-    """The user disconnected the client: all that was allowed is forgotten, and it has to ask again."""
+    """The user disconnected the client, which withdraws all consent: the client has to ask again."""
 
     withdrawn_at: int
 
@@ -42,7 +42,10 @@ Event = ConsentGiven | ConsentWithdrawn
 
 
 class Consent(Struct, frozen=True, kw_only=True):
-    """All that one user has allowed one registration of a client: scopes by redirect host and resource."""
+    """All consent of one user for one registration of a client.
+
+    `allowed` lists (redirect host, resource, scopes).
+    """
 
     user_id: str
     client_id: str
@@ -50,24 +53,24 @@ class Consent(Struct, frozen=True, kw_only=True):
     allowed: tuple[tuple[str, str, tuple[str, ...]], ...]
 
     def covers(self, asked: Asked) -> bool:
-        """Whether the user has already seen and allowed all of this."""
+        """Whether the user has already consented to all of this."""
         same_client = asked.client_registration == self.client_registration
         return same_client and set(asked.scopes) <= set(self.scopes(asked.redirect_host, asked.resource))
 
     def scopes(self, redirect_host: str, resource: str) -> tuple[str, ...]:
-        """Return what was allowed to go to that host, for that resource."""
-        places = {(host, at): scopes for host, at, scopes in self.allowed}
-        return places.get((redirect_host, resource), ())
+        """Return the scopes allowed for this redirect host and resource."""
+        by_target = {(host, at): scopes for host, at, scopes in self.allowed}
+        return by_target.get((redirect_host, resource), ())
 
     def withdraw(self, *, now: int) -> tuple[Event, ...]:
-        """Forget every yes, so that the client has to ask again for anything."""
+        """Withdraw all consent, so that the client has to ask again."""
         return (ConsentWithdrawn(withdrawn_at=now),) if self.allowed else ()
 
 
 def give(
     consent: Consent | None, asked: Asked, *, user_id: str, client_id: str, now: int
 ) -> tuple[Event, ...]:
-    """Remember that the user said yes, or nothing when that was remembered before."""
+    """Give consent. Returns no events if the consent already covers it."""
     if consent is not None and consent.covers(asked):
         return ()
     return (
@@ -100,14 +103,14 @@ def evolve(consent: Consent | None, event: Event) -> Consent:
 
 
 def _allowed(consent: Consent | None, event: ConsentGiven) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """Add a later yes to the earlier ones: consenting to less elsewhere takes nothing away."""
+    """Return the allowed scopes with those of the event added to earlier ones."""
     if consent is None or consent.client_registration != event.client_registration:
         return ((event.redirect_host, event.resource, event.scopes),)
     before = consent.scopes(event.redirect_host, event.resource)
     scopes = before + tuple(scope for scope in event.scopes if scope not in before)
-    here = (event.redirect_host, event.resource)
-    others = tuple(place for place in consent.allowed if place[:2] != here)
-    return (*others, (*here, scopes))
+    target = (event.redirect_host, event.resource)
+    others = tuple(entry for entry in consent.allowed if entry[:2] != target)
+    return (*others, (*target, scopes))
 
 
 def consent_key(user_id: str, client_id: str) -> str:

@@ -1,4 +1,4 @@
-"""E-mail addresses as names of accounts: compared as people mean them, never as events hold them."""
+"""E-mail addresses as account names: validity, and the normal form in which they are compared."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ from grantledger.domain.refusal import Refusal
 
 MAX_LENGTH = 254
 
-_MOST_FOLDS = 8
+_MAX_FOLDS = 8
 
 
 class EmailInvalid(Refusal):
@@ -14,12 +14,12 @@ class EmailInvalid(Refusal):
 
 
 def normalized(email: str) -> str:
-    """Return the one spelling under which an address is found. Raises `EmailInvalid`."""
+    """Return the normal form of an address, by which its account is found. Raises `EmailInvalid`."""
     address = _folded(email).strip()
     local, at, host = address.partition("@")
     if (
         not (local and at and host)
-        or "@" in host  # RFC 5321 section 4.1.2 allows it in a quoted local part alone
+        or "@" in host  # RFC 5321 section 4.1.2 allows it only in a quoted local part
         or len(address) > MAX_LENGTH
         or any(c.isspace() or not c.isprintable() for c in address)
     ):
@@ -28,8 +28,8 @@ def normalized(email: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Return the text without differences of case and composition; folding one can bring back the other."""
-    for _ in range(_MOST_FOLDS):
+    """Return the text in lower case and composed (NFKC); each step can undo the other, so both repeat."""
+    for _ in range(_MAX_FOLDS):
         folded = unicodedata.normalize("NFKC", text).casefold()
         if folded == text:
             return text

@@ -1,4 +1,4 @@
-"""Every kind of aggregate there is: the closed world of the ledger."""
+"""All kinds of aggregates and all events: a ledger holds no others."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ from grantledger.domain.user_account import USER
 KINDS: dict[str, Kind[Any]] = {
     kind.category: kind for kind in (CLIENT, CODE, GRANT, CONSENT, USER, SIGNIN, KEYS, SECRETS)
 }
-"""By category, which is what a stream id begins with."""
+"""By category, the first part of a stream id."""
 
 
 def tag_of(event: Struct | type[Struct]) -> str:
-    """Return the stable name under which the event is stored."""
+    """Return the tag under which the event is stored."""
     return str(event.__struct_config__.tag)
 
 
 EVENTS: dict[str, type[Struct]] = {tag_of(event): event for kind in KINDS.values() for event in kind.events}
-"""By tag, which is the only name that stored history knows."""
+"""By tag, the name under which events are stored."""

@@ -1,6 +1,6 @@
-"""How long what others send may be. All in bytes of UTF-8, but for the number of redirect URIs.
+"""Maximum sizes of what clients send, in bytes of UTF-8 unless named otherwise.
 
-`adapters/http/limits.py` has those of HTTP, and docs/limits.md tells them all.
+`adapters/http/limits.py` has the limits of HTTP, docs/limits.md lists all limits.
 """
 
 MAX_STATE = 2 * 1024
@@ -8,7 +8,7 @@ MAX_SCOPE = 1024
 MAX_NONCE = 512
 MAX_REDIRECT_URIS = 20
 MAX_URI = 2 * 1024
-"""Of a redirect URI, and of each link that a client gives."""
+"""For a redirect URI and each link in client metadata."""
 
 
 def is_longer(text: str, limit: int) -> bool:

@@ -1,4 +1,4 @@
-"""The master secrets by their key ids: which was added, which seals, which was dropped. Never a secret."""
+"""The history of the master secrets by key id: added, activated, retired. It never holds a secret."""
 
 from collections.abc import Iterable
 from typing import assert_never
@@ -10,28 +10,28 @@ from grantledger.domain.aggregate import Kind
 from grantledger.domain.refusal import Refusal
 
 MASTER = "master"
-"""The key of the one stream that all of them share."""
+"""The key of the one stream of all master secrets."""
 
 MAX_REMEMBERED = 16
-"""How many secrets the state holds, the newest ones; the log holds all that ever changed."""
+"""How many secrets the state holds, newest last. The log holds all of them."""
 
 
 class SecretAdded(Struct, frozen=True, kw_only=True, tag="master_secret.added.v1"):
-    """A new secret opens what is sealed under it, and seals nothing yet."""
+    """A new secret was added. It can unseal, but nothing is sealed under it yet."""
 
     key_id: str
     added_at: int
 
 
 class SecretActivated(Struct, frozen=True, kw_only=True, tag="master_secret.activated.v1"):
-    """The secret is the one that seals, in each server from its next start on."""
+    """Each server seals under this secret from its next start on."""
 
     key_id: str
     activated_at: int
 
 
 class SecretRetired(Struct, frozen=True, kw_only=True, tag="master_secret.retired.v1"):
-    """The secret is dropped, and with it the tokens of so many live grants that were sealed under it."""
+    """The secret was removed, which ended the tokens of `live_grants` grants that were sealed under it."""
 
     key_id: str
     retired_at: int
@@ -42,47 +42,47 @@ Event = SecretAdded | SecretActivated | SecretRetired
 
 
 class MasterSecretUnknown(Refusal):
-    """There is no master secret with that key id."""
+    """No master secret has that key id."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"there is no master secret {key_id!r}")
 
 
 class MasterSecretWaits(Refusal):
-    """A secret that was added before seals nothing yet: another one would be one too many."""
+    """A secret that was added before is still unused, so no other one is added."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"{key_id} is there already and nothing is sealed under it")
+        super().__init__(f"{key_id} was added before and nothing is sealed under it yet")
         self.key_id = key_id
 
 
 class MasterSecretSeals(Refusal):
-    """The secret that seals cannot be dropped."""
+    """The secret that seals cannot be retired."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"{key_id} is the secret that seals: rotate to another one first")
 
 
 class MasterSecretHoldsRecords(Refusal):
-    """Private records are sealed under the secret: without it they would be lost."""
+    """Private records are sealed under the secret and would be lost without it."""
 
     def __init__(self, used: "UsedSecret") -> None:
         super().__init__(f"{used.private_records} private records are sealed under {used.key_id}")
 
 
 class MasterSecretNeeded(Refusal):
-    """Tokens of live grants are sealed under the secret: their clients would have to ask users again."""
+    """Tokens of live grants are sealed under the secret. Without it, their clients must authorize again."""
 
     def __init__(self, used: "UsedSecret") -> None:
-        super().__init__(f"{used.live_grants} live grants have tokens of {used.key_id}")
+        super().__init__(f"{used.live_grants} live grants have tokens sealed under {used.key_id}")
         self.until = used.live_until
 
 
 class UsedSecret(Struct, frozen=True, kw_only=True):
-    """What a secret is needed for at this moment.
+    """What a secret is needed for now.
 
-    `role` is `seals`, `opens`, or `missing` where it is used but not configured. The last token of its live
-    grants ends at `live_until`, in seconds since 1970, UTC.
+    `role` is `seals`, `opens`, or `missing` if it is used but not configured. The last token sealed under it
+    expires at `live_until`, in seconds since 1970, UTC.
     """
 
     key_id: str
@@ -92,20 +92,20 @@ class UsedSecret(Struct, frozen=True, kw_only=True):
     live_until: int | None = None
 
     @property
-    def waits(self) -> bool:
-        """Whether it opens, but there is nothing yet to open."""
+    def is_unused(self) -> bool:
+        """Whether the secret is configured, but neither seals nor has anything sealed under it."""
         return self.role == "opens" and not self.private_records and not self.live_grants
 
 
-def check_none_waits(used: Iterable[UsedSecret]) -> None:
-    """Raise `MasterSecretWaits` where one is there that was not taken into use."""
-    for one in used:
-        if one.waits:
-            raise MasterSecretWaits(one.key_id)
+def check_none_unused(secrets: Iterable[UsedSecret]) -> None:
+    """Raise `MasterSecretWaits` if one of them is unused."""
+    for secret in secrets:
+        if secret.is_unused:
+            raise MasterSecretWaits(secret.key_id)
 
 
 class MasterSecret(Struct, frozen=True, kw_only=True):
-    """One of them, as far as events tell: the first one, and those that were set by hand, have none."""
+    """The recorded history of one secret. The first secret and secrets set by hand have no events."""
 
     key_id: str
     added_at: int | None = None
@@ -114,7 +114,7 @@ class MasterSecret(Struct, frozen=True, kw_only=True):
 
 
 class MasterSecrets(Struct, frozen=True, kw_only=True):
-    """In the order in which they were first heard of."""
+    """The master secrets in the order of their first events."""
 
     secrets: tuple[MasterSecret, ...] = ()
     sealing: str | None = None
@@ -126,13 +126,13 @@ class MasterSecrets(Struct, frozen=True, kw_only=True):
         return (SecretAdded(key_id=key_id, added_at=now),)
 
     def activate(self, key_id: str, *, now: int) -> tuple[Event, ...]:
-        """Let it seal; one that does already goes on."""
+        """Make it the secret that seals. Returns no events if it is that already."""
         return () if self.sealing == key_id else (SecretActivated(key_id=key_id, activated_at=now),)
 
     def retire(self, used: UsedSecret, *, force: bool, now: int) -> tuple[Event, ...]:
-        """Drop it; with `force` also while tokens of it live.
+        """Retire a secret; with `force` even if live tokens are sealed under it.
 
-        One that is gone already, by hand or by a run that was cut short, is remembered as dropped once.
+        A secret that is already gone (removed by hand or by an interrupted run) is recorded as retired once.
 
         Raises `MasterSecretSeals`, `MasterSecretHoldsRecords`, `MasterSecretNeeded`, `MasterSecretUnknown`.
         """

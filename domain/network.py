@@ -1,8 +1,10 @@
+"""The network of an address, as far as throttles tell callers apart."""
+
 import ipaddress
 
 
 def network_of(address: str) -> str:
-    """Return what addresses of one owner have in common: of IPv6 the /64, all of which are theirs."""
+    """Return the IPv4 address itself, or the /64 of an IPv6 address: one customer usually has all of it."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What may be somebody's password."""
+"""Length limits of passwords, and the bytes of a password that are hashed."""
 
 import unicodedata
 
@@ -8,7 +8,7 @@ MIN_PASSWORD = 8
 """In characters."""
 
 MAX_PASSWORD_BYTES = 1024
-"""As `password_bytes` counts them. Hashing takes longer for longer ones."""
+"""Counted in `password_bytes`. Longer passwords take longer to hash."""
 
 
 class PasswordTooShort(Refusal):
@@ -20,15 +20,15 @@ class PasswordTooLong(Refusal):
 
 
 def password_bytes(password: str) -> bytes:
-    """Return what is hashed.
+    """Return the bytes that are hashed, with accented letters composed (NFC, RFC 8265 section 4.2.2).
 
-    Keyboards differ in how they write the same accented letter: RFC 8265 section 4.2.2 composes them (NFC).
+    Keyboards differ in how they encode the same accented letter.
     """
     return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
 
 
 def check_password(password: str) -> None:
-    """Raise `PasswordTooShort` or `PasswordTooLong` unless it may be somebody's password."""
+    """Raise `PasswordTooShort` or `PasswordTooLong` unless the length is allowed."""
     if len(password) < MIN_PASSWORD:
         raise PasswordTooShort
     if len(password_bytes(password)) > MAX_PASSWORD_BYTES:

@@ -12,19 +12,19 @@ _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
 class CodeChallengeMissing(Refusal):
-    """The authorization request brings no code challenge."""
+    """The authorization request has no `code_challenge`."""
 
 
 class CodeChallengeMethodUnsupported(Refusal):
-    """The code challenge is not declared to be S256."""
+    """`code_challenge_method` is not S256."""
 
 
 class CodeChallengeMalformed(Refusal):
-    """The code challenge is not a SHA-256 in base64url."""
+    """The code challenge is not the base64url of a SHA-256."""
 
 
 class CodeVerifierMissing(Refusal):
-    """The token request brings no code verifier."""
+    """The token request has no `code_verifier`."""
 
 
 class CodeVerifierMalformed(Refusal):
@@ -32,17 +32,17 @@ class CodeVerifierMalformed(Refusal):
 
 
 class CodeVerifierMismatch(Refusal):
-    """The code verifier does not belong to the code challenge."""
+    """The code verifier does not match the code challenge."""
 
 
 def checked_challenge(challenge: str | None, method: str | None) -> str:
-    """Return the challenge that the code will be bound to: RFC 7636 section 4.4.1.
+    """Return the challenge to bind the code to: RFC 7636 section 4.4.1.
 
     Raises `CodeChallengeMissing`, `CodeChallengeMethodUnsupported` or `CodeChallengeMalformed`.
     """
     if not challenge:
         raise CodeChallengeMissing
-    # RFC 7636 section 4.3: a missing method means "plain", which shows the verifier to whoever sees the URL.
+    # RFC 7636 section 4.3: a missing method means "plain", which reveals the verifier in the URL.
     if method != "S256":
         raise CodeChallengeMethodUnsupported
     if not _S256_CHALLENGE.fullmatch(challenge):
@@ -51,7 +51,7 @@ def checked_challenge(challenge: str | None, method: str | None) -> str:
 
 
 def check_verifier(verifier: str | None, challenge: str) -> None:
-    """Let the program pass that made the challenge: RFC 7636 section 4.6.
+    """Check that the verifier is the one that the challenge was made from: RFC 7636 section 4.6.
 
     Raises `CodeVerifierMissing`, `CodeVerifierMalformed` or `CodeVerifierMismatch`.
     """

@@ -10,10 +10,10 @@ _TINY = 1e-6  # seconds: rounding errors of floating point
 
 
 class Rate(Struct, frozen=True):
-    """`count` at once, and as many in each `period` of seconds on average.
+    """At most `count` at once, and on average `count` per `period` seconds.
 
-    All that has to be remembered of a bucket is when it will be full again (the generic cell rate algorithm).
-    One that is full and one that was never used are the same, so the memory of it may be dropped then.
+    A bucket is stored as the time at which it is full again (the generic cell rate algorithm). A full bucket
+    equals one that was never used, so it need not be stored.
     """
 
     count: int
@@ -21,20 +21,20 @@ class Rate(Struct, frozen=True):
 
     @property
     def interval(self) -> float:
-        """Seconds in which one is refilled."""
+        """Seconds until one token is refilled."""
         return self.period / self.count
 
     def wait(self, full_at: float, *, now: float) -> float:
-        """Return the seconds until one may be taken, 0 when it may be now."""
+        """Return the seconds until a token can be taken, 0 if one can be taken now."""
         wait = self.taken(full_at, now=now) - now - self.period
         return wait if wait > _TINY else 0
 
     def taken(self, full_at: float, *, now: float) -> float:
-        """Return when the bucket is full again, after one is taken."""
+        """Return when the bucket is full again, after one token is taken."""
         return max(full_at, now) + self.interval
 
     def given_back(self, full_at: float) -> float:
-        """Return when the bucket is full again, after one is given back."""
+        """Return when the bucket is full again, after one token is returned."""
         return full_at - self.interval
 
 

@@ -1,4 +1,14 @@
-"""Where an authorization response may be sent: OAuth 2.1 sections 2.3 and 8.4, RFC 8252 section 7."""
+"""Where an authorization response may be sent: OAuth 2.1 sections 2.3 and 8.4, RFC 8252 section 7.
+
+A client may register (`kind_of`):
+
+- `https` with any host, and `http` on loopback with any port;
+- private-use schemes that contain a dot, such as `com.example.app:/callback`;
+- the private-use URIs of well-known MCP clients, listed in this module;
+- the private-use URIs and schemes that the operator adds.
+
+Dangerous or malformed URIs, and this server's own pages, refuse the whole registration.
+"""
 
 import enum
 import re
@@ -7,30 +17,36 @@ from urllib.parse import unquote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from grantledger.domain import known_clients
 from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
 from grantledger.domain.limits import MAX_URI, is_longer
 from grantledger.domain.refusal import Refusal
 
-# A browser, or a program the browser starts, would run or read these instead of delivering a code.
+# A browser, or a program that it starts, would run or read these instead of delivering a code.
 _FORBIDDEN_SCHEMES = frozenset({"about", "blob", "data", "file", "javascript", "vbscript"})
+# Well-known MCP clients. These editors pass `scheme://publisher.extension/path` to that extension. The path
+# differs by extension and MCP server (Cline ends it with a digest of the server's URL, older Cursors put a
+# user's name in it), so a list of exact URIs would not last. Cursor's own is
+# cursor://anysphere.cursor-mcp/oauth/callback.
+_EDITORS = frozenset({"cursor", "vscode", "vscode-insiders", "vscodium", "windsurf"})
+# Zed receives responses on loopback today; this is the URI that servers list for it.
+_EXACT_CALLBACKS = frozenset({("zed", "oauth", "/callback")})
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 
 
 class RedirectUriForbidden(Refusal):
-    """The redirect URI is dangerous, malformed or too long: the whole registration is refused."""
+    """The redirect URI is dangerous, malformed or too long. The whole registration is refused."""
 
 
 class RedirectUriMismatch(Refusal):
-    """The presented redirect URI is not one that the client registered."""
+    """The redirect URI of the request is not registered for the client."""
 
 
 class RedirectUriRequired(Refusal):
-    """The client registered several redirect URIs and the request names none of them."""
+    """The client registered several redirect URIs and the request names none."""
 
 
 class RedirectUriKind(enum.Enum):
-    """What receives the response: a web site, a listener on this machine, or a program."""
+    """What receives the response: a web site, a listener on the user's machine, or a native app."""
 
     HTTPS = "https"
     LOOPBACK = "loopback"
@@ -38,18 +54,18 @@ class RedirectUriKind(enum.Enum):
 
 
 class RedirectUriPolicy(Struct, frozen=True):
-    """What the operator adds to the rules."""
+    """What the settings add to the rules."""
 
-    # Exact URIs ("myapp://callback") or bare schemes ("myapp"), beside known clients and dotted schemes.
+    # Exact URIs ("myapp://callback") or whole schemes ("myapp").
     private_use: tuple[str, ...] = ()
     # The server's own pages live under {issuer}/authorize.
     issuer: str = ""
 
 
 def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
-    """Say what a redirect URI to be registered leads to, or None when it is merely outside the policy.
+    """Return the kind of a redirect URI to be registered, or None when no rule allows it.
 
-    Raises `RedirectUriForbidden`. Private-use schemes belong to public clients only; the caller knows.
+    The caller must refuse private-use URIs to confidential clients. Raises `RedirectUriForbidden`.
     """
     if is_longer(uri, MAX_URI):
         raise RedirectUriForbidden(f"is longer than {MAX_URI} bytes: {uri[:200]!r}")
@@ -60,8 +76,8 @@ def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
         return RedirectUriKind.HTTPS
     if parts.scheme == "http":
         return RedirectUriKind.LOOPBACK if parts.is_loopback else None
-    # RFC 8252 section 7.1: a scheme made from a domain name is its owner's, so no list is needed.
-    if "." in parts.scheme or known_clients.answers_at(parts):
+    # RFC 8252 section 7.1: a scheme made from a domain name belongs to its owner, so it needs no list.
+    if "." in parts.scheme or _is_of_known_client(parts):
         return RedirectUriKind.PRIVATE_USE
     if uri in policy.private_use or parts.scheme in policy.private_use:
         return RedirectUriKind.PRIVATE_USE
@@ -69,10 +85,10 @@ def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
 
 
 def matches(registered: str, presented: str) -> bool:
-    """Compare as exact strings, except for http on loopback (OAuth 2.1 sections 2.3.1 and 8.4.2).
+    """Whether a presented URI is the registered one: equal strings, except for http on loopback.
 
-    There the port is free, since a native app takes whichever it gets, and an empty path equals "/".
-    Host and path still decide: `localhost` and `127.0.0.1` may lead to different listeners.
+    There any port matches, because a native app takes a free one, and an empty path equals "/". Host and path
+    must be equal: `localhost` and `127.0.0.1` may be different listeners. OAuth 2.1 sections 2.3.1 and 8.4.2.
     """
     if registered == presented:
         return True
@@ -86,7 +102,7 @@ def matches(registered: str, presented: str) -> bool:
 
 
 def choose(registered: tuple[str, ...], presented: str | None) -> str:
-    """Return the URI to redirect to, as presented; the only registered one when none is presented.
+    """Return the URI to redirect to: the presented one, or the only registered one if none is presented.
 
     Raises `RedirectUriRequired` or `RedirectUriMismatch`: OAuth 2.1 section 2.3.2.
     """
@@ -100,7 +116,7 @@ def choose(registered: tuple[str, ...], presented: str | None) -> str:
 
 
 def shown_host(uri: str) -> str:
-    """Name the receiver for a person: "claude.ai", "[::1]", "cursor://anysphere.cursor-mcp", "com.example:".
+    """Return the receiver as users see it, such as "claude.ai", "[::1]", "cursor://anysphere.cursor-mcp".
 
     Raises `RedirectUriForbidden`.
     """
@@ -114,7 +130,7 @@ def shown_host(uri: str) -> str:
 
 
 def is_loopback(uri: str) -> bool:
-    """Whether any program on the user's machine could be the receiver, whatever the web scheme.
+    """Whether any program on the user's machine could receive the response: http or https on loopback.
 
     Raises `RedirectUriForbidden`.
     """
@@ -122,7 +138,7 @@ def is_loopback(uri: str) -> bool:
 
 
 def checked_private_use(entry: str) -> str:
-    """Return an operator's `RedirectUriPolicy.private_use` entry, or raise a ValueError that says why not."""
+    """Return an entry of `RedirectUriPolicy.private_use` as it is, or raise a ValueError with the reason."""
     if _SCHEME.fullmatch(entry):
         scheme = entry
     else:
@@ -146,11 +162,26 @@ def _checked(uri: str) -> AbsoluteUri:
     if parts.fragment is not None:
         raise RedirectUriForbidden(f"has a fragment: {quoted}")
     if parts.userinfo is not None:
-        # https://claude.ai@evil.example/ reads like claude.ai.
+        # https://claude.ai@evil.example/ looks like claude.ai.
         raise RedirectUriForbidden(f"has a user name: {quoted}")
     if parts.host != (parts.host and parts.host.lower()):
         raise RedirectUriForbidden(f"has a host in capitals: {quoted}")
     return parts
+
+
+def _is_of_known_client(uri: AbsoluteUri) -> bool:
+    """Whether a well-known client receives authorization responses at this URI.
+
+    An editor's scheme also carries commands (`vscode:mcp/install?...`, `vscode://file/...`,
+    `cursor://.../prompt?text=...`). A malicious registration must not make this server send such a command,
+    least of all in an error response, which needs no consent. Commands have a query or no extension id as
+    host, so both are refused.
+    """
+    if uri.query is not None:
+        return False
+    if uri.scheme in _EDITORS:
+        return "." in (uri.host or "")
+    return (uri.scheme, uri.host, uri.path) in _EXACT_CALLBACKS
 
 
 def _without_port(uri: AbsoluteUri) -> AbsoluteUri:
@@ -158,9 +189,9 @@ def _without_port(uri: AbsoluteUri) -> AbsoluteUri:
 
 
 def _is_own_page(uri: AbsoluteUri, issuer: AbsoluteUri) -> bool:
-    # Host, not origin: cookies know no ports. On http loopback the ones of a sign-in would reach the
-    # client's own listener on another port of this host, which could then approve itself.
-    # All names of loopback are one machine, and the browser can be sent to the pages by any of them.
+    # Compare hosts, not origins: browsers send cookies to every port of a host. A client listening on another
+    # port of the issuer's loopback host, at the path of our pages, would receive the sign-in cookies and
+    # could consent for the user. All loopback names are one machine.
     same_host = uri.host == (issuer.host or "").lower() or (uri.is_loopback and issuer.is_loopback)
     if not uri.is_web or not same_host:
         return False

@@ -1,9 +1,9 @@
-"""How the domain says no."""
+"""The base class of all refusals."""
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """A rule said no and nothing happened.
+    """A rule refused the request, and nothing was changed.
 
-    The class is the fact that was wrong; what a client is told for it is decided at the edge.
-    The message is private detail for the operator's log: it holds no secret and no person's data.
+    The class names the fact that was wrong. HTTP decides which error code and text a client gets for it.
+    The message is for the operator's log only; it holds no secret and no personal data.
     """

@@ -1,6 +1,6 @@
-"""Which MCP server a token is for: RFC 8707.
+"""Resource indicators: which MCP server a token is for (RFC 8707).
 
-A grant is for one resource. The tuples exist because the parameter may be repeated.
+A grant is for one resource. A request may name several, because the parameter may be repeated.
 """
 
 import re
@@ -15,11 +15,11 @@ _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9.\-\[\]:]+)((?:[/
 
 
 class ResourceForeign(Refusal):
-    """The requested resource is not one of this server's, or not the one that was granted."""
+    """The requested resource is not configured, or not the one that was granted."""
 
 
 class Resource(Struct, frozen=True):
-    """A protected MCP server, its name for people, and the scopes it adds to the server's own."""
+    """A protected MCP server: its identifier, its name for users, and its own scopes."""
 
     identifier: str
     name: str = ""
@@ -27,16 +27,16 @@ class Resource(Struct, frozen=True):
 
 
 def same(a: str, b: str) -> bool:
-    """Whether two identifiers name one resource.
+    """Whether two identifiers name the same resource.
 
-    They are opaque strings, except for what URL libraries change on their own: the lone slash after the
-    host, the case of scheme and host, and a default port.
+    They are compared as strings, except for what URL libraries change: a lone slash after the host, the case
+    of scheme and host, and a default port.
     """
     return _normal(a) == _normal(b)
 
 
 def checked_identifier(identifier: str) -> str:
-    """Return a configured identifier as it is, or raise a ValueError with a sentence: RFC 8707 section 2."""
+    """Return a configured identifier as it is, or raise a ValueError with the reason: RFC 8707 section 2."""
     try:
         uri = parse(identifier)
     except UriMalformed as malformed:
@@ -49,7 +49,7 @@ def checked_identifier(identifier: str) -> str:
 
 
 def resolve(presented: tuple[str, ...], *, configured: tuple[str, ...]) -> str:
-    """Return the configured spelling of the requested resource, the first configured one by default.
+    """Return the requested resource as it is configured, or the first configured one by default.
 
     Raises `ResourceForeign`.
     """
@@ -62,7 +62,7 @@ def resolve(presented: tuple[str, ...], *, configured: tuple[str, ...]) -> str:
 
 
 def narrowed(presented: tuple[str, ...], *, granted: str) -> str:
-    """Return the granted resource if a token or refresh request names it or none: RFC 8707 section 2.2.
+    """Return the granted resource if the token request names it or no resource: RFC 8707 section 2.2.
 
     Raises `ResourceForeign`.
     """

@@ -1,4 +1,4 @@
-"""What a token may be used for: RFC 6749 section 3.3."""
+"""Scopes: RFC 6749 section 3.3."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -7,7 +7,7 @@ from grantledger.domain.limits import MAX_SCOPE, is_longer
 from grantledger.domain.refusal import Refusal
 
 OPENID = "openid"
-"""What earns an ID token (OpenID Connect Core section 3.1.2.1)."""
+"""The scope that asks for an ID token (OpenID Connect Core section 3.1.2.1)."""
 
 EMAIL = "email"
 
@@ -15,42 +15,42 @@ _TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
 class ScopeInvalid(Refusal):
-    """None of the requested scopes is known here."""
+    """None of the requested scopes can be granted."""
 
 
 class ScopeTooLong(ScopeInvalid):
-    """The scopes together are longer than 1024 bytes."""
+    """The scope parameter is longer than 1024 bytes."""
 
 
 class ScopeWidened(ScopeInvalid):
-    """A scope is requested that the grant does not hold."""
+    """A requested scope was not granted."""
 
 
 def split(scope: str | None) -> tuple[str, ...]:
-    """Return the scope tokens in order, each once.
+    """Return the scope tokens in order, without duplicates and malformed tokens.
 
-    Any whitespace separates: clients send leading and doubled spaces. What cannot be a token drops out.
+    Any whitespace separates tokens, because clients send leading and doubled spaces.
     """
     return tuple(dict.fromkeys(filter(_TOKEN.fullmatch, (scope or "").split())))
 
 
 def checked_token(token: str) -> str:
-    """Return a configured scope token as it is, or raise a ValueError with a sentence."""
+    """Return a configured scope token as it is, or raise a ValueError with the reason."""
     if not _TOKEN.fullmatch(token):
         raise ValueError(f"scope {token!r} must be ASCII without space, quote and backslash")
     return token
 
 
 def join(scopes: Iterable[str]) -> str:
-    """Write scope tokens as one `scope` parameter."""
+    """Return the scope tokens as one `scope` parameter."""
     return " ".join(scopes)
 
 
 def requested(scope: str | None, *, known: Collection[str], default: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what to ask the user for: the known part of the request, or the default if it names nothing.
+    """Return the scopes to ask the user for: the known ones of the request, or the default if it names none.
 
-    Unknown scopes drop out, since clients guess them; the answer's `scope` says what was granted.
-    Raises `ScopeTooLong`, and `ScopeInvalid` when none is left.
+    Unknown scopes are dropped, because clients guess scopes; the token response says which were granted.
+    Raises `ScopeTooLong`, and `ScopeInvalid` if none is left.
     """
     if _is_blank(scope):
         return default
@@ -62,9 +62,9 @@ def requested(scope: str | None, *, known: Collection[str], default: tuple[str, 
 
 
 def narrowed(scope: str | None, *, granted: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
-    """Return the part of a grant that a refresh asks for, in the grant's order: RFC 6749 section 6.
+    """Return the granted scopes that a refresh asks for, in the grant's order: RFC 6749 section 6.
 
-    Raises `ScopeTooLong`, `ScopeWidened` for a known scope that was not granted, and `ScopeInvalid` when
+    Raises `ScopeTooLong`, `ScopeWidened` for a known scope that was not granted, and `ScopeInvalid` if
     none is left.
     """
     if _is_blank(scope):

@@ -1,4 +1,4 @@
-"""The keys that sign: announced before they do, and shown until nothing that they signed is alive."""
+"""The keys that sign ID tokens: published before they sign, and until all they signed has expired."""
 
 from typing import assert_never
 
@@ -9,10 +9,10 @@ from grantledger.domain.aggregate import Kind
 from grantledger.domain.refusal import Refusal
 
 SIGNING = "signing"
-"""The key of the one stream that all of them share, so that no two of them can become active at once."""
+"""The key of the one stream of all signing keys, so that two keys cannot become active at once."""
 
 MAX_REMEMBERED = 16
-"""How many keys the state holds, the newest ones; the log holds every one that there ever was."""
+"""How many keys the state holds, newest last. The log holds all of them."""
 
 
 class PublicKey(Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class PublicKey(Struct, frozen=True, kw_only=True):
 
 
 class NewKey(Struct, frozen=True, kw_only=True):
-    """A key that nobody knows yet. `kid` is its thumbprint (RFC 7638)."""
+    """A key that is not recorded yet. `kid` is its thumbprint (RFC 7638)."""
 
     kid: str
     alg: str
@@ -33,7 +33,7 @@ class NewKey(Struct, frozen=True, kw_only=True):
 
 
 class KeyCreated(Struct, frozen=True, kw_only=True, tag="signing_key.created.v1"):
-    """A new key is announced, so that clients know it before it signs."""
+    """A new key was published, so that clients know it before it signs."""
 
     kid: str
     alg: str
@@ -42,14 +42,14 @@ class KeyCreated(Struct, frozen=True, kw_only=True, tag="signing_key.created.v1"
 
 
 class KeyActivated(Struct, frozen=True, kw_only=True, tag="signing_key.activated.v1"):
-    """The key is the one that signs from now on."""
+    """The key signs from now on."""
 
     kid: str
     activated_at: int
 
 
 class KeyRetired(Struct, frozen=True, kw_only=True, tag="signing_key.retired.v1"):
-    """The key signs no more. It stays published until nothing that it signed is alive."""
+    """The key no longer signs. It stays published until everything that it signed has expired."""
 
     kid: str
     retired_at: int
@@ -60,7 +60,7 @@ Event = KeyCreated | KeyActivated | KeyRetired
 
 
 class NextKeyTooNew(Refusal):
-    """The next key was announced so recently that some clients cannot know it yet."""
+    """The next key was published so recently that some clients may not know it yet."""
 
     def __init__(self, *, ready_at: int) -> None:
         super().__init__(f"the next key may sign from {ready_at} on")
@@ -88,7 +88,7 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 
 class SigningKeys(Struct, frozen=True, kw_only=True):
-    """All keys, oldest first: at any time one is active and one is next."""
+    """All keys, oldest first. At any time one is active and one is next."""
 
     keys: tuple[SigningKey, ...] = ()
 
@@ -105,15 +105,15 @@ class SigningKeys(Struct, frozen=True, kw_only=True):
         return found
 
     def published(self, *, now: int) -> tuple[SigningKey, ...]:
-        """Return what clients may see, the active key first: some know no better than to take the first."""
+        """Return the keys to publish, the active one first: some clients use the first key they find."""
         shown = (key for key in self.keys if key.is_published(now=now))
         return tuple(sorted(shown, key=lambda key: ("active", "next", "retired").index(key.status)))
 
     def rotate(self, fresh: NewKey, *, lead: int, verified_for: int, now: int) -> tuple[Event, ...]:
-        """Let the next key sign, and announce `fresh` as the one after it.
+        """Let the next key sign, and publish `fresh` as the key after it.
 
-        A key signs only after `lead` seconds on show, in which clients learn of it; afterwards it stays on
-        show for `verified_for` seconds, as long as anything that it signed may be verified.
+        A key must be published for `lead` seconds before it signs, so that clients know it. The retired key
+        stays published for `verified_for` seconds, until everything that it signed has expired.
 
         Raises `NextKeyTooNew`.
         """
@@ -127,7 +127,7 @@ class SigningKeys(Struct, frozen=True, kw_only=True):
         )
 
     def replace_all(self, active: NewKey, following: NewKey, *, now: int) -> tuple[Event, ...]:
-        """Withdraw every key at once, and go on with new ones: nothing signed so far verifies any more."""
+        """Withdraw every key at once and start with two new ones. Nothing signed so far verifies any more."""
         withdrawn = (
             KeyRetired(kid=key.kid, retired_at=now, published_until=now) for key in self.published(now=now)
         )
@@ -135,7 +135,7 @@ class SigningKeys(Struct, frozen=True, kw_only=True):
 
 
 def begin(active: NewKey, following: NewKey, *, now: int) -> tuple[Event, ...]:
-    """Return the beginning: a key that signs, and the one after it."""
+    """Return the events of the first two keys: `active` signs, `following` is the next one."""
     return (
         _created(active, now),
         KeyActivated(kid=active.kid, activated_at=now),

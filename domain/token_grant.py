@@ -1,4 +1,17 @@
-"""One consented authorization: its refresh tokens by generation, narrowing, reuse and revocation."""
+"""One consented authorization: its refresh tokens by generation, narrowing, reuse and revocation.
+
+A refresh, where `n` is the current generation (`TokenGrant.refresh`):
+
+| presented token | when | result |
+|---|---|---|
+| n | grant alive | generation n+1 |
+| older than n | within the reuse window, same scope and resource | the current tokens, for a retry |
+| older than n | within the reuse window, other scope or resource | refused, nothing revoked |
+| older than n | after the reuse window | refused as a reuse, grant revoked |
+| any | grant revoked or expired | refused, nothing changes |
+
+The reuse window of a generation begins when the next generation supersedes it.
+"""
 
 from typing import assert_never
 
@@ -13,7 +26,7 @@ from grantledger.domain.refusal import Refusal
 class GrantOpened(Struct, frozen=True, kw_only=True, tag="token_grant.opened.v1"):
     """A code was redeemed, and the first tokens issued.
 
-    `nonce` and `key_id` are what all tokens of the grant are derived with, beside the master secret.
+    All tokens of the grant are derived from `nonce`, `key_id` and the master secret that `key_id` names.
     """
 
     client_id: str
@@ -31,7 +44,7 @@ class GrantOpened(Struct, frozen=True, kw_only=True, tag="token_grant.opened.v1"
 
 
 class GrantRefreshed(Struct, frozen=True, kw_only=True, tag="token_grant.refreshed.v1"):
-    """A refresh token was traded for the next `generation`, with all that was consented to or less."""
+    """A refresh token was exchanged for tokens of the next `generation`."""
 
     generation: int
     resource: str
@@ -43,7 +56,7 @@ class GrantRefreshed(Struct, frozen=True, kw_only=True, tag="token_grant.refresh
 
 
 class RefreshTokenReused(Struct, frozen=True, kw_only=True, tag="token_grant.refresh_token_reused.v1"):
-    """A refresh token of an older `generation` came back too late to be a retry.
+    """A refresh token of an older `generation` was presented after its reuse window.
 
     The grant is revoked with it.
     """
@@ -53,7 +66,7 @@ class RefreshTokenReused(Struct, frozen=True, kw_only=True, tag="token_grant.ref
 
 
 class AccessTokensRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.access_tokens_revoked.v1"):
-    """The access tokens of this generation and of all before it are refused. The refresh token is not."""
+    """The access tokens of this generation and all older ones are refused. The refresh token is not."""
 
     through_generation: int
     revoked_at: int
@@ -62,7 +75,7 @@ class AccessTokensRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.ac
 class GrantRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.revoked.v1"):
     """Every token of the grant is refused from now on.
 
-    `reason` is a word of ours, such as `code_replayed`.
+    `reason` is one of our own words, such as `code_replayed`.
     """
 
     reason: str
@@ -72,47 +85,8 @@ class GrantRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.revoked.v
 Event = GrantOpened | GrantRefreshed | RefreshTokenReused | AccessTokensRevoked | GrantRevoked
 
 
-MAX_REUSE_WINDOW = 300
-"""The longest `refresh_reuse_window` that can be set, in seconds: older entries are forgotten."""
-
-Supersessions = tuple[tuple[int, int], ...]
-"""(second, first generation superseded in it), oldest first; an entry reaches up to the next one."""
-
-
-def superseded(before: Supersessions, generation: int, *, at: int) -> Supersessions:
-    """Remember that `generation` was superseded at that second, and forget what no window can reach."""
-    # A clock that was set back must not make an older token look fresher than a newer one.
-    second = max(at, before[-1][0]) if before else at
-    kept = tuple(entry for entry in before if entry[0] >= second - MAX_REUSE_WINDOW)
-    return kept if kept and kept[-1][0] == second else (*kept, (second, generation))
-
-
-def when_superseded(entries: Supersessions, generation: int) -> int | None:
-    """Return the second at which `generation` was superseded, None when that is forgotten."""
-    return next((second for second, first in reversed(entries) if first <= generation), None)
-
-
-MAX_PAIRS = 16
-"""How many different (resource, scopes) pairs the tokens of one grant may carry."""
-
-
-class Access(Struct, frozen=True):
-    """What a token is good for: scopes at one resource."""
-
-    resource: str
-    scopes: tuple[str, ...]
-
-
-class Narrowing(Struct, frozen=True, kw_only=True):
-    """What a refresh asks for: the parameters as they came, and the scopes that the server knows."""
-
-    scope: str | None
-    resources: tuple[str, ...]
-    known_scopes: frozenset[str]
-
-
 class GrantUnknown(Refusal):
-    """No such grant, or it is another user's."""
+    """No such grant."""
 
 
 class TokenBelongsToAnotherClient(Refusal):
@@ -124,7 +98,7 @@ class GrantIsRevoked(Refusal):
 
 
 class GrantHasExpired(Refusal):
-    """The grant, or the last refresh token of it, has outlived its time."""
+    """The grant or its last refresh token has expired."""
 
 
 class RefreshTokenUnknown(Refusal):
@@ -132,11 +106,11 @@ class RefreshTokenUnknown(Refusal):
 
 
 class RefreshTokenAlreadyUsed(Refusal):
-    """The refresh token was used too long ago to be a retry; its grant is revoked."""
+    """The refresh token was superseded longer ago than the reuse window; its grant is revoked."""
 
 
 class RetryAsksForSomethingElse(Refusal):
-    """A repeated refresh asks for other scopes or another resource than the first one got."""
+    """A retried refresh asks for another scope or resource than the first request got."""
 
 
 class AccessTokenHasEnded(Refusal):
@@ -144,11 +118,40 @@ class AccessTokenHasEnded(Refusal):
 
 
 class TooManyNarrowings(scope.ScopeInvalid):
-    """The grant has no room for one more set of scopes."""
+    """The grant cannot hold another combination of resource and scopes."""
+
+
+MAX_REUSE_WINDOW = 300
+"""The maximum of `refresh_reuse_window`, in seconds. Older supersessions are forgotten."""
+
+Supersessions = tuple[tuple[int, int], ...]
+"""Pairs of (second, first generation superseded in that second), oldest first.
+
+An entry also holds for the generations after it, up to the next entry.
+"""
+
+
+MAX_PAIRS = 16
+"""Maximum number of different (resource, scopes) pairs among the tokens of one grant."""
+
+
+class Access(Struct, frozen=True):
+    """What a token gives access to: scopes at one resource."""
+
+    resource: str
+    scopes: tuple[str, ...]
+
+
+class Narrowing(Struct, frozen=True, kw_only=True):
+    """What a refresh request asks for: its parameters as sent, and all scopes that the server knows."""
+
+    scope: str | None
+    resources: tuple[str, ...]
+    known_scopes: frozenset[str]
 
 
 class Lifetimes(Struct, frozen=True, kw_only=True):
-    """How long what is issued now will live, in seconds."""
+    """Lifetimes of the tokens issued now, and the reuse window, in seconds."""
 
     access_token: int
     refresh_token: int
@@ -156,7 +159,7 @@ class Lifetimes(Struct, frozen=True, kw_only=True):
 
 
 class TokenGrant(Struct, frozen=True, kw_only=True):
-    """A grant as its events left it. `pairs[0]` is what the user consented to."""
+    """The state of a grant: `pairs[0]` is what the user consented to, `pairs[pair]` is the current pair."""
 
     client_id: str
     client_registration: int
@@ -175,34 +178,6 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
     access_revoked_through: int = -1
     revoked: str | None = None
 
-    @property
-    def consented(self) -> Access:
-        return self.pairs[0]
-
-    @property
-    def current(self) -> Access:
-        """What the newest access token is good for."""
-        return self.pairs[self.pair]
-
-    def check_belongs_to(self, client_id: str, client_registration: int) -> None:
-        """Raise `TokenBelongsToAnotherClient` unless the grant was opened for that very registration."""
-        if (client_id, client_registration) != (self.client_id, self.client_registration):
-            raise TokenBelongsToAnotherClient
-
-    def check_alive(self, *, now: int) -> None:
-        """Raise `GrantIsRevoked` or `GrantHasExpired` (its absolute limit)."""
-        if self.revoked is not None:
-            raise GrantIsRevoked(self.revoked)
-        if self.expires_at is not None and now >= self.expires_at:
-            raise GrantHasExpired
-
-    def is_usable(self, *, now: int) -> bool:
-        """Whether any token of the grant, or the next one that its refresh token earns, is accepted."""
-        if self.revoked is not None or (self.expires_at is not None and now >= self.expires_at):
-            return False
-        has_access = now < self.access_expires_at and self.generation > self.access_revoked_through
-        return has_access or (self.refresh_expires_at is not None and now < self.refresh_expires_at)
-
     def refresh(
         self,
         *,
@@ -214,10 +189,11 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         lifetimes: Lifetimes,
         now: int,
     ) -> tuple[Event, ...]:
-        """Answer a refresh token of `generation` by the table of ADR 0007.
+        """Exchange a refresh token of `generation`, as the table at the top of this module says.
 
-        Returns a new generation, nothing when the answer is the current pair of tokens, or the evidence
-        of a reuse with the revocation it causes. What is asked for comes last: no parameter hides a reuse.
+        Returns a `GrantRefreshed`; nothing for a retry, which gets the current tokens; or a
+        `RefreshTokenReused` with the revocation it causes. The request's parameters are checked last, so
+        that no invalid parameter hides a reuse.
 
         Raises `TokenBelongsToAnotherClient`, `GrantIsRevoked`, `GrantHasExpired`, `RefreshTokenUnknown`,
         `RetryAsksForSomethingElse`, `scope.ScopeInvalid`, `resource_indicator.ResourceForeign`.
@@ -246,8 +222,9 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         )
 
     def _retry(self, generation: int, asked: Narrowing, *, reuse_window: int, now: int) -> tuple[Event, ...]:
+        """Answer a token of an older generation: a retry within the reuse window, a reuse after it."""
         since = when_superseded(self.superseded, generation)
-        # A clock that was set back must not open again a window that had passed.
+        # The later of the two times: setting the clock back must not reopen a reuse window that has ended.
         if since is None or max(now, self.superseded[-1][0]) >= since + reuse_window:
             reused = RefreshTokenReused(generation=generation, reused_at=now)
             return (reused, *self.revoke("refresh_token_reused", now=now))
@@ -260,13 +237,13 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         return ()
 
     def _narrowed(self, asked: Narrowing) -> Access:
-        """Return all that was consented to, or less. Raises `ScopeInvalid` or `ResourceForeign`."""
+        """Return the requested part of what was consented to. Raises `ScopeInvalid` or `ResourceForeign`."""
         resource = resource_indicator.narrowed(asked.resources, granted=self.consented.resource)
         scopes = scope.narrowed(asked.scope, granted=self.consented.scopes, known=asked.known_scopes)
         return Access(resource, scopes)
 
     def check_access(self, *, generation: int, pair: int, expires_at: int, now: int) -> Access:
-        """Return what an access token of `generation` is good for now.
+        """Return what an access token of `generation` gives access to.
 
         Raises `GrantIsRevoked`, `GrantHasExpired` or `AccessTokenHasEnded`.
         """
@@ -274,7 +251,9 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         if now >= expires_at or generation <= self.access_revoked_through:
             raise AccessTokenHasEnded
         if generation > self.generation or pair >= len(self.pairs):
-            raise AccessTokenHasEnded("issued by a ledger that remembers more than this one")
+            raise AccessTokenHasEnded(
+                "its grant has no such generation: was an older copy of the ledger restored?"
+            )
         return self.pairs[pair]
 
     def revoke_access(self, *, generation: int, now: int) -> tuple[Event, ...]:
@@ -287,9 +266,37 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
         """Refuse every token of the grant from now on."""
         return () if self.revoked is not None else (GrantRevoked(reason=reason, revoked_at=now),)
 
+    def check_belongs_to(self, client_id: str, client_registration: int) -> None:
+        """Raise `TokenBelongsToAnotherClient` unless the grant belongs to this registration of the client."""
+        if (client_id, client_registration) != (self.client_id, self.client_registration):
+            raise TokenBelongsToAnotherClient
+
+    def check_alive(self, *, now: int) -> None:
+        """Raise `GrantIsRevoked`, or `GrantHasExpired` after the absolute limit of the grant."""
+        if self.revoked is not None:
+            raise GrantIsRevoked(self.revoked)
+        if self.expires_at is not None and now >= self.expires_at:
+            raise GrantHasExpired
+
+    def is_usable(self, *, now: int) -> bool:
+        """Whether the newest access token or refresh token of the grant is still accepted."""
+        if self.revoked is not None or (self.expires_at is not None and now >= self.expires_at):
+            return False
+        has_access = now < self.access_expires_at and self.generation > self.access_revoked_through
+        return has_access or (self.refresh_expires_at is not None and now < self.refresh_expires_at)
+
+    @property
+    def consented(self) -> Access:
+        return self.pairs[0]
+
+    @property
+    def current(self) -> Access:
+        """What the newest access token gives access to."""
+        return self.pairs[self.pair]
+
 
 def earliest(moment: int, limit: int | None) -> int:
-    """Return `moment`, or `limit` where that comes first."""
+    """Return `moment`, or `limit` if that is earlier."""
     return moment if limit is None else min(moment, limit)
 
 
@@ -340,6 +347,19 @@ def _refreshed(grant: TokenGrant, event: GrantRefreshed) -> TokenGrant:
         generation=event.generation,
         superseded=superseded(grant.superseded, grant.generation, at=event.refreshed_at),
     )
+
+
+def superseded(before: Supersessions, generation: int, *, at: int) -> Supersessions:
+    """Add that `generation` was superseded at this second, and drop entries older than any reuse window."""
+    # Never before the last entry: a clock set back must not make an older token look newer than a newer one.
+    second = max(at, before[-1][0]) if before else at
+    kept = tuple(entry for entry in before if entry[0] >= second - MAX_REUSE_WINDOW)
+    return kept if kept and kept[-1][0] == second else (*kept, (second, generation))
+
+
+def when_superseded(entries: Supersessions, generation: int) -> int | None:
+    """Return the second in which `generation` was superseded, or None if the entry was dropped."""
+    return next((second for second, first in reversed(entries) if first <= generation), None)
 
 
 GRANT: Kind[TokenGrant] = Kind(

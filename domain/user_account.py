@@ -1,4 +1,4 @@
-"""A user of the built-in identity. Who that is in the world stays outside the ledger."""
+"""A user account. The ledger holds only an id of ours; personal data are private records."""
 
 from typing import assert_never
 
@@ -10,38 +10,38 @@ from grantledger.domain.refusal import Refusal
 
 
 class AccountOpened(Struct, frozen=True, kw_only=True, tag="user.opened.v1"):
-    """There is a user. E-mail address and password lie sealed beside the log."""
+    """An account was opened. E-mail address and password hash are private records."""
 
     user_id: str
     opened_at: int
 
 
 class AccountDisabled(Struct, frozen=True, kw_only=True, tag="user.disabled.v1"):
-    """An operator refuses the user, with every grant and browser session."""
+    """An operator disabled the user, which refuses every grant and browser session."""
 
     disabled_at: int
 
 
 class AccountEnabled(Struct, frozen=True, kw_only=True, tag="user.enabled.v1"):
-    """An operator lets a disabled user go on, with the grants and sessions that are still good."""
+    """An operator enabled the user again, with the grants and sessions that are still valid."""
 
     enabled_at: int
 
 
 class PasswordErased(Struct, frozen=True, kw_only=True, tag="user.password_erased.v1"):
-    """The user has no password any more, and cannot sign in until an operator sets one."""
+    """The password was erased. The user cannot sign in until an operator sets a new one."""
 
     erased_at: int
 
 
 class PasswordChanged(Struct, frozen=True, kw_only=True, tag="user.password_changed.v1"):
-    """The user, or an operator for them, chose another password."""
+    """The user or an operator set a new password."""
 
     changed_at: int
 
 
 class SessionsEnded(Struct, frozen=True, kw_only=True, tag="user.sessions_ended.v1"):
-    """Every browser session of an earlier epoch has ended, also where a sign-in was under way."""
+    """Every browser session of an earlier epoch ended, including a sign-in in progress."""
 
     session_epoch: int
     ended_at: int
@@ -55,7 +55,7 @@ class UserUnknown(Refusal):
 
 
 class UserIsDisabled(Refusal):
-    """An operator has disabled the user, or the user is gone."""
+    """An operator has disabled the user, or the account does not exist."""
 
 
 class UserAccount(Struct, frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ class UserAccount(Struct, frozen=True, kw_only=True):
     opened_at: int
     disabled: bool = False
     session_epoch: int = 0
-    """Browser sessions of another epoch have ended."""
+    """Browser sessions of an earlier epoch have ended."""
 
     def check_usable(self) -> None:
         """Raise `UserIsDisabled` unless the user may act."""
@@ -71,23 +71,23 @@ class UserAccount(Struct, frozen=True, kw_only=True):
             raise UserIsDisabled(self.user_id)
 
     def disable(self, *, now: int) -> tuple[Event, ...]:
-        """Refuse the user from now on, with every grant and browser session."""
+        """Refuse the user with every grant and browser session from now on."""
         return () if self.disabled else (AccountDisabled(disabled_at=now),)
 
     def enable(self, *, now: int) -> tuple[Event, ...]:
-        """Let a disabled user go on, with those of the grants and browser sessions that are still good."""
+        """Accept a disabled user again, with the grants and browser sessions that are still valid."""
         return (AccountEnabled(enabled_at=now),) if self.disabled else ()
 
     def end_sessions(self, *, now: int) -> tuple[Event, ...]:
-        """Sign the user out of every browser, also where a sign-in is under way."""
+        """End every browser session, including a sign-in in progress."""
         return (SessionsEnded(session_epoch=self.session_epoch + 1, ended_at=now),)
 
     def change_password(self, *, now: int) -> tuple[Event, ...]:
-        """Remember that there is a new password; nobody stays signed in who came by the old one."""
+        """Record a new password and end every browser session."""
         return (PasswordChanged(changed_at=now), *self.end_sessions(now=now))
 
     def erase_password(self, *, now: int) -> tuple[Event, ...]:
-        """Remember that there is no password any more; nobody stays signed in who came by it."""
+        """Record that the password is erased and end every browser session."""
         return (PasswordErased(erased_at=now), *self.end_sessions(now=now))
 
 

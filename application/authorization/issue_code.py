@@ -80,7 +80,7 @@ class IssueCode:
         # same form, sent twice, may spend it between the two reads, and its code is there to be given again.
         spent = await self._transactions.is_spent(request.transaction_id)
         issued = await self._ledger.load(CODE, digest(code))
-        if issued.state is not None and issued.state.is_waiting(user_id=user.user_id, now=now):
+        if issued.state is not None and issued.state.can_be_sent_again(user_id=user.user_id, now=now):
             return answer
         if spent or issued.state is not None:
             raise TransactionSpent

@@ -46,7 +46,7 @@ class ResumeAuthorization:
                 raise _sent_back(request, SignInNeeded())
             return AskToSignIn(client=client)
         consent = await self._ledger.load(CONSENT, consent_key(session.user_id, request.client_id))
-        if not request.needs_asking(consent.state, client):
+        if not request.needs_consent_page(consent.state, client):
             with suppress(ConsentNeeded):  # the yes was taken back since it was read
                 return await self._issue_code(request, session, caller, consent_given=False)
         if request.allows_no_page:

@@ -14,7 +14,7 @@ from grantledger.domain.master_secrets import (
     MasterSecrets,
     MasterSecretUnknown,
     UsedSecret,
-    check_none_waits,
+    check_none_unused,
 )
 
 
@@ -124,7 +124,7 @@ class AddMasterSecret:
 
     async def __call__(self, caller: Caller, progress: Progress = lambda _, __: None) -> str:
         """Return the key id of the new one. Raises `MasterSecretWaits` and `SecretsUnchangeable`."""
-        check_none_waits(await self._describe(progress))
+        check_none_unused(await self._describe(progress))
         key_id = await self._keeper.add()
         await retry_on_conflict(lambda: self._remember(key_id, caller))
         return key_id

@@ -9,7 +9,7 @@ import msgspec
 import rich_click as click
 
 from grantledger.application.provenance import Caller
-from grantledger.domain.authorization_request import counts_when_remembered
+from grantledger.domain.authorization_request import remembered_consent_counts
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.entrypoints.cli.ledger_access import (
     database_options,
@@ -182,7 +182,7 @@ def client_record(client: ClientRegistration) -> Record:
         "registration": client.registration,
         **metadata,
         "remembered_consent": {
-            uri: counts_when_remembered(client, uri) for uri in client.metadata.redirect_uris
+            uri: remembered_consent_counts(client, uri) for uri in client.metadata.redirect_uris
         },
     }
 

@@ -212,11 +212,11 @@ def test_with_prompt_login_who_was_not_signed_in_signs_in_once():
 
 
 def test_who_never_said_yes_is_asked():
-    assert a_request().needs_asking(None, a_client())
+    assert a_request().needs_consent_page(None, a_client())
 
 
 def test_who_said_yes_to_all_of_this_is_not_asked_again():
-    assert not a_request().needs_asking(a_yes_to("openid", "notes:read", "notes:write"), a_client())
+    assert not a_request().needs_consent_page(a_yes_to("openid", "notes:read", "notes:write"), a_client())
 
 
 @pytest.mark.parametrize(
@@ -235,11 +235,11 @@ def test_who_said_yes_to_all_of_this_is_not_asked_again():
     ],
 )
 def test_who_said_yes_only_to_something_else_is_asked(consent):
-    assert a_request().needs_asking(consent, a_client())
+    assert a_request().needs_consent_page(consent, a_client())
 
 
 def test_with_prompt_consent_everybody_is_asked():
-    assert a_request(prompt="consent").needs_asking(a_yes_to("openid", "notes:read"), a_client())
+    assert a_request(prompt="consent").needs_consent_page(a_yes_to("openid", "notes:read"), a_client())
 
 
 ANY_PROGRAM = (
@@ -258,7 +258,7 @@ def asked_again(target: str, client: ClientRegistration) -> bool:
     request: AuthorizationRequest = replace(a_request(), redirect_uri=target)
     yes = a_yes_to("openid", "notes:read", host=request.asked.redirect_host)
     assert yes.covers(request.asked)
-    return request.needs_asking(yes, client)
+    return request.needs_consent_page(yes, client)
 
 
 @pytest.mark.parametrize("target", ANY_PROGRAM)
@@ -286,7 +286,7 @@ def test_at_a_web_site_nobody_needs_an_approval():
 
 def test_an_approved_client_is_shown_all_the_same_for_what_was_not_allowed_yet():
     request = replace(a_request(), redirect_uri=LOOPBACK)
-    assert request.needs_asking(None, a_client(APPROVED, secret_digest="secret"))
+    assert request.needs_consent_page(None, a_client(APPROVED, secret_digest="secret"))
 
 
 @pytest.mark.parametrize(
