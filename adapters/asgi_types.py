@@ -1,4 +1,4 @@
-"""ASGI as types. Each framework has its own for a scope and a message; `Any` fits them all."""
+"""Types of ASGI. `Any` fits the scopes and messages of every framework."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,7 +1,8 @@
-"""Log lines on standard error: JSON for programs, columns for people; a correlation id in each."""
+"""Log lines on standard error, as JSON or in columns, each with a correlation id."""
 
 import logging
 import re
+import secrets
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
@@ -9,11 +10,10 @@ from typing import Any
 
 import msgspec
 import structlog
+from structlog.contextvars import get_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import TimeStamper, add_log_level, format_exc_info
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_logger_name
-
-from grantledger.adapters.correlation import correlation_id
 
 Line = MutableMapping[str, Any]
 Writer = Callable[[str, str, Line], None]
@@ -22,15 +22,18 @@ _STDLIB = logging.getLogger("grantledger.http")
 _SECRET = re.compile(r"gl(?:ac|at|rt|cs)_[A-Za-z0-9_-]+")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
+_PROCESS_ID = secrets.token_hex(8)
+"""The correlation id of lines that belong to no request."""
+
 
 def write(level: str, event: str, **facts: Any) -> None:
-    """Write a line as `configure` says; before that, as the host program has set up `logging`."""
+    """Write a line in the configured format. Without `configure`, pass it to the host's `logging`."""
     _write(level, event, facts)
 
 
 def configure(log_format: str, level: str) -> None:
-    """Make this process write lines as "json" or "console"; of other libraries only warnings and worse."""
-    global _write  # noqa: PLW0603 - like `logging`, one for the process
+    """Write lines as "json" or "console". Other libraries log only warnings and errors."""
+    global _write  # noqa: PLW0603 - one for the process, as in `logging`
     shared = (add_log_level, TimeStamper(fmt="iso", utc=True), _correlated)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -49,12 +52,12 @@ def configure(log_format: str, level: str) -> None:
 
 
 def redacted(text: str) -> str:
-    """Return the text without our secrets, in case that somebody sent one where it does not belong."""
+    """Return the text without our tokens, codes and client secrets, which a client may send anywhere."""
     return _SECRET.sub("[secret]", text)
 
 
 def _straight(processors: Sequence[Any], log_format: str, level: str) -> Writer:
-    """Return a writer that goes around `logging`: a third of its cost, which every request pays."""
+    """Return a writer that bypasses `logging`: every request writes a line, and this costs a third."""
     as_text = log_format == "console"
     bound = structlog.wrap_logger(
         structlog.WriteLogger(sys.stderr) if as_text else structlog.BytesLogger(sys.stderr.buffer),
@@ -63,14 +66,14 @@ def _straight(processors: Sequence[Any], log_format: str, level: str) -> Writer:
     ).bind()
 
     def write_straight(level: str, event: str, facts: Line) -> None:
-        with suppress(OSError, ValueError):  # nobody reads, or no room: no reason to fail a request
+        with suppress(OSError, ValueError):  # closed or full: no reason to fail a request
             getattr(bound, level)(event, **facts)
 
     return write_straight
 
 
 def _by_logging(level: str, event: str, facts: Line) -> None:
-    extra = {"correlation_id": correlation_id.get(), **facts}
+    extra = {"correlation_id": _correlation_id(), **facts}
     _STDLIB.log(logging.getLevelNamesMapping()[level.upper()], event, extra=extra)
 
 
@@ -78,8 +81,13 @@ _write: Writer = _by_logging
 
 
 def _correlated(_: Any, __: str, line: Line) -> Line:
-    line.setdefault("correlation_id", correlation_id.get())
+    if "correlation_id" not in line:  # the line of a request brings its own
+        line["correlation_id"] = _correlation_id()
     return line
+
+
+def _correlation_id() -> str:
+    return str(get_contextvars().get("correlation_id", _PROCESS_ID))
 
 
 def _without_secrets(_: Any, __: str, line: Line) -> Line:
@@ -89,7 +97,7 @@ def _without_secrets(_: Any, __: str, line: Line) -> Line:
 
 def _renderer(log_format: str, *, as_text: bool) -> Any:
     if log_format == "console":
-        # Text of strangers is quoted, and tracebacks show no locals: those hold secrets.
+        # Values are quoted, because clients choose them. Tracebacks show no locals, which hold secrets.
         return ConsoleRenderer(
             colors=sys.stderr.isatty(), repr_native_str=True, exception_formatter=plain_traceback
         )
@@ -97,8 +105,8 @@ def _renderer(log_format: str, *, as_text: bool) -> Any:
 
 
 def _json(_: Any, __: str, line: Line) -> bytes:
-    first = {"timestamp": line.pop("timestamp"), "level": line.pop("level"), "event": line.pop("event")}
-    return _encode(first | dict(line))
+    pop = line.pop
+    return _encode({"timestamp": pop("timestamp"), "level": pop("level"), "event": pop("event"), **line})
 
 
 def _json_text(logger: Any, name: str, line: Line) -> str:

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 import grantledger
-from grantledger.adapters.guards.challenge import Answer, Answers
-from grantledger.adapters.http.answers import UNAVAILABLE
-from grantledger.adapters.http.application import HTTP_ERRORS
-from grantledger.adapters.http.bearer_refusals import BearerRefusal
-from grantledger.adapters.http.errors import WIRE_ERRORS
+from grantledger.adapters.http.errors import (
+    CLIENT_DISABLED,
+    CONNECTION_ERRORS,
+    STATUS_ERRORS,
+    WIRE_ERRORS,
+    BearerRefusal,
+    GuardRefusal,
+)
 from grantledger.adapters.http.middleware import SUSPICIOUS
 from grantledger.adapters.http.pages.errors import (
     PAGE_REFUSALS,
@@ -24,7 +25,6 @@ from grantledger.adapters.http.pages.errors import (
     page_refusal,
     status_refusal,
 )
-from grantledger.adapters.http.protocol import SAID
 from grantledger.adapters.ledger.migrations import SchemaMismatch
 from grantledger.application.throttling import TooManyRequests
 from grantledger.domain.client_registration import ClientIsDisabled
@@ -33,8 +33,6 @@ from grantledger.entrypoints.cli.failures import CommandFailed, reported_failure
 
 _MENDING = Path(__file__).with_name("errors.toml")
 _LAYERS = ("domain", "application", "adapters")
-
-HTTP_STATUSES = {**HTTP_ERRORS, 503: UNAVAILABLE}
 
 E = TypeVar("E", bound=Exception)
 
@@ -132,12 +130,9 @@ def _failure_row(failure: type[Exception], how: Any) -> tuple[str, ...]:
 def _told(refusal: type[Refusal]) -> Iterator[str]:
     wire = next((WIRE_ERRORS[base] for base in refusal.__mro__ if base in WIRE_ERRORS), None)
     if wire is not None:
-        status = (
-            429 if issubclass(refusal, TooManyRequests) else 401 if wire.code == "invalid_client" else 400
-        )
-        yield f"{status} `{wire.code}`: {wire.description}"
+        yield f"{wire.status} `{wire.code}`: {wire.description}"
     if refusal is ClientIsDisabled:
-        yield "registering, 403 `access_denied`"
+        yield f"registering, {CLIENT_DISABLED.status} `{CLIENT_DISABLED.code}`"
     if issubclass(refusal, TooManyRequests):
         yield _page(page_refusal(refusal("", retry_after=60)))
     elif refusal in PAGE_REFUSALS:
@@ -153,31 +148,22 @@ def _http_row(status: str, how: str) -> tuple[str, ...]:
 
 
 def _said(status: int) -> Iterator[str]:
-    """Yield what is told before a request is read, then what programs are told, then people."""
-    if status in SAID:
-        yield f"`{SAID[status][0]}`: {SAID[status][1]}"
-    if status in HTTP_STATUSES:
-        yield f"`{HTTP_STATUSES[status].code}`: {HTTP_STATUSES[status].description}"
+    """Yield the error before a request is read, then that for programs, then the page."""
+    for errors in (CONNECTION_ERRORS, STATUS_ERRORS):
+        if status in errors:
+            yield f"`{errors[status].code}`: {errors[status].description}"
     if status_refusal(status).status == status:
         yield _page(status_refusal(status))
 
 
 def _bearer_row(name: str, how: str) -> tuple[str, ...]:
-    told = BearerRefusal[name].value
-    return str(told.status), f"`{told.error or 'invalid_token'}`: {told.description}", how
+    bearer = BearerRefusal[name].value
+    return str(bearer.status), f"`{bearer.error or 'invalid_token'}`: {bearer.description}", how
 
 
 def _guard_row(name: str, how: str) -> tuple[str, ...]:
-    answer = guard_answers()[name]
-    return str(answer.status), str(msgspec.json.decode(answer.body)["error"]["message"]), how
-
-
-def guard_answers() -> dict[str, Answer]:
-    return {
-        name: value
-        for name, value in vars(Answers("the metadata URL", ())).items()
-        if isinstance(value, Answer)
-    }
+    error = GuardRefusal[name].value
+    return str(error.status), error.message.format(metadata_url="the metadata URL"), how
 
 
 def _import_all() -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from grantledger.adapters.asgi_types import ASGIApp
-from grantledger.adapters.embedding.beside import beside
 from grantledger.adapters.embedding.host_identity import HostIdentity, resume_path
 from grantledger.adapters.embedding.litestar_plugin import AuthorizationServerPlugin
+from grantledger.adapters.embedding.routing import beside
 from grantledger.adapters.guards.asgi import BearerGuard
-from grantledger.adapters.guards.challenge import Answers
+from grantledger.adapters.guards.refusals import guard_challenge
 from grantledger.adapters.guards.session import GetMcpSession
 from grantledger.adapters.http.application import HttpLayer
+from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.adapters.http.middleware import Mount
 from grantledger.adapters.http.oauth.discovery import resource_metadata_url
 from grantledger.application.tokens.look_up_session import McpSession
@@ -187,11 +188,9 @@ class AuthorizationServer:
         It holds the URL of the resource metadata, and says `invalid_token` if the request carried a token.
         """
         of = self.resource(resource)
-        answers = Answers(resource_metadata_url(of.identifier), of.scopes)
         sent = any(name.lower() == "authorization" for name in headers)
-        challenge = (answers.token_invalid if sent else answers.token_missing).challenge
-        assert challenge is not None
-        return challenge
+        refusal = GuardRefusal.TOKEN_INVALID if sent else GuardRefusal.TOKEN_MISSING
+        return guard_challenge(refusal, resource_metadata_url(of.identifier), of.scopes)
 
     def run(self, mounts: Sequence[Mount] = ()) -> None:
         """Serve `app(mounts)` at the host and port of the settings until a signal stops the process."""

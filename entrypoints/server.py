@@ -10,9 +10,9 @@ from grantledger.adapters import logs
 from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.embedding.host_identity import HostIdentity
 from grantledger.adapters.http.application import HttpLayer, HttpParts
+from grantledger.adapters.http.connections import BoundedProtocol
 from grantledger.adapters.http.middleware import Mount
-from grantledger.adapters.http.pages.flow import SignInWays
-from grantledger.adapters.http.protocol import BoundedProtocol
+from grantledger.adapters.http.pages.parts import SignInWays
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings import Settings, check_identity

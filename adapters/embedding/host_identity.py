@@ -1,9 +1,9 @@
-"""The users of a host application, where it signs them in on a page of its own.
+"""The users of a host application that signs them in on its own page.
 
-The contract has three parts. The setting `login_page` names the host's sign-in page: whoever is not signed
-in is sent there with `?transaction=...`. When the host has signed the user in, it sends the browser to
-`resume_path(base_path, transaction)`. And for each request to the pages a `HostIdentity` says who is signed
-in. The pages of the built-in identity (sign-in, sign-up, password) are then not served.
+The contract has three parts. The setting `login_page` names the host's sign-in page: a user who is not signed
+in is redirected there with `?transaction=...`. After the sign-in the host redirects the browser to
+`resume_path(base_path, transaction)`. And for each request to the pages a `HostIdentity` returns the user.
+The pages of the built-in identity (sign-in, sign-up, password) are then not served.
 """
 
 import re
@@ -17,12 +17,12 @@ _TRANSACTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class HostUser(Struct, frozen=True, kw_only=True):
-    """Somebody who is signed in at the host.
+    """A user who is signed in at the host.
 
-    `user_id` is how the host knows the user, for ever: never given to somebody else later. It is kept sealed,
-    and found again as an account of our own with an id of ours. `signed_in_at` is when they signed in, UTC
-    seconds: another value is another sign-in, so forms of pages that were left open stop working, and
-    `prompt=login` is satisfied. `name` is what the pages call them, if anything better than `user_id`.
+    `user_id` identifies the user at the host. The host must never reuse it. We store it sealed, with an
+    account that has an id of ours. `signed_in_at` is the time of the sign-in, in UTC seconds: a new value is
+    a new sign-in, which satisfies `prompt=login` and invalidates the forms of open pages. `name` is what the
+    pages show, by default `user_id`.
     """
 
     user_id: str
@@ -32,19 +32,19 @@ class HostUser(Struct, frozen=True, kw_only=True):
 
 class HostIdentity(Protocol):
     async def __call__(self, scope: Scope) -> HostUser | None:
-        """Return who is signed in at the host in this request, None for nobody.
+        """Return the user who is signed in at the host, None if no user is.
 
-        `scope` is the ASGI scope of a request to our pages, with the host's own cookies among its headers.
-        Must not trust anything that a stranger can write, and raise `Unavailable` where it cannot tell.
+        `scope` is the ASGI scope of a request to our pages, with the host's cookies in its headers. Trust
+        nothing in it that the host has not authenticated. Raise `Unavailable` during an outage.
         """
         ...
 
 
 def resume_path(base_path: str, transaction: str) -> str:
-    """Return the path to which the host's sign-in page sends the browser on.
+    """Return the path to which the host redirects the browser after the sign-in.
 
-    `transaction` is the parameter as it came: raises `ValueError` unless it looks like one of ours, so that
-    nobody can make the host redirect elsewhere. `base_path` is the path of the issuer, "" for none.
+    `transaction` is the unchecked parameter of the request: raises `ValueError` if it has another form than
+    ours, so that it cannot redirect elsewhere. `base_path` is the path of the issuer, or "".
     """
     if not _TRANSACTION.fullmatch(transaction):
         raise ValueError("not a transaction id")

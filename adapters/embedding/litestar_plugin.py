@@ -13,10 +13,10 @@ _METHODS: list[Method] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTI
 
 
 class AuthorizationServerPlugin(InitPlugin):
-    """Adds `routes`, each answered by `server` as a whole: the host's exception handlers do not touch them.
+    """Adds `routes`, which `server` answers completely: the host's exception handlers do not apply.
 
-    Middleware of the host that refuses requests has to leave the routes out, because MCP clients know nothing
-    of it: Litestar's `CSRFConfig` does so by itself, the host's sign-in has to be told.
+    Exclude the routes from middleware of the host that refuses requests, such as its sign-in. They are
+    already excluded from Litestar's `CSRFConfig`.
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class AuthorizationServerPlugin(InitPlugin):
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         server = self._server
 
-        # Not `asgi`: its routes cannot have path parameters, and a mount swallows what only resembles them.
-        leave_out = {CSRFConfig(secret="").exclude_from_csrf_key: True}
+        # Not `asgi`: its routes have no path parameters, and a mount also takes paths that are not ours.
+        no_csrf_check = {CSRFConfig(secret="").exclude_from_csrf_key: True}
 
-        @route([*self._routes], http_method=_METHODS, include_in_schema=False, opt=leave_out)
+        @route([*self._routes], http_method=_METHODS, include_in_schema=False, opt=no_csrf_check)
         async def authorization_server() -> ASGIApp:
             return server
 
         app_config.route_handlers.append(authorization_server)
-        # First, so that it is still open while the host's own parts end.
+        # First, so that the server closes after the host's own lifespans.
         app_config.lifespan.insert(0, lambda _: self._running())
         return app_config

@@ -1,1 +1,1 @@
-"""What protects an MCP server: checks bearer tokens and answers with the challenge."""
+"""Guards: protect an MCP server by checking the access token of each request."""

@@ -1,37 +1,38 @@
-"""The guard: an ASGI wrapper that lets requests through which carry an access token for what is behind it."""
+"""The guard: an ASGI wrapper that lets only requests with a valid access token through."""
 
 import logging
 from typing import Protocol
 
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
-from grantledger.adapters.guards.challenge import Answer, Answers
 from grantledger.adapters.guards.cors import preflight_headers, response_headers
+from grantledger.adapters.guards.refusals import guard_response
 from grantledger.adapters.guards.session import Verified, verified
+from grantledger.adapters.http.errors import GuardRefusal, PlainResponse
 from grantledger.application.ports import Unavailable
 from grantledger.application.tokens.look_up_session import McpSession
 from grantledger.domain.refusal import Refusal
 
 _log = logging.getLogger(__name__)
 
-_OURS = frozenset(name for name, _ in response_headers())
+_CORS_NAMES = frozenset(name for name, _ in response_headers())
 
 _POLICY_VIOLATION = 1008
 
 
 class Verify(Protocol):
-    """How a guard learns who a token speaks for; `LookUpSession` is one."""
+    """How a guard checks a token; `LookUpSession` is one way."""
 
     async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
-        """Return the session, or raise a `Refusal`. Anything else that is raised is an outage."""
+        """Return the session, or raise a `Refusal`. Any other exception is an outage."""
         ...
 
 
 class BearerGuard:
     """Refuse every request that has no access token for `resource` (OAuth 2.1 section 5).
 
-    `scopes` are what the challenge tells clients to ask for. Whether a token has those that an operation
-    needs is for the operation to say.
+    The challenge tells clients to ask for `scopes`. The guarded application checks whether a token has the
+    scopes that an operation needs.
     """
 
     def __init__(
@@ -43,10 +44,13 @@ class BearerGuard:
         resource_metadata_url: str,
         scopes: tuple[str, ...] = (),
     ) -> None:
+        """Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold."""
         self._app = app
         self._verify = verify
         self._resource = resource
-        self._answers = Answers(resource_metadata_url, scopes)
+        self._responses = {
+            refusal: guard_response(refusal, resource_metadata_url, scopes) for refusal in GuardRefusal
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -54,50 +58,50 @@ class BearerGuard:
                 await self._http(scope, receive, send)
             case "lifespan":
                 await self._app(scope, receive, send)
-            case _:  # a websocket's first request cannot be challenged, and MCP has no use for one
+            case _:  # a websocket cannot be challenged, and MCP does not use one
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = list(scope["headers"])
-        if scope["method"] == "OPTIONS":  # browsers send a preflight without credentials, always
-            await Answer(204, preflight_headers(headers)).send(send)
+        if scope["method"] == "OPTIONS":  # browsers send a preflight without credentials
+            await PlainResponse(204, preflight_headers(headers)).send(send)
             return
-        found = await self._found(headers)
-        if isinstance(found, Answer):
-            await found.send(send, with_body=scope["method"] != "HEAD")
+        checked = await self._check(headers)
+        if isinstance(checked, GuardRefusal):
+            await self._responses[checked].send(send, with_body=scope["method"] != "HEAD")
             return
-        before = verified.set(found)
+        before = verified.set(checked)
         try:
             await self._app(scope, receive, _with_cors(send))
         finally:
             verified.reset(before)
 
-    async def _found(self, headers: Headers) -> Verified | Answer:
+    async def _check(self, headers: Headers) -> Verified | GuardRefusal:
         try:
             token = bearer_token(headers)
         except AuthorizationMalformed:
-            return self._answers.request_malformed
+            return GuardRefusal.REQUEST_MALFORMED
         if token is None:
-            return self._answers.token_missing
+            return GuardRefusal.TOKEN_MISSING
         try:
             session = await self._verify(token, resource=self._resource)
         except Refusal:
-            return self._answers.token_invalid
+            return GuardRefusal.TOKEN_INVALID
         except Unavailable:
-            return self._answers.unavailable
-        except Exception:  # noqa: BLE001 - clients throw tokens away on 401, and this is not the token's fault
+            return GuardRefusal.UNAVAILABLE
+        except Exception:  # noqa: BLE001 - never 401: clients would throw away a token that may be valid
             _log.exception("an access token could not be checked")
-            return self._answers.unavailable
+            return GuardRefusal.UNAVAILABLE
         return Verified(token=token, resource=self._resource, session=session)
 
 
 def _with_cors(send: Send) -> Send:
-    """Put the cross-origin headers on every answer, once, whatever the guarded app thinks of them."""
+    """Replace the CORS headers of every response by those of the guard."""
 
-    async def sent(message: Message) -> None:
+    async def send_with_cors(message: Message) -> None:
         if message["type"] == "http.response.start":
-            own = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in _OURS]
+            own = [header for header in message.get("headers", ()) if header[0].lower() not in _CORS_NAMES]
             message = {**message, "headers": [*own, *response_headers()]}
         await send(message)
 
-    return sent
+    return send_with_cors

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 
 
-class AuthorizationMalformed(Exception):  # noqa: N818 - what the request is
-    """The Authorization header is there and cannot be read as one Bearer token."""
+class AuthorizationMalformed(Exception):  # noqa: N818 - a property of the request
+    """The Authorization header is not one Bearer token."""
 
 
 def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Return the token of the one Authorization header; no other place is read.
+    """Return the token of the Authorization header; nothing else is read.
 
-    None when there is none, or one of another scheme: who tried that is told how to do it (RFC 6750
-    section 3.1), not that the request is malformed. `headers` are ASGI headers, names in lower case.
+    Return None if there is no such header, or one of another scheme: that request is answered with a
+    challenge (RFC 6750 section 3.1). `headers` are ASGI headers, with names in lower case.
 
     Raises `AuthorizationMalformed`.
     """

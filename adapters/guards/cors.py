@@ -1,21 +1,22 @@
-"""Cross-origin access for browser-based clients: anyone may ask, no cookie is ever read for it."""
+"""CORS for clients that run in a browser: every origin is allowed, and no cookie is read."""
 
 from collections.abc import Iterable
 
-Headers = list[tuple[bytes, bytes]]
+from grantledger.adapters.asgi_types import Headers
 
 _EXPOSED = b"WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id"
 
 
 def response_headers() -> Headers:
-    """Return what every answer carries, so that a script may read the challenge and the session id."""
+    """Return the headers of every response, so that a script may read the challenge and the session id."""
     return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
 
 
 def preflight_headers(request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Return the answer to a preflight request: the headers asked for are the headers allowed.
+    """Return the headers of a preflight response: every header that the request names is allowed.
 
-    `Access-Control-Allow-Headers: *` would not cover Authorization, and MCP adds open-ended `Mcp-Param-*`.
+    `Access-Control-Allow-Headers: *` does not cover Authorization, and MCP has headers with any name
+    (`Mcp-Param-*`).
     """
     asked = next((value for name, value in request_headers if name == b"access-control-request-headers"), b"")
     allowed = [(b"access-control-allow-headers", asked)] if asked else []

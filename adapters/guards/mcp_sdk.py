@@ -1,4 +1,4 @@
-"""The official `mcp` SDK behind a guard: its `TokenVerifier`, so that tools see who calls them.
+"""The `TokenVerifier` of the official `mcp` SDK, so that tools see who calls them.
 
 Importing this module needs the SDK (the extra `demo` brings it); the rest of the package does not.
 """
@@ -13,18 +13,18 @@ from grantledger.domain.refusal import Refusal
 
 
 def auth_settings(*, issuer: str, resource: str) -> AuthSettings:
-    """Return what the SDK's server takes as `auth`: who issues its tokens, and that they must name it."""
-    # From strings: the SDK's URL type would add slashes to URLs that were built before.
+    """Return what the SDK's server takes as `auth`: the issuer of its tokens, and their audience."""
+    # From strings, because the SDK's URL type would append slashes.
     return AuthSettings.model_validate(
         {"issuer_url": issuer, "resource_server_url": resource, "validate_token_resource": True}
     )
 
 
 class LedgerTokenVerifier:
-    """Tell the SDK who an access token speaks for, if it is meant for `resource`.
+    """Tell the SDK the user and the client of an access token for `resource`.
 
-    Behind a `BearerGuard` nothing is looked up twice. Without one, `None` makes the SDK answer 401, and an
-    outage is raised, which makes it answer 500: never 401, on which clients throw tokens away.
+    Behind a `BearerGuard` the token is not looked up again. Without one, the SDK answers 401 for None and
+    500 for the exception that an outage raises: never 401, because clients would throw the token away.
     """
 
     def __init__(self, verify: Verify, *, resource: str, issuer: str) -> None:
@@ -44,9 +44,8 @@ class LedgerTokenVerifier:
             expires_at=session.expires_at,
             resource=self._resource,  # as configured: the SDK compares it with the URL it was given
             subject=session.user_id,
-            claims={
-                "iss": self._issuer
-            },  # the SDK tells the owners of its sessions apart by client, issuer, subject
+            # The SDK identifies the owner of a session by client, issuer and subject.
+            claims={"iss": self._issuer},
         )
 
     async def _session(self, token: str) -> McpSession:

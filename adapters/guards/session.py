@@ -1,4 +1,4 @@
-"""What a guard found out about a request, for the code behind it."""
+"""The session of a request, for the code behind a guard."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -11,19 +11,19 @@ from grantledger.domain.refusal import Refusal
 
 
 class Verified(Struct, frozen=True, kw_only=True):
-    """A token, and the session that it speaks for at `resource`."""
+    """A token that a guard has checked, and its session at `resource`."""
 
     token: str
     resource: str
     session: McpSession
 
 
-# Set for the one request that it is about: ASGI servers run each in a context of its own.
+# ASGI servers run each request in a context of its own.
 verified: ContextVar[Verified | None] = ContextVar("grantledger_verified", default=None)
 
 
 def current_session() -> McpSession | None:
-    """Return the session that the guard found for the request being answered; None where no guard stands."""
+    """Return the session of the current request, None if no guard has checked it."""
     found = verified.get()
     return None if found is None else found.session
 
@@ -33,9 +33,9 @@ class GetMcpSession:
         self._look_up_session = look_up_session
 
     async def __call__(self, headers: Mapping[str, str], *, resource: str | None = None) -> McpSession | None:
-        """Return who the request's access token speaks for, None for none or one that is refused.
+        """Return the session of the request's access token, None if there is no token or it is refused.
 
-        Only the Authorization header is read. Raises `Unavailable` when nothing can be said.
+        Only the Authorization header is read. Raises `Unavailable` if the token cannot be checked now.
         """
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         try:

@@ -1,1 +1,1 @@
-"""The endpoints and pages: translate the request, call a use case, translate its answer."""
+"""The endpoints and pages: each translates a request, calls a use case and translates the result."""

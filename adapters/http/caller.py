@@ -1,9 +1,10 @@
-"""Where a request comes from, for the envelope of what it causes."""
+"""The caller of a request: its address and its correlation id, for logs and events."""
 
 import ipaddress
 import re
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from litestar import Request
@@ -22,27 +23,27 @@ _CORRELATION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class CallerReader:
-    """Forwarded headers count only from configured proxies: anybody else could write there what they like."""
+    """Reads the caller of a request. Forwarded headers count only if a trusted proxy sent them."""
 
     def __init__(self, trusted_proxies: Sequence[Network]) -> None:
         self._trusted = tuple(trusted_proxies)
 
     def __call__(self, request: Request[Any, Any, Any]) -> Caller:
-        """Return the caller, the same for every call within one request."""
+        """Return the caller; every call within one request returns the same."""
         return self.read(request.scope)
 
     def read(self, scope: Scope) -> Caller:
-        """Return the caller of an ASGI request, which is kept in its scope."""
+        """Return the caller of an ASGI request, and keep it in the scope."""
         known = scope.get(_CALLER)
         if isinstance(known, Caller):
             return known
         client = scope["client"][0] if scope.get("client") else None
-        peer = _address(client or "")
+        peer = _peer_address(client or "")
         proxied = peer is not None and self._is_trusted(peer)
-        asked = next(iter(_values(scope, b"x-request-id")), "") if proxied else ""
+        given = next(iter(_values(scope, b"x-request-id")), "") if proxied else ""
         traces = [_TRACEPARENT.fullmatch(value) for value in _values(scope, b"traceparent")[:1]]
         caller = Caller(
-            correlation_id=asked if _CORRELATION_ID.fullmatch(asked) else secrets.token_hex(8),
+            correlation_id=given if _CORRELATION_ID.fullmatch(given) else secrets.token_hex(8),
             trace_id=traces[0][1] if traces and traces[0] else None,
             address=client if peer is None else str(self._forwarded_for(scope, peer) if proxied else peer),
         )
@@ -53,9 +54,9 @@ class CallerReader:
         return any(address in network for network in self._trusted)
 
     def _forwarded_for(self, scope: Scope, peer: Address) -> Address:
-        """Return the last address that no trusted proxy wrote for another trusted proxy.
+        """Return the last address in X-Forwarded-For that is not a trusted proxy.
 
-        A proxy that writes what is no address, or only trusted ones, has told nothing: it is the peer.
+        Return the peer if the header has no such address, or one that cannot be read.
         """
         hops = [hop.strip() for value in _values(scope, b"x-forwarded-for") for hop in value.split(",")]
         for hop in reversed([hop for hop in hops if hop]):
@@ -72,7 +73,7 @@ def _forwarded_address(hop: str) -> Address | None:
 
 
 def _address(text: str) -> Address | None:
-    """Return one address for all its spellings: IPv4 for an IPv4-mapped IPv6 one, and none with a zone."""
+    """Return the address in one form: IPv4-mapped IPv6 becomes IPv4, and a zone is dropped."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -80,6 +81,10 @@ def _address(text: str) -> Address | None:
     if isinstance(address, ipaddress.IPv4Address):
         return address
     return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
+
+
+_peer_address = lru_cache(1024)(_address)
+"""Peers repeat, and parsing takes 2 us. Not for headers, whose values can be long."""
 
 
 def _values(scope: Scope, wanted: bytes) -> list[str]:

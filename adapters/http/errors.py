@@ -1,8 +1,21 @@
-"""Each refusal and the error that a client receives for it."""
+"""The wire form of every error: the code, the description and the status that a client receives.
 
+Imports no framework, because guards import it too. Callers turn a `PlainResponse` into a Litestar response
+(`responses.py`), ASGI messages (`send`) or HTTP/1.1 bytes (`connections.py`). What people see is in
+`pages/errors.py`.
+"""
+
+from enum import Enum
+from typing import Any
+
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from grantledger.application import throttling as too_many_requests
+from grantledger.adapters.asgi_types import Headers, Message, Send
+from grantledger.adapters.guards.challenge import BearerErrorCode, challenge
+from grantledger.adapters.http.limits import MAX_BODY, MAX_HEAD
+from grantledger.application import throttling
 from grantledger.domain import (
     authorization_code,
     authorization_request,
@@ -23,7 +36,7 @@ class ParametersMalformed(Refusal):
 
 
 class ParameterMissing(Refusal):
-    """A required parameter is not there."""
+    """A required parameter is missing."""
 
 
 class ClientCredentialsMixed(Refusal):
@@ -31,15 +44,15 @@ class ClientCredentialsMixed(Refusal):
 
 
 class GrantTypeUnsupported(Refusal):
-    """The grant type is not one of ours."""
+    """The grant type is not offered."""
 
 
 class RegistrationMalformed(Refusal):
     """The body is not JSON, or a member of it has the wrong type."""
 
 
-class ParkedRequestLost(Refusal):
-    """No authorization request waits in this browser under that transaction id."""
+class PendingRequestLost(Refusal):
+    """The browser has no pending authorization request with that transaction id."""
 
 
 class FormForeign(Refusal):
@@ -51,21 +64,22 @@ class RequestTooLarge(Refusal):
 
 
 class WireError(Struct, frozen=True):
-    """An error code of OAuth 2.1, RFC 7591, RFC 8707 or OpenID Connect, and what is said beside it."""
+    """An error code of OAuth 2.1, RFC 7591, RFC 8707 or OpenID Connect, its description and its status."""
 
     code: str
     description: str
+    status: int = 400
 
 
 _CODE_DEAD = WireError("invalid_grant", "The authorization code is unknown, expired, used or not yours.")
 _REFRESH_DEAD = WireError("invalid_grant", "The refresh token is unknown, expired, revoked or not yours.")
 _GRANT_DEAD = WireError("invalid_grant", "The grant is no longer valid.")
-_BAD_CLIENT = WireError("invalid_client", "The client is unknown or did not authenticate.")
+_BAD_CLIENT = WireError("invalid_client", "The client is unknown or did not authenticate.", 401)
 
 WIRE_ERRORS: dict[type[Refusal], WireError] = {
-    # RFC 6749 has no code for it; this is the one that the TypeScript SDK knows, and drops nothing for.
-    too_many_requests.TooManyRequests: WireError(
-        "too_many_requests", "Too many attempts. Wait for as many seconds as Retry-After says."
+    # RFC 6749 has no code for this. The TypeScript SDK knows this one, and keeps its tokens.
+    throttling.TooManyRequests: WireError(
+        "too_many_requests", "Too many attempts. Wait for as many seconds as Retry-After says.", 429
     ),
     ParametersMalformed: WireError("invalid_request", "The parameters cannot be read."),
     ParameterMissing: WireError("invalid_request", "A required parameter is missing."),
@@ -146,7 +160,178 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     ),
 }
 
+CLIENT_DISABLED = WireError("access_denied", "An operator has disabled this client.", 403)
+"""At `/register`, where `invalid_grant` would say nothing to the client."""
+
+UNAVAILABLE = WireError("temporarily_unavailable", "The server cannot answer now. Try again.", 503)
+"""Never 401: a client that cannot be checked now keeps its tokens and comes back."""
+
+SERVER_FAULT = WireError("server_error", "Something went wrong here.", 500)
+
+STATUS_ERRORS = {
+    error.status: error
+    for error in (
+        WireError("invalid_request", "The request cannot be read.", 400),
+        WireError("not_found", "There is nothing at this address.", 404),
+        WireError("method_not_allowed", "This address does not take this method.", 405),
+        WireError("invalid_request", f"The body is longer than {MAX_BODY} bytes.", 413),
+        SERVER_FAULT,
+        UNAVAILABLE,
+    )
+}
+"""For requests that no endpoint answers, by status."""
+
+CONNECTION_ERRORS = {
+    error.status: error
+    for error in (
+        WireError("invalid_request", "This is not an HTTP/1.1 request.", 400),
+        WireError("invalid_request", "The request took too long to arrive.", 408),
+        WireError(
+            "invalid_request", f"The request target and the headers are longer than {MAX_HEAD} bytes.", 431
+        ),
+        WireError("temporarily_unavailable", "Too many connections. Try again.", 503),
+    )
+}
+"""For connections that are refused before a request is read, by status."""
+
+
+class BearerError(Struct, frozen=True):
+    """An error of RFC 6750 section 3.1. `error` is None for a request that carries no token."""
+
+    status: int
+    error: BearerErrorCode | None
+    description: str
+    scopes: tuple[str, ...] = ()
+
+
+class BearerRefusal(Enum):
+    """Refusals of `/session` and `/userinfo`. No description says why: an attacker must not learn it."""
+
+    HEADER_MALFORMED = BearerError(400, "invalid_request", "The Authorization header is not one Bearer token")
+    TOKEN_REPEATED = BearerError(400, "invalid_request", "Send one access token, in one place")
+    QUERY_MALFORMED = BearerError(400, "invalid_request", "The query cannot be read")
+    RESOURCE_REPEATED = BearerError(400, "invalid_request", "An access token is for one resource")
+    TOKEN_MISSING = BearerError(401, None, "An access token is needed")
+    TOKEN_REFUSED = BearerError(
+        401, "invalid_token", "The access token is unknown, expired, revoked or for another resource"
+    )
+    SCOPE_MISSING = BearerError(
+        403, "insufficient_scope", "The access token does not have the scope openid", (scope.OPENID,)
+    )
+
+
+class GuardError(Struct, frozen=True):
+    """How a guard refuses a request: `message` in the JSON-RPC body, the rest in the challenge.
+
+    `{metadata_url}` in a message is replaced by the address of the resource's metadata.
+    """
+
+    status: int
+    message: str
+    error: BearerErrorCode | None = None
+    description: str | None = None
+
+
+class GuardRefusal(Enum):
+    """Refusals of a guard."""
+
+    TOKEN_MISSING = GuardError(
+        401,
+        "Unauthorized. Send an access token in the Authorization header. {metadata_url} says where to get "
+        "one.",
+    )
+    TOKEN_INVALID = GuardError(
+        401,
+        "Unauthorized. The access token is not valid here or no longer valid. {metadata_url} says where to "
+        "get a new one.",
+        "invalid_token",
+        # The words of RFC 6750 section 3.1.
+        "The access token is expired or revoked or not one for this server",
+    )
+    REQUEST_MALFORMED = GuardError(
+        400,
+        "Send exactly one Authorization header: Bearer, a space, and the access token.",
+        "invalid_request",
+        BearerRefusal.HEADER_MALFORMED.value.description,
+    )
+    UNAVAILABLE = GuardError(
+        503, "Access tokens cannot be checked at the moment. Keep the token and try again in a few seconds."
+    )
+
 
 def wire_error(refusal: Refusal) -> WireError:
-    """Return what to tell a client; a refusal without a line of its own is told as its base class is."""
+    """Return the error for a refusal: that of its class, or of the nearest base class in the table."""
     return next(WIRE_ERRORS[base] for base in type(refusal).__mro__ if base in WIRE_ERRORS)
+
+
+class PlainResponse(Struct, frozen=True):
+    """A complete response, of no framework. Names of headers are in lower case."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+    async def send(self, send: Send, *, with_body: bool = True) -> None:
+        """Send it as ASGI messages."""
+        start: Message = {"type": "http.response.start", "status": self.status, "headers": list(self.headers)}
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body if with_body else b""})
+
+
+NO_STORE: Headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
+"""OAuth 2.1 section 3.2.3: "MUST include the HTTP Cache-Control response header field [...] no-store"."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json_response(status: int, content: Any, headers: Headers) -> PlainResponse:
+    body = _encode(content)
+    length = b"%d" % len(body)
+    return PlainResponse(
+        status, [(b"content-type", b"application/json"), (b"content-length", length), *headers], body
+    )
+
+
+def error_response(error: WireError, headers: Headers = NO_STORE) -> PlainResponse:
+    """Return the JSON that RFC 6749, RFC 7009 and RFC 7591 share."""
+    content = {"error": error.code, "error_description": error.description}
+    return json_response(error.status, content, headers)
+
+
+def refusal_response(refusal: Refusal, *, sent_authorization: bool) -> PlainResponse:
+    """Return 400, 429 with Retry-After, or 401 for `invalid_client` alone: on 401 clients register again.
+
+    `sent_authorization`: whether the request had an Authorization header (RFC 6749 section 5.2).
+    """
+    error = wire_error(refusal)
+    headers = list(NO_STORE)
+    if isinstance(refusal, throttling.TooManyRequests):
+        headers.append((b"retry-after", b"%d" % refusal.retry_after))
+    # "If the client attempted to authenticate via the Authorization request header field, the authorization
+    # server MUST [...] include the WWW-Authenticate response header field".
+    if error.status == _BAD_CLIENT.status and sent_authorization:
+        headers.append((b"www-authenticate", b'Basic realm="token endpoint"'))
+    return error_response(error, headers)
+
+
+def unavailable_response() -> PlainResponse:
+    return error_response(UNAVAILABLE, [*NO_STORE, (b"retry-after", b"1")])
+
+
+def status_response(status: int, headers: Headers) -> PlainResponse:
+    """Return the answer where no endpoint answers. A status without a description of its own: unreadable."""
+    error = STATUS_ERRORS.get(status, STATUS_ERRORS[400])
+    return error_response(replace(error, status=status), [*NO_STORE, *headers])
+
+
+def bearer_response(refusal: BearerRefusal, resource_metadata_url: str | None = None) -> PlainResponse:
+    """Return the answer with its challenge, which names the metadata of the resource if there is one."""
+    bearer = refusal.value
+    authenticate = challenge(
+        resource_metadata_url,
+        scopes=bearer.scopes,
+        error=bearer.error,
+        error_description=bearer.description if bearer.error else None,
+    )
+    error = WireError(bearer.error or "invalid_token", bearer.description, bearer.status)
+    return error_response(error, [*NO_STORE, (b"www-authenticate", authenticate.encode("ascii"))])

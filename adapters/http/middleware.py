@@ -1,4 +1,4 @@
-"""What every request passes: HEAD, CORS, mounted applications and the log line."""
+"""ASGI middleware around all routes: HEAD, CORS, mounted applications and the log line of a request."""
 
 import logging
 import re
@@ -9,13 +9,13 @@ from http import HTTPStatus
 from typing import Any
 
 from msgspec import Struct
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from grantledger.adapters import logs
 from grantledger.adapters.asgi_types import ASGIApp, Message, Receive, Scope, Send
-from grantledger.adapters.correlation import correlation_id
 from grantledger.adapters.guards.cors import preflight_headers, response_headers
 from grantledger.adapters.http.caller import CallerReader
-from grantledger.adapters.http.errors import FormForeign
+from grantledger.adapters.http.errors import SERVER_FAULT, FormForeign, error_response
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import TooManyRequests
@@ -28,9 +28,9 @@ from grantledger.domain.refusal import Refusal
 
 
 def with_cors(app: ASGIApp, is_shared: Callable[[str], bool]) -> ASGIApp:
-    """Let scripts of any origin call the paths that programs call.
+    """Allow CORS for the paths that `is_shared` accepts.
 
-    The pages have none: OAuth 2.1 section 3.1, "MUST NOT support Cross-Origin Resource Sharing".
+    Pages are not shared: OAuth 2.1 section 3.1, "MUST NOT support Cross-Origin Resource Sharing".
     """
     shared = response_headers()
 
@@ -57,7 +57,7 @@ def _adding(headers: list[tuple[bytes, bytes]], send: Send) -> Send:
 
 
 def with_head(app: ASGIApp) -> ASGIApp:
-    """Answer HEAD wherever GET is answered: the same, without the body (RFC 9110 section 9.3.2)."""
+    """Answer HEAD as GET, without the body (RFC 9110 section 9.3.2)."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "HEAD":
@@ -73,17 +73,17 @@ def with_head(app: ASGIApp) -> ASGIApp:
                 }
             await send(message)
 
-        asked = {**scope, "method": "GET"}
+        as_get = {**scope, "method": "GET"}
         try:
-            await app(asked, receive, send_head)
+            await app(as_get, receive, send_head)
         finally:
-            scope["path_template"] = asked.get("path_template")
+            scope["path_template"] = as_get.get("path_template")
 
     return handle
 
 
 class Mount(Struct, frozen=True, kw_only=True):
-    """An application for `path` and all below it; it sees the whole path of a request."""
+    """An application for `path` and all paths below it. It receives the whole path of a request."""
 
     path: str
     app: ASGIApp
@@ -91,7 +91,7 @@ class Mount(Struct, frozen=True, kw_only=True):
 
 
 def with_mounts(app: ASGIApp, mounts: Sequence[Mount]) -> ASGIApp:
-    """Hand requests for a mount's path to it untouched, all others to `app`."""
+    """Pass requests below the path of a mount to that mount, all others to `app`."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] in ("http", "websocket") else ""
@@ -119,7 +119,7 @@ SUSPICIOUS = (
     grant.RefreshTokenAlreadyUsed,
     grant.TokenBelongsToAnotherClient,
 )
-"""What makes a line a warning: an outage, or what an attack would look like."""
+"""Errors that are logged as a warning: an outage, or the signs of an attack."""
 
 _NOTES = "grantledger.notes"
 _CLIENT_ID = re.compile(r"glc_[A-Za-z0-9_-]{16,64}")
@@ -127,20 +127,20 @@ _LONGEST_DETAIL = 300
 
 
 class Notes(Struct):
-    """What the line of a request says beside what every request has."""
+    """What a handler adds to the log line of its request."""
 
     client_id: str | None = None
     refusal: Exception | None = None
 
 
 def note_client(scope: Scope, client_id: str | None) -> None:
-    """Note which client calls, or says that it does: what is no client id of ours is not written."""
+    """Log the client id that the request claims, if it has the form of one."""
     if client_id is not None and _CLIENT_ID.fullmatch(client_id) and _NOTES in scope:
         scope[_NOTES].client_id = client_id
 
 
 def note_refusal(scope: Scope, refusal: Exception) -> None:
-    """Note why the request is refused; its message goes to the operator alone."""
+    """Log why the request is refused. Only the operator reads the message."""
     if _NOTES in scope:
         scope[_NOTES].refusal = refusal.cause if isinstance(refusal, SentBack) else refusal
 
@@ -151,11 +151,13 @@ async def note_exception(error: Exception, scope: Any) -> None:
 
 
 def with_request_log(app: ASGIApp, caller_of: CallerReader) -> ASGIApp:
+    """Write one log line for each request, and put its correlation id into the response."""
+
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 0
+        started, status = time.perf_counter(), 0
         caller, notes = caller_of.read(scope), Notes()
         scope[_NOTES] = notes
         request_id = (b"x-request-id", caller.correlation_id.encode())
@@ -168,36 +170,25 @@ def with_request_log(app: ASGIApp, caller_of: CallerReader) -> ASGIApp:
                 message = {**message, "headers": [*others, request_id]}
             await send(message)
 
-        before = correlation_id.set(caller.correlation_id)
+        bound = bind_contextvars(correlation_id=caller.correlation_id)
         try:
             await app(scope, receive, send_with)
         except Exception as error:
-            # Of an application mounted here: ours answers its own.
+            # From a mounted application: Litestar answers the exceptions of ours.
             _log.exception("unexpected error")
             note_refusal(scope, error)
             if status:
                 raise
-            await _send_broken(send_with)
+            await error_response(SERVER_FAULT, [(b"cache-control", b"no-store")]).send(send_with)
         finally:
-            _write(scope, notes, status, time.perf_counter() - began)
-            correlation_id.reset(before)
+            _write(scope, notes, caller.correlation_id, status, time.perf_counter() - started)
+            reset_contextvars(**bound)
 
     return handle
 
 
-async def _send_broken(send: Send) -> None:
-    body = b'{"error":"server_error","error_description":"Something went wrong here."}'
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _write(scope: Scope, notes: Notes, status: int, seconds: float) -> None:
-    # The route, never the path or the query: those hold codes, states and transaction ids.
+def _write(scope: Scope, notes: Notes, correlation_id: str, status: int, seconds: float) -> None:
+    # Never the path or the query: they hold codes, states and transaction ids.
     facts: dict[str, Any] = {
         "method": scope["method"],
         "route": scope.get("path_template") or None,
@@ -208,10 +199,10 @@ def _write(scope: Scope, notes: Notes, status: int, seconds: float) -> None:
         facts["client_id"] = notes.client_id
     if notes.refusal is not None:
         facts["refusal"] = type(notes.refusal).__name__
-        # Of anything else the message is not ours, and nobody promised what is in it.
+        # The message of any other exception may hold a secret.
         if isinstance(notes.refusal, (Refusal, Unavailable)) and str(notes.refusal):
             facts["detail"] = logs.redacted(str(notes.refusal))[:_LONGEST_DETAIL]
-    logs.write(_level(notes, status), "request", **facts)
+    logs.write(_level(notes, status), "request", **facts, correlation_id=correlation_id)
 
 
 def _level(notes: Notes, status: int) -> str:

@@ -1,4 +1,4 @@
-"""Parameters as OAuth counts them: none twice, and an empty one is not there (OAuth 2.1 section 3.1, 3.2)."""
+"""Parameters as OAuth 2.1 sections 3.1 and 3.2 define them: none is repeated, an empty one is missing."""
 
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,7 +13,7 @@ from grantledger.domain.limits import is_longer
 
 
 class Parameters(Struct, frozen=True):
-    """Single values by name; `resources` apart, because RFC 8707 allows several."""
+    """Single values by name. RFC 8707 allows several `resources`."""
 
     values: dict[str, str]
     resources: tuple[str, ...]
@@ -24,7 +24,7 @@ class Parameters(Struct, frozen=True):
 
 
 def parsed(raw: bytes) -> Parameters:
-    """Read `application/x-www-form-urlencoded` bytes, of a query or a body. Raises `ParametersMalformed`."""
+    """Parse a query or a body in `application/x-www-form-urlencoded`. Raises `ParametersMalformed`."""
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
@@ -52,12 +52,14 @@ def parsed(raw: bytes) -> Parameters:
     )
 
 
-FORM = "application/x-www-form-urlencoded"
+def is_form(request: Request[Any, Any, Any]) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0]
+    return media_type.strip().lower() == "application/x-www-form-urlencoded"
 
 
 async def read_form(request: Request[Any, Any, Any]) -> Parameters:
-    """Return the body's parameters. Raises `ParametersMalformed` or `ParameterRepeated`."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+    """Return the parameters of the body. Raises `ParametersMalformed` or `ParameterRepeated`."""
+    if not is_form(request):
         raise ParametersMalformed("not a form")
     form = parsed(await request.body())
     # OAuth 2.1 section 3.2: "Request [...] parameters MUST NOT be included more than once".
@@ -67,7 +69,7 @@ async def read_form(request: Request[Any, Any, Any]) -> Parameters:
 
 
 def required(form: Parameters, name: str) -> str:
-    """Return a parameter that must be there. Raises `ParameterMissing`."""
+    """Return a required parameter. Raises `ParameterMissing`."""
     value = form.get(name)
     if value is None:
         raise ParameterMissing(name)

@@ -133,7 +133,7 @@ def test_what_is_refused_before_any_route_has_the_id_of_its_line_too(
     ("path", "route"),
     [
         ("/session?access_token=x", "/session"),
-        ("/authorize/0123456789abcdef", "/authorize/{place}"),
+        ("/authorize/0123456789abcdef", "/authorize/{segment}"),
         ("/nowhere/glac_secret", None),
     ],
 )
@@ -200,7 +200,7 @@ async def test_the_log_names_a_request_that_no_cookie_holds(server: Server, ada:
 
 async def test_the_log_names_a_page_that_has_expired(server: Server, person: Person):
     line = line_of(server, await person.http.get("/authorize/0123456789abcdef"))
-    assert line["refusal"] == "ParkedRequestLost"
+    assert line["refusal"] == "PendingRequestLost"
 
 
 async def test_a_foreign_form_is_a_warning(server: Server, ada: Person, client: str):

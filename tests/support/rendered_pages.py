@@ -1,4 +1,4 @@
-"""Pages as they are rendered, and a reader of HTML that is as strict as we are."""
+"""PageRenderer as they are rendered, and a reader of HTML that is as strict as we are."""
 
 import re
 from html.parser import HTMLParser
@@ -12,7 +12,7 @@ from grantledger.adapters.http.pages.rendering import (
     ConsentPage,
     ErrorPage,
     Link,
-    Pages,
+    PageRenderer,
     PasswordPage,
     ScopeLine,
     SignInPage,
@@ -27,11 +27,11 @@ ALLOWED = {
     *("form", "label", "input", "button"),
 }
 
-pages = Pages()
+pages = PageRenderer()
 
 SIGN_IN = SignInPage(
     base_path="/auth",
-    place="t1",
+    segment="t1",
     csrf_token="csrf-1",
     client_name="Claude Code",
     resource_name="Notes",
@@ -40,7 +40,7 @@ SIGN_IN = SignInPage(
 REFUSED = replace(SIGN_IN, email="ada@example.com", problem="E-mail address or password is wrong.")
 CONSENT = ConsentPage(
     base_path="/auth",
-    place="t1",
+    segment="t1",
     csrf_token="csrf-1",
     user_name="ada@example.com",
     client_name="Claude",
@@ -64,9 +64,9 @@ ERROR = ErrorPage(
     correlation_id="01JD2M",
 )
 
-SIGN_UP = SignUpPage(base_path="/auth", place="t1", csrf_token="csrf-1", min_password=8)
+SIGN_UP = SignUpPage(base_path="/auth", segment="t1", csrf_token="csrf-1", min_password=8)
 PASSWORD = PasswordPage(
-    base_path="/auth", place="account", csrf_token="csrf-1", user_name="ada@example.com", min_password=8
+    base_path="/auth", segment="account", csrf_token="csrf-1", user_name="ada@example.com", min_password=8
 )
 
 APP = App(
@@ -82,7 +82,7 @@ APP = App(
 
 ACCOUNT = AccountPage(
     base_path="/auth",
-    place="account",
+    segment="account",
     csrf_token="csrf-1",
     user_name="ada@example.com",
     apps=(

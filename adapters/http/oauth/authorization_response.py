@@ -1,4 +1,4 @@
-"""The one way in which answers leave for a client: code, denial and error alike."""
+"""The redirect that answers a client: with a code, or with an error."""
 
 from urllib.parse import parse_qsl, urlencode
 
@@ -11,7 +11,7 @@ from grantledger.domain.authorization_request import SentBack
 
 
 class AuthorizationResponses:
-    """`iss` is on every answer, and once, even where the redirect URI carries one (RFC 9207 section 2)."""
+    """Every response has `iss` once, even if the redirect URI has such a parameter (RFC 9207 section 2)."""
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer
@@ -22,17 +22,21 @@ class AuthorizationResponses:
 
     def error(self, sent_back: SentBack) -> Response[bytes]:
         """OAuth 2.1 section 4.1.2.1."""
-        told = wire_error(sent_back.cause)
-        answer = {"error": told.code, "error_description": told.description}
-        return redirect(self._location(sent_back.redirect_uri, answer, sent_back.state))
+        error = wire_error(sent_back.cause)
+        parameters = {"error": error.code, "error_description": error.description}
+        return redirect(self._location(sent_back.redirect_uri, parameters, sent_back.state))
 
-    def _location(self, redirect_uri: str, answer: dict[str, str], state: str | None) -> str:
-        answer = {**answer, **({"state": state} if state is not None else {}), "iss": self._issuer}
-        # Not taken apart and put together again: `urllib` writes `app:///callback` as `app:/callback`.
-        target, _, kept = redirect_uri.partition("?")
-        # The query of a registered redirect URI stays, but for names that are ours (OAuth 2.1 section 2.3).
-        if any(name in answer for name, _ in parse_qsl(kept, keep_blank_values=True)):
-            pairs = parse_qsl(kept, keep_blank_values=True)
-            kept = urlencode([(name, value) for name, value in pairs if name not in answer])
-        query = "&".join(part for part in (kept, urlencode(answer)) if part)
+    def _location(self, redirect_uri: str, parameters: dict[str, str], state: str | None) -> str:
+        parameters = {
+            **parameters,
+            **({"state": state} if state is not None else {}),
+            "iss": self._issuer,
+        }
+        # Not parsed and rebuilt: `urllib` writes `app:///callback` as `app:/callback`.
+        target, _, registered = redirect_uri.partition("?")
+        # The query of a registered redirect URI stays, except for our names (OAuth 2.1 section 2.3).
+        pairs = parse_qsl(registered, keep_blank_values=True)
+        if any(name in parameters for name, _ in pairs):
+            registered = urlencode([(name, value) for name, value in pairs if name not in parameters])
+        query = "&".join(part for part in (registered, urlencode(parameters)) if part)
         return f"{target}?{query}"

@@ -1,44 +1,40 @@
-"""GET /authorize (OAuth 2.1 section 3.1) and the URL at which a parked request is resumed."""
+"""GET /authorize (OAuth 2.1 section 3.1), and the URL that resumes a pending request."""
 
-from typing import Any
-
-from litestar import Request, Response, get
-from litestar.handlers import HTTPRouteHandler
+from litestar import Response
 from litestar.params import FromPath
 
 from grantledger.adapters.http.middleware import note_client
 from grantledger.adapters.http.pages.flow import AuthorizationFlow
+from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.responses import redirect
 from grantledger.adapters.http.parameters import Parameters, parsed
+from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.authorization.start_authorization import StartAuthorization
 from grantledger.domain.authorization_request import AuthorizationParameters
 
-FORMS = ("sign-in", "consent", "sign-out")
-"""Where pages submit to: an address that stays in the browser where the answer is a page."""
+
+class AuthorizationEndpoint:
+    def __init__(self, parts: PageParts, flow: AuthorizationFlow, start: StartAuthorization) -> None:
+        self._parts = parts
+        self._flow = flow
+        self._start = start
+
+    async def authorize(self, request: AnyRequest) -> Response[bytes]:
+        parameters = _authorization_parameters(parsed(request.scope["query_string"]))
+        note_client(request.scope, parameters.client_id)
+        session = await self._parts.sessions(request)
+        return await self._flow.begin(request, await self._start(parameters, session), session)
+
+    async def resume(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+        context = self._parts.contexts.find(request, segment)
+        return await self._flow.proceed(request, context, await self._parts.sessions(request))
+
+    async def reload(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+        """Redirect from the URL of a form, which a browser shows if the response to the form was a page."""
+        return redirect(self._parts.contexts.find(request, segment).url)
 
 
-def authorization_endpoints(flow: AuthorizationFlow, start: StartAuthorization) -> list[HTTPRouteHandler]:
-    @get(f"{flow.base_path}/authorize")
-    async def authorize(request: Request[Any, Any, Any]) -> Response[bytes]:
-        asked = _asked(parsed(request.scope["query_string"]))
-        note_client(request.scope, asked.client_id)
-        session = await flow.session(request)
-        return await flow.begin(request, await start(asked, session), session)
-
-    @get(f"{flow.base_path}/authorize/{{place:str}}")
-    async def resume(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
-        waiting = flow.visits.find(request, place).waiting
-        assert waiting is not None  # the account has a route of its own
-        return await flow.proceed(request, waiting, await flow.session(request))
-
-    @get([f"{flow.base_path}/authorize/{{place:str}}/{form}" for form in FORMS])
-    async def reload(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
-        return redirect(flow.visits.find(request, place).url)
-
-    return [authorize, resume, reload]
-
-
-def _asked(query: Parameters) -> AuthorizationParameters:
+def _authorization_parameters(query: Parameters) -> AuthorizationParameters:
     return AuthorizationParameters(
         client_id=query.get("client_id"),
         redirect_uri=query.get("redirect_uri"),

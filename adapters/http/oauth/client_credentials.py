@@ -1,4 +1,4 @@
-"""How clients say who they are: none, client_secret_post, client_secret_basic (OAuth 2.1 section 2.4)."""
+"""Client authentication: none, client_secret_post, client_secret_basic (OAuth 2.1 section 2.4)."""
 
 import base64
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from grantledger.application.clients.authenticate_client import ClientCredential
 from grantledger.domain.client_registration import ClientAuthenticationFailed
 
 
-def presented(authorization: Sequence[str], form: Parameters) -> ClientCredentials:
-    """Return what the client presents in the header, the body, or in both where they agree.
+def client_credentials(authorization: Sequence[str], form: Parameters) -> ClientCredentials:
+    """Return the credentials in the header or in the body, or in both if they agree.
 
-    `authorization` are all the Authorization headers of the request. Raises `ClientCredentialsMixed`, or
-    `ClientAuthenticationFailed` where nothing can be read.
+    `authorization` holds every Authorization header of the request. Raises `ClientCredentialsMixed`, or
+    `ClientAuthenticationFailed` if there are no credentials that can be read.
     """
     in_body, secret = form.get("client_id"), form.get("client_secret")
     if not authorization:
@@ -43,5 +43,5 @@ def _basic(authorization: str) -> ClientCredentials:
     client_id, colon, secret = pair.partition(":")
     if not colon or not client_id:
         raise ClientAuthenticationFailed("Basic credentials without a client id")
-    # RFC 6749 section 2.3.1 form-encodes both halves, many clients do not: ours read the same either way.
+    # RFC 6749 section 2.3.1 form-encodes both parts; not all clients do. Ours are the same either way.
     return ClientCredentials(client_id=unquote_plus(client_id), secret=unquote_plus(secret) or None)

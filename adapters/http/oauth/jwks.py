@@ -1,18 +1,17 @@
-"""GET /jwks: the keys by which ID tokens are verified (RFC 7517 section 5)."""
+"""GET /jwks: the public keys that verify ID tokens (RFC 7517 section 5)."""
 
-from litestar import Response, get
-from litestar.handlers import HTTPRouteHandler
+from litestar import Response
 
-from grantledger.adapters.http.answers import json_answer
+from grantledger.adapters.http.responses import json_answer
 from grantledger.application.keys.signing_keys import DescribeKeys
 from grantledger.application.policy import JWKS_MAX_AGE
 
-_BRIEFLY = {"cache-control": f"public, max-age={JWKS_MAX_AGE}"}
+_CACHED = {"cache-control": f"public, max-age={JWKS_MAX_AGE}"}
 
 
-def jwks_endpoint(path: str, describe_keys: DescribeKeys) -> HTTPRouteHandler:
-    @get(path)
-    async def jwks() -> Response[bytes]:
-        return json_answer(await describe_keys(), headers=_BRIEFLY)
+class JwksEndpoint:
+    def __init__(self, describe_keys: DescribeKeys) -> None:
+        self._describe_keys = describe_keys
 
-    return jwks
+    async def jwks(self) -> Response[bytes]:
+        return json_answer(await self._describe_keys(), headers=_CACHED)

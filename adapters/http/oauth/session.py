@@ -1,68 +1,58 @@
-"""GET /session: who an access token speaks for, for resource servers in other processes."""
+"""GET /session: the user and the client of an access token, for resource servers in other processes."""
 
-from typing import Any
-
-from litestar import Request, Response, get
-from litestar.handlers import HTTPRouteHandler
-from msgspec import Struct
+from litestar import Response
 
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
-from grantledger.adapters.http.answers import json_answer
-from grantledger.adapters.http.bearer_refusals import BearerRefusal, bearer_answer
-from grantledger.adapters.http.errors import ParametersMalformed
+from grantledger.adapters.http.errors import BearerRefusal, ParametersMalformed, bearer_response
 from grantledger.adapters.http.middleware import note_client, note_refusal
 from grantledger.adapters.http.oauth.discovery import resource_metadata_url
 from grantledger.adapters.http.parameters import parsed
+from grantledger.adapters.http.responses import AnyRequest, json_answer, litestar_response
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.tokens.look_up_session import LookUpSession
 from grantledger.domain.refusal import Refusal
 
 
-class SessionResponse(Struct, frozen=True, kw_only=True):
-    """`expires_at` is in seconds since 1970, UTC; `scope` as in a token response. Never a refresh token."""
+class SessionEndpoint:
+    """With `?resource=` a token for another resource is refused. Cookies are not read."""
 
-    user_id: str
-    client_id: str
-    scope: str
-    resource: str
-    expires_at: int
+    def __init__(self, look_up_session: LookUpSession, policy: ServerPolicy) -> None:
+        self._look_up_session = look_up_session
+        metadata_url = resource_metadata_url(policy.resources[0].identifier)
+        self._refusals = {refusal: bearer_response(refusal, metadata_url) for refusal in BearerRefusal}
 
-
-def session_endpoint(path: str, look_up_session: LookUpSession, policy: ServerPolicy) -> HTTPRouteHandler:
-    """With `?resource=` a token for another resource is refused; cookies are never read."""
-    metadata_url = resource_metadata_url(policy.resources[0].identifier)
-
-    def refused(request: Request[Any, Any, Any], told: BearerRefusal, why: Exception) -> Response[bytes]:
-        note_refusal(request.scope, why)
-        return bearer_answer(told, metadata_url)
-
-    @get(path)
-    async def session(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def session(self, request: AnyRequest) -> Response[bytes]:
         try:
             token = bearer_token(request.scope["headers"])
         except AuthorizationMalformed as error:
-            return refused(request, BearerRefusal.HEADER_MALFORMED, error)
+            return self._refused(request, BearerRefusal.HEADER_MALFORMED, error)
         if token is None:
-            return bearer_answer(BearerRefusal.TOKEN_MISSING, metadata_url)
+            return self._refused(request, BearerRefusal.TOKEN_MISSING)
         try:
             resources = parsed(request.scope["query_string"]).resources
         except ParametersMalformed as refusal:
-            return refused(request, BearerRefusal.QUERY_MALFORMED, refusal)
+            return self._refused(request, BearerRefusal.QUERY_MALFORMED, refusal)
         if len(resources) > 1:
-            return bearer_answer(BearerRefusal.RESOURCE_REPEATED, metadata_url)
+            return self._refused(request, BearerRefusal.RESOURCE_REPEATED)
         try:
-            found = await look_up_session(token, resource=resources[0] if resources else None)
+            session = await self._look_up_session(token, resource=resources[0] if resources else None)
         except Refusal as refusal:
-            return refused(request, BearerRefusal.TOKEN_REFUSED, refusal)
-        note_client(request.scope, found.client_id)
+            return self._refused(request, BearerRefusal.TOKEN_REFUSED, refusal)
+        note_client(request.scope, session.client_id)
+        # Not the grant id, which resource servers do not need.
         return json_answer(
-            SessionResponse(
-                user_id=found.user_id,
-                client_id=found.client_id,
-                scope=" ".join(found.scopes),
-                resource=found.resource,
-                expires_at=found.expires_at,
-            )
+            {
+                "user_id": session.user_id,
+                "client_id": session.client_id,
+                "scope": " ".join(session.scopes),
+                "resource": session.resource,
+                "expires_at": session.expires_at,  # seconds since 1970, UTC
+            }
         )
 
-    return session
+    def _refused(
+        self, request: AnyRequest, refusal: BearerRefusal, cause: Exception | None = None
+    ) -> Response[bytes]:
+        if cause is not None:
+            note_refusal(request.scope, cause)
+        return litestar_response(self._refusals[refusal])

@@ -1,49 +1,46 @@
 """GET and POST /userinfo (OpenID Connect Core section 5.3)."""
 
-from typing import Any
-
-from litestar import HttpMethod, Request, Response, route
-from litestar.handlers import HTTPRouteHandler
+from litestar import Response
 
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
-from grantledger.adapters.http.answers import json_answer
-from grantledger.adapters.http.bearer_refusals import BearerRefusal, bearer_answer
+from grantledger.adapters.http.errors import BearerRefusal, bearer_response
 from grantledger.adapters.http.middleware import note_refusal
-from grantledger.adapters.http.parameters import FORM, read_form
+from grantledger.adapters.http.parameters import is_form, read_form
+from grantledger.adapters.http.responses import AnyRequest, json_answer, litestar_response
 from grantledger.application.tokens.describe_user import DescribeUser, OpenidNotGranted
 from grantledger.domain.refusal import Refusal
 
 
-def userinfo_endpoint(path: str, describe_user: DescribeUser) -> HTTPRouteHandler:
-    @route(path, http_method=[HttpMethod.GET, HttpMethod.POST], status_code=200)
-    async def userinfo(request: Request[Any, Any, Any]) -> Response[bytes]:
+class UserinfoEndpoint:
+    def __init__(self, describe_user: DescribeUser) -> None:
+        self._describe_user = describe_user
+
+    async def userinfo(self, request: AnyRequest) -> Response[bytes]:
         try:
-            token = await _presented(request)
+            token = await _sent_token(request)
         except (AuthorizationMalformed, Refusal) as refusal:
             note_refusal(request.scope, refusal)
-            return bearer_answer(BearerRefusal.PLACE_MALFORMED)
+            return litestar_response(bearer_response(BearerRefusal.TOKEN_REPEATED))
         if token is None:
-            return bearer_answer(BearerRefusal.TOKEN_MISSING)
+            return litestar_response(bearer_response(BearerRefusal.TOKEN_MISSING))
         try:
-            return json_answer(await describe_user(token))
+            return json_answer(await self._describe_user(token))
         except OpenidNotGranted as refusal:
             note_refusal(request.scope, refusal)
-            return bearer_answer(BearerRefusal.SCOPE_MISSING)
+            return litestar_response(bearer_response(BearerRefusal.SCOPE_MISSING))
         except Refusal as refusal:
             note_refusal(request.scope, refusal)
-            return bearer_answer(BearerRefusal.TOKEN_REFUSED)
-
-    return userinfo
+            return litestar_response(bearer_response(BearerRefusal.TOKEN_REFUSED))
 
 
-async def _presented(request: Request[Any, Any, Any]) -> str | None:
-    """Return the token of the header, or of a form that was posted (RFC 6750 section 2.2); never of the URL.
+async def _sent_token(request: AnyRequest) -> str | None:
+    """Return the token from the header or from a posted form (RFC 6750 section 2.2), never from the URL.
 
     Raises `AuthorizationMalformed`, and a `Refusal` for a form that cannot be read.
     """
     in_header = bearer_token(request.scope["headers"])
-    is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM
-    in_form = (await read_form(request)).get("access_token") if request.method == "POST" and is_form else None
+    posts_form = request.method == "POST" and is_form(request)
+    in_form = (await read_form(request)).get("access_token") if posts_form else None
     # Section 2: "Clients MUST NOT use more than one method to transmit the token in each request."
     if in_header is not None and in_form is not None:
         raise AuthorizationMalformed("a token in the header and in the form")

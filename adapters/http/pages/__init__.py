@@ -1,1 +1,1 @@
-"""What people see: sign-in, consent and errors, as plain HTML with one style sheet."""
+"""The pages for users: sign-in, consent, account and errors. HTML with one style sheet, no scripts."""

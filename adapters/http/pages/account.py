@@ -1,15 +1,13 @@
-"""The signed-in home: which apps are connected, and an end to each."""
+"""The account page: the connected apps, and a button to disconnect each."""
 
-from typing import Any
-
-from litestar import Request, Response, get, post
-from litestar.handlers import HTTPRouteHandler
+from litestar import Response
 
 from grantledger.adapters.http.errors import FormForeign
-from grantledger.adapters.http.pages.flow import AuthorizationFlow
+from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import AccountPage, App, AppAccess, ScopeLine, words_for
 from grantledger.adapters.http.pages.responses import page, redirect
-from grantledger.adapters.http.pages.submissions import Submissions
+from grantledger.adapters.http.pages.sign_in import sign_in_page
+from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.connected_apps.disconnect_app import DisconnectApp
 from grantledger.application.connected_apps.list_connected_apps import (
     ConnectedApp,
@@ -17,7 +15,7 @@ from grantledger.application.connected_apps.list_connected_apps import (
 )
 
 NOTICE = "notice"
-"""The purpose of the cookie that says what was just done. A link cannot make the page say it."""
+"""The purpose of the cookie with the notice to show. In the URL, a link could make the page show it."""
 
 NOTICES = {
     "disconnected": "The app is disconnected. Its access has ended.",
@@ -27,79 +25,74 @@ NOTICES = {
 }
 
 
-def told(flow: AuthorizationFlow, notice: str) -> Response[bytes]:
-    """Send the browser back to the account, where it will be told that."""
-    answer = redirect(flow.visits.account_url)
-    answer.set_cookie(flow.cookies.set(NOTICE, notice, max_age=60))
-    return answer
+def account_with_notice(parts: PageParts, notice: str) -> Response[bytes]:
+    """Redirect to the account page, which then shows the notice once."""
+    response = redirect(parts.contexts.account_url)
+    response.set_cookie(parts.cookies.set(NOTICE, notice, max_age=60))
+    return response
 
 
-def account_pages(
-    flow: AuthorizationFlow,
-    submissions: Submissions,
-    list_apps: ListConnectedApps,
-    disconnect: DisconnectApp,
-) -> list[HTTPRouteHandler]:
-    url = flow.visits.account_url
+class AccountEndpoints:
+    def __init__(self, parts: PageParts, list_apps: ListConnectedApps, disconnect: DisconnectApp) -> None:
+        self._parts = parts
+        self._list_apps = list_apps
+        self._disconnect = disconnect
 
-    @get(url)
-    async def show_account(request: Request[Any, Any, Any]) -> Response[bytes]:
-        session = await flow.session(request)
-        visit, cookie = flow.visits.begin(request)
+    async def show_account(self, request: AnyRequest) -> Response[bytes]:
+        parts = self._parts
+        session = await parts.sessions(request)
+        context, cookie = parts.contexts.of_account(request)
         if session is None:
-            answer = await flow.sign_in_page(request, visit, None)
-            answer.set_cookie(cookie)
-            return answer
-        notice = request.cookies.get(flow.cookies.name(NOTICE))
-        html = flow.pages(
+            response = sign_in_page(parts, context, None, client=None)
+            response.set_cookie(cookie)
+            return response
+        notice = request.cookies.get(parts.cookies.name(NOTICE))
+        html = parts.render(
             AccountPage(
-                base_path=flow.base_path,
-                place=visit.place,
-                csrf_token=flow.form_tokens.make(visit, session),
-                user_name=await flow.session.name(request, session),
-                apps=tuple(_shown(flow, app) for app in await list_apps(session.user_id)),
-                built_in=flow.ways.built_in,
-                logout_page=flow.ways.logout_page,
+                base_path=parts.base_path,
+                segment=context.segment,
+                csrf_token=parts.csrf.make(context, session),
+                user_name=await parts.sessions.name(request, session),
+                apps=tuple(self._shown(app) for app in await self._list_apps(session.user_id)),
+                built_in=parts.ways.built_in,
+                logout_page=parts.ways.logout_page,
                 notice=NOTICES.get(notice or ""),
             )
         )
-        answer = page(html)
-        answer.set_cookie(cookie)
+        response = page(html)
+        response.set_cookie(cookie)
         if notice is not None:
-            answer.set_cookie(flow.cookies.clear(NOTICE))
-        return answer
+            response.set_cookie(parts.cookies.clear(NOTICE))
+        return response
 
-    @post(f"{url}/disconnect")
-    async def submit_disconnect(request: Request[Any, Any, Any]) -> Response[bytes]:
-        sent = await submissions.of_account(request)
-        client_id = sent.form.get("client_id")
+    async def submit_disconnect(self, request: AnyRequest) -> Response[bytes]:
+        submitted = await self._parts.submitted_to_account(request)
+        client_id = submitted.form.get("client_id")
         if client_id is None:
             raise FormForeign("no client")
-        await disconnect(sent.session.user_id, client_id, flow.caller_of(request))
-        return told(flow, "disconnected")
+        await self._disconnect(submitted.session.user_id, client_id, self._parts.caller_of(request))
+        return account_with_notice(self._parts, "disconnected")
 
-    @get([f"{url}/{form}" for form in ("disconnect", "sign-out-everywhere")])
-    async def reload_account() -> Response[bytes]:
-        return redirect(url)
+    async def reload_account(self) -> Response[bytes]:
+        """Redirect from the URL of a form, which a browser shows if the response to the form was a page."""
+        return redirect(self._parts.contexts.account_url)
 
-    return [show_account, submit_disconnect, reload_account]
-
-
-def _shown(flow: AuthorizationFlow, app: ConnectedApp) -> App:
-    return App(
-        client_id=app.client.client_id,
-        client_name=app.client.metadata.client_name,
-        hosts=app.hosts,
-        access=tuple(
-            AppAccess(
-                resource=access.resource,
-                resource_name=flow.resource_names.get(access.resource, access.resource),
-                scopes=tuple(ScopeLine(scope, words_for(scope)) for scope in access.scopes),
-            )
-            for access in app.access
-        ),
-        connections=app.connections,
-        since=app.since,
-        last_refresh=app.last_refresh,
-        disabled=app.client.disabled,
-    )
+    def _shown(self, app: ConnectedApp) -> App:
+        names = self._parts.resource_names
+        return App(
+            client_id=app.client.client_id,
+            client_name=app.client.metadata.client_name,
+            hosts=app.hosts,
+            access=tuple(
+                AppAccess(
+                    resource=access.resource,
+                    resource_name=names.get(access.resource, access.resource),
+                    scopes=tuple(ScopeLine(scope, words_for(scope)) for scope in access.scopes),
+                )
+                for access in app.access
+            ),
+            connections=app.connections,
+            since=app.since,
+            last_refresh=app.last_refresh,
+            disabled=app.client.disabled,
+        )

@@ -1,38 +1,75 @@
-"""The form of the consent page."""
+"""The consent page and its form."""
 
-from typing import Any
-
-from litestar import Request, Response, post
-from litestar.handlers import HTTPRouteHandler
+from litestar import Response
 from litestar.params import FromPath
 
-from grantledger.adapters.http.errors import FormForeign, ParkedRequestLost
+from grantledger.adapters.http.errors import FormForeign, PendingRequestLost
 from grantledger.adapters.http.middleware import note_refusal
-from grantledger.adapters.http.pages.flow import AuthorizationFlow
-from grantledger.adapters.http.pages.submissions import Submissions
+from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
+from grantledger.adapters.http.pages.parts import PageParts
+from grantledger.adapters.http.pages.rendering import ConsentPage, ScopeLine, words_for
+from grantledger.adapters.http.pages.responses import page
+from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.authorization.give_consent import GiveConsent
-from grantledger.domain.authorization_request import SentBack
+from grantledger.application.authorization.resume_authorization import AskForConsent
+from grantledger.domain import redirect_uri
+from grantledger.domain.authorization_request import AuthorizationRequest, SentBack
 
 
-def consent_form(
-    flow: AuthorizationFlow, submissions: Submissions, give_consent: GiveConsent
-) -> HTTPRouteHandler:
-    @post(f"{flow.base_path}/authorize/{{place:str}}/consent")
-    async def submit_consent(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
-        sent = await submissions.checked(request, place)
-        waiting = sent.visit.waiting
-        if waiting is None:
-            raise ParkedRequestLost
-        decision = sent.form.get("decision")
+def consent_page(
+    parts: PageParts, asking: AskForConsent, pending: AuthorizationRequest, *, user_name: str
+) -> Response[bytes]:
+    client = asking.client
+    context = parts.contexts.of_pending(pending)
+    html = parts.render(
+        ConsentPage(
+            base_path=parts.base_path,
+            segment=context.segment,
+            csrf_token=parts.csrf.make(context, asking.session),
+            user_name=user_name,
+            built_in=parts.ways.built_in,
+            logout_page=parts.ways.logout_page,
+            client_name=client.metadata.client_name,
+            client_id=client.client_id,
+            client_uri=client.metadata.client_uri,
+            redirect_host=redirect_uri.shown_host(pending.redirect_uri),
+            is_loopback=redirect_uri.is_loopback(pending.redirect_uri),
+            is_private_use=not pending.redirect_uri.startswith(("https:", "http:")),
+            self_registered=not client.approved,
+            scopes=tuple(ScopeLine(scope, words_for(scope)) for scope in pending.scopes),
+            resource=pending.resource,
+            resource_name=parts.resource_names[pending.resource],
+        )
+    )
+    return page(html)
+
+
+class ConsentEndpoint:
+    def __init__(
+        self, parts: PageParts, responses: AuthorizationResponses, give_consent: GiveConsent
+    ) -> None:
+        self._parts = parts
+        self._responses = responses
+        self._give_consent = give_consent
+
+    async def submit_consent(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+        submitted = await self._parts.submitted(request, segment)
+        self._parts.check_csrf(submitted)
+        pending = submitted.context.pending
+        if pending is None:
+            raise PendingRequestLost
+        decision = submitted.form.get("decision")
         if decision not in ("allow", "deny"):
             raise FormForeign("no decision")
+        caller = self._parts.caller_of(request)
         try:
-            issued = await give_consent(
-                waiting, sent.session, allowed=decision == "allow", caller=flow.caller_of(request)
+            issued = await self._give_consent(
+                pending, submitted.session, allowed=decision == "allow", caller=caller
             )
         except SentBack as denied:
             note_refusal(request.scope, denied)
-            return flow.done(waiting, flow.responses.error(denied))
-        return flow.done(waiting, flow.responses.success(issued))
-
-    return submit_consent
+            response = self._responses.error(denied)
+        else:
+            response = self._responses.success(issued)
+        response.set_cookie(self._parts.pending_requests.forget(pending.transaction_id))
+        return response

@@ -1,9 +1,11 @@
-"""What a person is told when the pages refuse: what happened, and what to do now."""
+"""The page for every error: what happened, and what the user can do now.
 
-from collections.abc import Callable
-from typing import Any
+What programs receive is in `../errors.py`.
+"""
 
-from litestar import Request, Response
+import logging
+
+from litestar import Response
 from litestar.exceptions import HTTPException
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,13 +14,14 @@ from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.errors import (
     FormForeign,
     ParametersMalformed,
-    ParkedRequestLost,
+    PendingRequestLost,
     RequestTooLarge,
 )
 from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
-from grantledger.adapters.http.pages.browser import Visits
-from grantledger.adapters.http.pages.rendering import ErrorPage, Link, Pages
+from grantledger.adapters.http.pages.browser import PageContexts
+from grantledger.adapters.http.pages.rendering import ErrorPage, Link, PageRenderer
 from grantledger.adapters.http.pages.responses import page
+from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import TooManyRegistrations, TooManyRequests
 from grantledger.domain.authorization_request import (
@@ -33,16 +36,18 @@ from grantledger.domain.redirect_uri import RedirectUriMismatch, RedirectUriRequ
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import UserIsDisabled
 
+_log = logging.getLogger("grantledger.http")
+
 
 class PageRefusal(Struct, frozen=True):
     title: str
     explanation: str
     way_out: tuple[str, ...]
     status: int = 400
-    goes_on: bool = False
-    """Whether an authorization request that waits in the browser can still be answered."""
-    account_shut: bool = False
-    """Whether the account page would only say the same."""
+    resumable: bool = False
+    """Whether the pending request, if there is one, can still be answered."""
+    links_account: bool = True
+    """False if the account page would show the same error."""
 
 
 _START_AGAIN = "Go back to the application that sent you here and connect again."
@@ -84,7 +89,7 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
     ParameterRepeated: _BAD_REQUEST,
     ParametersMalformed: _BAD_REQUEST,
     RequestTooLarge: _BAD_REQUEST,
-    ParkedRequestLost: _EXPIRED,
+    PendingRequestLost: _EXPIRED,
     TransactionExpired: _EXPIRED,
     TransactionSpent: PageRefusal(
         "This request was answered already",
@@ -96,21 +101,21 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
         "It was not made for you in this browser, or somebody has signed in or out since. Nothing was done.",
         ("Load the page anew: its form will be yours.",),
         403,
-        goes_on=True,
+        resumable=True,
     ),
     SignInNeeded: PageRefusal(
         "You are not signed in any more",
         "Your sign-in has ended since this page was shown. Nothing was done.",
         ("Sign in again, and go on from there.",),
         403,
-        goes_on=True,
+        resumable=True,
     ),
     UserIsDisabled: PageRefusal(
         "This account is disabled",
         "The people who run this server have disabled it.",
         ("Ask them if you think that this is a mistake.",),
         403,
-        account_shut=True,
+        links_account=False,
     ),
 }
 
@@ -119,9 +124,9 @@ UNAVAILABLE = PageRefusal(
     "Nothing is lost.",
     ("Wait a moment, then load this page again.",),
     503,
-    goes_on=True,
+    resumable=True,
 )
-BROKEN = PageRefusal(
+SERVER_FAULT = PageRefusal(
     "Something went wrong here",
     "The fault is this server's, not yours.",
     (
@@ -129,21 +134,21 @@ BROKEN = PageRefusal(
         "If it happens again, tell the people who run this server.",
     ),
     500,
-    goes_on=True,
+    resumable=True,
 )
 TOO_MANY_ATTEMPTS = PageRefusal(
     "Too many attempts",
     "Nobody may try this so often, to keep strangers from guessing passwords.",
     ("Wait some minutes, then go back and try again.",),
     429,
-    goes_on=True,
+    resumable=True,
 )
 TOO_MANY_SIGN_UPS = PageRefusal(
     "Too many new accounts",
     "This server opens only so many accounts at a time, from one place and in all. No account was opened.",
     ("Wait some minutes, then go back and try again.",),
     429,
-    goes_on=True,
+    resumable=True,
 )
 
 _STATUS_REFUSALS: dict[int, PageRefusal] = {
@@ -158,14 +163,14 @@ _STATUS_REFUSALS: dict[int, PageRefusal] = {
         "It belongs to a form, or to a page that only can be looked at.",
         (_START_AGAIN,),
         405,
-        goes_on=True,
+        resumable=True,
     ),
     413: PageRefusal(
         "That was too much text",
         "More was sent than this server reads.",
         ("Go back, write less, and send the form again.",),
         413,
-        goes_on=True,
+        resumable=True,
     ),
     429: TOO_MANY_ATTEMPTS,
     431: PageRefusal(
@@ -174,25 +179,25 @@ _STATUS_REFUSALS: dict[int, PageRefusal] = {
         ("Delete the cookies of this site.", _START_AGAIN),
         431,
     ),
-    500: BROKEN,
+    500: SERVER_FAULT,
     503: UNAVAILABLE,
 }
 
 
 def status_refusal(status: int) -> PageRefusal:
-    """Return what to tell a person where HTTP itself says no; without a line of its own: unreadable."""
+    """Return the page for an HTTP status; a status that is not in the table is an unreadable request."""
     return _STATUS_REFUSALS.get(status, _BAD_REQUEST)
 
 
 def _too_many(refusal: TooManyRequests) -> PageRefusal:
     minutes = -(-refusal.retry_after // 60)
     wait = f"Wait {minutes} minute{'' if minutes == 1 else 's'}, then go back and try again."
-    told = TOO_MANY_SIGN_UPS if isinstance(refusal, TooManyRegistrations) else TOO_MANY_ATTEMPTS
-    return replace(told, way_out=(wait,))
+    known = TOO_MANY_SIGN_UPS if isinstance(refusal, TooManyRegistrations) else TOO_MANY_ATTEMPTS
+    return replace(known, way_out=(wait,))
 
 
 def page_refusal(refusal: Refusal) -> PageRefusal:
-    """Return what to tell a person; a refusal without a line of its own is told as an unreadable request."""
+    """Return the page of the refusal's class, or of the nearest base class; otherwise: unreadable request."""
     if isinstance(refusal, TooManyRequests):
         return _too_many(refusal)
     return next(
@@ -200,37 +205,53 @@ def page_refusal(refusal: Refusal) -> PageRefusal:
     )
 
 
-ErrorHandlers = dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]
-
-
 class PageErrors:
-    """The one place where an error becomes a page: what happened, and what to do now."""
+    """Turns every error of the pages into a page, or into a redirect to the client."""
 
     def __init__(
         self,
         *,
         base_path: str,
-        pages: Pages,
+        render: PageRenderer,
         responses: AuthorizationResponses,
-        visits: Visits,
+        contexts: PageContexts,
         caller_of: CallerReader,
     ) -> None:
         self._base_path = base_path
-        self._pages = pages
-        self._visits = visits
+        self._render = render
         self._responses = responses
+        self._contexts = contexts
         self._caller_of = caller_of
 
     def own(self, path: str) -> bool:
-        """Whether people, not programs, meet this path, so that its errors are pages too."""
+        """Return whether the path is one of the pages."""
         root = f"{self._base_path}/authorize"
         return path == root or path.startswith(f"{root}/")
 
-    def answer(
-        self, request: Request[Any, Any, Any], refusal: PageRefusal, *, retry_after: int | None = None
+    def response(self, request: AnyRequest, error: Exception) -> Response[bytes]:
+        """Return the response to a user for anything that was raised."""
+        match error:
+            case SentBack():
+                return self._responses.error(error)
+            case TooManyRequests():
+                return self._page(request, page_refusal(error), retry_after=error.retry_after)
+            case Refusal():
+                return self._page(request, page_refusal(error))
+            case Unavailable():
+                return self._page(request, UNAVAILABLE, retry_after=1)
+            case HTTPException():
+                response = self._page(request, status_refusal(error.status_code))
+                response.headers |= error.headers or {}  # a 405 has an Allow header
+                return response
+            case _:
+                _log.error("unexpected error", exc_info=error)
+                return self._page(request, SERVER_FAULT)
+
+    def _page(
+        self, request: AnyRequest, refusal: PageRefusal, *, retry_after: int | None = None
     ) -> Response[bytes]:
-        """Return the page that tells this. `retry_after` is in seconds."""
-        html = self._pages(
+        """`retry_after` is in seconds."""
+        html = self._render(
             ErrorPage(
                 base_path=self._base_path,
                 title=refusal.title,
@@ -240,41 +261,17 @@ class PageErrors:
                 correlation_id=self._caller_of(request).correlation_id,
             )
         )
-        answer = page(html, status=refusal.status)
+        response = page(html, status=refusal.status)
         if retry_after is not None:
-            answer.headers["retry-after"] = str(retry_after)
-        return answer
+            response.headers["retry-after"] = str(retry_after)
+        return response
 
-    def _links(self, request: Request[Any, Any, Any], refusal: PageRefusal) -> tuple[Link, ...]:
-        account = self._visits.account_url
-        resumed = self._visits.resumable(request) if refusal.goes_on else None
-        on = (Link("Go on with what you were asked", resumed),) if resumed not in (None, account) else ()
-        home = () if refusal.account_shut else (Link("See your account and your connected apps", account),)
-        return (*on, *home)
-
-    def handlers(self) -> ErrorHandlers:
-        """Return Litestar exception handlers for the routes of the pages.
-
-        Functions, because Litestar copies a method with all that its object holds.
-        """
-
-        def sent_back(_: Request[Any, Any, Any], refusal: SentBack) -> Response[bytes]:
-            return self._responses.error(refusal)
-
-        def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
-            retry_after = refusal.retry_after if isinstance(refusal, TooManyRequests) else None
-            return self.answer(request, page_refusal(refusal), retry_after=retry_after)
-
-        return {SentBack: sent_back, Refusal: refused}
-
-    def unavailable(self, request: Request[Any, Any, Any], _: Unavailable) -> Response[bytes]:
-        return self.answer(request, UNAVAILABLE, retry_after=1)
-
-    def broken(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        return self.answer(request, BROKEN)
-
-    def http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-        """Answer what no route answers, or no request may be: 404, 405, 413 and their like."""
-        answer = self.answer(request, status_refusal(error.status_code))
-        answer.headers |= error.headers or {}  # a 405 says which methods are allowed
-        return answer
+    def _links(self, request: AnyRequest, refusal: PageRefusal) -> tuple[Link, ...]:
+        account = self._contexts.account_url
+        links = []
+        resumed = self._contexts.resumable(request) if refusal.resumable else None
+        if resumed not in (None, account):
+            links.append(Link("Go on with what you were asked", resumed))
+        if refusal.links_account:
+            links.append(Link("See your account and your connected apps", account))
+        return tuple(links)

@@ -1,18 +1,15 @@
-"""Changing the password, and signing out everywhere: what ends the sessions of the built-in identity."""
+"""Changing the password, and signing out everywhere, for users of the built-in identity."""
 
-from typing import Any
-
-from litestar import Request, Response, get, post
-from litestar.handlers import HTTPRouteHandler
+from litestar import Response
 
 from grantledger.adapters.http.middleware import note_refusal
-from grantledger.adapters.http.pages.account import told
-from grantledger.adapters.http.pages.flow import AuthorizationFlow
+from grantledger.adapters.http.pages.account import account_with_notice
+from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import PasswordPage
 from grantledger.adapters.http.pages.responses import page, redirect
-from grantledger.adapters.http.pages.sessions import SESSION
-from grantledger.adapters.http.pages.sign_in import NOT_THE_SAME, UNFIT_PASSWORD, session_cookie
-from grantledger.adapters.http.pages.submissions import Submissions
+from grantledger.adapters.http.pages.sessions import SESSION, session_cookie
+from grantledger.adapters.http.pages.sign_in import NOT_THE_SAME, UNFIT_PASSWORD
+from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.browser_sessions import SignOutEverywhere
 from grantledger.application.accounts.change_password import ChangePassword, PasswordWrong
 from grantledger.application.connected_apps.disconnect_app import DisconnectEveryApp
@@ -22,81 +19,81 @@ from grantledger.domain.password import MIN_PASSWORD, PasswordTooLong, PasswordT
 WRONG_OLD = "The present password is not right."
 
 
-def password_pages(
-    flow: AuthorizationFlow,
-    submissions: Submissions,
-    change_password: ChangePassword,
-    disconnect_all: DisconnectEveryApp,
-) -> list[HTTPRouteHandler]:
-    path = f"{flow.visits.account_url}/password"
+class PasswordEndpoints:
+    def __init__(
+        self,
+        parts: PageParts,
+        *,
+        change_password: ChangePassword,
+        sign_out_everywhere: SignOutEverywhere,
+        disconnect_all: DisconnectEveryApp,
+    ) -> None:
+        self._parts = parts
+        self._change_password = change_password
+        self._sign_out_everywhere = sign_out_everywhere
+        self._disconnect_all = disconnect_all
 
-    async def shown(
-        request: Request[Any, Any, Any],
+    async def show_password(self, request: AnyRequest) -> Response[bytes]:
+        session = await self._parts.sessions(request)
+        if session is None:
+            return redirect(self._parts.contexts.account_url)
+        return await self._password_page(request, session)
+
+    async def submit_password(self, request: AnyRequest) -> Response[bytes]:
+        submitted = await self._parts.submitted_to_account(request)
+        session, form = submitted.session, submitted.form
+        caller = self._parts.caller_of(request)
+        old, new = form.get("old_password") or "", form.get("new_password") or ""
+        if new != (form.get("new_password_again") or ""):
+            return await self._password_page(request, session, problem=NOT_THE_SAME, at="new")
+        try:
+            opened = await self._change_password(session.user_id, old, new, caller)
+        except (PasswordTooShort, PasswordTooLong) as refusal:
+            note_refusal(request.scope, refusal)
+            problem = UNFIT_PASSWORD[type(refusal)]
+            return await self._password_page(request, session, problem=problem, at="new")
+        except PasswordWrong as refusal:
+            note_refusal(request.scope, refusal)
+            return await self._password_page(request, session, problem=WRONG_OLD, at="old")
+        disconnects = form.get("disconnect") == "every"
+        if disconnects:
+            await self._disconnect_all(session.user_id, caller)
+        response = account_with_notice(self._parts, "password-and-apps" if disconnects else "password")
+        response.set_cookie(session_cookie(self._parts.cookies, opened))
+        return response
+
+    async def submit_sign_out_everywhere(self, request: AnyRequest) -> Response[bytes]:
+        submitted = await self._parts.submitted_to_account(request)
+        user_id, caller = submitted.session.user_id, self._parts.caller_of(request)
+        # Sessions first, so that none of them connects an app again while the apps are disconnected.
+        await self._sign_out_everywhere(user_id, caller)
+        if submitted.form.get("disconnect") == "every":
+            await self._disconnect_all(user_id, caller)
+        response = redirect(self._parts.contexts.account_url)
+        response.set_cookie(self._parts.cookies.clear(SESSION))
+        return response
+
+    async def _password_page(
+        self,
+        request: AnyRequest,
         session: BrowserSession,
         *,
         problem: str | None = None,
         at: str | None = None,
     ) -> Response[bytes]:
-        visit, cookie = flow.visits.begin(request)
-        html = flow.pages(
+        """`at` is the field with the problem."""
+        context, cookie = self._parts.contexts.of_account(request)
+        html = self._parts.render(
             PasswordPage(
-                base_path=flow.base_path,
-                place=visit.place,
-                csrf_token=flow.form_tokens.make(visit, session),
-                user_name=await flow.session.name(request, session),
+                base_path=self._parts.base_path,
+                segment=context.segment,
+                csrf_token=self._parts.csrf.make(context, session),
+                user_name=await self._parts.sessions.name(request, session),
                 min_password=MIN_PASSWORD,
                 problem=problem,
                 at=at,
             )
         )
-        answer = page(html, status=400 if problem else 200)
-        answer.set_cookie(cookie)
-        return answer
-
-    @get(path)
-    async def show_password(request: Request[Any, Any, Any]) -> Response[bytes]:
-        session = await flow.session(request)
-        return redirect(flow.visits.account_url) if session is None else await shown(request, session)
-
-    @post(path)
-    async def submit_password(request: Request[Any, Any, Any]) -> Response[bytes]:
-        sent = await submissions.of_account(request)
-        old, new = sent.form.get("old_password") or "", sent.form.get("new_password") or ""
-        if new != (sent.form.get("new_password_again") or ""):
-            return await shown(request, sent.session, problem=NOT_THE_SAME, at="new")
-        try:
-            opened = await change_password(sent.session.user_id, old, new, flow.caller_of(request))
-        except (PasswordTooShort, PasswordTooLong) as refusal:
-            note_refusal(request.scope, refusal)
-            return await shown(request, sent.session, problem=UNFIT_PASSWORD[type(refusal)], at="new")
-        except PasswordWrong as refusal:
-            note_refusal(request.scope, refusal)
-            return await shown(request, sent.session, problem=WRONG_OLD, at="old")
-        every = sent.form.get("disconnect") == "every"
-        if every:
-            await disconnect_all(sent.session.user_id, flow.caller_of(request))
-        answer = told(flow, "password-and-apps" if every else "password")
-        answer.set_cookie(session_cookie(flow, opened))
-        return answer
-
-    return [show_password, submit_password]
-
-
-def sign_out_everywhere_form(
-    flow: AuthorizationFlow,
-    submissions: Submissions,
-    sign_out_everywhere: SignOutEverywhere,
-    disconnect_all: DisconnectEveryApp,
-) -> HTTPRouteHandler:
-    @post(f"{flow.visits.account_url}/sign-out-everywhere")
-    async def submit_sign_out_everywhere(request: Request[Any, Any, Any]) -> Response[bytes]:
-        sent = await submissions.of_account(request)
-        # The sessions first: nobody of them connects an app again while the apps are disconnected.
-        await sign_out_everywhere(sent.session.user_id, flow.caller_of(request))
-        if sent.form.get("disconnect") == "every":
-            await disconnect_all(sent.session.user_id, flow.caller_of(request))
-        answer = redirect(flow.visits.account_url)
-        answer.set_cookie(flow.cookies.clear(SESSION))
-        return answer
-
-    return submit_sign_out_everywhere
+        response = page(html, status=400 if problem else 200)
+        response.set_cookie(cookie)
+        return response

@@ -1,4 +1,4 @@
-"""Values as pages may show them: each was perhaps written by an attacker."""
+"""The templates of the pages, and their values, any of which an attacker may have written."""
 
 import hashlib
 import re
@@ -19,8 +19,8 @@ _WORDS = {
     "offline_access": "Keep its access while you are away",
 }
 
-# Controls and surrogates are not text; the bidirectional ones would reorder our own words, since a stray
-# "pop" also ends the isolation that <bdi> begins.
+# Controls and surrogates are not text. Bidirectional controls could reorder our own words, because a stray
+# "pop" also ends the isolation of <bdi>.
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _HOST = re.compile(r"[a-z0-9.-]+")
 _MONTHS = (
@@ -38,51 +38,53 @@ def printable(value: Any) -> Any:
 
 
 def claimed_name(claimed: str | None) -> str | None:
-    """A name without a single visible character is none."""
+    """Return the name, None if it has no visible character."""
     if claimed is None or not any(unicodedata.category(c)[0] in "LNPS" for c in claimed):
         return None
     return claimed
 
 
 def https_host(uri: str | None) -> str | None:
-    """The host in ASCII, if the URI is https and every reader agrees where its host begins and ends."""
+    """Return the host in ASCII, if the URI is https and no parser can read another host from it."""
     if uri is None or "\\" in uri:
         return None
     try:
         parts = urlsplit(uri)
         host = (parts.hostname or "").encode("idna").decode()
-    except ValueError:  # a malformed URI, or a name that no DNS could hold
+    except ValueError:  # a malformed URI, or a host that is no DNS name
         return None
     return host if parts.scheme == "https" and _HOST.fullmatch(host) else None
 
 
 def moment(seconds: int) -> str:
-    """A time in words, such as `21 November 2026, 13:14 UTC`: pages know no time zone of their reader."""
+    """Return a time such as `21 November 2026, 13:14 UTC`. The time zone of the user is unknown."""
     time = datetime.fromtimestamp(seconds, UTC)
     return f"{time.day} {_MONTHS[time.month - 1]} {time.year}, {time:%H:%M} UTC"
 
 
 def machine_moment(seconds: int) -> str:
-    """The same for the `datetime` attribute of `<time>`."""
+    """Return the time for the `datetime` attribute of `<time>`."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def action(base_path: str, place: str) -> str:
-    """The path that the forms of a place go to, each with a segment of its own."""
-    return f"{base_path}/authorize/{quote(place, safe='', errors='replace')}"
+def action(base_path: str, segment: str) -> str:
+    """Return the path of a page. Each of its forms appends one segment."""
+    return f"{base_path}/authorize/{quote(segment, safe='', errors='replace')}"
 
 
-class Page(Struct, frozen=True, kw_only=True):
+class TemplateContext(Struct, frozen=True, kw_only=True):
+    """The values of one template."""
+
     base_path: str
 
 
-class FormPage(Page, frozen=True, kw_only=True):
-    place: str
+class FormContext(TemplateContext, frozen=True, kw_only=True):
+    segment: str
     csrf_token: str
 
 
-class SignInPage(FormPage, frozen=True, kw_only=True):
-    """`resource_name` is None where nobody asks and somebody came for their own account."""
+class SignInPage(FormContext, frozen=True, kw_only=True):
+    """`resource_name` is None without a pending request: then the user wants their own account."""
 
     client_name: str | None = None
     resource_name: str | None = None
@@ -92,8 +94,8 @@ class SignInPage(FormPage, frozen=True, kw_only=True):
     offers_sign_up: bool = False
 
 
-class SignUpPage(FormPage, frozen=True, kw_only=True):
-    """`at` names the field that the problem is about: email or password."""
+class SignUpPage(FormContext, frozen=True, kw_only=True):
+    """`at` is the field with the problem: email or password."""
 
     min_password: int
     email: str = ""
@@ -101,7 +103,7 @@ class SignUpPage(FormPage, frozen=True, kw_only=True):
     at: str | None = None
 
 
-class SignInAgainPage(Page, frozen=True, kw_only=True):
+class SignInAgainPage(TemplateContext, frozen=True, kw_only=True):
     login_page: str
 
 
@@ -110,7 +112,7 @@ class ScopeLine(Struct, frozen=True):
     words: str
 
 
-class ConsentPage(FormPage, frozen=True, kw_only=True):
+class ConsentPage(FormContext, frozen=True, kw_only=True):
     """`built_in` and `logout_page` are as on the account page."""
 
     user_name: str
@@ -135,7 +137,7 @@ class AppAccess(Struct, frozen=True, kw_only=True):
 
 
 class App(Struct, frozen=True, kw_only=True):
-    """A connected app. `since` is None where only a remembered yes is left of it."""
+    """A connected app. `since` is None if only a remembered consent is left."""
 
     client_id: str
     client_name: str | None
@@ -147,8 +149,8 @@ class App(Struct, frozen=True, kw_only=True):
     disabled: bool
 
 
-class AccountPage(FormPage, frozen=True, kw_only=True):
-    """`built_in`: password and sessions are ours. Else `logout_page` is the host's, if it has one."""
+class AccountPage(FormContext, frozen=True, kw_only=True):
+    """`built_in`: password and sessions are ours. Otherwise `logout_page` is that of the host, if any."""
 
     user_name: str
     apps: tuple[App, ...]
@@ -157,8 +159,8 @@ class AccountPage(FormPage, frozen=True, kw_only=True):
     notice: str | None = None
 
 
-class PasswordPage(FormPage, frozen=True, kw_only=True):
-    """`at` names the field that the problem is about: old or new."""
+class PasswordPage(FormContext, frozen=True, kw_only=True):
+    """`at` is the field with the problem: old or new."""
 
     user_name: str
     min_password: int
@@ -171,7 +173,7 @@ class Link(Struct, frozen=True):
     path: str
 
 
-class ErrorPage(Page, frozen=True, kw_only=True):
+class ErrorPage(TemplateContext, frozen=True, kw_only=True):
     title: str
     explanation: str
     way_out: tuple[str, ...]
@@ -184,7 +186,7 @@ _TEMPLATES_FOLDER = Path(__file__).parent / "templates"
 PAGE_CSS = (_TEMPLATES_FOLDER / "page.css").read_bytes()
 PAGE_CSS_DIGEST = hashlib.sha256(PAGE_CSS).hexdigest()[:8]
 
-_TEMPLATES: dict[type[Page], str] = {
+_TEMPLATES: dict[type[TemplateContext], str] = {
     SignInPage: "sign_in.html",
     SignUpPage: "sign_up.html",
     SignInAgainPage: "sign_in_again.html",
@@ -195,8 +197,8 @@ _TEMPLATES: dict[type[Page], str] = {
 }
 
 
-class Pages:
-    def __init__(self, names: Mapping[type[Page], str] = _TEMPLATES) -> None:
+class PageRenderer:
+    def __init__(self, names: Mapping[type[TemplateContext], str] = _TEMPLATES) -> None:
         templates = Environment(
             loader=FileSystemLoader(_TEMPLATES_FOLDER),
             autoescape=True,
@@ -213,14 +215,14 @@ class Pages:
             "machine_moment": machine_moment,
         }
         templates.globals["css_digest"] = PAGE_CSS_DIGEST
-        templates.get_template("page.html")  # all are compiled now, not for the first visitor
-        self._templates: dict[type[Page], Template] = {
+        templates.get_template("page.html")  # compile now, not at the first request
+        self._templates: dict[type[TemplateContext], Template] = {
             page: templates.get_template(name) for page, name in names.items()
         }
 
-    def __call__(self, page: Page) -> str:
+    def __call__(self, page: TemplateContext) -> str:
         """Return the page as HTML."""
         more: dict[str, Any] = {"account": f"{page.base_path}/authorize/account"}
-        if isinstance(page, FormPage):
-            more["action"] = action(page.base_path, page.place)
+        if isinstance(page, FormContext):
+            more["action"] = action(page.base_path, page.segment)
         return self._templates[type(page)].render(page=page, **more)

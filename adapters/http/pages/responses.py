@@ -1,12 +1,11 @@
-"""Answers to a browser on the authorization pages."""
+"""Responses to a browser on the pages."""
 
-from litestar import Response, get
+from litestar import Response
 from litestar.enums import MediaType
-from litestar.handlers import HTTPRouteHandler
 
 from grantledger.adapters.http.pages.rendering import PAGE_CSS
 
-# No `form-action`: Chromium applies it to the redirect that follows the form, which leads to the client.
+# Without `form-action`: Chromium applies it to the redirect after the form, which leads to the client.
 PAGE_HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": (
@@ -23,19 +22,13 @@ def page(html: str, *, status: int = 200) -> Response[bytes]:
 
 
 def redirect(location: str) -> Response[bytes]:
-    """303, so that no browser repeats a form and its password at the target (RFC 9700 section 4.12)."""
+    """303, so that no browser sends a form with its password to the target (RFC 9700 section 4.12)."""
     return Response(b"", status_code=303, headers={**PAGE_HEADERS, "location": location})
 
 
-_HEADERS = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
+_CSS_HEADERS = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
 
 
-def stylesheet_endpoint(base_path: str) -> HTTPRouteHandler:
-    """The pages name it with a digest of its content, so that it may be kept for ever."""
-    answer = Response(PAGE_CSS, media_type=MediaType.CSS, headers=_HEADERS)
-
-    @get(f"{base_path}/authorize/assets/page.css")
-    async def stylesheet() -> Response[bytes]:
-        return answer
-
-    return stylesheet
+async def stylesheet() -> Response[bytes]:
+    """Serve the style sheet. Its URL has a digest of the content, so browsers may cache it for ever."""
+    return Response(PAGE_CSS, media_type=MediaType.CSS, headers=_CSS_HEADERS)

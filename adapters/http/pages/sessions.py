@@ -1,14 +1,15 @@
-"""Who is signed in, as the pages ask it: by our own cookie, or by what the host application says."""
+"""The signed-in user of a request: by our own session cookie, or as the host application says."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from litestar import Request
+from litestar.datastructures import Cookie
 
 from grantledger.adapters.embedding.host_identity import HostIdentity
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.pages.browser import PageCookies
+from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.admit_host_user import AdmitHostUser
-from grantledger.application.accounts.browser_sessions import FindBrowserSession
+from grantledger.application.accounts.browser_sessions import FindBrowserSession, NewBrowserSession
 from grantledger.application.ports import PrivateRecords
 from grantledger.domain.aggregate import composed_key
 from grantledger.domain.browser_session import BrowserSession
@@ -17,18 +18,23 @@ SESSION = "session"
 """The purpose of the cookie that keeps a browser signed in."""
 
 
+def session_cookie(cookies: PageCookies, new: NewBrowserSession) -> Cookie:
+    lifetime = new.session.expires_at - new.session.signed_in_at
+    return cookies.set(SESSION, new.cookie, max_age=lifetime)
+
+
 class BrowserSessions(Protocol):
-    async def __call__(self, request: Request[Any, Any, Any]) -> BrowserSession | None:
-        """Return who is signed in, None for nobody. Raises `UserIsDisabled`."""
+    async def __call__(self, request: AnyRequest) -> BrowserSession | None:
+        """Return the session of the signed-in user, None if no user is signed in. Raises `UserIsDisabled`."""
         ...
 
-    async def name(self, request: Request[Any, Any, Any], session: BrowserSession) -> str:
-        """Return what to call the user of the session."""
+    async def name(self, request: AnyRequest, session: BrowserSession) -> str:
+        """Return the name that pages show for the user of the session."""
         ...
 
 
 class CookieSessions:
-    """The built-in identity."""
+    """`BrowserSessions` of the built-in identity."""
 
     def __init__(
         self, find_session: FindBrowserSession, private: PrivateRecords, cookies: PageCookies
@@ -37,27 +43,27 @@ class CookieSessions:
         self._private = private
         self._cookies = cookies
 
-    async def __call__(self, request: Request[Any, Any, Any]) -> BrowserSession | None:
+    async def __call__(self, request: AnyRequest) -> BrowserSession | None:
         return await self._find_session(request.cookies.get(self._cookies.name(SESSION)))
 
-    async def name(self, _: Request[Any, Any, Any], session: BrowserSession) -> str:
+    async def name(self, _: AnyRequest, session: BrowserSession) -> str:
         return await self._private.value(session.user_id, "email") or session.user_id
 
 
 class HostSessions:
-    """The host application's own identity. Its sessions are its own: none is recorded here."""
+    """`BrowserSessions` of a host application, which keeps its own sessions: none is recorded here."""
 
     def __init__(self, identify: HostIdentity, admit: AdmitHostUser, caller_of: CallerReader) -> None:
         self._identify = identify
         self._admit = admit
         self._caller_of = caller_of
 
-    async def __call__(self, request: Request[Any, Any, Any]) -> BrowserSession | None:
+    async def __call__(self, request: AnyRequest) -> BrowserSession | None:
         user = await self._identify(request.scope)
         if user is None:
             return None
         account = await self._admit(user.user_id, self._caller_of(request))
-        # Not "nobody": the host's sign-in page would send such a user straight back, for ever.
+        # Raises instead of returning None: the host's sign-in page would redirect the user back in a loop.
         account.check_usable()
         return BrowserSession(
             session_id=composed_key(account.user_id, str(user.signed_in_at)),
@@ -68,6 +74,6 @@ class HostSessions:
             session_epoch=account.session_epoch,
         )
 
-    async def name(self, request: Request[Any, Any, Any], session: BrowserSession) -> str:
+    async def name(self, request: AnyRequest, session: BrowserSession) -> str:
         user = await self._identify(request.scope)
         return session.user_id if user is None else user.name or user.user_id

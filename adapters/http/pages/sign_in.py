@@ -1,20 +1,23 @@
-"""The pages of the built-in identity by which somebody gets in and out: sign-in, sign-up, sign-out."""
+"""The pages of the built-in identity: sign-in, sign-up, sign-out."""
 
-from typing import Any
+from urllib.parse import quote
 
-from litestar import Request, Response, get, post
-from litestar.datastructures import Cookie
-from litestar.handlers import HTTPRouteHandler
+from litestar import Response
 from litestar.params import FromPath
 
 from grantledger.adapters.http.middleware import note_refusal
-from grantledger.adapters.http.pages.flow import AuthorizationFlow
-from grantledger.adapters.http.pages.responses import redirect
-from grantledger.adapters.http.pages.sessions import SESSION
-from grantledger.adapters.http.pages.submissions import Submissions
-from grantledger.application.accounts.browser_sessions import NewBrowserSession, SignOut
+from grantledger.adapters.http.pages.browser import PageContext
+from grantledger.adapters.http.pages.parts import PageParts
+from grantledger.adapters.http.pages.rendering import SignInAgainPage, SignInPage, SignUpPage
+from grantledger.adapters.http.pages.responses import page, redirect
+from grantledger.adapters.http.pages.sessions import SESSION, session_cookie
+from grantledger.adapters.http.responses import AnyRequest
+from grantledger.application.accounts.browser_sessions import SignOut
 from grantledger.application.accounts.open_account import SignUp
 from grantledger.application.accounts.sign_in import SignIn, SignInRefused
+from grantledger.application.authorization.resume_authorization import AskToSignIn, ResumeAuthorization
+from grantledger.domain.browser_session import BrowserSession
+from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.email_address import EmailInvalid
 from grantledger.domain.password import (
     MAX_PASSWORD_BYTES,
@@ -32,90 +35,155 @@ UNFIT_PASSWORD: dict[type[Refusal], str] = {
 }
 NOT_THE_SAME = "The two passwords are not the same."
 
-# The same for an address that had an account: nobody learns here who has one.
+# The same words whether or not the address had an account, so that nobody learns who has one.
 SIGNED_UP = (
     "If this address had no account, it has one now: sign in with the password that you chose. "
     "If that is refused, the address had an account before, with another password."
 )
 
 
-def session_cookie(flow: AuthorizationFlow, new: NewBrowserSession) -> Cookie:
-    lifetime = new.session.expires_at - new.session.signed_in_at
-    return flow.cookies.set(SESSION, new.cookie, max_age=lifetime)
+def sign_in_page(
+    parts: PageParts,
+    context: PageContext,
+    session: BrowserSession | None,
+    *,
+    client: ClientRegistration | None,
+    email: str = "",
+    problem: str | None = None,
+    notice: str | None = None,
+) -> Response[bytes]:
+    """Return our sign-in page, or a redirect to that of the host.
+
+    `client` is the one of the pending request. After a failed attempt the page shows `email` and `problem`.
+    """
+    if parts.ways.login_page is not None:
+        return _to_login_page(parts, parts.ways.login_page, context, session)
+    html = parts.render(
+        SignInPage(
+            base_path=parts.base_path,
+            segment=context.segment,
+            csrf_token=parts.csrf.make(context, session),
+            client_name=client.metadata.client_name if client else None,
+            resource_name=parts.resource_names[context.pending.resource] if context.pending else None,
+            email=email,
+            problem=problem,
+            notice=notice,
+            offers_sign_up=parts.ways.sign_up,
+        )
+    )
+    return page(html, status=400 if problem else 200)
 
 
-def sign_in_form(
-    flow: AuthorizationFlow, submissions: Submissions, sign_in: SignIn, sign_out: SignOut
-) -> HTTPRouteHandler:
-    @post(f"{flow.base_path}/authorize/{{place:str}}/sign-in")
-    async def submit_sign_in(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
-        sent = await submissions.received(request, place)
-        # Signed in meanwhile, in another tab: that sign-in stays, and the next page shows whose it is.
-        if sent.session is not None and submissions.made_for_nobody(sent):
-            return redirect(sent.visit.url)
-        submissions.check(sent)
-        email, password = sent.form.get("email") or "", sent.form.get("password") or ""
+def _to_login_page(
+    parts: PageParts, login_page: str, context: PageContext, session: BrowserSession | None
+) -> Response[bytes]:
+    target = f"{login_page}{'&' if '?' in login_page else '?'}transaction={quote(context.segment)}"
+    if session is None:
+        return redirect(target)
+    # The user is signed in, but the client wants a new sign-in. The host's page might redirect a signed-in
+    # user straight back, in a loop: a page with a link ends it.
+    return page(parts.render(SignInAgainPage(base_path=parts.base_path, login_page=target)))
+
+
+class SignInEndpoints:
+    def __init__(
+        self,
+        parts: PageParts,
+        resume: ResumeAuthorization,
+        *,
+        sign_in: SignIn,
+        sign_up: SignUp,
+        sign_out: SignOut,
+    ) -> None:
+        self._parts = parts
+        self._resume = resume
+        self._sign_in = sign_in
+        self._sign_up = sign_up
+        self._sign_out = sign_out
+
+    async def submit_sign_in(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+        submitted = await self._parts.submitted(request, segment)
+        # That sign-in stays, and the next page shows who is signed in.
+        if self._parts.signed_in_since(submitted):
+            return redirect(submitted.context.url)
+        self._parts.check_csrf(submitted)
+        email, password = submitted.form.get("email") or "", submitted.form.get("password") or ""
         try:
-            new = await sign_in(email, password, flow.caller_of(request))
+            new = await self._sign_in(email, password, self._parts.caller_of(request))
         except SignInRefused as refusal:
             note_refusal(request.scope, refusal)
-            return await flow.sign_in_page(
-                request, sent.visit, sent.session, email=email, problem=WRONG_PASSWORD
+            return sign_in_page(
+                self._parts,
+                submitted.context,
+                submitted.session,
+                client=await self._client(request, submitted.context),
+                email=email,
+                problem=WRONG_PASSWORD,
             )
-        # A session that somebody else may know of must not become this user's.
-        if sent.session is not None:
-            await sign_out(sent.session, flow.caller_of(request))
-        answer = redirect(sent.visit.url)
-        answer.set_cookie(session_cookie(flow, new))
-        return answer
+        # Never reuse a session that another person may know.
+        if submitted.session is not None:
+            await self._sign_out(submitted.session, self._parts.caller_of(request))
+        response = redirect(submitted.context.url)
+        response.set_cookie(session_cookie(self._parts.cookies, new))
+        return response
 
-    return submit_sign_in
+    async def submit_sign_out(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+        submitted = await self._parts.submitted(request, segment)
+        if submitted.session is None:  # sent twice, or signed out in another tab
+            return redirect(submitted.context.url)
+        self._parts.check_csrf(submitted)
+        await self._sign_out(submitted.session, self._parts.caller_of(request))
+        response = redirect(submitted.context.url)
+        response.set_cookie(self._parts.cookies.clear(SESSION))
+        return response
 
+    async def show_sign_up(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+        context = self._parts.contexts.find(request, segment)
+        session = await self._parts.sessions(request)
+        return redirect(context.url) if session is not None else self._sign_up_page(context)
 
-def sign_up_pages(
-    flow: AuthorizationFlow, submissions: Submissions, sign_up: SignUp
-) -> list[HTTPRouteHandler]:
-    path = f"{flow.base_path}/authorize/{{place:str}}/sign-up"
-
-    @get(path)
-    async def show_sign_up(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
-        visit = flow.visits.find(request, place)
-        session = await flow.session(request)
-        return redirect(visit.url) if session is not None else flow.sign_up_page(visit)
-
-    @post(path)
-    async def submit_sign_up(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
-        sent = await submissions.received(request, place)
-        if sent.session is not None and submissions.made_for_nobody(sent):
-            return redirect(sent.visit.url)
-        submissions.check(sent)
-        email, password = sent.form.get("email") or "", sent.form.get("password") or ""
-        if password != (sent.form.get("password_again") or ""):
-            return flow.sign_up_page(sent.visit, email=email, problem=NOT_THE_SAME, at="password")
+    async def submit_sign_up(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+        submitted = await self._parts.submitted(request, segment)
+        if self._parts.signed_in_since(submitted):
+            return redirect(submitted.context.url)
+        self._parts.check_csrf(submitted)
+        context = submitted.context
+        email, password = submitted.form.get("email") or "", submitted.form.get("password") or ""
+        if password != (submitted.form.get("password_again") or ""):
+            return self._sign_up_page(context, email=email, problem=NOT_THE_SAME, at="password")
         try:
-            await sign_up(email, password, flow.caller_of(request))
+            await self._sign_up(email, password, self._parts.caller_of(request))
         except EmailInvalid as refusal:
             note_refusal(request.scope, refusal)
-            return flow.sign_up_page(sent.visit, email=email, problem=NO_ADDRESS, at="email")
+            return self._sign_up_page(context, email=email, problem=NO_ADDRESS, at="email")
         except (PasswordTooShort, PasswordTooLong) as refusal:
             note_refusal(request.scope, refusal)
             problem = UNFIT_PASSWORD[type(refusal)]
-            return flow.sign_up_page(sent.visit, email=email, problem=problem, at="password")
-        return await flow.sign_in_page(request, sent.visit, None, email=email, notice=SIGNED_UP)
+            return self._sign_up_page(context, email=email, problem=problem, at="password")
+        client = await self._client(request, context)
+        return sign_in_page(self._parts, context, None, client=client, email=email, notice=SIGNED_UP)
 
-    return [show_sign_up, submit_sign_up]
+    def _sign_up_page(
+        self, context: PageContext, *, email: str = "", problem: str | None = None, at: str | None = None
+    ) -> Response[bytes]:
+        """`at` is the field with the problem."""
+        html = self._parts.render(
+            SignUpPage(
+                base_path=self._parts.base_path,
+                segment=context.segment,
+                csrf_token=self._parts.csrf.make(context, None),
+                min_password=MIN_PASSWORD,
+                email=email,
+                problem=problem,
+                at=at,
+            )
+        )
+        return page(html, status=400 if problem else 200)
 
-
-def sign_out_form(flow: AuthorizationFlow, submissions: Submissions, sign_out: SignOut) -> HTTPRouteHandler:
-    @post(f"{flow.base_path}/authorize/{{place:str}}/sign-out")
-    async def submit_sign_out(request: Request[Any, Any, Any], place: FromPath[str]) -> Response[bytes]:
-        sent = await submissions.received(request, place)
-        if sent.session is None:  # sent twice, or signed out in another tab
-            return redirect(sent.visit.url)
-        submissions.check(sent)
-        await sign_out(sent.session, flow.caller_of(request))
-        answer = redirect(sent.visit.url)
-        answer.set_cookie(flow.cookies.clear(SESSION))
-        return answer
-
-    return submit_sign_out
+    async def _client(self, request: AnyRequest, context: PageContext) -> ClientRegistration | None:
+        """Return the client of the pending request. Raises as `ResumeAuthorization` does."""
+        if context.pending is None:
+            return None
+        asking = await self._resume(context.pending, None, self._parts.caller_of(request))
+        assert isinstance(asking, AskToSignIn)  # a request that allows no page is never pending
+        return asking.client

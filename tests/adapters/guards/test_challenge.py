@@ -9,13 +9,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from mcp.client.auth import utils as sdk
 
-from grantledger.adapters.guards.challenge import BearerError, challenge
+from grantledger.adapters.guards.challenge import BearerErrorCode, challenge
 
 URL = "https://notes.example/.well-known/oauth-protected-resource/mcp"
 
 # RFC 6749 appendix A.4: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ); A.8 adds the space for descriptions.
 PRINTABLE = "".join(c for c in map(chr, range(0x21, 0x7F)) if c not in '"\\')
-ERRORS: tuple[BearerError, ...] = ("invalid_request", "invalid_token", "insufficient_scope")
+ERRORS: tuple[BearerErrorCode, ...] = ("invalid_request", "invalid_token", "insufficient_scope")
 
 scope_lists = st.lists(st.text(PRINTABLE, min_size=1, max_size=12), max_size=4)
 descriptions = st.text(PRINTABLE + " ", min_size=1, max_size=60)

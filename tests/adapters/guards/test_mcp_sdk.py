@@ -67,7 +67,7 @@ async def test_the_sdk_shows_its_user_what_a_refusal_says(call):
 
 
 def test_the_guard_works_where_the_sdk_is_not_installed():
-    modules = ("asgi", "challenge", "session")
+    modules = ("asgi", "challenge", "refusals", "session")
     script = "import sys; sys.modules['mcp'] = None\n" + "\n".join(
         f"import grantledger.adapters.guards.{name}" for name in modules
     )

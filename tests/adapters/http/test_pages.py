@@ -7,7 +7,12 @@ import pytest
 from jinja2 import UndefinedError
 from msgspec.structs import replace
 
-from grantledger.adapters.http.pages.rendering import PAGE_CSS_DIGEST, ErrorPage, Pages, SignInAgainPage
+from grantledger.adapters.http.pages.rendering import (
+    PAGE_CSS_DIGEST,
+    ErrorPage,
+    PageRenderer,
+    SignInAgainPage,
+)
 from support.rendered_pages import (
     ACCOUNT,
     ALLOWED,
@@ -126,7 +131,7 @@ def test_a_value_that_is_missing_is_an_error_and_not_a_blank():
 
     told = {field: getattr(ERROR, field) for field in ERROR.__struct_fields__}
     with pytest.raises(UndefinedError, match="title"):
-        Pages({Misspelt: "error.html"})(Misspelt(**told))
+        PageRenderer({Misspelt: "error.html"})(Misspelt(**told))
 
 
 def test_an_error_says_what_happened_and_what_to_do():

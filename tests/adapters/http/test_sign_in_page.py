@@ -26,7 +26,7 @@ def test_pages_live_at_the_root_without_a_base_path():
 
 
 def test_a_transaction_id_is_one_segment_of_the_path():
-    (form,) = Document(pages(replace(SIGN_IN, place="../a?b#c"))).all("form")
+    (form,) = Document(pages(replace(SIGN_IN, segment="../a?b#c"))).all("form")
     assert form["action"] == "/auth/authorize/..%2Fa%3Fb%23c/sign-in"
 
 

@@ -55,7 +55,7 @@ def test_a_client_name_is_shown_as_it_is_written(name: str):
 def test_no_value_on_sign_in_ever_produces_a_tag_or_an_attribute(value: str):
     page = SignInPage(
         base_path=value,
-        place=value,
+        segment=value,
         csrf_token=value,
         client_name=value,
         resource_name=value,
@@ -69,7 +69,7 @@ def test_no_value_on_sign_in_ever_produces_a_tag_or_an_attribute(value: str):
 def test_no_value_on_consent_ever_produces_a_tag_or_an_attribute(value: str):
     page = ConsentPage(
         base_path=value,
-        place=value,
+        segment=value,
         csrf_token=value,
         user_name=value,
         client_name=value,
@@ -107,7 +107,7 @@ def test_no_value_on_the_account_ever_produces_a_tag_or_an_attribute(value: str)
         scopes=(ScopeLine(value, value), ScopeLine(value, words_for(value))),
     )
     app = replace(APP, client_id=value, client_name=value, hosts=(value,), access=(access,))
-    page = replace(ACCOUNT, user_name=value, csrf_token=value, place=value, apps=(app,))
+    page = replace(ACCOUNT, user_name=value, csrf_token=value, segment=value, apps=(app,))
     assert Document(pages(page)).shape == Document(pages(replace(ACCOUNT, apps=(APP,)))).shape
 
 

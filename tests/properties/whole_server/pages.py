@@ -1,6 +1,6 @@
 """Names of our own for what refuses a person."""
 
-from grantledger.adapters.http.errors import FormForeign, ParkedRequestLost
+from grantledger.adapters.http.errors import FormForeign, PendingRequestLost
 from grantledger.adapters.http.pages.errors import page_refusal
 from grantledger.domain.authorization_request import SignInNeeded, TransactionSpent
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
@@ -11,7 +11,7 @@ _NAMES: dict[type[Refusal], str] = {
     ClientUnknown: "unknown client",
     ClientIsDisabled: "disabled client",
     RedirectUriMismatch: "wrong redirect URI",
-    ParkedRequestLost: "expired",
+    PendingRequestLost: "expired",
     FormForeign: "foreign form",
     SignInNeeded: "not signed in",
     TransactionSpent: "spent",

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from msgspec import MsgspecError, Struct, json
 
 from fakes.clock import FrozenClock
-from grantledger.adapters.http.errors import FormForeign, ParkedRequestLost, wire_error
-from grantledger.adapters.http.oauth.client_credentials import presented
+from grantledger.adapters.http.errors import FormForeign, PendingRequestLost, wire_error
+from grantledger.adapters.http.oauth.client_credentials import client_credentials
 from grantledger.adapters.http.parameters import Parameters
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.authorization.issue_code import IssuedCode
@@ -143,7 +143,7 @@ class ServerOfTheUseCases:
 
     def prove(self, authorization: list[str], form: dict[str, str]) -> str:
         try:
-            shown = presented(authorization, Parameters(form, (), frozenset()))
+            shown = client_credentials(authorization, Parameters(form, (), frozenset()))
         except Refusal as refusal:
             return wire_error(refusal).code
         return self.revoke(Credentials(shown.client_id, shown.secret), "unknown")
@@ -213,7 +213,7 @@ class ServerOfTheUseCases:
     def _told(self, opened: OpenTab, answer: Callable[[OpenTab, BrowserSession | None], Seen]) -> Seen:
         try:
             if opened.answered or self.now >= opened.request.expires_at:
-                raise ParkedRequestLost
+                raise PendingRequestLost
             seen = answer(opened, self._session(opened.browser))
         except Refusal as refusal:
             seen = _refused(refusal)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with bounds that uvicorn lacks: on the head, on how long a request takes, and on connections."""
+"""Bounds on HTTP/1.1 connections that uvicorn lacks: size of the head, time of a request, number."""
 
 import asyncio
 import secrets
@@ -7,10 +7,10 @@ import struct
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from grantledger.adapters import logs
+from grantledger.adapters.http.errors import CONNECTION_ERRORS, error_response
 from grantledger.adapters.http.limits import (
     ANSWER_TIMEOUT,
     BODY_TIMEOUT,
@@ -19,38 +19,34 @@ from grantledger.adapters.http.limits import (
     MAX_HEAD,
 )
 
-SAID = {
-    400: ("invalid_request", "This is not an HTTP/1.1 request."),
-    408: ("invalid_request", "The request took too long to arrive."),
-    431: ("invalid_request", "The request target and the headers are longer than 32768 bytes."),
-    503: ("temporarily_unavailable", "Too many connections. Try again."),
-}
-
 _NO_LINGER = struct.pack("ii", 1, 0)
-"""The kernel drops what was not sent, and tells the client by a reset."""
+"""The kernel drops unsent data and resets the connection."""
 
 _LINGER = 1.0
-"""Seconds in which a client that is still sending can read its answer: closing at once would destroy it."""
+"""Seconds before a refused connection is closed: closing at once would destroy the response."""
 
 
-class _HeadTooLarge(Exception):  # noqa: N818 - ends the parsing, and is what the client is told
+class _HeadTooLarge(Exception):  # noqa: N818 - ends the parsing
     pass
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses before the application is asked. `limit_concurrency` bounds the connections of the process."""
+    """Refuses requests before the application sees them.
+
+    uvicorn's `limit_concurrency` is the limit of connections in this process.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._most_connections, self.limit_concurrency = self.limit_concurrency, None
         self._in_head = False
-        self._head = 0  # bytes of the head that were parsed
-        self._fed = 0  # bytes read while in one head: it may be one endless header
+        self._head = 0  # bytes of the head that the parser has read
+        self._fed = 0  # bytes received for one head, which may be one endless header
         self._discarded = 0
         self._too_large = False
         self._refused = False
         self._deadline: float | None = None
-        self._untaken_since: float | None = None
+        self._unread_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -66,7 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def resume_writing(self) -> None:
-        self._untaken_since = None
+        self._unread_since = None
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -79,7 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._fed > MAX_HEAD:
                 self._refuse(431)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are not for clients
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's message is not for clients
         self._refuse(431 if self._too_large else 400)
 
     def on_message_begin(self) -> None:
@@ -93,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + 4)
-        # What follows a chunked body is no header: nobody has checked it where the headers are checked.
+        # A trailer of a chunked body is no header: the checks of the headers have not seen it.
         if self._in_head:
             super().on_header(name, value)
 
@@ -121,56 +117,58 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _check_time(self) -> None:
         now = self.loop.time()
-        if self._is_untaken(now):
+        if self._is_unread(now):
             self._cut_off()
             return
         if self._deadline is not None and self.flow.read_paused:
-            self._deadline = now + BODY_TIMEOUT  # it is the application that takes its time
+            self._deadline = now + BODY_TIMEOUT  # the application is slow, not the client
         if self._deadline is not None and now >= self._deadline:
             self._refuse(408)
         self._watch = self.loop.call_at(self._deadline or now + HEAD_TIMEOUT, self._check_time)
 
     def _cut_off(self) -> None:
-        """End the connection with all that waits in it: to close it is to wait until that is taken."""
+        """Abort the connection and drop unsent data: a normal close would wait until the client reads it."""
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.transport.abort()
 
-    def _is_untaken(self, now: float) -> bool:
-        """Whether answers have waited for the client for as long as they may, and longer than one look."""
+    def _is_unread(self, now: float) -> bool:
+        """Whether the client has left response data unread for too long, at two checks in a row."""
         if not self.transport.get_write_buffer_size():
-            self._untaken_since = None
-        elif self._untaken_since is None:
-            self._untaken_since = now
-        return self._untaken_since is not None and now - self._untaken_since >= ANSWER_TIMEOUT
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        return self._unread_since is not None and now - self._unread_since >= ANSWER_TIMEOUT
 
     def _refuse(self, status: int, *headers: tuple[bytes, bytes]) -> None:
-        """Answer by hand and close, or only close where an answer would land in the middle of another."""
+        """Write the response and close. Only close if another response has begun."""
         self._refused, self._deadline = True, None
         request_id = secrets.token_hex(8)
         logs.write("info", "request", correlation_id=request_id, status=status, refusal="before it was read")
-        cycle: RequestResponseCycle | None = self.cycle  # which is None before the first request
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         if cycle is not None and not cycle.response_complete:
             if self._in_head or cycle.response_started:
                 self.transport.close()
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.write(_answer(status, request_id, headers))
+        self.transport.write(_raw_response(status, request_id, headers))
         self.transport.write_eof()
         self.flow.resume_reading()
         self.loop.call_later(_LINGER, self.transport.close)
 
 
-def _answer(status: int, request_id: str, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    code, description = SAID[status]
-    body = msgspec.json.encode({"error": code, "error_description": description})
+def _raw_response(status: int, request_id: str, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    response = error_response(
+        CONNECTION_ERRORS[status],
+        [
+            (b"cache-control", b"no-store"),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+            *headers,
+        ],
+    )
     lines = [
         b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()),
-        b"content-type: application/json",
-        b"content-length: %d" % len(body),
-        b"cache-control: no-store",
-        b"x-request-id: %s" % request_id.encode(),
-        b"connection: close",
-        *(b"%s: %s" % header for header in headers),
+        *(b"%s: %s" % header for header in response.headers),
     ]
-    return b"\r\n".join([*lines, b"", body])
+    return b"\r\n".join([*lines, b"", response.body])

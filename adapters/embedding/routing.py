@@ -1,4 +1,4 @@
-"""A context that is open for as long as another ASGI application runs, whether or not it has a lifespan."""
+"""The server and a host's ASGI application under one address: who gets a request, and a shared lifespan."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -16,10 +16,10 @@ async def lifespan_around(
     receive: Receive,
     send: Send,
 ) -> None:
-    """Answer the lifespan protocol: open before `app` starts, close after it has stopped.
+    """Run the lifespan of `app`, with `running` opened before its start and closed after its stop.
 
-    What fails here stops the start: a server that took the exception for "no lifespan here" would go on
-    without the ledger.
+    `app` may have no lifespan. An error of `running` stops the start. Only raising it would not: an ASGI
+    server takes that for an application without a lifespan, and would serve without the ledger.
     """
     startup = await receive()
     async with AsyncExitStack() as opened:
@@ -34,14 +34,14 @@ async def lifespan_around(
         except Exception:
             if host.was_asked:
                 raise
-        if not host.was_asked:  # an application without lifespan, such as Django
+        if not host.was_asked:  # no lifespan, such as Django
             await host.send({"type": "lifespan.startup.complete"})
             await receive()
             await host.send({"type": "lifespan.shutdown.complete"})
 
 
 class _Host:
-    """What the application hears and says; `was_asked` once it has heard that it should start."""
+    """The lifespan messages of the application. `was_asked`: it has received the startup message."""
 
     def __init__(self, startup: Message, receive: Receive, send: Send, opened: AsyncExitStack) -> None:
         self._startup = startup
@@ -57,7 +57,7 @@ class _Host:
         return self._startup
 
     async def send(self, message: Message) -> None:
-        if message["type"] != "lifespan.startup.complete":  # the application has stopped, or never started
+        if message["type"] != "lifespan.startup.complete":  # stopped, or failed to start
             await self._opened.aclose()
         await self._send(message)
 
@@ -69,9 +69,10 @@ def beside(
     routes: Iterable[str],
     running: Callable[[], AbstractAsyncContextManager[None]],
 ) -> ASGIApp:
-    """Hand requests for `routes` to `server` and all others to `app`; `running` spans the lifespan of both.
+    """Return an application that passes requests for `routes` to `server`, and all others to `app`.
 
-    A route is a path, whose last parts may be parameters in braces: then all below it is the server's.
+    `running` is open while both serve. A route is a path; if it has parameters in braces, all paths that
+    begin like it belong to the server.
     """
     paths = frozenset(route for route in routes if "{" not in route)
     below = tuple({route.partition("{")[0] for route in routes if "{" in route})

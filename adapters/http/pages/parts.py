@@ -1,0 +1,85 @@
+"""What every page is built from, and how a page reads a submitted form."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from grantledger.adapters.http.caller import CallerReader
+from grantledger.adapters.http.pages.browser import (
+    ACCOUNT,
+    CsrfTokens,
+    PageContext,
+    PageContexts,
+    PageCookies,
+    PendingRequests,
+)
+from grantledger.adapters.http.pages.rendering import PageRenderer
+from grantledger.adapters.http.pages.sessions import BrowserSessions
+from grantledger.adapters.http.parameters import Parameters, read_form
+from grantledger.adapters.http.responses import AnyRequest
+from grantledger.domain.authorization_request import SignInNeeded
+from grantledger.domain.browser_session import BrowserSession
+
+
+class SignInWays(Struct, frozen=True, kw_only=True):
+    """Where users sign in: at the host's `login_page`, or on our page, which may offer `sign_up`."""
+
+    login_page: str | None
+    logout_page: str | None
+    sign_up: bool
+
+    @property
+    def built_in(self) -> bool:
+        return self.login_page is None
+
+
+class SubmittedForm(Struct, frozen=True):
+    """A form, whose CSRF token is not checked yet, and the session of the browser that sent it."""
+
+    context: PageContext
+    session: BrowserSession | None
+    form: Parameters
+
+
+class AccountForm(Struct, frozen=True):
+    """A form of the account pages, from the signed-in user, with a valid CSRF token."""
+
+    session: BrowserSession
+    form: Parameters
+
+
+class PageParts(Struct, frozen=True, kw_only=True):
+    """What every page is built from. `resource_names` are by identifier."""
+
+    base_path: str
+    ways: SignInWays
+    resource_names: Mapping[str, str]
+    render: PageRenderer
+    cookies: PageCookies
+    pending_requests: PendingRequests
+    contexts: PageContexts
+    csrf: CsrfTokens
+    sessions: BrowserSessions
+    caller_of: CallerReader
+
+    async def submitted(self, request: AnyRequest, segment: str) -> SubmittedForm:
+        """Raises `PendingRequestLost`, `ParametersMalformed`, `ParameterRepeated`, `UserIsDisabled`."""
+        context = self.contexts.find(request, segment)
+        form = await read_form(request)
+        return SubmittedForm(context, await self.sessions(request), form)
+
+    async def submitted_to_account(self, request: AnyRequest) -> AccountForm:
+        """Raises as `submitted` does, `SignInNeeded`, and `FormForeign`."""
+        submitted = await self.submitted(request, ACCOUNT)
+        if submitted.session is None:
+            raise SignInNeeded
+        self.check_csrf(submitted)
+        return AccountForm(submitted.session, submitted.form)
+
+    def check_csrf(self, submitted: SubmittedForm) -> None:
+        """Raises `FormForeign` unless the form was made for this browser, context and session."""
+        self.csrf.check(submitted.form, submitted.context, submitted.session)
+
+    def signed_in_since(self, submitted: SubmittedForm) -> bool:
+        """Return whether the form was made before a sign-in in another tab."""
+        return submitted.session is not None and self.csrf.fits(submitted.form, submitted.context, None)
