@@ -65,7 +65,6 @@ def test_every_answer_of_a_guard_has_an_entry() -> None:
 
 
 def test_every_failure_of_a_command_has_one_entry_and_every_entry_is_a_failure() -> None:
-    """Seen to catch: a new kind of `Failed`; a new kind of `Unavailable`."""
     assert sorted(MENDING["Commands"]) == sorted(catalogue.failures())
 
 
@@ -84,7 +83,6 @@ NEVER_MET = {
 
 
 def test_whatever_can_be_raised_is_a_refusal_or_a_failure_in_the_catalogue_or_is_met_by_nobody() -> None:
-    """Seen to catch: an exception that is neither told nor named here."""
     ours = set()
     for module in pkgutil.walk_packages(grantledger.__path__, "grantledger."):
         layer, *rest = module.name.split(".")[1:]

@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8").splitlines()
 PROMISES = 10
 
 _SECTION = re.compile(r"^## (\d+)\.")
-_ROW = re.compile(r"^\| `([\w/]+\.py)::(\w+)` \|")
+_ROW = re.compile(r"^- `([\w/]+\.py)::(\w+)`$")
 
 
 def _rows() -> list[tuple[int, str, str]]:
@@ -40,7 +40,7 @@ def test_every_promise_has_its_tests() -> None:
 
 
 def test_every_row_of_the_page_is_read() -> None:
-    assert len(_rows()) == len([line for line in PAGE if line.startswith("| `")])
+    assert len(_rows()) == len([line for line in PAGE if line.startswith("-")])
 
 
 @pytest.mark.parametrize(("file", "test"), sorted({(file, test) for _, file, test in _rows()}))

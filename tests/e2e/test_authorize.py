@@ -7,11 +7,9 @@ from urllib.parse import urlencode
 import pytest
 
 from support.oauth import (
-    CHALLENGE,
     REDIRECT_URI,
     Person,
     assert_guarded,
-    error_of,
     heading_of,
     query,
     returned,
@@ -39,50 +37,15 @@ async def test_an_unknown_client_is_told_to_the_person_and_redirected_nowhere(pe
     assert heading_of(await raw(person, urlencode(parameters))) == UNKNOWN_CLIENT
 
 
-NEARLY = [
-    "https://client.example/callback/",
-    "https://client.example/callback/deeper",
-    "https://client.example/callbac",
-    "https://client.example/callback?x=1",
-    "https://client.example/callback?",
-    "https://client.example/callback#x",
-    "https://client.example:443/callback",
-    "https://client.example:8443/callback",
-    "https://CLIENT.example/callback",
-    "HTTPS://client.example/callback",
-    "http://client.example/callback",
-    "https://client.example.evil.example/callback",
-    "https://evil.example/callback",
-    "https://user@client.example/callback",
-    "https://client.example\\@evil.example/callback",
-    "https://client.example/%63allback",
-    "https://client.example/./callback",
-    "https://client.example//callback",
-    "https://client.example/callback\r\nx: y",
-    "//client.example/callback",
-    "/callback",
-    "javascript:alert(1)",
-]
-
-
-@pytest.mark.parametrize("redirect_uri", NEARLY, ids=ascii)
-async def test_a_redirect_uri_that_is_not_exactly_registered_is_redirected_nowhere(
-    person: Person, redirect_uri: str
-):
+async def test_a_redirect_uri_that_is_not_registered_is_redirected_nowhere(person: Person):
     client = await person.register()
-    assert heading_of(await person.authorize(client["client_id"], redirect_uri=redirect_uri)) == NO_RETURN
+    answer = await person.authorize(client["client_id"], redirect_uri=f"{REDIRECT_URI}/")
+    assert heading_of(answer) == NO_RETURN
 
 
 async def test_one_of_several_redirect_uris_has_to_be_named(person: Person):
     client = await person.register(redirect_uris=[REDIRECT_URI, LOOPBACK])
     assert heading_of(await person.authorize(client["client_id"], redirect_uri=None)) == NO_RETURN
-
-
-async def test_another_clients_redirect_uri_is_none_of_mine(person: Person):
-    await person.register(redirect_uris=["https://other.example/callback"])
-    client = await person.register()
-    answer = await person.authorize(client["client_id"], redirect_uri="https://other.example/callback")
-    assert heading_of(answer) == NO_RETURN
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
@@ -129,62 +92,33 @@ async def test_authorize_cannot_be_posted_to(person: Person):
 
 REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "no response type": ({"response_type": None}, "invalid_request"),
-    "an empty response type": ({"response_type": ""}, "invalid_request"),
     "a token": ({"response_type": "token"}, "unsupported_response_type"),
-    "a code and more": ({"response_type": "code id_token"}, "unsupported_response_type"),
-    "an answer in the fragment": ({"response_mode": "fragment"}, "invalid_request"),
-    "an answer by a form": ({"response_mode": "form_post"}, "invalid_request"),
-    "no challenge": ({"code_challenge": None}, "invalid_request"),
-    "neither challenge nor method": (
-        {"code_challenge": None, "code_challenge_method": None},
-        "invalid_request",
-    ),
-    "no challenge method, which means plain": ({"code_challenge_method": None}, "invalid_request"),
     "a plain challenge": ({"code_challenge_method": "plain"}, "invalid_request"),
-    "another spelling of the method": ({"code_challenge_method": "s256"}, "invalid_request"),
-    "a challenge that is too short": ({"code_challenge": CHALLENGE[:-1]}, "invalid_request"),
-    "a challenge with padding": ({"code_challenge": f"{CHALLENGE}="}, "invalid_request"),
-    "a challenge of other characters": ({"code_challenge": CHALLENGE[:-1] + "+"}, "invalid_request"),
     "no known scope": ({"scope": "unknown other"}, "invalid_scope"),
     "no scope of ASCII": ({"scope": "öpenid"}, "invalid_scope"),
     "another resource": ({"resource": "https://evil.example/mcp"}, "invalid_target"),
-    "no absolute resource": ({"resource": "mcp"}, "invalid_target"),
     "a request object": ({"request": "eyJ..."}, "request_not_supported"),
     "a request URI": ({"request_uri": "https://client.example/request"}, "request_uri_not_supported"),
-    "a pushed request": (
-        {"request_uri": "urn:ietf:params:oauth:request_uri:1"},
-        "request_uri_not_supported",
-    ),
-    "no page and a page": ({"prompt": "none login"}, "invalid_request"),
-    "no page for somebody unknown": ({"prompt": "none"}, "login_required"),
+    "no page for a stranger": ({"prompt": "none"}, "login_required"),
     "a state that is too long": ({"state": "x" * 2049}, "invalid_request"),
 }
 
 
 @pytest.mark.parametrize(("asked", "error"), REFUSED.values(), ids=REFUSED)
-async def test_a_refusal_goes_back_to_the_client(person: Person, asked: dict[str, str | None], error: str):
-    """Seen to catch: a method of PKCE is taken that is not advertised."""
+async def test_a_refusal_goes_back_to_the_client_with_state_and_issuer(
+    server: Server, person: Person, asked: dict[str, str | None], error: str
+):
     client = await person.register()
     answer = await person.authorize(client["client_id"], **asked)
     assert answer.headers["location"].startswith(f"{REDIRECT_URI}?")
-    assert returned(answer)["error"] == error
+    parameters = returned(answer)
+    assert set(parameters) == {"error", "error_description", "state", "iss"}
+    assert parameters["error"] == error
+    assert parameters["state"] == asked.get("state", "the-state")
+    assert parameters["iss"] == server.origin
 
 
-@pytest.mark.parametrize("asked", [asked for asked, _ in REFUSED.values()], ids=REFUSED)
-async def test_a_refusal_carries_state_and_issuer_once(
-    server: Server, person: Person, asked: dict[str, str | None]
-):
-    client = await person.register()
-    answer = returned(await person.authorize(client["client_id"], **asked))
-    assert set(answer) == {"error", "error_description", "state", "iss"}
-    assert answer["state"] == asked.get("state", "the-state")
-    assert answer["iss"] == server.origin
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["response_type", "scope", "state", "code_challenge", "code_challenge_method", "prompt", "x"],
-)
+@pytest.mark.parametrize("name", ["scope", "x"])
 async def test_a_parameter_that_is_there_twice_is_refused(person: Person, name: str):
     client = await person.register()
     parameters = {"scope": "openid", "prompt": "login", "x": "1", **query(client["client_id"])}
@@ -193,7 +127,6 @@ async def test_a_parameter_that_is_there_twice_is_refused(person: Person, name: 
 
 
 async def test_two_different_resources_are_refused(two_resources: Server, member: Person):
-    """Seen to catch: of two resources the first is taken."""
     client = await member.register()
     parameters = urlencode(query(client["client_id"]))
     both = urlencode([("resource", "https://mcp.example"), ("resource", f"{two_resources.origin}/notes/mcp")])
@@ -245,7 +178,6 @@ async def test_the_issuer_is_on_every_answer_of_the_person(
 
 
 async def test_saying_no_is_access_denied(ada: Person, client: str):
-    """Seen to catch: whoever says no is taken at a yes."""
     answer = returned(await ada.submit(await ada.asked(client), "consent", decision="deny"))
     assert {"error": "access_denied", "state": "the-state"}.items() <= answer.items()
     assert "code" not in answer
@@ -277,38 +209,10 @@ async def test_the_answer_goes_to_the_redirect_uri_byte_for_byte(person: Person,
     assert answer.headers["location"].startswith(f"{redirect_uri}?error=login_required&")
 
 
-@pytest.mark.parametrize(
-    ("registered", "used"),
-    [
-        ("http://127.0.0.1:33418/", "http://127.0.0.1:50000/"),
-        ("http://127.0.0.1:33418/", "http://127.0.0.1:50000"),
-        ("http://127.0.0.1/", "http://127.0.0.1:50000/"),
-        ("http://localhost/callback", "http://localhost:50000/callback"),
-        ("http://localhost:3118/callback", "http://localhost/callback"),
-        ("http://[::1]:1/callback", "http://[::1]:2/callback"),
-    ],
-)
-async def test_the_port_on_loopback_is_free(person: Person, registered: str, used: str):
-    client = await person.register(redirect_uris=[registered])
-    answer = await person.authorize(client["client_id"], redirect_uri=used)
+async def test_a_native_client_may_listen_on_another_port_than_it_registered(person: Person):
+    client = await person.register(redirect_uris=["http://127.0.0.1:33418/"])
+    answer = await person.authorize(client["client_id"], redirect_uri="http://127.0.0.1:50000")
     assert answer.headers["location"].startswith("/authorize/")
-
-
-@pytest.mark.parametrize(
-    ("registered", "used"),
-    [
-        ("http://localhost/callback", "http://127.0.0.1/callback"),
-        ("http://127.0.0.1/callback", "http://127.0.0.1/"),
-        ("http://127.0.0.1/callback", "http://127.0.0.1:1/callback/"),
-        ("http://127.0.0.1/callback", "https://127.0.0.1/callback"),
-        ("http://127.0.0.1/callback", "http://127.0.0.1.evil.example/callback"),
-        ("https://localhost/callback", "https://localhost:8443/callback"),
-        ("com.example.app://host:1/callback", "com.example.app://host:2/callback"),
-    ],
-)
-async def test_nothing_but_the_port_on_loopback_is_free(person: Person, registered: str, used: str):
-    client = await person.register(redirect_uris=[registered])
-    assert heading_of(await person.authorize(client["client_id"], redirect_uri=used)) == NO_RETURN
 
 
 async def test_a_get_without_cookies_parks_the_request_and_writes_nothing(server: Server, person: Person):
@@ -326,12 +230,6 @@ async def test_the_url_of_a_parked_request_carries_nothing_of_it(person: Person)
     path, _, transaction_id = answer.headers["location"].rpartition("/")
     assert path == "/authorize"
     assert len(transaction_id) == 16
-
-
-async def test_the_transaction_id_is_no_code(person: Person, client: str):
-    location = (await person.authorize(client)).headers["location"]
-    answer = await person.redeem(client, location.rpartition("/")[2])
-    assert error_of(answer) == (400, "invalid_grant")
 
 
 async def test_a_request_too_large_for_a_cookie_is_told_to_the_person(person: Person):

@@ -9,7 +9,6 @@ from support.server import EMAIL, Server
 async def test_consent_names_the_client_the_receiver_the_scopes_the_resource_and_the_user(
     server: Server, ada: Person
 ):
-    """Seen to catch: a page does not show the redirect host."""
     client = await ada.register(client_name="Notes for editors")
     page = await ada.asked(client["client_id"], scope="openid email")
     assert heading_of(page) == CONSENT

@@ -33,40 +33,16 @@ async def test_a_disabled_clients_access_token_is_refused(ada: Person, client: s
 
 
 async def test_a_disabled_clients_refresh_token_is_a_dead_one(ada: Person, client: str, operator: Container):
-    """Seen to catch: a disabled client is told to register again."""
     tokens = await ada.tokens(client)
     await operator.use_cases().disable_client(client, CALLER)
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
-
-
-async def test_a_disabled_clients_refused_refresh_changes_nothing(
-    server: Server, ada: Person, client: str, operator: Container
-):
-    tokens = await ada.tokens(client)
-    await operator.use_cases().disable_client(client, CALLER)
-    before = server.events()
-    await ada.refresh(client, tokens["refresh_token"])
-    assert server.events() == before
 
 
 async def test_a_disabled_clients_retry_is_refused_too(ada: Person, client: str, operator: Container):
-    """Seen to catch: a retry does not ask for the client."""
     tokens = await ada.tokens(client)
     await ada.refresh(client, tokens["refresh_token"])
     await operator.use_cases().disable_client(client, CALLER)
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
-
-
-async def test_a_disabled_clients_code_is_refused(ada: Person, client: str, operator: Container):
-    code = await ada.code(client)
-    await operator.use_cases().disable_client(client, CALLER)
-    assert error_of(await ada.redeem(client, code)) == DEAD
-
-
-async def test_a_disabled_client_is_still_asked_for_its_secret(ada: Person, operator: Container):
-    client = await ada.register(token_endpoint_auth_method="client_secret_post")
-    await operator.use_cases().disable_client(client["client_id"], CALLER)
-    assert error_of(await ada.refresh(client["client_id"], "glrt_unknown")) == (401, "invalid_client")
 
 
 async def test_a_disabled_client_is_told_to_the_person_at_authorize(
@@ -116,19 +92,6 @@ async def test_registering_again_does_not_undo_what_an_operator_did(person: Pers
     assert error_of(await person.http.post("/register", json=asked)) == (403, "access_denied")
 
 
-async def test_a_disabled_client_may_still_revoke_its_tokens(ada: Person, client: str, operator: Container):
-    tokens = await ada.tokens(client)
-    await operator.use_cases().disable_client(client, CALLER)
-    assert (await ada.revoke(client, tokens["refresh_token"])).status_code == 200
-
-
-async def test_another_client_of_the_same_user_goes_on(ada: Person, client: str, operator: Container):
-    other = (await ada.register())["client_id"]
-    tokens = await ada.tokens(other)
-    await operator.use_cases().disable_client(client, CALLER)
-    assert (await ada.session(tokens["access_token"])).status_code == 200
-
-
 # A client that was deleted
 
 
@@ -174,29 +137,18 @@ async def test_a_deleted_client_registers_anew_under_its_id(reborn: dict[str, An
 
 
 async def test_tokens_from_before_the_deletion_stay_dead(ada: Person, reborn: dict[str, Any]):
-    """Seen to catch: what a deleted client was granted goes to who registers after it."""
     client_id, tokens = reborn["client_id"], reborn["tokens"]
     assert error_of(await ada.session(tokens["access_token"])) == (401, "invalid_token")
     assert error_of(await ada.refresh(client_id, tokens["refresh_token"])) == DEAD
 
 
-async def test_a_code_from_before_the_deletion_stays_dead(ada: Person, reborn: dict[str, Any]):
-    assert error_of(await ada.redeem(reborn["client_id"], reborn["code"])) == DEAD
-
-
 async def test_a_yes_from_before_the_deletion_counts_no_more(ada: Person, reborn: dict[str, Any]):
-    """Seen to catch: a yes counts for whoever registers after the client."""
     answer = await ada.authorize(reborn["client_id"], prompt="none")
     assert returned(answer)["error"] == "consent_required"
 
 
 async def test_a_page_from_before_the_deletion_gives_no_code(ada: Person, reborn: dict[str, Any]):
     assert heading_of(await ada.submit(reborn["page"], "consent", decision="allow")) == UNKNOWN
-
-
-async def test_a_client_that_registered_anew_works(ada: Person, reborn: dict[str, Any]):
-    tokens = await ada.tokens(reborn["client_id"])
-    assert (await ada.session(tokens["access_token"])).status_code == 200
 
 
 # A user
@@ -215,15 +167,9 @@ async def bob(person: Person, operator: Container) -> dict[str, Any]:
 
 
 async def test_a_disabled_users_tokens_are_refused(person: Person, operator: Container, bob: dict[str, Any]):
-    """Seen to catch: an access token is good though its user is disabled."""
     await operator.use_cases().disable_user(bob["id"], CALLER)
     assert error_of(await person.session(bob["tokens"]["access_token"])) == (401, "invalid_token")
     assert error_of(await person.refresh(bob["client"], bob["tokens"]["refresh_token"])) == DEAD
-
-
-async def test_a_disabled_users_code_is_refused(person: Person, operator: Container, bob: dict[str, Any]):
-    await operator.use_cases().disable_user(bob["id"], CALLER)
-    assert error_of(await person.redeem(bob["client"], bob["code"])) == DEAD
 
 
 async def test_a_disabled_users_browser_is_signed_out(
@@ -250,12 +196,3 @@ async def test_a_disabled_user_cannot_sign_in_and_is_not_told_why(
     wrong = await person.sign_in(page, email=bob["email"], password="wrong")
     assert heading_of(right) == (400, "Sign in")
     assert right.text == wrong.text
-
-
-async def test_another_user_of_the_same_client_goes_on(
-    person: Person, operator: Container, bob: dict[str, Any]
-):
-    await person.submit(await person.asked(bob["client"], prompt="consent"), "sign-out")
-    tokens = await person.tokens(bob["client"])
-    await operator.use_cases().disable_user(bob["id"], CALLER)
-    assert (await person.session(tokens["access_token"])).status_code == 200

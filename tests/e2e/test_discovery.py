@@ -20,7 +20,6 @@ SPOOFED = {
 
 
 async def test_the_metadata_says_what_is_enforced_and_nothing_else(server: Server, person: Person):
-    """Seen to catch: a method of PKCE is advertised that is refused."""
     answer = await person.http.get(AUTHORIZATION_SERVER)
     assert answer.json() == {
         "issuer": server.origin,
@@ -57,7 +56,6 @@ async def test_openid_configuration_is_the_same_document(person: Person):
 
 
 async def test_every_advertised_endpoint_answers(person: Person):
-    """Seen to catch: an endpoint is advertised where none is."""
     metadata = (await person.http.get(AUTHORIZATION_SERVER)).json()
     for name in [name for name in metadata if name.endswith(("_endpoint", "_uri"))]:
         get, post = await person.http.get(metadata[name]), await person.http.post(metadata[name])

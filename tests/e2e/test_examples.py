@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec import Struct
 
 from support.leaks import seen
 from support.oauth import Person, heading_of, returned
@@ -51,53 +52,69 @@ def running(name: str, directory: Path) -> Iterator[str]:
         seen(name, log.read_text())
 
 
-@pytest.mark.parametrize("name", ["litestar_app.py", "starlette_app.py"])
-async def test_a_host_application_issues_tokens_and_takes_them(name, tmp_path):
-    with running(name, tmp_path) as origin:
-        person = Person.at(origin, password=PASSWORD)
+class Host(Struct, frozen=True):
+    """An application that embeds the server, and the folder in which it runs."""
+
+    origin: str
+    directory: Path
+
+
+@pytest.fixture(scope="module", params=["litestar_app.py", "starlette_app.py"])
+def host(request, tmp_path_factory) -> Iterator[Host]:
+    directory = tmp_path_factory.mktemp("host")
+    with running(request.param, directory) as origin:
+        yield Host(origin, directory)
+
+
+async def test_a_host_application_issues_tokens_and_takes_them(host: Host):
+    person = Person.at(host.origin, password=PASSWORD)
+    async with person.http:
         client = await person.register()
         tokens = await person.tokens(client["client_id"])
         bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
         answer = await person.http.get("/mcp", headers=bearer, follow_redirects=True)
         home = await person.http.get("/")
-        await person.http.aclose()
     assert answer.json()["client"] == client["client_id"]
     assert home.text == "Hello from the host application."
 
 
-@pytest.mark.parametrize("name", ["litestar_app.py", "starlette_app.py"])
-async def test_a_host_application_tells_whom_it_refuses_where_to_get_a_token(name, tmp_path):
-    with running(name, tmp_path) as origin:
-        async with httpx.AsyncClient(base_url=origin, verify=False, follow_redirects=True) as http:
-            without = await http.get("/mcp")
-            refused = await http.get("/mcp", headers={"Authorization": "Bearer glat_unknown"})
-            found = re.search(r'resource_metadata="([^"]+)"', without.headers["www-authenticate"])
-            assert found
-            metadata = (await http.get(found[1])).json()
+async def test_a_host_application_says_where_to_get_a_token(host: Host):
+    async with httpx.AsyncClient(base_url=host.origin, verify=False, follow_redirects=True) as http:
+        without = await http.get("/mcp")
+        refused = await http.get("/mcp", headers={"Authorization": "Bearer glat_unknown"})
+        found = re.search(r'resource_metadata="([^"]+)"', without.headers["www-authenticate"])
+        assert found
+        metadata = (await http.get(found[1])).json()
     assert (without.status_code, refused.status_code) == (401, 401)
     assert "error=" not in without.headers["www-authenticate"]
     assert 'error="invalid_token"' in refused.headers["www-authenticate"]
-    assert metadata["resource"] == f"{origin}/mcp"
+    assert metadata["resource"] == f"{host.origin}/mcp"
 
 
-@pytest.mark.parametrize("name", ["litestar_app.py", "starlette_app.py"])
-async def test_a_host_application_that_cannot_check_a_token_says_to_come_back(name, tmp_path):
-    with running(name, tmp_path) as origin:
-        person = Person.at(origin, password=PASSWORD)
+async def test_a_host_application_that_cannot_check_a_token_is_503(host: Host):
+    person = Person.at(host.origin, password=PASSWORD)
+    (database,) = host.directory.glob("grantledger-*/grantledger.sqlite3")
+    async with person.http:
         tokens = await person.tokens((await person.register())["client_id"])
-        (database,) = tmp_path.glob("grantledger-*/grantledger.sqlite3")
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
         with closing(sqlite3.connect(database)) as ledger:
             ledger.execute("ALTER TABLE token_grant RENAME TO token_grant_away")
-        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-        answer = await person.http.get("/mcp", headers=bearer, follow_redirects=True)
-        await person.http.aclose()
+            answer = await person.http.get("/mcp", headers=bearer, follow_redirects=True)
+            ledger.execute("ALTER TABLE token_grant_away RENAME TO token_grant")
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_the_mcp_server_tells_its_caller_who_it_is(tmp_path):
-    with running("mcp_server.py", tmp_path) as origin:
-        person = Person.at(origin, password=PASSWORD)
+@pytest.fixture(scope="module")
+def mcp_server(tmp_path_factory) -> Iterator[Host]:
+    directory = tmp_path_factory.mktemp("mcp-server")
+    with running("mcp_server.py", directory) as origin:
+        yield Host(origin, directory)
+
+
+async def test_the_mcp_server_tells_its_caller_who_it_is(mcp_server: Host):
+    person = Person.at(mcp_server.origin, password=PASSWORD)
+    async with person.http:
         client = await person.register()
         tokens = await person.tokens(client["client_id"])
         session = (await person.session(tokens["access_token"])).json()
@@ -112,14 +129,12 @@ async def test_the_mcp_server_tells_its_caller_who_it_is(tmp_path):
             "Accept": "application/json, text/event-stream",
         }
         answer = await person.http.post("/mcp", json=call, headers=headers)
-        await person.http.aclose()
     assert session["user_id"] in answer.text
 
 
-def test_the_mcp_server_prints_first_of_all_how_to_sign_in(tmp_path):
-    with running("mcp_server.py", tmp_path) as origin:
-        printed = (tmp_path / "printed").read_text()
-    assert printed.splitlines()[0] == f"{origin}/mcp: sign in as ada@example.com with {PASSWORD}"
+def test_the_mcp_server_prints_first_of_all_how_to_sign_in(mcp_server: Host):
+    printed = (mcp_server.directory / "printed").read_text()
+    assert printed.splitlines()[0] == f"{mcp_server.origin}/mcp: sign in as ada@example.com with {PASSWORD}"
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,6 @@ FILLED: dict[str, dict[str, str]] = {
 async def test_a_form_without_its_token_does_nothing(
     server: Server, ada: Person, client: str, form: str, token: str
 ):
-    """Seen to catch: a form needs no token of its page."""
     page = await page_with(ada, form, client)
     before = server.events()
     answer = await ada.post(page, form, **FILLED[form], csrf_token=token)
@@ -66,7 +65,6 @@ async def test_a_request_that_waits_in_another_browser_is_not_shown(
 
 
 async def test_another_person_cannot_say_yes_on_my_page(server: Server, person: Person, eve: str):
-    """Seen to catch: a form needs no token of its page."""
     client = (await person.register())["client_id"]
     page = await person.sign_in(await person.asked(client))
     async with as_it_was(person, server) as somebody:

@@ -63,6 +63,5 @@ def test_a_restart_keeps_the_keys(rotating: Server):
 
 
 def test_private_halves_are_not_in_the_file_in_clear(rotating: Server):
-    """Seen to catch: private records are kept as they are."""
     assert b'"d":"' not in rotating.written()
     assert b'\\"d\\"' not in rotating.written()

@@ -64,7 +64,6 @@ def revoke(store: EventStore[str], stream: str, *, version: int) -> None:
 
 
 async def test_a_projection_runner_follows_what_the_server_writes(server: Server, person: Person):
-    """Seen to catch: a subscription that leaves out what was recorded while it read a page."""
     with watching(server.database) as runner:
         client = (await person.register())["client_id"]
         tokens = await person.tokens(client)
@@ -79,7 +78,6 @@ async def test_a_projection_runner_follows_what_the_server_writes(server: Server
 
 
 async def test_a_runner_that_was_away_goes_on_where_it_stopped(server: Server, person: Person):
-    """Seen to catch: a position that is kept in memory alone."""
     with watching(server.database) as runner:
         await asyncio.to_thread(runner.wait, logged(server)[-1][0], 30.0)
     before = logged(server)[-1][0]
@@ -92,7 +90,6 @@ async def test_a_runner_that_was_away_goes_on_where_it_stopped(server: Server, p
 async def test_what_the_library_appends_decides_the_servers_next_answer(
     server: Server, person: Person, store: EventStore[str]
 ):
-    """Seen to catch: a recorder that leaves the row as it was."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     assert (await person.session(tokens["access_token"])).status_code == 200
@@ -104,7 +101,6 @@ async def test_what_the_library_appends_decides_the_servers_next_answer(
 async def test_a_stale_append_of_the_library_meets_what_the_server_wrote(
     server: Server, person: Person, store: EventStore[str]
 ):
-    """Seen to catch: an append of the library is put behind whatever is there."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     stream = newest_grant(server)
@@ -119,7 +115,6 @@ async def test_a_stale_append_of_the_library_meets_what_the_server_wrote(
 async def test_what_the_library_appends_while_the_server_waits_for_its_turn_makes_it_decide_again(
     server: Server, person: Person
 ):
-    """Seen to catch: a lost race is taken for recorded; a lost race is not decided again."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     stream = newest_grant(server)

@@ -97,7 +97,6 @@ async def test_a_client_of_either_protocol_era_may_call(demo, client, mode):
 
 
 async def test_each_server_has_tokens_of_its_own(demo, client):
-    """Seen to catch: a guard takes the tokens of every resource."""
     async with client.connected():
         token = client.storage.tokens.access_token
     refused = pytest.RaisesExc(MCPError, match="not valid here")
@@ -121,7 +120,6 @@ async def test_a_tool_without_its_scope_says_which_one_is_missing(demo):
 async def test_a_client_whose_grant_was_revoked_is_refused_at_once_and_asks_its_user_again(
     demo, client, user
 ):
-    """Seen to catch: a look-up remembers what it read of a grant."""
     async with client.connected() as connection:
         await connection.call_tool("whoami")
         before = client.storage.tokens
@@ -136,7 +134,6 @@ async def test_a_client_whose_grant_was_revoked_is_refused_at_once_and_asks_its_
 
 
 async def test_an_outage_costs_a_client_neither_its_tokens_nor_its_user_a_visit(demo, client, user):
-    """Seen to catch: a ledger that cannot be read knows no token."""
     async with client.connected() as connection:
         await connection.call_tool("whoami")
         before = client.storage.tokens

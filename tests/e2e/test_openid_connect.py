@@ -51,7 +51,6 @@ async def tokens(party: RelyingParty, ada: Person, client: str) -> dict[str, Any
 async def test_authlib_verifies_the_id_token_by_discovery_and_jwks(
     server: Server, party: RelyingParty, client: str, tokens: dict[str, Any]
 ):
-    """Seen to catch: an ID token names another audience; the key that signs is not published."""
     claims = await party.verified(tokens)
     assert set(claims) == {"iss", "sub", "aud", "iat", "exp", "at_hash", "auth_time", "nonce"}
     assert (claims["iss"], claims["aud"], claims["nonce"]) == (server.origin, client, NONCE)
@@ -162,7 +161,6 @@ async def test_without_openid_the_scope_is_insufficient(ada: Person, client: str
 
 
 async def test_a_revoked_token_tells_nothing_more(ada: Person, client: str, tokens: dict[str, Any]):
-    """Seen to catch: a revoked access token is good."""
     await ada.revoke(client, tokens["access_token"])
     assert error_of(await userinfo(ada, tokens["access_token"])) == (401, "invalid_token")
 

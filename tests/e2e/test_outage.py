@@ -105,7 +105,6 @@ PAGES: dict[str, Request] = {
 
 @pytest.mark.parametrize("request_of", PROGRAMS.values(), ids=PROGRAMS)
 async def test_programs_are_told_to_come_back(fragile: Server, person: Before, request_of: Request):
-    """Seen to catch: a ledger that cannot be read knows no token."""
     with unreadable(fragile):
         answer = await request_of(person)
     assert error_of(answer) == OUTAGE

@@ -59,7 +59,6 @@ async def everybody(servers: list[Server]) -> list[Person]:
 
 @pytest.mark.parametrize("count", [1, 2])
 async def test_no_request_notices_a_rebuild(tmp_path: Path, count: int):
-    """Seen to catch: the live tables emptied before they are filled; a swap that does not catch up."""
     with replicas(tmp_path, count) as servers:
         people, finished = await everybody(servers), asyncio.Event()
         served = [use(person, finished) for person in people]

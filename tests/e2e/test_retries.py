@@ -74,19 +74,16 @@ MEANWHILE: dict[str, tuple[Meanwhile, tuple[int, str]]] = {
 async def test_a_retry_passes_every_check_of_a_refresh(
     person: Person, operator: Container, used: Used, meanwhile: Meanwhile, refusal: tuple[int, str]
 ):
-    """Seen to catch: a retry does not ask for the client; a retry does not ask for the user."""
     await meanwhile(operator.use_cases(), person, used)
     assert error_of(await person.token(**used.form)) == refusal
 
 
 @pytest.mark.parametrize("secret", ["", "wrong"])
 async def test_a_retry_needs_the_clients_secret(person: Person, used: Used, secret: str):
-    """Seen to catch: a confidential client needs no secret."""
     assert error_of(await person.token(**{**used.form, "client_secret": secret})) == UNPROVEN
 
 
 async def test_a_retry_by_another_client_is_refused_and_revokes_nothing(person: Person, used: Used):
-    """Seen to catch: a token is good for any client."""
     other = await person.register(token_endpoint_auth_method="client_secret_post")
     proof = {"client_id": other["client_id"], "client_secret": other["client_secret"]}
     assert error_of(await person.token(**{**used.form, **proof})) == DEAD

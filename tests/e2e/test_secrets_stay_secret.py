@@ -119,7 +119,6 @@ def spellings(secret: str) -> list[bytes]:
 
 @pytest.mark.parametrize("name", SECRETS)
 async def test_a_secret_is_not_on_the_disk(server: Server, secrets: dict[str, str], name: str):
-    """Seen to catch: what stands for a secret is the secret."""
     written = server.written()
     assert len(written) > 100_000
     assert not [spelling for spelling in spellings(secrets[name]) if spelling in written]
@@ -127,7 +126,6 @@ async def test_a_secret_is_not_on_the_disk(server: Server, secrets: dict[str, st
 
 @pytest.mark.parametrize("name", SECRETS)
 async def test_a_secret_is_not_in_the_log(server: Server, secrets: dict[str, str], name: str):
-    """Seen to catch: requests are logged with their URLs."""
     log = server.log.encode()
     assert b"Grantledger serves" in log
     assert not [spelling for spelling in spellings(secrets[name]) if spelling in log]
@@ -141,7 +139,6 @@ ITS_OWN = {"e-mail address", "local part of the e-mail address", "form token"}
 async def test_no_refusal_repeats_a_secret(
     secrets: dict[str, str], refusals: list[httpx.Response], name: str
 ):
-    """Seen to catch: a refusal repeats the request."""
     assert {answer.status_code for answer in refusals} >= {400, 401, 404}
     told = [str(answer.headers).encode() + answer.content for answer in refusals]
     assert not [spelling for spelling in spellings(secrets[name]) for text in told if spelling in text]
@@ -156,7 +153,6 @@ async def test_the_claims_of_a_token_are_not_on_the_disk_as_a_token(
 
 
 def test_no_password_hash_is_readable_on_the_disk(server: Server):
-    """Seen to catch: private records are kept as they are."""
     assert b"$argon2" not in server.written()
 
 

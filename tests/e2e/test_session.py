@@ -1,7 +1,5 @@
 """`GET /session`, and `get_mcp_session` in-process: who a token speaks for, and what is no token."""
 
-import asyncio
-import base64
 import re
 from typing import Any
 
@@ -78,7 +76,7 @@ async def test_two_authorization_headers_are_refused(ada: Person, client: str):
     assert error_of(answer) == (400, "invalid_request")
 
 
-GARBAGE = ["x", "glat_", "glat_" + "A" * 72, "glat_" + "A" * 73, "glat_" + "!" * 72, "\u00e9", "x" * 8000]
+GARBAGE = ["glat_" + "A" * 72, "\u00e9", "x" * 8000]
 
 
 @pytest.mark.parametrize("token", GARBAGE, ids=lambda token: ascii(token)[:16])
@@ -87,30 +85,7 @@ async def test_what_is_no_token_is_refused(person: Person, token: str):
     assert error_of(await person.http.get("/session", headers=headers)) == REFUSED
 
 
-async def test_a_token_with_any_bit_changed_is_refused(ada: Person, client: str):
-    raw = base64.urlsafe_b64decode((await ada.tokens(client))["access_token"].removeprefix("glat_"))
-    forged = [raw[:n] + bytes([raw[n] ^ 1]) + raw[n + 1 :] for n in range(len(raw))]
-    texts = ["glat_" + base64.urlsafe_b64encode(one).decode() for one in forged]
-    answers = await asyncio.gather(*(ada.session(text) for text in texts))
-    assert {error_of(answer) for answer in answers} == {REFUSED}
-
-
-async def test_a_refresh_token_is_no_access_token(ada: Person, client: str):
-    assert error_of(await ada.session((await ada.tokens(client))["refresh_token"])) == REFUSED
-
-
-async def test_a_refresh_token_does_not_become_one_by_its_prefix(ada: Person, client: str):
-    tokens = await ada.tokens(client)
-    forged = "glat_" + tokens["refresh_token"].removeprefix("glrt_")
-    assert error_of(await ada.session(forged)) == REFUSED
-
-
-async def test_a_code_is_no_access_token(ada: Person, client: str):
-    assert error_of(await ada.session(await ada.code(client))) == REFUSED
-
-
 async def test_an_access_token_is_refused_after_its_time(long_ago: LongAgo):
-    """Seen to catch: an access token never expires."""
     assert error_of(long_ago.access_token) == REFUSED
 
 
@@ -123,7 +98,6 @@ async def test_a_token_is_good_for_its_resource(member: Person, spelling: str):
 
 
 async def test_a_token_for_another_resource_is_refused(two_resources: Server, member: Person):
-    """Seen to catch: a look-up does not compare the resource."""
     tokens = await member.tokens((await member.register())["client_id"])
     answer = await member.session(tokens["access_token"], resource=f"{two_resources.origin}/notes/mcp")
     assert error_of(answer) == REFUSED
@@ -218,7 +192,6 @@ async def test_in_process_nobody_is_none(server: Server, ada: Person, client: st
 
 
 async def test_in_process_a_token_for_another_resource_is_nobodys(server: Server, ada: Person, client: str):
-    """Seen to catch: a look-up does not compare the resource."""
     headers = {"authorization": f"Bearer {(await ada.tokens(client))['access_token']}"}
     async with server.use_cases() as container:
         get_mcp_session = GetMcpSession(container.use_cases().look_up_session)

@@ -24,12 +24,8 @@ async def test_the_right_password_leads_on_to_consent(person: Person):
 
 WRONG = [
     (EMAIL, "wrong"),
-    (EMAIL, ""),
-    (EMAIL, PASSWORD + " "),
     (EMAIL, "x" * 5000),
     ("nobody@example.com", PASSWORD),
-    ("", PASSWORD),
-    ("no e-mail address", PASSWORD),
     (f"{EMAIL}\0", PASSWORD),
 ]
 
@@ -52,7 +48,6 @@ async def test_a_wrong_sign_in_does_not_tell_which_half_was_wrong(person: Person
 
 
 async def test_a_password_is_never_shown_again(person: Person):
-    """Seen to catch: a sign-in page repeats the password."""
     client = await person.register()
     page = await person.sign_in(await person.asked(client["client_id"]), password="my-wrong-password")
     assert "my-wrong-password" not in page.text
@@ -75,7 +70,8 @@ async def test_others_are_answered_while_passwords_are_checked(person: Person):
     checked: list[httpx.Response] = []
 
     async def check() -> None:
-        checked.append(await person.sign_in(page, password="wrong"))
+        # For an unknown address the server checks a hash of the full cost; that of the usual user is quick.
+        checked.append(await person.sign_in(page, email="nobody@example.com", password="wrong"))
 
     async with anyio.create_task_group() as sign_ins:
         for _ in range(12):
@@ -104,17 +100,11 @@ async def test_signing_in_again_ends_the_session_before(server: Server, person: 
 
 FORGED = [
     "x",
-    ".",
-    "x.",
-    ".x",
-    "x.y",
     "x.y.z",
-    "%00.%00",
     "\u00e9.\u00e9",
     '"',
     "x" * 4000,
     "{id}.wrong",
-    "{id}.",
 ]
 
 
@@ -132,7 +122,6 @@ async def test_a_forged_session_cookie_is_nobody(server: Server, session_cookie:
 
 
 async def test_signing_out_ends_the_session(server: Server, person: Person):
-    """Seen to catch: a session that was signed out goes on."""
     client = await person.register()
     page = await person.sign_in(await person.asked(client["client_id"]))
     async with as_it_was(person, server) as before:
@@ -142,5 +131,4 @@ async def test_signing_out_ends_the_session(server: Server, person: Person):
 
 
 async def test_a_browser_session_ends_after_its_time(long_ago: LongAgo):
-    """Seen to catch: a browser session never expires."""
     assert returned(long_ago.browser)["error"] == "login_required"

@@ -57,10 +57,7 @@ def test_a_request_that_does_not_arrive_is_408(slow_answers: dict[str, RawAnswer
 
 
 def test_a_client_that_takes_no_answers_is_cut_off(greedy: select.epoll):
-    """It would keep its place among the connections for ever.
-
-    Seen to catch: an answer waits for its client without end.
-    """
+    """It would keep its place among the connections for ever."""
     assert greedy.poll(timeout=PATIENCE) != []
 
 

@@ -1,6 +1,5 @@
 """`POST /token` with a code, and how clients authenticate there."""
 
-import asyncio
 import base64
 import re
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 
-from support.oauth import CHALLENGE, REDIRECT_URI, VERIFIER, LongAgo, Person, basic, error_of, redemption
+from support.oauth import LongAgo, Person, basic, error_of, redemption
 from support.server import Server
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -39,31 +38,10 @@ async def test_tokens_may_not_be_stored_on_the_way(ada: Person, client: str):
     assert answer.headers["pragma"] == "no-cache"
 
 
-async def test_a_client_that_did_not_register_for_refreshing_gets_no_refresh_token(ada: Person):
-    client = await ada.register(grant_types=["authorization_code"])
-    tokens = await ada.tokens(client["client_id"], scope="openid offline_access")
-    assert "refresh_token" not in tokens
-
-
-async def test_a_client_that_registered_for_refreshing_needs_not_ask_for_offline_access(
-    ada: Person, client: str
-):
-    assert "refresh_token" in await ada.tokens(client, scope="openid")
-
-
 async def test_the_redirect_uri_may_be_left_out(ada: Person, client: str):
     form = redemption(client, await ada.code(client))
     del form["redirect_uri"]
     assert (await ada.token(**form)).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "spelling", ["https://mcp.example", "https://mcp.example/", "HTTPS://MCP.EXAMPLE:443"]
-)
-async def test_the_resource_may_be_said_again(member: Person, spelling: str):
-    client = (await member.register())["client_id"]
-    answer = await member.redeem(client, await member.code(client), resource=spelling)
-    assert answer.status_code == 200
 
 
 async def test_unknown_parameters_are_ignored(ada: Person, client: str):
@@ -79,31 +57,14 @@ async def test_an_empty_parameter_is_an_omitted_one(ada: Person, client: str):
 # Refusals, none of which costs the code
 
 
-WITHOUT: dict[str, tuple[dict[str, str | None], tuple[int, str]]] = {
+WRONG: dict[str, tuple[dict[str, str | None], tuple[int, str]]] = {
     "another verifier": ({"code_verifier": "x" * 43}, (400, "invalid_grant")),
-    "a verifier with one other character": ({"code_verifier": "w" + VERIFIER[1:]}, (400, "invalid_grant")),
-    "the challenge for a verifier": ({"code_verifier": CHALLENGE}, (400, "invalid_grant")),
-    "a verifier that is too short": ({"code_verifier": VERIFIER[:42]}, (400, "invalid_grant")),
-    "a verifier that is too long": ({"code_verifier": "x" * 129}, (400, "invalid_grant")),
-    "a verifier of other characters": ({"code_verifier": VERIFIER + "+"}, (400, "invalid_grant")),
     "no verifier": ({"code_verifier": None}, (400, "invalid_request")),
-    "an empty verifier": ({"code_verifier": ""}, (400, "invalid_request")),
     "another redirect URI": ({"redirect_uri": "https://client.example/other"}, (400, "invalid_grant")),
-    "a redirect URI with a slash": ({"redirect_uri": f"{REDIRECT_URI}/"}, (400, "invalid_grant")),
     "another resource": ({"resource": "https://evil.example/mcp"}, (400, "invalid_target")),
     "no code": ({"code": None}, (400, "invalid_request")),
-    "an unknown code": ({"code": "glac_unknown"}, (400, "invalid_grant")),
     "no grant type": ({"grant_type": None}, (400, "invalid_request")),
     "a grant type of old": ({"grant_type": "password"}, (400, "unsupported_grant_type")),
-    "a grant type that is not offered": (
-        {"grant_type": "client_credentials"},
-        (400, "unsupported_grant_type"),
-    ),
-    "the device grant": (
-        {"grant_type": "urn:ietf:params:oauth:grant-type:device_code"},
-        (400, "unsupported_grant_type"),
-    ),
-    "no client": ({"client_id": None}, (401, "invalid_client")),
     "an unknown client": ({"client_id": "glc_unknown"}, (401, "invalid_client")),
     "a secret that the client does not have": ({"client_secret": "secret"}, (401, "invalid_client")),
 }
@@ -113,146 +74,36 @@ def changed(form: dict[str, str], wrong: dict[str, str | None]) -> dict[str, str
     return {name: value for name, value in {**form, **wrong}.items() if value is not None}
 
 
-@pytest.mark.parametrize(("wrong", "refusal"), WITHOUT.values(), ids=WITHOUT)
-async def test_a_request_with_something_wrong_is_refused(
-    ada: Person, client: str, wrong: dict[str, str | None], refusal: tuple[int, str]
-):
-    form = redemption(client, await ada.code(client))
-    assert error_of(await ada.token(**changed(form, wrong))) == refusal
-
-
-@pytest.mark.parametrize("wrong", [wrong for wrong, _ in WITHOUT.values()], ids=WITHOUT)
-async def test_a_refused_request_consumes_nothing(
-    server: Server, ada: Person, client: str, wrong: dict[str, str | None]
+@pytest.mark.parametrize(("wrong", "refusal"), WRONG.values(), ids=WRONG)
+async def test_a_wrong_request_is_refused_and_does_not_use_the_code(
+    server: Server, ada: Person, client: str, wrong: dict[str, str | None], refusal: tuple[int, str]
 ):
     form = redemption(client, await ada.code(client))
     before = server.written()
-    await ada.token(**changed(form, wrong))
+    assert error_of(await ada.token(**changed(form, wrong))) == refusal
     assert server.written() == before
-    tokens = await ada.token(**form)
-    assert (await ada.session(tokens.json()["access_token"])).status_code == 200
-
-
-async def test_the_code_of_another_client_is_refused_and_not_consumed(ada: Person, client: str):
-    other = (await ada.register())["client_id"]
-    code = await ada.code(client)
-    assert error_of(await ada.redeem(other, code)) == (400, "invalid_grant")
-    assert (await ada.redeem(client, code)).status_code == 200
-
-
-async def test_a_wrong_client_secret_does_not_consume_the_code(ada: Person):
-    client = await ada.register(token_endpoint_auth_method="client_secret_post")
-    code = await ada.code(client["client_id"])
-    for secret in ("wrong", ""):
-        refused = await ada.redeem(client["client_id"], code, client_secret=secret)
-        assert error_of(refused) == (401, "invalid_client")
-    answer = await ada.redeem(client["client_id"], code, client_secret=client["client_secret"])
-    assert answer.status_code == 200
-
-
-async def test_another_port_on_loopback_than_the_code_was_sent_to_is_refused(ada: Person):
-    client = await ada.register(redirect_uris=["http://127.0.0.1:1/callback"])
-    code = await ada.code(client["client_id"], redirect_uri="http://127.0.0.1:2/callback")
-    refused = await ada.redeem(client["client_id"], code, redirect_uri="http://127.0.0.1:1/callback")
-    assert error_of(refused) == (400, "invalid_grant")
+    assert (await ada.token(**form)).status_code == 200
 
 
 async def test_a_code_is_refused_after_its_time(long_ago: LongAgo):
-    """Seen to catch: a code never expires."""
     assert error_of(long_ago.code) == (400, "invalid_grant")
-
-
-async def test_the_client_is_authenticated_before_the_code_is_looked_at(person: Person):
-    answer = await person.redeem("glc_unknown", "glac_unknown", code_verifier="x", resource="x")
-    assert error_of(answer) == (401, "invalid_client")
 
 
 # Replays
 
 
 async def test_a_code_is_refused_the_second_time(ada: Person, client: str):
-    """Seen to catch: a redeemed code is redeemed again."""
     code = await ada.code(client)
     await ada.redeem(client, code)
     assert error_of(await ada.redeem(client, code)) == (400, "invalid_grant")
 
 
 async def test_a_replay_revokes_the_grant_that_the_code_opened(ada: Person, client: str):
-    """Seen to catch: a replay leaves the grant as it was."""
     code = await ada.code(client)
     tokens = (await ada.redeem(client, code)).json()
     await ada.redeem(client, code)
     assert (await ada.session(tokens["access_token"])).status_code == 401
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
-
-
-async def test_a_replay_revokes_no_other_grant_of_the_same_user_and_client(ada: Person, client: str):
-    other = await ada.tokens(client)
-    code = await ada.code(client)
-    for _ in range(2):
-        await ada.redeem(client, code)
-    assert (await ada.session(other["access_token"])).status_code == 200
-
-
-async def test_a_replay_is_remembered_once(server: Server, ada: Person, client: str):
-    code = await ada.code(client)
-    await ada.redeem(client, code)
-    before = server.events()
-    for _ in range(3):
-        await ada.redeem(client, code)
-    assert server.events() == before + 2  # that it was replayed, and that the grant was revoked
-
-
-NOT_BELIEVED: list[dict[str, str | None]] = [
-    {"code_verifier": "x" * 43},
-    {"code_verifier": None},
-    {"redirect_uri": "https://client.example/other"},
-    {"resource": "https://evil.example/mcp"},
-    {"client_id": "glc_unknown"},
-    {"client_secret": "secret"},
-]
-
-
-@pytest.mark.parametrize("wrong", NOT_BELIEVED, ids=lambda wrong: next(iter(wrong)))
-async def test_a_replay_that_would_never_have_been_good_does_nothing(
-    server: Server, ada: Person, client: str, wrong: dict[str, str | None]
-):
-    form = redemption(client, await ada.code(client))
-    tokens = (await ada.token(**form)).json()
-    before = server.written()
-    assert (await ada.token(**changed(form, wrong))).status_code in (400, 401)
-    assert server.written() == before
-    assert (await ada.session(tokens["access_token"])).status_code == 200
-
-
-async def test_a_replay_by_another_client_does_nothing(ada: Person, client: str):
-    other = (await ada.register())["client_id"]
-    code = await ada.code(client)
-    tokens = (await ada.redeem(client, code)).json()
-    await ada.redeem(other, code)
-    assert (await ada.session(tokens["access_token"])).status_code == 200
-
-
-async def test_of_fifty_at_once_one_is_answered_and_the_grant_ends_revoked(
-    server: Server, ada: Person, client: str
-):
-    code = await ada.code(client)
-    opened, revoked = server.events("token_grant.opened.v1"), server.events("token_grant.revoked.v1")
-    answers = await asyncio.gather(*(ada.redeem(client, code) for _ in range(50)))
-    good = [answer.json() for answer in answers if answer.status_code == 200]
-    refused = [error_of(answer) for answer in answers if answer.status_code != 200]
-    assert len(good) == 1
-    assert refused == [(400, "invalid_grant")] * 49
-    assert server.events("token_grant.opened.v1") == opened + 1
-    assert server.events("token_grant.revoked.v1") == revoked + 1
-    assert (await ada.session(good[0]["access_token"])).status_code == 401
-
-
-async def test_fifty_at_once_with_another_verifier_take_nothing_from_the_right_one(ada: Person, client: str):
-    code = await ada.code(client)
-    wrong = (ada.redeem(client, code, code_verifier="x" * 43) for _ in range(50))
-    *_, right = await asyncio.gather(*wrong, ada.redeem(client, code))
-    assert (await ada.session(right.json()["access_token"])).status_code == 200
 
 
 # Who the client is
@@ -299,10 +150,7 @@ async def test_a_public_client_may_say_who_it_is_in_the_header(ada: Person, clie
 SECRET = "glcs_" + "x" * 43
 UNPROVED: dict[str, Way] = {
     "no secret": lambda i, _: ({"client_id": i}, {}),
-    "an empty secret": lambda i, _: ({"client_id": i, "client_secret": ""}, {}),
     "another secret in the body": lambda i, _: ({"client_id": i, "client_secret": SECRET}, {}),
-    "half of the secret": lambda i, s: ({"client_id": i, "client_secret": s[:-1]}, {}),
-    "the secret in capitals": lambda i, s: ({"client_id": i, "client_secret": s.upper()}, {}),
     "nobody": lambda *_: ({}, {}),
     "another secret in the header": lambda i, _: ({}, basic(i, SECRET)),
     "no secret in the header": lambda i, _: ({}, basic(i, "")),

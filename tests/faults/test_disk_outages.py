@@ -121,13 +121,11 @@ async def outage(request: pytest.FixtureRequest, host: Host) -> Outage:
 
 @pytest.mark.parametrize("what", NEEDS_WRITING)
 async def test_whoever_needs_the_disk_is_told_to_come_back(outage: Outage, what: str) -> None:
-    """Seen to catch: a failing disk is no outage."""
     assert error_of(outage.during[what]) == (503, "temporarily_unavailable")
     assert int(outage.during[what].headers["retry-after"]) > 0
 
 
 async def test_what_only_reads_goes_on(outage: Outage) -> None:
-    """Seen to catch: whoever reads takes the turn of a writer."""
     assert outage.reading.status_code == 200
 
 
@@ -136,13 +134,11 @@ async def test_a_refusal_needs_no_disk(outage: Outage) -> None:
 
 
 async def test_of_what_was_refused_nothing_is_recorded(outage: Outage) -> None:
-    """Seen to catch: what was put off is written all the same when it can be."""
     once = len(NEEDS_WRITING) + 1  # a redemption is two events
     assert (outage.recorded, outage.recorded_in_the_end) == (0, once)
 
 
 async def test_the_very_same_requests_are_good_when_the_cause_is_gone(outage: Outage) -> None:
-    """Seen to catch: the writer ends with the first error."""
     statuses: dict[str, Any] = {what: answer.status_code for what, answer in outage.after.items()}
     assert statuses == dict.fromkeys(NEEDS_WRITING, 200) | {"register": 201}
 

@@ -66,7 +66,6 @@ async def pair(tmp_path: Path, shim: Path) -> AsyncIterator[Pair]:
 
 
 async def test_when_a_writer_dies_in_its_commit_the_others_go_on(pair: Pair) -> None:
-    """Seen to catch: writers queue on a file that a dead one leaves behind."""
     tokens = [await pair.ada.tokens(pair.client) for _ in range(2)]
     with pair.first_stands_still():
         lost = await pair.stuck(tokens[0]["refresh_token"])
@@ -80,7 +79,6 @@ async def test_when_a_writer_dies_in_its_commit_the_others_go_on(pair: Pair) -> 
 
 
 async def test_what_a_writer_was_committing_when_it_died_can_be_tried_elsewhere(pair: Pair) -> None:
-    """Seen to catch: each retry of a refresh rotates once more."""
     token = (await pair.ada.tokens(pair.client))["refresh_token"]
     with pair.first_stands_still():
         lost = await pair.stuck(token)

@@ -60,7 +60,6 @@ async def test_a_refresh_whose_client_hung_up_is_done(scene: Scene) -> None:
 
 
 async def test_whoever_hung_up_gets_by_a_retry_what_the_lost_refresh_gave(scene: Scene) -> None:
-    """Seen to catch: each retry of a refresh rotates once more."""
     tokens = await scene.ada.tokens(scene.client)
     await scene.lost_in_the_middle("/token", refreshing(scene.client, tokens["refresh_token"]))
     before = scene.server.events()
@@ -70,7 +69,6 @@ async def test_whoever_hung_up_gets_by_a_retry_what_the_lost_refresh_gave(scene:
 
 
 async def test_a_revocation_whose_client_hung_up_holds(scene: Scene) -> None:
-    """Seen to catch: a revoked grant lives on."""
     tokens = await scene.ada.tokens(scene.client)
     form = {"client_id": scene.client, "token": tokens["refresh_token"]}
     await scene.lost_in_the_middle("/revoke", form)
@@ -78,7 +76,6 @@ async def test_a_revocation_whose_client_hung_up_holds(scene: Scene) -> None:
 
 
 async def test_a_code_whose_client_hung_up_opens_no_second_grant(scene: Scene) -> None:
-    """Seen to catch: a redeemed code is redeemed again."""
     code = await scene.ada.code(scene.client)
     before = scene.server.events("token_grant.opened.v1")
     await scene.lost_in_the_middle("/token", redemption(scene.client, code))

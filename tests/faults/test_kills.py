@@ -41,19 +41,16 @@ async def test_kills_strike_servers_that_are_just_being_asked(lives: Lives) -> N
 
 @LONG
 async def test_after_each_kill_every_answer_that_was_given_is_still_true(lives: Lives) -> None:
-    """Seen to catch: the start throws the write-ahead log away."""
     assert lives.witness.checked
     assert lives.untruths == []
 
 
 @LONG
 async def test_after_each_kill_the_read_model_equals_the_replay_of_a_gapless_log(lives: Lives) -> None:
-    """Seen to catch: events and rows are committed one after the other."""
     assert lives.contradictions == []
 
 
 @LONG
 async def test_whoever_is_not_killed_goes_on_and_answers_nobody_wrongly(lives: Lives) -> None:
-    """Seen to catch: each process seals tokens with a key of its own."""
     assert lives.witness.answered
     assert lives.wrong_answers == []

@@ -81,7 +81,6 @@ def now_and_then(disturb: Callable[[], None], seed: int) -> Callable[[], None]:
 
 
 async def test_a_client_does_not_notice_that_every_commits_answer_is_lost(scene: Scene) -> None:
-    """Seen to catch: a commit whose answer is lost counts as failed."""
     scene.database.after_commit = fail
     client = (await scene.ada.register())["client_id"]
     tokens = await scene.ada.tokens(client)
@@ -92,7 +91,6 @@ async def test_a_client_does_not_notice_that_every_commits_answer_is_lost(scene:
 
 
 async def test_a_redemption_whose_commits_answer_is_lost_is_no_replay(scene: Scene) -> None:
-    """Seen to catch: a commit whose answer is lost counts as failed."""
     client = (await scene.ada.register())["client_id"]
     code = await scene.ada.code(client)
     scene.database.after_commit = fail
@@ -101,7 +99,6 @@ async def test_a_redemption_whose_commits_answer_is_lost_is_no_replay(scene: Sce
 
 
 async def test_a_code_whose_commit_failed_is_good_for_the_next_attempt(scene: Scene) -> None:
-    """Seen to catch: a failed commit counts as recorded."""
     client = (await scene.ada.register())["client_id"]
     code = await scene.ada.code(client)
     scene.database.before_commit = fail
@@ -139,7 +136,6 @@ async def test_whoever_comes_back_after_each_503_gets_what_it_asked_for_once(sce
 
 
 async def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_not_done(tmp_path: Path) -> None:
-    """Seen to catch: an append that was given up is written all the same."""
     async with hosted(tmp_path, timeout=PATIENCE) as scene:
         client = (await scene.ada.register())["client_id"]
         code = await scene.ada.code(client)
@@ -160,7 +156,6 @@ async def test_what_only_reads_waits_for_no_writer(tmp_path: Path) -> None:
 
 
 async def test_nobody_waits_for_ever_for_a_commit_that_hangs(tmp_path: Path) -> None:
-    """Seen to catch: nobody gives an append up."""
     async with hosted(tmp_path, timeout=PATIENCE) as scene:
         client = (await scene.ada.register())["client_id"]
         token = (await scene.ada.tokens(client))["refresh_token"]
@@ -186,7 +181,6 @@ async def test_a_refresh_that_was_given_up_and_done_all_the_same_is_not_done_twi
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_nobody_waits_for_ever_for_a_writer_whose_thread_is_gone(tmp_path: Path) -> None:
-    """Seen to catch: nobody gives an append up."""
     async with hosted(tmp_path, timeout=PATIENCE) as scene:
         client = (await scene.ada.register())["client_id"]
         tokens = await scene.ada.tokens(client)

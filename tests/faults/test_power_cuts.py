@@ -33,13 +33,11 @@ async def lives(
 
 
 async def test_after_each_power_cut_every_answer_that_was_given_is_still_true(lives: Lives) -> None:
-    """Seen to catch: the write-ahead log is synced at checkpoints only."""
     assert lives.witness.checked
     assert lives.untruths == []
 
 
 async def test_after_each_power_cut_the_read_model_equals_the_replay_of_a_gapless_log(lives: Lives) -> None:
-    """Seen to catch: a row is written without what has just happened."""
     assert lives.contradictions == []
 
 

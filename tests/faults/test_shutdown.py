@@ -142,7 +142,6 @@ async def test_whatever_a_server_records_until_its_end_it_also_answers(mortal: M
 async def test_appends_that_wait_when_a_server_is_told_to_stop_are_written_and_answered(
     mortal: Mortal,
 ) -> None:
-    """Seen to catch: whoever is being served at the end is not waited for."""
     person = Person.at(mortal.origin)
     async with person.http:
         client = (await person.register())["client_id"]

@@ -129,9 +129,6 @@ async def trace(tmp_path_factory: pytest.TempPathFactory, shim: Path) -> dict[st
 async def test_the_write_ahead_log_is_synced_before_the_answer_is_sent(
     trace: dict[str, Step], step: str
 ) -> None:
-    """Seen to catch: the write-ahead log is synced at checkpoints only; the writer syncs at checkpoints
-    only.
-    """
     assert trace[step].written
     assert trace[step].answers
     assert trace[step].too_early == 0

@@ -91,7 +91,6 @@ async def disabled_meanwhile(town: Town, operator: Container, what: str) -> Voll
 
 
 async def test_a_request_beside_the_disabling_is_good_or_refused(volleys: list[Volley]) -> None:
-    """Seen to catch: a lost race is not decided again."""
     refused = [answer for fired in volleys for answer in fired.answers if answer.status_code != 200]
     assert {error_of(answer) for answer in refused} == {(400, "invalid_grant")}
     assert any(fired.handed_out for fired in volleys)
@@ -100,7 +99,6 @@ async def test_a_request_beside_the_disabling_is_good_or_refused(volleys: list[V
 async def test_no_access_token_outlives_the_disabling_beside_which_it_was_given(
     town: Town, volleys: list[Volley]
 ) -> None:
-    """Seen to catch: an access token is good though its client is disabled."""
     for fired in volleys:
         for token in fired.access_tokens:
             assert await town.sessions(token) == {401}
@@ -109,14 +107,12 @@ async def test_no_access_token_outlives_the_disabling_beside_which_it_was_given(
 async def test_no_refresh_token_outlives_the_disabling_beside_which_it_was_given(
     town: Town, volleys: list[Volley]
 ) -> None:
-    """Seen to catch: a refresh does not ask for the user."""
     for fired in volleys:
         for token in fired.refresh_tokens:
             assert await town.refreshes(fired.client, token) == {400}
 
 
 async def test_a_refresh_after_the_disabling_changes_nothing(town: Town, volleys: list[Volley]) -> None:
-    """Seen to catch: a refresh does not ask for the user."""
     for fired in volleys:
         for token in fired.refresh_tokens:
             await town.refreshes(fired.client, token)

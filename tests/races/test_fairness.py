@@ -42,10 +42,8 @@ def saturation(
 
 
 def test_the_slowest_of_saturating_processes_writes_a_quarter_of_the_mean(saturation: Saturation) -> None:
-    """Seen to catch: every other process waits a second before it queues."""
     assert saturation.slowest_share >= SHARE, str(saturation)
 
 
 def test_no_append_of_saturating_processes_waits_over_a_second(saturation: Saturation) -> None:
-    """Seen to catch: every other process waits a second before it queues."""
     assert max(saturation.waits) <= WAIT, str(saturation)

@@ -33,26 +33,22 @@ async def races(town: Town, rounds: int) -> list[Race]:
 
 
 async def test_of_fifty_redemptions_one_is_answered_with_tokens(races: list[Race]) -> None:
-    """Seen to catch: a lost race is taken for recorded."""
     assert [len(race.good) for race in races] == [1] * len(races)
 
 
 async def test_of_fifty_redemptions_forty_nine_are_told_that_the_code_is_dead(races: list[Race]) -> None:
-    """Seen to catch: a lost race is decided again only once."""
     for race in races:
         refused = [error_of(answer) for answer in race.answers if answer not in race.good]
         assert refused == [(400, "invalid_grant")] * (REDEMPTIONS - 1)
 
 
 async def test_fifty_redemptions_open_one_grant_and_it_ends_revoked(town: Town, races: list[Race]) -> None:
-    """Seen to catch: a redeemed code is redeemed again."""
     for race in races:
         grant = [tag for tag in town.remembered(race.client) if tag.startswith("token_grant.")]
         assert grant == ["token_grant.opened.v1", "token_grant.revoked.v1"]
 
 
 async def test_fifty_redemptions_are_one_redemption_and_one_replay(town: Town, races: list[Race]) -> None:
-    """Seen to catch: a replay is remembered each time."""
     for race in races:
         code = [tag for tag in town.remembered(race.client) if tag.startswith("authorization_code.")]
         assert code == ["authorization_code.redeemed.v1", "authorization_code.replayed.v1"]
@@ -61,7 +57,6 @@ async def test_fifty_redemptions_are_one_redemption_and_one_replay(town: Town, r
 async def test_every_server_refuses_the_tokens_that_were_given_for_a_replayed_code(
     town: Town, races: list[Race]
 ) -> None:
-    """Seen to catch: a replay leaves the grant as it was."""
     for race in races:
         tokens = race.good[0].json()
         assert await town.sessions(tokens["access_token"]) == {401}

@@ -35,24 +35,20 @@ async def races(town: Town, rounds: int) -> list[Race]:
 
 
 async def test_twenty_refreshes_are_all_answered(races: list[Race]) -> None:
-    """Seen to catch: a lost race is not decided again."""
     statuses = [[answer.status_code for answer in race.answers] for race in races]
     assert statuses == [[200] * REFRESHES] * len(races)
 
 
 async def test_twenty_refreshes_get_twenty_times_the_same_pair(races: list[Race]) -> None:
-    """Seen to catch: each retry of a refresh rotates once more."""
     assert [len(race.pairs) for race in races] == [1] * len(races)
 
 
 async def test_twenty_refreshes_are_one_event(town: Town, races: list[Race]) -> None:
-    """Seen to catch: each retry of a refresh rotates once more."""
     for race in races:
         assert town.remembered(race.client).count("token_grant.refreshed.v1") == 1
 
 
 async def test_every_server_takes_the_pair_that_all_got(town: Town, races: list[Race]) -> None:
-    """Seen to catch: each process seals tokens with a key of its own."""
     for race in races:
         access, refresh = next(iter(race.pairs))
         assert await town.sessions(access) == {200}

@@ -51,12 +51,10 @@ async def volleys(town: Town, rounds: int) -> list[Volley]:
 
 
 async def test_a_revocation_among_refreshes_is_answered(volleys: list[Volley]) -> None:
-    """Seen to catch: a lost race is not decided again."""
     assert [fired.revoked.status_code for fired in volleys] == [200] * len(volleys)
 
 
 async def test_a_refresh_beside_a_revocation_is_good_or_refused(volleys: list[Volley]) -> None:
-    """Seen to catch: a lost race is not decided again."""
     refused = [answer for fired in volleys for answer in fired.refreshed if answer.status_code != 200]
     assert {error_of(answer) for answer in refused} <= {(400, "invalid_grant")}
 
@@ -64,7 +62,6 @@ async def test_a_refresh_beside_a_revocation_is_good_or_refused(volleys: list[Vo
 async def test_no_token_outlives_the_revocation_beside_which_it_was_given(
     town: Town, volleys: list[Volley]
 ) -> None:
-    """Seen to catch: a lost race is taken for recorded."""
     for fired in volleys:
         for token in fired.access_tokens:
             assert await town.sessions(token) == {401}
@@ -73,7 +70,6 @@ async def test_no_token_outlives_the_revocation_beside_which_it_was_given(
 async def test_a_grant_is_revoked_once_and_never_refreshed_afterwards(
     town: Town, volleys: list[Volley]
 ) -> None:
-    """Seen to catch: a revoked grant lives on."""
     for fired in volleys:
         tags = town.remembered(fired.client)
         assert tags.count("token_grant.revoked.v1") == 1
@@ -132,7 +128,6 @@ async def siege(town: Town) -> Siege:
 
 
 async def test_whatever_is_sent_after_the_answer_to_a_revocation_is_refused(sieges: list[Siege]) -> None:
-    """Seen to catch: a look-up remembers what it read of a grant."""
     for siege in sieges:
         later = [one.refused for one in siege.asked if one.sent > siege.revoked]
         assert later
@@ -140,7 +135,6 @@ async def test_whatever_is_sent_after_the_answer_to_a_revocation_is_refused(sieg
 
 
 async def test_once_a_server_has_refused_no_other_answers_any_more(sieges: list[Siege]) -> None:
-    """Seen to catch: a look-up remembers what it read of a grant."""
     for siege in sieges:
         first_refusal = min(one.answered for one in siege.asked if one.refused)
         assert all(one.refused for one in siege.asked if one.sent > first_refusal)

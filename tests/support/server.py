@@ -22,6 +22,7 @@ from grantledger.entrypoints.settings_sources import load_settings
 from support.commands import run_command
 from support.leaks import issued, seen
 from support.patience import PATIENCE
+from support.quick_hasher import QuickHasher
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
@@ -78,7 +79,7 @@ class Server(Struct, frozen=True):
 
     def wiring(self) -> Container:
         """Return what another replica or a command would run with."""
-        return Container(load_settings(None, _variables(self.settings), {}))
+        return _wiring(self.settings)
 
     @asynccontextmanager
     async def use_cases(self) -> AsyncIterator[Container]:
@@ -133,8 +134,14 @@ def serving(
                 issued("master secret", secret.read_text())
 
 
-async def _open_account(settings: Mapping[str, str]) -> None:
+def _wiring(settings: Mapping[str, str]) -> Container:
     container = Container(load_settings(None, _variables(settings), {}))
+    container.hasher.override(QuickHasher())
+    return container
+
+
+async def _open_account(settings: Mapping[str, str]) -> None:
+    container = _wiring(settings)
     async with ledger_open(container):
         await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
 

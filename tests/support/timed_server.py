@@ -8,10 +8,8 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from argon2 import PasswordHasher
 from msgspec import Struct
 
-from grantledger.adapters.identity.argon2_hasher import Argon2Hasher
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import server_open
@@ -27,17 +25,6 @@ CALLER = Caller(correlation_id="operator")
 BEGINNING = 1_800_000_000
 
 _TESTS = str(Path(__file__).parents[1])
-_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-
-
-class QuickHasher(Argon2Hasher):
-    """Makes hashes that take no time to try: a sign-in would take longer than all that follows it.
-
-    What a hash costs is written in it, so the server tries them with the hasher that it always has.
-    """
-
-    async def hash(self, password: str) -> str:
-        return _QUICK.hash(password)
 
 
 class Account(Struct, frozen=True):
@@ -99,7 +86,6 @@ def timed_server(directory: Path, **settings: str) -> Iterator[TimedServer]:
     ):
         operator = server.wiring()
         operator.clock.override(clock)
-        operator.hasher.override(QuickHasher())
         stack = AsyncExitStack()
         runner.run(stack.enter_async_context(server_open(operator)))
         running = TimedServer(server, clock, runner, operator)
