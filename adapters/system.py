@@ -1,4 +1,4 @@
-"""What the operating system gives: the time and randomness."""
+"""The time and the randomness of the operating system."""
 
 import secrets
 import time

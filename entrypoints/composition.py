@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from dependency_injector.providers import Singleton
 
-from grantledger.adapters.crypto.keyed_digest import DerivedCodes, KeyedDigests
+from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.sealing import SealedBox, Vault
-from grantledger.adapters.crypto.tokens import DerivedTokens
+from grantledger.adapters.crypto.tokens import DerivedCodes, DerivedTokens
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper

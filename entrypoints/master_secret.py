@@ -1,6 +1,5 @@
-"""Where the master secrets come from."""
+"""Where the master secrets come from: a setting, a file it names, or the file next to the database."""
 
-import contextlib
 import os
 import secrets
 import stat
@@ -15,27 +14,29 @@ from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvali
 
 
 def obtain_master_secrets(settings: Settings) -> MasterSecrets:
-    """Return the configured secrets; on loopback without any, those of a file beside the database.
+    """Return the configured secrets; on loopback without any, those of the file next to the database.
 
-    The first start makes that file. A database in memory gets a secret that is forgotten with it.
+    The first start makes that file. A database in memory gets a secret of its own, which is not kept.
     Raises `SettingsInvalid`.
     """
-    secrets_there = configured_master_secrets(settings)
-    if secrets_there is not None:
-        return secrets_there
+    configured = configured_master_secrets(settings)
+    if configured is not None:
+        return configured
     if settings.database == IN_MEMORY:
         return MasterSecrets([secrets.token_bytes(MIN_BYTES)])
     path = master_secret_path(settings)
     assert path is not None
-    _make(path)
+    try:
+        SecretFile(path).create()
+    except OSError as error:
+        raise SettingsInvalid(
+            "database", f"needs a master secret next to it, {path}: {error.strerror}"
+        ) from None
     return _in_file(path)
 
 
 def configured_master_secrets(settings: Settings) -> MasterSecrets | None:
-    """Return the secrets that are there, None where the first start is still to make one.
-
-    Raises `SettingsInvalid`.
-    """
+    """Return the existing secrets, None where the first start will make one. Raises `SettingsInvalid`."""
     if settings.master_secret:
         return _parsed(settings.master_secret, "master_secret")
     path = master_secret_path(settings)
@@ -45,26 +46,26 @@ def configured_master_secrets(settings: Settings) -> MasterSecrets | None:
 
 
 def master_secret_path(settings: Settings) -> Path | None:
-    """Return the file of the secrets, be it there or not; None where they have none of their own."""
+    """Return the path of the secrets' file, which may not exist yet; None when they are not in a file."""
     if settings.master_secret_file is not None:
         return Path(settings.master_secret_file)
     if settings.master_secret or settings.database == IN_MEMORY:
         return None
-    assert settings.is_loopback, "elsewhere Settings insists on a secret"
+    assert settings.is_loopback, "elsewhere Settings requires a secret"
     return Path(f"{settings.database}.secret")
 
 
-def secret_keeper(settings: Settings, secrets_there: MasterSecrets) -> SecretKeeper:
-    """Return what changes the secrets: their file, or nobody but the operator's own hand."""
+def secret_keeper(settings: Settings, configured: MasterSecrets) -> SecretKeeper:
+    """Return what changes the secrets: their file, or only the operator where they are in a setting."""
     path = master_secret_path(settings)
-    return SecretSetting(secrets_there.key_ids) if path is None else SecretFile(path)
+    return SecretSetting(configured.key_ids) if path is None else SecretFile(path)
 
 
 def _in_file(path: Path) -> MasterSecrets:
     key = "master_secret_file"
     try:
         with path.open(encoding="ascii") as file:
-            # Other users of the machine could sign tokens of their own. The group may be the server's.
+            # With the secret, other users of the machine could make tokens. The group may be the server's.
             if os.fstat(file.fileno()).st_mode & stat.S_IRWXO:
                 raise SettingsInvalid(key, f"must be closed to other users: run `chmod o= {path}`")
             lines = file.read().split()
@@ -80,32 +81,3 @@ def _parsed(texts: Sequence[str], key: str, source: str | None = None) -> Master
         return MasterSecrets(parsed_secrets(texts))
     except MasterSecretInvalid as error:
         raise SettingsInvalid(key, f"cannot be used: {error}", source) from None
-
-
-def _make(path: Path) -> None:
-    """Write a new secret unless there is one; of several processes at once, all end with the same."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    try:
-        if path.exists():
-            return
-        try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(MIN_BYTES) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            # Linked when it is whole, so that nobody reads half a secret, and never over another one.
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-        _make_durable(path.parent)
-    except OSError as error:
-        raise SettingsInvalid("database", f"needs a secret beside it, {path}: {error.strerror}") from None
-
-
-def _make_durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

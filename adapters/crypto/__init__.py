@@ -1,1 +1,1 @@
-"""Keys, seals, derived tokens and password hashes."""
+"""Master secrets, and what is derived, sealed and signed with keys."""

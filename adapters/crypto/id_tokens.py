@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Es256KeyMaker:
-    """Draws keys on the curve P-256. The private half is written as a JWK (RFC 7518 section 6.2.2)."""
+    """Makes keys on the curve P-256. The private half is a JWK (RFC 7518 section 6.2.2)."""
 
     def make(self) -> KeyPair:
         key = ECKey.generate_key("P-256")
@@ -31,7 +31,7 @@ class Es256KeyMaker:
 
 
 class LedgerIdTokenSigner:
-    """Asks the ledger for each token which key is active: a rotation holds on every replica at once."""
+    """Reads the active key from the ledger for each token: a rotation holds on every replica at once."""
 
     def __init__(self, ledger: Ledger, private: PrivateRecords) -> None:
         self._ledger = ledger
@@ -41,17 +41,17 @@ class LedgerIdTokenSigner:
     async def sign(self, claims: IdTokenClaims) -> str:
         keys = (await self._ledger.load(KEYS, SIGNING)).state
         if keys is None:
-            raise Unavailable("no signing key was made yet")
+            raise Unavailable("there is no signing key yet")
         active = keys.active
         header = {"alg": active.alg, "kid": active.kid, "typ": "JWT"}
         key = await self._private_key(active.kid)
         return jws.serialize_compact(header, _encode(claims), key, registry=_REGISTRY)
 
     async def _private_key(self, kid: str) -> ECKey:
-        """Return the key, unsealed once: a `kid` never stands for another one."""
+        """Return the key. It is kept once it was unsealed, since the key of a `kid` never changes."""
         if self._unsealed is None or self._unsealed[0] != kid:
             private = await self._private.value(kid, PRIVATE_KEY)
             if private is None:
-                raise Unavailable(f"the private half of signing key {kid} is gone")
+                raise Unavailable(f"the private half of signing key {kid} is missing")
             self._unsealed = (kid, ECKey.import_key(msgspec.json.decode(private)))
         return self._unsealed[1]

@@ -1,4 +1,4 @@
-"""Digests that only we can compute: of what must be found or recognised again, but not guessed."""
+"""Digests under a secret key, by which a value is found or recognised and cannot be guessed."""
 
 import hmac
 
@@ -8,7 +8,7 @@ from grantledger.domain.digests import length_prefixed
 
 
 class KeyedDigests:
-    """HMAC-SHA256, 32 bytes, with a key of its own for each purpose."""
+    """HMAC-SHA256, 32 bytes, with a separate key for each purpose."""
 
     def __init__(self, secrets: MasterSecrets, realm: str) -> None:
         self._secrets = secrets
@@ -28,13 +28,3 @@ class KeyedDigests:
         message = length_prefixed(self._realm, *parts)
         keys = (self._secrets.key(f"digest of {purpose}", key_id) for key_id in self._secrets.key_ids)
         return [hmac.digest(key, message, "sha256") for key in keys]
-
-
-class DerivedCodes:
-    """A code is a keyed digest of its transaction: 256 bits, which nobody without the master secret knows."""
-
-    def __init__(self, digests: KeyedDigests) -> None:
-        self._digests = digests
-
-    def code_of(self, transaction_id: str) -> str:
-        return f"glac_{self._digests.digest('authorization code', transaction_id)}"

@@ -1,4 +1,4 @@
-"""The master secrets, and the keys that are derived from them, one for each purpose."""
+"""The master secrets, and the keys derived from them, one for each purpose."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ _KEY_ID_BYTES = 4
 class MasterSecrets:
     """The master secrets of a server, newest first: the first one seals, all of them open.
 
-    What is sealed carries the id of its secret, 4 bytes derived from it, written as 8 hex digits. To rotate,
-    every replica is given the new secret as the last one, then it is moved to the front, and the old one is
-    dropped when nothing sealed under it is alive any more: docs/adr/0027 says why in this order.
+    Sealed data carries the key id of its secret: 4 bytes derived from it, written as 8 hex digits. To rotate,
+    give every replica the new secret as the last one, then move it to the front, and drop the old one when
+    nothing sealed under it is valid any more. docs/adr/0027 says why in this order.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
@@ -39,11 +39,11 @@ class MasterSecrets:
 
     @property
     def newest(self) -> str:
-        """The id of the secret under which new things are sealed."""
+        """The key id of the secret that seals."""
         return next(iter(self._secrets))
 
     def led_by(self, key_id: str) -> "MasterSecrets":
-        """Return the same secrets with that one as the newest. Raises `MasterSecretMissing`."""
+        """Return the same secrets with that one first. Raises `MasterSecretMissing`."""
         if key_id not in self._secrets:
             raise MasterSecretMissing(key_id)
         return MasterSecrets(
@@ -53,7 +53,7 @@ class MasterSecrets:
     def key(self, purpose: str, key_id: str) -> bytes:
         """Return the 32-byte key for that purpose under that secret, the same each time.
 
-        Raises `MasterSecretMissing` when this process was not given the secret.
+        Raises `MasterSecretMissing` when the secret is not configured here.
         """
         key = self._keys.get((purpose, key_id))
         if key is None:
@@ -64,6 +64,6 @@ class MasterSecrets:
 
 
 def _derived(secret: bytes, purpose: str, length: int) -> bytes:
-    """HKDF-SHA256 (RFC 5869): keys of two purposes tell nothing of each other, nor of the secret."""
+    """HKDF-SHA256 (RFC 5869): one key reveals neither another one nor the secret."""
     info = f"grantledger {purpose}".encode()
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)

@@ -11,20 +11,24 @@ from grantledger.application.ports import Unavailable
 from grantledger.domain import base64url
 from grantledger.domain.digests import length_prefixed
 
+_BOX_KEY = "sealed box"
+_VAULT_KEY = "vault"
 _FORMAT = b"\x01"
 # Section 8.2.2: 96 random bits. Section 8.3 allows 2**32 of them under one key, then the secret must rotate.
 _NONCE_BYTES = 12
-_SHORTEST = len(_FORMAT) + _NONCE_BYTES + 16
+_TAG_BYTES = 16
+_KEY_ID_BYTES = 4
+_SHORTEST = len(_FORMAT) + _NONCE_BYTES + _TAG_BYTES
 
 
 def _encrypted(key: bytes, plaintext: bytes, *context: str) -> bytes:
-    """Return format (1 byte), nonce (12), ciphertext and tag (16), which open in the same context only."""
+    """Return format (1 byte), nonce (12), ciphertext and tag (16). Only the same context decrypts them."""
     nonce = os.urandom(_NONCE_BYTES)
     return _FORMAT + nonce + AESGCM(key).encrypt(nonce, plaintext, length_prefixed(*context))
 
 
 def _decrypted(key: bytes, sealed: bytes, *context: str) -> bytes | None:
-    """Return the plaintext, None for what was not sealed with this key in this context."""
+    """Return the plaintext, None for bytes that were not encrypted with this key in this context."""
     if len(sealed) < _SHORTEST or not sealed.startswith(_FORMAT):
         return None
     nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
@@ -32,10 +36,6 @@ def _decrypted(key: bytes, sealed: bytes, *context: str) -> bytes | None:
         return AESGCM(key).decrypt(nonce, ciphertext, length_prefixed(*context))
     except InvalidTag:
         return None
-
-
-_BOX_KEY = "sealed box"
-_KEY_ID_BYTES = 4
 
 
 class SealedBox:
@@ -49,13 +49,13 @@ class SealedBox:
         self._realm = realm
 
     def seal(self, plaintext: bytes, context: str) -> str:
-        """Return a box that opens in the same context only; every box is another, whatever is in it."""
+        """Return a box that opens only in the same context. Two boxes differ even with the same content."""
         key_id = self._secrets.newest
         sealed = _encrypted(self._secrets.key(_BOX_KEY, key_id), plaintext, self._realm, context)
         return base64url.encode(bytes.fromhex(key_id) + sealed)
 
     def open(self, text: str, context: str) -> bytes | None:
-        """Return what is in the box, None when it is not one of ours, or not for this context."""
+        """Return the content of the box, None when it is not one of ours or from another context."""
         raw = base64url.decode(text) or b""
         key_id = raw[:_KEY_ID_BYTES].hex()
         if key_id not in self._secrets:
@@ -63,11 +63,8 @@ class SealedBox:
         return _decrypted(self._secrets.key(_BOX_KEY, key_id), raw[_KEY_ID_BYTES:], self._realm, context)
 
 
-_VAULT_KEY = "vault"
-
-
 class Vault:
-    """Seals values for one realm, subject and name, and finds them again by keyed digest."""
+    """Seals private records, each for its realm, subject and name, and finds them by keyed digest."""
 
     def __init__(self, secrets: MasterSecrets, realm: str) -> None:
         self._secrets = secrets
@@ -79,7 +76,7 @@ class Vault:
         return self._secrets.key_ids
 
     def under(self, key_id: str) -> "Vault":
-        """Return one that seals under that secret, and opens what this one opens."""
+        """Return a vault that seals under that secret, and opens what this one opens."""
         return Vault(self._secrets.led_by(key_id), self._realm)
 
     def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
@@ -91,14 +88,14 @@ class Vault:
     def open(self, key_id: str, subject: str, name: str, sealed: bytes) -> str:
         """Return the value.
 
-        Raises `Unavailable` when its master secret is not configured, or it was sealed for something else:
-        nobody is told that a password is wrong because a record is damaged.
+        Raises `Unavailable` when its master secret is not configured, and for a damaged record or one that
+        was sealed for another subject or name: a damaged password hash must not count as a wrong password.
         """
         value = _decrypted(self._secrets.key(_VAULT_KEY, key_id), sealed, self._realm, subject, name)
         if value is None:
-            raise Unavailable(f"the {name!r} of {subject!r} is not what was sealed")
+            raise Unavailable(f"the {name!r} of {subject!r} cannot be unsealed: it is damaged")
         return value.decode()
 
     def lookups(self, name: str, value: str) -> list[bytes]:
-        """Return the digests under which the record of that name and value may be found, newest first."""
+        """Return the digests by which a record of that name and value is found, newest secret first."""
         return self._digests.raw_digests("vault lookup", name, value)

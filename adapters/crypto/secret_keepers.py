@@ -1,5 +1,6 @@
-"""Where the master secrets stand, as the operator's commands change them."""
+"""Where the master secrets are kept: in a file, which commands may change, or in a setting."""
 
+import contextlib
 import os
 import secrets
 import stat
@@ -10,7 +11,7 @@ from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.application.keys.master_secrets import SecretsUnchangeable
 from grantledger.domain.secret_text import MIN_BYTES, parsed_secrets
 
-_BY_HAND = "the master secrets stand in the setting master_secret"
+_BY_HAND = "the master secrets are in the setting master_secret"
 
 
 class SecretFile:
@@ -19,11 +20,20 @@ class SecretFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def create(self) -> None:
+        """Make the file with a new secret, unless it exists. Processes that race all find the same secret.
+
+        Raises OSError.
+        """
+        if not self._path.exists():
+            # A link, unlike a rename, never replaces the file of another process.
+            _write_durably(self._path, [_new_secret()], publish=_link_unless_there)
+
     async def key_ids(self) -> Sequence[str]:
         return [_key_id(text) for text in self._texts()]
 
     async def add(self) -> str:
-        new = secrets.token_urlsafe(MIN_BYTES)
+        new = _new_secret()
         self._change(lambda texts: [*texts, new])
         return _key_id(new)
 
@@ -37,14 +47,15 @@ class SecretFile:
         return self._path.read_text(encoding="ascii").split()
 
     def _change(self, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
+        path = self._path.resolve()  # the file behind a symbolic link is replaced, not the link
         try:
-            _rewrite(self._path.resolve(), change(self._texts()))  # a link stays one
+            _write_durably(path, change(self._texts()), publish=Path.replace, like=path.stat())
         except OSError as error:
             raise SecretsUnchangeable(f"{self._path} cannot be changed ({error.strerror})") from None
 
 
 class SecretSetting:
-    """The secrets that stand in a setting, which only its owner changes."""
+    """Secrets in the setting `master_secret`, which only the operator changes."""
 
     def __init__(self, key_ids: Sequence[str]) -> None:
         self._key_ids = key_ids
@@ -62,23 +73,34 @@ class SecretSetting:
         raise SecretsUnchangeable(_BY_HAND)
 
 
+def _new_secret() -> str:
+    return secrets.token_urlsafe(MIN_BYTES)
+
+
 def _key_id(text: str) -> str:
     return MasterSecrets(parsed_secrets([text])).newest
 
 
-def _rewrite(path: Path, texts: Sequence[str]) -> None:
-    """Put a whole new file in the place of the old one, with its mode and owner. Raises OSError."""
-    before = path.stat()
+def _write_durably(
+    path: Path,
+    texts: Sequence[str],
+    *,
+    publish: Callable[[Path, Path], object],
+    like: os.stat_result | None = None,
+) -> None:
+    """Write the lines to a draft, then `publish(draft, path)`, so that readers see a whole file or none.
+
+    The file gets the owner and mode of `like`; without it only this user may read it. Raises OSError.
+    """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write("".join(f"{text}\n" for text in texts))
-            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(file.fileno(), before.st_uid, before.st_gid)
-            os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+            if like is not None:
+                _make_alike(file.fileno(), like)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        publish(draft, path)
     finally:
         draft.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
@@ -86,3 +108,14 @@ def _rewrite(path: Path, texts: Sequence[str]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _make_alike(descriptor: int, like: os.stat_result) -> None:
+    if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+
+
+def _link_unless_there(draft: Path, path: Path) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)

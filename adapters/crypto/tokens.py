@@ -1,4 +1,4 @@
-"""Opaque tokens: derived from the grant and the master secret, never stored."""
+"""Authorization codes and opaque tokens: derived from the master secret, never stored."""
 
 import hmac
 from collections.abc import Callable
@@ -6,18 +6,20 @@ from functools import partial
 from struct import Struct
 from typing import Final
 
+from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.application.ports import TokenClaims
 from grantledger.domain import base64url
 from grantledger.domain.digests import length_prefixed
 
+CODE_PREFIX: Final = "glac_"
 ACCESS_PREFIX: Final = "glat_"
 REFRESH_PREFIX: Final = "glrt_"
 
 _PURPOSES = {ACCESS_PREFIX: "access token", REFRESH_PREFIX: "refresh token"}
 _FORMAT = 1
-# Format, key id, grant id, generation, expiry, pair: 34 bytes, big-endian. The 20 of the MAC make 54, which
-# base64 writes in 72 characters with no bit to spare.
+# Format, key id, grant id, generation, expiry, pair: 34 bytes, big-endian. With the 20 bytes of the MAC these
+# are 54, which base64 writes as exactly 72 characters.
 _BODY = Struct(">B4s16sIQB")
 _GRANT_ID_BYTES = 16
 _MAC_BYTES = 20
@@ -25,11 +27,22 @@ _PREFIX_LENGTH = 5
 _LENGTH = _PREFIX_LENGTH + 72
 
 
-class DerivedTokens:
-    """Seals what a token claims under HMAC-SHA256, truncated to 160 bits (RFC 2104 section 5).
+class DerivedCodes:
+    """A code is a keyed digest of its transaction: 256 bits that only the master secret can give."""
 
-    The MAC covers the realm, the body and the nonce of the grant, which no token holds; its key is the one of
-    the purpose, access or refresh. So neither the master secret nor the database alone makes a token.
+    def __init__(self, digests: KeyedDigests) -> None:
+        self._digests = digests
+
+    def code_of(self, transaction_id: str) -> str:
+        return CODE_PREFIX + self._digests.digest("authorization code", transaction_id)
+
+
+class DerivedTokens:
+    """A token is what it claims with an HMAC-SHA256, truncated to 160 bits (RFC 2104 section 5).
+
+    The MAC covers the realm, the claims and the nonce of the grant, which is in the database and in no token.
+    So neither the master secret nor the database alone makes a token. Access and refresh tokens have
+    different keys.
     """
 
     def __init__(self, secrets: MasterSecrets, realm: str) -> None:
@@ -41,11 +54,11 @@ class DerivedTokens:
         return self._secrets.newest
 
     def access_token(self, claims: TokenClaims, nonce: str) -> str:
-        """Raises `Unavailable` when the claims name a master secret that this process was not given."""
+        """Raises `Unavailable` when the claims name a master secret that is not configured here."""
         return self._sealed(ACCESS_PREFIX, claims.key_id, _body(claims), nonce)
 
     def refresh_token(self, claims: TokenClaims, nonce: str) -> str:
-        """Raises `Unavailable` when the claims name a master secret that this process was not given."""
+        """Raises `Unavailable` when the claims name a master secret that is not configured here."""
         return self._sealed(REFRESH_PREFIX, claims.key_id, _body(claims), nonce)
 
     def read(self, token: str) -> "DerivedToken | None":
@@ -76,7 +89,7 @@ class DerivedTokens:
 
 
 class DerivedToken:
-    """A token that was read, with the claims that it makes."""
+    """A token with its claims, which are not trusted before `is_genuine`."""
 
     __slots__ = ("_seal", "_text", "claims", "is_refresh_token")
 
@@ -89,13 +102,13 @@ class DerivedToken:
         self._seal = seal
 
     def is_genuine(self, nonce: str) -> bool:
-        """Whether the same claims, sealed with the nonce, give this very text; compared in constant time."""
+        """Whether the claims, sealed with the nonce, give the same text; compared in constant time."""
         return hmac.compare_digest(self._seal(nonce), self._text)
 
 
 def _body(claims: TokenClaims) -> bytes:
     grant = base64url.decode(claims.grant_id)
     if grant is None or len(grant) != _GRANT_ID_BYTES:
-        raise ValueError(f"{claims.grant_id!r} is no grant id: 16 bytes in base64url")
+        raise ValueError(f"{claims.grant_id!r} is not a grant id, which is 16 bytes in base64url")
     key = bytes.fromhex(claims.key_id)
     return _BODY.pack(_FORMAT, key, grant, claims.generation, claims.expires_at, claims.pair)

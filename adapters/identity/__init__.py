@@ -1,1 +1,1 @@
-"""Who the user is: the built-in accounts, and the ways a host application brings its own."""
+"""How users prove who they are."""

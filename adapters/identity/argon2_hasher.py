@@ -18,22 +18,22 @@ T = TypeVar("T")
 
 
 class Argon2Hasher:
-    """Hashes in threads of its own, so that the event loop never waits for a password.
+    """Hashes in threads, so that the event loop is never blocked by a password.
 
-    A hash takes 64 MiB and about a tenth of a second of one core: the library's defaults, which are the
-    second choice of RFC 9106. With `most_waiting` passwords in line already, one more meets `Unavailable`.
+    A hash takes 64 MiB and about 0.1 s of one core: the library's defaults, the second recommended option of
+    RFC 9106. When `most_queued` passwords are queued, the next one raises `Unavailable`.
     """
 
-    def __init__(self, *, workers: int = 2, most_waiting: int = 32) -> None:
+    def __init__(self, *, workers: int = 2, most_queued: int = 32) -> None:
         self._argon2 = PasswordHasher()
-        self._nobody = hash_of_nobody(self._argon2)
+        self._unmatched = unmatched_hash(self._argon2)
         self._workers = workers
         self._pool: ThreadPoolExecutor | None = None
-        self._room = threading.Semaphore(workers + most_waiting)
+        self._room = threading.Semaphore(workers + most_queued)
         self.open()
 
     def open(self) -> None:
-        """Begin, or begin again after `close`."""
+        """Start, or start again after `close`."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="password")
 
@@ -45,45 +45,45 @@ class Argon2Hasher:
         return await self._off_the_loop(lambda: self._argon2.hash(secret))
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Raises `Unavailable`. A password that is too long to have been hashed is wrong."""
+        """Raises `Unavailable`. A password that is too long to be hashed is wrong."""
         secret = _prepared(password)
         if secret is None:
             return False
         return await self._off_the_loop(lambda: self._verifies(secret, password_hash))
 
     def close(self) -> None:
-        """Finish what is waiting and end the threads; what comes before `open` meets `Unavailable`."""
+        """Finish the queue and end the threads. Until the next `open`, calls raise `Unavailable`."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown()
 
     def _verifies(self, secret: bytes, password_hash: str | None) -> bool:
         try:
-            self._argon2.verify(self._nobody if password_hash is None else password_hash, secret)
+            self._argon2.verify(self._unmatched if password_hash is None else password_hash, secret)
         except VerifyMismatchError:
             return False
         return True
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
         if self._pool is None:
-            raise Unavailable("the password threads have ended")
+            raise Unavailable("password hashing is closed")
         if not self._room.acquire(blocking=False):
-            raise Unavailable("too many passwords are waiting to be checked")
+            raise Unavailable("too many passwords are queued")
         future = self._pool.submit(work)
-        # By the work itself, not by whoever waits for it: a caller that gives up leaves its thread busy.
+        # Released by the work, not by its caller: the thread of a cancelled caller stays busy.
         future.add_done_callback(lambda _: self._room.release())
         return await asyncio.wrap_future(future)
 
 
 def _prepared(password: str) -> bytes | None:
-    """Return what is hashed, None when it is too long."""
+    """Return the bytes to hash, None when they are too many."""
     secret = password_bytes(password)
     return secret if len(secret) <= MAX_PASSWORD_BYTES else None
 
 
-def hash_of_nobody(argon2: PasswordHasher) -> str:
-    """Return a hash that no password has, and that takes as long to try as any other."""
+def unmatched_hash(argon2: PasswordHasher) -> str:
+    """Return a hash that no password matches, and that takes as long to verify as any other."""
     cost = f"m={argon2.memory_cost},t={argon2.time_cost},p={argon2.parallelism}"
-    drawn = (secrets.token_bytes(length) for length in (argon2.salt_len, argon2.hash_len))
-    salt, digest = (base64.b64encode(raw).rstrip(b"=").decode() for raw in drawn)
+    random_bytes = (secrets.token_bytes(length) for length in (argon2.salt_len, argon2.hash_len))
+    salt, digest = (base64.b64encode(raw).rstrip(b"=").decode() for raw in random_bytes)
     return f"$argon2id$v=19${cost}${salt}${digest}"

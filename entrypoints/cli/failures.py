@@ -44,7 +44,7 @@ class SecretRefused(CommandFailed):
 
 
 class SecretsByHand(CommandFailed):
-    """The master secrets stand where commands cannot change them."""
+    """The master secrets are kept where commands cannot change them."""
 
 
 class RowsDiffer(CommandFailed):

@@ -8,22 +8,22 @@ clock: Clock = SystemClock()
 randomness: Randomness = SystemRandomness()
 
 
-def test_tells_the_whole_seconds_since_1970():
+def test_the_clock_counts_whole_seconds_since_1970():
     before = int(time.time())
     assert before <= clock.now() <= int(time.time())
 
 
-def test_draws_as_many_bytes_as_asked_for():
+def test_a_token_has_the_given_number_of_bytes():
     assert len(base64.urlsafe_b64decode(randomness.token(size=16) + "==")) == 16
 
 
-def test_draws_32_bytes_when_nothing_is_asked_for():
+def test_a_token_has_32_bytes_by_default():
     assert len(base64.urlsafe_b64decode(randomness.token() + "=")) == 32
 
 
-def test_puts_the_prefix_before_what_it_draws():
+def test_a_token_begins_with_its_prefix():
     assert randomness.token("glc_").startswith("glc_")
 
 
-def test_never_draws_the_same_twice():
+def test_tokens_differ():
     assert len({randomness.token() for _ in range(1000)}) == 1000

@@ -114,14 +114,14 @@ async def test_each_route_is_answered_by_the_server(origin, server):
 
 
 @pytest.mark.parametrize("origin", ["litestar", "starlette", "without lifespan"], indirect=True)
-async def test_all_other_paths_stay_the_hosts(origin):
+async def test_the_host_answers_all_other_paths(origin):
     async with httpx.AsyncClient(base_url=origin, verify=False) as http:
         assert (await http.get("/")).text == "host"
 
 
 @pytest.mark.parametrize("origin", ["litestar", "starlette"], indirect=True)
 @pytest.mark.parametrize("path", ["/tokens", "/authorizes", "/.well-known/security.txt", "/registered"])
-async def test_a_path_that_only_resembles_ours_is_the_hosts(origin, path):
+async def test_the_host_answers_paths_that_only_resemble_ours(origin, path):
     async with httpx.AsyncClient(base_url=origin, verify=False) as http:
         answer = await http.get(path)
     assert answer.status_code == 404
@@ -152,7 +152,7 @@ async def test_a_host_does_not_start_without_the_ledger(server, kind):
             pass
 
 
-async def test_a_host_that_fails_to_start_lets_go_of_the_ledger(server):
+async def test_a_host_that_fails_to_start_closes_the_ledger(server):
     @asynccontextmanager
     async def failing(_: object) -> AsyncIterator[None]:
         if server.settings.realm:
@@ -175,7 +175,7 @@ async def test_use_cases_work_without_http(server):
             await server.use_cases.look_up_session("gla_unknown")
 
 
-async def test_a_server_can_be_opened_again_and_by_several_at_once(server):
+async def test_a_server_can_be_opened_again_and_in_parallel(server):
     async with server:
         async with server:
             pass
@@ -195,7 +195,7 @@ async def test_an_opening_that_failed_can_be_tried_again(server):
         await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
 
 
-async def test_a_guarded_mount_stands_at_the_path_of_its_resource(server):
+async def test_a_guarded_mount_is_at_the_path_of_its_resource(server):
     mount = server.mount(without_lifespan)
     assert mount.path == "/mcp"
     async with (
@@ -214,7 +214,7 @@ def test_the_challenge_of_a_host_says_where_to_get_a_token(server, headers):
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization"])
-def test_the_challenge_of_a_host_says_that_the_token_it_was_sent_is_refused(server, name):
+def test_the_challenge_of_a_host_says_that_the_token_is_refused(server, name):
     told = server.challenge({name: "Bearer glat_unknown"}, resource=server.resource().identifier)
     assert told.startswith('Bearer error="invalid_token", ')
 
@@ -224,7 +224,7 @@ def test_a_challenge_for_a_resource_that_is_not_configured_is_an_error(server):
         server.challenge({}, resource="https://elsewhere.example/mcp")
 
 
-async def test_a_csrf_wall_of_a_litestar_host_leaves_the_routes_of_the_server_out(server):
+async def test_csrf_protection_of_a_litestar_host_spares_our_routes(server):
     async with server:
         await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
     wall = CSRFConfig(secret="the-secret-of-the-host")
@@ -258,6 +258,7 @@ def test_an_unknown_name_is_an_attribute_error():
         grantledger.Server  # noqa: B018 - the access is the test
 
 
-def test_the_public_face_brings_no_framework_before_it_is_asked_to():
-    program = "import sys, grantledger.domain.scope; assert not {'litestar', 'sqlalchemy'} & set(sys.modules)"
+def test_the_package_and_its_settings_import_no_framework():
+    frameworks = "{'cryptography', 'dependency_injector', 'litestar', 'sqlalchemy'}"
+    program = f"import sys, grantledger; grantledger.Settings(); assert not {frameworks} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

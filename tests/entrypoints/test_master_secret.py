@@ -81,19 +81,19 @@ def test_takes_a_file_of_the_owner_and_the_group(secret_file, mode):
 )
 def test_refuses_a_short_or_malformed_secret_in_a_file(secret_file, content, why):
     secret_file.write_bytes(content)
-    told = sentence(Settings(master_secret_file=str(secret_file)))
-    assert told == f"master_secret_file cannot be used: {why} (from {secret_file})"
+    message = sentence(Settings(master_secret_file=str(secret_file)))
+    assert message == f"master_secret_file cannot be used: {why} (from {secret_file})"
 
 
 def test_refuses_a_file_that_is_no_text(secret_file):
     secret_file.write_bytes(NEW + b"\xff")
-    told = sentence(Settings(master_secret_file=str(secret_file)))
-    assert told == f"master_secret_file cannot be used: {secret_file} is not text"
+    message = sentence(Settings(master_secret_file=str(secret_file)))
+    assert message == f"master_secret_file cannot be used: {secret_file} is not text"
 
 
 def test_refuses_a_file_that_is_not_there(tmp_path):
-    told = sentence(Settings(master_secret_file=str(tmp_path / "gone")))
-    assert told == f"master_secret_file cannot be read: {tmp_path / 'gone'}: No such file or directory"
+    message = sentence(Settings(master_secret_file=str(tmp_path / "gone")))
+    assert message == f"master_secret_file cannot be read: {tmp_path / 'gone'}: No such file or directory"
 
 
 def test_refuses_a_folder(tmp_path):
@@ -107,17 +107,17 @@ def made(database: Path) -> Path:
     return database.with_name("ledger.sqlite3.secret")
 
 
-def test_the_first_start_makes_a_secret_beside_the_database(database):
+def test_the_first_start_makes_a_secret_next_to_the_database(database):
     obtain_master_secrets(Settings(database=str(database)))
     assert [path.name for path in database.parent.iterdir()] == ["ledger.sqlite3.secret"]
 
 
-def test_the_secret_that_was_made_is_the_owners_only(database):
+def test_a_new_secret_file_is_private(database):
     obtain_master_secrets(Settings(database=str(database)))
     assert stat.S_IMODE(made(database).stat().st_mode) == 0o600
 
 
-def test_the_secret_that_was_made_has_32_bytes_in_base64url(database):
+def test_a_new_secret_has_32_bytes_in_base64url(database):
     obtain_master_secrets(Settings(database=str(database)))
     assert len(base64.urlsafe_b64decode(made(database).read_text().strip() + "=")) == 32
 
@@ -127,18 +127,18 @@ def test_the_next_start_takes_the_same_secret(database):
     assert obtain_master_secrets(Settings(database=str(database))).newest == first.newest
 
 
-def test_two_databases_have_secrets_of_their_own(tmp_path):
+def test_two_databases_have_different_secrets(tmp_path):
     one, other = (obtain_master_secrets(Settings(database=str(tmp_path / name))) for name in ("a", "b"))
     assert one.newest != other.newest
 
 
-def test_a_secret_that_others_may_read_is_not_taken(database):
+def test_refuses_a_made_secret_that_others_may_read(database):
     obtain_master_secrets(Settings(database=str(database)))
     made(database).chmod(0o644)
     assert "must be closed to other users" in sentence(Settings(database=str(database)))
 
 
-def test_a_database_in_memory_leaves_no_secret_behind(tmp_path, monkeypatch):
+def test_a_database_in_memory_makes_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first = obtain_master_secrets(Settings(database=":memory:"))
     assert obtain_master_secrets(Settings(database=":memory:")).newest != first.newest
@@ -146,12 +146,12 @@ def test_a_database_in_memory_leaves_no_secret_behind(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_not_there_stops_the_start(tmp_path):
-    told = sentence(Settings(database=str(tmp_path / "gone" / "ledger.sqlite3")))
+    message = sentence(Settings(database=str(tmp_path / "gone" / "ledger.sqlite3")))
     secret = tmp_path / "gone" / "ledger.sqlite3.secret"
-    assert told == f"database needs a secret beside it, {secret}: No such file or directory"
+    assert message == f"database needs a master secret next to it, {secret}: No such file or directory"
 
 
-def test_a_secret_that_another_process_made_meanwhile_is_taken(database, monkeypatch):
+def test_uses_a_secret_that_another_process_made_meanwhile(database, monkeypatch):
     obtain_master_secrets(Settings(database=str(database)))
     theirs = made(database).read_text()
     monkeypatch.setattr(Path, "exists", lambda _: False)
@@ -160,15 +160,15 @@ def test_a_secret_that_another_process_made_meanwhile_is_taken(database, monkeyp
     assert made(database).read_text() == theirs
 
 
-def test_those_who_start_at_once_end_with_the_same_secret(tmp_path):
-    starters = 8
-    together = Barrier(starters)
+def test_parallel_first_starts_use_the_same_secret(tmp_path):
+    processes = 8
+    together = Barrier(processes)
 
     def start(settings: Settings) -> str:
         together.wait()
         return obtain_master_secrets(settings).newest
 
-    with ThreadPoolExecutor(starters) as threads:
+    with ThreadPoolExecutor(processes) as threads:
         for attempt in range(20):
             settings = Settings(database=str(tmp_path / f"ledger-{attempt}"))
-            assert len(set(threads.map(start, [settings] * starters))) == 1
+            assert len(set(threads.map(start, [settings] * processes))) == 1

@@ -1,4 +1,4 @@
-"""None"""
+"""Settings from the file, from variables and from the command line."""
 
 import ipaddress
 from pathlib import Path
@@ -20,7 +20,7 @@ def working_directory(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_needs_none():
+def test_needs_no_setting():
     assert given() == Settings()
 
 
@@ -34,7 +34,7 @@ def test_the_command_line_wins_over_a_variable():
     assert load_settings(None, {"GRANTLEDGER_PORT": "8002"}, {"port": 8003}).port == 8003
 
 
-def test_an_option_that_was_not_given_wins_over_nothing():
+def test_an_option_of_none_does_not_count():
     assert load_settings(None, {"GRANTLEDGER_PORT": "8002"}, {"port": None}).port == 8002
 
 
@@ -57,7 +57,7 @@ def test_the_file_of_the_command_line_wins_over_the_one_that_a_variable_names():
     assert load_settings(Path("option.toml"), {"GRANTLEDGER_CONFIG": "missing.toml"}, {}).port == 8001
 
 
-def test_other_variables_are_no_business_of_ours():
+def test_ignores_other_variables():
     assert load_settings(None, {"PORT": "8001", "HOME": "/root"}, {}) == Settings()
 
 
@@ -67,21 +67,21 @@ def test_a_named_file_that_is_missing_stops_the_start():
     )
 
 
-def test_a_missing_file_that_a_variable_names_is_told_by_the_variable():
+def test_a_missing_file_is_reported_under_the_variable_that_names_it():
     assert sentence(in_environment, config="gone.toml").startswith("GRANTLEDGER_CONFIG names a file")
 
 
-def test_a_file_that_is_no_toml_stops_the_start():
+def test_a_file_that_is_not_toml_stops_the_start():
     assert sentence(in_file, "port 8000").startswith("config names a file that is not TOML: settings.toml: ")
 
 
-def test_a_file_that_is_no_text_stops_the_start(tmp_path):
+def test_a_file_that_is_not_text_stops_the_start(tmp_path):
     (tmp_path / "grantledger.toml").write_bytes(b"\xff")
     assert sentence(given).startswith("config names a file that is not TOML: grantledger.toml: ")
 
 
 @pytest.mark.parametrize("text", ["a b", "a,b", " a,  b ", '["a", "b"]', "a\nb"])
-def test_a_list_in_a_variable_has_spaces_or_commas_between_or_is_json(text):
+def test_a_list_in_a_variable_is_json_or_split_at_spaces_and_commas(text):
     assert in_environment(scopes=f"{text}", default_scope="a").scopes == ("a", "b")
 
 
@@ -166,9 +166,9 @@ def test_a_wrong_type_in_the_file_is_named(text, start):
     [("port", "eighty"), ("port", ""), ("port", "1.5"), ("resources", "x"), ("scopes", '["a"')],
 )
 def test_a_wrong_type_in_a_variable_is_named(key, text):
-    told = sentence(in_environment, **{key: text})
-    assert told.startswith(f"{key} must be a")
-    assert told.endswith(f"(from GRANTLEDGER_{key.upper()})")
+    message = sentence(in_environment, **{key: text})
+    assert message.startswith(f"{key} must be a")
+    assert message.endswith(f"(from GRANTLEDGER_{key.upper()})")
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,12 @@ def test_a_wrong_type_in_a_variable_is_named(key, text):
         ("::1", "http://[::1]:8001"),
     ],
 )
-def test_the_issuer_on_loopback_is_where_the_server_listens(host, issuer):
+def test_the_default_issuer_is_where_the_server_listens(host, issuer):
     assert given(host=host, port=8001).issuer_identifier == issuer
 
 
 @pytest.mark.parametrize("issuer", ["https://localhost", "https://localhost/", "https://localhost:443/auth"])
-def test_the_issuer_is_byte_for_byte_what_was_written(issuer):
+def test_the_issuer_is_kept_byte_for_byte(issuer):
     assert given(issuer=issuer).issuer_identifier == issuer
 
 
@@ -197,12 +197,12 @@ def test_the_issuer_is_byte_for_byte_what_was_written(issuer):
         ("https://localhost/a/b/", "/a/b"),
     ],
 )
-def test_the_endpoints_live_under_the_path_of_the_issuer(issuer, base_path):
+def test_the_base_path_is_the_path_of_the_issuer(issuer, base_path):
     assert given(issuer=issuer).base_path == base_path
 
 
 @pytest.mark.parametrize("issuer", ["https://localhost/auth", "https://localhost/auth/"])
-def test_without_resources_there_is_one_under_the_issuer(issuer):
+def test_the_default_resource_is_under_the_issuer(issuer):
     assert given(issuer=issuer).protected_resources == (Resource("https://localhost/auth/mcp"),)
 
 
@@ -217,7 +217,7 @@ def test_trusted_proxies_are_networks():
     )
 
 
-def test_the_policy_is_what_the_use_cases_need_of_the_settings():
+def test_the_policy_holds_what_the_use_cases_need():
     settings = given(
         issuer="https://localhost",
         resources=[{"identifier": "https://a.example", "name": "A", "scopes": "a"}],

@@ -1,4 +1,4 @@
-"""What breaks a rule stops the start, by itself, together with another setting, or away from loopback."""
+"""A setting that breaks a rule stops the start: a rule of its own, with another setting, off loopback."""
 
 import pytest
 
@@ -100,9 +100,9 @@ def test_every_number_has_bounds(key, low, high):
     ],
 )
 def test_a_bad_value_is_named_with_its_source(key, value):
-    told = sentence(given, **{key: value})
-    assert told.startswith(f"{key} ")
-    assert told.endswith(" (from the command line)")
+    message = sentence(given, **{key: value})
+    assert message.startswith(f"{key} ")
+    assert message.endswith(" (from the command line)")
 
 
 @pytest.mark.parametrize(
@@ -146,15 +146,17 @@ def test_settings_show_everything_else():
     assert {key for key in Settings.__struct_fields__ if f"{key}=" not in shown} == {"master_secret"}
 
 
-def test_one_resource_and_several_exclude_each_other():
-    told = sentence(given, resource="https://a.example", resources=[{"identifier": "https://b.example"}])
-    assert told == "resources must not be set together with resource (from the command line)"
+def test_resource_and_resources_exclude_each_other():
+    message = sentence(given, resource="https://a.example", resources=[{"identifier": "https://b.example"}])
+    assert message == "resources must not be set together with resource (from the command line)"
 
 
-def test_a_secret_and_a_file_of_them_exclude_each_other():
-    told = sentence(load_settings, None, {"GRANTLEDGER_MASTER_SECRET": SECRET}, {"master_secret_file": "x"})
+def test_master_secret_and_its_file_exclude_each_other():
+    message = sentence(
+        load_settings, None, {"GRANTLEDGER_MASTER_SECRET": SECRET}, {"master_secret_file": "x"}
+    )
     assert (
-        told
+        message
         == "master_secret must not be set together with master_secret_file (from GRANTLEDGER_MASTER_SECRET)"
     )
 
@@ -163,12 +165,12 @@ def test_a_logout_page_without_a_login_page_is_refused():
     assert sentence(given, logout_page="/logout").startswith("logout_page must not be set without login_page")
 
 
-def test_sign_up_is_the_hosts_where_its_login_page_is():
-    told = sentence(given, login_page="/login", sign_up=True)
-    assert told.startswith("sign_up must be false with login_page")
+def test_sign_up_is_refused_with_a_login_page():
+    message = sentence(given, login_page="/login", sign_up=True)
+    assert message.startswith("sign_up must be false with login_page")
 
 
-def test_a_retry_never_gets_an_access_token_that_has_expired():
+def test_the_reuse_window_is_shorter_than_an_access_token():
     assert sentence(given, access_token_expires_in=60).startswith(
         "refresh_reuse_window must be less than access_token_expires_in, which is 60, not 60"
     )
@@ -195,7 +197,7 @@ def test_starts_anywhere_with_a_file_of_secrets():
 
 
 @pytest.mark.parametrize("change", [{"host": "127.0.0.1"}, {"issuer": "https://127.0.0.1"}])
-def test_the_host_and_the_issuer_both_decide_what_loopback_is(change):
+def test_loopback_needs_both_host_and_issuer_on_loopback(change):
     assert sentence(given, **PUBLIC | change | {"master_secret": None}).startswith(
         "master_secret is missing: "
     )
@@ -220,11 +222,11 @@ def test_a_missing_secret_stops_the_start_away_from_loopback():
     )
 
 
-def test_a_throw_away_database_stops_the_start_away_from_loopback():
+def test_a_database_in_memory_stops_the_start_away_from_loopback():
     assert sentence(given, **PUBLIC, database=":memory:") == (
         "database must be a file: away from loopback, ':memory:' loses grants (from the command line)"
     )
 
 
-def test_a_throw_away_database_is_fine_on_loopback():
+def test_a_database_in_memory_is_allowed_on_loopback():
     assert given(database=":memory:").is_loopback

@@ -1,4 +1,4 @@
-"""ID tokens as joserfc signs them, over a ledger."""
+"""ID tokens, signed by joserfc with the keys in a ledger."""
 
 import asyncio
 
@@ -32,7 +32,7 @@ class Signing:
         self.describe = DescribeKeys(self.ledger, self.clock)
         self.signer = LedgerIdTokenSigner(self.ledger, self.ledger)
 
-    async def shown(self) -> KeySet:
+    async def published(self) -> KeySet:
         return KeySet.import_key_set(msgspec.to_builtins(await self.describe()))
 
 
@@ -49,7 +49,7 @@ def test_a_key_is_named_by_its_thumbprint():
     assert made.kid == public.thumbprint()
 
 
-def test_coordinates_have_their_full_length_whatever_they_begin_with():
+def test_coordinates_keep_their_leading_zeros():
     keys = [Es256KeyMaker().make().key.public_key for _ in range(600)]
     assert {(len(key.x), len(key.y)) for key in keys} == {(43, 43)}
 
@@ -59,9 +59,9 @@ def test_no_two_keys_are_the_same():
     assert len({maker.make().private for _ in range(8)}) == 8
 
 
-async def test_a_token_verifies_with_the_keys_that_are_shown(signing: Signing):
+async def test_a_token_verifies_with_the_published_keys(signing: Signing):
     token = await signing.signer.sign(CLAIMS)
-    verified = jws.deserialize_compact(token, await signing.shown(), algorithms=["ES256"])
+    verified = jws.deserialize_compact(token, await signing.published(), algorithms=["ES256"])
     assert msgspec.json.decode(verified.payload) == {
         "iss": "https://auth.example",
         "sub": "glu_ada",
@@ -84,44 +84,44 @@ async def test_a_rotation_holds_from_the_next_token_on(signing: Signing):
     signing.clock.advance(POLICY.signing_key_lead)
     await signing.rotate(CALLER)
     token = await signing.signer.sign(CLAIMS)
-    verified = jws.deserialize_compact(token, await signing.shown(), algorithms=["ES256"])
+    verified = jws.deserialize_compact(token, await signing.published(), algorithms=["ES256"])
     assert verified.headers()["kid"] == following.kid
 
 
-async def test_what_was_signed_before_a_rotation_still_verifies(signing: Signing):
+async def test_a_token_from_before_a_rotation_still_verifies(signing: Signing):
     token = await signing.signer.sign(CLAIMS)
     signing.clock.advance(POLICY.signing_key_lead)
     await signing.rotate(CALLER)
-    verified = jws.deserialize_compact(token, await signing.shown(), algorithms=["ES256"])
+    verified = jws.deserialize_compact(token, await signing.published(), algorithms=["ES256"])
     assert b"glu_ada" in verified.payload
 
 
-async def test_what_was_signed_before_a_compromise_verifies_no_more(signing: Signing):
+async def test_a_token_from_before_a_compromise_no_longer_verifies(signing: Signing):
     token = await signing.signer.sign(CLAIMS)
     await signing.rotate(CALLER, compromised=True)
     with pytest.raises(InvalidKeyIdError):
-        jws.deserialize_compact(token, await signing.shown(), algorithms=["ES256"])
+        jws.deserialize_compact(token, await signing.published(), algorithms=["ES256"])
 
 
-async def test_many_at_once_after_a_rotation_are_signed_by_the_same_key(signing: Signing):
+async def test_parallel_tokens_after_a_rotation_are_signed_by_the_same_key(signing: Signing):
     await signing.rotate(CALLER, compromised=True)
     tokens = await asyncio.gather(*(signing.signer.sign(CLAIMS) for _ in range(8)))
     assert len({jws.extract_compact(token.encode()).headers()["kid"] for token in tokens}) == 1
 
 
-async def test_without_keys_nothing_is_signed():
+async def test_signing_without_keys_is_an_outage():
     with pytest.raises(Unavailable, match="no signing key"):
         await Signing().signer.sign(CLAIMS)
 
 
-async def test_in_an_outage_nothing_is_signed(signing: Signing):
+async def test_an_outage_of_the_ledger_is_an_outage_of_signing(signing: Signing):
     await signing.signer.sign(CLAIMS)
     signing.ledger.outage = True
     with pytest.raises(Unavailable):
         await signing.signer.sign(CLAIMS)
 
 
-async def test_a_key_whose_private_half_is_gone_is_an_outage(signing: Signing):
+async def test_a_key_without_its_private_half_is_an_outage(signing: Signing):
     erased = InterleavingLedger(MemoryLedger())
     signing.signer = LedgerIdTokenSigner(signing.ledger, erased)
     with pytest.raises(Unavailable, match="private half"):

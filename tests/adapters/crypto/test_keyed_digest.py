@@ -18,7 +18,7 @@ def test_the_same_parts_have_the_same_digest(one, other):
 
 
 @given(st.lists(st.text()), st.lists(st.text()))
-def test_other_parts_have_another_digest(one, other):
+def test_different_parts_have_different_digests(one, other):
     assume(one != other)
     assert DIGESTS.digest("form token", *one) != DIGESTS.digest("form token", *other)
 
@@ -28,15 +28,15 @@ def test_a_digest_is_43_url_safe_characters():
     assert (len(digest), len(base64url.decode(digest) or b"")) == (43, 32)
 
 
-def test_every_purpose_has_digests_of_its_own():
+def test_a_digest_depends_on_the_purpose():
     assert DIGESTS.digest("form token", "a") != DIGESTS.digest("caller address", "a")
 
 
-def test_every_realm_has_digests_of_its_own():
+def test_a_digest_depends_on_the_realm():
     assert KeyedDigests(MasterSecrets([NEW]), "other").digest("p", "a") != DIGESTS.digest("p", "a")
 
 
-def test_every_secret_has_digests_of_its_own():
+def test_a_digest_depends_on_the_secret():
     assert BEFORE.digest("p", "a") != DIGESTS.digest("p", "a")
 
 
@@ -57,5 +57,5 @@ def test_does_not_recognise_a_digest_under_a_dropped_secret():
 
 
 @pytest.mark.parametrize("presented", ["", "a", "\ud800", "ö" * 43, "A" * 43])
-def test_recognises_nothing_else(presented):
+def test_does_not_recognise_other_texts(presented):
     assert not DIGESTS.matches(presented, "p", "a")

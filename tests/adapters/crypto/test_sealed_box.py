@@ -15,11 +15,11 @@ def test_opens_what_it_sealed(plaintext, context):
     assert BOX.open(BOX.seal(plaintext, context), context) == plaintext
 
 
-def test_no_two_boxes_are_the_same():
+def test_two_boxes_with_one_content_differ():
     assert BOX.seal(b"request", "transaction") != BOX.seal(b"request", "transaction")
 
 
-def test_a_box_is_33_bytes_longer_than_what_is_in_it():
+def test_a_box_is_33_bytes_longer_than_its_content():
     assert len(base64url.decode(BOX.seal(b"x" * 100, "transaction")) or b"") == 133
 
 
@@ -31,7 +31,7 @@ def test_does_not_open_in_another_realm():
     assert SealedBox(MasterSecrets([NEW]), "other").open(BOX.seal(b"request", "t"), "t") is None
 
 
-def test_realm_and_context_do_not_run_into_each_other():
+def test_tells_realm_and_context_apart():
     assert SealedBox(MasterSecrets([NEW]), "mai").open(BOX.seal(b"request", "t"), "nt") is None
 
 
@@ -43,13 +43,13 @@ def test_does_not_open_with_a_flipped_byte(plaintext, data):
 
 
 @given(st.integers(0, 50))
-def test_does_not_open_when_something_is_cut_off(length):
+def test_does_not_open_when_truncated(length):
     sealed = base64url.decode(BOX.seal(b"x" * 18, "t")) or b""
     assert BOX.open(base64url.encode(sealed[:length]), "t") is None
 
 
 @pytest.mark.parametrize("text", ["", "=", "\ud800", "not a box", "A" * 100])
-def test_finds_nothing_in_garbage(text):
+def test_does_not_open_garbage(text):
     assert BOX.open(text, "t") is None
 
 

@@ -1,4 +1,4 @@
-"""What every keeper of the master secrets keeps to, and what the file promises beside it."""
+"""The contract of every keeper of the master secrets, and the promises of the file."""
 
 import stat
 from pathlib import Path
@@ -25,13 +25,13 @@ def keeper(request: pytest.FixtureRequest, path: Path) -> SecretKeeper:
     return SecretFile(path) if request.param == "file" else MemorySecretKeeper("secret-1")
 
 
-async def test_a_new_one_comes_last(keeper: SecretKeeper):
+async def test_a_new_secret_is_the_last(keeper: SecretKeeper):
     (first,) = await keeper.key_ids()
     new = await keeper.add()
     assert tuple(await keeper.key_ids()) == (first, new)
 
 
-async def test_one_is_put_first_and_the_others_stay_in_order(keeper: SecretKeeper):
+async def test_one_is_put_first_and_the_others_keep_their_order(keeper: SecretKeeper):
     (first,) = await keeper.key_ids()
     second, third = await keeper.add(), await keeper.add()
     await keeper.put_first(third)
@@ -45,14 +45,14 @@ async def test_one_is_removed(keeper: SecretKeeper):
     assert tuple(await keeper.key_ids()) == (new,)
 
 
-async def test_a_new_secret_is_a_secret_of_32_bytes_and_no_other_user_reads_it(path: Path):
+async def test_a_new_secret_has_32_bytes_and_the_file_stays_private(path: Path):
     await SecretFile(path).add()
     first, new = path.read_text().split()
     assert (first, len(new)) == (FIRST, 43)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-async def test_a_file_that_cannot_be_written_is_told_and_left_alone(path: Path, monkeypatch):
+async def test_a_failed_write_leaves_the_file_as_it_was(path: Path, monkeypatch):
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -63,9 +63,38 @@ async def test_a_file_that_cannot_be_written_is_told_and_left_alone(path: Path, 
     assert list(path.parent.iterdir()) == [path]
 
 
-async def test_what_stands_in_a_setting_is_changed_by_nobody():
+async def test_secrets_in_a_setting_cannot_be_changed():
     keeper = SecretSetting(("secret-1",))
     assert await keeper.key_ids() == ("secret-1",)
     for change in (keeper.add(), keeper.put_first("secret-1"), keeper.remove("secret-1")):
         with pytest.raises(SecretsUnchangeable, match="in the setting master_secret"):
             await change
+
+
+async def test_creates_a_private_file_with_one_secret(tmp_path: Path):
+    path = tmp_path / "new"
+    SecretFile(path).create()
+    assert len(await SecretFile(path).key_ids()) == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_does_not_create_over_an_existing_file(path: Path, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # another process makes it after the check
+    SecretFile(path).create()
+    assert path.read_text() == f"{FIRST}\n"
+    assert list(path.parent.iterdir()) == [path]
+
+
+async def test_a_change_replaces_the_file_behind_a_symbolic_link(path: Path):
+    link = path.with_name("link")
+    link.symlink_to(path)
+    await SecretFile(link).add()
+    assert link.is_symlink()
+    assert len(path.read_text().split()) == 2
+
+
+async def test_a_change_keeps_the_mode_of_the_file(path: Path):
+    path.chmod(0o640)
+    await SecretFile(path).add()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640

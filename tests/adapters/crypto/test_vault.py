@@ -14,7 +14,7 @@ BOTH = Vault(MasterSecrets([NEW, OLD]), "main")
 KEY_ID, SEALED = VAULT.seal("glu_ann", "email", "ann@example.com")
 
 
-def test_is_what_the_ledger_seals_with():
+def test_implements_the_sealer_of_the_ledger():
     sealer: Sealer = VAULT
     assert sealer.open(KEY_ID, "glu_ann", "email", SEALED) == "ann@example.com"
 
@@ -25,7 +25,7 @@ def test_opens_what_it_sealed(subject, name, value):
     assert VAULT.open(key_id, subject, name, sealed) == value
 
 
-def test_a_sealed_value_does_not_show_in_its_bytes():
+def test_a_sealed_value_is_not_readable():
     assert b"ann" not in SEALED
 
 
@@ -48,29 +48,29 @@ def test_cannot_be_opened_in_another_realm():
         Vault(MasterSecrets([NEW]), "other").open(KEY_ID, "glu_ann", "email", SEALED)
 
 
-def test_subject_and_name_do_not_run_into_each_other():
+def test_tells_subject_and_name_apart():
     with pytest.raises(Unavailable):
         VAULT.open(KEY_ID, "glu_an", "nemail", SEALED)
 
 
 @given(st.integers(0, len(SEALED) - 1), st.integers(1, 255))
-def test_cannot_be_opened_with_a_flipped_byte(place, flip):
+def test_cannot_be_opened_with_a_flipped_byte(index, flip):
     damaged = bytearray(SEALED)
-    damaged[place] ^= flip
+    damaged[index] ^= flip
     with pytest.raises(Unavailable):
         VAULT.open(KEY_ID, "glu_ann", "email", bytes(damaged))
 
 
 @given(st.integers(0, len(SEALED) - 1))
-def test_cannot_be_opened_when_something_is_cut_off(length):
+def test_cannot_be_opened_when_truncated(length):
     with pytest.raises(Unavailable):
         VAULT.open(KEY_ID, "glu_ann", "email", SEALED[:length])
 
 
-def test_what_cannot_be_opened_is_not_told():
+def test_a_value_that_cannot_be_opened_is_an_outage_that_names_the_record():
     with pytest.raises(Unavailable) as outage:
         VAULT.open(KEY_ID, "glu_bob", "email", SEALED)
-    assert str(outage.value) == "the 'email' of 'glu_bob' is not what was sealed"
+    assert str(outage.value) == "the 'email' of 'glu_bob' cannot be unsealed: it is damaged"
 
 
 def test_opens_what_an_older_secret_sealed():
@@ -93,9 +93,9 @@ def test_looks_up_under_every_secret_newest_first():
     assert BOTH.lookups("email", "ann@example.com") == expected
 
 
-def test_names_have_lookups_of_their_own():
+def test_lookups_depend_on_the_name():
     assert VAULT.lookups("email", "ann") != VAULT.lookups("phone", "ann")
 
 
-def test_realms_have_lookups_of_their_own():
+def test_lookups_depend_on_the_realm():
     assert Vault(MasterSecrets([NEW]), "other").lookups("email", "ann") != VAULT.lookups("email", "ann")

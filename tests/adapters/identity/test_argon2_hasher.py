@@ -3,7 +3,7 @@ import asyncio
 import argon2
 import pytest
 
-from grantledger.adapters.identity.argon2_hasher import Argon2Hasher, hash_of_nobody
+from grantledger.adapters.identity.argon2_hasher import Argon2Hasher, unmatched_hash
 from grantledger.application.ports import Unavailable
 from grantledger.domain.password import MAX_PASSWORD_BYTES, PasswordTooLong
 
@@ -24,17 +24,17 @@ async def test_two_hashes_of_one_password_differ(hasher):
     assert await hasher.hash("password") != await hasher.hash("password")
 
 
-async def test_trying_nobody_costs_what_trying_somebody_costs(hasher):
-    somebody, nobody = await hasher.hash("password"), hash_of_nobody(argon2.PasswordHasher())
-    assert argon2.extract_parameters(nobody) == argon2.extract_parameters(somebody)
-    assert len(nobody) == len(somebody)
+async def test_an_unknown_user_costs_as_much_as_a_known_one(hasher):
+    known, unknown = await hasher.hash("password"), unmatched_hash(argon2.PasswordHasher())
+    assert argon2.extract_parameters(unknown) == argon2.extract_parameters(known)
+    assert len(unknown) == len(known)
 
 
-async def test_an_accent_is_the_same_however_the_keyboard_writes_it(hasher):
+async def test_two_encodings_of_an_accent_are_the_same_password(hasher):
     assert await hasher.matches("cafe\u0301", await hasher.hash("caf\u00e9"))
 
 
-async def test_half_a_character_is_a_password_like_any_other(hasher):
+async def test_a_lone_surrogate_is_allowed(hasher):
     assert await hasher.matches("\ud800 password", await hasher.hash("\ud800 password"))
 
 
@@ -62,39 +62,39 @@ async def test_leaves_the_event_loop_free(hasher):
     assert ticks > 1
 
 
-async def test_refuses_more_than_may_wait():
-    hasher = Argon2Hasher(workers=1, most_waiting=1)
+async def test_refuses_more_than_fit_in_the_queue():
+    hasher = Argon2Hasher(workers=1, most_queued=1)
     outcomes = await asyncio.gather(*(hasher.hash("password") for _ in range(3)), return_exceptions=True)
     hasher.close()
     assert [type(outcome) for outcome in outcomes] == [str, str, Unavailable]
 
 
-async def test_has_room_again_when_the_work_is_done():
-    hasher = Argon2Hasher(workers=1, most_waiting=0)
+async def test_finished_work_leaves_the_queue():
+    hasher = Argon2Hasher(workers=1, most_queued=0)
     await hasher.hash("password")
     assert await hasher.hash("password")
     hasher.close()
 
 
-async def test_a_caller_that_gives_up_does_not_keep_its_place():
-    hasher = Argon2Hasher(workers=1, most_waiting=1)
+async def test_a_cancelled_caller_leaves_the_queue():
+    hasher = Argon2Hasher(workers=1, most_queued=1)
     working = asyncio.ensure_future(hasher.hash("password"))
-    waiting = asyncio.ensure_future(hasher.hash("password"))
+    queued = asyncio.ensure_future(hasher.hash("password"))
     await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.wait([waiting])
+    queued.cancel()
+    await asyncio.wait([queued])
     assert await hasher.hash("password")
     assert await working
     hasher.close()
 
 
-async def test_is_unavailable_after_its_end(hasher):
+async def test_is_unavailable_after_close(hasher):
     hasher.close()
     with pytest.raises(Unavailable):
         await hasher.hash("password")
 
 
-async def test_a_hasher_that_was_closed_can_be_opened_again():
+async def test_can_be_opened_again():
     hasher = Argon2Hasher()
     hasher.close()
     hasher.open()

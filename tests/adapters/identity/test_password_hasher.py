@@ -25,9 +25,9 @@ async def test_another_password_does_not_match(hasher):
     assert not await hasher.matches(PASSWORD.upper(), await hasher.hash(PASSWORD))
 
 
-async def test_no_password_matches_nobody(hasher):
+async def test_no_password_matches_an_unknown_user(hasher):
     assert not await hasher.matches(PASSWORD, None)
 
 
-async def test_an_empty_password_matches_nobody(hasher):
+async def test_an_empty_password_matches_no_unknown_user(hasher):
     assert not await hasher.matches("", None)

@@ -1,10 +1,13 @@
+import re
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.master_secrets import MasterSecrets
-from grantledger.adapters.crypto.tokens import DerivedTokens
+from grantledger.adapters.crypto.tokens import DerivedCodes, DerivedTokens
 from grantledger.application.ports import TokenClaims, TokenSealer, Unavailable
 from grantledger.domain import base64url
 
@@ -36,7 +39,7 @@ def genuine(token: str, nonce: str, sealer: TokenSealer = SEALER) -> bool:
     return sealed is not None and sealed.is_genuine(nonce)
 
 
-# What is sealed
+# Claims
 
 
 @given(claims, nonces)
@@ -54,7 +57,7 @@ def test_reads_back_what_a_refresh_token_claims(claims, nonce):
 
 
 @given(claims, nonces)
-def test_knows_its_own_tokens(claims, nonce):
+def test_its_own_tokens_are_genuine(claims, nonce):
     assert genuine(SEALER.access_token(claims, nonce), nonce)
     assert genuine(SEALER.refresh_token(claims, nonce), nonce)
 
@@ -87,32 +90,32 @@ def test_a_refresh_token_of_format_1_keeps_its_text():
     )
 
 
-# What is not ours
+# Forgeries
 
 
 @given(claims, nonces, st.integers(0, 53), st.integers(1, 255))
-def test_no_flipped_byte_is_genuine(claims, nonce, place, flip):
+def test_no_flipped_byte_is_genuine(claims, nonce, index, flip):
     token = SEALER.access_token(claims, nonce)
     raw = bytearray(base64url.decode(token[5:]) or b"")
-    raw[place] ^= flip
+    raw[index] ^= flip
     assert not genuine("glat_" + base64url.encode(bytes(raw)), nonce)
 
 
 @given(claims, nonces, st.integers(0, 76), st.characters())
-def test_no_changed_character_is_genuine(claims, nonce, place, character):
+def test_no_changed_character_is_genuine(claims, nonce, index, character):
     token = SEALER.refresh_token(claims, nonce)
-    changed = token[:place] + character + token[place + 1 :]
+    changed = token[:index] + character + token[index + 1 :]
     assume(changed != token)
     assert not genuine(changed, nonce)
 
 
 @given(claims, nonces, st.integers(0, 76))
-def test_nothing_cut_off_is_read(claims, nonce, length):
+def test_does_not_read_a_truncated_token(claims, nonce, length):
     assert SEALER.read(SEALER.access_token(claims, nonce)[:length]) is None
 
 
 @given(claims, nonces, st.text(min_size=1, max_size=4))
-def test_nothing_with_a_tail_is_read(claims, nonce, tail):
+def test_does_not_read_a_token_with_a_tail(claims, nonce, tail):
     assert SEALER.read(SEALER.access_token(claims, nonce) + tail) is None
 
 
@@ -135,7 +138,7 @@ def test_a_token_of_another_realm_is_not_genuine():
     assert not genuine(elsewhere.access_token(CLAIMS, NONCE), NONCE)
 
 
-def test_realm_and_nonce_do_not_run_into_each_other():
+def test_the_mac_tells_realm_and_nonce_apart():
     one = DerivedTokens(SECRETS, "main").access_token(CLAIMS, "nonce")
     assert not genuine(one, "nonc", DerivedTokens(SECRETS, "emain"))
 
@@ -152,17 +155,17 @@ def test_realm_and_nonce_do_not_run_into_each_other():
         "glat_" * 100_000,
     ],
 )
-def test_reads_nothing_in_garbage(text):
+def test_does_not_read_garbage(text):
     assert SEALER.read(text) is None
 
 
 @given(st.text())
-def test_never_fails_on_what_is_presented(text):
+def test_does_not_fail_on_any_text(text):
     assert SEALER.read("glat_" + text) is None
 
 
 @given(st.text(st.characters(codec="ascii"), min_size=72, max_size=72))
-def test_never_fails_on_what_has_the_right_length(text):
+def test_no_text_of_the_right_length_is_genuine(text):
     assert not genuine("glat_" + text, NONCE)
 
 
@@ -174,7 +177,7 @@ def test_a_token_of_another_format_is_not_read():
 @pytest.mark.parametrize(
     "grant_id", ["", "short", base64url.encode(bytes(17)), "A" * 21 + "B", "A" * 22 + "=="]
 )
-def test_seals_no_grant_id_that_would_read_back_as_another(grant_id):
+def test_refuses_a_malformed_grant_id(grant_id):
     with pytest.raises(ValueError, match="grant id"):
         SEALER.access_token(replace(CLAIMS, grant_id=grant_id), NONCE)
 
@@ -204,7 +207,7 @@ def test_a_token_under_a_dropped_secret_is_not_read():
     assert SEALER.read(before.access_token(replace(CLAIMS, key_id=before.key_id), NONCE)) is None
 
 
-def test_sealing_under_a_secret_that_is_not_here_is_an_outage():
+def test_sealing_under_a_missing_secret_is_an_outage():
     with pytest.raises(Unavailable):
         SEALER.access_token(replace(CLAIMS, key_id="00000000"), NONCE)
 
@@ -214,3 +217,34 @@ def test_a_token_under_another_secret_that_names_our_key_id_is_not_genuine():
     raw = base64url.decode(other.access_token(replace(CLAIMS, key_id=other.key_id), NONCE)[5:]) or b""
     forged = raw[:1] + bytes.fromhex(SEALER.key_id) + raw[5:]
     assert not genuine("glat_" + base64url.encode(forged), NONCE)
+
+
+# Codes
+
+
+def codes(*secrets: bytes, realm: str = "main") -> DerivedCodes:
+    return DerivedCodes(KeyedDigests(MasterSecrets(list(secrets)), realm))
+
+
+def test_a_transaction_has_one_code():
+    assert codes(OLD).code_of("transaction") == codes(OLD).code_of("transaction")
+
+
+def test_a_code_is_recognisable_and_has_256_bits():
+    assert re.fullmatch(r"glac_[A-Za-z0-9_-]{43}", codes(OLD).code_of("transaction"))
+
+
+def test_two_transactions_have_two_codes():
+    assert codes(OLD).code_of("one") != codes(OLD).code_of("two")
+
+
+def test_a_code_depends_on_the_master_secret():
+    assert codes(OLD).code_of("transaction") != codes(NEW).code_of("transaction")
+
+
+def test_codes_follow_the_newest_master_secret():
+    assert codes(NEW, OLD).code_of("transaction") == codes(NEW).code_of("transaction")
+
+
+def test_a_code_depends_on_the_realm():
+    assert codes(OLD).code_of("transaction") != codes(OLD, realm="other").code_of("transaction")

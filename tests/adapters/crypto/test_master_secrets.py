@@ -24,18 +24,18 @@ def test_a_key_id_is_4_bytes_of_hkdf_in_hex():
     assert MasterSecrets([OLD]).newest == hkdf_sha256(OLD, b"grantledger key id")[:4].hex()
 
 
-def test_every_purpose_has_a_key_of_its_own():
+def test_a_key_depends_on_the_purpose():
     secrets = MasterSecrets([OLD])
     assert secrets.key("access token", secrets.newest) != secrets.key("refresh token", secrets.newest)
 
 
-def test_every_secret_has_keys_of_its_own():
+def test_a_key_depends_on_the_secret():
     secrets = MasterSecrets([NEW, OLD])
     new, old = secrets.key_ids
     assert secrets.key("vault", new) != secrets.key("vault", old)
 
 
-def test_a_key_stays_the_same_wherever_its_secret_stands():
+def test_a_key_does_not_depend_on_the_order_of_the_secrets():
     old = MasterSecrets([OLD]).newest
     assert MasterSecrets([NEW, OLD]).key("vault", old) == MasterSecrets([OLD]).key("vault", old)
 
@@ -50,7 +50,7 @@ def test_knows_the_ids_of_its_secrets():
     assert all(key_id in secrets for key_id in secrets.key_ids)
 
 
-def test_a_secret_that_was_not_given_is_an_outage_and_no_verdict():
+def test_a_missing_secret_is_an_outage():
     with pytest.raises(Unavailable, match="00000000"):
         MasterSecrets([NEW]).key("vault", "00000000")
 
