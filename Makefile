@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-long cover check lint format-check types walls format pins clean
+.PHONY: help setup demo test test-full test-long cover check lint format-check types walls format docs pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +62,8 @@ COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes 
 pins: $(BIN)/uv ## compile requirements/*.txt from pyproject.toml
 	@$(COMPILE) --group uv --output-file requirements/uv.txt
 	@$(COMPILE) pyproject.toml --extra demo --group dev -c requirements/uv.txt --output-file requirements/dev.txt
-	@$(COMPILE) pyproject.toml -c requirements/dev.txt --output-file requirements/runtime.txt
+	@$(COMPILE) pyproject.toml --extra server -c requirements/dev.txt --output-file requirements/server.txt
+	@$(COMPILE) pyproject.toml -c requirements/dev.txt --output-file requirements/guard.txt
 	@$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt --output-file requirements/demo.txt
 
 clean: ## remove .venv, caches and what builds leave behind

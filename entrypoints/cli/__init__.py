@@ -8,9 +8,7 @@ def main() -> None:
     """Run a command; where the extra with the commands is missing, say what to install and exit with 1."""
     if find_spec("rich_click") is None:
         extra = "demo" if sys.argv[1:2] == ["demo"] else "server"
-        sys.exit(
-            f"grantledger: only the guards are installed; for commands: pip install 'grantledger[{extra}]'"
-        )
+        sys.exit(f"grantledger: commands need the authorization server: pip install 'grantledger[{extra}]'")
     from grantledger.entrypoints.cli.commands import run
 
     run()

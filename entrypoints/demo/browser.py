@@ -6,14 +6,14 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx2
 from msgspec import Struct
 
-from grantledger.entrypoints.demo.pages import Page, PageReader
+from grantledger.entrypoints.demo.pages import Page, parsed_page
 
 _MAX_REDIRECTS = 10
 _NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-user": "?1"}
 
 
 class Arrival(Struct):
-    """Where a redirect left for another origin: a client's own address, which no one need listen at here."""
+    """A redirect to another origin: the redirect URI of a client, where nothing has to listen."""
 
     url: str
 
@@ -25,7 +25,7 @@ class Arrival(Struct):
         """Return a parameter that must not be repeated."""
         values = self.parameters.get(name, [])
         if len(values) > 1:
-            raise LookupError(f"{name} is there {len(values)} times in {self.url}")
+            raise LookupError(f"{name} appears {len(values)} times in {self.url}")
         return values[0] if values else None
 
 
@@ -40,12 +40,12 @@ class Browser:
         await self._http.aclose()
 
     async def open(self, url: str) -> Page | Arrival:
-        """Go to an address that another program gave us."""
+        """Open a URL that another program passed to the browser."""
         headers = {**_NAVIGATION, "sec-fetch-site": "none"}
         return await self._followed(await self._http.get(url, headers=headers))
 
     async def press(self, button: str, page: Page, **filled: str) -> Page | Arrival:
-        """Fill in the form that the button sends, and send it with all that the page put into it."""
+        """Fill in the form of the button and submit it, with its other values as the page set them."""
         form = page.form_with(button)
         unknown = filled.keys() - form.fields.keys()
         if unknown:
@@ -73,11 +73,11 @@ class Browser:
 
 
 def _page(response: httpx2.Response) -> Page:
-    reader = PageReader(str(response.request.url))
-    reader.feed(response.text)
-    reader.close()
-    return reader.page(
-        status=response.status_code, referrer_policy=response.headers.get("referrer-policy", "")
+    return parsed_page(
+        response.text,
+        url=str(response.request.url),
+        status=response.status_code,
+        referrer_policy=response.headers.get("referrer-policy", ""),
     )
 
 

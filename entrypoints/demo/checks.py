@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from grantledger.entrypoints.demo.client import REDIRECT_URI
-from grantledger.entrypoints.demo.mcp_servers import TO_DO_SCOPE
+from grantledger.entrypoints.demo.demo_settings import TO_DO_SCOPE
 from grantledger.entrypoints.demo.steps import expect
 from grantledger.entrypoints.demo.traffic import Exchange, Traffic
 

@@ -1,14 +1,15 @@
-"""The settings of the demo: a throw-away ledger, and two MCP servers at the server's own origin."""
+"""The settings of the demo: a temporary ledger, and two MCP servers at the server's own origin."""
 
 from pathlib import Path
 
-from grantledger.entrypoints.demo.mcp_servers import NOTES_SCOPE, TO_DO_SCOPE
 from grantledger.entrypoints.settings import ProtectedResource, Settings
 
 HOST = "127.0.0.1"
-REALM = Settings().realm  # what a command takes when nothing is said
+REALM = Settings().realm  # the default, so that the commands which the demo shows need no realm
 TO_DO_PATH = "/mcp"
+TO_DO_SCOPE = "todo:write"
 NOTES_PATH = "/notes/mcp"
+NOTES_SCOPE = "notes:write"
 
 
 def origin_at(port: int) -> str:
@@ -26,7 +27,7 @@ def demo_settings(port: int, directory: Path) -> Settings:
         port=port,
         realm=REALM,
         database=str(database_in(directory)),
-        log_level="warning",  # the walk tells what happens; the log is shown when it fails
+        log_level="warning",  # the walk prints what happens; the log is shown if the server fails
         resources=(
             ProtectedResource(f"{origin_at(port)}{TO_DO_PATH}", "To-do list", (TO_DO_SCOPE,)),
             ProtectedResource(f"{origin_at(port)}{NOTES_PATH}", "Notes", (NOTES_SCOPE,)),

@@ -1,4 +1,4 @@
-"""Two small MCP servers with the official SDK: plain SDK code, which knows nothing of Grantledger."""
+"""Two small MCP servers with the official SDK: plain SDK code, no part of which is Grantledger's."""
 
 from collections import defaultdict
 
@@ -8,8 +8,7 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-TO_DO_SCOPE = "todo:write"
-NOTES_SCOPE = "notes:write"
+from grantledger.entrypoints.demo.demo_settings import NOTES_SCOPE, TO_DO_SCOPE
 
 
 def todo_server(auth: AuthSettings, token_verifier: TokenVerifier) -> MCPServer[None]:

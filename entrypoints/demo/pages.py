@@ -1,15 +1,13 @@
 """Web pages as a person without scripts sees them: text and forms."""
 
-from html.parser import HTMLParser
 from urllib.parse import urljoin
 
+from bs4 import BeautifulSoup, Tag
 from msgspec import Struct, field
-
-_UNSEEN = frozenset({"head", "script", "style", "template"})
 
 
 class Form(Struct):
-    """A form with what is filled in already, and the buttons that send it, by what they say."""
+    """A form with its values so far, and the buttons that send it, by their labels."""
 
     action: str
     method: str
@@ -30,66 +28,38 @@ class Page(Struct):
         for form in self.forms:
             if button in form.buttons:
                 return form
-        seen = [label for form in self.forms for label in form.buttons]
-        raise LookupError(f"no button {button!r} on the page {self.heading!r}, only {seen}")
+        labels = [label for form in self.forms for label in form.buttons]
+        raise LookupError(f"no button {button!r} on the page {self.heading!r}, only {labels}")
 
 
-class PageReader(HTMLParser):
-    """Collect visible text and forms; `page()` gives them when all was fed."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self._url = url
-        self._unseen = 0
-        self._words: list[str] = []
-        self._heading: list[str] = []
-        self._label: list[str] = []
-        self._inside: str | None = None
-        self._button: tuple[str, str] = ("", "")
-        self._forms: list[Form] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = {name: value or "" for name, value in attrs}
-        name, value = attributes.get("name", ""), attributes.get("value", "")
-        if tag in _UNSEEN:
-            self._unseen += 1
-        elif tag == "form":
-            action = urljoin(self._url, attributes.get("action", ""))
-            self._forms.append(Form(action=action, method=attributes.get("method", "get").upper()))
-        elif tag == "input" and name and self._forms:
-            self._forms[-1].fields[name] = value
-        elif tag == "h1":
-            self._inside = tag
-        elif tag == "button":
-            self._inside, self._button, self._label = tag, (name, value), []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _UNSEEN:
-            self._unseen -= 1
-        elif tag == self._inside:
-            self._inside = None
-            if tag == "button" and self._forms:
-                self._forms[-1].buttons[_joined(self._label)] = self._button
-
-    def handle_data(self, data: str) -> None:
-        if self._unseen:
-            return
-        self._words.append(data)
-        if self._inside == "h1":
-            self._heading.append(data)
-        elif self._inside == "button":
-            self._label.append(data)
-
-    def page(self, *, status: int, referrer_policy: str) -> Page:
-        return Page(
-            url=self._url,
-            status=status,
-            heading=_joined(self._heading),
-            text=_joined(self._words),
-            forms=self._forms,
-            referrer_policy=referrer_policy,
-        )
+def parsed_page(html: str, *, url: str, status: int, referrer_policy: str) -> Page:
+    """Return the visible text of a page and its forms."""
+    document = BeautifulSoup(html, "html.parser")
+    return Page(
+        url=url,
+        status=status,
+        heading=_text(document.h1),
+        text=_text(document.body),
+        forms=[_form(tag, url) for tag in document.find_all("form")],
+        referrer_policy=referrer_policy,
+    )
 
 
-def _joined(pieces: list[str]) -> str:
-    return " ".join("".join(pieces).split())
+def _form(tag: Tag, url: str) -> Form:
+    return Form(
+        action=urljoin(url, _attribute(tag, "action")),
+        method=(_attribute(tag, "method") or "get").upper(),
+        fields={_attribute(field, "name"): _attribute(field, "value") for field in tag.select("input[name]")},
+        buttons={
+            _text(button): (_attribute(button, "name"), _attribute(button, "value"))
+            for button in tag.find_all("button")
+        },
+    )
+
+
+def _attribute(tag: Tag, name: str) -> str:
+    return str(tag.get(name, ""))
+
+
+def _text(tag: Tag | None) -> str:
+    return "" if tag is None else " ".join(tag.get_text().split())

@@ -7,17 +7,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import httpx2
 from msgspec import Struct
 
 from grantledger.entrypoints.demo.demo_settings import HOST, database_in, origin_at
 
 _ANY_PATH = "/.well-known/oauth-authorization-server"
-_START_WITHIN = 30.0
-_END_WITHIN = 3.0  # a client may hold a stream open; the ledger is thrown away anyway
+_START_TIMEOUT = 30.0
+_END_TIMEOUT = 3.0  # a client may hold a stream open; the ledger is thrown away anyway
 
 
 class ServerFailed(Exception):  # noqa: N818 - named for the fact
@@ -30,13 +31,13 @@ class RunningServer(Struct, frozen=True):
     process: subprocess.Popen[str]
     log: Path
 
-    def said(self) -> str:
-        """Return what the server wrote: warnings, and why it ended."""
+    def output(self) -> str:
+        """Return what the server printed: warnings, and why it ended."""
         return self.log.read_text().strip()
 
 
 def free_port(wanted: int) -> int:
-    """Return the port if nobody listens there, any free one for 0. Raises `ServerFailed`."""
+    """Return the port if it is free, for 0 any free one. Raises `ServerFailed`."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -51,51 +52,58 @@ def free_port(wanted: int) -> int:
 
 @contextmanager
 def running_server(port: int, email: str, password: str) -> Iterator[RunningServer]:
-    """Run the server on a ledger that is thrown away in the end. Raises `ServerFailed`."""
+    """Run the server on a temporary ledger. Raises `ServerFailed`."""
     with tempfile.TemporaryDirectory(prefix="grantledger-demo-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         log = directory / "server.log"
         with log.open("w") as output:
-            process = subprocess.Popen(  # noqa: S603 - this very program
+            process = subprocess.Popen(  # noqa: S603 - this program itself
                 [sys.executable, "-m", "grantledger.entrypoints.demo.server", str(port), name],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 text=True,
-                start_new_session=True,  # Ctrl-C is for us: the server ends when we are done with it
+                start_new_session=True,  # Ctrl-C is for this process, which then ends the server
             )
         server = RunningServer(origin_at(port), database_in(directory), process, log)
         try:
-            _tell(process, json.dumps([email, password]))
+            _send(process, json.dumps([email, password]))
             _wait_until_it_answers(server)
             yield server
         finally:
             _end(process)
 
 
-def _tell(process: subprocess.Popen[str], line: str) -> None:
+def _send(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it is gone already; what it said is told where it is waited for
+    with suppress(BrokenPipeError):  # it has ended; _wait_until_it_answers reports why
         process.stdin.write(f"{line}\n")
         process.stdin.flush()
 
 
 def _wait_until_it_answers(server: RunningServer) -> None:
-    deadline = time.monotonic() + _START_WITHIN
+    deadline = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < deadline and server.process.poll() is None:
-        try:
-            httpx2.get(f"{server.origin}{_ANY_PATH}", trust_env=False).raise_for_status()
-        except httpx2.HTTPError:
-            time.sleep(0.05)
-        else:
+        if _answers(server.origin):
             return
-    raise ServerFailed(f"the server did not start at {server.origin}. It said:\n{server.said()}")
+        time.sleep(0.02)
+    raise ServerFailed(f"the server did not start at {server.origin}. It said:\n{server.output()}")
+
+
+def _answers(origin: str) -> bool:
+    # Not by httpx2: each of its clients reads all certificates of the system, even for http.
+    with closing(HTTPConnection(origin.removeprefix("http://"), timeout=5)) as connection:
+        try:
+            connection.request("GET", _ANY_PATH)
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
+            return False
 
 
 def _end(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
-        process.wait(_END_WITHIN)
+        process.wait(_END_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,6 +1,5 @@
 """The whole demo: start the server, walk, show the ledger, stay up."""
 
-import asyncio
 import logging
 import signal
 
@@ -8,13 +7,10 @@ import rich_click as click
 from msgspec import Struct
 from rich.console import Console
 
-from grantledger.adapters.ledger.audit import Filter
-from grantledger.entrypoints.cli.ledger import lines_of, print_lines
 from grantledger.entrypoints.demo.connect import print_how_to_connect
 from grantledger.entrypoints.demo.demo_settings import REALM
 from grantledger.entrypoints.demo.passwords import readable_password
 from grantledger.entrypoints.demo.process import RunningServer, ServerFailed, free_port, running_server
-from grantledger.entrypoints.demo.walk import Walk
 
 
 class DemoOptions(Struct, frozen=True, kw_only=True):
@@ -28,21 +24,21 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
 
 
 def run_demo(options: DemoOptions) -> bool:
-    """Return whether the walk passed. `KeyboardInterrupt` ends it before."""
-    # What the client logs about its troubles, the walk shows better.
+    """Return whether the walk passed, True without one. Raises `KeyboardInterrupt` if it is interrupted."""
+    # The walk shows what fails; the client would log it again.
     logging.getLogger("mcp").addHandler(logging.NullHandler())
-    # Asked to end, end the server too.
+    # SIGTERM ends the server too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     password = options.password or readable_password()
     try:
         with running_server(free_port(options.port), options.email, password) as server:
-            return _shown(server, options, password, Console(highlight=False))
+            return _demonstrate(server, options, password, Console(highlight=False))
     except ServerFailed as failed:
         click.secho(f"grantledger: {failed}", fg="red", err=True)
         return False
 
 
-def _shown(server: RunningServer, options: DemoOptions, password: str, console: Console) -> bool:
+def _demonstrate(server: RunningServer, options: DemoOptions, password: str, console: Console) -> bool:
     walking = not options.serve_only
     try:
         console.print(f"[bold]Grantledger demo[/] at {server.origin}\n")
@@ -61,6 +57,13 @@ def _shown(server: RunningServer, options: DemoOptions, password: str, console: 
 
 
 def _walked(server: RunningServer, email: str, password: str, console: Console) -> bool:
+    # Imported here, since --serve-only does without: an MCP client takes a second.
+    import asyncio  # noqa: PLC0415
+
+    from grantledger.adapters.ledger.audit import Filter  # noqa: PLC0415
+    from grantledger.entrypoints.cli.ledger import lines_of, print_lines  # noqa: PLC0415
+    from grantledger.entrypoints.demo.walk import Walk  # noqa: PLC0415
+
     passed = asyncio.run(Walk(console, server.origin, email, password)())
     console.print("\n[bold]The ledger of what just happened[/], as `grantledger ledger show` prints it\n")
     print_lines(lines_of(server.database, REALM, Filter()), console)
@@ -70,4 +73,4 @@ def _walked(server: RunningServer, email: str, password: str, console: Console) 
 
 def _stay_up(server: RunningServer) -> None:
     server.process.wait()
-    raise ServerFailed(f"the server at {server.origin} has ended. It said:\n{server.said()}")
+    raise ServerFailed(f"the server at {server.origin} has ended. It said:\n{server.output()}")

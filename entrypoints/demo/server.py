@@ -1,32 +1,32 @@
 """The server process of the demo: `python -m grantledger.entrypoints.demo.server PORT DIRECTORY`.
 
 Standard input brings one line, `["e-mail address", "password"]` of the demo user, since others can see what
-is on a command line. It then stays open for as long as the server is wanted: when whoever started the server
-is gone, however that came about, its end of the pipe closes and the server ends too.
+is on a command line. The pipe then stays open: when the process that started this one ends, even by a kill,
+its end of the pipe closes, and this process deletes the directory and ends too.
 """
 
-import asyncio
 import json
 import os
 import shutil
 import signal
 import sys
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.composition import Container, ledger_open
+from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.demo.demo_settings import demo_settings
 from grantledger.entrypoints.demo.mcp_servers import notes_server, todo_server
 from grantledger.entrypoints.demo.mounts import guarded
-from grantledger.entrypoints.server import create_app, run
-from grantledger.entrypoints.settings import Settings
+from grantledger.entrypoints.server import http_layer, run, server_open
 
 
 def main(port: int, directory: Path) -> None:
     email, password = json.loads(sys.stdin.readline())
     settings = demo_settings(port, directory)
-    asyncio.run(_open_account(settings, email, password))
     threading.Thread(target=_end_with_the_parent, args=(directory,), daemon=True).start()
     container = Container(settings)
     policy, verify = container.settings.policy, container.use_cases().look_up_session
@@ -34,13 +34,15 @@ def main(port: int, directory: Path) -> None:
         guarded(make_server, resource, issuer=policy.issuer, verify=verify)
         for make_server, resource in zip((todo_server, notes_server), policy.resources, strict=True)
     ]
-    run(create_app(container, mounts), settings)
+    lifespan = partial(_open, container, email, password)
+    run(http_layer(container).app(lifespan=lifespan, mounts=mounts), settings)
 
 
-async def _open_account(settings: Settings, email: str, password: str) -> None:
-    container = Container(settings)
-    async with ledger_open(container):
+@asynccontextmanager
+async def _open(container: Container, email: str, password: str) -> AsyncIterator[None]:
+    async with server_open(container):
         await container.use_cases().open_account(email, password, Caller(correlation_id="demo"))
+        yield
 
 
 def _end_with_the_parent(directory: Path) -> None:

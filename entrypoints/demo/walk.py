@@ -17,8 +17,7 @@ from grantledger.entrypoints.demo.checks import (
     check_token,
 )
 from grantledger.entrypoints.demo.client import DemoClient
-from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH
-from grantledger.entrypoints.demo.mcp_servers import TO_DO_SCOPE
+from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH, TO_DO_SCOPE
 from grantledger.entrypoints.demo.person import Person
 from grantledger.entrypoints.demo.steps import Steps, expect
 

@@ -42,10 +42,10 @@ STEPS = [
 
 # The refusal at the other server, 19 of the 20 parallel refreshes and the denied consent change nothing.
 EVENTS = [
-    "user opened",
     "signing key created",
     "signing key activated",
     "signing key created",
+    "user opened",
     "client registered",
     "browser session signed in",
     "consent given",

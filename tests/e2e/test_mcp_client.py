@@ -41,7 +41,7 @@ class User:
 def demo() -> Iterator[RunningServer]:
     with running_server(free_port(0), EMAIL, PASSWORD) as server:
         yield server
-        assert "Traceback" not in server.said()
+        assert "Traceback" not in server.output()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -51,14 +51,23 @@ def wheel(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel and its pinned runtime dependencies, nothing else."""
-    venv = tmp_path_factory.mktemp("installed") / "venv"
-    pins = ROOT / "requirements/runtime.txt"
-    run(*UV, "venv", "--python", sys.executable, venv, cwd=venv.parent)
+    """An environment with the wheel and the extra `server`, nothing else."""
+    return environment(wheel, "server", tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="module")
+def guard_only(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and no extra."""
+    return environment(wheel, "guard", tmp_path_factory.mktemp("guard"))
+
+
+def environment(wheel: Path, pins: str, folder: Path) -> Path:
+    venv = folder / "venv"
+    run(*UV, "venv", "--python", sys.executable, venv, cwd=folder)
     install = (*UV, "pip", "install", "--python", venv / "bin/python")
-    run(*install, "--require-hashes", "--requirements", pins, cwd=venv.parent)
-    run(*install, "--no-deps", wheel, cwd=venv.parent)
-    run(*UV, "pip", "check", "--python", venv / "bin/python", cwd=venv.parent)
+    run(*install, "--require-hashes", "--requirements", ROOT / f"requirements/{pins}.txt", cwd=folder)
+    run(*install, "--no-deps", wheel, cwd=folder)
+    run(*UV, "pip", "check", "--python", venv / "bin/python", cwd=folder)
     return venv
 
 
@@ -86,9 +95,31 @@ def test_no_bare_folder_name_can_be_imported(installed: Path, tmp_path: Path) ->
 
 def test_the_installed_server_starts_and_describes_itself(installed: Path, tmp_path: Path) -> None:
     with serving(installed, tmp_path) as url:
-        answer = httpx.get(f"{url}/.well-known/oauth-authorization-server", trust_env=False)
-    assert answer.status_code == httpx.codes.OK
+        answer = httpx2.get(f"{url}/.well-known/oauth-authorization-server", trust_env=False)
+    assert answer.status_code == httpx2.codes.OK
     assert answer.json()["issuer"].rstrip("/") == url
+
+
+def test_without_an_extra_the_guards_can_be_imported(guard_only: Path, tmp_path: Path):
+    code = "from grantledger import current_session, McpSession; import grantledger.adapters.guards.asgi"
+    run(guard_only / "bin/python", "-c", code, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(("command", "extra"), [("--help", "server"), ("serve", "server"), ("demo", "demo")])
+def test_without_an_extra_a_command_says_what_to_install(guard_only: Path, command: str, extra: str):
+    done = subprocess.run(
+        [guard_only / "bin/grantledger", command], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(f"pip install 'grantledger[{extra}]'\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_the_extra_demo_the_demo_says_what_to_install(installed: Path, tmp_path: Path):
+    demo = (installed / "bin/grantledger", "demo", "--once")
+    done = subprocess.run(demo, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("pip install 'grantledger[demo]'\n")
 
 
 @contextmanager
