@@ -56,7 +56,7 @@ async def test_the_scheme_is_found_in_any_case(ada: Person, client: str, scheme:
 
 
 @pytest.mark.parametrize("header", ["", "Basic eDp5", "glat_unknown", "DPoP x"])
-async def test_who_tries_another_scheme_is_told_which_one_to_use(person: Person, header: str):
+async def test_answers_another_scheme_with_the_bearer_challenge(person: Person, header: str):
     answer = await person.http.get("/session", headers={"authorization": header})
     assert answer.status_code == 401
     assert "error" not in challenge_of(answer)

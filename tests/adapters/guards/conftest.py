@@ -1,4 +1,4 @@
-"""A guard driven by hand, over raw ASGI."""
+"""A guard, called with raw ASGI messages."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -28,7 +28,7 @@ SESSION = McpSession(
 
 
 class FakeLedger:
-    """A `Verify` that knows one token, counts its callers, and can be out of order."""
+    """A `Verify` that knows one token, records its calls, and can fail."""
 
     def __init__(self) -> None:
         self.outage: Exception | None = None
@@ -48,7 +48,7 @@ async def _nothing() -> None: ...
 
 
 class GuardedApp:
-    """What stands behind the guard: does its work, answers 200 and remembers what it was called with."""
+    """The guarded application: does its `work`, answers 200 and records its calls."""
 
     def __init__(self) -> None:
         self.work: Callable[[], Awaitable[object]] = _nothing

@@ -50,7 +50,7 @@ async def test_tells_the_app_who_calls(call, app):
     assert caller.session.user_id == "glu_ann"
 
 
-async def test_code_behind_it_asks_whose_request_it_answers(call, app):
+async def test_the_guarded_app_reads_the_current_session(call, app):
     seen = []
 
     async def work() -> None:
@@ -62,12 +62,12 @@ async def test_code_behind_it_asks_whose_request_it_answers(call, app):
     assert current_session() is None
 
 
-async def test_forgets_who_called_when_the_request_is_over(call):
+async def test_the_session_ends_with_the_request(call):
     await call("POST", "Bearer good")
     assert verified.get() is None
 
 
-async def test_hands_the_request_on_as_it_came(call, app):
+async def test_passes_the_request_on_unchanged(call, app):
     await call("POST", "Bearer good", query="cursor=2")
     (scope,) = app.scopes
     assert (scope["method"], scope["path"], scope["query_string"]) == ("POST", "/mcp", b"cursor=2")
@@ -83,7 +83,7 @@ async def test_refuses_a_request_without_a_token_whatever_the_method(call, app, 
     assert app.callers == []
 
 
-async def test_says_nothing_of_an_error_to_a_request_without_a_token(call):
+async def test_the_challenge_without_a_token_names_no_error(call):
     assert (await call()).value("www-authenticate") == (
         'Bearer scope="todo:write", '
         'resource_metadata="http://127.0.0.1:8000/.well-known/oauth-protected-resource/mcp"'
@@ -99,7 +99,7 @@ async def test_says_nothing_of_an_error_to_a_request_without_a_token(call):
         {"headers": (("content-type", "application/x-www-form-urlencoded"),), "body": b"access_token=good"},
     ],
 )
-async def test_takes_a_token_from_nowhere_but_the_authorization_header(call, ledger, elsewhere):
+async def test_reads_the_token_from_the_authorization_header_only(call, ledger, elsewhere):
     assert (await call("POST", **elsewhere)).status == 401
     assert ledger.asked == []
 
@@ -116,7 +116,7 @@ async def test_refuses_a_header_that_is_not_one_bearer_token_as_malformed(call, 
 
 
 @pytest.mark.parametrize("value", ["Basic eDp5", "DPoP good", "Bearergood", "good", ""])
-async def test_who_tries_another_scheme_is_told_which_one_to_use(call, ledger, value):
+async def test_answers_another_scheme_with_the_bearer_challenge(call, ledger, value):
     answer = await call("POST", value)
     assert answer.status == 401
     assert "error=" not in answer.value("www-authenticate")
@@ -171,7 +171,7 @@ async def test_an_outage_is_503_and_never_401(call, app, ledger, outage):
     assert app.callers == []
 
 
-async def test_an_unforeseen_failure_is_logged_without_the_token(call, ledger, caplog):
+async def test_an_unexpected_error_is_logged_without_the_token(call, ledger, caplog):
     ledger.outage = KeyError("a bug of ours")
     with caplog.at_level(logging.DEBUG):
         await call("POST", "Bearer good-and-secret")
@@ -232,7 +232,7 @@ async def test_the_body_of_a_refusal_says_what_to_do(call):
 
 
 @pytest.mark.parametrize("authorization", [(), ("Bearer bad",)])
-async def test_a_client_that_sees_only_the_message_finds_the_word_that_it_knows_a_401_by(call, authorization):
+async def test_the_message_of_a_401_says_unauthorized(call, authorization):
     """MCP Inspector 0.15 begins to sign in only where it reads "Unauthorized"."""
     answer = await call("POST", *authorization)
     assert answer.status == 401

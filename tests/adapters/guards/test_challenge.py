@@ -1,4 +1,4 @@
-"""Clients read the challenge with regular expressions: whatever we say must survive them."""
+"""Clients parse the challenge with regular expressions, which must read every value that we write."""
 
 import re
 import string
@@ -44,7 +44,7 @@ def strict_parser(header: str) -> list[tuple[str, str]]:
 
 
 @given(url=urls, scopes=scope_lists, wrong=errors)
-def test_every_client_reads_what_was_said(url, scopes, wrong):
+def test_every_client_reads_the_parameters_that_were_written(url, scopes, wrong):
     error, description = wrong
     try:
         header = challenge(url, scopes=scopes, error=error, error_description=description)
@@ -69,7 +69,7 @@ def test_every_client_reads_what_was_said(url, scopes, wrong):
 
 
 @given(text=st.text(min_size=1))
-def test_what_cannot_be_said_plainly_is_refused(text):
+def test_refuses_text_that_needs_escapes(text):
     try:
         header = challenge(URL, error="invalid_token", error_description=text)
     except ValueError:

@@ -16,7 +16,7 @@ def verifier(ledger) -> TokenVerifier:
     return LedgerTokenVerifier(ledger, resource=RESOURCE, issuer="http://127.0.0.1:8000")
 
 
-async def test_tells_the_sdk_all_it_may_know_of_a_token(verifier):
+async def test_fills_the_access_token_of_the_sdk(verifier):
     token = await verifier.verify_token("good")
     assert token.model_dump() == {
         "token": "good",
@@ -44,7 +44,7 @@ async def test_an_outage_is_raised_and_never_none(verifier, ledger):
         await verifier.verify_token("good")
 
 
-async def test_looks_nothing_up_that_the_guard_has_found(call, app, verifier, ledger):
+async def test_does_not_look_up_again_what_the_guard_has_checked(call, app, verifier, ledger):
     app.work = lambda: verifier.verify_token("good")
     await call("POST", "Bearer good")
     assert ledger.asked == [("good", RESOURCE)]
@@ -53,14 +53,14 @@ async def test_looks_nothing_up_that_the_guard_has_found(call, app, verifier, le
 @pytest.mark.parametrize(
     ("resource", "token"), [("http://127.0.0.1:8000/notes/mcp", "good"), (RESOURCE, "bad")]
 )
-async def test_believes_no_guard_about_another_resource_or_token(call, app, ledger, resource, token):
+async def test_looks_up_what_the_guard_has_not_checked(call, app, ledger, resource, token):
     other = LedgerTokenVerifier(ledger, resource=resource, issuer="http://127.0.0.1:8000")
     app.work = lambda: other.verify_token(token)
     await call("POST", "Bearer good")
     assert ledger.asked == [("good", RESOURCE), (token, resource)]
 
 
-async def test_the_sdk_shows_its_user_what_a_refusal_says(call):
+async def test_the_sdk_reads_the_message_of_a_refusal(call):
     message = jsonrpc_message_adapter.validate_json((await call()).body, by_name=False)
     assert isinstance(message, JSONRPCError)
     assert message.error.message.startswith("Unauthorized. Send an access token")

@@ -1,4 +1,4 @@
-"""Where a request comes from: one spelling of each address, and only what trusted proxies say."""
+"""The caller of a request: addresses in one form, and forwarded headers of trusted proxies only."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -31,7 +31,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize(("spelling", "address"), SPELLINGS.items(), ids=SPELLINGS)
-def test_an_address_is_the_same_place_however_a_proxy_writes_it(spelling: str, address: str):
+def test_every_spelling_of_an_address_is_the_same_address(spelling: str, address: str):
     assert read(scope(PROXY, spelling)).address == address
 
 
@@ -51,7 +51,7 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=ascii)
-def test_what_is_no_address_counts_as_the_proxy_itself(garbage: str):
+def test_the_proxy_is_the_caller_if_the_header_has_an_invalid_address(garbage: str):
     assert read(scope(PROXY, garbage)).address == PROXY
     assert read(scope(PROXY, f"203.0.113.9, {garbage}")).address == PROXY
 
@@ -59,16 +59,16 @@ def test_what_is_no_address_counts_as_the_proxy_itself(garbage: str):
 @pytest.mark.parametrize(
     "chain", ["203.0.113.7:1, 10.0.0.2:80", "203.0.113.7, [fd00::2]:80, ::ffff:10.0.0.3"]
 )
-def test_trusted_proxies_are_passed_over_however_they_are_written(chain: str):
+def test_trusted_proxies_are_skipped_in_every_spelling(chain: str):
     assert read(scope(PROXY, chain)).address == "203.0.113.7"
 
 
 @pytest.mark.parametrize("peer", ["::ffff:10.0.0.1", PROXY, "fd00::1%eth0"])
-def test_a_proxy_is_trusted_however_its_own_address_arrives(peer: str):
+def test_a_proxy_is_trusted_in_every_spelling_of_its_address(peer: str):
     assert read(scope(peer, "203.0.113.7")).address == "203.0.113.7"
 
 
-def test_what_somebody_else_wrote_before_a_proxy_did_does_not_count():
+def test_only_the_last_untrusted_address_counts():
     assert read(scope(PROXY, "198.51.100.1, 203.0.113.7")).address == "203.0.113.7"
     assert read(scope(PROXY, "198.51.100.1", "203.0.113.7")).address == "203.0.113.7"
 
@@ -79,10 +79,10 @@ def test_without_a_proxy_the_header_does_not_count():
 
 
 @pytest.mark.parametrize("forwarded", ["", " , ", "10.0.0.2", "10.0.0.2:80, fd00::1"])
-def test_a_proxy_that_tells_of_nobody_counts_itself(forwarded: str):
+def test_the_proxy_is_the_caller_if_the_header_names_no_other(forwarded: str):
     assert read(scope(PROXY, forwarded)).address == PROXY
 
 
 @pytest.mark.parametrize("peer", [None, "", "testclient"])
-def test_a_caller_without_an_address_has_none_to_believe(peer: str | None):
+def test_a_peer_without_an_ip_address_is_never_trusted(peer: str | None):
     assert read(scope(peer, "203.0.113.7")).address == peer

@@ -58,14 +58,14 @@ def test_consent_of_a_known_client_at_a_website_warns_of_nothing():
 
 
 @pytest.mark.parametrize("name", [None, "", " ", "\u200b\u2060", "\u202e"])
-def test_a_name_that_nobody_could_see_is_no_name(name):
+def test_an_invisible_name_is_no_name(name):
     page = replace(CONSENT, client_name=name, self_registered=True)
     text = Document(pages(page)).text
     assert "An application without a name asks to use Notes" in text
     assert "It gave no name" in text
 
 
-def test_deny_comes_first_and_allow_is_beside_it():
+def test_deny_comes_before_allow():
     document = Document(pages(CONSENT))
     decision, sign_out = document.all("form")
     assert decision["action"] == "/auth/authorize/t1/consent"

@@ -1,4 +1,4 @@
-"""Nothing that a stranger wrote becomes more than text."""
+"""Untrusted values stay text: they never become markup."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,7 +125,7 @@ def test_every_page_can_be_sent_as_utf_8(value: str):
     pages(replace(ERROR, title=value)).encode()
 
 
-def test_strings_of_strangers_cannot_reorder_our_words():
+def test_untrusted_text_cannot_reorder_the_words_of_a_page():
     document = Document(pages(replace(CONSENT, client_name="A\u2069\u202eB")))
     assert "A\ufffd\ufffdB" in document.text_in["bdi"]
     isolated = {words(text) for text in document.text_in["bdi"]}
