@@ -1,1 +1,1 @@
-"""One file per use case, and the ports that say what the use cases need from outside."""
+"""The use cases, and the ports through which they reach storage, time and secrets."""

@@ -1,4 +1,4 @@
-"""What discovery says: generated from what is enforced, so that nothing else can be advertised."""
+"""Discovery metadata, generated from the policy that is enforced, so that only that is advertised."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
     response_types_supported: tuple[str, ...] = ("code",)
     response_modes_supported: tuple[str, ...] = ("query",)
     grant_types_supported: tuple[str, ...] = ("authorization_code", "refresh_token")
-    # `none` first: some clients take the first method they know.
+    # `none` first: some clients use the first method that they support.
     token_endpoint_auth_methods_supported: tuple[str, ...] = (
         "none",
         "client_secret_post",
@@ -41,7 +41,7 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
 
 
 class OpenIdProviderMetadata(AuthorizationServerMetadata, frozen=True, kw_only=True):
-    """With what OpenID Connect Discovery section 3 adds; all of it is registered for RFC 8414 too."""
+    """Adds the members of OpenID Connect Discovery section 3, which are registered for RFC 8414 as well."""
 
     jwks_uri: str
     userinfo_endpoint: str
@@ -50,12 +50,12 @@ class OpenIdProviderMetadata(AuthorizationServerMetadata, frozen=True, kw_only=T
     id_token_signing_alg_values_supported: tuple[str, ...] = ("ES256",)
     claims_parameter_supported: bool = False
     request_parameter_supported: bool = False
-    # Left out it would mean true.
+    # If it were omitted, the default would be true.
     request_uri_parameter_supported: bool = False
 
 
 class ProtectedResourceMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """RFC 9728 section 2. Empty lists must be left out (section 3.2)."""
+    """RFC 9728 section 2. Empty lists must be omitted (section 3.2)."""
 
     resource: str
     authorization_servers: tuple[str, ...]
@@ -65,13 +65,13 @@ class ProtectedResourceMetadata(Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class DescribeServer:
-    """Say where the endpoints are and what they accept."""
+    """Describe where the endpoints are and what they accept."""
 
     def __init__(self, policy: ServerPolicy) -> None:
         self._policy = policy
 
     def authorization_server(self) -> AuthorizationServerMetadata:
-        """Return the one document for OAuth and OpenID Connect; the latter is offered where `openid` is."""
+        """Return the metadata for OAuth, and for OpenID Connect too if the scope `openid` is configured."""
         base = self._policy.issuer.rstrip("/")
         offered: dict[str, Any] = {
             "issuer": self._policy.issuer,
@@ -79,7 +79,7 @@ class DescribeServer:
             "token_endpoint": f"{base}/token",
             "registration_endpoint": f"{base}/register",
             "revocation_endpoint": f"{base}/revoke",
-            # Clients that find no scopes at the resource ask for all of these: so no more than the default.
+            # Only the default scope: clients that find no scopes at the resource request all of these.
             "scopes_supported": self._policy.default_scope,
             "protected_resources": tuple(resource.identifier for resource in self._policy.resources),
         }

@@ -1,4 +1,4 @@
-"""What the operator decided, as the use cases need it."""
+"""The settings of the operator, in the form that the use cases need."""
 
 from msgspec import Struct
 
@@ -9,13 +9,13 @@ from grantledger.domain.resource_indicator import Resource
 from grantledger.domain.token_grant import Lifetimes
 
 JWKS_MAX_AGE = 300
-"""How many seconds a client may keep the answer of `/jwks`."""
+"""How many seconds a client may cache the response of `/jwks`."""
 
 
 class ServerPolicy(Struct, frozen=True, kw_only=True):
-    """Identifiers are opaque strings, the same everywhere; lifetimes are in seconds.
+    """Lifetimes are in seconds. The first resource is the default one.
 
-    The first resource is the default one. `grant_lifetime` is the absolute limit of a grant, None for none.
+    `grant_lifetime` is the absolute limit of a grant; None means no limit.
     """
 
     issuer: str
@@ -31,12 +31,12 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     browser_session_lifetime: int
     transaction_lifetime: int = 600
     id_token_lifetime: int = 3600
-    # Twelve times what the answer of /jwks allows: some clients keep it for longer than it says.
+    # Twelve times the cache lifetime of /jwks: some clients cache the keys for longer.
     signing_key_lead: int = 12 * JWKS_MAX_AGE
 
     @property
     def signing_key_verified_for(self) -> int:
-        """How long what a key signed last may be verified, by clients whose clock is late as well."""
+        """How long the last signature of a key may be verified; 300 s are for clients with slow clocks."""
         return self.id_token_lifetime + 300
 
     @property

@@ -1,10 +1,10 @@
-"""Who caused what is recorded: kept beside each event, never in it."""
+"""Who caused an event, in which request: stored with each event, outside of its data."""
 
 from msgspec import Struct
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """Where a request came from. The address is stored only as a keyed digest."""
+    """The request that caused an event. The address is stored only as a keyed digest."""
 
     correlation_id: str
     trace_id: str | None = None

@@ -1,4 +1,4 @@
-"""Deciding again after a lost race."""
+"""Retry of decisions that lost a race."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -11,10 +11,10 @@ MAX_ATTEMPTS = 8
 
 
 async def retry_on_conflict(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Load, decide and record until nobody else was faster.
+    """Return the result of `attempt`, which is called again after each `Conflict`.
 
-    One retry is not enough: of many parallel replays of a code each but the first has to see that the
-    replay is remembered before it has nothing left to record. Raises `Unavailable` after 8 lost races.
+    Raises `Unavailable` after 8 conflicts. One retry is not enough: of many parallel replays of a code, each
+    conflicts with those before it until it finds that the replay is recorded.
     """
     for _ in range(MAX_ATTEMPTS):
         try:

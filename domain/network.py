@@ -1,4 +1,4 @@
-"""The network of an address, as far as throttles tell callers apart."""
+"""The network of an address, by which throttles count callers."""
 
 import ipaddress
 

@@ -1,1 +1,1 @@
-"""Users of the built-in identity and of a host, and their browser sessions."""
+"""User accounts, of the built-in sign-in and of a host application, and their browser sessions."""

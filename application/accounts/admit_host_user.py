@@ -5,13 +5,13 @@ from grantledger.domain.aggregate import Versioned
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
 HOST_USER = "host_user"
-"""The private record that ties an account to the host's id of the user."""
+"""The private record that holds the host's id of the user."""
 
 
 class AdmitHostUser:
-    """Know the users of a host application by accounts of our own, so that one can be disabled or erased.
+    """Give each user of a host application an account here, so that it can be disabled or erased.
 
-    The host's id may be an e-mail address: it is kept sealed beside the log, like one.
+    The host's id may be an e-mail address, so it is a private record and in no event.
     """
 
     def __init__(self, ledger: Ledger, private: PrivateRecords, clock: Clock, randomness: Randomness) -> None:
@@ -21,14 +21,14 @@ class AdmitHostUser:
         self._randomness = randomness
 
     async def __call__(self, host_user_id: str, caller: Caller) -> UserAccount:
-        """Return the account of the host's user, which is opened when the user is first seen."""
+        """Return the account of the host's user, opening one for a new user."""
         return await retry_on_conflict(lambda: self._admit(host_user_id, caller))
 
     async def _admit(self, host_user_id: str, caller: Caller) -> UserAccount:
         known = await self._private.find(HOST_USER, host_user_id)
         if known is not None:
             account = (await self._ledger.load(USER, known)).state
-            assert account is not None  # opened in the transaction that kept the record
+            assert account is not None  # opened in the same transaction as the record
             return account
         user_id = self._randomness.token("glu_", size=16)
         empty: Versioned[UserAccount] = Versioned(kind=USER, key=user_id)

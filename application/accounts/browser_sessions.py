@@ -1,4 +1,4 @@
-"""Browser sessions: begun, found by their cookie, and ended."""
+"""Browser sessions: making, finding and ending them."""
 
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from grantledger.domain.user_account import USER, UserAccount, UserUnknown
 
 
 class NewBrowserSession(Struct, frozen=True, kw_only=True):
-    """A session with its cookie's value in clear: the only time that it is seen."""
+    """A new session with the value of its cookie, which is stored only as a digest."""
 
     session: BrowserSession
     cookie: str

@@ -9,11 +9,11 @@ from grantledger.domain.user_account import USER, UserUnknown
 
 
 class PasswordWrong(Refusal):
-    """The password that was given as the present one is not."""
+    """The current password was not entered correctly."""
 
 
 class ChangePassword:
-    """Replace a user's password, and end every browser session but a new one for whoever did it."""
+    """Replace a user's password and end every browser session; the browser that did it gets a new one."""
 
     def __init__(
         self,
@@ -33,9 +33,10 @@ class ChangePassword:
         self._guesses = guesses
 
     async def __call__(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
-        """Return the one session that is left.
+        """Return the new session.
 
-        Raises `PasswordWrong`, `UserUnknown`, `UserIsDisabled`, `TooManyGuesses`, and as `check_password`.
+        Raises `PasswordWrong`, `UserUnknown`, `UserIsDisabled`, `TooManyGuesses`, and the refusals of
+        `check_password`.
         """
         check_password(new)
         with self._guesses.guess(user_id, caller.address):

@@ -19,11 +19,11 @@ from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
 
 class EmailTaken(Refusal):
-    """There is an account with that e-mail address."""
+    """Another account has that e-mail address."""
 
 
 class OpenAccount:
-    """Open an account of the built-in identity: e-mail address and password, sealed beside the log."""
+    """Open an account with e-mail address and password, which are private records."""
 
     def __init__(
         self,
@@ -42,9 +42,9 @@ class OpenAccount:
     async def __call__(
         self, email: str, password: str, caller: Caller, *, by_themselves: bool = False
     ) -> str:
-        """Return the new user's id. Raises `EmailInvalid`, `EmailTaken` and as `check_password` does.
+        """Return the new user's id. Recorded as an operator's act, or the new user's if `by_themselves`.
 
-        Who acts is an operator, or the new user `by_themselves`.
+        Raises `EmailInvalid`, `EmailTaken` and the refusals of `check_password`.
         """
         address = normalized(email)
         check_password(password)
@@ -69,16 +69,16 @@ class OpenAccount:
 
 
 class SignUp:
-    """Open an account for whoever asks, and tell nobody whether there was one with that address."""
+    """Open an account for a user who signs up, without revealing whether the address has one already."""
 
     def __init__(self, open_account: OpenAccount, limit: RegistrationLimit) -> None:
         self._open_account = open_account
         self._limit = limit
 
     async def __call__(self, email: str, password: str, caller: Caller) -> None:
-        """Return when there is an account, the new one or one that was there and stays as it was.
+        """Return when the address has an account: a new one, or an existing one, which is not changed.
 
-        Raises `EmailInvalid`, `TooManyRegistrations` and as `check_password` does.
+        Raises `EmailInvalid`, `TooManyRegistrations` and the refusals of `check_password`.
         """
         with self._limit.registration(caller.address), suppress(EmailTaken):
             await self._open_account(email, password, caller, by_themselves=True)

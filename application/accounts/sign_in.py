@@ -8,11 +8,11 @@ from grantledger.domain.user_account import USER, UserAccount
 
 
 class SignInRefused(Refusal):
-    """The e-mail address and the password do not belong together, or the account is disabled."""
+    """E-mail address or password is wrong, or the account is disabled."""
 
 
 class SignIn:
-    """Sign a user in with e-mail and password, in a session of its own."""
+    """Sign a user in with e-mail address and password."""
 
     def __init__(
         self,
@@ -31,15 +31,15 @@ class SignIn:
     async def __call__(self, email: str, password: str, caller: Caller) -> NewBrowserSession:
         """Return a new session.
 
-        Raises `SignInRefused`, the same for every reason and after the same time, and `TooManyGuesses`,
-        whoever the address belongs to.
+        Raises `SignInRefused`, with the same message and timing for every reason, and `TooManyGuesses`, for
+        addresses with and without an account.
         """
         address = _address(email)
         with self._guesses.guess(address or "", caller.address):
             return await self._signed_in(address, password, caller)
 
     async def _signed_in(self, address: str | None, password: str, caller: Caller) -> NewBrowserSession:
-        # The account before its password: a password that is changed meanwhile ends this session as well.
+        # Load the account before its password: a password change in between then ends this session too.
         user = await self._user(address)
         password_hash = await self._private.value(user.user_id, "password_hash") if user else None
         if not await self._hasher.matches(password, password_hash) or user is None or user.disabled:

@@ -1,1 +1,1 @@
-"""The authorization endpoint's use cases, from the request to the code."""
+"""The authorization endpoint: from the request to the code."""

@@ -11,7 +11,7 @@ from grantledger.domain.browser_session import BrowserSession
 
 
 class GiveConsent:
-    """Take the user's answer to the consent page."""
+    """Handle the user's decision on the consent page."""
 
     def __init__(self, ledger: Ledger, issue_code: IssueCode) -> None:
         self._ledger = ledger
@@ -22,8 +22,8 @@ class GiveConsent:
     ) -> IssuedCode:
         """Return the code for the client.
 
-        Raises `SignInNeeded` when nobody is signed in (any more), `SentBack` when the user said no, and
-        the refusals of `IssueCode`.
+        Raises `SignInNeeded` without a usable session, `SentBack` if the user denied consent, and the
+        refusals of `IssueCode`.
         """
         if session is None or request.needs_sign_in(session):
             raise SignInNeeded

@@ -8,14 +8,14 @@ from grantledger.domain.digests import digest
 
 
 class ClientCredentials(Struct, frozen=True, kw_only=True):
-    """Who a client says it is, and the secret it shows for it, if any."""
+    """The client id that a request claims, and the client secret if it sent one."""
 
     client_id: str
     secret: str | None = None
 
 
 class AuthenticateClient:
-    """Establish which client is calling (OAuth 2.1 section 2.4): first at every endpoint clients call."""
+    """Authenticate the client (OAuth 2.1 section 2.4), before anything else at each endpoint for clients."""
 
     def __init__(self, ledger: Ledger, guesses: GuessLimit) -> None:
         self._ledger = ledger

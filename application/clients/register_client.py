@@ -12,17 +12,17 @@ from grantledger.domain.digests import digest
 
 
 class NewClient(Struct, frozen=True, kw_only=True):
-    """A client as registered, with its secret in clear: the only time that it is seen."""
+    """A registered client with its secret, which is stored only as a digest."""
 
     client: ClientRegistration
     secret: str | None
 
 
 class RegisterClient:
-    """Register a client on its own word (RFC 7591 section 3).
+    """Register a client without authentication (RFC 7591 section 3).
 
-    A public client is known by what it says of itself: the same metadata is the same client, so that
-    registering again adds nothing, and nobody can change it afterwards. A confidential one is new each time.
+    The id of a public client is derived from its metadata: registering the same metadata again returns the
+    same client and records nothing. A confidential client gets a new id each time.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class RegisterClient:
         """Return the client with all its effective metadata.
 
         Raises `RedirectUriForbidden`, `RedirectUriInvalid`, `ClientMetadataInvalid`, `ClientIsDisabled`, and
-        `TooManyRegistrations`, which a client that is known already never meets.
+        `TooManyRegistrations`, but not for a client that is registered already.
         """
         metadata = client_metadata.effective_metadata(request, self._policy)
         if metadata.token_endpoint_auth_method == "none":
-            # 162 bits: nobody finds other metadata that gives the id of a client that is there.
+            # 162 bits: other metadata with the id of an existing client cannot be found.
             client_id = f"glc_{client_metadata.digest(metadata)[:27]}"
             return await retry_on_conflict(lambda: self._register(client_id, metadata, None, caller))
         client_id = self._randomness.token("glc_", size=24)

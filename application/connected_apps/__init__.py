@@ -1,1 +1,1 @@
-"""What a user has allowed clients, and how it ends."""
+"""What a user has allowed clients, and how the user withdraws it."""

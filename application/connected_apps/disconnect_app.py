@@ -8,9 +8,9 @@ from grantledger.domain.consent import CONSENT, consent_key
 
 
 class DisconnectApp:
-    """Take back all that a user allowed a client: its tokens die at once, and it has to ask again.
+    """Withdraw a user's consent for a client and revoke its grants of this user.
 
-    Revoking and withdrawing is one append, so that a client with up to 200 grants loses all or none.
+    Both are one append, so that all of up to 200 grants are revoked or none.
     """
 
     def __init__(self, ledger: Ledger, listings: Listings, clock: Clock) -> None:
@@ -19,14 +19,14 @@ class DisconnectApp:
         self._clock = clock
 
     async def __call__(self, user_id: str, client_id: str, caller: Caller) -> None:
-        """Return when nothing is left of it, also where there was nothing."""
-        # Looked for once more when the withdrawal stands: whoever redeems a code at this moment reads the
-        # consent after their grant is there, so either they see the withdrawal or this sees the grant.
+        """Return when the client has neither consent nor a grant of the user that is not revoked."""
+        # Look again after the commit: a concurrent redemption may have opened a grant. It reads the consent
+        # after its grant is committed, so either it sees the withdrawal or this loop sees the grant.
         while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, caller)):
             pass
 
     async def _disconnect(self, user_id: str, client_id: str, caller: Caller) -> bool:
-        """Return whether there was anything to end."""
+        """Return whether anything was withdrawn or revoked."""
         consent = await self._ledger.load(CONSENT, consent_key(user_id, client_id))
         now = self._clock.now()
         changes: list[Change[Any]] = []
@@ -50,7 +50,7 @@ class DisconnectApp:
 
 
 class DisconnectEveryApp:
-    """Take back all that a user allowed anybody, whatever came of it."""
+    """Withdraw a user's consent for every client and revoke all grants of this user."""
 
     def __init__(self, listings: Listings, disconnect: DisconnectApp) -> None:
         self._listings = listings

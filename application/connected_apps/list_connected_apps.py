@@ -7,14 +7,14 @@ from grantledger.domain.client_registration import CLIENT, ClientRegistration
 from grantledger.domain.consent import Consent
 from grantledger.domain.token_grant import Access, TokenGrant
 
-_MOST_PAGES = 10
-"""Of the clients of a user, and of the grants of each, that are looked at: 2,000."""
+_MAX_PAGES = 10
+"""Of a user's consents, and of the grants for each client, at most 2,000 are read."""
 
 
 class ConnectedApp(Struct, frozen=True, kw_only=True):
-    """A client with all that it holds of a user. Times are UTC seconds.
+    """A client and what the user has allowed it. Times are seconds since 1970, UTC.
 
-    `connections` is how many grants are alive; with none, the client may only ask without being asked about.
+    `connections` is the number of usable grants. If it is 0, only remembered consent is left.
     """
 
     client: ClientRegistration
@@ -26,7 +26,7 @@ class ConnectedApp(Struct, frozen=True, kw_only=True):
 
 
 class ListConnectedApps:
-    """Tell what a user has allowed, and to whom: whatever can be used, now or without asking again."""
+    """List the clients that have a usable grant or remembered consent of a user."""
 
     def __init__(self, ledger: Ledger, listings: Listings, clock: Clock) -> None:
         self._ledger = ledger
@@ -34,16 +34,16 @@ class ListConnectedApps:
         self._clock = clock
 
     async def __call__(self, user_id: str) -> tuple[ConnectedApp, ...]:
-        """Return the apps, that which was connected last first."""
+        """Return the apps, the most recently connected first."""
         apps = [await self._app(consent) for consent in await self._consents(user_id)]
         shown = [app for app in apps if app is not None]
         return tuple(sorted(shown, key=lambda app: app.since or 0, reverse=True))
 
     async def _consents(self, user_id: str) -> list[Consent]:
-        # No client has a grant or a code that no consent went before.
+        # Every grant has a consent, so the consents name all clients.
         consents: list[Consent] = []
         after: str | None = None
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             page = await self._listings.consents(user_id, after=after)
             consents += [item.state for item in page.items if item.state is not None]
             after = page.after
@@ -54,7 +54,7 @@ class ListConnectedApps:
     async def _grants(self, user_id: str, client_id: str) -> list[TokenGrant]:
         grants: list[TokenGrant] = []
         after: str | None = None
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             page = await self._listings.grants(client_id=client_id, user_id=user_id, after=after)
             grants += [item.state for item in page.items if item.state is not None]
             after = page.after
@@ -92,7 +92,7 @@ def _allowed(alive: list[TokenGrant], consent: Consent | None) -> Iterable[Acces
 
 
 def _merged(allowed: Iterable[Access]) -> tuple[Access, ...]:
-    """Return one access for each resource."""
+    """Return one `Access` per resource, with the scopes merged."""
     scopes: dict[str, dict[str, None]] = {}
     for access in allowed:
         scopes.setdefault(access.resource, {}).update(dict.fromkeys(access.scopes))

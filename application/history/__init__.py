@@ -1,1 +1,1 @@
-"""What clients and grants were at a moment of the past."""
+"""Clients and grants as of a moment in the past."""

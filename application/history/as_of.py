@@ -1,4 +1,4 @@
-"""A client or a grant as it was at a moment of the past."""
+"""A client or a grant as of a moment in the past."""
 
 from msgspec import Struct
 
@@ -17,7 +17,7 @@ from grantledger.domain.user_account import USER, UserAccount, UserIsDisabled
 
 
 class PastClient(Struct, frozen=True, kw_only=True):
-    """A client as it was registered at a moment; `standing` is registered, disabled or deleted."""
+    """A client as of a moment. `standing` is registered, disabled or deleted."""
 
     client_id: str
     version: int
@@ -29,13 +29,13 @@ class PastClient(Struct, frozen=True, kw_only=True):
 
 
 class ReadClientAsOf:
-    """Tell who a client was at a moment of the past, and whether it could act."""
+    """Read a client as of a moment in the past."""
 
     def __init__(self, past: PastReader) -> None:
         self._past = past
 
     async def __call__(self, client_id: str, moment: int) -> PastClient | None:
-        """Return the client at `moment`, in microseconds since 1970, None when it was not there yet."""
+        """Return the client at `moment`, in microseconds since 1970, or None if it did not exist yet."""
         found = await self._past.load_as_of(CLIENT, client_id, moment)
         client = found.state
         if client is None:
@@ -63,10 +63,10 @@ _STANDINGS: dict[type[Refusal], str] = {
 
 
 class PastGrant(Struct, frozen=True, kw_only=True):
-    """A grant as it was at a moment. Times are seconds since 1970, UTC; whose it was is told by ids alone.
+    """A grant as of a moment. Times are seconds since 1970, UTC.
 
-    `standing` is "live", or the first thing for which every token of it was refused: revoked, expired,
-    client deleted, client disabled, user disabled. `access` is what the newest access token was good for.
+    `standing` is "live", or the first reason for refusing all its tokens: revoked, expired, client deleted,
+    client disabled, user disabled. `access` is what the newest access token gave access to.
     """
 
     grant_id: str
@@ -89,13 +89,13 @@ class PastGrant(Struct, frozen=True, kw_only=True):
 
 
 class ReadGrantAsOf:
-    """Tell what a grant was good for at a moment of the past, and judge its expiry by that moment."""
+    """Read a grant as of a moment in the past, with its expiry judged at that moment."""
 
     def __init__(self, past: PastReader) -> None:
         self._past = past
 
     async def __call__(self, grant_id: str, moment: int) -> PastGrant | None:
-        """Return the grant at `moment`, in microseconds since 1970, None when it was not there yet."""
+        """Return the grant at `moment`, in microseconds since 1970, or None if it did not exist yet."""
         found = await self._past.load_as_of(GRANT, grant_id, moment)
         grant = found.state
         if grant is None:
@@ -133,7 +133,7 @@ class ReadGrantAsOf:
 def _standing(
     grant: TokenGrant, client: ClientRegistration | None, user: UserAccount | None, now: int
 ) -> str:
-    """Judge as every check of a token does: the grant, then its client, then its user."""
+    """Check in the order of every token check: the grant, then its client, then its user."""
     try:
         grant.check_alive(now=now)
         if not grant.is_usable(now=now):

@@ -1,4 +1,4 @@
-"""The master secrets: added, activated and retired, and what is sealed under each."""
+"""Adding, activating and retiring master secrets, and what is sealed under each."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
@@ -19,22 +19,22 @@ from grantledger.domain.master_secrets import (
 
 
 class SecretsUnchangeable(Exception):  # noqa: N818 - a sentence for the operator
-    """The master secrets stand where they can only be changed by hand. The message says where."""
+    """The master secrets are configured where only the operator can change them. The message says where."""
 
 
 class SecretKeeper(Protocol):
-    """The configured master secrets by their key ids; a secret itself never leaves it.
+    """The configured master secrets by their key ids. It never returns a secret itself.
 
-    What changes them is durable when it returns, and raises `SecretsUnchangeable`. Processes that run learn
-    of it when they are started anew.
+    Every change is durable when the call returns, and may raise `SecretsUnchangeable`. Running processes read
+    the change when they are restarted.
     """
 
     async def key_ids(self) -> Sequence[str]:
-        """Return them newest first: the first one seals, all of them open."""
+        """Return the key ids. The first secret seals, all of them can unseal."""
         ...
 
     async def add(self) -> str:
-        """Make a secret, put it last, and return its key id."""
+        """Make a secret, add it last, and return its key id."""
         ...
 
     async def put_first(self, key_id: str, /) -> None: ...
@@ -43,23 +43,23 @@ class SecretKeeper(Protocol):
 
 
 class SealedRecords(Protocol):
-    """Private records by the master secret that they are sealed under."""
+    """Private records by the master secret that seals them."""
 
     async def counts(self) -> Mapping[str, int]:
-        """Return by key id how many there are."""
+        """Return the number of records by key id."""
         ...
 
     def seal_anew(self, key_id: str) -> AsyncIterator[int]:
-        """Seal every record that is under another secret, and yield how many each step was.
+        """Seal every record of another secret under this one, and yield the number of records of each step.
 
-        Others may read and write them meanwhile. Raises `MasterSecretMissing` at once where this process was
-        started without that secret, and at a record whose own is missing; those before it stay done.
+        Records can be read and written meanwhile. Raises `MasterSecretMissing` at once if this process was
+        started without that secret, and at a record whose own secret is missing; earlier ones stay resealed.
         """
         ...
 
 
 class LiveTokens(Struct, frozen=True):
-    """How many live grants have tokens of a secret, and when the last of these tokens ends."""
+    """How many live grants have tokens sealed under a secret, and when the last token expires."""
 
     grants: int
     until: int
@@ -67,16 +67,16 @@ class LiveTokens(Struct, frozen=True):
 
 class IssuedTokens(Protocol):
     async def live(self, *, now: int, progress: Callable[[int, int], None]) -> Mapping[str, LiveTokens]:
-        """Return what lives by the key id of the secret that it was sealed under."""
+        """Return the live tokens by key id of the secret that sealed them."""
         ...
 
 
 Progress = Callable[[int, int], None]
-"""Told how much is done, and of how much."""
+"""Called with the amount that is done and the total."""
 
 
 class DescribeMasterSecrets:
-    """Say of each master secret what is sealed under it: private records, and tokens of live grants."""
+    """Count what is sealed under each master secret: private records and tokens of live grants."""
 
     def __init__(
         self, keeper: SecretKeeper, records: SealedRecords, tokens: IssuedTokens, clock: Clock
@@ -87,7 +87,7 @@ class DescribeMasterSecrets:
         self._clock = clock
 
     async def __call__(self, progress: Progress = lambda _, __: None) -> tuple[UsedSecret, ...]:
-        """Return each that is configured or in use, newest first. Reads the whole log."""
+        """Return each secret that is configured or in use. Reads the whole log."""
         configured = await self._keeper.key_ids()
         live = await self._tokens.live(now=self._clock.now(), progress=progress)
         records = await self._records.counts()
@@ -112,7 +112,7 @@ def _used(key_id: str, role: str, records: int, live: LiveTokens | None) -> Used
 
 
 class AddMasterSecret:
-    """Make a new master secret that opens and seals nothing yet, for every server to learn."""
+    """Add a new master secret that seals nothing yet, so that every server can read it first."""
 
     def __init__(
         self, ledger: Ledger, keeper: SecretKeeper, describe: DescribeMasterSecrets, clock: Clock
@@ -123,22 +123,22 @@ class AddMasterSecret:
         self._clock = clock
 
     async def __call__(self, caller: Caller, progress: Progress = lambda _, __: None) -> str:
-        """Return the key id of the new one. Raises `MasterSecretWaits` and `SecretsUnchangeable`."""
+        """Return the new key id. Raises `MasterSecretWaits` and `SecretsUnchangeable`."""
         check_none_unused(await self._describe(progress))
         key_id = await self._keeper.add()
-        await retry_on_conflict(lambda: self._remember(key_id, caller))
+        await retry_on_conflict(lambda: self._record(key_id, caller))
         return key_id
 
-    async def _remember(self, key_id: str, caller: Caller) -> None:
+    async def _record(self, key_id: str, caller: Caller) -> None:
         secrets = await self._ledger.load(SECRETS, MASTER)
         events = (secrets.state or MasterSecrets()).add(key_id, now=self._clock.now())
         await self._ledger.record([secrets.then(events)], by_operator(caller))
 
 
 class ActivateMasterSecret:
-    """Let a master secret seal, and seal every private record anew under it.
+    """Make a master secret the one that seals, and reseal every private record under it.
 
-    Each step is skipped where it is done: what a crash leaves, the same call finishes.
+    Steps that are done already are skipped, so that calling it again finishes after a crash.
     """
 
     def __init__(self, ledger: Ledger, keeper: SecretKeeper, records: SealedRecords, clock: Clock) -> None:
@@ -148,33 +148,33 @@ class ActivateMasterSecret:
         self._clock = clock
 
     async def __call__(self, key_id: str, caller: Caller, progress: Progress = lambda _, __: None) -> int:
-        """Return how many records were sealed anew.
+        """Return how many records were resealed.
 
-        Raises `MasterSecretUnknown`, `SecretsUnchangeable`, and `MasterSecretMissing` where this process was
-        started without that secret, or at a record whose own is missing.
+        Raises `MasterSecretUnknown`, `SecretsUnchangeable`, and `MasterSecretMissing` if this process was
+        started without that secret, or at a record whose own secret is missing.
         """
         configured = await self._keeper.key_ids()
         if key_id not in configured:
             raise MasterSecretUnknown(key_id)
-        batches = self._records.seal_anew(key_id)  # refused before anything is changed
+        batches = self._records.seal_anew(key_id)  # may refuse: before anything is changed
         if key_id != configured[0]:
             await self._keeper.put_first(key_id)
-        await retry_on_conflict(lambda: self._remember(key_id, caller))
-        waiting = sum(count for under, count in (await self._records.counts()).items() if under != key_id)
+        await retry_on_conflict(lambda: self._record(key_id, caller))
+        remaining = sum(count for under, count in (await self._records.counts()).items() if under != key_id)
         done = 0
         async for batch in batches:
             done += batch
-            progress(done, max(done, waiting))
+            progress(done, max(done, remaining))
         return done
 
-    async def _remember(self, key_id: str, caller: Caller) -> None:
+    async def _record(self, key_id: str, caller: Caller) -> None:
         secrets = await self._ledger.load(SECRETS, MASTER)
         events = (secrets.state or MasterSecrets()).activate(key_id, now=self._clock.now())
         await self._ledger.record([secrets.then(events)], by_operator(caller))
 
 
 class RetireMasterSecret:
-    """Drop a master secret that nothing alive was sealed under, or whatever lives if it has leaked."""
+    """Retire a master secret that is no longer needed, or with `force` one that has leaked."""
 
     def __init__(
         self, ledger: Ledger, keeper: SecretKeeper, describe: DescribeMasterSecrets, clock: Clock
@@ -187,7 +187,7 @@ class RetireMasterSecret:
     async def __call__(
         self, key_id: str, caller: Caller, progress: Progress = lambda _, __: None, *, force: bool = False
     ) -> None:
-        """One that is gone already is remembered as dropped.
+        """Remove the secret and record it. A secret that was removed by hand is recorded as retired.
 
         Raises `MasterSecretUnknown`, `MasterSecretSeals`, `MasterSecretHoldsRecords`, `MasterSecretNeeded`
         without `force`, and `SecretsUnchangeable`.
@@ -199,7 +199,8 @@ class RetireMasterSecret:
     async def _retire(self, used: UsedSecret, caller: Caller, *, force: bool) -> None:
         secrets = await self._ledger.load(SECRETS, MASTER)
         events = (secrets.state or MasterSecrets()).retire(used, force=force, now=self._clock.now())
-        # First, so that nothing is remembered that was not done. Cut short here, the next run remembers it.
+        # Remove before recording, so that nothing is recorded that was not done. After a crash in between,
+        # the next call records it.
         if used.key_id in await self._keeper.key_ids():
             await self._keeper.remove(used.key_id)
         await self._ledger.record([secrets.then(events)], by_operator(caller))

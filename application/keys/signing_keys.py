@@ -1,4 +1,4 @@
-"""The keys that sign ID tokens: made, rotated and published."""
+"""The keys that sign ID tokens: making, rotating and publishing them."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKey, SigningKe
 
 
 class JsonWebKey(Struct, frozen=True, kw_only=True):
-    """The public half of a key that signs (RFC 7517 section 4)."""
+    """The public half of a signing key (RFC 7517 section 4)."""
 
     kty: str
     use: str
@@ -30,7 +30,7 @@ class JsonWebKeySet(Struct, frozen=True, kw_only=True):
 
 
 class DescribeKeys:
-    """Say by which keys an ID token is verified: the active one, the next one, and those just retired."""
+    """Publish the keys that verify ID tokens: the active one, the next one, and recently retired ones."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -50,7 +50,7 @@ def _json_web_key(key: SigningKey) -> JsonWebKey:
 
 
 class MakeSigningKeys:
-    """Make the first keys, unless there are some; of several processes at once exactly one does."""
+    """Make the first keys unless keys exist. Of several parallel processes exactly one makes them."""
 
     def __init__(self, ledger: Ledger, maker: SigningKeyMaker, clock: Clock) -> None:
         self._ledger = ledger
@@ -70,12 +70,12 @@ class MakeSigningKeys:
 
 
 def private_halves(pairs: Sequence[KeyPair]) -> list[PrivateRecord]:
-    """Return what is kept sealed beside the events that name the keys."""
+    """Return the private records with the private halves of the keys."""
     return [PrivateRecord(subject=pair.key.kid, name=PRIVATE_KEY, value=pair.private) for pair in pairs]
 
 
 class RotateSigningKey:
-    """Let the announced key sign, and announce the one after it; what is signed already stays good."""
+    """Make the next key active and publish the one after it. Existing signatures still verify."""
 
     def __init__(self, ledger: Ledger, maker: SigningKeyMaker, clock: Clock, policy: ServerPolicy) -> None:
         self._ledger = ledger
@@ -85,9 +85,9 @@ class RotateSigningKey:
         self._verified_for = policy.signing_key_verified_for
 
     async def __call__(self, caller: Caller, *, compromised: bool = False) -> SigningKeys:
-        """Return the keys as they are now; the first rotation of all makes the first keys.
+        """Return the keys after the rotation. Makes the first keys if there are none.
 
-        `compromised` withdraws every key at once, the announced one too: it lies where the other was found.
+        `compromised` withdraws every key at once, including the next one, which was stored with the others.
 
         Raises `NextKeyTooNew`.
         """

@@ -1,4 +1,4 @@
-"""The tokens that a grant has now: computed from the grant, never stored."""
+"""The current tokens of a grant: derived from the grant, never stored."""
 
 from msgspec import Struct
 
@@ -7,7 +7,7 @@ from grantledger.domain.token_grant import TokenGrant
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
-    """A successful token response (OAuth 2.1 section 3.2.3). `expires_in` is what remains, in seconds."""
+    """A successful token response (OAuth 2.1 section 3.2.3). `expires_in` is the remaining seconds."""
 
     access_token: str
     refresh_token: str | None
@@ -18,7 +18,7 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
 
 def current_tokens(sealer: TokenSealer, grant_id: str, grant: TokenGrant, *, now: int) -> Tokens:
-    """Return the newest tokens of the grant: the same for everyone who is entitled to them."""
+    """Return the newest tokens of the grant. Parallel and retried requests get the same ones."""
     access = TokenClaims(
         key_id=grant.key_id,
         grant_id=grant_id,

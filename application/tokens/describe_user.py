@@ -11,7 +11,7 @@ class OpenidNotGranted(Refusal):
 
 
 class UserInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Claims about the user (OpenID Connect Core section 5.1). What is not known, or erased, is left out."""
+    """Claims about the user (OpenID Connect Core section 5.1). Unknown or erased ones are omitted."""
 
     sub: str
     email: str | None = None
@@ -19,7 +19,7 @@ class UserInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DescribeUser:
-    """Tell a client about the user, as far as its access token reaches, whatever its resource."""
+    """Return the claims about the user that the scopes of an access token allow, for any resource."""
 
     def __init__(self, look_up_session: LookUpSession, private: PrivateRecords) -> None:
         self._look_up_session = look_up_session
@@ -31,5 +31,5 @@ class DescribeUser:
         if OPENID not in session.scopes:
             raise OpenidNotGranted
         email = await self._private.value(session.user_id, "email") if EMAIL in session.scopes else None
-        # Nobody has ever proved that the address is theirs.
+        # We do not verify addresses.
         return UserInfo(sub=session.user_id, email=email, email_verified=None if email is None else False)

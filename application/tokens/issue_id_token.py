@@ -8,7 +8,7 @@ from grantledger.domain.scope import OPENID
 
 
 class IssueIdToken:
-    """Tell the client who signed in, when, and for which of its requests (OpenID Connect Core section 2)."""
+    """Issue an ID token for a code that grants `openid` (OpenID Connect Core section 2)."""
 
     def __init__(self, signer: IdTokenSigner, policy: ServerPolicy) -> None:
         self._signer = signer
@@ -16,7 +16,7 @@ class IssueIdToken:
         self._lifetime = policy.id_token_lifetime
 
     async def __call__(self, code: AuthorizationCode, *, access_token: str, now: int) -> str | None:
-        """Return the ID token, None where `openid` was not granted. Raises `Unavailable`."""
+        """Return the ID token, or None if `openid` was not granted. Raises `Unavailable`."""
         if OPENID not in code.scopes:
             return None
         return await self._signer.sign(
@@ -34,6 +34,6 @@ class IssueIdToken:
 
 
 def at_hash(access_token: str) -> str:
-    """Return the base64url of the left half of the token's SHA-256 (section 3.1.3.6), as ES256 has it."""
+    """Return the base64url of the left half of the token's SHA-256, for ES256 (section 3.1.3.6)."""
     left_half = hashlib.sha256(access_token.encode()).digest()[:16]
     return base64url.encode(left_half)

@@ -8,15 +8,15 @@ from grantledger.domain.user_account import UserIsDisabled
 
 
 class AccessTokenUnknown(Refusal):
-    """Not an access token of ours."""
+    """The token is not an access token of this server."""
 
 
 class AccessTokenForAnotherResource(Refusal):
-    """The token names another audience."""
+    """The access token is for another resource."""
 
 
 class McpSession(Struct, frozen=True, kw_only=True):
-    """What a resource server may know of an access token. `expires_at` is in seconds since 1970, UTC."""
+    """What a resource server learns from an access token. `expires_at` is in seconds since 1970, UTC."""
 
     user_id: str
     client_id: str
@@ -27,7 +27,7 @@ class McpSession(Struct, frozen=True, kw_only=True):
 
 
 class LookUpSession:
-    """Tell who an access token speaks for, as of now: revoked, disabled and expired show at once."""
+    """Find the user, client and scopes of an access token. Revocations and disabling count at once."""
 
     def __init__(self, grants: GrantReader, sealer: TokenSealer, clock: Clock) -> None:
         self._grants = grants
@@ -35,7 +35,7 @@ class LookUpSession:
         self._clock = clock
 
     async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
-        """Return the session; with `resource`, only one that is meant for it (RFC 8707).
+        """Return the session; with `resource`, only if the token is for it (RFC 8707).
 
         Raises `AccessTokenUnknown`, `AccessTokenForAnotherResource`, `ClientUnknown`, `ClientIsDisabled`,
         `UserIsDisabled` and the refusals of `TokenGrant.check_access`.

@@ -42,9 +42,9 @@ class CodeRedemption(Struct, frozen=True, kw_only=True):
 
 
 class RedeemCode:
-    """Trade an authorization code for a token grant, once.
+    """Redeem an authorization code for the first tokens of a new grant.
 
-    A second attempt that would have been good the first time revokes the grant that the first one opened.
+    A second request that would have succeeded the first time revokes the grant of the first redemption.
     """
 
     def __init__(
@@ -139,8 +139,8 @@ class RedeemCode:
     ) -> GrantOpened:
         policy = self._policy
         limit = now + policy.grant_lifetime if policy.grant_lifetime is not None else None
-        # Asking for offline_access is not what earns a refresh token: clients that cannot ask would
-        # send their users back to the browser every hour.
+        # A refresh token does not need the scope offline_access: many clients cannot ask for it, and would
+        # send their users to the browser every hour.
         refreshes = "refresh_token" in client.metadata.grant_types
         return GrantOpened(
             client_id=client.client_id,

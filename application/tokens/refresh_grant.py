@@ -29,10 +29,10 @@ class Refresh(Struct, frozen=True, kw_only=True):
 
 
 class RefreshGrant:
-    """Trade a refresh token for the next pair of tokens.
+    """Exchange a refresh token for the next tokens of its grant.
 
-    Parallel and retried requests with one refresh token all get the same pair; a refresh token that comes
-    back later than that revokes its grant.
+    Parallel and retried requests with one refresh token all get the same tokens, within the reuse window.
+    After the window, the refresh token is refused as a reuse and its grant is revoked.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from grantledger.domain.token_grant import GRANT, GrantUnknown
 
 
 class Revocation(Struct, frozen=True, kw_only=True):
-    """A revocation request (RFC 7009 section 2.1). Tokens tell their own kind: a hint is not needed."""
+    """A revocation request (RFC 7009 section 2.1). A token shows its own type, so no hint is needed."""
 
     credentials: ClientCredentials
     token: str
@@ -19,7 +19,7 @@ class Revocation(Struct, frozen=True, kw_only=True):
 
 
 class RevokeToken:
-    """Refuse a token: a refresh token with its whole grant, an access token with the older ones."""
+    """Revoke a refresh token with its whole grant, or an access token with the older ones of its grant."""
 
     def __init__(
         self, ledger: Ledger, authenticate: AuthenticateClient, sealer: TokenSealer, clock: Clock
@@ -30,7 +30,7 @@ class RevokeToken:
         self._clock = clock
 
     async def __call__(self, request: Revocation) -> None:
-        """Return when the token is refused everywhere; one that we do not know is that already.
+        """Return when the token is refused everywhere. An unknown token is refused already.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `TokenBelongsToAnotherClient`.
         """
