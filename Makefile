@@ -6,8 +6,8 @@ BIN := .venv/bin
 UV := $(BIN)/uv --quiet
 STAMP := .venv/.ready
 
-# One process per processor; one that has nothing left to do takes half of what another has.
-PYTEST := $(BIN)/pytest -n auto --dist worksteal
+# One process per processor. A file runs in one of them, so that its tests share a server.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile
 # With it each server that a test starts would compile its modules first: 3 s instead of 1.
 unexport PYTHONDONTWRITEBYTECODE
 

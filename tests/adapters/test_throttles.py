@@ -23,7 +23,7 @@ def throttle(time: Time, count: int = 3, *, most_keys: int = 100) -> InProcessTh
     return InProcessThrottle(Rate(count, 60), now=time, most_keys=most_keys)
 
 
-def test_one_more_than_the_rate_is_told_how_long_to_wait_in_whole_seconds(time: Time):
+def test_one_more_than_the_rate_is_refused_with_the_seconds_to_wait(time: Time):
     counts = throttle(time)
     assert [counts.take("ada") for _ in range(4)] == [0, 0, 0, 20]
     time.now += 0.5

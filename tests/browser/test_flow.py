@@ -80,7 +80,7 @@ def test_an_account_needs_no_scripts_from_sign_up_to_sign_out(
     context.close()
 
 
-def test_saying_no_tells_the_client(page: Page, client: LoopbackClient, email: str):
+def test_denying_consent_sends_access_denied_to_the_client(page: Page, client: LoopbackClient, email: str):
     page.goto(client.url())
     sign_in(page, email)
     page.get_by_role("button", name="Deny").click()
@@ -96,7 +96,7 @@ def test_the_client_on_loopback_gets_no_cookie_of_ours(page: Page, client: Loopb
     assert client.cookies == [""]
 
 
-def test_somebody_new_signs_up_on_the_way(page: Page, client: LoopbackClient, email: str):
+def test_a_new_user_signs_up_during_an_authorization(page: Page, client: LoopbackClient, email: str):
     page.goto(client.url())
     page.get_by_role("link", name="Sign up").click()
     signs_up(page, f"new-{email}")

@@ -80,7 +80,7 @@ def visitor(
 
 
 @pytest.mark.parametrize("name", GALLERY)
-def test_a_page_is_read_by_anybody(visitor: Visitor, name: str):
+def test_a_page_is_accessible(visitor: Visitor, name: str):
     """One visit for all that is to be seen of a state: coming there takes longest."""
     GALLERY[name](visitor)
     page = visitor.page

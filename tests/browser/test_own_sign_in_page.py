@@ -72,7 +72,7 @@ def test_the_hosts_form_sent_twice_comes_to_consent(page: Page, guest: LoopbackC
     expect(page.get_by_text(LANDED)).to_be_visible()
 
 
-def test_lost_cookies_at_the_hosts_page_are_told_step_by_step(page: Page, guest: LoopbackClient):
+def test_the_hosts_page_says_what_to_do_about_lost_cookies(page: Page, guest: LoopbackClient):
     """The host's form is given anew; the request, whose cookie is gone as well, is not."""
     page.goto(guest.url())
     page.context.clear_cookies()

@@ -34,7 +34,7 @@ def test_two_tabs_are_answered_one_after_the_other(page: Page, client: LoopbackC
     assert [answer["state"] for answer in client.answers] == ["second", "first"]
 
 
-def test_a_tab_in_which_somebody_signed_out_leads_on(page: Page, client: LoopbackClient, email: str):
+def test_a_tab_whose_user_signed_out_leads_on(page: Page, client: LoopbackClient, email: str):
     at_consent(page, client, email)
     other = page.context.new_page()
     other.goto(client.url())

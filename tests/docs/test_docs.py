@@ -18,20 +18,17 @@ from click import Context, Group
 from grantledger.entrypoints.cli.commands import cli
 from grantledger.entrypoints.settings import Settings
 from grantledger.entrypoints.settings_sources import load_settings
-from support.patience import PATIENCE
 from support.server import free_port
+from support.timeouts import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if not path.name.startswith(".")
 )
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-SECTIONS = ["Context", "Decision", "Consequences", "Considered", "Confirmation"]
-
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`[^`\n]+`")
-_WORD = re.compile(r"\S*\w\S*")
 
 
 def prose(path: Path) -> str:
@@ -68,16 +65,6 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert there.exists(), target
         assert there.is_relative_to(ROOT), target
         assert not anchor or anchor in anchors(there), target
-
-
-@pytest.mark.parametrize("adr", ADRS, ids=names_of)
-def test_a_decision_has_its_five_sections_in_order(adr: Path) -> None:
-    assert re.findall(r"^## (.+)$", adr.read_text(encoding="utf-8"), re.MULTILINE) == SECTIONS
-
-
-@pytest.mark.parametrize("adr", ADRS, ids=names_of)
-def test_a_decision_takes_120_to_300_words(adr: Path) -> None:
-    assert 120 <= len(_WORD.findall(adr.read_text(encoding="utf-8"))) <= 300
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
@@ -177,7 +164,7 @@ def test_the_settings_that_are_shown_start_a_server_on_the_network(tmp_path: Pat
     assert settings.policy.resources[0].scopes == ("todo:write",)
 
 
-def test_the_readme_tells_the_defaults_as_they_are() -> None:
+def test_the_readme_states_the_real_defaults() -> None:
     text = prose(ROOT / "README.md")
     settings = Settings()
     assert f"`access_token_expires_in` ({settings.access_token_expires_in} s)" in text
@@ -205,22 +192,14 @@ def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path: Path)
         assert httpx.get(metadata, trust_env=False).json()["resource"] == f"http://127.0.0.1:{port}/mcp"
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(PATIENCE)
+        server.wait(TIMEOUT)
 
 
 def _answer(url: str, server: "subprocess.Popen[bytes]") -> httpx.Response:
-    give_up = time.monotonic() + PATIENCE
+    give_up = time.monotonic() + TIMEOUT
     while time.monotonic() < give_up and server.poll() is None:
         try:
             return httpx.post(url, json={}, trust_env=False)
         except httpx.TransportError:
             time.sleep(0.05)
     raise AssertionError(f"the example does not answer; its exit code: {server.poll()}")
-
-
-def test_the_style_guide_is_short() -> None:
-    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) < 150
-
-
-def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200

@@ -34,7 +34,7 @@ PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 ENTRIES = [name for section, entries in MENDING.items() if section not in OTHERS for name in entries]
 
 
-def test_every_refusal_has_one_entry_and_every_entry_is_a_refusal() -> None:
+def test_the_catalogue_has_exactly_the_refusals() -> None:
     assert sorted(ENTRIES) == sorted(REFUSALS)
 
 
@@ -48,7 +48,7 @@ def test_every_status_of_http_itself_has_an_entry() -> None:
 
 
 @pytest.mark.parametrize("status", sorted({*STATUS_ERRORS, *CONNECTION_ERRORS}))
-def test_the_catalogue_tells_what_programs_and_people_get_for_a_status(status: int) -> None:
+def test_the_catalogue_has_the_answer_for_each_status(status: int) -> None:
     section = PAGE.partition("## What HTTP itself refuses")[2].partition("\n## ")[0]
     (row,) = [line for line in section.splitlines() if line.startswith(f"| {status} |")]
     errors = [errors[status] for errors in (CONNECTION_ERRORS, STATUS_ERRORS) if status in errors]
@@ -64,7 +64,7 @@ def test_every_answer_of_a_guard_has_an_entry() -> None:
     assert list(MENDING["Guards"]) == list(GuardRefusal.__members__)
 
 
-def test_every_failure_of_a_command_has_one_entry_and_every_entry_is_a_failure() -> None:
+def test_the_catalogue_has_exactly_the_failures_of_commands() -> None:
     assert sorted(MENDING["Commands"]) == sorted(catalogue.failures())
 
 
@@ -82,7 +82,7 @@ NEVER_MET = {
 """What else can be raised, and why no operator reads it."""
 
 
-def test_whatever_can_be_raised_is_a_refusal_or_a_failure_in_the_catalogue_or_is_met_by_nobody() -> None:
+def test_every_exception_is_in_the_catalogue_or_never_shown() -> None:
     ours = set()
     for module in pkgutil.walk_packages(grantledger.__path__, "grantledger."):
         layer, *rest = module.name.split(".")[1:]
@@ -115,10 +115,10 @@ ROOTS = ("TooManyRequests",)
 
 
 @pytest.mark.parametrize("name", [name for name in ENTRIES if name not in ROOTS])
-def test_what_the_catalogue_tells_can_happen(sources: str, name: str) -> None:
+def test_every_entry_of_the_catalogue_is_raised(sources: str, name: str) -> None:
     assert re.search(rf"(raise|return|else|refusal =|=) {name}\b|\b{name}\(", sources)
 
 
 @pytest.mark.parametrize("name", [name for name in ENTRIES if name not in ROOTS])
-def test_what_the_catalogue_tells_is_seen_in_a_test(tests: str, name: str) -> None:
+def test_every_entry_of_the_catalogue_is_tested(tests: str, name: str) -> None:
     assert re.search(rf"\b{name}\b", tests)

@@ -71,7 +71,7 @@ async def connected(visitor: Visitor, **metadata: str) -> tuple[str, str]:
 # Coming in
 
 
-async def test_nobody_is_asked_to_sign_in_and_then_sees_the_account(visitor: Visitor):
+async def test_a_stranger_signs_in_and_then_sees_the_account(visitor: Visitor):
     assert heading_of(await visitor.home()) == SIGN_IN
     page = await visitor.enter()
     assert heading_of(page) == HOME
@@ -151,7 +151,7 @@ async def test_a_link_cannot_make_the_page_say_that_something_was_done(visitor: 
     assert "disconnected." not in (await visitor.http.get(f"{ACCOUNT}?notice=disconnected")).text
 
 
-async def test_somebody_elses_app_stays_connected(visitor: Visitor, open_door: Server):
+async def test_a_user_cannot_disconnect_the_app_of_another(visitor: Visitor, open_door: Server):
     await visitor.enter()
     client, token = await connected(visitor)
     eve = Visitor.at(open_door.origin)
@@ -179,9 +179,7 @@ async def test_a_form_of_the_account_needs_its_token(visitor: Visitor, open_door
 
 
 @pytest.mark.parametrize("form", ["disconnect", "sign-out-everywhere", "password"])
-async def test_a_form_of_the_account_needs_somebody_who_is_signed_in(
-    visitor: Visitor, open_door: Server, form: str
-):
+async def test_a_form_of_the_account_needs_a_signed_in_user(visitor: Visitor, open_door: Server, form: str):
     page = await visitor.enter()
     await visitor.send(page, "sign-out")
     before = open_door.written()
@@ -286,7 +284,7 @@ async def signed_up(visitor: Visitor, email: str, password: str = NEW, again: st
     return await visitor.send(page, "sign-up", email=email, password=password, password_again=again)
 
 
-async def test_somebody_new_signs_up_and_then_in(visitor: Visitor):
+async def test_a_new_user_signs_up_and_then_in(visitor: Visitor):
     email = f"new-{visitor.email}"
     page = await signed_up(visitor, email)
     assert heading_of(page) == SIGN_IN
@@ -294,7 +292,7 @@ async def test_somebody_new_signs_up_and_then_in(visitor: Visitor):
     assert heading_of(await visitor.send(page, "sign-in", email=email, password=NEW)) == HOME
 
 
-async def test_nobody_learns_from_signing_up_whether_an_address_has_an_account(visitor: Visitor):
+async def test_signing_up_does_not_reveal_whether_an_address_has_an_account(visitor: Visitor):
     def without_token(page: httpx.Response, email: str) -> str:
         return page.text.replace(csrf_token(page), "").replace(email, "")
 
@@ -343,7 +341,7 @@ async def test_signing_up_on_the_way_to_a_client_goes_on_to_consent(visitor: Vis
     assert heading_of(await visitor.sign_in(page, email=email, password=NEW)) == (200, "Allow access?")
 
 
-async def test_nobody_signs_up_where_that_is_not_offered(server: Server, person: Person):
+async def test_sign_up_is_404_where_it_is_not_offered(server: Server, person: Person):
     page = await person.http.get(ACCOUNT)
     assert "sign-up" not in page.text
     for answer in (await person.http.get(f"{ACCOUNT}/sign-up"), await person.http.post(f"{ACCOUNT}/sign-up")):

@@ -32,7 +32,7 @@ async def raw(person: Person, text: str) -> Any:
 
 
 @pytest.mark.parametrize("client_id", [None, "", "glc_unknown", "https://client.example/metadata.json", "\0"])
-async def test_an_unknown_client_is_told_to_the_person_and_redirected_nowhere(person: Person, client_id: Any):
+async def test_an_unknown_client_gets_an_error_page_and_no_redirect(person: Person, client_id: Any):
     parameters = query("", client_id=client_id)
     assert heading_of(await raw(person, urlencode(parameters))) == UNKNOWN_CLIENT
 
@@ -49,7 +49,7 @@ async def test_one_of_several_redirect_uris_has_to_be_named(person: Person):
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
-async def test_who_asks_and_where_to_answer_may_not_be_said_twice(person: Person, name: str):
+async def test_client_id_and_redirect_uri_may_not_be_repeated(person: Person, name: str):
     client = await person.register()
     parameters = query(client["client_id"])
     twice = urlencode([*parameters.items(), (name, parameters[name])])
@@ -61,7 +61,7 @@ async def test_who_asks_and_where_to_answer_may_not_be_said_twice(person: Person
     ["client_id=%ff", "client_id=\u00e9", "state=" + "x" * 8193, "&".join(f"p{n}=1" for n in range(65))],
     ids=["no UTF-8", "UTF-8 and a half", "a long value", "many parameters"],
 )
-async def test_a_query_that_cannot_be_read_is_told_to_the_person(person: Person, text: str):
+async def test_an_unreadable_query_gets_an_error_page(person: Person, text: str):
     client = await person.register()
     answer = await raw(person, f"{urlencode(query(client['client_id'], state=None))}&{text}")
     assert heading_of(answer)[0] == 400
@@ -72,14 +72,16 @@ async def test_a_query_that_cannot_be_read_is_told_to_the_person(person: Person,
     [({"client_id": "glc_unknown"}, UNKNOWN_CLIENT), ({"redirect_uri": "https://evil.example/"}, NO_RETURN)],
     ids=["client", "redirect URI"],
 )
-async def test_whom_to_answer_is_checked_before_all_else(person: Person, wrong: dict[str, str], told: Any):
+async def test_the_client_and_its_redirect_uri_are_checked_before_all_else(
+    person: Person, wrong: dict[str, str], told: Any
+):
     client = await person.register()
     everything_else = {"response_type": "token", "scope": "x", "code_challenge": None, "request": "x"}
     answer = await raw(person, urlencode(query(client["client_id"], **{**everything_else, **wrong})))
     assert heading_of(answer) == told
 
 
-async def test_a_refusal_parks_nothing_in_the_browser(person: Person):
+async def test_a_refusal_stores_nothing_in_the_browser(person: Person):
     client = await person.register()
     for parameters in ({"redirect_uri": "https://evil.example/"}, {"scope": "unknown"}):
         assert "set-cookie" not in (await person.authorize(client["client_id"], **parameters)).headers
@@ -177,7 +179,7 @@ async def test_the_issuer_is_on_every_answer_of_the_person(
     assert returned(await ada.submit(page, "consent", decision=decision))["iss"] == server.origin
 
 
-async def test_saying_no_is_access_denied(ada: Person, client: str):
+async def test_denying_consent_is_access_denied(ada: Person, client: str):
     answer = returned(await ada.submit(await ada.asked(client), "consent", decision="deny"))
     assert {"error": "access_denied", "state": "the-state"}.items() <= answer.items()
     assert "code" not in answer
@@ -215,7 +217,7 @@ async def test_a_native_client_may_listen_on_another_port_than_it_registered(per
     assert answer.headers["location"].startswith("/authorize/")
 
 
-async def test_a_get_without_cookies_parks_the_request_and_writes_nothing(server: Server, person: Person):
+async def test_a_get_without_cookies_stores_the_request_and_writes_no_event(server: Server, person: Person):
     """FastMCP's client asks the URL first, to learn whether it is still known."""
     client = await person.register()
     before = server.events()
@@ -224,7 +226,7 @@ async def test_a_get_without_cookies_parks_the_request_and_writes_nothing(server
     assert server.events() == before
 
 
-async def test_the_url_of_a_parked_request_carries_nothing_of_it(person: Person):
+async def test_the_url_of_a_pending_request_carries_nothing_of_it(person: Person):
     client = await person.register()
     answer = await person.authorize(client["client_id"], scope="openid email")
     path, _, transaction_id = answer.headers["location"].rpartition("/")
@@ -232,7 +234,7 @@ async def test_the_url_of_a_parked_request_carries_nothing_of_it(person: Person)
     assert len(transaction_id) == 16
 
 
-async def test_a_request_too_large_for_a_cookie_is_told_to_the_person(person: Person):
+async def test_a_request_too_large_for_a_cookie_gets_an_error_page(person: Person):
     """Each of its values is within its limit: it is all of them together that no cookie holds."""
     client = await person.register(redirect_uris=[f"{REDIRECT_URI}?x={token_urlsafe(1_500)}"])
     answer = await person.authorize(client["client_id"], redirect_uri=None, state=token_urlsafe(1_536))

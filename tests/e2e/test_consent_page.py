@@ -6,9 +6,7 @@ from support.pages import CONSENT
 from support.server import EMAIL, Server
 
 
-async def test_consent_names_the_client_the_receiver_the_scopes_the_resource_and_the_user(
-    server: Server, ada: Person
-):
+async def test_the_consent_page_names_client_host_scopes_resource_and_user(server: Server, ada: Person):
     client = await ada.register(client_name="Notes for editors")
     page = await ada.asked(client["client_id"], scope="openid email")
     assert heading_of(page) == CONSENT
@@ -28,9 +26,7 @@ async def test_consent_warns_of_a_client_that_registered_itself(ada: Person, cli
     assert "This application registered itself." in (await ada.asked(client)).text
 
 
-async def test_consent_does_not_say_of_an_approved_client_that_nobody_checked_it(
-    server: Server, ada: Person, client: str
-):
+async def test_the_consent_page_does_not_warn_of_an_approved_client(server: Server, ada: Person, client: str):
     async with server.use_cases() as container:
         await container.use_cases().approve_client(client, Caller(correlation_id="test"))
     page = await ada.asked(client)

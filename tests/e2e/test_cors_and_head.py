@@ -95,6 +95,6 @@ async def test_head_is_answered_like_get_for_a_known_client(person: Person):
     )
 
 
-async def test_the_length_of_what_get_would_send_is_told(person: Person):
+async def test_head_has_the_content_length_of_get(person: Person):
     head = await person.http.head(METADATA[0])
     assert int(head.headers["content-length"]) == len((await person.http.get(METADATA[0])).content)

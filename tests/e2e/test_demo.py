@@ -22,7 +22,7 @@ from rich.console import Console
 from grantledger.entrypoints.cli.commands import cli
 from grantledger.entrypoints.demo.walk import Walk
 from support.leaks import seen
-from support.patience import PATIENCE
+from support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.full
 
@@ -99,7 +99,7 @@ def staying_up(*arguments: str, temp: Path) -> Iterator[tuple[subprocess.Popen[s
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
-        said, complaint = process.communicate(timeout=PATIENCE)
+        said, complaint = process.communicate(timeout=TIMEOUT)
         seen(f"grantledger demo {' '.join(arguments)}", "\n".join((*lines, said, complaint)))
 
 
@@ -249,7 +249,7 @@ def test_ctrl_c_ends_it_with_its_server_and_no_complaint(tmp_path):
     with staying_up("--serve-only", "--port", "0", temp=tmp_path) as (process, lines):
         origin = found(r"http://127\.0\.0\.1:\d+", lines)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=TIMEOUT)
         assert (process.returncode, errors) == (0, "")
     assert not answers(origin)
     assert list(tmp_path.iterdir()) == []
@@ -260,7 +260,7 @@ def test_the_server_ends_and_leaves_nothing_when_the_demo_is_killed(tmp_path):
         origin = found(r"http://127\.0\.0\.1:\d+", lines)
         process.kill()
         process.wait()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while answers(origin) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not answers(origin)

@@ -45,14 +45,14 @@ async def test_a_disabled_clients_retry_is_refused_too(ada: Person, client: str,
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
 
 
-async def test_a_disabled_client_is_told_to_the_person_at_authorize(
+async def test_a_disabled_client_gets_an_error_page_at_authorize(
     ada: Person, client: str, operator: Container
 ):
     await operator.use_cases().disable_client(client, CALLER)
     assert heading_of(await ada.authorize(client)) == DISABLED
 
 
-async def test_a_disabled_client_is_told_before_anything_else_is_checked(
+async def test_a_disabled_client_is_refused_before_anything_else_is_checked(
     ada: Person, client: str, operator: Container
 ):
     await operator.use_cases().disable_client(client, CALLER)
@@ -76,7 +76,7 @@ async def test_a_client_that_is_disabled_while_its_page_is_open_gets_nothing(
     assert heading_of(await steps[form]()) == DISABLED
 
 
-async def test_a_remembered_yes_does_not_help_a_disabled_client(
+async def test_a_remembered_consent_does_not_help_a_disabled_client(
     ada: Person, client: str, operator: Container
 ):
     await ada.code(client)
@@ -84,7 +84,7 @@ async def test_a_remembered_yes_does_not_help_a_disabled_client(
     assert heading_of(await ada.authorize(client, prompt="none")) == DISABLED
 
 
-async def test_registering_again_does_not_undo_what_an_operator_did(person: Person, operator: Container):
+async def test_registering_again_does_not_enable_a_disabled_client(person: Person, operator: Container):
     asked = {"redirect_uris": ["https://client.example/"], "token_endpoint_auth_method": "none"}
     asked["client_name"] = "Disabled for good"
     client = (await person.http.post("/register", json=asked)).json()
@@ -114,7 +114,7 @@ async def test_a_deleted_client_is_401_so_that_it_registers_again(
         assert error_of(answer) == (401, "invalid_client")
 
 
-async def test_a_deleted_client_is_told_to_the_person_at_authorize(
+async def test_a_deleted_client_gets_an_error_page_at_authorize(
     ada: Person, client: str, operator: Container
 ):
     await operator.use_cases().delete_client(client, CALLER)
@@ -132,7 +132,7 @@ async def reborn(ada: Person, operator: Container) -> dict[str, Any]:
     return {"client_id": client_id, "registered": again["client_id"], **had}
 
 
-async def test_a_deleted_client_registers_anew_under_its_id(reborn: dict[str, Any]):
+async def test_a_deleted_client_registers_again_under_its_id(reborn: dict[str, Any]):
     assert reborn["registered"] == reborn["client_id"]
 
 
@@ -142,7 +142,7 @@ async def test_tokens_from_before_the_deletion_stay_dead(ada: Person, reborn: di
     assert error_of(await ada.refresh(client_id, tokens["refresh_token"])) == DEAD
 
 
-async def test_a_yes_from_before_the_deletion_counts_no_more(ada: Person, reborn: dict[str, Any]):
+async def test_a_consent_from_before_the_deletion_does_not_count(ada: Person, reborn: dict[str, Any]):
     answer = await ada.authorize(reborn["client_id"], prompt="none")
     assert returned(answer)["error"] == "consent_required"
 
@@ -187,7 +187,7 @@ async def test_a_disabled_users_open_page_gives_no_code(
     assert heading_of(answer) == (403, "This form cannot be used")
 
 
-async def test_a_disabled_user_cannot_sign_in_and_is_not_told_why(
+async def test_a_disabled_user_cannot_sign_in_and_learns_no_reason(
     person: Person, operator: Container, bob: dict[str, Any]
 ):
     await operator.use_cases().disable_user(bob["id"], CALLER)

@@ -148,5 +148,5 @@ async def test_metadata_cannot_be_posted_to(person: Person):
     assert "GET" in answer.headers["allow"]
 
 
-async def test_a_path_that_nobody_serves_is_404_as_json(person: Person):
+async def test_an_unknown_path_is_404_as_json(person: Person):
     assert error_of(await person.http.get("/")) == (404, "not_found")

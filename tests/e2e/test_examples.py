@@ -19,6 +19,8 @@ from support.leaks import seen
 from support.oauth import Person, heading_of, returned
 from support.server import free_port
 
+pytestmark = pytest.mark.full
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PASSWORD = "what the example prints"
 """For its user: nothing that the watch over the output looks for."""
@@ -112,7 +114,7 @@ def mcp_server(tmp_path_factory) -> Iterator[Host]:
         yield Host(origin, directory)
 
 
-async def test_the_mcp_server_tells_its_caller_who_it_is(mcp_server: Host):
+async def test_the_mcp_server_knows_its_caller(mcp_server: Host):
     person = Person.at(mcp_server.origin, password=PASSWORD)
     async with person.http:
         client = await person.register()
@@ -176,9 +178,7 @@ async def test_users_of_the_host_sign_in_on_its_own_page(guest: Person):
 
 
 @pytest.mark.parametrize("wrong", [{"password": "guessed"}, {"name": "nobody"}])
-async def test_a_wrong_password_at_the_hosts_own_page_is_told_at_its_form(
-    guest: Person, wrong: dict[str, str]
-):
+async def test_the_hosts_own_page_shows_a_wrong_password_at_its_form(guest: Person, wrong: dict[str, str]):
     page = await guest.asked((await guest.register())["client_id"])
     answer = await filled_in(guest, page, **wrong)
     assert answer.status_code == 400
@@ -194,7 +194,7 @@ def is_broken_link(answer: httpx.Response) -> bool:
     return "This link is broken." in answer.text and 'href="/authorize/account"' in answer.text
 
 
-async def test_a_broken_link_to_the_hosts_own_page_is_told_whatever_the_password_is(guest: Person):
+async def test_a_broken_link_to_the_hosts_own_page_is_named_for_any_password(guest: Person):
     page = await guest.http.get("/login")
     for password in (PASSWORD, "guessed"):
         url = page.url.copy_with(params={"transaction": "//evil.example"})
@@ -204,7 +204,7 @@ async def test_a_broken_link_to_the_hosts_own_page_is_told_whatever_the_password
         assert "session" not in guest.cookies()
 
 
-async def test_who_comes_to_the_hosts_own_page_by_themselves_sees_their_connected_apps(guest: Person):
+async def test_a_direct_visit_of_the_hosts_own_page_leads_to_connected_apps(guest: Person):
     home = await guest.followed(await filled_in(guest, await guest.http.get("/login")))
     assert heading_of(home) == (200, "Connected apps")
 
@@ -216,9 +216,7 @@ def is_form_again(answer: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize("token", [{}, {"_csrf_token": "x" * 128}])
-async def test_a_form_of_another_site_signs_nobody_in_at_the_hosts_own_page(
-    guest: Person, token: dict[str, str]
-):
+async def test_the_hosts_own_page_refuses_a_form_of_another_site(guest: Person, token: dict[str, str]):
     page = await guest.asked((await guest.register())["client_id"])
     answer = await guest.http.post(page.url, data={"name": "grace", "password": PASSWORD, **token})
     assert is_form_again(answer)

@@ -48,7 +48,7 @@ async def test_a_form_with_the_token_of_another_request_does_nothing(
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_form_of_a_request_that_waits_in_another_browser_does_nothing(
+async def test_a_form_of_a_request_pending_in_another_browser_does_nothing(
     server: Server, ada: Person, stranger: Person, client: str, form: str
 ):
     page = await page_with(ada, form, client)
@@ -57,14 +57,12 @@ async def test_a_form_of_a_request_that_waits_in_another_browser_does_nothing(
     assert server.events() == before
 
 
-async def test_a_request_that_waits_in_another_browser_is_not_shown(
-    ada: Person, stranger: Person, client: str
-):
+async def test_a_request_pending_in_another_browser_is_not_shown(ada: Person, stranger: Person, client: str):
     page = await ada.asked(client)
     assert heading_of(await stranger.http.get(page.url.path)) == LOST
 
 
-async def test_another_person_cannot_say_yes_on_my_page(server: Server, person: Person, eve: str):
+async def test_another_user_cannot_consent_on_my_page(server: Server, person: Person, eve: str):
     client = (await person.register())["client_id"]
     page = await person.sign_in(await person.asked(client))
     async with as_it_was(person, server) as somebody:
@@ -73,7 +71,7 @@ async def test_another_person_cannot_say_yes_on_my_page(server: Server, person: 
         assert heading_of(await somebody.post(page, "consent", decision="allow")) == FOREIGN
 
 
-async def test_nobody_can_say_yes_without_being_signed_in(server: Server, person: Person):
+async def test_consent_needs_a_signed_in_user(server: Server, person: Person):
     client = await person.register()
     page = await person.asked(client["client_id"])
     before = server.events()
@@ -81,7 +79,7 @@ async def test_nobody_can_say_yes_without_being_signed_in(server: Server, person
     assert server.events() == before
 
 
-async def test_nobody_can_say_yes_before_signing_in_again_where_the_client_wants_it(ada: Person, client: str):
+async def test_with_prompt_login_consent_needs_a_new_sign_in(ada: Person, client: str):
     page = await ada.asked(client, prompt="login")
     assert heading_of(await ada.post(page, "consent", decision="allow")) == SIGNED_OUT
 
@@ -111,7 +109,7 @@ async def test_only_a_form_is_a_form(ada: Person, client: str, media_type: str):
     assert heading_of(answer) == UNREADABLE
 
 
-async def test_a_link_cannot_say_yes(server: Server, ada: Person, client: str):
+async def test_a_link_cannot_give_consent(server: Server, ada: Person, client: str):
     page = await ada.asked(client)
     before = server.events()
     link = f"{transaction_url(page)}/consent"

@@ -125,13 +125,13 @@ async def test_the_pages_of_the_built_in_identity_are_not_served(member: Member,
     assert answer.status_code in (404, 405)
 
 
-async def test_the_account_of_nobody_is_behind_the_hosts_page(member: Member):
+async def test_the_account_of_a_stranger_leads_to_the_hosts_page(member: Member):
     answer = await member.http.get(ACCOUNT)
     assert answer.headers["location"] == "/login?theme=dark&transaction=account"
     assert resume_path("", "account") == ACCOUNT
 
 
-async def test_a_disabled_user_of_the_host_is_told_and_not_sent_round(
+async def test_a_disabled_user_of_the_host_gets_an_error_page_and_no_loop(
     member: Member, host: AuthorizationServer
 ):
     member.signs_in_at_the_host()
@@ -174,7 +174,7 @@ def test_users_of_a_host_need_a_page_to_sign_in():
         AuthorizationServer.from_environment(None, {}, host_identity=identify)
 
 
-def test_a_page_to_sign_in_needs_a_host_that_tells_who_did():
+def test_a_login_page_needs_a_host_that_identifies_users():
     """Or everybody would be sent from the consent page to the sign-in page and back, for ever."""
     with pytest.raises(SettingsInvalid, match=r"embed the server with AuthorizationServer\(host_identity"):
         AuthorizationServer.from_environment(None, {}, login_page="/login")

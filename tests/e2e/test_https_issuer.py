@@ -180,7 +180,7 @@ async def test_proxies_in_a_row_are_gone_through(behind_proxy: Server):
     assert await caller_of(behind_proxy, x_forwarded_for="203.0.113.7, 10.1.2.3") == honest
 
 
-async def test_without_trusted_proxies_nobody_says_who_is_calling(server: Server):
+async def test_without_trusted_proxies_no_header_changes_the_address(server: Server):
     honest = await caller_of(server)
     spoofed = await caller_of(server, x_forwarded_for="203.0.113.7", forwarded="for=203.0.113.7")
     assert spoofed == honest

@@ -18,9 +18,9 @@ from grantledger.adapters.ledger.replay import Replay
 from grantledger.domain.kinds import tag_of
 from grantledger.domain.token_grant import GrantRevoked
 from support.oauth import Person, error_of
-from support.patience import PATIENCE
 from support.projection_runner import watching
 from support.server import Server, serving
+from support.timeouts import TIMEOUT
 
 LOCKS = Path("/proc/locks")
 
@@ -112,7 +112,7 @@ async def test_a_stale_append_of_the_library_meets_what_the_server_wrote(
 
 
 @pytest.mark.skipif(not LOCKS.exists(), reason="only Linux tells who waits for a lock")
-async def test_what_the_library_appends_while_the_server_waits_for_its_turn_makes_it_decide_again(
+async def test_an_append_of_the_library_in_between_makes_the_server_decide_again(
     server: Server, person: Person
 ):
     client = (await person.register())["client_id"]
@@ -131,7 +131,7 @@ async def test_what_the_library_appends_while_the_server_waits_for_its_turn_make
 
 async def queued(server: Server) -> None:
     """Return when the server's writer waits for whoever writes now."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not re.search(rf"-> FLOCK .* {server.pid} ", LOCKS.read_text()):  # noqa: ASYNC110 - it polls
             await asyncio.sleep(0.005)
 

@@ -187,7 +187,7 @@ async def test_a_nonce_has_512_bytes_and_a_max_age_nine_digits(person: Person, p
     assert (await told(person, **{parameter: exceeds}))["error"] == "invalid_request"
 
 
-async def test_an_authorization_request_with_a_parameter_too_long_is_told_to_the_person(person: Person):
+async def test_a_parameter_too_long_at_authorize_gets_an_error_page(person: Person):
     client = await person.register()
     asked = query(client["client_id"], p="x" * 8_193)
     assert (await person.http.get(f"/authorize?{urlencode(asked)}")).status_code == 400
@@ -232,7 +232,7 @@ async def test_a_name_of_more_than_200_characters_is_cut(person: Person):
 # What browsers carry
 
 
-async def test_the_cookies_of_parked_requests_leave_room_for_all_other_headers(person: Person):
+async def test_the_cookies_of_pending_requests_leave_room_for_other_headers(person: Person):
     """Else a site that sends the browser here again and again would lock its owner out."""
     client = await person.register()
     for n in range(12):

@@ -147,14 +147,14 @@ async def test_a_line_names_the_route_never_the_path_or_the_query(
     )
 
 
-async def test_a_refusal_is_told_to_the_operator_with_its_reason(server: Server, ada: Person, client: str):
+async def test_a_refusal_is_logged_with_its_reason(server: Server, ada: Person, client: str):
     answer = await ada.authorize(client, redirect_uri="https://evil.example/?q=1")
     line = line_of(server, answer)
     assert (line["refusal"], line["level"], line["client_id"]) == ("RedirectUriMismatch", "info", client)
     assert "evil.example" in line["detail"]
 
 
-async def test_what_goes_back_to_the_client_is_told_by_its_cause(server: Server, ada: Person, client: str):
+async def test_an_error_redirect_is_logged_with_its_cause(server: Server, ada: Person, client: str):
     assert line_of(server, await ada.authorize(client, state="x" * 3_000))["refusal"] == "StateTooLong"
 
 
@@ -175,7 +175,7 @@ def test_the_log_names_what_is_wrong_with_a_form(server: Server, refusal: str):
     assert line_of(server, answer)["refusal"] == refusal
 
 
-def test_the_log_names_client_credentials_in_two_places(server: Server):
+def test_the_log_names_client_credentials_in_header_and_body(server: Server):
     form = CREDENTIALS + b"grant_type=refresh_token&refresh_token=x"
     header = b"authorization: Basic Z2xjX290aGVyOng=\r\n"
     answer = ask(server.origin, post("/token", form, kind=FORM, headers=header))
@@ -224,7 +224,7 @@ async def test_a_wrong_password_is_a_warning_without_any_name(server: Server, pe
     assert EMAIL not in json.dumps(line)
 
 
-async def test_a_secret_in_the_wrong_place_is_not_written(server: Server, person: Person):
+async def test_a_secret_in_the_wrong_field_is_not_logged(server: Server, person: Person):
     secret = "glcs_" + "s" * 43
     answer = await person.http.post(
         "/token", data={"grant_type": "refresh_token", "refresh_token": "x", "client_id": secret}

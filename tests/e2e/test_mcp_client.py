@@ -117,9 +117,7 @@ async def test_a_tool_without_its_scope_says_which_one_is_missing(demo):
     assert "This tool needs the scope todo:write, and the access token has: openid." in text(refused)
 
 
-async def test_a_client_whose_grant_was_revoked_is_refused_at_once_and_asks_its_user_again(
-    demo, client, user
-):
+async def test_a_client_whose_grant_was_revoked_asks_its_user_again(demo, client, user):
     async with client.connected() as connection:
         await connection.call_tool("whoami")
         before = client.storage.tokens

@@ -70,7 +70,7 @@ async def test_authlib_refuses_it_with_another_nonce(party: RelyingParty, tokens
         await party.verified(tokens, nonce="another")
 
 
-async def test_authlib_refuses_it_beside_another_access_token(party: RelyingParty, tokens: dict[str, Any]):
+async def test_authlib_refuses_it_with_another_access_token(party: RelyingParty, tokens: dict[str, Any]):
     with pytest.raises(InvalidClaimError, match="at_hash"):
         await party.verified({**tokens, "access_token": "glat_another"})
 
@@ -135,7 +135,7 @@ async def test_a_token_in_the_url_is_not_read(person: Person, tokens: dict[str, 
     assert answer.status_code == 401
 
 
-async def test_a_token_in_two_places_is_refused(person: Person, tokens: dict[str, Any]):
+async def test_a_token_in_header_and_body_is_refused(person: Person, tokens: dict[str, Any]):
     token = tokens["access_token"]
     answer = await userinfo(person, token, post=True, access_token=token)
     assert error_of(answer) == (400, "invalid_request")
@@ -160,7 +160,7 @@ async def test_without_openid_the_scope_is_insufficient(ada: Person, client: str
     assert 'scope="openid"' in answer.headers["www-authenticate"]
 
 
-async def test_a_revoked_token_tells_nothing_more(ada: Person, client: str, tokens: dict[str, Any]):
+async def test_a_revoked_token_is_refused_at_userinfo(ada: Person, client: str, tokens: dict[str, Any]):
     await ada.revoke(client, tokens["access_token"])
     assert error_of(await userinfo(ada, tokens["access_token"])) == (401, "invalid_token")
 
@@ -203,5 +203,5 @@ async def test_who_signed_in_too_long_ago_signs_in_again_and_auth_time_says_so(p
 
 
 @pytest.mark.parametrize("wrong", [{"max_age": "soon"}, {"max_age": "-1"}, {"nonce": "n" * 513}])
-async def test_what_cannot_be_kept_or_read_is_told_to_the_client(ada: Person, client: str, wrong: Any):
+async def test_an_unusable_nonce_or_max_age_is_refused(ada: Person, client: str, wrong: Any):
     assert returned(await ada.authorize(client, **wrong))["error"] == "invalid_request"

@@ -104,7 +104,7 @@ PAGES: dict[str, Request] = {
 
 
 @pytest.mark.parametrize("request_of", PROGRAMS.values(), ids=PROGRAMS)
-async def test_programs_are_told_to_come_back(fragile: Server, person: Before, request_of: Request):
+async def test_programs_get_503_with_retry_after(fragile: Server, person: Before, request_of: Request):
     with unreadable(fragile):
         answer = await request_of(person)
     assert error_of(answer) == OUTAGE
@@ -114,7 +114,9 @@ async def test_programs_are_told_to_come_back(fragile: Server, person: Before, r
 
 
 @pytest.mark.parametrize("request_of", PAGES.values(), ids=PAGES)
-async def test_people_are_told_to_wait(fragile: Server, person: Before, request_of: Request):
+async def test_people_get_an_error_page_with_retry_after(
+    fragile: Server, person: Before, request_of: Request
+):
     with unreadable(fragile):
         answer = await request_of(person)
     assert heading_of(answer) == OUTAGE_PAGE
@@ -128,7 +130,7 @@ async def test_discovery_needs_no_ledger(fragile: Server, person: Before):
     assert answer.status_code == 200
 
 
-async def test_in_process_an_outage_is_not_nobody(fragile: Server, person: Before):
+async def test_an_outage_raises_in_process(fragile: Server, person: Before):
     headers = {"authorization": f"Bearer {person.tokens_before['access_token']}"}
     async with fragile.use_cases() as container:
         get_mcp_session = GetMcpSession(container.use_cases().look_up_session)
@@ -136,7 +138,7 @@ async def test_in_process_an_outage_is_not_nobody(fragile: Server, person: Befor
             await get_mcp_session(headers)
 
 
-async def test_everything_goes_on_when_it_is_over(fragile: Server, person: Before):
+async def test_requests_succeed_when_the_outage_is_over(fragile: Server, person: Before):
     with unreadable(fragile):
         for request_of in (*PROGRAMS.values(), *PAGES.values()):
             await request_of(person)
@@ -168,14 +170,14 @@ async def while_locked(fragile: Server) -> dict[str, httpx.Response]:
         return answers
 
 
-async def test_what_has_to_be_written_waits_for_a_lock_and_is_then_told_to_come_back(
+async def test_a_write_waits_for_a_lock_and_is_then_503(
     while_locked: dict[str, httpx.Response],
 ):
     assert error_of(while_locked["write"]) == OUTAGE
     assert int(while_locked["write"].headers["retry-after"]) > 0
 
 
-async def test_what_only_reads_goes_on_while_nobody_may_write(while_locked: dict[str, httpx.Response]):
+async def test_reads_are_answered_while_the_file_is_locked(while_locked: dict[str, httpx.Response]):
     assert while_locked["read"].status_code == 200
 
 
@@ -187,7 +189,8 @@ async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[s
     assert while_locked["after"].status_code == 200
 
 
-async def test_a_server_that_was_killed_goes_on_where_it_was(fragile: Server, person: Before):
+@pytest.mark.full
+async def test_a_killed_server_goes_on_where_it_was(fragile: Server, person: Before):
     os.kill(fragile.pid, signal.SIGKILL)
     with serving(fragile.database.parent, port=int(fragile.settings["port"])):
         assert "code" in returned(await person.authorize(person.client, prompt="none"))

@@ -126,19 +126,19 @@ async def test_an_address_below_the_pages_where_nothing_is_says_so_as_a_page(per
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", "/authorize/x"), ("DELETE", "/authorize/x/consent")])
-async def test_a_method_that_no_page_takes_is_told_as_a_page(person: Person, method: str, path: str):
+async def test_a_method_that_no_page_takes_gets_an_error_page(person: Person, method: str, path: str):
     answer = await person.http.request(method, path)
     assert heading_of(answer) == (405, "This address takes no such request")
     assert "GET" in answer.headers["allow"]
 
 
-async def test_a_form_that_is_too_large_is_told_as_a_page(person: Person):
+async def test_a_form_that_is_too_large_gets_an_error_page(person: Person):
     page = await person.asked((await person.register())["client_id"])
     answer = await person.post(page, "sign-in", email="x" * 70_000)
     assert heading_of(answer) == (413, "That was too much text")
 
 
-async def test_an_address_beside_the_pages_is_no_page(person: Person):
+async def test_an_address_next_to_the_pages_is_no_page(person: Person):
     answer = await person.http.get("/authorized")
     assert answer.headers["content-type"] == "application/json"
 

@@ -29,7 +29,7 @@ async def test_a_refresh_token_is_traded_for_the_next_pair(ada: Person, client: 
     assert (second["token_type"], second["expires_in"], second["scope"]) == ("Bearer", 3600, "openid email")
 
 
-async def test_refreshed_tokens_may_not_be_stored_on_the_way(ada: Person, client: str):
+async def test_refresh_responses_may_not_be_cached(ada: Person, client: str):
     answer = await ada.refresh(client, (await ada.tokens(client))["refresh_token"])
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["pragma"] == "no-cache"
@@ -150,7 +150,7 @@ GARBAGE = ["glrt_" + "A" * 72, "\0", "\u00e9", "x" * 8000]
 
 
 @pytest.mark.parametrize("token", GARBAGE, ids=lambda token: ascii(token)[:16])
-async def test_what_is_no_token_is_a_dead_refresh_token(ada: Person, client: str, token: str):
+async def test_garbage_is_invalid_grant_like_a_dead_refresh_token(ada: Person, client: str, token: str):
     assert error_of(await ada.refresh(client, token)) == DEAD
 
 

@@ -14,26 +14,26 @@ LOOPBACK = "http://127.0.0.1:3118/callback"
 PRIVATE = "com.example.app:/callback"
 
 
-async def test_no_page_for_somebody_who_has_not_said_yes_is_consent_required(ada: Person, client: str):
+async def test_prompt_none_without_a_consent_is_consent_required(ada: Person, client: str):
     assert returned(await ada.authorize(client, prompt="none"))["error"] == "consent_required"
 
 
-async def test_a_remembered_yes_is_answered_without_a_page(ada: Person, client: str):
+async def test_a_remembered_consent_skips_the_page(ada: Person, client: str):
     await ada.code(client)
     assert "code" in returned(await ada.authorize(client))
 
 
-async def test_a_remembered_yes_is_enough_for_no_page(ada: Person, client: str):
+async def test_a_remembered_consent_is_enough_for_prompt_none(ada: Person, client: str):
     await ada.code(client)
     assert "code" in returned(await ada.authorize(client, prompt="none"))
 
 
-async def test_a_remembered_yes_is_asked_again_where_the_client_wants_it(ada: Person, client: str):
+async def test_prompt_consent_asks_again(ada: Person, client: str):
     await ada.code(client)
     assert heading_of(await ada.asked(client, prompt="consent")) == CONSENT
 
 
-async def test_a_wider_scope_than_was_said_yes_to_is_asked(ada: Person, client: str):
+async def test_a_wider_scope_than_was_allowed_is_asked(ada: Person, client: str):
     await ada.code(client, scope="openid")
     assert heading_of(await ada.asked(client, scope="openid email")) == CONSENT
 
@@ -45,7 +45,7 @@ async def test_another_redirect_host_than_was_shown_is_asked(ada: Person):
     assert heading_of(await ada.asked(client, redirect_uri=other)) == CONSENT
 
 
-async def test_another_resource_than_was_said_yes_to_is_asked(two_resources: Server, member: Person):
+async def test_another_resource_than_was_allowed_is_asked(two_resources: Server, member: Person):
     client = (await member.register())["client_id"]
     await member.code(client, resource="https://mcp.example")
     page = await member.asked(client, resource=f"{two_resources.origin}/notes/mcp")
@@ -53,9 +53,7 @@ async def test_another_resource_than_was_said_yes_to_is_asked(two_resources: Ser
 
 
 @pytest.mark.parametrize("redirect_uri", [LOOPBACK, PRIVATE])
-async def test_a_remembered_yes_is_asked_again_where_any_program_could_be_the_client(
-    ada: Person, redirect_uri: str
-):
+async def test_consent_is_asked_again_where_any_program_may_be_the_client(ada: Person, redirect_uri: str):
     client = (await ada.register(redirect_uris=[redirect_uri]))["client_id"]
     await ada.code(client, redirect_uri=redirect_uri)
     assert heading_of(await ada.asked(client, redirect_uri=redirect_uri)) == CONSENT

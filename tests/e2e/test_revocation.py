@@ -48,7 +48,7 @@ async def test_an_unknown_token_is_dead_already(server: Server, ada: Person, cli
 
 
 @pytest.mark.parametrize("hint", ["access_token", "id_token"])
-async def test_a_wrong_hint_misleads_nobody(ada: Person, client: str, hint: str):
+async def test_a_wrong_token_type_hint_changes_nothing(ada: Person, client: str, hint: str):
     tokens = await ada.tokens(client)
     await ada.revoke(client, tokens["refresh_token"], token_type_hint=hint)
     assert not await alive(ada, tokens)
@@ -88,7 +88,7 @@ async def test_a_confidential_client_proves_itself_as_at_the_token_endpoint(ada:
     assert not await alive(ada, tokens)
 
 
-async def test_who_tried_the_header_is_told_that_basic_is_the_scheme(person: Person):
+async def test_wrong_credentials_in_the_header_are_challenged_with_basic(person: Person):
     answer = await person.http.post("/revoke", data={"token": "x"}, headers=basic("glc_unknown", "x"))
     assert error_of(answer) == (401, "invalid_client")
     assert answer.headers.get_list("www-authenticate") == ['Basic realm="token endpoint"']

@@ -43,7 +43,7 @@ async def test_the_challenge_leads_to_metadata_that_is_there(server: Server, per
     assert metadata.json()["authorization_servers"] == [server.origin]
 
 
-async def test_a_session_may_not_be_stored_on_the_way(ada: Person, client: str):
+async def test_session_responses_may_not_be_cached(ada: Person, client: str):
     answer = await ada.session((await ada.tokens(client))["access_token"])
     assert answer.headers["cache-control"] == "no-store"
 
@@ -119,7 +119,7 @@ async def test_a_query_that_cannot_be_read_is_refused(ada: Person, client: str, 
     assert error_of(answer) == (400, "invalid_request")
 
 
-async def test_nobody_learns_why_a_token_is_refused(ada: Person, client: str):
+async def test_all_refused_tokens_get_the_same_answer(ada: Person, client: str):
     tokens = await ada.tokens(client)
     foreign = await ada.session(tokens["access_token"], resource="https://evil.example/mcp")
     await ada.revoke(client, tokens["refresh_token"])
@@ -148,7 +148,7 @@ async def test_another_method_is_405_and_not_401(person: Person, method: str):
     assert "GET" in answer.headers["allow"]
 
 
-async def test_head_does_not_go_round_the_check(person: Person):
+async def test_head_is_checked_like_get(person: Person):
     assert (await person.http.head("/session")).status_code == 401
 
 
@@ -184,14 +184,18 @@ NOBODY: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("headers", NOBODY.values(), ids=NOBODY)
-async def test_in_process_nobody_is_none(server: Server, ada: Person, client: str, headers: dict[str, str]):
+async def test_in_process_a_request_without_a_good_token_has_no_session(
+    server: Server, ada: Person, client: str, headers: dict[str, str]
+):
     token = (await ada.tokens(client))["access_token"]
     given = {name: value.format(token=token) for name, value in headers.items()}
     async with server.use_cases() as container:
         assert await GetMcpSession(container.use_cases().look_up_session)(given) is None
 
 
-async def test_in_process_a_token_for_another_resource_is_nobodys(server: Server, ada: Person, client: str):
+async def test_in_process_a_token_for_another_resource_has_no_session(
+    server: Server, ada: Person, client: str
+):
     headers = {"authorization": f"Bearer {(await ada.tokens(client))['access_token']}"}
     async with server.use_cases() as container:
         get_mcp_session = GetMcpSession(container.use_cases().look_up_session)

@@ -109,7 +109,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("value", FORGED, ids=ascii)
-async def test_a_forged_session_cookie_is_nobody(server: Server, session_cookie: str, value: str):
+async def test_a_forged_session_cookie_signs_no_user_in(server: Server, session_cookie: str, value: str):
     cookie = value.format(id=session_cookie.partition(".")[0]) if "{" in value else value
     async with httpx.AsyncClient(base_url=server.origin, verify=False) as http:
         person = Person(server.origin, http)

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from support.patience import PATIENCE
 from support.raw_http import RawAnswer, ask, connected, post, received
 from support.server import Server, serving
+from support.timeouts import TIMEOUT
+
+pytestmark = pytest.mark.full
 
 FORM = "application/x-www-form-urlencoded"
 DISCOVERY = "/.well-known/oauth-authorization-server"
@@ -58,7 +60,7 @@ def test_a_request_that_does_not_arrive_is_408(slow_answers: dict[str, RawAnswer
 
 def test_a_client_that_takes_no_answers_is_cut_off(greedy: select.epoll):
     """It would keep its place among the connections for ever."""
-    assert greedy.poll(timeout=PATIENCE) != []
+    assert greedy.poll(timeout=TIMEOUT) != []
 
 
 # Connections
@@ -70,7 +72,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def test_one_connection_too_many_is_503_and_told_when_to_come_back(narrow: Server):
+def test_one_connection_too_many_is_503_with_retry_after(narrow: Server):
     request = f"GET {DISCOVERY} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
     with connected(narrow.origin) as one, connected(narrow.origin) as other:
         for connection in (one, other):

@@ -31,7 +31,7 @@ async def test_a_code_is_traded_for_tokens(ada: Person, client: str):
     assert tokens == {"token_type": "Bearer", "expires_in": 3600, "scope": "profile email"}
 
 
-async def test_tokens_may_not_be_stored_on_the_way(ada: Person, client: str):
+async def test_token_responses_may_not_be_cached(ada: Person, client: str):
     answer = await ada.redeem(client, await ada.code(client))
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
@@ -188,7 +188,7 @@ async def test_a_client_that_does_not_prove_itself_is_401_invalid_client(ada: Pe
     [({}, []), (basic("glc_unknown", "x"), ['Basic realm="token endpoint"'])],
     ids=["without the header", "with the header"],
 )
-async def test_who_tried_the_header_is_told_that_basic_is_the_scheme(
+async def test_wrong_credentials_in_the_header_are_challenged_with_basic(
     person: Person, header: dict[str, str], challenges: list[str]
 ):
     form = {"grant_type": "authorization_code", "code": "x"}
@@ -315,7 +315,7 @@ async def test_a_nul_in_a_parameter_is_a_character(person: Person):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_tokens_are_got_by_post_only(ada: Person, client: str, method: str):
+async def test_the_token_endpoint_takes_post_only(ada: Person, client: str, method: str):
     form = redemption(client, await ada.code(client))
     answer = await ada.http.request(method, "/token", params=form)
     assert error_of(answer) == (405, "method_not_allowed")

@@ -25,7 +25,7 @@ async def test_two_requests_wait_side_by_side(ada: Person):
     assert [answer.status_code for answer in tokens] == [200, 200]
 
 
-async def test_a_request_that_waits_is_answered_after_a_yes_in_another_tab(ada: Person, client: str):
+async def test_a_pending_request_is_answered_after_a_consent_in_another_tab(ada: Person, client: str):
     left_open, other = await ada.asked(client, state="left open"), await ada.asked(client)
     await ada.submit(other, "consent", decision="allow")
     answer = returned(await ada.http.get(left_open.url.path))
@@ -33,7 +33,7 @@ async def test_a_request_that_waits_is_answered_after_a_yes_in_another_tab(ada: 
     assert (await ada.redeem(client, answer["code"])).status_code == 200
 
 
-async def test_a_sign_in_page_that_was_left_open_goes_on_after_a_sign_in_in_another_tab(person: Person):
+async def test_an_open_sign_in_page_goes_on_after_a_sign_in_in_another_tab(person: Person):
     client = await person.register()
     left_open = await person.asked(client["client_id"])
     other = await person.sign_in(await person.asked(client["client_id"]))
@@ -48,7 +48,7 @@ async def test_a_consent_page_that_was_left_open_cannot_be_used_after_signing_ou
     assert heading_of(await person.post(left_open, "consent", decision="allow")) == FOREIGN
 
 
-async def test_the_ninth_request_that_waits_takes_the_place_of_the_first(ada: Person, client: str):
+async def test_the_ninth_pending_request_replaces_the_first(ada: Person, client: str):
     pages = [await ada.asked(client, state=str(n)) for n in range(9)]
     assert len(parked(ada)) == 8
     assert heading_of(await ada.http.get(pages[0].url.path)) == LOST
@@ -63,7 +63,7 @@ async def test_the_six_newest_of_the_largest_requests_wait_side_by_side(ada: Per
     assert told == [LOST] * 2 + [CONSENT] * 6
 
 
-async def test_a_yes_that_is_sent_twice_gives_one_code(server: Server, ada: Person, client: str):
+async def test_a_consent_that_is_sent_twice_gives_one_code(server: Server, ada: Person, client: str):
     page = await ada.asked(client)
     before = server.events("authorization_code.issued.v1")
     async with as_it_was(ada, server) as kept:
@@ -80,7 +80,7 @@ async def test_an_answer_that_was_lost_is_given_again(server: Server, ada: Perso
         assert returned(await before.http.get(page.url.path)) == first
 
 
-async def test_a_request_that_was_answered_gives_no_second_code_to_who_kept_its_cookie(
+async def test_an_answered_request_gives_no_second_code_for_its_old_cookie(
     server: Server, ada: Person, client: str
 ):
     page = await ada.asked(client)

@@ -18,6 +18,8 @@ from grantledger.adapters.crypto.sealing import Vault
 from support.oauth import Person
 from support.server import Server, cli, serving
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:

@@ -13,8 +13,8 @@ import pytest
 from msgspec import Struct
 
 from faults.disk import Disk
-from support.mortal import Mortal
 from support.oauth import Person, error_of
+from support.restartable_server import RestartableServer
 from support.witness import contradictions
 
 NEEDS_WRITING = ["register", "redeem", "refresh", "revoke", "revoke an access token"]
@@ -23,7 +23,7 @@ NEEDS_WRITING = ["register", "redeem", "refresh", "revoke", "revoke an access to
 class Host(Struct, frozen=True):
     """A server, its disk, and somebody who is signed in."""
 
-    mortal: Mortal
+    server: RestartableServer
     disk: Disk
     ada: Person
 
@@ -31,19 +31,19 @@ class Host(Struct, frozen=True):
 @contextmanager
 def limited(host: Host) -> Iterator[None]:
     """Let the kernel end the write-ahead log within the next page that is written to it."""
-    end = Path(f"{host.mortal.database}-wal").stat().st_size + 1_000
-    before = resource.prlimit(host.mortal.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(host.mortal.pid, resource.RLIMIT_FSIZE, (end, before[1]))
+    end = Path(f"{host.server.database}-wal").stat().st_size + 1_000
+    before = resource.prlimit(host.server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(host.server.pid, resource.RLIMIT_FSIZE, (end, before[1]))
     try:
         yield
     finally:
-        resource.prlimit(host.mortal.pid, resource.RLIMIT_FSIZE, before)
+        resource.prlimit(host.server.pid, resource.RLIMIT_FSIZE, before)
 
 
 @contextmanager
 def locked(host: Host) -> Iterator[None]:
     """Let somebody who does not queue with the writers keep the file to himself."""
-    with closing(sqlite3.connect(host.mortal.database, isolation_level=None)) as somebody:
+    with closing(sqlite3.connect(host.server.database, isolation_level=None)) as somebody:
         somebody.execute("BEGIN IMMEDIATE")
         yield
 
@@ -72,19 +72,19 @@ class Outage(Struct, frozen=True):
 @pytest.fixture(scope="module")
 async def host(tmp_path_factory: pytest.TempPathFactory, shim: Path) -> AsyncIterator[Host]:
     beside = tmp_path_factory.mktemp("outage")
-    mortal = Mortal(beside / "server")
-    mortal.database.parent.mkdir()
-    disk = Disk(shim, mortal.database, beside)
+    server = RestartableServer(beside / "server")
+    server.database.parent.mkdir()
+    disk = Disk(shim, server.database, beside)
     del disk.environment["DISK_JOURNAL"]  # no file may grow when none may
-    mortal.environment = disk.environment
-    await mortal.open_account()
-    mortal.start()
+    server.environment = disk.environment
+    await server.open_account()
+    server.start()
     try:
-        ada = Person.at(mortal.origin)
+        ada = Person.at(server.origin)
         async with ada.http:
-            yield Host(mortal, disk, ada)
+            yield Host(server, disk, ada)
     finally:
-        mortal.stop()
+        server.stop()
 
 
 @pytest.fixture(scope="module", params=CAUSES)
@@ -106,26 +106,26 @@ async def outage(request: pytest.FixtureRequest, host: Host) -> Outage:
         )
         return dict(zip(NEEDS_WRITING, answers, strict=True))
 
-    before = host.mortal.server.events()
+    before = host.server.events()
     with CAUSES[request.param](host):
         during = await written()
         reading = await ada.session(revoked["access_token"])
         refusing = await ada.refresh(client, "glrt_unknown")
-    recorded = host.mortal.server.events() - before
+    recorded = host.server.events() - before
     after = await written()
-    in_the_end = host.mortal.server.events() - before
+    in_the_end = host.server.events() - before
     return Outage(
-        during, reading, refusing, recorded, in_the_end, after, contradictions(host.mortal.database)
+        during, reading, refusing, recorded, in_the_end, after, contradictions(host.server.database)
     )
 
 
 @pytest.mark.parametrize("what", NEEDS_WRITING)
-async def test_whoever_needs_the_disk_is_told_to_come_back(outage: Outage, what: str) -> None:
+async def test_requests_that_write_are_503_with_retry_after(outage: Outage, what: str) -> None:
     assert error_of(outage.during[what]) == (503, "temporarily_unavailable")
     assert int(outage.during[what].headers["retry-after"]) > 0
 
 
-async def test_what_only_reads_goes_on(outage: Outage) -> None:
+async def test_requests_that_only_read_are_answered(outage: Outage) -> None:
     assert outage.reading.status_code == 200
 
 
@@ -133,12 +133,12 @@ async def test_a_refusal_needs_no_disk(outage: Outage) -> None:
     assert error_of(outage.refusing) == (400, "invalid_grant")
 
 
-async def test_of_what_was_refused_nothing_is_recorded(outage: Outage) -> None:
+async def test_nothing_of_a_refused_request_is_recorded(outage: Outage) -> None:
     once = len(NEEDS_WRITING) + 1  # a redemption is two events
     assert (outage.recorded, outage.recorded_in_the_end) == (0, once)
 
 
-async def test_the_very_same_requests_are_good_when_the_cause_is_gone(outage: Outage) -> None:
+async def test_the_same_requests_succeed_when_the_cause_is_gone(outage: Outage) -> None:
     statuses: dict[str, Any] = {what: answer.status_code for what, answer in outage.after.items()}
     assert statuses == dict.fromkeys(NEEDS_WRITING, 200) | {"register": 201}
 

@@ -12,8 +12,8 @@ import pytest
 from msgspec import Struct
 
 from faults.disk import Disk
-from support.mortal import Mortal, mortals
 from support.oauth import Person, error_of
+from support.restartable_server import RestartableServer, restartable_servers
 from support.witness import contradictions
 
 OUTAGE = (503, "temporarily_unavailable")
@@ -22,8 +22,8 @@ OUTAGE = (503, "temporarily_unavailable")
 class Pair(Struct, frozen=True):
     """Two servers on one file, and the disk of the first; `client` is known to both."""
 
-    first: Mortal
-    second: Mortal
+    first: RestartableServer
+    second: RestartableServer
     disk: Disk
     ada: Person
     bob: Person
@@ -52,7 +52,7 @@ class Pair(Struct, frozen=True):
 @pytest.fixture
 async def pair(tmp_path: Path, shim: Path) -> AsyncIterator[Pair]:
     (tmp_path / "server").mkdir()
-    with mortals(tmp_path / "server", 2) as (first, second):
+    with restartable_servers(tmp_path / "server", 2) as (first, second):
         disk = Disk(shim, first.database, tmp_path)
         first.environment = disk.environment
         await first.open_account()
@@ -65,7 +65,7 @@ async def pair(tmp_path: Path, shim: Path) -> AsyncIterator[Pair]:
             yield Pair(first, second, disk, ada, bob, client)
 
 
-async def test_when_a_writer_dies_in_its_commit_the_others_go_on(pair: Pair) -> None:
+async def test_other_servers_write_on_when_a_writer_dies_in_its_commit(pair: Pair) -> None:
     tokens = [await pair.ada.tokens(pair.client) for _ in range(2)]
     with pair.first_stands_still():
         lost = await pair.stuck(tokens[0]["refresh_token"])
@@ -78,7 +78,7 @@ async def test_when_a_writer_dies_in_its_commit_the_others_go_on(pair: Pair) -> 
         await lost
 
 
-async def test_what_a_writer_was_committing_when_it_died_can_be_tried_elsewhere(pair: Pair) -> None:
+async def test_a_refresh_whose_writer_died_can_be_retried_at_another_server(pair: Pair) -> None:
     token = (await pair.ada.tokens(pair.client))["refresh_token"]
     with pair.first_stands_still():
         lost = await pair.stuck(token)
@@ -91,7 +91,7 @@ async def test_what_a_writer_was_committing_when_it_died_can_be_tried_elsewhere(
 
 
 @pytest.mark.long
-async def test_while_a_writer_stands_still_nobody_waits_for_ever_and_nothing_is_refused_for_good(
+async def test_requests_are_503_while_a_writer_hangs_and_succeed_afterwards(
     pair: Pair,
 ) -> None:
     tokens = [await pair.ada.tokens(pair.client) for _ in range(2)]
@@ -107,10 +107,10 @@ async def test_while_a_writer_stands_still_nobody_waits_for_ever_and_nothing_is_
 
 
 @pytest.mark.long
-async def test_a_server_that_was_stopped_and_goes_on_knows_what_happened_meanwhile(pair: Pair) -> None:
+async def test_a_server_that_was_paused_sees_what_others_recorded(pair: Pair) -> None:
     tokens: dict[str, Any] = await pair.ada.tokens(pair.client)
-    pair.first.tell(signal.SIGSTOP)
+    pair.first.send_signal(signal.SIGSTOP)
     revoked = await pair.bob.revoke(pair.client, tokens["refresh_token"])
-    pair.first.tell(signal.SIGCONT)
+    pair.first.send_signal(signal.SIGCONT)
     assert revoked.status_code == 200
     assert (await pair.ada.session(tokens["access_token"])).status_code == 401

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from adapters.ledger.storage import writers_held_up
 from grantledger.adapters.ledger.database import Database
+from support.concurrently import FormRequest, HeldRequest, concurrently, hold_back, refreshing
 from support.oauth import Person, error_of, redemption
 from support.server import Server, serving
-from support.volley import Held, Shot, held, refreshing, volley
 from support.witness import contradictions
 
 
@@ -27,7 +27,7 @@ class Scene(Struct, frozen=True):
     async def lost_in_the_middle(self, path: str, form: dict[str, str]) -> None:
         """Send a request and hang up while its append waits for its turn."""
         with writers_held_up(Database(self.server.database)):
-            await _left(await held(Shot(self.server.origin, path, form)))
+            await _left(await hold_back(FormRequest(self.server.origin, path, form)))
             await asyncio.sleep(0.2)  # it gets as far as it can
         # Appends are written in the order in which they came: behind this one stands the lost one.
         await self.ada.register()
@@ -37,7 +37,7 @@ class Scene(Struct, frozen=True):
         return len([link for link in links if link.is_symlink() and "socket:" in str(link.readlink())])
 
 
-async def _left(request: Held) -> None:
+async def _left(request: HeldRequest) -> None:
     request.release()
     await request.writer.drain()
     await asyncio.sleep(0.1)
@@ -59,7 +59,7 @@ async def test_a_refresh_whose_client_hung_up_is_done(scene: Scene) -> None:
     assert scene.server.events("token_grant.refreshed.v1") == before + 1
 
 
-async def test_whoever_hung_up_gets_by_a_retry_what_the_lost_refresh_gave(scene: Scene) -> None:
+async def test_a_retry_after_a_hang_up_gets_the_pair_of_the_lost_refresh(scene: Scene) -> None:
     tokens = await scene.ada.tokens(scene.client)
     await scene.lost_in_the_middle("/token", refreshing(scene.client, tokens["refresh_token"]))
     before = scene.server.events()
@@ -83,38 +83,39 @@ async def test_a_code_whose_client_hung_up_opens_no_second_grant(scene: Scene) -
     assert scene.server.events("token_grant.opened.v1") == before + 1
 
 
-async def test_whoever_waits_beside_those_who_hang_up_is_answered(scene: Scene) -> None:
+async def test_other_requests_are_answered_while_clients_hang_up(scene: Scene) -> None:
     tokens = [await scene.ada.tokens(scene.client) for _ in range(8)]
-    shots = [
-        Shot(scene.server.origin, "/token", refreshing(scene.client, one["refresh_token"])) for one in tokens
+    requests = [
+        FormRequest(scene.server.origin, "/token", refreshing(scene.client, one["refresh_token"]))
+        for one in tokens
     ]
     with writers_held_up(Database(scene.server.database)):
-        leaving = [asyncio.create_task(_left(await held(shot))) for shot in shots[::2]]
-        staying = asyncio.create_task(volley(shots[1::2]))
+        leaving = [asyncio.create_task(_left(await hold_back(request))) for request in requests[::2]]
+        staying = asyncio.create_task(concurrently(requests[1::2]))
         await asyncio.gather(*leaving)
     assert [answer.status_code for answer in await staying] == [200] * 4
 
 
-Habit = Callable[[Held], Awaitable[Any]]
+Habit = Callable[[HeldRequest], Awaitable[Any]]
 
 
-async def _leave_before_the_last_byte(request: Held) -> None:
+async def _leave_before_the_last_byte(request: HeldRequest) -> None:
     request.hang_up()
 
 
-async def _leave_at_any_time(request: Held) -> None:
+async def _leave_at_any_time(request: HeldRequest) -> None:
     request.release()
     await asyncio.sleep(random.uniform(0, 0.02))
     request.hang_up()
 
 
 @pytest.mark.parametrize("habit", [_leave_before_the_last_byte, _leave_at_any_time])
-async def test_those_who_hang_up_leave_nothing_behind(scene: Scene, habit: Habit) -> None:
+async def test_clients_that_hang_up_leave_no_connections_open(scene: Scene, habit: Habit) -> None:
     tokens = [await scene.ada.tokens(scene.client) for _ in range(40)]
     sockets = scene.sockets()
     for one in tokens:
-        shot = Shot(scene.server.origin, "/token", refreshing(scene.client, one["refresh_token"]))
-        await asyncio.gather(*[habit(await held(shot)) for _ in range(3)])
+        request = FormRequest(scene.server.origin, "/token", refreshing(scene.client, one["refresh_token"]))
+        await asyncio.gather(*[habit(await hold_back(request)) for _ in range(3)])
     await asyncio.sleep(0.3)
     assert scene.sockets() <= sockets
     again = await asyncio.gather(*(scene.ada.refresh(scene.client, one["refresh_token"]) for one in tokens))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from faults.lives import Lives, lived
+from faults.crash_run import CrashRun, crash_repeatedly
 from support.figures import tell
 
 
@@ -17,11 +17,11 @@ from support.figures import tell
         pytest.param((2, 60), id="two servers, long", marks=pytest.mark.long),
     ],
 )
-async def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lives:
+async def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CrashRun:
     servers, kills = request.param
     seed = random.randrange(1_000_000)
     directory = tmp_path_factory.mktemp("kills")
-    found = await lived(directory, servers=servers, kills=kills, seed=seed, asked=40)
+    found = await crash_repeatedly(directory, servers=servers, kills=kills, seed=seed, asked=40)
     line = f"{servers} server(s) on a file, seed {seed}, {found}"
     if kills >= 50:
         tell(request.config, line)
@@ -35,22 +35,22 @@ LONG = pytest.mark.timeout(7_200)
 
 
 @LONG
-async def test_kills_strike_servers_that_are_just_being_asked(lives: Lives) -> None:
-    assert lives.witness.unanswered
+async def test_kills_interrupt_requests(run: CrashRun) -> None:
+    assert run.witness.unanswered
 
 
 @LONG
-async def test_after_each_kill_every_answer_that_was_given_is_still_true(lives: Lives) -> None:
-    assert lives.witness.checked
-    assert lives.untruths == []
+async def test_after_each_kill_every_earlier_answer_is_still_true(run: CrashRun) -> None:
+    assert run.witness.checked
+    assert run.untruths == []
 
 
 @LONG
-async def test_after_each_kill_the_read_model_equals_the_replay_of_a_gapless_log(lives: Lives) -> None:
-    assert lives.contradictions == []
+async def test_after_each_kill_the_read_model_equals_the_replay(run: CrashRun) -> None:
+    assert run.contradictions == []
 
 
 @LONG
-async def test_whoever_is_not_killed_goes_on_and_answers_nobody_wrongly(lives: Lives) -> None:
-    assert lives.witness.answered
-    assert lives.wrong_answers == []
+async def test_until_they_are_killed_servers_give_no_wrong_answer(run: CrashRun) -> None:
+    assert run.witness.answered
+    assert run.wrong_answers == []

@@ -28,7 +28,7 @@ from support.witness import contradictions
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 
 OUTAGE = (503, "temporarily_unavailable")
-PATIENCE = 0.2
+TIMEOUT = 0.2
 """Seconds after which these servers give an append up."""
 
 
@@ -116,7 +116,7 @@ async def patiently(request: Callable[[], Awaitable[httpx.Response]]) -> httpx.R
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_whoever_comes_back_after_each_503_gets_what_it_asked_for_once(scene: Scene, seed: int) -> None:
+async def test_a_request_retried_after_each_503_is_done_once(scene: Scene, seed: int) -> None:
     client = (await scene.ada.register())["client_id"]
     codes = [await scene.ada.code(client) for _ in range(20)]
     scene.database.before_commit = now_and_then(fail, seed)
@@ -135,8 +135,8 @@ async def test_whoever_comes_back_after_each_503_gets_what_it_asked_for_once(sce
     assert contradictions(scene.database.path) == []
 
 
-async def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_not_done(tmp_path: Path) -> None:
-    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+async def test_a_request_that_times_out_in_the_queue_is_refused_and_not_done(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         code = await scene.ada.code(client)
         with writers_held_up(scene.database):
@@ -144,19 +144,19 @@ async def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_not_don
         assert (await scene.ada.redeem(client, code)).status_code == 200
 
 
-async def test_what_only_reads_waits_for_no_writer(tmp_path: Path) -> None:
-    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+async def test_reads_do_not_wait_for_the_writer(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         tokens = await scene.ada.tokens(client)
         with writers_held_up(scene.database):
             waiting = asyncio.create_task(scene.ada.refresh(client, tokens["refresh_token"]))
-            await asyncio.sleep(PATIENCE / 4)
+            await asyncio.sleep(TIMEOUT / 4)
             assert (await scene.ada.session(tokens["access_token"])).status_code == 200
             await waiting
 
 
-async def test_nobody_waits_for_ever_for_a_commit_that_hangs(tmp_path: Path) -> None:
-    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+async def test_a_hanging_commit_ends_in_503(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         token = (await scene.ada.tokens(client))["refresh_token"]
         over = threading.Event()
@@ -167,7 +167,7 @@ async def test_nobody_waits_for_ever_for_a_commit_that_hangs(tmp_path: Path) -> 
 
 
 async def test_a_refresh_that_was_given_up_and_done_all_the_same_is_not_done_twice(tmp_path: Path) -> None:
-    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+    async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         token = (await scene.ada.tokens(client))["refresh_token"]
         over = threading.Event()
@@ -180,8 +180,8 @@ async def test_a_refresh_that_was_given_up_and_done_all_the_same_is_not_done_twi
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_nobody_waits_for_ever_for_a_writer_whose_thread_is_gone(tmp_path: Path) -> None:
-    async with hosted(tmp_path, timeout=PATIENCE) as scene:
+async def test_a_dead_writer_thread_ends_in_503(tmp_path: Path) -> None:
+    async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         tokens = await scene.ada.tokens(client)
         _end_the_writers_thread()

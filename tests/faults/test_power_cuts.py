@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from faults.crash_run import CrashRun, crash_repeatedly
 from faults.disk import Disk
-from faults.lives import Lives, lived
 from support.figures import tell
 
 pytestmark = pytest.mark.timeout(7_200)
@@ -16,14 +16,16 @@ pytestmark = pytest.mark.timeout(7_200)
     scope="module",
     params=[pytest.param(3, id="short"), pytest.param(60, id="long", marks=pytest.mark.long)],
 )
-async def lives(
+async def run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shim: Path
-) -> Lives:
+) -> CrashRun:
     directory = tmp_path_factory.mktemp("power")
     (directory / "server").mkdir()
     disk = Disk(shim, directory / "server" / "grantledger.sqlite3", directory)
     seed = random.randrange(1_000_000)
-    found = await lived(directory / "server", servers=1, kills=request.param, seed=seed, asked=40, disk=disk)
+    found = await crash_repeatedly(
+        directory / "server", servers=1, kills=request.param, seed=seed, asked=40, disk=disk
+    )
     line = f"power cuts, seed {seed}, {found}"
     if request.param >= 50:
         tell(request.config, line)
@@ -32,15 +34,15 @@ async def lives(
     return found
 
 
-async def test_after_each_power_cut_every_answer_that_was_given_is_still_true(lives: Lives) -> None:
-    assert lives.witness.checked
-    assert lives.untruths == []
+async def test_after_each_power_cut_every_earlier_answer_is_still_true(run: CrashRun) -> None:
+    assert run.witness.checked
+    assert run.untruths == []
 
 
-async def test_after_each_power_cut_the_read_model_equals_the_replay_of_a_gapless_log(lives: Lives) -> None:
-    assert lives.contradictions == []
+async def test_after_each_power_cut_the_read_model_equals_the_replay(run: CrashRun) -> None:
+    assert run.contradictions == []
 
 
-async def test_until_its_power_is_cut_a_server_answers_and_nobody_wrongly(lives: Lives) -> None:
-    assert lives.witness.answered
-    assert lives.wrong_answers == []
+async def test_until_its_power_is_cut_a_server_gives_no_wrong_answer(run: CrashRun) -> None:
+    assert run.witness.answered
+    assert run.wrong_answers == []

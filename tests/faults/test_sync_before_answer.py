@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from faults.disk import Disk, Files
 from support.broken_copies import broken_copy
-from support.mortal import Mortal
 from support.oauth import Person, csrf_token, returned
+from support.restartable_server import RestartableServer
 from support.server import PASSWORD
 
 WAL = "-wal"
@@ -43,17 +43,17 @@ class Step(Struct):
 
 async def traced(directory: Path, shim: Path, environment: Mapping[str, str]) -> dict[str, Step]:
     """Take every step that writes, one at a time, and read in the journal what came before each answer."""
-    mortal = Mortal(directory / "server", environment=environment, sign_up="true")
-    mortal.database.parent.mkdir()
-    disk = Disk(shim, mortal.database, directory)
-    mortal.environment = {**environment, **disk.environment}
-    await mortal.open_account()
+    server = RestartableServer(directory / "server", environment=environment, sign_up="true")
+    server.database.parent.mkdir()
+    disk = Disk(shim, server.database, directory)
+    server.environment = {**environment, **disk.environment}
+    await server.open_account()
     disk.remember()
-    mortal.start()
+    server.start()
     try:
-        ends = [(step, len([*disk.operations()])) async for step in _steps(Person.at(mortal.origin))]
+        ends = [(step, len([*disk.operations()])) async for step in _steps(Person.at(server.origin))]
     finally:
-        mortal.stop()
+        server.stop()
     found: defaultdict[str, Step] = defaultdict(Step)
     files = Files()
     for number, operation in enumerate(disk.operations()):

@@ -16,5 +16,5 @@ def consents(system, sqlite_files, servers):
     return systems[system]
 
 
-def test_users_are_asked_for_all_that_they_have_not_allowed_yet(consents, profile, report):
+def test_users_are_asked_for_all_that_they_have_not_allowed(consents, profile, report):
     report(hold(ConsentMemory, consents, profile))

@@ -17,5 +17,5 @@ def server(system, sqlite_files, servers):
     return systems[system]
 
 
-def test_a_registration_comes_to_what_the_rfc_says_of_each_member(server, profile, report):
+def test_registrations_follow_rfc7591_member_by_member(server, profile, report):
     report(hold(Registration, server, profile))

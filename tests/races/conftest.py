@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from grantledger.entrypoints.composition import Container
-from races.town import Town
+from races.cluster import Cluster
 from support.oauth import Person
 from support.replicas import replicas
 from support.server import Server
@@ -25,11 +25,11 @@ def servers(
 
 
 @pytest.fixture(scope="session")
-async def town(servers: list[Server]) -> AsyncIterator[Town]:
+async def cluster(servers: list[Server]) -> AsyncIterator[Cluster]:
     people = [Person.at(server.origin) for server in servers]
     ada = people[0]
     await ada.sign_in(await ada.asked((await ada.register())["client_id"]))
-    yield Town(servers, people)
+    yield Cluster(servers, people)
     for person in people:
         await person.http.aclose()
 

@@ -1,4 +1,4 @@
-"""Promise 3: nothing that was given beside the disabling of a client or a user is good afterwards."""
+"""Promise 3: no token issued during the disabling of a client or a user is good afterwards."""
 
 import asyncio
 import random
@@ -11,21 +11,21 @@ from msgspec import Struct
 
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.composition import Container
-from races.town import Town
+from races.cluster import Cluster
+from support.concurrently import hold_back, refreshing
 from support.oauth import Person, error_of, redemption
 from support.server import PASSWORD
-from support.volley import held, refreshing
 
 CALLER = Caller(correlation_id="operator")
 REFRESHES = 10
 MOMENT = 0.01
-"""The disabling comes at most so many seconds after the requests, most of which take longer."""
+"""Seconds from the requests to the disabling, at most: most requests take longer."""
 
 
-class Volley(Struct, frozen=True):
-    """Tokens that were there, or were asked for with a code and a refresh token, while an operator said no.
+class Race(Struct, frozen=True):
+    """Tokens from before, and parallel requests for more, while an operator disables the client or user.
 
-    `remembered` is what the client had caused when all was answered.
+    `remembered` are the client's events when all requests were answered.
     """
 
     client: str
@@ -49,22 +49,22 @@ class Volley(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module", params=["client", "user"])
-async def volleys(
-    request: pytest.FixtureRequest, town: Town, operator: Container, rounds: int
-) -> list[Volley]:
-    """So many, and more until some of the requests came before the disabling and others after it."""
-    fired: list[Volley] = []
-    while len(fired) < rounds or (len(outcomes(fired)) < 2 and len(fired) < 20 * rounds):
-        fired.append(await disabled_meanwhile(town, operator, request.param))
-    return fired
+async def races(
+    request: pytest.FixtureRequest, cluster: Cluster, operator: Container, rounds: int
+) -> list[Race]:
+    """Run the race until some requests came before the disabling and others after it."""
+    race: list[Race] = []
+    while len(race) < rounds or (len(outcomes(race)) < 2 and len(race) < 20 * rounds):
+        race.append(await disabled_meanwhile(cluster, operator, request.param))
+    return race
 
 
-def outcomes(fired: list[Volley]) -> set[int]:
-    return {answer.status_code for volley in fired for answer in volley.answers}
+def outcomes(race: list[Race]) -> set[int]:
+    return {answer.status_code for volley in race for answer in volley.answers}
 
 
-async def disabled_meanwhile(town: Town, operator: Container, what: str) -> Volley:
-    person = Person.at(town.ada.origin)
+async def disabled_meanwhile(cluster: Cluster, operator: Container, what: str) -> Race:
+    person = Person.at(cluster.ada.origin)
     async with person.http:
         email = f"{secrets.token_hex(8)}@example.com"
         user = await operator.use_cases().open_account(email, PASSWORD, CALLER)
@@ -76,44 +76,44 @@ async def disabled_meanwhile(town: Town, operator: Container, what: str) -> Voll
         "client": lambda: operator.use_cases().disable_client(client, CALLER),
         "user": lambda: operator.use_cases().disable_user(user, CALLER),
     }
-    shots = [
-        *town.shots(1, "/token", redemption(client, code)),
-        *town.shots(REFRESHES, "/token", refreshing(client, tokens["refresh_token"])),
+    requests = [
+        *cluster.requests(1, "/token", redemption(client, code)),
+        *cluster.requests(REFRESHES, "/token", refreshing(client, tokens["refresh_token"])),
     ]
-    ready = await asyncio.gather(*(held(shot) for shot in shots))
+    ready = await asyncio.gather(*(hold_back(request) for request in requests))
     for one in ready:
         one.release()
     answering = asyncio.gather(*(one.answer() for one in ready))
     await asyncio.sleep(random.uniform(0, MOMENT))
     await disable[what]()
     answers = await answering
-    return Volley(client, tokens["access_token"], tokens["refresh_token"], answers, town.remembered(client))
+    return Race(client, tokens["access_token"], tokens["refresh_token"], answers, cluster.remembered(client))
 
 
-async def test_a_request_beside_the_disabling_is_good_or_refused(volleys: list[Volley]) -> None:
-    refused = [answer for fired in volleys for answer in fired.answers if answer.status_code != 200]
+async def test_a_request_parallel_to_the_disabling_succeeds_or_is_refused(races: list[Race]) -> None:
+    refused = [answer for race in races for answer in race.answers if answer.status_code != 200]
     assert {error_of(answer) for answer in refused} == {(400, "invalid_grant")}
-    assert any(fired.handed_out for fired in volleys)
+    assert any(race.handed_out for race in races)
 
 
-async def test_no_access_token_outlives_the_disabling_beside_which_it_was_given(
-    town: Town, volleys: list[Volley]
+async def test_no_access_token_issued_during_the_disabling_outlives_it(
+    cluster: Cluster, races: list[Race]
 ) -> None:
-    for fired in volleys:
-        for token in fired.access_tokens:
-            assert await town.sessions(token) == {401}
+    for race in races:
+        for token in race.access_tokens:
+            assert await cluster.sessions(token) == {401}
 
 
-async def test_no_refresh_token_outlives_the_disabling_beside_which_it_was_given(
-    town: Town, volleys: list[Volley]
+async def test_no_refresh_token_issued_during_the_disabling_outlives_it(
+    cluster: Cluster, races: list[Race]
 ) -> None:
-    for fired in volleys:
-        for token in fired.refresh_tokens:
-            assert await town.refreshes(fired.client, token) == {400}
+    for race in races:
+        for token in race.refresh_tokens:
+            assert await cluster.refreshes(race.client, token) == {400}
 
 
-async def test_a_refresh_after_the_disabling_changes_nothing(town: Town, volleys: list[Volley]) -> None:
-    for fired in volleys:
-        for token in fired.refresh_tokens:
-            await town.refreshes(fired.client, token)
-        assert town.remembered(fired.client) == fired.remembered
+async def test_a_refresh_after_the_disabling_changes_nothing(cluster: Cluster, races: list[Race]) -> None:
+    for race in races:
+        for token in race.refresh_tokens:
+            await cluster.refreshes(race.client, token)
+        assert cluster.remembered(race.client) == race.remembered

@@ -45,5 +45,5 @@ def test_the_slowest_of_saturating_processes_writes_a_quarter_of_the_mean(satura
     assert saturation.slowest_share >= SHARE, str(saturation)
 
 
-def test_no_append_of_saturating_processes_waits_over_a_second(saturation: Saturation) -> None:
+def test_no_append_of_saturating_processes_takes_over_a_second(saturation: Saturation) -> None:
     assert max(saturation.waits) <= WAIT, str(saturation)

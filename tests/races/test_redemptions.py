@@ -4,9 +4,9 @@ import httpx
 import pytest
 from msgspec import Struct
 
-from races.town import Town
+from races.cluster import Cluster
+from support.concurrently import concurrently
 from support.oauth import error_of, redemption
-from support.volley import volley
 
 REDEMPTIONS = 50
 
@@ -23,12 +23,12 @@ class Race(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-async def races(town: Town, rounds: int) -> list[Race]:
+async def races(cluster: Cluster, rounds: int) -> list[Race]:
     run = []
     for _ in range(rounds):
-        client = await town.client()
-        form = redemption(client, await town.ada.code(client))
-        run.append(Race(client, await volley(town.shots(REDEMPTIONS, "/token", form))))
+        client = await cluster.client()
+        form = redemption(client, await cluster.ada.code(client))
+        run.append(Race(client, await concurrently(cluster.requests(REDEMPTIONS, "/token", form))))
     return run
 
 
@@ -36,27 +36,31 @@ async def test_of_fifty_redemptions_one_is_answered_with_tokens(races: list[Race
     assert [len(race.good) for race in races] == [1] * len(races)
 
 
-async def test_of_fifty_redemptions_forty_nine_are_told_that_the_code_is_dead(races: list[Race]) -> None:
+async def test_of_fifty_redemptions_forty_nine_are_invalid_grant(races: list[Race]) -> None:
     for race in races:
         refused = [error_of(answer) for answer in race.answers if answer not in race.good]
         assert refused == [(400, "invalid_grant")] * (REDEMPTIONS - 1)
 
 
-async def test_fifty_redemptions_open_one_grant_and_it_ends_revoked(town: Town, races: list[Race]) -> None:
+async def test_fifty_redemptions_open_one_grant_and_it_ends_revoked(
+    cluster: Cluster, races: list[Race]
+) -> None:
     for race in races:
-        grant = [tag for tag in town.remembered(race.client) if tag.startswith("token_grant.")]
+        grant = [tag for tag in cluster.remembered(race.client) if tag.startswith("token_grant.")]
         assert grant == ["token_grant.opened.v1", "token_grant.revoked.v1"]
 
 
-async def test_fifty_redemptions_are_one_redemption_and_one_replay(town: Town, races: list[Race]) -> None:
+async def test_fifty_redemptions_are_one_redemption_and_one_replay(
+    cluster: Cluster, races: list[Race]
+) -> None:
     for race in races:
-        code = [tag for tag in town.remembered(race.client) if tag.startswith("authorization_code.")]
+        code = [tag for tag in cluster.remembered(race.client) if tag.startswith("authorization_code.")]
         assert code == ["authorization_code.redeemed.v1", "authorization_code.replayed.v1"]
 
 
-async def test_every_server_refuses_the_tokens_that_were_given_for_a_replayed_code(
-    town: Town, races: list[Race]
+async def test_every_server_refuses_the_tokens_of_a_replayed_code(
+    cluster: Cluster, races: list[Race]
 ) -> None:
     for race in races:
         tokens = race.good[0].json()
-        assert await town.sessions(tokens["access_token"]) == {401}
+        assert await cluster.sessions(tokens["access_token"]) == {401}

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from msgspec import Struct
 
-from races.town import Town
-from support.volley import refreshing, volley
+from races.cluster import Cluster
+from support.concurrently import concurrently, refreshing
 
 REFRESHES = 20
 TOKENS = ("access_token", "refresh_token")
@@ -25,12 +25,12 @@ class Race(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-async def races(town: Town, rounds: int) -> list[Race]:
+async def races(cluster: Cluster, rounds: int) -> list[Race]:
     run = []
     for _ in range(rounds):
-        client = await town.client()
-        form = refreshing(client, (await town.ada.tokens(client))["refresh_token"])
-        run.append(Race(client, await volley(town.shots(REFRESHES, "/token", form))))
+        client = await cluster.client()
+        form = refreshing(client, (await cluster.ada.tokens(client))["refresh_token"])
+        run.append(Race(client, await concurrently(cluster.requests(REFRESHES, "/token", form))))
     return run
 
 
@@ -39,17 +39,17 @@ async def test_twenty_refreshes_are_all_answered(races: list[Race]) -> None:
     assert statuses == [[200] * REFRESHES] * len(races)
 
 
-async def test_twenty_refreshes_get_twenty_times_the_same_pair(races: list[Race]) -> None:
+async def test_twenty_refreshes_get_the_same_pair(races: list[Race]) -> None:
     assert [len(race.pairs) for race in races] == [1] * len(races)
 
 
-async def test_twenty_refreshes_are_one_event(town: Town, races: list[Race]) -> None:
+async def test_twenty_refreshes_are_one_event(cluster: Cluster, races: list[Race]) -> None:
     for race in races:
-        assert town.remembered(race.client).count("token_grant.refreshed.v1") == 1
+        assert cluster.remembered(race.client).count("token_grant.refreshed.v1") == 1
 
 
-async def test_every_server_takes_the_pair_that_all_got(town: Town, races: list[Race]) -> None:
+async def test_every_server_accepts_the_pair_of_twenty_refreshes(cluster: Cluster, races: list[Race]) -> None:
     for race in races:
         access, refresh = next(iter(race.pairs))
-        assert await town.sessions(access) == {200}
-        assert await town.refreshes(race.client, refresh) == {200}
+        assert await cluster.sessions(access) == {200}
+        assert await cluster.refreshes(race.client, refresh) == {200}

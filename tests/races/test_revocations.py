@@ -9,16 +9,16 @@ import httpx
 import pytest
 from msgspec import Struct
 
-from races.town import Town
+from races.cluster import Cluster
+from support.concurrently import FormRequest, concurrently, refreshing
 from support.oauth import Person, error_of
-from support.volley import Shot, refreshing, volley
 
 REFRESHES = 10
-PERSISTENCE = 0.2
-"""At most so many seconds every server is asked again and again before the revocation, and half after it."""
+POLLING = 0.2
+"""Seconds of polling before the revocation, at most; half as long after it."""
 
 
-class Volley(Struct, frozen=True):
+class Race(Struct, frozen=True):
     """A grant that was refreshed ten times and revoked once at the same moment."""
 
     client: str
@@ -34,44 +34,44 @@ class Volley(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-async def volleys(town: Town, rounds: int) -> list[Volley]:
+async def races(cluster: Cluster, rounds: int) -> list[Race]:
     all_of_them = []
     for number in range(rounds):
-        client = await town.client()
-        tokens = await town.ada.tokens(client)
+        client = await cluster.client()
+        tokens = await cluster.ada.tokens(client)
         token = tokens["refresh_token"]
-        refreshes = town.shots(REFRESHES, "/token", refreshing(client, token))
+        refreshes = cluster.requests(REFRESHES, "/token", refreshing(client, token))
         at = 2 * number % REFRESHES  # now the first of them all, now one in the middle
-        revocation = Shot(town.anybody().origin, "/revoke", {"client_id": client, "token": token})
-        answers = await volley([*refreshes[:at], revocation, *refreshes[at:]])
+        revocation = FormRequest(
+            cluster.any_person().origin, "/revoke", {"client_id": client, "token": token}
+        )
+        answers = await concurrently([*refreshes[:at], revocation, *refreshes[at:]])
         all_of_them.append(
-            Volley(client, tokens["access_token"], answers[:at] + answers[at + 1 :], answers[at])
+            Race(client, tokens["access_token"], answers[:at] + answers[at + 1 :], answers[at])
         )
     return all_of_them
 
 
-async def test_a_revocation_among_refreshes_is_answered(volleys: list[Volley]) -> None:
-    assert [fired.revoked.status_code for fired in volleys] == [200] * len(volleys)
+async def test_a_revocation_among_refreshes_is_answered(races: list[Race]) -> None:
+    assert [race.revoked.status_code for race in races] == [200] * len(races)
 
 
-async def test_a_refresh_beside_a_revocation_is_good_or_refused(volleys: list[Volley]) -> None:
-    refused = [answer for fired in volleys for answer in fired.refreshed if answer.status_code != 200]
+async def test_a_refresh_parallel_to_a_revocation_succeeds_or_is_refused(races: list[Race]) -> None:
+    refused = [answer for race in races for answer in race.refreshed if answer.status_code != 200]
     assert {error_of(answer) for answer in refused} <= {(400, "invalid_grant")}
 
 
-async def test_no_token_outlives_the_revocation_beside_which_it_was_given(
-    town: Town, volleys: list[Volley]
-) -> None:
-    for fired in volleys:
-        for token in fired.access_tokens:
-            assert await town.sessions(token) == {401}
+async def test_no_token_issued_during_a_revocation_outlives_it(cluster: Cluster, races: list[Race]) -> None:
+    for race in races:
+        for token in race.access_tokens:
+            assert await cluster.sessions(token) == {401}
 
 
 async def test_a_grant_is_revoked_once_and_never_refreshed_afterwards(
-    town: Town, volleys: list[Volley]
+    cluster: Cluster, races: list[Race]
 ) -> None:
-    for fired in volleys:
-        tags = town.remembered(fired.client)
+    for race in races:
+        tags = cluster.remembered(race.client)
         assert tags.count("token_grant.revoked.v1") == 1
         assert tags[-1] == "token_grant.revoked.v1"
 
@@ -84,21 +84,21 @@ class Asked(Struct, frozen=True):
     refused: bool
 
 
-class Siege(Struct, frozen=True):
-    """All that was asked about a grant, and when its revocation was answered."""
+class Polling(Struct, frozen=True):
+    """Parallel requests with one token, and when its revocation was answered."""
 
     asked: list[Asked]
     revoked: float
 
 
 @pytest.fixture(scope="module")
-async def sieges(town: Town, rounds: int) -> list[Siege]:
-    return [await siege(town) for _ in range(rounds)]
+async def pollings(cluster: Cluster, rounds: int) -> list[Polling]:
+    return [await polling(cluster) for _ in range(rounds)]
 
 
-async def siege(town: Town) -> Siege:
-    client = await town.client()
-    tokens = await town.ada.tokens(client)
+async def polling(cluster: Cluster) -> Polling:
+    client = await cluster.client()
+    tokens = await cluster.ada.tokens(client)
     asked: list[Asked] = []
 
     over = asyncio.Event()
@@ -115,26 +115,26 @@ async def siege(town: Town) -> Siege:
 
     asking = [
         asyncio.create_task(ask(person, refresh=refresh))
-        for person, refresh in itertools.product(town.people, (True, False))
+        for person, refresh in itertools.product(cluster.people, (True, False))
     ]
-    await asyncio.sleep(random.uniform(0, PERSISTENCE))
-    answer = await town.anybody().revoke(client, tokens["refresh_token"])
+    await asyncio.sleep(random.uniform(0, POLLING))
+    answer = await cluster.any_person().revoke(client, tokens["refresh_token"])
     revoked = time.monotonic()
     assert answer.status_code == 200
-    await asyncio.sleep(PERSISTENCE / 2)
+    await asyncio.sleep(POLLING / 2)
     over.set()
     await asyncio.gather(*asking)
-    return Siege(asked, revoked)
+    return Polling(asked, revoked)
 
 
-async def test_whatever_is_sent_after_the_answer_to_a_revocation_is_refused(sieges: list[Siege]) -> None:
-    for siege in sieges:
-        later = [one.refused for one in siege.asked if one.sent > siege.revoked]
+async def test_every_request_after_the_answer_to_a_revocation_is_refused(pollings: list[Polling]) -> None:
+    for polling in pollings:
+        later = [one.refused for one in polling.asked if one.sent > polling.revoked]
         assert later
         assert all(later)
 
 
-async def test_once_a_server_has_refused_no_other_answers_any_more(sieges: list[Siege]) -> None:
-    for siege in sieges:
-        first_refusal = min(one.answered for one in siege.asked if one.refused)
-        assert all(one.refused for one in siege.asked if one.sent > first_refusal)
+async def test_once_one_server_has_refused_a_token_all_do(pollings: list[Polling]) -> None:
+    for polling in pollings:
+        first_refusal = min(one.answered for one in polling.asked if one.refused)
+        assert all(one.refused for one in polling.asked if one.sent > first_refusal)

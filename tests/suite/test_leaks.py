@@ -1,4 +1,4 @@
-"""The watch over the suite's own output catches what it is there for."""
+"""The search for secrets in the output of the suite finds them."""
 
 import os
 import subprocess
@@ -24,25 +24,26 @@ issued("cookie", {COOKIE!r})
 """
 
 LEAKS = {
-    "a printed token": f"def test_it():\n    print('see', {TOKEN!r})",
-    "a logged token": f"def test_it():\n    logging.warning('see %s', {TOKEN!r})",
-    "a token in a server's log": (
-        f"def test_it(tmp_path):\n    (tmp_path / 'server.log').write_text('x={TOKEN}&y')"
+    "printed": f"def test_printed():\n    print('see', {TOKEN!r})",
+    "logged": f"def test_logged():\n    logging.warning('see %s', {TOKEN!r})",
+    "token_in_file": (
+        f"def test_token_in_file(tmp_path):\n    (tmp_path / 'server.log').write_text('x={TOKEN}&y')"
     ),
-    "a password in a server's log": (
-        f"def test_it(tmp_path):\n    (tmp_path / 'server.log').write_text('as {PASSWORD} says')"
+    "password_in_file": (
+        "def test_password_in_file(tmp_path):\n"
+        f"    (tmp_path / 'server.log').write_text('as {PASSWORD} says')"
     ),
-    "an ID token": f"def test_it():\n    print('see {ID_TOKEN}')",
-    "a part of a cookie": f"def test_it(capfd):\n    seen('a command', 'xx{COOKIE[5:30]}xx')",
-    "a token that a fixture prints": (
-        f"@pytest.fixture\ndef it():\n    yield\n    print({TOKEN!r})\ndef test_it(it):\n    pass"
+    "id_token": f"def test_id_token():\n    print('see {ID_TOKEN}')",
+    "part_of_cookie": f"def test_cookie():\n    seen('part_of_cookie', 'xx{COOKIE[5:30]}xx')",
+    "in_fixture": (
+        f"@pytest.fixture\ndef it():\n    yield\n    print({TOKEN!r})\ndef test_in_fixture(it):\n    pass"
     ),
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Not below the folder of this session, whose logs are looked through as well."""
+    """Not below the folder of this session, whose logs are searched as well."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 
@@ -68,16 +69,29 @@ def run(folder: Path, test: str, *options: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.fixture(scope="module")
+def leaking(folder: Path) -> subprocess.CompletedProcess[str]:
+    """A session whose tests all pass and all leak."""
+    return run(folder, "\n\n".join(LEAKS.values()))
+
+
+def test_secrets_in_the_output_fail_a_session(leaking: subprocess.CompletedProcess[str]):
+    assert f"{len(LEAKS)} passed" in leaking.stdout
+    assert leaking.returncode == 1
+
+
 @pytest.mark.parametrize("leak", LEAKS)
-def test_a_secret_in_the_output_fails_the_session(folder: Path, leak: str):
-    done = run(folder, LEAKS[leak])
-    assert "1 passed" in done.stdout
-    assert "secrets in the output of the suite" in done.stdout
-    assert done.returncode == 1
+def test_the_summary_says_where_a_secret_is(leaking: subprocess.CompletedProcess[str], leak: str):
+    summary = leaking.stdout.partition("secrets in the output of the suite")[2]
+    assert [line for line in summary.splitlines() if leak in line]
+
+
+def test_the_summary_does_not_repeat_a_secret(leaking: subprocess.CompletedProcess[str]):
+    assert [secret for secret in (TOKEN, PASSWORD, COOKIE, ID_TOKEN) if secret in leaking.stdout] == []
 
 
 def test_a_secret_in_the_output_of_a_worker_fails_the_session(folder: Path):
-    done = run(folder, LEAKS["a token in a server's log"], "-n", "1")
+    done = run(folder, LEAKS["token_in_file"], "-n", "1")
     assert "1 passed" in done.stdout
     assert "secrets in the output of the suite" in done.stdout
     assert done.returncode == 1
@@ -93,7 +107,3 @@ def test_a_secret_in_the_output_of_a_worker_fails_the_session(folder: Path):
 )
 def test_a_session_without_leaks_passes(folder: Path, test: str):
     assert run(folder, test).returncode == 0
-
-
-def test_the_summary_does_not_repeat_the_secret(folder: Path):
-    assert TOKEN not in run(folder, LEAKS["a token in a server's log"]).stdout

@@ -27,19 +27,19 @@ def run_command(
     cwd: Path,
     environment: Mapping[str, str],
     stdin: str,
-    patience: float,
+    timeout: float,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a `grantledger` command to its end. Raises `subprocess.TimeoutExpired` after `patience` seconds."""
+    """Run a `grantledger` command to its end. Raises `subprocess.TimeoutExpired` after `timeout` seconds."""
     with tempfile.TemporaryDirectory() as directory:
         streams = Path(directory)
         (streams / "0").write_text(stdin)
         process = _FORKING.Process(target=_command, args=(arguments, cwd, dict(environment), streams))
         process.start()
-        process.join(patience)
+        process.join(timeout)
         if process.exitcode is None:
             process.kill()
             process.join()
-            raise subprocess.TimeoutExpired(arguments, patience)
+            raise subprocess.TimeoutExpired(arguments, timeout)
         said, complaint = ((streams / name).read_text() for name in "12")
         return subprocess.CompletedProcess(arguments, process.exitcode, said, complaint)
 

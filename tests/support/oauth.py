@@ -12,8 +12,8 @@ import httpx
 from msgspec import Struct
 
 from support.leaks import issued
-from support.patience import PATIENCE
 from support.server import EMAIL, PASSWORD
+from support.timeouts import TIMEOUT
 
 REDIRECT_URI = "https://client.example/callback"
 SESSION_COOKIE = "grantledger-session"
@@ -41,7 +41,7 @@ class Person:
         # Shorter than the server's 5 s, or on a busy machine a request meets the closing of its connection.
         limits = httpx.Limits(max_connections=64, keepalive_expiry=2)
         # Nothing here speaks TLS, and reading the certificates of the world takes longer than most tests.
-        http = httpx.AsyncClient(base_url=origin, timeout=PATIENCE, limits=limits, verify=False)
+        http = httpx.AsyncClient(base_url=origin, timeout=TIMEOUT, limits=limits, verify=False)
 
         async def keep(answer: httpx.Response) -> None:
             for value in answer.headers.get_list("set-cookie"):

@@ -21,8 +21,8 @@ from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings_sources import load_settings
 from support.commands import run_command
 from support.leaks import issued, seen
-from support.patience import PATIENCE
 from support.quick_hasher import QuickHasher
+from support.timeouts import TIMEOUT
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
@@ -97,7 +97,7 @@ def free_port() -> int:
 
 def cli(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a `grantledger` command to its end."""
-    done = run_command(arguments, cwd=cwd, environment=_environment(settings), stdin=stdin, patience=PATIENCE)
+    done = run_command(arguments, cwd=cwd, environment=_environment(settings), stdin=stdin, timeout=TIMEOUT)
     seen(f"grantledger {' '.join(arguments)}", done.stdout + done.stderr)
     return done
 
@@ -128,7 +128,7 @@ def serving(
             yield server
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
             secret = Path(f"{database}.secret")
             if secret.exists():
                 issued("master secret", secret.read_text())
@@ -156,7 +156,7 @@ def _variables(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         assert process.poll() is None, server.log
         try:
@@ -166,4 +166,4 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-    raise AssertionError(f"the server did not answer in {PATIENCE} s: {server.log}")
+    raise AssertionError(f"the server did not answer in {TIMEOUT} s: {server.log}")

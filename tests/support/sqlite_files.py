@@ -14,7 +14,7 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
 from support.witness import contradictions
 
-PATIENCE = 120
+TIMEOUT = 120
 """Seconds until an append is answered with `Unavailable`: that a machine stood still is no finding."""
 
 _SECRETS = MasterSecrets([bytes(range(32))])
@@ -38,7 +38,7 @@ class SqliteFiles:
         path = directory / "ledger.sqlite3"
         shutil.copy(self._template, path)
         ledger = SqliteLedger(
-            Database(path), sealer=Vault(_SECRETS, "main"), address_digest=_digest, timeout=PATIENCE
+            Database(path), sealer=Vault(_SECRETS, "main"), address_digest=_digest, timeout=TIMEOUT
         )
         await ledger.open()
         try:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-PATIENCE = 60
+TIMEOUT = 60
 _IDLE = 2
 """Seconds after which a connection is not trusted any more: the server closes it after five."""
 
@@ -33,7 +33,7 @@ class Connection:
     def send(self, data: bytes) -> None:
         if self._socket is None or time.monotonic() - self._used > _IDLE:
             self.close()
-            self._socket = socket.create_connection(self._address, PATIENCE)
+            self._socket = socket.create_connection(self._address, TIMEOUT)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._used = time.monotonic()
         self._socket.sendall(data)

@@ -16,7 +16,7 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.replay import Replay
 from support.oauth import Person
-from support.patience import PATIENCE
+from support.timeouts import TIMEOUT
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Witness:
             try:
                 await self.random.choice(steps)(person)
             except httpx.TimeoutException as error:
-                raise AssertionError(f"nobody answered within {PATIENCE} s") from error
+                raise AssertionError(f"nobody answered within {TIMEOUT} s") from error
             except httpx.ConnectError:
                 self.unheard += 1
                 return
@@ -243,7 +243,7 @@ class Witness:
 
 async def _now(request: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
     """Ask again as long as the server says to come back; in the end that is its answer."""
-    for _ in range(PATIENCE):
+    for _ in range(TIMEOUT):
         answer = await request()
         if answer.status_code != 503:
             return answer

@@ -1,4 +1,4 @@
-"""A file whose servers are killed again and again while they are busy, and what was found out each time."""
+"""Kill busy servers again and again, and check after each kill what was answered before it."""
 
 import asyncio
 import time
@@ -7,22 +7,22 @@ from pathlib import Path
 from msgspec import Struct
 
 from faults.disk import Disk
-from support.mortal import Mortal, mortals
 from support.oauth import Person
-from support.patience import PATIENCE
+from support.restartable_server import RestartableServer, restartable_servers
+from support.timeouts import TIMEOUT
 from support.witness import Witness, contradictions, signed_in, visitor
 
 WORKERS = 6
-"""For each server, so many that its writer finds several appends waiting."""
+"""Clients of each server: enough to keep several appends in its queue."""
 
 MOMENT = 60
-"""A kill comes when 1 to so many requests were answered: busy machines take longer, but not less."""
+"""A kill comes after 1 to so many answered requests: a count, because a busy machine is slower."""
 
 
-class Lives(Struct):
-    """What was found: nothing in any of the lists, if the promises hold.
+class CrashRun(Struct):
+    """What a run found. The lists are empty if the promises hold.
 
-    `kills` struck servers under load; `dead_at_start` counts those that struck one while it started.
+    `kills` counts kills under load, `dead_at_start` kills during a start.
     """
 
     kills: int
@@ -41,86 +41,88 @@ class Lives(Struct):
         )
 
 
-async def lived(
+async def crash_repeatedly(
     directory: Path, *, servers: int, kills: int, seed: int, asked: int, disk: Disk | None = None
-) -> Lives:
-    """Kill busy servers until there were as many kills; after each ask about `asked` answers of each kind.
+) -> CrashRun:
+    """Kill busy servers until there were `kills`; after each check `asked` earlier answers of each kind.
 
-    With a `disk` its power is cut whenever no server lives any more.
+    With a `disk` its power is cut whenever no server runs.
     """
     witness = Witness(seed)
-    lives = Lives(0, 0, witness, [], [], [])
-    with mortals(directory, servers, disk.environment if disk else None, refresh_reuse_window="300") as hosts:
+    run = CrashRun(0, 0, witness, [], [], [])
+    with restartable_servers(
+        directory, servers, disk.environment if disk else None, refresh_reuse_window="300"
+    ) as hosts:
         await hosts[0].open_account()
         if disk:
             disk.remember()
         hosts[0].start()
         cookies = await signed_in(hosts[0].origin)
-        while lives.kills < kills:
-            await _everybody_lives(hosts, lives, disk)
+        while run.kills < kills:
+            await _start_all(hosts, run, disk)
             if found := contradictions(hosts[0].database):
-                lives.contradictions += found  # and whatever else would be found comes of that
-                return lives
+                run.contradictions += found  # everything else would follow from it
+                return run
             people = [visitor(host.origin, cookies) for host in hosts]
-            lives.untruths += await witness.untruths(people[0], at_most=asked)
-            await _some_die(hosts, people, lives)
+            run.untruths += await witness.untruths(people[0], at_most=asked)
+            await _kill_some(hosts, people, run)
             for person in people:
                 await person.http.aclose()
-        await _everybody_lives(hosts, lives, disk)
+        await _start_all(hosts, run, disk)
         last = visitor(hosts[0].origin, cookies)
         async with last.http:
-            lives.untruths += await witness.untruths(last)
-        lives.contradictions += contradictions(hosts[0].database)
-    return lives
+            run.untruths += await witness.untruths(last)
+        run.contradictions += contradictions(hosts[0].database)
+    return run
 
 
-async def _everybody_lives(hosts: list[Mortal], lives: Lives, disk: Disk | None) -> None:
-    """Start whoever does not run; now and then one dies while it starts."""
-    dice = lives.witness.random
+async def _start_all(hosts: list[RestartableServer], run: CrashRun, disk: Disk | None) -> None:
+    """Start the servers that do not run; kill one in five once more during its start."""
+    dice = run.witness.random
 
     def power_comes_back() -> None:
-        if disk and lives.kills and not any(host.is_running for host in hosts):
+        if disk and run.kills and not any(host.is_running for host in hosts):
             disk.cut_power(dice)
 
     for host in hosts:
         if not host.is_running:
             power_comes_back()
             if dice.random() < 0.2:
-                host.begin()
+                host.launch()
                 await asyncio.sleep(dice.uniform(0, 2))
                 host.kill()
-                lives.dead_at_start += 1
+                run.dead_at_start += 1
                 power_comes_back()
             host.start()
 
 
-async def _some_die(hosts: list[Mortal], people: list[Person], lives: Lives) -> None:
-    """Keep all busy, kill some, and see that the others go on."""
-    witness = lives.witness
+async def _kill_some(hosts: list[RestartableServer], people: list[Person], run: CrashRun) -> None:
+    """Keep all servers busy, kill some, and check that the others go on."""
+    witness = run.witness
     over = asyncio.Event()
     busy = [
         [asyncio.create_task(witness.keep_busy(person, over)) for _ in range(WORKERS)] for person in people
     ]
     if not await _answered(witness, witness.random.randint(1, MOMENT)):
-        lives.wrong_answers.append(f"nobody was answered before kill {lives.kills + 1}")
+        run.wrong_answers.append(f"no request was answered before kill {run.kills + 1}")
     await asyncio.sleep(witness.random.uniform(0, 0.05))
     victims = witness.random.sample(range(len(hosts)), witness.random.randint(1, len(hosts)))
     for victim in victims:
         hosts[victim].kill()
-        lives.kills += 1
+        run.kills += 1
     ended = await asyncio.gather(
         *(task for victim in victims for task in busy[victim]), return_exceptions=True
     )
     if len(victims) < len(hosts) and not await _answered(witness, 1):
-        lives.wrong_answers.append(f"nobody was answered any more after kill {lives.kills}")
+        run.wrong_answers.append(f"no request was answered after kill {run.kills}")
     over.set()
     ended += await asyncio.gather(*(task for tasks in busy for task in tasks), return_exceptions=True)
-    lives.wrong_answers += [repr(error) for error in ended if error is not None]
+    run.wrong_answers += [repr(error) for error in ended if error is not None]
 
 
 async def _answered(witness: Witness, more: int) -> bool:
-    """Wait until so many more requests were answered; return whether they were, in the end."""
-    until, give_up = witness.answered + more, time.monotonic() + PATIENCE
+    """Wait for so many more answered requests; return whether they came within the timeout."""
+    until, give_up = witness.answered + more, time.monotonic() + TIMEOUT
     while witness.answered < until and time.monotonic() < give_up:  # noqa: ASYNC110 - it polls a count
         await asyncio.sleep(0.001)
     return witness.answered >= until

@@ -1,4 +1,4 @@
-"""Where the races are run: servers on one file, and somebody whom all of them know."""
+"""Servers on one file, and a user who is signed in at all of them."""
 
 import asyncio
 import itertools
@@ -9,13 +9,13 @@ from contextlib import closing
 import httpx
 from msgspec import Struct
 
+from support.concurrently import FormRequest
 from support.oauth import Person
 from support.server import Server
-from support.volley import Shot
 
 
-class Town(Struct, frozen=True):
-    """Servers on one file, and somebody who is signed in; `people` ask the servers in their order."""
+class Cluster(Struct, frozen=True):
+    """Servers on one file; `people` are the same user at each server, in their order."""
 
     servers: list[Server]
     people: list[Person]
@@ -25,23 +25,23 @@ class Town(Struct, frozen=True):
         return self.people[0]
 
     async def client(self) -> str:
-        """Register a client of which nobody else will hear."""
+        """Register a client for one race alone."""
         return str((await self.ada.register())["client_id"])
 
-    def shots(self, count: int, path: str, form: dict[str, str]) -> list[Shot]:
-        """Return as many requests, for each server in turn."""
+    def requests(self, count: int, path: str, form: dict[str, str]) -> list[FormRequest]:
+        """Return so many requests, for each server in turn."""
         origins = itertools.cycle([server.origin for server in self.servers])
-        return [Shot(origin, path, form) for origin in itertools.islice(origins, count)]
+        return [FormRequest(origin, path, form) for origin in itertools.islice(origins, count)]
 
     async def sessions(self, access_token: str) -> set[int]:
-        """Show every server the access token and return the statuses of their answers."""
+        """Present the access token at every server and return the statuses."""
         return _statuses(await asyncio.gather(*(p.session(access_token) for p in self.people)))
 
     async def refreshes(self, client_id: str, refresh_token: str) -> set[int]:
-        """Show every server the refresh token and return the statuses of their answers."""
+        """Present the refresh token at every server and return the statuses."""
         return _statuses(await asyncio.gather(*(p.refresh(client_id, refresh_token) for p in self.people)))
 
-    def anybody(self) -> Person:
+    def any_person(self) -> Person:
         return random.choice(self.people)
 
     def remembered(self, client_id: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Servers that are killed, or told to stop, at any moment, and started again where they were."""
+"""Servers that a test kills, stops and starts again on the same port and file."""
 
 import os
 import signal
@@ -11,15 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from grantledger.application.provenance import Caller
-from support.patience import PATIENCE
 from support.server import EMAIL, PASSWORD, UNTHROTTLED, Server, free_port
+from support.timeouts import TIMEOUT
 
 
-class Mortal:
-    """`grantledger serve` on one port and file, in one life after another.
-
-    `environment` is what its process gets beside the settings.
-    """
+class RestartableServer:
+    """`grantledger serve` on one port and file; `environment` adds variables to those of the settings."""
 
     def __init__(
         self,
@@ -43,10 +40,6 @@ class Mortal:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def server(self) -> Server:
-        return Server(self.origin, self.database, self.pid, self.settings)
-
-    @property
     def pid(self) -> int:
         return self._running.pid
 
@@ -59,18 +52,25 @@ class Mortal:
         return self._log.read_text()
 
     @property
+    def _server(self) -> Server:
+        return Server(self.origin, self.database, 0, self.settings)
+
+    @property
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "not started"
         return self._process
 
+    def events(self, *tags: str) -> int:
+        """Count the events of these tags, or of all."""
+        return self._server.events(*tags)
+
     async def open_account(self) -> None:
         """Make the database, with the user whom all tests know."""
-        server = Server(self.origin, self.database, 0, self.settings)
-        async with server.use_cases() as container:
+        async with self._server.use_cases() as container:
             await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
 
-    def begin(self) -> None:
-        """Start, and do not wait for it."""
+    def launch(self) -> None:
+        """Start without waiting until it listens."""
         settings = {f"GRANTLEDGER_{name.upper()}": value for name, value in self.settings.items()}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -83,49 +83,49 @@ class Mortal:
 
     def start(self) -> None:
         """Start, and return when it listens."""
-        self.begin()
-        deadline = time.monotonic() + PATIENCE
+        self.launch()
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             assert self._running.poll() is None, self.log
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.02)
-        raise AssertionError(f"the server did not listen within {PATIENCE} s: {self.log}")
+        raise AssertionError(f"the server did not listen within {TIMEOUT} s: {self.log}")
 
     def kill(self) -> None:
         """`kill -9`."""
         self._running.kill()
-        self._running.wait(PATIENCE)
+        self._running.wait(TIMEOUT)
 
-    def tell(self, what: signal.Signals) -> None:
+    def send_signal(self, what: signal.Signals) -> None:
         self._running.send_signal(what)
 
-    def end(self, patience: float = PATIENCE) -> int:
+    def wait(self) -> int:
         """Wait for its end and return the exit code. Raises `subprocess.TimeoutExpired`."""
-        return self._running.wait(patience)
+        return self._running.wait(TIMEOUT)
 
     def stop(self) -> None:
-        """Make sure that nothing of it is left."""
+        """End it, whatever state it is in."""
         if self.is_running:
-            self.tell(signal.SIGCONT)
+            self.send_signal(signal.SIGCONT)
             self._running.terminate()
             try:
-                self.end()
+                self.wait()
             finally:
                 self._running.kill()
 
 
 @contextmanager
-def mortals(
+def restartable_servers(
     directory: Path, count: int, environment: Mapping[str, str] | None = None, **settings: str
-) -> Iterator[list[Mortal]]:
-    """Servers on one file that go by the name of the first; none of them runs yet."""
+) -> Iterator[list[RestartableServer]]:
+    """Make servers on one file, with the issuer of the first; none of them runs yet."""
     ports = [free_port() for _ in range(count)]
     shared = {"issuer": f"http://127.0.0.1:{ports[0]}", **settings}
-    made = [Mortal(directory, port=port, environment=environment, **shared) for port in ports]
+    made = [RestartableServer(directory, port=port, environment=environment, **shared) for port in ports]
     try:
         yield made
     finally:
-        for mortal in made:
-            mortal.stop()
+        for server in made:
+            server.stop()

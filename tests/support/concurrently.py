@@ -1,4 +1,4 @@
-"""Many requests at one moment: each is sent but for its last byte, then all the last bytes at once."""
+"""Parallel requests: all but the last byte of each is sent first, then all the last bytes at once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,19 +7,19 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 from msgspec import Struct
 
-from support.patience import PATIENCE
+from support.timeouts import TIMEOUT
 
 
-class Shot(Struct, frozen=True):
-    """A form for one of the servers."""
+class FormRequest(Struct, frozen=True):
+    """A form to post to one of the servers."""
 
     origin: str
     path: str
     form: dict[str, str]
 
 
-class Held(Struct, frozen=True):
-    """A request of which the server has all but the last byte."""
+class HeldRequest(Struct, frozen=True):
+    """A request of which all but the last byte is sent."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -29,9 +29,9 @@ class Held(Struct, frozen=True):
         self.writer.write(self.last)
 
     async def answer(self) -> httpx.Response:
-        """Return the answer; raises `httpx.RemoteProtocolError` when the connection ends without one."""
+        """Return the response. Raises `httpx.RemoteProtocolError` when the connection ends without one."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 whole = await self.reader.read()
         except ConnectionError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
@@ -48,24 +48,24 @@ class Held(Struct, frozen=True):
         self.writer.transport.abort()
 
 
-async def held(shot: Shot) -> Held:
+async def hold_back(request: FormRequest) -> HeldRequest:
     """Connect and send the request but for its last byte."""
-    where = urlsplit(shot.origin)
+    where = urlsplit(request.origin)
     assert where.hostname
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
-    body = urlencode(shot.form).encode()
+    body = urlencode(request.form).encode()
     head = (
-        f"POST {shot.path} HTTP/1.1\r\nhost: {where.netloc}\r\nconnection: close\r\n"
+        f"POST {request.path} HTTP/1.1\r\nhost: {where.netloc}\r\nconnection: close\r\n"
         f"content-type: application/x-www-form-urlencoded\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     writer.write(head.encode() + body[:-1])
     await writer.drain()
-    return Held(reader, writer, body[-1:])
+    return HeldRequest(reader, writer, body[-1:])
 
 
-async def volley(shots: Sequence[Shot]) -> list[httpx.Response]:
-    """Return the answers in the order of the shots."""
-    ready = await asyncio.gather(*(held(shot) for shot in shots))
+async def concurrently(requests: Sequence[FormRequest]) -> list[httpx.Response]:
+    """Send all requests at the same moment; return the responses in the order of the requests."""
+    ready = await asyncio.gather(*(hold_back(request) for request in requests))
     for one in ready:
         one.release()
     return await asyncio.gather(*(one.answer() for one in ready))
