@@ -1,4 +1,4 @@
-"""One browser and one server for all tests; a profile and a client for each."""
+"""One browser for the tests of a file, one server for all; a profile and a client for each test."""
 
 import secrets
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def member_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def member_operator(member_host: Server) -> Iterator[Operator]:
     with Operator.of(member_host) as at_hand:
         yield at_hand
@@ -51,8 +51,9 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Of one file: as long as Playwright runs, no other test of the process can start an event loop."""
     expect.set_options(timeout=20_000)  # patience for a busy machine
     with chromium() as running:
         yield running
@@ -74,9 +75,9 @@ def client(server: Server) -> Iterator[LoopbackClient]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def operator(server: Server) -> Iterator[Operator]:
-    """The use cases, in a thread of their own: in this one Playwright's event loop is running."""
+    """The use cases, in another thread: in this one Playwright's event loop is running."""
     with Operator.of(server) as at_hand:
         yield at_hand
 
