@@ -7,19 +7,19 @@ from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, EMAIL, Story
 
 
-async def test_a_user_of_the_host_is_given_an_account_when_first_seen(ledger, story):
+async def test_a_new_user_of_the_host_gets_an_account(ledger, story):
     account = await story.admit_host_user("ada@host.example", CALLER)
     assert ledger.events == [AccountOpened(user_id=account.user_id, opened_at=story.clock.now())]
     assert ledger.log[0].by == by_user(account.user_id, CALLER)
 
 
-async def test_a_user_of_the_host_is_known_again(ledger, story):
+async def test_a_returning_user_of_the_host_has_the_same_account(ledger, story):
     account = await story.admit_host_user("ada", CALLER)
     with nothing_recorded(ledger):
         assert await story.admit_host_user("ada", CALLER) == account
 
 
-async def test_two_users_of_the_host_are_two_users_here(story):
+async def test_two_users_of_the_host_have_two_accounts(story):
     ada, eve = [await story.admit_host_user(name, CALLER) for name in ("ada", "eve")]
     assert ada.user_id != eve.user_id
 
@@ -30,17 +30,17 @@ async def test_the_hosts_id_is_a_private_record_and_in_no_event(ledger, story):
     assert await ledger.value(account.user_id, HOST_USER) == "ada@host.example"
 
 
-async def test_a_name_at_the_host_is_no_e_mail_address_here(story, ada):
+async def test_a_hosts_id_is_not_looked_up_as_an_e_mail_address(story, ada):
     assert (await story.admit_host_user(EMAIL, CALLER)).user_id != ada.user_id
 
 
-async def test_a_user_of_the_host_who_was_disabled_stays_disabled(story):
+async def test_a_disabled_user_of_the_host_stays_disabled(story):
     account = await story.admit_host_user("ada", CALLER)
     await story.disable_user(account.user_id, CALLER)
     assert (await story.admit_host_user("ada", CALLER)).disabled
 
 
-async def test_seen_twice_at_once_a_user_of_the_host_has_one_account(ledger, story):
+async def test_parallel_requests_of_a_new_host_user_open_one_account(ledger, story):
     racing = Story(InterleavingLedger(ledger), outside=story.outside)
     seen = await asyncio.gather(*(racing.admit_host_user("ada", CALLER) for _ in range(6)))
     assert len({account.user_id for account in seen}) == 1

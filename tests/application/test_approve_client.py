@@ -10,7 +10,7 @@ from support.story import CALLER
 
 
 async def what_comes_next(story, client, ada) -> object:
-    """What an authorization request still needs that its user has said yes to before."""
+    """What an authorization request still needs if the user has consented to it before."""
     return await story.resume_authorization(await story.asks(client, ada), ada, CALLER)
 
 
@@ -18,7 +18,7 @@ async def on_loopback(story, auth_method):
     return (await story.registers(redirect_uris=(LOOPBACK,), token_endpoint_auth_method=auth_method)).client
 
 
-async def test_an_approval_is_remembered_with_the_operator_as_the_one_who_gave_it(ledger, story, client):
+async def test_an_approval_is_recorded_as_the_operators_act(ledger, story, client):
     await story.approve_client(client.client_id, CALLER)
     await story.withdraw_approval(client.client_id, CALLER)
     now = story.clock.now()
@@ -49,14 +49,14 @@ async def test_an_approval_is_no_consent(story, ada):
     assert isinstance(await what_comes_next(story, client, ada), AskForConsent)
 
 
-async def test_approving_twice_is_approving_once(ledger, story, client):
+async def test_approving_twice_records_one_event(ledger, story, client):
     await story.approve_client(client.client_id, CALLER)
     with nothing_recorded(ledger):
         await story.approve_client(client.client_id, CALLER)
 
 
-async def test_an_unknown_client_is_unknown(ledger, story):
+async def test_an_unknown_client_is_refused(ledger, story):
     with nothing_recorded(ledger):
         for use_case in (story.approve_client, story.withdraw_approval):
             with pytest.raises(ClientUnknown):
-                await use_case("glc_nobody", CALLER)
+                await use_case("glc_unknown", CALLER)

@@ -15,11 +15,11 @@ async def confidential(story):
     return await story.registers(token_endpoint_auth_method="client_secret_post")
 
 
-async def test_a_public_client_is_who_it_says(story, client):
+async def test_a_public_client_is_found_by_its_id(story, client):
     assert await story.authenticate_client(credentials(client), CALLER) == client
 
 
-async def test_an_empty_secret_is_no_secret(story, client):
+async def test_an_empty_secret_counts_as_none(story, client):
     assert await story.authenticate_client(credentials(client, ""), CALLER) == client
 
 
@@ -28,7 +28,7 @@ async def test_a_public_client_with_a_secret_is_refused(story, client):
         await story.authenticate_client(credentials(client, "anything"), CALLER)
 
 
-async def test_a_confidential_client_proves_itself_by_its_secret(story, confidential):
+async def test_a_confidential_client_authenticates_with_its_secret(story, confidential):
     assert await story.authenticate_client(credentials(confidential.client, confidential.secret), CALLER)
 
 
@@ -51,9 +51,9 @@ async def test_the_secret_of_another_client_is_refused(story, confidential):
         await story.authenticate_client(credentials(confidential.client, other.secret), CALLER)
 
 
-async def test_nobody_registered_is_unknown(ledger, story):
+async def test_an_unregistered_client_is_unknown(ledger, story):
     with nothing_recorded(ledger), pytest.raises(ClientUnknown):
-        await story.authenticate_client(ClientCredentials(client_id="glc_nobody"), CALLER)
+        await story.authenticate_client(ClientCredentials(client_id="glc_unknown"), CALLER)
 
 
 async def test_a_deleted_client_is_unknown(story, client):
@@ -62,6 +62,6 @@ async def test_a_deleted_client_is_unknown(story, client):
         await story.authenticate_client(credentials(client), CALLER)
 
 
-async def test_a_disabled_client_is_still_itself(story, client):
+async def test_a_disabled_client_is_still_authenticated(story, client):
     await story.disable_client(client.client_id, CALLER)
     assert (await story.authenticate_client(credentials(client), CALLER)).disabled

@@ -14,7 +14,7 @@ from support.story import CALLER, EMAIL, PASSWORD, Story
 NEW = "a new password of length"
 
 
-async def test_a_changed_password_is_remembered_without_the_password(ledger, story, ada):
+async def test_a_password_change_is_recorded_without_the_password(ledger, story, ada):
     before = len(ledger.log)
     await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
     assert [type(event) for event in ledger.events[before:]] == [PasswordChanged, SessionsEnded, SignedIn]
@@ -29,38 +29,38 @@ async def test_only_the_new_password_signs_in(story, ada):
         await story.signs_in()
 
 
-async def test_whoever_changes_the_password_stays_signed_in_and_nobody_else(story, ada):
+async def test_only_the_session_that_changed_the_password_stays_signed_in(story, ada):
     elsewhere = await story.sign_in(EMAIL, PASSWORD, CALLER)
     new = await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
     assert await story.find_browser_session(new.cookie) == new.session
     assert await story.find_browser_session(elsewhere.cookie) is None
 
 
-async def test_the_old_password_is_asked_for(ledger, story, ada):
+async def test_the_current_password_is_required(ledger, story, ada):
     with nothing_recorded(ledger), pytest.raises(PasswordWrong):
         await story.change_password(ada.user_id, "not the old one", NEW, CALLER)
 
 
 @pytest.mark.parametrize(("new", "refusal"), [("short", PasswordTooShort), ("x" * 1025, PasswordTooLong)])
-async def test_a_short_or_long_password_is_refused_before_the_old_one_is_tried(
+async def test_a_forbidden_new_password_is_refused_before_the_current_is_checked(
     ledger, story, ada, new, refusal
 ):
     with nothing_recorded(ledger), pytest.raises(refusal):
         await story.change_password(ada.user_id, "wrong", new, CALLER)
 
 
-async def test_a_disabled_user_changes_nothing(ledger, story, ada):
+async def test_a_disabled_user_cannot_change_the_password(ledger, story, ada):
     await story.disable_user(ada.user_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
         await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
 
 
-async def test_what_was_granted_stays(story, ada, tokens):
+async def test_grants_stay_after_a_password_change(story, ada, tokens):
     await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
     assert await story.looks_up(tokens)
 
 
-async def test_of_two_changes_at_once_one_finds_its_old_password_replaced(ledger, story, ada):
+async def test_of_two_parallel_changes_one_is_refused_as_wrong(ledger, story, ada):
     racing = Story(InterleavingLedger(ledger), outside=story.outside)
     ends = await asyncio.gather(
         *(racing.change_password(ada.user_id, PASSWORD, f"{NEW} {n}", CALLER) for n in range(2)),
@@ -69,7 +69,7 @@ async def test_of_two_changes_at_once_one_finds_its_old_password_replaced(ledger
     assert sorted(type(end).__name__ for end in ends) == ["NewBrowserSession", "PasswordWrong"]
 
 
-async def test_a_sign_in_with_the_old_password_that_is_under_way_ends_with_the_others(ledger, story, ada):
+async def test_a_parallel_sign_in_with_the_old_password_is_ended_too(ledger, story, ada):
     """Whatever the order: who presented the old password is never signed in when both have ended."""
     for turns in range(12):
         racing = Story(InterleavingLedger(ledger), outside=story.outside)

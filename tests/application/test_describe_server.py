@@ -18,7 +18,7 @@ server = DescribeServer(POLICY).authorization_server
 @pytest.mark.parametrize(
     "issuer", ["https://auth.example", "https://auth.example/", "https://a.example/tenant"]
 )
-def test_the_issuer_is_byte_for_byte_the_configured_one(issuer):
+def test_the_issuer_is_exactly_the_configured_one(issuer):
     assert DescribeServer(a_policy(issuer=issuer)).authorization_server().issuer == issuer
 
 
@@ -30,7 +30,7 @@ def test_the_issuer_is_byte_for_byte_the_configured_one(issuer):
         ("https://auth.example/tenant", "https://auth.example/tenant/token"),
     ],
 )
-def test_endpoints_live_under_the_issuer(issuer, endpoint):
+def test_endpoints_are_under_the_issuer(issuer, endpoint):
     assert DescribeServer(a_policy(issuer=issuer)).authorization_server().token_endpoint == endpoint
 
 
@@ -51,11 +51,11 @@ def test_no_more_scopes_are_advertised_than_the_default():
     assert server().scopes_supported == ("openid",)
 
 
-def test_clients_are_told_to_use_s256():
+def test_s256_is_advertised():
     assert server().code_challenge_methods_supported == ("S256",)
 
 
-def test_clients_are_told_to_expect_the_issuer_in_answers():
+def test_the_issuer_in_authorization_responses_is_advertised():
     assert server().authorization_response_iss_parameter_supported is True
 
 
@@ -75,7 +75,7 @@ def test_every_resource_is_named():
     assert server().protected_resources == (MCP, NOTES)
 
 
-def test_a_resource_names_us_and_its_scopes():
+def test_a_resource_names_its_authorization_server_and_scopes():
     described = DescribeServer(POLICY).protected_resource(POLICY.resources[1])
     assert msgspec.to_builtins(described) == {
         "resource": NOTES,
@@ -86,7 +86,7 @@ def test_a_resource_names_us_and_its_scopes():
     }
 
 
-def test_empty_lists_and_names_are_left_out():
+def test_empty_lists_and_names_are_omitted():
     described = DescribeServer(POLICY).protected_resource(Resource("https://bare.example/mcp"))
     assert set(msgspec.to_builtins(described)) == {
         "resource",
@@ -95,14 +95,14 @@ def test_empty_lists_and_names_are_left_out():
     }
 
 
-def test_openid_connect_is_described_where_openid_can_be_granted():
+def test_openid_connect_is_described_if_openid_can_be_granted():
     described = server()
     assert isinstance(described, OpenIdProviderMetadata)
     assert described.jwks_uri == "https://auth.example/jwks"
     assert described.userinfo_endpoint == "https://auth.example/userinfo"
 
 
-def test_nothing_of_openid_connect_is_advertised_where_openid_cannot_be_granted():
+def test_without_openid_nothing_of_openid_connect_is_advertised():
     described = DescribeServer(a_policy(server_scopes=("email",), default_scope=("email",)))
     assert type(described.authorization_server()) is AuthorizationServerMetadata
 
@@ -113,5 +113,5 @@ def test_claims_of_a_scope_that_is_not_known_are_not_advertised():
     assert "email" not in described.claims_supported
 
 
-def test_a_request_uri_is_expressly_not_supported():
+def test_request_uri_is_advertised_as_not_supported():
     assert msgspec.to_builtins(server())["request_uri_parameter_supported"] is False

@@ -9,53 +9,55 @@ from support.requests import NOTES
 from support.story import CALLER, EMAIL
 
 
-async def told(story, tokens):
+async def claims_of(story, tokens):
     return msgspec.to_builtins(await story.describe_user(tokens.access_token))
 
 
-async def test_with_openid_alone_only_the_id_of_the_user_is_told(story, client, ada):
-    assert await told(story, await story.tokens(client, ada, scope="openid")) == {"sub": ada.user_id}
+async def test_with_openid_alone_only_the_user_id_is_returned(story, client, ada):
+    assert await claims_of(story, await story.tokens(client, ada, scope="openid")) == {"sub": ada.user_id}
 
 
-async def test_with_email_the_address_is_told_and_that_nobody_has_proved_it(story, client, ada):
-    assert await told(story, await story.tokens(client, ada, scope="openid email")) == {
+async def test_with_email_the_address_is_returned_as_not_verified(story, client, ada):
+    assert await claims_of(story, await story.tokens(client, ada, scope="openid email")) == {
         "sub": ada.user_id,
         "email": EMAIL,
         "email_verified": False,
     }
 
 
-async def test_without_openid_nothing_is_told(story, client, ada):
+async def test_without_openid_the_request_is_refused(story, client, ada):
     tokens = await story.tokens(client, ada, scope="email")
     with pytest.raises(OpenidNotGranted):
-        await told(story, tokens)
+        await claims_of(story, tokens)
 
 
-async def test_a_narrowed_token_tells_no_more_than_it_was_narrowed_to(story, client, ada):
+async def test_a_narrowed_token_returns_only_the_claims_of_its_scopes(story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid email")
-    assert await told(story, await story.refreshes(client, tokens, scope="openid")) == {"sub": ada.user_id}
+    assert await claims_of(story, await story.refreshes(client, tokens, scope="openid")) == {
+        "sub": ada.user_id
+    }
 
 
 async def test_the_resource_of_the_token_does_not_matter(story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid", resources=(NOTES,))
-    assert await told(story, tokens) == {"sub": ada.user_id}
+    assert await claims_of(story, tokens) == {"sub": ada.user_id}
 
 
-async def test_an_address_that_was_erased_is_absent(story, client, ada):
+async def test_an_erased_address_is_absent(story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid email")
     erased = DescribeUser(story.look_up_session, MemoryLedger())
     assert msgspec.to_builtins(await erased(tokens.access_token)) == {"sub": ada.user_id}
 
 
-async def test_a_token_that_has_expired_tells_nothing(story, client, ada):
+async def test_an_expired_token_is_refused(story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid")
     story.clock.advance(tokens.expires_in)
     with pytest.raises(AccessTokenHasEnded):
-        await told(story, tokens)
+        await claims_of(story, tokens)
 
 
-async def test_of_a_user_that_was_disabled_nothing_is_told(story, client, ada):
+async def test_a_token_of_a_disabled_user_is_refused(story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid")
     await story.disable_user(ada.user_id, CALLER)
     with pytest.raises(UserIsDisabled):
-        await told(story, tokens)
+        await claims_of(story, tokens)

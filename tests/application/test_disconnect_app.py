@@ -29,7 +29,7 @@ async def test_disconnecting_ends_every_token_at_once(story, client, ada):
             await story.refreshes(client, tokens)
 
 
-async def test_disconnecting_is_remembered_with_who_did_it(ledger, story, client, ada, tokens):
+async def test_disconnecting_is_recorded_as_the_users_act(ledger, story, client, ada, tokens):
     before = len(ledger.log)
     await story.disconnect_app(ada.user_id, client.client_id, CALLER)
     now = story.clock.now()
@@ -46,26 +46,26 @@ async def test_a_disconnected_app_has_to_ask_again(story, client, ada, tokens):
     assert isinstance(await story.resume_authorization(request, ada, CALLER), AskForConsent)
 
 
-async def test_a_disconnected_app_may_be_connected_again(story, client, ada, tokens):
+async def test_a_disconnected_app_can_be_connected_again(story, client, ada, tokens):
     await story.disconnect_app(ada.user_id, client.client_id, CALLER)
     assert await story.looks_up(await story.tokens(client, ada))
 
 
-async def test_a_code_that_was_under_way_opens_nothing(ledger, story, client, ada, code):
+async def test_a_code_issued_before_the_disconnection_opens_no_grant(ledger, story, client, ada, code):
     await story.disconnect_app(ada.user_id, client.client_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(ConsentWithdrawnSince):
         await story.redeems(client, code)
 
 
-async def test_disconnecting_twice_is_disconnecting_once(ledger, story, client, ada, tokens):
+async def test_disconnecting_twice_records_one_event(ledger, story, client, ada, tokens):
     await story.disconnect_app(ada.user_id, client.client_id, CALLER)
     with nothing_recorded(ledger):
         await story.disconnect_app(ada.user_id, client.client_id, CALLER)
 
 
-async def test_an_app_that_is_not_there_is_disconnected_already(ledger, story, ada):
+async def test_disconnecting_an_unknown_app_does_nothing(ledger, story, ada):
     with nothing_recorded(ledger):
-        await story.disconnect_app(ada.user_id, "glc_nobody", CALLER)
+        await story.disconnect_app(ada.user_id, "glc_unknown", CALLER)
 
 
 async def test_other_apps_and_other_users_keep_what_they_have(story, client, ada, tokens):
@@ -77,7 +77,7 @@ async def test_other_apps_and_other_users_keep_what_they_have(story, client, ada
     assert [await story.looks_up(kept) for kept in (eves, others)]
 
 
-async def test_more_grants_than_a_list_shows_at_once_all_end(ledger, story, client, ada):
+async def test_more_grants_than_one_page_holds_all_end(ledger, story, client, ada):
     for _ in range(205):
         await story.tokens(client, ada)
     await story.disconnect_app(ada.user_id, client.client_id, CALLER)
@@ -108,7 +108,7 @@ class Dawdling(InterleavingLedger):
 
 
 @pytest.mark.parametrize("seed", range(150))
-async def test_a_code_that_is_redeemed_at_that_moment_leaves_nothing_alive(ledger, story, client, ada, seed):
+async def test_a_code_redeemed_in_parallel_leaves_no_live_grant(ledger, story, client, ada, seed):
     """Whatever the order of the two: no grant that was opened is alive when both have ended."""
     code = await story.code(client, ada)
     racing = Story(Dawdling(ledger, seed), outside=story.outside)
@@ -119,7 +119,7 @@ async def test_a_code_that_is_redeemed_at_that_moment_leaves_nothing_alive(ledge
     assert len(opened) == len(revoked)
 
 
-async def test_every_app_can_be_disconnected_at_once(story, client, ada, tokens):
+async def test_all_apps_can_be_disconnected_in_one_call(story, client, ada, tokens):
     other = await story.tokens((await story.registers(client_name="Other")).client, ada)
     await story.disconnect_every_app(ada.user_id, CALLER)
     for held in (tokens, other):
@@ -128,15 +128,13 @@ async def test_every_app_can_be_disconnected_at_once(story, client, ada, tokens)
     assert await story.list_connected_apps(ada.user_id) == ()
 
 
-async def test_an_app_that_holds_a_code_and_no_grant_is_disconnected_with_all_others(
-    ledger, story, client, ada, code
-):
+async def test_disconnecting_all_includes_an_app_with_a_code_and_no_grant(ledger, story, client, ada, code):
     await story.disconnect_every_app(ada.user_id, CALLER)
     with pytest.raises(ConsentWithdrawnSince):
         await story.redeems(client, code)
 
 
-async def test_grants_that_have_ended_hide_none_that_is_alive(story, client, ada, tokens):
+async def test_pages_of_ended_grants_do_not_hide_a_live_one(story, client, ada, tokens):
     other = (await story.registers(client_name="Other")).client
     for _ in range(205):
         await story.tokens(other, ada)

@@ -21,7 +21,7 @@ from support.story import CALLER, PASSWORD, Story
 from support.use_cases import Outside
 
 
-async def test_a_code_is_remembered_with_all_that_was_said_yes_to(ledger, story, client, ada):
+async def test_a_code_event_holds_all_that_was_consented_to(ledger, story, client, ada):
     request = await story.asks(client, ada, scope="openid notes:read", resources=(NOTES,))
     await story.issue_code(request, ada, CALLER, consent_given=True)
     now = story.clock.now()
@@ -41,24 +41,24 @@ async def test_a_code_is_remembered_with_all_that_was_said_yes_to(ledger, story,
     )
 
 
-async def test_a_code_is_known_to_the_ledger_only_by_its_digest(ledger, story, client, ada):
+async def test_the_ledger_holds_only_the_digest_of_a_code(ledger, story, client, ada):
     request = await story.asks(client)
     issued = await story.issue_code(request, ada, CALLER, consent_given=True)
     assert ledger.log[-1].stream_id == f"code:{digest(issued.code)}"
 
 
-async def test_the_user_is_remembered_as_the_one_who_did_it(ledger, client, ada, code):
+async def test_issuing_is_recorded_as_the_users_act(ledger, client, ada, code):
     assert ledger.log[-1].by == by_user(ada.user_id, CALLER, client_id=client.client_id)
 
 
-async def test_the_code_and_the_yes_are_one_record(ledger, story, client, ada):
+async def test_code_and_consent_are_recorded_together(ledger, story, client, ada):
     request = await story.asks(client)
     before = len(ledger.log)
     await story.issue_code(request, ada, CALLER, consent_given=True)
     assert [type(event) for event in ledger.events[before:]] == [ConsentGiven, CodeIssued]
 
 
-async def test_a_yes_that_is_remembered_already_is_not_remembered_again(ledger, story, client, ada, code):
+async def test_consent_that_is_recorded_already_is_not_recorded_again(ledger, story, client, ada, code):
     before = len(ledger.log)
     await story.code(client, ada)
     assert [type(event) for event in ledger.events[before:]] == [CodeIssued]
@@ -67,7 +67,7 @@ async def test_a_yes_that_is_remembered_already_is_not_remembered_again(ledger, 
 # one transaction, one code
 
 
-async def test_a_yes_that_is_sent_twice_gets_the_same_code_twice(ledger, story, client, ada):
+async def test_consent_sent_twice_gets_the_same_code_twice(ledger, story, client, ada):
     request = await story.asks(client)
     first = await story.issue_code(request, ada, CALLER, consent_given=True)
     with nothing_recorded(ledger):
@@ -75,9 +75,7 @@ async def test_a_yes_that_is_sent_twice_gets_the_same_code_twice(ledger, story, 
 
 
 @pytest.mark.parametrize("read", range(5))
-async def test_a_yes_that_is_recorded_between_two_reads_of_another_gets_both_the_same_code(
-    ledger, story, client, ada, read
-):
+async def test_parallel_submissions_of_consent_get_the_same_code(ledger, story, client, ada, read):
     request = await story.asks(client)
     firsts: list[IssuedCode] = []
 
@@ -102,7 +100,7 @@ async def test_a_yes_that_is_recorded_between_two_reads_of_another_gets_both_the
     assert firsts == [again]
 
 
-async def test_a_code_that_was_redeemed_is_not_sent_again(ledger, story, client, ada):
+async def test_a_redeemed_code_is_not_sent_again(ledger, story, client, ada):
     request = await story.asks(client)
     await story.redeems(client, (await story.issue_code(request, ada, CALLER, consent_given=True)).code)
     with nothing_recorded(ledger), pytest.raises(TransactionSpent):
@@ -118,7 +116,7 @@ async def test_a_code_is_not_sent_to_another_user(ledger, story, client, ada):
         await story.issue_code(request, eve, CALLER, consent_given=True)
 
 
-async def test_a_code_that_has_expired_is_not_sent_again(ledger, client, ada):
+async def test_an_expired_code_is_not_sent_again(ledger, client, ada):
     hasty = Story(ledger, a_policy(code_lifetime=5))
     request = await hasty.asks(client)
     await hasty.issue_code(request, ada, CALLER, consent_given=True)
@@ -135,7 +133,7 @@ async def test_one_transaction_gives_one_code_under_two_master_secrets(ledger, s
         await Story(ledger, outside=outside).issue_code(request, ada, CALLER, consent_given=True)
 
 
-async def test_one_transaction_gives_one_code_when_many_press_the_button_at_once(ledger, story, client, ada):
+async def test_twenty_parallel_submissions_give_one_code(ledger, story, client, ada):
     racing = Story(InterleavingLedger(ledger), outside=story.outside)
     request = await story.asks(client)
     answers = await asyncio.gather(
@@ -146,7 +144,7 @@ async def test_one_transaction_gives_one_code_when_many_press_the_button_at_once
     assert answers == [answers[0]] * 20
 
 
-async def test_a_spent_transaction_stays_spent_when_its_code_was_redeemed(story, client, ada):
+async def test_a_transaction_stays_spent_after_its_code_is_redeemed(story, client, ada):
     request = await story.asks(client)
     issued = await story.issue_code(request, ada, CALLER, consent_given=True)
     await story.redeems(client, issued.code)
@@ -162,7 +160,7 @@ async def test_two_tabs_are_two_transactions(story, client, ada):
     assert len(codes) == 2
 
 
-async def test_two_tabs_answered_at_once_each_get_their_code(ledger, story, client, ada):
+async def test_two_tabs_answered_in_parallel_get_a_code_each(ledger, story, client, ada):
     racing = Story(InterleavingLedger(ledger), outside=story.outside)
     requests = [await story.asks(client) for _ in range(8)]
     issued = await asyncio.gather(
@@ -198,19 +196,19 @@ async def test_no_code_for_a_user_who_was_disabled_meanwhile(ledger, story, clie
         await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
-async def test_no_code_for_a_user_who_is_not_there(ledger, story, client, ada):
+async def test_no_code_for_an_unknown_user(ledger, story, client, ada):
     request = await story.asks(client)
     with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
-        await story.issue_code(request, replace(ada, user_id="glu_nobody"), CALLER, consent_given=True)
+        await story.issue_code(request, replace(ada, user_id="glu_unknown"), CALLER, consent_given=True)
 
 
-async def test_no_code_for_a_client_that_is_not_there(ledger, story, client, ada):
-    request = replace(await story.asks(client), client_id="glc_nobody")
+async def test_no_code_for_an_unknown_client(ledger, story, client, ada):
+    request = replace(await story.asks(client), client_id="glc_unknown")
     with nothing_recorded(ledger), pytest.raises(ClientUnknown):
         await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
-async def test_a_request_gives_no_code_at_the_very_second_of_its_deadline(ledger, story, client, ada):
+async def test_no_code_from_the_second_of_the_requests_expiry_on(ledger, story, client, ada):
     request = await story.asks(client)
     story.clock.advance(600)
     with nothing_recorded(ledger), pytest.raises(TransactionExpired):

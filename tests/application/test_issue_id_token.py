@@ -16,9 +16,7 @@ def signed(story):
     return story.outside.id_token_signer.signed
 
 
-async def test_with_openid_the_client_is_told_who_signed_in_when_and_for_which_request(
-    story, client, ada, signed
-):
+async def test_with_openid_the_id_token_names_user_time_and_nonce(story, client, ada, signed):
     story.clock.advance(30)
     tokens = await story.tokens(client, ada, scope="openid", nonce="n-0S6_WzA2Mj")
     (claims,) = signed
@@ -46,7 +44,7 @@ async def test_without_openid_there_is_no_id_token(story, client, ada, signed):
     assert signed == []
 
 
-async def test_without_openid_the_nonce_is_not_even_kept(story, client, ada):
+async def test_without_openid_the_nonce_is_not_kept(story, client, ada):
     request = await story.asks(client, ada, scope="notes:read", nonce="n-0S6_WzA2Mj")
     assert request.nonce is None
 
@@ -57,7 +55,7 @@ async def test_a_refresh_gives_no_other_id_token(story, client, ada, signed):
     assert len(signed) == 1
 
 
-async def test_where_nothing_can_be_signed_the_code_is_not_consumed(story, ledger, client, ada):
+async def test_a_failure_to_sign_does_not_consume_the_code(story, ledger, client, ada):
     code = await story.code(client, ada, scope="openid")
     story.outside.id_token_signer.outage = True
     with nothing_recorded(ledger), pytest.raises(Unavailable):

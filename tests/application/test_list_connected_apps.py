@@ -6,11 +6,11 @@ from support.requests import MCP, NOTES
 from support.story import CALLER, PASSWORD, Story
 
 
-async def test_nothing_is_connected_at_first(story, ada):
+async def test_at_first_no_app_is_listed(story, ada):
     assert await story.list_connected_apps(ada.user_id) == ()
 
 
-async def test_an_app_is_listed_with_what_it_may_and_since_when(story, client, ada):
+async def test_an_app_is_listed_with_its_access_and_the_time_of_connection(story, client, ada):
     since = story.clock.now()
     tokens = await story.tokens(client, ada, scope="openid notes:read", resources=(NOTES,))
     story.clock.advance(60)
@@ -27,12 +27,12 @@ async def test_an_app_is_listed_with_what_it_may_and_since_when(story, client, a
     )
 
 
-async def test_an_app_that_never_refreshed_says_so(story, ada, tokens):
+async def test_an_app_that_never_refreshed_has_no_last_refresh(story, ada, tokens):
     (app,) = await story.list_connected_apps(ada.user_id)
     assert app.last_refresh is None
 
 
-async def test_several_connections_of_one_app_are_one_app(story, client, ada):
+async def test_several_grants_of_one_app_are_listed_as_one_app(story, client, ada):
     since = story.clock.now()
     await story.tokens(client, ada, scope="openid")
     story.clock.advance(60)
@@ -44,7 +44,7 @@ async def test_several_connections_of_one_app_are_one_app(story, client, ada):
     }
 
 
-async def test_what_was_connected_last_comes_first(story, ada):
+async def test_the_most_recently_connected_app_is_first(story, ada):
     for name in ("first", "second"):
         await story.tokens((await story.registers(client_name=name)).client, ada)
         story.clock.advance(1)
@@ -52,9 +52,7 @@ async def test_what_was_connected_last_comes_first(story, ada):
     assert [app.client.metadata.client_name for app in apps] == ["second", "first"]
 
 
-async def test_an_app_whose_tokens_have_ended_is_listed_while_it_need_not_ask_again(
-    story, client, ada, tokens
-):
+async def test_an_app_with_remembered_consent_and_no_tokens_is_listed(story, client, ada, tokens):
     story.clock.advance(605_000)
     (app,) = await story.list_connected_apps(ada.user_id)
     assert (app.connections, app.since) == (0, None)
@@ -67,20 +65,18 @@ async def test_an_app_that_revoked_its_own_tokens_has_no_connection(story, clien
     assert app.connections == 0
 
 
-async def test_the_apps_of_another_user_are_theirs(story, client, ada, tokens):
+async def test_the_apps_of_another_user_are_not_listed(story, client, ada, tokens):
     await story.open_account("eve@example.com", PASSWORD, CALLER)
     eve = await story.signs_in("eve@example.com")
     assert await story.list_connected_apps(eve.user_id) == ()
 
 
-async def test_a_deleted_app_is_gone(story, client, ada, tokens):
+async def test_a_deleted_app_is_not_listed(story, client, ada, tokens):
     await story.delete_client(client.client_id, CALLER)
     assert await story.list_connected_apps(ada.user_id) == ()
 
 
-async def test_what_was_granted_to_an_earlier_registration_is_not_that_of_the_next(
-    story, client, ada, tokens
-):
+async def test_grants_of_an_earlier_registration_are_not_listed(story, client, ada, tokens):
     await story.delete_client(client.client_id, CALLER)
     await story.registers()
     assert await story.list_connected_apps(ada.user_id) == ()
@@ -92,7 +88,7 @@ async def test_a_disabled_app_is_still_listed(story, client, ada, tokens):
     assert app.client.disabled
 
 
-async def test_every_address_that_access_was_sent_to_is_told(story, ada):
+async def test_every_redirect_host_is_listed(story, ada):
     client = (await story.registers(redirect_uris=(HTTPS, LOOPBACK))).client
     for target in (HTTPS, LOOPBACK):
         code = await story.code(client, ada, redirect_uri=target)
@@ -101,7 +97,7 @@ async def test_every_address_that_access_was_sent_to_is_told(story, ada):
     assert len(app.hosts) == 2
 
 
-async def test_a_grant_that_has_reached_its_limit_is_no_connection(ledger, client, ada):
+async def test_an_expired_grant_is_no_connection(ledger, client, ada):
     limited = Story(ledger, a_policy(grant_lifetime=100))
     await limited.tokens(client, ada)
     limited.clock.advance(100)
@@ -109,6 +105,6 @@ async def test_a_grant_that_has_reached_its_limit_is_no_connection(ledger, clien
     assert app.connections == 0
 
 
-async def test_an_app_that_has_not_come_with_its_code_yet_is_listed(story, client, ada, code):
+async def test_an_app_with_an_unredeemed_code_is_listed(story, client, ada, code):
     (app,) = await story.list_connected_apps(ada.user_id)
     assert (app.client, app.connections) == (client, 0)

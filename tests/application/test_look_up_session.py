@@ -25,7 +25,7 @@ from support.storage import nothing_recorded
 from support.story import CALLER, Story
 
 
-async def test_says_who_for_what_and_until_when(story, client, ada):
+async def test_returns_user_client_scopes_resource_and_expiry(story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid notes:read", resources=(NOTES,))
     assert await story.looks_up(tokens) == McpSession(
         user_id=ada.user_id,
@@ -37,7 +37,7 @@ async def test_says_who_for_what_and_until_when(story, client, ada):
     )
 
 
-async def test_writes_nothing(ledger, story, tokens):
+async def test_looking_up_records_nothing(ledger, story, tokens):
     with nothing_recorded(ledger):
         await story.looks_up(tokens)
 
@@ -46,7 +46,7 @@ async def test_writes_nothing(ledger, story, tokens):
 
 
 @pytest.mark.parametrize("spelling", [MCP, "HTTPS://MCP.EXAMPLE/mcp", "https://mcp.example:443/mcp"])
-async def test_a_token_is_good_for_its_resource_however_a_library_spells_it(story, tokens, spelling):
+async def test_a_token_is_accepted_for_every_spelling_of_its_resource(story, tokens, spelling):
     assert await story.looks_up(tokens, resource=spelling)
 
 
@@ -68,13 +68,13 @@ async def test_a_token_is_refused_for_every_other_resource(story, tokens, other)
 # refused on the very next look-up
 
 
-async def test_refuses_at_the_very_second_of_its_expiry(story, tokens):
+async def test_refuses_a_token_in_the_second_of_its_expiry(story, tokens):
     story.clock.advance(3_600)
     with pytest.raises(AccessTokenHasEnded):
         await story.looks_up(tokens)
 
 
-async def test_accepts_in_the_last_second_before_its_expiry(story, tokens):
+async def test_accepts_a_token_in_the_last_second_before_its_expiry(story, tokens):
     story.clock.advance(3_599)
     assert await story.looks_up(tokens)
 
@@ -111,7 +111,7 @@ async def test_refuses_a_deleted_client(story, client, tokens):
         await story.looks_up(tokens)
 
 
-async def test_what_was_granted_before_stays_dead_when_the_client_registers_anew(story, client, tokens):
+async def test_grants_of_an_earlier_registration_stay_refused(story, client, tokens):
     await story.delete_client(client.client_id, CALLER)
     await story.registers()
     with pytest.raises(ClientUnknown):
@@ -124,7 +124,7 @@ async def test_refuses_a_disabled_user(story, ada, tokens):
         await story.looks_up(tokens)
 
 
-async def test_an_outage_says_nothing_about_the_token(ledger, story, tokens):
+async def test_an_outage_is_not_a_refusal_of_the_token(ledger, story, tokens):
     ledger.outage = True
     with pytest.raises(Unavailable):
         await story.looks_up(tokens)
@@ -132,20 +132,20 @@ async def test_an_outage_says_nothing_about_the_token(ledger, story, tokens):
 
 async def of_a_grant_opened_for(ledger, story, **opened):
     """Return the access token of a grant whose client or user the ledger does not know."""
-    grant = Versioned(kind=GRANT, key="grant-of-nobody").then([replace(OPENED, **opened)])
+    grant = Versioned(kind=GRANT, key="unknown-grant").then([replace(OPENED, **opened)])
     await ledger.record([grant], by_operator(CALLER))
     claims = TokenClaims(key_id="key-1", grant_id=grant.key, generation=0, expires_at=story.clock.now() + 1)
     return story.sealer.access_token(claims, OPENED.nonce)
 
 
-async def test_refuses_a_user_who_is_not_there(ledger, story, client):
-    token = await of_a_grant_opened_for(ledger, story, client_id=client.client_id, user_id="glu_nobody")
+async def test_refuses_an_unknown_user(ledger, story, client):
+    token = await of_a_grant_opened_for(ledger, story, client_id=client.client_id, user_id="glu_unknown")
     with pytest.raises(UserIsDisabled):
         await story.look_up_session(token)
 
 
-async def test_refuses_a_client_that_is_not_there(ledger, story, ada):
-    token = await of_a_grant_opened_for(ledger, story, client_id="glc_nobody", user_id=ada.user_id)
+async def test_refuses_an_unknown_client(ledger, story, ada):
+    token = await of_a_grant_opened_for(ledger, story, client_id="glc_unknown", user_id=ada.user_id)
     with pytest.raises(ClientUnknown):
         await story.look_up_session(token)
 
@@ -154,7 +154,7 @@ async def test_refuses_a_client_that_is_not_there(ledger, story, ada):
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "glat_guessed", "Bearer x"])
-async def test_refuses_what_is_no_token(story, token):
+async def test_refuses_a_malformed_token(story, token):
     with pytest.raises(AccessTokenUnknown):
         await story.look_up_session(token)
 
@@ -169,7 +169,7 @@ async def test_refuses_a_token_with_another_seal(story, tokens):
         await story.look_up_session(tokens.access_token + "x")
 
 
-async def test_refuses_a_token_of_a_grant_that_is_not_there(story, tokens):
+async def test_refuses_a_token_of_an_unknown_grant(story, tokens):
     grant_id = story.sealer.read(tokens.access_token).claims.grant_id
     with pytest.raises(AccessTokenUnknown):
         await story.look_up_session(tokens.access_token.replace(grant_id, "no-such-grant"))

@@ -48,7 +48,7 @@ def rotation(ledger: MemoryLedger) -> Rotation:
     return Rotation(ledger)
 
 
-async def test_each_step_is_remembered_as_the_operators(rotation, ledger):
+async def test_each_step_is_recorded_as_the_operators_act(rotation, ledger):
     """Seen to catch: an activation that is recorded by the system."""
     await rotation.rotated()
     await rotation.retire("secret-1", CALLER)
@@ -63,29 +63,29 @@ async def test_each_step_is_remembered_as_the_operators(rotation, ledger):
     assert {recorded.by.caller for recorded in ledger.log} == {CALLER}
 
 
-async def test_a_new_secret_opens_and_seals_nothing_yet(rotation):
+async def test_a_new_secret_can_unseal_but_does_not_seal_yet(rotation):
     await rotation.add(CALLER)
     assert await rotation.keeper.key_ids() == ("secret-1", "secret-2")
     assert (await rotation.describe())[1] == UsedSecret(key_id="secret-2", role="opens")
 
 
-async def test_a_second_one_is_not_made_while_one_waits(rotation, ledger):
+async def test_no_secret_is_added_while_another_one_is_unused(rotation, ledger):
     await rotation.add(CALLER)
     with nothing_recorded(ledger), pytest.raises(MasterSecretWaits):
         await rotation.add(CALLER)
     assert len(await rotation.keeper.key_ids()) == 2
 
 
-async def test_the_secret_that_is_taken_into_use_seals_every_record(rotation):
-    told = []
+async def test_activating_a_secret_reseals_every_record_under_it(rotation):
+    reported = []
     new = await rotation.add(CALLER)
-    assert await rotation.activate(new, CALLER, lambda done, of: told.append((done, of))) == 5
+    assert await rotation.activate(new, CALLER, lambda done, of: reported.append((done, of))) == 5
     assert await rotation.keeper.key_ids() == ("secret-2", "secret-1")
     assert await rotation.records.counts() == {"secret-2": 5}
-    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert reported == [(2, 5), (4, 5), (5, 5)]
 
 
-async def test_what_a_crash_left_is_finished_and_remembered_once(rotation, ledger):
+async def test_activating_again_after_a_crash_finishes_and_records_once(rotation, ledger):
     """Seen to catch: an activation that is recorded each time; a record that is left behind."""
     await rotation.rotated()
     rotation.records.under = {"secret-1": 3, "secret-2": 2}
@@ -93,14 +93,14 @@ async def test_what_a_crash_left_is_finished_and_remembered_once(rotation, ledge
         assert await rotation.activate("secret-2", CALLER) == 3
 
 
-async def test_a_crash_before_it_was_remembered_is_mended_by_the_same_command(rotation, ledger):
+async def test_activating_again_after_a_crash_before_the_event_records_it(rotation, ledger):
     await rotation.add(CALLER)
     await rotation.keeper.put_first("secret-2")
     await rotation.activate("secret-2", CALLER)
     assert isinstance(ledger.events[-1], SecretActivated)
 
 
-async def test_a_secret_that_is_not_configured_is_not_taken_into_use(rotation, ledger):
+async def test_a_secret_that_is_not_configured_cannot_be_activated(rotation, ledger):
     with nothing_recorded(ledger), pytest.raises(MasterSecretUnknown):
         await rotation.activate("secret-9", CALLER)
 
@@ -112,18 +112,18 @@ async def refused(rotation: Rotation, key_id: str, refusal: type[Exception], *, 
     assert await rotation.keeper.key_ids() == before
 
 
-async def test_the_secret_that_seals_is_not_dropped(rotation):
+async def test_the_secret_that_seals_cannot_be_retired(rotation):
     await refused(rotation, "secret-1", MasterSecretSeals, force=True)
 
 
-async def test_a_secret_that_private_records_need_is_not_dropped(rotation):
+async def test_a_secret_that_private_records_need_cannot_be_retired(rotation):
     """Seen to catch: `force` that drops records too."""
     await rotation.rotated()
     rotation.records.under["secret-1"] = 1
     await refused(rotation, "secret-1", MasterSecretHoldsRecords, force=True)
 
 
-async def test_a_secret_that_live_tokens_need_is_dropped_by_force_alone(rotation, ledger):
+async def test_a_secret_that_live_tokens_need_is_retired_only_with_force(rotation, ledger):
     await rotation.rotated()
     rotation.tokens.lives["secret-1"] = LiveTokens(2, rotation.clock.now() + 1)
     await refused(rotation, "secret-1", MasterSecretNeeded)
@@ -132,11 +132,11 @@ async def test_a_secret_that_live_tokens_need_is_dropped_by_force_alone(rotation
     assert await rotation.keeper.key_ids() == ("secret-2",)
 
 
-async def test_a_secret_that_nobody_ever_heard_of_is_not_dropped(rotation):
+async def test_an_unknown_secret_cannot_be_retired(rotation):
     await refused(rotation, "secret-9", MasterSecretUnknown)
 
 
-async def test_a_secret_that_was_removed_by_hand_is_remembered_as_dropped_once(rotation, ledger):
+async def test_a_secret_removed_by_hand_is_recorded_as_retired_once(rotation, ledger):
     await rotation.rotated()
     await rotation.keeper.remove("secret-1")
     rotation.tokens.lives["secret-1"] = LiveTokens(1, rotation.clock.now() + 1)
@@ -146,7 +146,7 @@ async def test_a_secret_that_was_removed_by_hand_is_remembered_as_dropped_once(r
         await rotation.retire("secret-1", CALLER)
 
 
-async def test_what_is_used_and_not_configured_is_missing(rotation):
+async def test_a_secret_that_is_used_but_not_configured_is_missing(rotation):
     rotation.records.under["secret-0"] = 1
     assert [(one.key_id, one.role) for one in await rotation.describe()] == [
         ("secret-1", "seals"),
@@ -154,7 +154,7 @@ async def test_what_is_used_and_not_configured_is_missing(rotation):
     ]
 
 
-async def test_an_outage_leaves_the_secret_where_it_is_and_is_told(rotation, ledger):
+async def test_an_outage_while_retiring_keeps_the_secret_and_is_raised(rotation, ledger):
     await rotation.rotated()
     ledger.outage = True
     with pytest.raises(Exception, match="the test says so"):

@@ -37,7 +37,7 @@ from support.story import CALLER, Story
 
 
 class Mistake(NamedTuple):
-    """What may be wrong with a request beside its client, and how that is refused."""
+    """What can be wrong with a request except its client, and its refusal."""
 
     request: dict[str, Any]
     refusal: type[Refusal]
@@ -64,27 +64,27 @@ async def test_a_code_opens_a_grant_with_what_was_consented_to(story, client, ad
     assert (tokens.scopes, tokens.resource) == (("openid", "notes:read"), NOTES)
 
 
-async def test_the_access_token_speaks_for_the_user_who_said_yes(story, tokens, client, ada):
+async def test_the_access_token_is_for_the_user_who_consented(story, tokens, client, ada):
     session = await story.looks_up(tokens)
     assert (session.user_id, session.client_id) == (ada.user_id, client.client_id)
 
 
-async def test_the_access_token_lives_as_long_as_is_said(story, client, code):
+async def test_the_access_token_expires_after_expires_in(story, client, code):
     tokens = await story.redeems(client, code)
     assert tokens.expires_in == 3_600
 
 
-async def test_redeeming_and_opening_are_one_record(ledger, story, client, code):
+async def test_redemption_and_grant_are_recorded_together(ledger, story, client, code):
     before = len(ledger.log)
     await story.redeems(client, code)
     assert [type(event) for event in ledger.events[before:]] == [CodeRedeemed, GrantOpened]
 
 
-async def test_the_client_is_remembered_as_the_one_who_did_it(ledger, client, tokens):
+async def test_a_redemption_is_recorded_as_the_clients_act(ledger, client, tokens):
     assert ledger.log[-1].by == by_client(client.client_id, CALLER)
 
 
-async def test_a_grant_remembers_the_code_that_opened_it_by_its_digest(ledger, code, tokens):
+async def test_a_grant_names_its_code_by_digest(ledger, code, tokens):
     (opened,) = recorded(ledger, GrantOpened)
     assert opened.code_key == digest(code)
 
@@ -106,13 +106,13 @@ async def test_a_confidential_client_redeems_with_its_secret(story, ada):
     assert (await story.redeems(new.client, code, secret=new.secret)).access_token
 
 
-async def test_an_absolute_limit_of_the_grant_bounds_its_first_tokens(ledger, ada, client, code, story):
+async def test_the_absolute_limit_of_a_grant_bounds_its_first_tokens(ledger, ada, client, code, story):
     restarted = Story(ledger, a_policy(grant_lifetime=100), story.outside)
     tokens = await restarted.redeems(client, code)
     assert tokens.expires_in == 100
 
 
-async def test_the_absolute_limit_of_a_grant_stays_what_it_was_when_it_opened(ledger, client, code, story):
+async def test_the_opening_event_holds_the_absolute_limit(ledger, client, code, story):
     await Story(ledger, a_policy(grant_lifetime=100), story.outside).redeems(client, code)
     (opened,) = recorded(ledger, GrantOpened)
     assert opened.expires_at == story.clock.now() + 100
@@ -123,14 +123,14 @@ async def test_redeems_in_the_last_second_of_the_code(story, client, code):
     assert await story.redeems(client, code)
 
 
-async def test_a_native_client_redeems_with_the_port_that_its_code_was_sent_to(story, ada):
+async def test_a_native_client_redeems_with_the_port_of_its_request(story, ada):
     native = (await story.registers(redirect_uris=(LOOPBACK,))).client
     today = "http://127.0.0.1:51004/callback"
     code = await story.code(native, ada, redirect_uri=today)
     assert await story.redeems(native, code, redirect_uri=today)
 
 
-async def test_a_native_client_does_not_redeem_with_the_port_it_registered(story, ada):
+async def test_a_native_client_cannot_redeem_with_its_registered_port(story, ada):
     native = (await story.registers(redirect_uris=(LOOPBACK,))).client
     code = await story.code(native, ada, redirect_uri="http://127.0.0.1:51004/callback")
     with pytest.raises(CodeRedirectUriMismatch):
@@ -140,13 +140,13 @@ async def test_a_native_client_does_not_redeem_with_the_port_it_registered(story
 # refusals consume nothing
 
 
-async def test_refuses_at_the_very_second_of_its_deadline(ledger, story, client, code):
+async def test_refuses_a_code_in_the_second_of_its_expiry(ledger, story, client, code):
     story.clock.advance(600)
     with nothing_recorded(ledger), pytest.raises(CodeExpired):
         await story.redeems(client, code)
 
 
-async def test_refuses_a_code_that_nobody_issued(ledger, story, client):
+async def test_refuses_an_unknown_code(ledger, story, client):
     with nothing_recorded(ledger), pytest.raises(CodeUnknown):
         await story.redeems(client, "glac_guessed")
 
@@ -157,32 +157,32 @@ async def test_refuses_the_digest_of_a_code(story, client, code):
 
 
 @wrong
-async def test_refuses(ledger, story, client, code, mistake):
+async def test_a_code_is_not_redeemed_with(ledger, story, client, code, mistake):
     with nothing_recorded(ledger), pytest.raises(mistake.refusal):
         await story.redeems(client, code, **mistake.request)
 
 
 @wrong
-async def test_a_code_is_as_good_as_before_after(story, client, code, mistake):
+async def test_a_code_can_still_be_redeemed_after(story, client, code, mistake):
     with pytest.raises(mistake.refusal):
         await story.redeems(client, code, **mistake.request)
     assert await story.redeems(client, code)
 
 
-async def test_another_client_cannot_redeem_nor_spoil_it(story, client, code):
+async def test_another_client_can_neither_redeem_nor_consume_a_code(story, client, code):
     thief = (await story.registers(client_name="Thief")).client
     with pytest.raises(CodeBelongsToAnotherClient):
         await story.redeems(thief, code)
     assert await story.redeems(client, code)
 
 
-async def test_the_client_is_authenticated_before_anything_is_said_about_the_code(story, ada):
+async def test_the_client_is_authenticated_before_the_code_is_checked(story, ada):
     new = await story.registers(token_endpoint_auth_method="client_secret_post")
     with pytest.raises(ClientAuthenticationFailed):
         await story.redeems(new.client, "glac_guessed", secret="glcs_guessed")
 
 
-async def test_a_wrong_client_secret_does_not_spoil_the_code(ledger, story, ada):
+async def test_a_wrong_client_secret_does_not_consume_the_code(ledger, story, ada):
     new = await story.registers(token_endpoint_auth_method="client_secret_post")
     code = await story.code(new.client, ada)
     with nothing_recorded(ledger), pytest.raises(ClientAuthenticationFailed):
@@ -190,32 +190,32 @@ async def test_a_wrong_client_secret_does_not_spoil_the_code(ledger, story, ada)
     assert await story.redeems(new.client, code, secret=new.secret)
 
 
-async def test_a_disabled_client_redeems_nothing(ledger, story, client, code):
+async def test_a_disabled_client_cannot_redeem(ledger, story, client, code):
     await story.disable_client(client.client_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(ClientIsDisabled):
         await story.redeems(client, code)
 
 
-async def test_a_deleted_client_redeems_nothing(ledger, story, client, code):
+async def test_a_deleted_client_cannot_redeem(ledger, story, client, code):
     await story.delete_client(client.client_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(ClientUnknown):
         await story.redeems(client, code)
 
 
-async def test_a_client_registered_anew_does_not_redeem_what_was_issued_before(ledger, story, client, code):
+async def test_a_client_cannot_redeem_a_code_of_its_earlier_registration(ledger, story, client, code):
     await story.delete_client(client.client_id, CALLER)
-    anew = (await story.registers()).client
+    again = (await story.registers()).client
     with nothing_recorded(ledger), pytest.raises(CodeBelongsToAnotherClient):
-        await story.redeems(anew, code)
+        await story.redeems(again, code)
 
 
-async def test_nothing_is_redeemed_for_a_disabled_user(ledger, story, client, ada, code):
+async def test_a_code_of_a_disabled_user_is_refused(ledger, story, client, ada, code):
     await story.disable_user(ada.user_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(UserIsDisabled):
         await story.redeems(client, code)
 
 
-async def test_an_outage_says_nothing_about_the_code(ledger, story, client, code):
+async def test_an_outage_is_not_a_refusal_of_the_code(ledger, story, client, code):
     ledger.outage = True
     with pytest.raises(Unavailable):
         await story.redeems(client, code)
@@ -224,12 +224,12 @@ async def test_an_outage_says_nothing_about_the_code(ledger, story, client, code
 # the second time
 
 
-async def test_second_redemption_is_refused(story, client, code, tokens):
+async def test_a_second_redemption_is_refused(story, client, code, tokens):
     with pytest.raises(CodeAlreadyRedeemed):
         await story.redeems(client, code)
 
 
-async def test_second_redemption_is_remembered_and_revokes_the_grant_of_the_first(
+async def test_a_second_redemption_is_recorded_and_revokes_the_first_grant(
     ledger, story, client, code, tokens
 ):
     grant_id = (await story.looks_up(tokens)).grant_id
@@ -243,30 +243,28 @@ async def test_second_redemption_is_remembered_and_revokes_the_grant_of_the_firs
     ]
 
 
-async def test_second_redemption_ends_the_access_token_of_the_first(story, client, code, tokens):
+async def test_a_second_redemption_ends_the_access_token_of_the_first(story, client, code, tokens):
     with pytest.raises(CodeAlreadyRedeemed):
         await story.redeems(client, code)
     with pytest.raises(GrantIsRevoked):
         await story.looks_up(tokens)
 
 
-async def test_second_redemption_ends_the_refresh_token_of_the_first(story, client, code, tokens):
+async def test_a_second_redemption_ends_the_refresh_token_of_the_first(story, client, code, tokens):
     with pytest.raises(CodeAlreadyRedeemed):
         await story.redeems(client, code)
     with pytest.raises(GrantIsRevoked):
         await story.refreshes(client, tokens)
 
 
-async def test_second_redemption_revokes_no_other_grant_of_the_user_and_client(
-    story, client, ada, code, tokens
-):
+async def test_a_second_redemption_revokes_no_other_grant(story, client, ada, code, tokens):
     other = await story.tokens(client, ada)
     with pytest.raises(CodeAlreadyRedeemed):
         await story.redeems(client, code)
     assert await story.looks_up(other)
 
 
-async def test_second_redemption_after_the_deadline_revokes_all_the_same(story, client, code, tokens):
+async def test_a_second_redemption_after_the_expiry_still_revokes(story, client, code, tokens):
     story.clock.advance(1_000)
     with pytest.raises(CodeAlreadyRedeemed):
         await story.redeems(client, code)
@@ -274,16 +272,14 @@ async def test_second_redemption_after_the_deadline_revokes_all_the_same(story, 
         await story.looks_up(tokens)
 
 
-async def test_second_redemption_is_remembered_when_the_grant_was_revoked_before(
-    ledger, story, client, code, tokens
-):
+async def test_a_second_redemption_is_recorded_for_a_revoked_grant_too(ledger, story, client, code, tokens):
     await story.revokes(client, tokens.refresh_token)
     with pytest.raises(CodeAlreadyRedeemed):
         await story.redeems(client, code)
     assert isinstance(ledger.events[-1], CodeReplayed)
 
 
-async def test_third_redemption_leaves_no_trace(ledger, story, client, code, tokens):
+async def test_a_third_redemption_records_nothing(ledger, story, client, code, tokens):
     with pytest.raises(CodeAlreadyRedeemed):
         await story.redeems(client, code)
     with nothing_recorded(ledger), pytest.raises(CodeAlreadyRedeemed):
@@ -292,18 +288,18 @@ async def test_third_redemption_leaves_no_trace(ledger, story, client, code, tok
 
 @wrong
 @pytest.mark.usefixtures("tokens")
-async def test_no_trace_is_left_by_a_replay_with(ledger, story, client, code, mistake):
+async def test_no_replay_is_recorded_for_a_request_with(ledger, story, client, code, mistake):
     with nothing_recorded(ledger), pytest.raises(mistake.refusal):
         await story.redeems(client, code, **mistake.request)
 
 
-async def test_no_trace_is_left_by_the_replay_of_another_client(ledger, story, client, code, tokens):
+async def test_no_replay_is_recorded_for_another_client(ledger, story, client, code, tokens):
     thief = (await story.registers(client_name="Thief")).client
     with nothing_recorded(ledger), pytest.raises(CodeBelongsToAnotherClient):
         await story.redeems(thief, code)
 
 
-async def test_no_trace_is_left_by_a_replay_without_the_client_secret(ledger, story, ada):
+async def test_no_replay_is_recorded_without_the_client_secret(ledger, story, ada):
     new = await story.registers(token_endpoint_auth_method="client_secret_post")
     code = await story.code(new.client, ada)
     await story.redeems(new.client, code, secret=new.secret)
@@ -320,14 +316,14 @@ def racing(ledger, story):
     return Story(InterleavingLedger(ledger), outside=story.outside)
 
 
-async def test_of_fifty_parallel_redemptions_one_is_answered(racing, client, code):
+async def test_of_fifty_parallel_redemptions_one_succeeds(racing, client, code):
     answers = await asyncio.gather(*(racing.redeems(client, code) for _ in range(50)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, CodeAlreadyRedeemed)]
     answered = [answer for answer in answers if not isinstance(answer, BaseException)]
     assert (len(answered), len(refused)) == (1, 49)
 
 
-async def test_fifty_parallel_redemptions_open_one_grant_and_it_ends_revoked(ledger, racing, client, code):
+async def test_fifty_parallel_redemptions_open_one_grant_and_revoke_it(ledger, racing, client, code):
     before = len(ledger.log)
     await asyncio.gather(*(racing.redeems(client, code) for _ in range(50)), return_exceptions=True)
     assert [type(event) for event in ledger.events[before:]] == [
@@ -338,20 +334,18 @@ async def test_fifty_parallel_redemptions_open_one_grant_and_it_ends_revoked(led
     ]
 
 
-async def test_fifty_parallel_redemptions_run_into_each_other(racing, client, code):
+async def test_fifty_parallel_redemptions_do_conflict(racing, client, code):
     await asyncio.gather(*(racing.redeems(client, code) for _ in range(50)), return_exceptions=True)
     assert racing.ledger.conflicts >= 49
 
 
-async def test_parallel_redemptions_of_different_codes_are_all_answered(racing, client, ada):
+async def test_parallel_redemptions_of_different_codes_all_succeed(racing, client, ada):
     codes = [await racing.code(client, ada) for _ in range(20)]
     tokens = await asyncio.gather(*(racing.redeems(client, code) for code in codes))
     assert len({answer.access_token for answer in tokens}) == 20
 
 
-async def test_a_refresh_at_the_same_time_does_not_save_the_grant_of_a_replayed_code(
-    ledger, racing, client, code, tokens
-):
+async def test_a_parallel_refresh_does_not_keep_a_replayed_grant_alive(ledger, racing, client, code, tokens):
     await asyncio.gather(
         racing.redeems(client, code), racing.refreshes(client, tokens), return_exceptions=True
     )
@@ -364,18 +358,16 @@ async def test_a_refresh_at_the_same_time_does_not_save_the_grant_of_a_replayed_
 # what is kept
 
 
-async def test_codes_are_recognisable_and_url_safe(code):
+async def test_codes_have_a_prefix_and_are_url_safe(code):
     assert re.fullmatch(r"glac_[A-Za-z0-9_-]{43}", code)
 
 
-async def test_a_resource_may_be_named_again(story, client, ada):
+async def test_the_resource_may_be_repeated_when_redeeming(story, client, ada):
     code = await story.code(client, ada, resources=(MCP,))
     assert await story.redeems(client, code, resources=(MCP,))
 
 
-async def test_a_code_opens_nothing_once_the_user_has_disconnected_the_client(
-    ledger, story, client, ada, code
-):
+async def test_a_code_is_refused_after_the_user_disconnects_the_client(ledger, story, client, ada, code):
     consent = await ledger.load(CONSENT, consent_key(ada.user_id, client.client_id))
     withdrawn = consent.state.withdraw(now=story.clock.now())
     await ledger.record([consent.then(withdrawn)], by_user(ada.user_id, CALLER))

@@ -57,38 +57,38 @@ async def test_a_refresh_is_one_event(ledger, story, client, tokens):
     assert [type(event) for event in ledger.events[before:]] == [GrantRefreshed]
 
 
-async def test_a_refresh_of_an_old_grant_is_one_event_too(ledger, story, client, tokens):
+async def test_a_refresh_of_a_grant_with_a_long_history_is_one_event(ledger, story, client, tokens):
     for _ in range(30):
         story.clock.advance(100)
         tokens = await story.refreshes(client, tokens)
     assert [type(event) for event in ledger.events[-30:]] == [GrantRefreshed] * 30
 
 
-async def test_the_client_is_remembered_as_the_one_who_did_it(ledger, story, client, tokens):
+async def test_a_refresh_is_recorded_as_the_clients_act(ledger, story, client, tokens):
     await story.refreshes(client, tokens)
     assert ledger.log[-1].by == by_client(client.client_id, CALLER)
 
 
-async def test_the_new_access_token_speaks_for_the_same_user(story, client, ada, tokens):
+async def test_the_new_access_token_is_for_the_same_user(story, client, ada, tokens):
     session = await story.looks_up(await story.refreshes(client, tokens))
     assert session.user_id == ada.user_id
 
 
-async def test_the_older_access_token_lives_to_its_own_expiry(story, client, tokens):
+async def test_the_older_access_token_is_valid_until_its_own_expiry(story, client, tokens):
     story.clock.advance(100)
     await story.refreshes(client, tokens)
     story.clock.advance(3_499)
     assert await story.looks_up(tokens)
 
 
-async def test_a_refresh_token_is_good_for_a_week_after_it_was_last_refreshed(story, client, tokens):
+async def test_a_refresh_token_is_valid_for_a_week_after_the_last_refresh(story, client, tokens):
     story.clock.advance(WEEK - 1)
     tokens = await story.refreshes(client, tokens)
     story.clock.advance(WEEK - 1)
     assert await story.refreshes(client, tokens)
 
 
-async def test_a_refresh_token_is_refused_at_the_very_second_its_week_ends(ledger, story, client, tokens):
+async def test_a_refresh_token_is_refused_in_the_second_its_week_ends(ledger, story, client, tokens):
     story.clock.advance(WEEK)
     with nothing_recorded(ledger), pytest.raises(GrantHasExpired):
         await story.refreshes(client, tokens)
@@ -100,7 +100,7 @@ async def test_a_confidential_client_refreshes_with_its_secret(story, ada):
     assert await story.refreshes(new.client, tokens, secret=new.secret)
 
 
-async def test_an_absolute_limit_ends_refreshing_at_its_very_second(ledger, story, client, code):
+async def test_a_grant_is_not_refreshed_from_its_absolute_limit_on(ledger, story, client, code):
     story = Story(ledger, a_policy(grant_lifetime=100), story.outside)
     tokens = await story.redeems(client, code)
     story.clock.advance(99)
@@ -115,7 +115,7 @@ async def test_an_absolute_limit_ends_refreshing_at_its_very_second(ledger, stor
 
 
 @pytest.mark.parametrize("later", [0, 1, WINDOW - 1])
-async def test_a_retry_gets_the_same_pair(story, client, tokens, later):
+async def test_a_retry_gets_the_same_tokens(story, client, tokens, later):
     """Seen to catch: tokens are computed from the clock."""
     first = await story.refreshes(client, tokens)
     story.clock.advance(later)
@@ -123,27 +123,29 @@ async def test_a_retry_gets_the_same_pair(story, client, tokens, later):
     assert (again.access_token, again.refresh_token) == (first.access_token, first.refresh_token)
 
 
-async def test_a_retry_is_told_what_remains_of_the_access_token(story, client, tokens):
+async def test_a_retry_gets_the_remaining_lifetime(story, client, tokens):
     await story.refreshes(client, tokens)
     story.clock.advance(45)
     assert (await story.refreshes(client, tokens)).expires_in == 3_600 - 45
 
 
-async def test_what_remains_is_never_less_than_nothing(ledger, story, client, tokens):
+async def test_the_remaining_lifetime_is_never_negative(ledger, story, client, tokens):
     story = Story(ledger, a_policy(access_token_lifetime=10), story.outside)
     await story.refreshes(client, tokens)
     story.clock.advance(30)
     assert (await story.refreshes(client, tokens)).expires_in == 0
 
 
-async def test_a_retry_leaves_no_trace(ledger, story, client, tokens):
+async def test_a_retry_records_nothing(ledger, story, client, tokens):
     await story.refreshes(client, tokens)
     with nothing_recorded(ledger):
         await story.refreshes(client, tokens)
 
 
 @pytest.mark.parametrize("generations_ago", [1, 2, 3])
-async def test_a_wide_chain_gets_the_current_pair(story, client, tokens, generations_ago):
+async def test_a_retry_of_any_recent_generation_gets_the_current_tokens(
+    story, client, tokens, generations_ago
+):
     chain = [tokens]
     for _ in range(3):
         story.clock.advance(10)
@@ -152,13 +154,13 @@ async def test_a_wide_chain_gets_the_current_pair(story, client, tokens, generat
     assert again == chain[-1]
 
 
-async def test_a_retry_after_new_settings_gets_the_same_pair(ledger, story, client, tokens):
+async def test_a_retry_after_a_change_of_settings_gets_the_same_tokens(ledger, story, client, tokens):
     first = await story.refreshes(client, tokens)
     settings = a_policy(access_token_lifetime=60, refresh_token_lifetime=90, grant_lifetime=100)
     assert await Story(ledger, settings, story.outside).refreshes(client, tokens) == first
 
 
-async def test_a_retry_under_a_newer_master_secret_gets_the_same_pair(story, client, tokens):
+async def test_a_retry_under_a_newer_master_secret_gets_the_same_tokens(story, client, tokens):
     first = await story.refreshes(client, tokens)
     story.sealer.key_id = "key-2"
     assert await story.refreshes(client, tokens) == first
@@ -170,7 +172,7 @@ async def test_the_next_refresh_is_sealed_under_the_newer_master_secret(story, c
     assert sealed.claims.key_id == "key-2"
 
 
-async def test_a_clock_set_back_leaves_a_retry_a_retry(story, client, tokens):
+async def test_with_a_clock_set_back_a_retry_stays_a_retry(story, client, tokens):
     first = await story.refreshes(client, tokens)
     story.clock.advance(-30)
     again = await story.refreshes(client, tokens)
@@ -186,7 +188,7 @@ async def test_a_retry_for_another_scope_is_refused(ledger, story, client, notes
         await story.refreshes(client, notes, scope="notes:read")
 
 
-async def test_a_retry_for_all_after_a_narrowed_refresh_is_refused(ledger, story, client, notes):
+async def test_a_retry_for_all_scopes_after_a_narrowed_refresh_is_refused(ledger, story, client, notes):
     await story.refreshes(client, notes, scope="notes:read")
     with nothing_recorded(ledger), pytest.raises(RetryAsksForSomethingElse):
         await story.refreshes(client, notes)
@@ -198,7 +200,7 @@ async def test_a_retry_for_another_resource_is_refused(ledger, story, client, no
         await story.refreshes(client, notes, resources=(MCP,))
 
 
-async def test_a_retry_may_say_the_same_in_other_words(story, client, notes):
+async def test_a_retry_may_spell_scope_and_resource_differently(story, client, notes):
     first = await story.refreshes(client, notes)
     other_words = "HTTPS://MCP.example:443/notes/mcp"
     again = await story.refreshes(
@@ -210,7 +212,7 @@ async def test_a_retry_may_say_the_same_in_other_words(story, client, notes):
 # an older one later, or without a window: remembered, and that one grant is revoked
 
 
-async def test_reuse_at_the_very_second_the_window_ends_is_refused(story, client, tokens):
+async def test_reuse_in_the_second_the_window_ends_is_refused(story, client, tokens):
     """Seen to catch: the window ends a second late."""
     await story.refreshes(client, tokens)
     story.clock.advance(WINDOW)
@@ -218,7 +220,7 @@ async def test_reuse_at_the_very_second_the_window_ends_is_refused(story, client
         await story.refreshes(client, tokens)
 
 
-async def test_reuse_is_remembered_and_revokes_the_grant(ledger, story, client, tokens):
+async def test_reuse_is_recorded_and_revokes_the_grant(ledger, story, client, tokens):
     """Seen to catch: reuse is not remembered."""
     await story.refreshes(client, tokens)
     story.clock.advance(WINDOW)
@@ -252,7 +254,7 @@ async def test_reuse_ends_every_token_of_the_grant(story, client, tokens, succes
             await end
 
 
-async def test_reuse_revokes_no_other_grant_of_the_user_and_client(story, client, ada, tokens):
+async def test_reuse_revokes_no_other_grant(story, client, ada, tokens):
     other_device = await story.tokens(client, ada)
     await story.refreshes(client, tokens)
     story.clock.advance(WINDOW)
@@ -261,7 +263,7 @@ async def test_reuse_revokes_no_other_grant_of_the_user_and_client(story, client
     assert await story.looks_up(await story.refreshes(client, other_device))
 
 
-async def test_a_second_reuse_leaves_no_trace(ledger, story, client, tokens):
+async def test_a_second_reuse_records_nothing(ledger, story, client, tokens):
     await story.refreshes(client, tokens)
     story.clock.advance(WINDOW)
     with pytest.raises(RefreshTokenAlreadyUsed):
@@ -308,14 +310,12 @@ async def test_a_deleted_client_is_unknown(ledger, story, client, presented):
         await story.refreshes(client, presented)
 
 
-async def test_a_client_registered_anew_has_no_part_in_what_was_granted_before(
-    ledger, story, client, presented
-):
+async def test_a_client_cannot_refresh_a_grant_of_its_earlier_registration(ledger, story, client, presented):
     await story.delete_client(client.client_id, CALLER)
-    anew = (await story.registers()).client
-    assert anew.client_id == client.client_id
+    again = (await story.registers()).client
+    assert again.client_id == client.client_id
     with nothing_recorded(ledger), pytest.raises(TokenBelongsToAnotherClient):
-        await story.refreshes(anew, presented)
+        await story.refreshes(again, presented)
 
 
 async def test_refuses_another_client(ledger, story, client, presented):
@@ -324,19 +324,19 @@ async def test_refuses_another_client(ledger, story, client, presented):
         await story.refreshes(thief, presented)
 
 
-async def test_refuses_a_grant_past_its_last_refresh_token(ledger, story, client, presented):
+async def test_refuses_a_grant_whose_last_refresh_token_has_expired(ledger, story, client, presented):
     story.clock.advance(WEEK)
     with nothing_recorded(ledger), pytest.raises(GrantHasExpired):
         await story.refreshes(client, presented)
 
 
-async def test_an_outage_says_nothing_about_the_token(ledger, story, client, presented):
+async def test_an_outage_is_not_a_refusal_of_the_token(ledger, story, client, presented):
     ledger.outage = True
     with pytest.raises(Unavailable):
         await story.refreshes(client, presented)
 
 
-async def test_the_client_proves_itself_before_anything_is_said_about_the_token(ledger, story, ada):
+async def test_the_client_is_authenticated_before_the_token_is_checked(ledger, story, ada):
     new = await story.registers(token_endpoint_auth_method="client_secret_basic")
     tokens = await story.redeems(new.client, await story.code(new.client, ada), secret=new.secret)
     with nothing_recorded(ledger), pytest.raises(ClientAuthenticationFailed):
@@ -350,7 +350,7 @@ async def refreshes_with(story, client, tokens, refresh_token):
     return await story.refreshes(client, replace(tokens, refresh_token=refresh_token))
 
 
-async def test_refuses_what_is_no_token(ledger, story, client, tokens):
+async def test_refuses_a_malformed_token(ledger, story, client, tokens):
     with nothing_recorded(ledger), pytest.raises(RefreshTokenUnknown):
         await refreshes_with(story, client, tokens, "glrt_guessed")
 
@@ -365,13 +365,13 @@ async def test_refuses_a_token_with_another_seal(story, client, tokens):
         await refreshes_with(story, client, tokens, tokens.refresh_token + "x")
 
 
-async def test_refuses_a_token_of_a_grant_that_is_not_there(story, client, tokens):
+async def test_refuses_a_token_of_an_unknown_grant(story, client, tokens):
     grant_id = story.sealer.read(tokens.refresh_token).claims.grant_id
     with pytest.raises(RefreshTokenUnknown):
         await refreshes_with(story, client, tokens, tokens.refresh_token.replace(grant_id, "no-such-grant"))
 
 
-async def test_refuses_a_refresh_token_that_a_grant_without_them_never_issued(story, ada):
+async def test_refuses_a_refresh_token_of_a_grant_that_has_none(story, ada):
     plain = (await story.registers(grant_types=("authorization_code",))).client
     tokens = await story.tokens(plain, ada)
     sealed = story.sealer.read(tokens.access_token)
@@ -392,13 +392,13 @@ async def test_a_narrowed_access_token_is_narrow(story, client, notes):
     assert (await story.looks_up(narrow)).scopes == ("notes:read",)
 
 
-async def test_a_narrowed_access_token_stays_narrow_after_a_wide_refresh(story, client, notes):
+async def test_a_narrow_access_token_stays_narrow_after_a_wide_refresh(story, client, notes):
     narrow = await story.refreshes(client, notes, scope="notes:read")
     await story.refreshes(client, narrow)
     assert (await story.looks_up(narrow)).scopes == ("notes:read",)
 
 
-async def test_after_a_narrowed_refresh_everything_can_be_had_again(story, client, notes):
+async def test_after_a_narrowed_refresh_all_scopes_can_be_requested_again(story, client, notes):
     narrow = await story.refreshes(client, notes, scope="notes:read")
     assert (await story.refreshes(client, narrow)).scopes == notes.scopes
 
@@ -408,13 +408,13 @@ async def test_a_refresh_cannot_widen(ledger, story, client, notes):
         await story.refreshes(client, notes, scope="notes:read email")
 
 
-async def test_a_refresh_for_another_resource_is_refused_and_consumes_nothing(ledger, story, client, notes):
+async def test_a_refresh_for_another_resource_consumes_nothing(ledger, story, client, notes):
     with nothing_recorded(ledger), pytest.raises(ResourceForeign):
         await story.refreshes(client, notes, resources=(MCP,))
     assert await story.refreshes(client, notes)
 
 
-async def test_a_grant_that_is_full_of_narrowings_is_refused_one_more(ledger, story, client, ada):
+async def test_the_seventeenth_set_of_scopes_is_refused(ledger, story, client, ada):
     wide = "openid profile email offline_access files:read"
     tokens = await story.tokens(client, ada, scope=wide)
     scopes = wide.split()
@@ -436,7 +436,7 @@ def racing(ledger, story):
     return Story(InterleavingLedger(ledger), outside=story.outside)
 
 
-async def test_twenty_parallel_refreshes_get_the_same_pair(racing, client, tokens):
+async def test_twenty_parallel_refreshes_get_the_same_tokens(racing, client, tokens):
     answers = await asyncio.gather(*(racing.refreshes(client, tokens) for _ in range(20)))
     assert len({(answer.access_token, answer.refresh_token) for answer in answers}) == 1
 
@@ -447,12 +447,12 @@ async def test_twenty_parallel_refreshes_are_one_event(ledger, racing, client, t
     assert [type(event) for event in ledger.events[before:]] == [GrantRefreshed]
 
 
-async def test_twenty_parallel_refreshes_run_into_each_other(racing, client, tokens):
+async def test_twenty_parallel_refreshes_do_conflict(racing, client, tokens):
     await asyncio.gather(*(racing.refreshes(client, tokens) for _ in range(20)))
     assert racing.ledger.conflicts == 19
 
 
-async def test_of_parallel_refreshes_for_different_scopes_one_kind_is_answered(racing, client, notes):
+async def test_of_parallel_refreshes_with_two_scopes_only_one_scope_succeeds(racing, client, notes):
     scopes = ["notes:read", "notes:write"] * 10
     answers = await asyncio.gather(
         *(racing.refreshes(client, notes, scope=scope) for scope in scopes), return_exceptions=True
@@ -462,7 +462,7 @@ async def test_of_parallel_refreshes_for_different_scopes_one_kind_is_answered(r
     assert (len(answered), len(refused)) == (1, 10)
 
 
-async def test_twenty_parallel_reuses_are_remembered_once(ledger, racing, client, tokens):
+async def test_twenty_parallel_reuses_are_recorded_once(ledger, racing, client, tokens):
     await racing.refreshes(client, tokens)
     racing.clock.advance(WINDOW)
     before = len(ledger.log)
@@ -473,7 +473,7 @@ async def test_twenty_parallel_reuses_are_remembered_once(ledger, racing, client
     assert [type(event) for event in ledger.events[before:]] == [RefreshTokenReused, GrantRevoked]
 
 
-async def test_a_refresh_at_the_same_time_does_not_save_a_grant_from_reuse(racing, client, tokens):
+async def test_a_parallel_refresh_does_not_keep_a_reused_grant_alive(racing, client, tokens):
     newest = await racing.refreshes(client, tokens)
     racing.clock.advance(WINDOW)
     await asyncio.gather(

@@ -20,7 +20,7 @@ async def test_a_public_client_gets_no_secret(story):
     assert (await story.registers()).secret is None
 
 
-async def test_registration_is_remembered_with_the_client_as_the_one_who_did_it(ledger, story):
+async def test_a_registration_is_recorded_as_the_clients_act(ledger, story):
     client = (await story.registers()).client
     assert ledger.events == [
         ClientRegistered(
@@ -36,19 +36,19 @@ async def test_the_same_metadata_is_the_same_client(story):
     assert await story.registers() == first
 
 
-async def test_the_same_metadata_again_adds_nothing(ledger, story):
+async def test_registering_the_same_metadata_again_records_nothing(ledger, story):
     await story.registers()
     with nothing_recorded(ledger):
         await story.registers()
 
 
-async def test_the_order_of_lists_makes_no_other_client(story):
+async def test_the_order_of_lists_does_not_make_another_client(story):
     one = await story.registers(redirect_uris=(HTTPS, LOOPBACK))
     other = await story.registers(redirect_uris=(LOOPBACK, HTTPS))
     assert one == other
 
 
-async def test_what_does_not_hold_here_makes_no_other_client(story):
+async def test_ignored_metadata_does_not_make_another_client(story):
     one = await story.registers(grant_types=("authorization_code", "refresh_token"))
     other = await story.registers(
         grant_types=("refresh_token", "urn:ietf:params:oauth:grant-type:device_code", "authorization_code")
@@ -83,42 +83,42 @@ async def test_a_disabled_client_cannot_register_again(ledger, story, client):
         await story.registers()
 
 
-async def test_a_deleted_client_is_made_anew_under_the_same_id(story, client):
+async def test_a_deleted_client_registers_again_under_the_same_id(story, client):
     await story.delete_client(client.client_id, CALLER)
-    anew = (await story.registers()).client
-    assert (anew.client_id, anew.registration) == (client.client_id, client.registration + 1)
+    again = (await story.registers()).client
+    assert (again.client_id, again.registration) == (client.client_id, client.registration + 1)
 
 
-async def test_a_client_made_anew_can_be_granted_something(story, client, ada):
+async def test_a_client_that_registered_again_can_get_grants(story, client, ada):
     await story.delete_client(client.client_id, CALLER)
-    anew = (await story.registers()).client
-    assert await story.looks_up(await story.tokens(anew, ada))
+    again = (await story.registers()).client
+    assert await story.looks_up(await story.tokens(again, ada))
 
 
 # a confidential client
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", None])
-async def test_a_confidential_client_is_new_each_time(story, method):
+async def test_a_confidential_client_gets_a_new_id_each_time(story, method):
     one = await story.registers(token_endpoint_auth_method=method)
     other = await story.registers(token_endpoint_auth_method=method)
     assert one.client.client_id != other.client.client_id
     assert one.secret != other.secret
 
 
-async def test_the_secret_is_kept_only_as_its_digest(ledger, story):
+async def test_the_ledger_holds_only_the_digest_of_the_secret(ledger, story):
     new = await story.registers(token_endpoint_auth_method="client_secret_post")
     (registered,) = ledger.events
     assert registered.secret_digest == digest(new.secret)
 
 
-async def test_the_secret_is_recognisable_and_needs_no_encoding(story):
+async def test_a_client_secret_has_a_prefix_and_is_url_safe(story):
     new = await story.registers(token_endpoint_auth_method="client_secret_post")
     assert re.fullmatch(r"glcs_[A-Za-z0-9_-]{43}", new.secret)
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_post"])
-async def test_a_client_id_is_recognisable_and_needs_no_encoding(story, method):
+async def test_a_client_id_has_a_prefix_and_is_url_safe(story, method):
     client = (await story.registers(token_endpoint_auth_method=method)).client
     assert re.fullmatch(r"glc_[A-Za-z0-9_-]{27,32}", client.client_id)
 
@@ -137,11 +137,11 @@ async def test_a_client_id_is_recognisable_and_needs_no_encoding(story, method):
         ({"token_endpoint_auth_method": "private_key_jwt"}, ClientMetadataInvalid),
     ],
 )
-async def test_refuses(ledger, story, members, refusal):
+async def test_a_registration_is_refused_with(ledger, story, members, refusal):
     with nothing_recorded(ledger), pytest.raises(refusal):
         await story.registers(**members)
 
 
-async def test_a_scheme_that_the_operator_allows_is_registered(ledger, story):
+async def test_a_scheme_allowed_by_the_operator_is_registered(ledger, story):
     story = Story(ledger, a_policy(private_use_redirect_uris=("myeditor",)), story.outside)
     assert (await story.registers(redirect_uris=("myeditor://callback",))).client

@@ -31,69 +31,69 @@ def resumed(story):
 
 @pytest.fixture
 async def remembered(story, client, ada):
-    """The client to which Ada has said yes to `openid notes:read` at one resource."""
+    """The client, with Ada's consent to `openid notes:read` at one resource."""
     await story.code(client, ada, scope="openid notes:read", resources=(MCP,))
     return client
 
 
-# somebody must be signed in
+# a sign-in is needed
 
 
-async def test_asks_a_stranger_to_sign_in(resumed, client):
+async def test_without_a_session_a_sign_in_is_asked_for(resumed, client):
     assert await resumed(client, None) == AskToSignIn(client=client)
 
 
-async def test_with_prompt_login_asks_who_is_signed_in_to_sign_in_again(resumed, remembered, ada):
+async def test_prompt_login_asks_a_signed_in_user_to_sign_in_again(resumed, remembered, ada):
     answer = await resumed(remembered, ada, session_before=ada, prompt="login")
     assert isinstance(answer, AskToSignIn)
 
 
-async def test_with_prompt_login_one_new_sign_in_is_enough(story, resumed, remembered, ada):
+async def test_prompt_login_asks_for_one_new_sign_in(story, resumed, remembered, ada):
     again = await story.signs_in()
     assert isinstance(await resumed(remembered, again, session_before=ada, prompt="login"), IssuedCode)
 
 
-async def test_with_prompt_none_a_stranger_is_sent_back(resumed, client):
+async def test_prompt_none_without_a_session_is_sent_back(resumed, client):
     with pytest.raises(SentBack) as sent_back:
         await resumed(client, None, prompt="none")
     assert isinstance(sent_back.value.cause, SignInNeeded)
     assert (sent_back.value.redirect_uri, sent_back.value.state) == (HTTPS, "the-state")
 
 
-# the user must have said yes
+# consent is needed
 
 
-async def test_asks_who_never_said_yes(resumed, client, ada):
+async def test_without_consent_the_consent_page_is_asked_for(resumed, client, ada):
     assert await resumed(client, ada) == AskForConsent(client=client, session=ada)
 
 
-async def test_asking_writes_nothing(ledger, resumed, client, ada):
+async def test_asking_for_consent_records_nothing(ledger, resumed, client, ada):
     with nothing_recorded(ledger):
         await resumed(client, ada)
 
 
-async def test_with_prompt_none_who_never_said_yes_is_sent_back(resumed, client, ada):
+async def test_prompt_none_without_consent_is_sent_back(resumed, client, ada):
     with pytest.raises(SentBack) as sent_back:
         await resumed(client, ada, prompt="none")
     assert isinstance(sent_back.value.cause, ConsentNeeded)
     assert (sent_back.value.redirect_uri, sent_back.value.state) == (HTTPS, "the-state")
 
 
-async def test_with_prompt_consent_asks_who_said_yes_before(resumed, remembered, ada):
+async def test_prompt_consent_asks_again_despite_remembered_consent(resumed, remembered, ada):
     assert isinstance(await resumed(remembered, ada, prompt="consent"), AskForConsent)
 
 
-async def test_gives_the_code_where_the_user_has_said_yes_to_all_of_this(resumed, remembered, ada):
+async def test_remembered_consent_to_all_of_it_gives_the_code(resumed, remembered, ada):
     answer = await resumed(remembered, ada, scope="notes:read", resources=(MCP,))
     assert isinstance(answer, IssuedCode)
 
 
-async def test_with_prompt_none_gives_the_code_where_the_user_has_said_yes(resumed, remembered, ada):
+async def test_prompt_none_with_remembered_consent_gives_the_code(resumed, remembered, ada):
     answer = await resumed(remembered, ada, scope="openid", resources=(MCP,), prompt="none")
     assert isinstance(answer, IssuedCode)
 
 
-async def test_wider_asks_again(resumed, remembered, ada):
+async def test_a_wider_scope_asks_again(resumed, remembered, ada):
     answer = await resumed(remembered, ada, scope="openid notes:read notes:write", resources=(MCP,))
     assert isinstance(answer, AskForConsent)
 
@@ -102,37 +102,37 @@ async def test_another_resource_asks_again(resumed, remembered, ada):
     assert isinstance(await resumed(remembered, ada, scope="openid", resources=(NOTES,)), AskForConsent)
 
 
-async def test_what_was_said_at_different_times_counts_together(story, resumed, remembered, ada):
+async def test_consent_given_at_different_times_adds_up(story, resumed, remembered, ada):
     await story.code(remembered, ada, scope="notes:write", resources=(MCP,))
     answer = await resumed(remembered, ada, scope="openid notes:read notes:write", resources=(MCP,))
     assert isinstance(answer, IssuedCode)
 
 
-async def test_another_user_is_asked(story, resumed, remembered):
+async def test_consent_of_another_user_does_not_count(story, resumed, remembered):
     await story.open_account("bob@example.com", PASSWORD, CALLER)
     bob = await story.signs_in("bob@example.com")
     assert isinstance(await resumed(remembered, bob), AskForConsent)
 
 
-async def test_another_client_asks(story, resumed, remembered, ada):
+async def test_consent_for_another_client_does_not_count(story, resumed, remembered, ada):
     other = (await story.registers(client_name="Another editor")).client
     assert isinstance(await resumed(other, ada), AskForConsent)
 
 
-async def test_the_client_registered_anew_asks(story, resumed, remembered, ada):
+async def test_consent_for_an_earlier_registration_does_not_count(story, resumed, remembered, ada):
     await story.delete_client(remembered.client_id, CALLER)
-    anew = (await story.registers()).client
-    assert isinstance(await resumed(anew, ada), AskForConsent)
+    again = (await story.registers()).client
+    assert isinstance(await resumed(again, ada), AskForConsent)
 
 
 @pytest.mark.parametrize("target", [LOOPBACK, "http://localhost:3118/callback", PRIVATE_USE])
-async def test_a_yes_is_never_remembered_where_any_program_may_be_waiting(story, resumed, ada, target):
+async def test_consent_is_not_remembered_on_loopback_and_private_schemes(story, resumed, ada, target):
     native = (await story.registers(redirect_uris=(target,))).client
     await story.code(native, ada)
     assert isinstance(await resumed(native, ada), AskForConsent)
 
 
-async def test_with_prompt_none_a_native_client_is_always_sent_back(story, resumed, ada):
+async def test_prompt_none_always_sends_a_native_client_back(story, resumed, ada):
     native = (await story.registers(redirect_uris=(LOOPBACK,))).client
     await story.code(native, ada)
     with pytest.raises(SentBack) as sent_back:
@@ -144,7 +144,7 @@ async def test_with_prompt_none_a_native_client_is_always_sent_back(story, resum
 
 
 @pytest.mark.parametrize("prompt", [None, "none"])
-async def test_a_client_that_was_disabled_meanwhile_is_told_nothing(story, client, prompt):
+async def test_a_client_disabled_meanwhile_gets_no_response(story, client, prompt):
     request = await story.asks(client, prompt=prompt)
     await story.disable_client(client.client_id, CALLER)
     with pytest.raises(ClientIsDisabled):
@@ -152,7 +152,7 @@ async def test_a_client_that_was_disabled_meanwhile_is_told_nothing(story, clien
 
 
 @pytest.mark.parametrize("registers_again", [False, True])
-async def test_a_client_that_was_deleted_meanwhile_is_told_nothing(story, client, ada, registers_again):
+async def test_a_client_deleted_meanwhile_gets_no_response(story, client, ada, registers_again):
     request = await story.asks(client)
     await story.delete_client(client.client_id, CALLER)
     if registers_again:
@@ -161,7 +161,7 @@ async def test_a_client_that_was_deleted_meanwhile_is_told_nothing(story, client
         await story.resume_authorization(request, ada, CALLER)
 
 
-async def test_a_request_that_was_answered_gives_no_second_code(ledger, story, remembered, ada):
+async def test_an_answered_request_gives_no_second_code(ledger, story, remembered, ada):
     request = await story.asks(remembered, ada)
     await story.redeems(remembered, (await story.allows(request, ada)).code)
     with nothing_recorded(ledger), pytest.raises(TransactionSpent):
@@ -169,7 +169,7 @@ async def test_a_request_that_was_answered_gives_no_second_code(ledger, story, r
 
 
 @pytest.mark.parametrize("shown", [HTTPS, LOOPBACK])
-async def test_a_yes_counts_only_for_the_redirect_host_that_was_shown(story, ada, shown):
+async def test_consent_counts_only_for_the_redirect_host_that_was_shown(story, ada, shown):
     elsewhere = "https://elsewhere.example/callback"
     client = (await story.registers(redirect_uris=(shown, elsewhere))).client
     await story.code(client, ada, redirect_uri=shown)
@@ -177,7 +177,7 @@ async def test_a_yes_counts_only_for_the_redirect_host_that_was_shown(story, ada
     assert isinstance(await story.resume_authorization(request, ada, CALLER), AskForConsent)
 
 
-# a yes that is taken back between two reads of it
+# consent that is withdrawn between two reads of it
 
 
 @pytest.fixture
@@ -202,15 +202,15 @@ def resumed_while_disconnecting(ledger, story, remembered, ada):
     return resumed
 
 
-async def test_a_yes_that_is_taken_back_at_that_moment_is_asked_for_again(
+async def test_consent_withdrawn_in_parallel_is_asked_for_again(
     ledger, resumed_while_disconnecting, remembered, ada
 ):
-    """Seen to catch: a yes that was taken back is given again by who only remembered it."""
+    """Seen to catch: a withdrawn consent is given again from the remembered one."""
     assert await resumed_while_disconnecting() == AskForConsent(client=remembered, session=ada)
     assert sum(isinstance(event, ConsentGiven) for event in ledger.events) == 1
 
 
-async def test_a_yes_that_is_taken_back_at_that_moment_sends_back_who_allows_no_page(
+async def test_with_prompt_none_consent_withdrawn_in_parallel_is_sent_back(
     resumed_while_disconnecting,
 ):
     with pytest.raises(SentBack) as sent_back:

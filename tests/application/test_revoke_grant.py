@@ -28,7 +28,7 @@ async def test_an_unknown_grant_is_refused(ledger, story):
         await story.revoke_grant("unknown", CALLER)
 
 
-async def test_revoking_twice_is_revoking_once(ledger, story, tokens):
+async def test_revoking_twice_records_one_event(ledger, story, tokens):
     grant_id = await grant_of(story, tokens)
     await story.revoke_grant(grant_id, CALLER)
     with nothing_recorded(ledger):

@@ -36,15 +36,13 @@ async def test_revoking_a_superseded_refresh_token_refuses_the_newest_tokens(sto
         await story.looks_up(newest)
 
 
-async def test_revoking_a_refresh_token_is_remembered_with_who_did_it(ledger, story, client, tokens):
+async def test_revoking_a_refresh_token_is_recorded_as_the_clients_act(ledger, story, client, tokens):
     await story.revokes(client, tokens.refresh_token)
     assert ledger.log[-1].event == GrantRevoked(reason="revoked_by_client", revoked_at=story.clock.now())
     assert ledger.log[-1].by == by_client(client.client_id, CALLER)
 
 
-async def test_revoking_a_refresh_token_leaves_other_grants_of_the_user_and_client(
-    story, client, ada, tokens
-):
+async def test_revoking_a_refresh_token_keeps_other_grants(story, client, ada, tokens):
     other = await story.tokens(client, ada)
     await story.revokes(client, tokens.refresh_token)
     assert await story.looks_up(other)
@@ -66,18 +64,18 @@ async def test_revoking_an_access_token_refuses_the_older_ones(story, client, to
         await story.looks_up(tokens)
 
 
-async def test_revoking_an_access_token_leaves_the_newer_ones(story, client, tokens):
+async def test_revoking_an_access_token_keeps_the_newer_ones(story, client, tokens):
     newer = await story.refreshes(client, tokens)
     await story.revokes(client, tokens.access_token)
     assert await story.looks_up(newer)
 
 
-async def test_revoking_an_access_token_leaves_the_refresh_token(story, client, tokens):
+async def test_revoking_an_access_token_keeps_the_refresh_token(story, client, tokens):
     await story.revokes(client, tokens.access_token)
     assert await story.looks_up(await story.refreshes(client, tokens))
 
 
-async def test_revoking_an_access_token_is_remembered(ledger, story, client, tokens):
+async def test_revoking_an_access_token_is_recorded(ledger, story, client, tokens):
     await story.revokes(client, tokens.access_token)
     assert ledger.events[-1] == AccessTokensRevoked(through_generation=0, revoked_at=story.clock.now())
 
@@ -86,14 +84,14 @@ async def test_revoking_an_access_token_is_remembered(ledger, story, client, tok
 
 
 @pytest.mark.parametrize("token", ["access_token", "refresh_token"])
-async def test_revoking_twice_is_revoking_once(ledger, story, client, tokens, token):
+async def test_revoking_twice_records_one_event(ledger, story, client, tokens, token):
     await story.revokes(client, getattr(tokens, token))
     with nothing_recorded(ledger):
         await story.revokes(client, getattr(tokens, token))
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "glat_guessed", "glrt_guessed", "eyJhbGciOiJub25lIn0.e30."])
-async def test_a_token_that_we_do_not_know_is_refused_already(ledger, story, client, token):
+async def test_revoking_an_unknown_token_succeeds(ledger, story, client, token):
     with nothing_recorded(ledger):
         await story.revokes(client, token)
 
@@ -104,7 +102,7 @@ async def test_a_token_with_another_seal_revokes_nothing(ledger, story, client, 
     assert await story.looks_up(tokens)
 
 
-async def test_a_token_of_a_grant_that_is_not_there_revokes_nothing(ledger, story, client, tokens):
+async def test_a_token_of_an_unknown_grant_revokes_nothing(ledger, story, client, tokens):
     claims = replace(story.sealer.read(tokens.refresh_token).claims, grant_id="no-such-grant")
     with nothing_recorded(ledger):
         await story.revokes(client, story.sealer.refresh_token(claims, "nonce"))
@@ -120,7 +118,7 @@ async def test_another_client_cannot_revoke(ledger, story, tokens, token):
         await story.revokes(thief, getattr(tokens, token))
 
 
-async def test_a_client_that_is_not_registered_cannot_revoke(ledger, story, client, tokens):
+async def test_an_unregistered_client_cannot_revoke(ledger, story, client, tokens):
     await story.delete_client(client.client_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(ClientUnknown):
         await story.revokes(client, tokens.refresh_token)
@@ -142,13 +140,13 @@ async def test_a_confidential_client_cannot_revoke_without_its_secret(ledger, st
         await story.revokes(new.client, tokens.refresh_token, secret=secret)
 
 
-async def test_a_disabled_client_may_still_give_up_its_tokens(ledger, story, client, tokens):
+async def test_a_disabled_client_can_still_revoke_its_tokens(ledger, story, client, tokens):
     await story.disable_client(client.client_id, CALLER)
     await story.revokes(client, tokens.refresh_token)
     assert isinstance(ledger.events[-1], GrantRevoked)
 
 
-async def test_an_outage_does_not_pass_for_a_revocation(ledger, story, client, tokens):
+async def test_an_outage_is_not_reported_as_a_revocation(ledger, story, client, tokens):
     ledger.outage = True
     with pytest.raises(Unavailable):
         await story.revokes(client, tokens.refresh_token)

@@ -21,11 +21,11 @@ async def test_signs_in_with_the_right_password(story, user_id):
 
 
 @pytest.mark.parametrize("spelling", ["ADA@Example.COM", "  ada@example.com ", "\uff41da@example.com"])
-async def test_signs_in_however_the_address_is_spelled(story, user_id, spelling):
+async def test_signs_in_with_any_spelling_of_the_address(story, user_id, spelling):
     assert (await story.sign_in(spelling, PASSWORD, CALLER)).session.user_id == user_id
 
 
-async def test_a_sign_in_is_remembered_with_who_did_it(ledger, story, user_id):
+async def test_a_sign_in_is_recorded_as_the_users_act(ledger, story, user_id):
     new = await story.sign_in(EMAIL, PASSWORD, CALLER)
     now = story.clock.now()
     assert ledger.log[-1].event == SignedIn(
@@ -38,13 +38,13 @@ async def test_a_sign_in_is_remembered_with_who_did_it(ledger, story, user_id):
     assert ledger.log[-1].by == by_user(user_id, CALLER)
 
 
-async def test_every_sign_in_is_a_session_of_its_own(story, user_id):
+async def test_every_sign_in_makes_a_new_session(story, user_id):
     one, other = [await story.sign_in(EMAIL, PASSWORD, CALLER) for _ in range(2)]
     assert one.session.session_id != other.session.session_id
     assert one.cookie.partition(".")[2] != other.cookie.partition(".")[2]
 
 
-async def test_the_cookie_needs_no_encoding(story, user_id):
+async def test_the_cookie_value_needs_no_encoding(story, user_id):
     cookie = (await story.sign_in(EMAIL, PASSWORD, CALLER)).cookie
     assert re.fullmatch(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}", cookie)
 
@@ -57,7 +57,7 @@ REASONS = pytest.mark.parametrize(
         (EMAIL, "wrong password"),
         (EMAIL, ""),
         (EMAIL, PASSWORD.upper()),
-        ("nobody@example.com", PASSWORD),
+        ("unknown@example.com", PASSWORD),
         ("no address", PASSWORD),
         ("", ""),
     ],
@@ -65,14 +65,14 @@ REASONS = pytest.mark.parametrize(
 
 
 @REASONS
-async def test_refuses(ledger, story, user_id, email, password):
+async def test_a_wrong_address_or_password_is_refused_alike(ledger, story, user_id, email, password):
     with nothing_recorded(ledger), pytest.raises(SignInRefused) as refused:
         await story.sign_in(email, password, CALLER)
     assert str(refused.value) == ""
 
 
 @REASONS
-async def test_a_password_is_tried_whatever_the_reason(story, user_id, email, password):
+async def test_a_password_is_hashed_for_every_kind_of_refusal(story, user_id, email, password):
     with pytest.raises(SignInRefused):
         await story.sign_in(email, password, CALLER)
     assert story.hasher.tried == 1
@@ -85,7 +85,7 @@ async def test_refuses_a_disabled_user(ledger, story, user_id):
     assert str(refused.value) == ""
 
 
-async def test_the_password_of_a_disabled_user_is_tried_too(story, user_id):
+async def test_the_password_of_a_disabled_user_is_hashed_too(story, user_id):
     await story.disable_user(user_id, CALLER)
     with pytest.raises(SignInRefused):
         await story.sign_in(EMAIL, PASSWORD, CALLER)
@@ -98,7 +98,7 @@ async def test_the_password_of_another_user_is_wrong(story, user_id):
         await story.sign_in(EMAIL, "bob's own password", CALLER)
 
 
-async def test_an_outage_is_no_wrong_password(ledger, story, user_id):
+async def test_an_outage_is_not_a_wrong_password(ledger, story, user_id):
     ledger.outage = True
     with pytest.raises(Unavailable):
         await story.sign_in(EMAIL, PASSWORD, CALLER)

@@ -9,19 +9,19 @@ from support.storage import nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD
 
 
-async def test_somebody_new_has_an_account_of_their_own_making(ledger, story):
+async def test_a_new_user_gets_an_account_recorded_as_their_own_act(ledger, story):
     await story.sign_up(EMAIL, PASSWORD, CALLER)
     session = await story.signs_in()
     assert ledger.events[0] == AccountOpened(user_id=session.user_id, opened_at=story.clock.now())
     assert ledger.log[0].by == by_user(session.user_id, CALLER)
 
 
-async def test_nobody_learns_that_an_address_is_taken(ledger, story, ada):
+async def test_sign_up_does_not_reveal_that_an_address_is_taken(ledger, story, ada):
     with nothing_recorded(ledger):
         assert await story.sign_up(EMAIL, "another password", CALLER) is None
 
 
-async def test_signing_up_with_the_address_of_another_changes_no_password(story, ada):
+async def test_sign_up_with_a_taken_address_changes_no_password(story, ada):
     await story.sign_up(EMAIL, "another password", CALLER)
     assert await story.signs_in()
     with pytest.raises(SignInRefused):
@@ -31,12 +31,12 @@ async def test_signing_up_with_the_address_of_another_changes_no_password(story,
 @pytest.mark.parametrize(
     ("email", "password", "refusal"),
     [
-        ("nobody", PASSWORD, EmailInvalid),
+        ("not an address", PASSWORD, EmailInvalid),
         (EMAIL, "short", PasswordTooShort),
         (EMAIL, "x" * 1025, PasswordTooLong),
     ],
 )
-async def test_a_wrong_form_is_refused_alike_for_new_and_taken_addresses(story, email, password, refusal):
+async def test_an_invalid_form_is_refused_alike_for_new_and_taken_addresses(story, email, password, refusal):
     with pytest.raises(refusal):
         await story.sign_up(email, password, CALLER)
     await story.open_account(EMAIL, PASSWORD, CALLER)

@@ -44,13 +44,13 @@ async def test_the_first_start_makes_a_key_that_signs_and_the_next_one(keys):
     ]
 
 
-async def test_a_later_start_makes_none(keys, ledger):
+async def test_a_later_start_makes_no_keys(keys, ledger):
     await keys.make(CALLER)
     with nothing_recorded(ledger):
         await keys.make(CALLER)
 
 
-async def test_of_many_starts_at_once_one_makes_the_keys():
+async def test_of_parallel_starts_one_makes_the_keys():
     ledger = InterleavingLedger(MemoryLedger())
     starting = [Keys(ledger) for _ in range(8)]
     await asyncio.gather(*(keys.make(CALLER) for keys in starting))
@@ -58,7 +58,7 @@ async def test_of_many_starts_at_once_one_makes_the_keys():
     assert len((await starting[0].now()).keys) == 2
 
 
-async def test_of_many_rotations_at_once_one_rotates():
+async def test_of_parallel_rotations_one_rotates():
     ledger = InterleavingLedger(MemoryLedger())
     keys = Keys(ledger)
     await keys.make(CALLER)
@@ -67,7 +67,7 @@ async def test_of_many_rotations_at_once_one_rotates():
     assert [type(outcome) for outcome in outcomes].count(NextKeyTooNew) == 7
 
 
-async def test_the_private_half_of_every_key_is_kept_beside_the_log(keys, ledger):
+async def test_the_private_half_of_every_key_is_a_private_record(keys, ledger):
     await keys.make(CALLER)
     keys.clock.advance(POLICY.signing_key_lead)
     await keys.rotate(CALLER)
@@ -78,20 +78,20 @@ async def test_the_private_half_of_every_key_is_kept_beside_the_log(keys, ledger
     ]
 
 
-async def test_no_private_half_is_in_the_log_or_at_jwks(keys, ledger):
+async def test_no_private_half_is_in_an_event_or_published(keys, ledger):
     await keys.make(CALLER)
     public = msgspec.json.encode([ledger.events, await keys.describe()]).decode()
     assert "private half" not in public
 
 
-async def test_a_rotation_is_the_operators_and_the_first_keys_are_the_systems(keys, ledger):
+async def test_rotations_are_the_operators_acts_and_the_first_keys_the_systems(keys, ledger):
     await keys.make(CALLER)
     await keys.rotate(CALLER, compromised=True)
     assert {recorded.by.actor_kind for recorded in ledger.log[:3]} == {"system"}
     assert {recorded.by.actor_kind for recorded in ledger.log[3:]} == {"operator"}
 
 
-async def test_a_rotation_that_comes_too_early_records_nothing(keys, ledger):
+async def test_a_rotation_that_is_too_early_records_nothing(keys, ledger):
     await keys.make(CALLER)
     with nothing_recorded(ledger), pytest.raises(NextKeyTooNew):
         await keys.rotate(CALLER)
@@ -101,7 +101,7 @@ async def test_rotating_before_the_first_start_makes_the_first_keys(keys):
     assert [key.status for key in (await keys.rotate(CALLER)).keys] == ["active", "next"]
 
 
-async def test_a_retired_key_is_shown_until_the_last_token_it_signed_has_ended(keys):
+async def test_a_retired_key_is_published_until_its_last_token_has_expired(keys):
     await keys.make(CALLER)
     keys.clock.advance(POLICY.signing_key_lead)
     await keys.rotate(CALLER)
@@ -111,13 +111,13 @@ async def test_a_retired_key_is_shown_until_the_last_token_it_signed_has_ended(k
     assert await kids(keys) == ["kid-2", "kid-3"]
 
 
-async def test_a_compromise_leaves_no_key_of_before(keys):
+async def test_after_a_compromise_no_earlier_key_is_published(keys):
     await keys.make(CALLER)
     await keys.rotate(CALLER, compromised=True)
     assert await kids(keys) == ["kid-3", "kid-4"]
 
 
-async def test_what_is_shown_is_a_jwk_set_for_signatures(keys):
+async def test_the_published_keys_are_a_jwk_set_for_signatures(keys):
     await keys.make(CALLER)
     assert msgspec.to_builtins(await keys.describe())["keys"][0] == {
         "kty": "EC",
@@ -130,5 +130,5 @@ async def test_what_is_shown_is_a_jwk_set_for_signatures(keys):
     }
 
 
-async def test_before_the_first_start_there_is_no_key(keys):
+async def test_before_the_first_start_no_key_is_published(keys):
     assert await kids(keys) == []

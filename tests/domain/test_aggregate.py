@@ -14,12 +14,12 @@ def test_a_stream_is_named_by_category_and_key():
     assert CLIENT.stream_id("glc_editor") == "client:glc_editor"
 
 
-def test_nothing_has_happened_to_a_new_aggregate():
+def test_a_new_aggregate_has_version_0_and_no_state():
     new = Versioned(kind=CLIENT, key="glc_editor")
     assert (new.version, new.state) == (0, None)
 
 
-def test_every_event_is_one_version():
+def test_every_event_raises_the_version_by_one():
     after = Versioned(kind=CLIENT, key="glc_editor").evolved([REGISTERED, DISABLED])
     assert (after.version, after.state) == (2, a_client(DISABLED))
 
@@ -29,13 +29,13 @@ def test_evolving_by_no_events_changes_nothing():
     assert loaded.evolved([]) == loaded
 
 
-def test_evolving_leaves_what_was_loaded_as_it_was():
+def test_evolving_does_not_change_the_loaded_aggregate():
     loaded = Versioned(kind=CLIENT, key="glc_editor", version=1, state=a_client())
     loaded.evolved([DISABLED])
     assert (loaded.version, loaded.state) == (1, a_client())
 
 
-def test_a_change_holds_only_for_the_version_it_was_decided_on():
+def test_a_change_names_the_version_it_was_decided_on():
     loaded = Versioned(kind=CLIENT, key="glc_editor", version=1, state=a_client())
     change = loaded.then([DISABLED])
     assert (change.kind, change.key, change.version, change.state) == (CLIENT, "glc_editor", 1, a_client())
@@ -43,18 +43,18 @@ def test_a_change_holds_only_for_the_version_it_was_decided_on():
 
 
 @given(parts, parts)
-def test_different_parts_never_name_one_stream(one, other):
+def test_different_parts_never_give_the_same_key(one, other):
     assert (composed_key(*one) == composed_key(*other)) == (one == other)
 
 
-def test_where_one_part_ends_and_the_next_begins_matters():
+def test_the_boundary_between_two_parts_matters():
     assert composed_key("ab", "c") != composed_key("a", "bc")
 
 
 @given(parts)
-def test_a_composed_key_is_a_digest_in_plain_characters(some):
+def test_a_composed_key_is_a_url_safe_digest(some):
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", composed_key(*some))
 
 
-def test_a_composed_key_stays_what_it_was_when_streams_were_first_written():
+def test_composed_keys_are_the_same_in_every_release():
     assert composed_key("glu_ada", "glc_editor") == "4R1yHJEAjAScA34Dgt5K4owinjCC5_qIiNBnYHxUIcw"

@@ -18,7 +18,7 @@ NOTES = "https://mcp.example/notes/mcp"
 # What is wrong with a request, and how that is refused, whether or not the code was used before.
 WRONG = {
     "another client": ({"client_id": "glc_thief"}, CodeBelongsToAnotherClient),
-    "the client registered anew": ({"client_registration": 2}, CodeBelongsToAnotherClient),
+    "a later registration of the client": ({"client_registration": 2}, CodeBelongsToAnotherClient),
     "another redirect URI": ({"redirect_uri": "https://thief.example/"}, CodeRedirectUriMismatch),
     "a redirect URI that is merely like it": (
         {"redirect_uri": ISSUED.redirect_uri + "/"},
@@ -30,7 +30,7 @@ WRONG = {
     "another verifier": ({"verifier": ANOTHER_VERIFIER}, CodeVerifierMismatch),
     "the challenge for a verifier": ({"verifier": ISSUED.code_challenge}, CodeVerifierMismatch),
     "another resource": ({"resources": (NOTES,)}, ResourceForeign),
-    "another resource beside the right one": ({"resources": (MCP, NOTES)}, ResourceForeign),
+    "another resource with the right one": ({"resources": (MCP, NOTES)}, ResourceForeign),
 }
 
 wrong = pytest.mark.parametrize(("request_", "refusal"), WRONG.values(), ids=WRONG)
@@ -42,28 +42,28 @@ def test_redeems_with_the_verifier_from_rfc7636_appendix_b():
     )
 
 
-def test_redeems_in_its_last_second():
+def test_redeems_in_the_last_second_before_expiry():
     assert redeem(a_code(), at=EXPIRES_AT - 1)
 
 
 @pytest.mark.parametrize("late", [0, 1, 1_000_000])
-def test_refuses_at_the_very_second_of_its_deadline_and_ever_after(late):
+def test_refuses_from_the_second_of_its_expiry_on(late):
     with pytest.raises(CodeExpired):
         redeem(a_code(), at=EXPIRES_AT + late)
 
 
 @wrong
-def test_refuses(request_, refusal):
+def test_a_code_is_not_redeemed_with(request_, refusal):
     with pytest.raises(refusal):
         redeem(a_code(), **request_)
 
 
-def test_a_redirect_uri_need_not_be_repeated():
+def test_the_redirect_uri_may_be_omitted():
     assert redeem(a_code(), redirect_uri=None)
 
 
 @pytest.mark.parametrize("resources", [(), (MCP,), (MCP, MCP), ("HTTPS://MCP.example:443/mcp",)])
-def test_the_resource_may_be_left_out_repeated_or_spelled_by_another_library(resources):
+def test_the_resource_may_be_omitted_repeated_or_spelled_differently(resources):
     assert redeem(a_code(), resources=resources)
 
 
@@ -74,7 +74,7 @@ def test_a_replay_names_the_grant_that_the_code_opened():
     )
 
 
-def test_a_replay_is_remembered_once():
+def test_a_replay_is_recorded_once():
     replayed = a_code(
         CodeRedeemed(grant_id="the-first-grant", redeemed_at=1_001),
         CodeReplayed(grant_id="the-first-grant", replayed_at=1_002),
@@ -82,27 +82,27 @@ def test_a_replay_is_remembered_once():
     assert redeem(replayed) == ()
 
 
-def test_a_replay_after_the_deadline_is_a_replay_all_the_same():
+def test_a_replay_after_the_expiry_is_still_a_replay():
     (replayed,) = redeem(a_redeemed_code(), at=EXPIRES_AT + 10)
     assert isinstance(replayed, CodeReplayed)
 
 
 @wrong
-def test_nothing_is_remembered_of_a_replay_with(request_, refusal):
+def test_no_replay_is_recorded_for_a_request_with(request_, refusal):
     with pytest.raises(refusal):
         redeem(a_redeemed_code(), **request_)
 
 
 @wrong
-def test_tells_a_stranger_nothing_about_its_deadline(request_, refusal):
+def test_a_wrong_request_does_not_learn_whether_the_code_has_expired(request_, refusal):
     with pytest.raises(refusal):
         redeem(a_code(), at=EXPIRES_AT, **request_)
 
 
-def test_holds_what_was_consented_to_until_it_becomes_a_grant():
+def test_the_state_holds_what_was_consented_to():
     code = a_code()
     assert (code.user_id, code.scopes, code.resource) == (ISSUED.user_id, ISSUED.scopes, ISSUED.resource)
 
 
-def test_a_redeemed_code_remembers_its_grant():
+def test_a_redeemed_code_names_its_grant():
     assert evolve(a_code(), CodeRedeemed(grant_id="grant", redeemed_at=1_001)).grant_id == "grant"

@@ -41,7 +41,7 @@ def a_session(session_id: str) -> BrowserSession:
     )
 
 
-def a_yes_to(
+def consent_to(
     *scopes: str, resource: str = MCP, registration: int = 1, host: str = "client.example"
 ) -> Consent:
     return Consent(
@@ -55,36 +55,36 @@ def a_yes_to(
 # where answers go
 
 
-def test_answers_go_to_the_redirect_uri_that_is_asked_for():
+def test_the_requested_redirect_uri_is_used_if_registered():
     assert redirect_target(a_client(redirect_uris=(THIEF, HTTPS)), asking()) == HTTPS
 
 
-def test_answers_go_to_the_only_registered_redirect_uri_when_none_is_named():
+def test_the_only_registered_redirect_uri_is_the_default():
     assert redirect_target(a_client(), asking(redirect_uri=None)) == HTTPS
 
 
-def test_answers_go_to_the_port_that_a_loopback_client_listens_on_today():
+def test_a_loopback_redirect_uri_may_use_another_port():
     today = "http://127.0.0.1:51004/callback"
     assert redirect_target(a_client(redirect_uris=(LOOPBACK,)), asking(redirect_uri=today)) == today
 
 
-def test_answers_go_nowhere_when_several_are_registered_and_none_is_named():
+def test_with_several_redirect_uris_registered_one_must_be_named():
     with pytest.raises(RedirectUriRequired):
         redirect_target(a_client(redirect_uris=(HTTPS, LOOPBACK)), asking(redirect_uri=None))
 
 
 @pytest.mark.parametrize("presented", [THIEF, HTTPS + "/", HTTPS + "?x=1", HTTPS.upper(), LOOPBACK])
-def test_answers_go_nowhere_that_is_not_registered(presented):
+def test_an_unregistered_redirect_uri_is_refused(presented):
     with pytest.raises(RedirectUriMismatch):
         redirect_target(a_client(), asking(redirect_uri=presented))
 
 
-def test_answers_go_nowhere_for_a_disabled_client():
+def test_no_redirect_for_a_disabled_client():
     with pytest.raises(ClientIsDisabled):
         redirect_target(a_client(DISABLED), asking())
 
 
-def test_answers_go_nowhere_for_a_deleted_client():
+def test_no_redirect_for_a_deleted_client():
     with pytest.raises(ClientUnknown):
         redirect_target(a_client(DELETED), asking())
 
@@ -94,7 +94,7 @@ def test_the_client_is_checked_before_its_redirect_uri():
         redirect_target(a_client(DISABLED), asking(redirect_uri=THIEF))
 
 
-# what the client is told
+# refusals that are sent to the client
 
 
 @pytest.mark.parametrize(
@@ -120,17 +120,17 @@ def test_the_client_is_checked_before_its_redirect_uri():
         ({"prompt": "consent none"}, PromptContradictory),
     ],
 )
-def test_refuses(wrong, refusal):
+def test_a_request_is_refused_for(wrong, refusal):
     with pytest.raises(refusal):
         a_request(**wrong)
 
 
-def test_a_repeated_parameter_is_named_for_the_operator():
+def test_the_refusal_names_the_repeated_parameter():
     with pytest.raises(ParameterRepeated, match=r"^scope, state$"):
         a_request(repeated=frozenset({"state", "scope"}))
 
 
-def test_the_form_is_checked_before_what_it_asks_for():
+def test_repeated_parameters_are_refused_before_anything_else():
     with pytest.raises(ParameterRepeated):
         a_request(repeated=frozenset({"scope"}), code_challenge=None, scope="admin", resources=("x",))
 
@@ -152,20 +152,20 @@ def test_a_request_without_a_scope_asks_for_the_default():
     assert a_request(scope=None).scopes == ("openid",)
 
 
-def test_unknown_scopes_drop_out():
+def test_unknown_scopes_are_dropped():
     assert a_request(scope="  admin notes:read \t openid notes:read").scopes == ("notes:read", "openid")
 
 
-def test_a_request_without_a_resource_asks_for_the_first():
+def test_a_request_without_a_resource_gets_the_first_configured_one():
     assert a_request(resources=()).resource == MCP
 
 
-def test_a_resource_is_kept_as_it_is_configured():
+def test_the_configured_spelling_of_the_resource_is_kept():
     assert a_request(resources=("HTTPS://MCP.EXAMPLE:443/notes/mcp",)).resource == NOTES
 
 
 @pytest.mark.parametrize("state", [None, "the-state", "s" * MAX_STATE, "€ &?=#"])
-def test_the_state_is_kept_as_it_came(state):
+def test_the_state_is_kept_unchanged(state):
     assert a_request(state=state).state == state
 
 
@@ -173,59 +173,59 @@ def test_the_only_response_mode_may_be_named():
     assert a_request(response_mode="query") == a_request()
 
 
-def test_prompts_that_nobody_knows_are_ignored():
+def test_unknown_prompts_are_ignored():
     assert a_request(prompt="select_account login create login").prompts == ("login",)
 
 
-def test_an_unknown_prompt_beside_none_is_no_contradiction():
+def test_an_unknown_prompt_together_with_none_is_ignored():
     assert a_request(prompt="none create").allows_no_page
 
 
-def test_a_page_may_be_shown_unless_the_client_says_no():
+def test_a_page_is_allowed_unless_the_prompt_is_none():
     assert not a_request().allows_no_page
 
 
 # who must sign in
 
 
-def test_somebody_must_sign_in():
+def test_without_a_session_a_sign_in_is_needed():
     assert a_request().needs_sign_in(None)
 
 
-def test_who_is_signed_in_need_not_sign_in_again():
+def test_with_a_session_no_sign_in_is_needed():
     assert not a_request(session_before="session").needs_sign_in(a_session("session"))
 
 
-def test_with_prompt_login_who_is_signed_in_must_sign_in_again():
+def test_prompt_login_asks_a_signed_in_user_to_sign_in_again():
     assert a_request(prompt="login", session_before="session").needs_sign_in(a_session("session"))
 
 
-def test_with_prompt_login_one_new_sign_in_is_enough():
+def test_prompt_login_asks_for_one_new_sign_in():
     assert not a_request(prompt="login", session_before="session").needs_sign_in(a_session("new-session"))
 
 
-def test_with_prompt_login_who_was_not_signed_in_signs_in_once():
+def test_prompt_login_asks_for_one_sign_in_if_there_was_no_session():
     assert not a_request(prompt="login", session_before=None).needs_sign_in(a_session("new-session"))
 
 
-# who must be asked
+# when the consent page is shown
 
 
-def test_who_never_said_yes_is_asked():
+def test_without_consent_the_page_is_shown():
     assert a_request().needs_consent_page(None, a_client())
 
 
-def test_who_said_yes_to_all_of_this_is_not_asked_again():
-    assert not a_request().needs_consent_page(a_yes_to("openid", "notes:read", "notes:write"), a_client())
+def test_with_consent_to_all_of_it_the_page_is_skipped():
+    assert not a_request().needs_consent_page(consent_to("openid", "notes:read", "notes:write"), a_client())
 
 
 @pytest.mark.parametrize(
     "consent",
     [
-        a_yes_to("openid"),
-        a_yes_to("openid", "notes:read", resource=NOTES),
-        a_yes_to("openid", "notes:read", registration=2),
-        a_yes_to("openid", "notes:read", host="thief.example"),
+        consent_to("openid"),
+        consent_to("openid", "notes:read", resource=NOTES),
+        consent_to("openid", "notes:read", registration=2),
+        consent_to("openid", "notes:read", host="thief.example"),
     ],
     ids=[
         "to less",
@@ -234,12 +234,12 @@ def test_who_said_yes_to_all_of_this_is_not_asked_again():
         "for another redirect host",
     ],
 )
-def test_who_said_yes_only_to_something_else_is_asked(consent):
+def test_the_page_is_shown_if_the_user_consented_only(consent):
     assert a_request().needs_consent_page(consent, a_client())
 
 
-def test_with_prompt_consent_everybody_is_asked():
-    assert a_request(prompt="consent").needs_consent_page(a_yes_to("openid", "notes:read"), a_client())
+def test_with_prompt_consent_the_page_is_always_shown():
+    assert a_request(prompt="consent").needs_consent_page(consent_to("openid", "notes:read"), a_client())
 
 
 ANY_PROGRAM = (
@@ -253,38 +253,38 @@ ANY_PROGRAM = (
 )
 
 
-def asked_again(target: str, client: ClientRegistration) -> bool:
-    """Whether who has said yes to all of it is asked once more."""
+def page_is_shown(target: str, client: ClientRegistration) -> bool:
+    """Whether the page is shown although the user has consented to all of it."""
     request: AuthorizationRequest = replace(a_request(), redirect_uri=target)
-    yes = a_yes_to("openid", "notes:read", host=request.asked.redirect_host)
-    assert yes.covers(request.asked)
-    return request.needs_consent_page(yes, client)
+    consent = consent_to("openid", "notes:read", host=request.asked.redirect_host)
+    assert consent.covers(request.asked)
+    return request.needs_consent_page(consent, client)
 
 
 @pytest.mark.parametrize("target", ANY_PROGRAM)
-def test_a_remembered_yes_does_not_count_where_any_program_may_be_waiting(target):
-    assert asked_again(target, a_client())
-    assert asked_again(target, a_client(secret_digest="secret"))
+def test_consent_is_not_remembered_on_loopback_and_private_schemes(target):
+    assert page_is_shown(target, a_client())
+    assert page_is_shown(target, a_client(secret_digest="secret"))
 
 
 @pytest.mark.parametrize("target", ANY_PROGRAM)
-def test_a_public_client_is_shown_there_also_when_an_operator_has_approved_it(target):
-    assert asked_again(target, a_client(APPROVED))
+def test_an_approved_public_client_still_needs_the_page_there(target):
+    assert page_is_shown(target, a_client(APPROVED))
 
 
-def test_an_approved_client_that_has_a_secret_is_remembered_there():
-    assert not asked_again(LOOPBACK, a_client(APPROVED, secret_digest="secret"))
+def test_an_approved_confidential_client_may_skip_the_page_there():
+    assert not page_is_shown(LOOPBACK, a_client(APPROVED, secret_digest="secret"))
 
 
-def test_once_the_approval_is_withdrawn_it_is_shown_again():
-    assert asked_again(LOOPBACK, a_client(APPROVED, APPROVAL_WITHDRAWN, secret_digest="secret"))
+def test_after_the_approval_is_withdrawn_the_page_is_shown_again():
+    assert page_is_shown(LOOPBACK, a_client(APPROVED, APPROVAL_WITHDRAWN, secret_digest="secret"))
 
 
-def test_at_a_web_site_nobody_needs_an_approval():
-    assert not asked_again(HTTPS, a_client())
+def test_on_https_no_approval_is_needed_to_skip_the_page():
+    assert not page_is_shown(HTTPS, a_client())
 
 
-def test_an_approved_client_is_shown_all_the_same_for_what_was_not_allowed_yet():
+def test_an_approved_client_still_needs_consent():
     request = replace(a_request(), redirect_uri=LOOPBACK)
     assert request.needs_consent_page(None, a_client(APPROVED, secret_digest="secret"))
 
@@ -293,29 +293,29 @@ def test_an_approved_client_is_shown_all_the_same_for_what_was_not_allowed_yet()
     ("signed_in_at", "max_age", "again"),
     [(700, "300", False), (699, "300", True), (1_000, "1", False), (998, "1", True), (1, "999999999", False)],
 )
-def test_who_signed_in_longer_ago_than_max_age_signs_in_again(signed_in_at, max_age, again):
+def test_a_sign_in_older_than_max_age_must_be_repeated(signed_in_at, max_age, again):
     request = a_request(max_age=max_age, session_before="session")
     session = replace(a_session("session"), signed_in_at=signed_in_at)
     assert request.needs_sign_in(session) is again
 
 
-def test_max_age_0_asks_even_who_has_signed_in_this_very_second():
+def test_max_age_0_refuses_even_a_sign_in_of_the_current_second():
     session = replace(a_session("session"), signed_in_at=1_000)
     assert a_request(max_age="0", session_before="session").needs_sign_in(session)
 
 
 @pytest.mark.parametrize("max_age", ["0", "1"])
-def test_who_signs_in_for_max_age_is_not_asked_again_however_long_the_answer_takes(max_age):
+def test_a_sign_in_for_max_age_counts_however_long_consent_takes(max_age):
     request = a_request(max_age=max_age, session_before="session")
     assert not request.needs_sign_in(replace(a_session("new-session"), signed_in_at=1_000))
 
 
-def test_max_age_0_allows_no_page_no_more_than_prompt_none_does():
+def test_max_age_0_with_prompt_none_still_allows_no_page():
     assert a_request(max_age="0", prompt="none").allows_no_page
 
 
 @pytest.mark.parametrize("max_age", ["-1", "1.5", "soon", "1000000000", " 60", "٣٠", "0x10", "6 0"])
-def test_a_max_age_that_is_no_number_of_seconds_is_refused(max_age):
+def test_a_max_age_that_is_not_a_number_of_seconds_is_refused(max_age):
     with pytest.raises(MaxAgeInvalid):
         a_request(max_age=max_age)
 

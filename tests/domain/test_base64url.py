@@ -28,7 +28,7 @@ def test_decodes_the_vectors_of_rfc4648(raw, text):
 
 
 @given(st.binary())
-def test_gives_back_what_it_encoded(raw):
+def test_decoding_returns_what_was_encoded(raw):
     assert base64url.decode(base64url.encode(raw)) == raw
 
 
@@ -36,11 +36,11 @@ def test_gives_back_what_it_encoded(raw):
     "text",
     ["Zg==", "Zh", "Z", "Zm9v\n", " Zm9v", "Zm 9v", "+_8", "-/8", "Zm9v=", "Zm9ö", "\ud800", "=", "Zm=9"],
 )
-def test_refuses_every_other_way_to_write_it(text):
+def test_decoding_refuses_every_other_spelling(text):
     assert base64url.decode(text) is None
 
 
 @given(st.text())
-def test_answers_any_text(text):
+def test_decoding_never_fails_for_any_text(text):
     raw = base64url.decode(text)
     assert raw is None or base64url.encode(raw) == text

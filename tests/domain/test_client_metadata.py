@@ -55,20 +55,20 @@ def test_real_clients_get_the_method_they_asked_for(client):
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_real_clients_are_native_when_they_answer_on_the_users_machine(client):
+def test_real_clients_with_loopback_or_private_uris_are_native(client):
     web = {"claude-ai", "chatgpt", "chatgpt-legacy", "cursor"}
     metadata = effective_metadata(registration_request(client), POLICY)
     assert metadata.application_type == ("web" if client in web else "native")
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_no_member_of_an_answer_is_a_placeholder(client):
+def test_a_member_without_a_value_is_absent(client):
     members = msgspec.to_builtins(effective_metadata(registration_request(client), POLICY))
     assert all(members.values())
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_what_holds_registered_again_still_holds(client):
+def test_registering_effective_metadata_again_changes_nothing(client):
     metadata = effective_metadata(registration_request(client), POLICY)
     assert again(metadata) == metadata
 
@@ -81,19 +81,19 @@ def test_unknown_members_are_ignored(client):
     assert request == registration_request(client)
 
 
-def test_a_null_member_is_an_omitted_one():
+def test_a_null_member_counts_as_omitted():
     members = dict.fromkeys(RegistrationRequest.__struct_fields__) | {"redirect_uris": [HTTPS]}
     assert effective_metadata(msgspec.convert(members, RegistrationRequest), POLICY) == registered()
 
 
-def test_an_empty_member_is_an_omitted_one():
+def test_an_empty_member_counts_as_omitted():
     empty = {"client_name": "", "client_uri": "", "logo_uri": " ", "scope": "", "software_id": "\t"}
     assert (
         registered(**empty, token_endpoint_auth_method="", grant_types=[], response_types=[]) == registered()
     )
 
 
-def test_the_least_registration_gets_the_defaults_of_rfc7591():
+def test_a_minimal_registration_gets_the_defaults_of_rfc7591():
     assert registered() == ClientMetadata(
         redirect_uris=(HTTPS,),
         token_endpoint_auth_method="client_secret_basic",
@@ -104,24 +104,24 @@ def test_the_least_registration_gets_the_defaults_of_rfc7591():
     )
 
 
-def test_a_uri_outside_the_policy_costs_only_itself():
+def test_a_redirect_uri_that_no_rule_allows_is_dropped():
     metadata = registered("myapp://callback", HTTPS, "http://client.example/cb", HTTPS)
     assert metadata.redirect_uris == (HTTPS,)
 
 
-def test_a_confidential_client_has_no_private_use_redirect_uri():
+def test_a_confidential_client_gets_no_private_use_redirect_uri():
     assert registered(CURSOR, HTTPS).redirect_uris == (HTTPS,)
     assert registered(CURSOR, HTTPS, token_endpoint_auth_method="none").redirect_uris == (CURSOR, HTTPS)
 
 
 @pytest.mark.parametrize("uris", [[], ["myapp://callback"], [CURSOR], [f"{HTTPS}/{n}" for n in range(21)]])
-def test_no_usable_redirect_uri_is_no_client(uris):
+def test_a_registration_without_an_allowed_redirect_uri_is_refused(uris):
     with pytest.raises(RedirectUriInvalid):
         effective_metadata(RegistrationRequest(redirect_uris=tuple(uris)), POLICY)
 
 
 @pytest.mark.parametrize("uri", ["javascript:alert(1)", "/callback", "https://auth.example/authorize/x"])
-def test_one_forbidden_redirect_uri_refuses_them_all(uri):
+def test_one_forbidden_redirect_uri_refuses_the_registration(uri):
     with pytest.raises(RedirectUriForbidden):
         registered(HTTPS, uri)
 
@@ -141,7 +141,7 @@ def test_one_forbidden_redirect_uri_refuses_them_all(uri):
         ),
     ],
 )
-def test_a_client_authenticates_by_a_method_it_named(members, method):
+def test_a_client_gets_an_authentication_method_it_named(members, method):
     assert registered(**members).token_endpoint_auth_method == method
 
 
@@ -156,12 +156,12 @@ def test_a_client_authenticates_by_a_method_it_named(members, method):
         {"response_types": ["token"]},
     ],
 )
-def test_what_cannot_work_here_is_refused_at_once(members):
+def test_a_registration_that_cannot_work_is_refused(members):
     with pytest.raises(ClientMetadataInvalid):
         registered(**members)
 
 
-def test_unknown_grant_and_response_types_drop_out():
+def test_unknown_grant_and_response_types_are_dropped():
     metadata = registered(
         grant_types=["refresh_token", "implicit", "authorization_code"], response_types=["token", "code"]
     )
@@ -186,7 +186,7 @@ def test_the_application_type_follows_the_redirect_uris_and_refuses_nothing(uris
     assert metadata.application_type == given_type
 
 
-def test_unknown_scopes_drop_out_and_the_default_stands_in_for_none():
+def test_unknown_scopes_are_dropped_and_none_left_means_the_default():
     assert registered(scope=" email  address openid email").scope == "email openid"
     assert registered(scope="address phone").scope == "openid"
 
@@ -204,7 +204,7 @@ def test_unknown_scopes_drop_out_and_the_default_stands_in_for_none():
         ("メモ帳", "メモ帳"),
     ],
 )
-def test_a_name_looks_like_what_it_is(sent, shown):
+def test_a_name_has_no_invisible_or_bidirectional_characters(sent, shown):
     assert registered(client_name=sent).client_name == shown
 
 
@@ -213,7 +213,7 @@ def test_a_name_looks_like_what_it_is(sent, shown):
     ["javascript:alert(1)", "https://claude.ai@evil.example/", "//x", "https://x.example/" + "a" * 2048],
 )
 @pytest.mark.parametrize("member", ["client_uri", "logo_uri", "tos_uri", "policy_uri"])
-def test_a_link_that_is_not_safe_to_show_is_left_out(member, link):
+def test_a_link_that_is_not_safe_to_show_is_dropped(member, link):
     assert getattr(registered(**{member: link}), member) is None
 
 
@@ -238,7 +238,7 @@ requests = st.builds(
 
 
 @given(requests)
-def test_registering_the_answer_gives_the_same_answer(request):
+def test_registering_the_response_gives_the_same_response(request):
     try:
         metadata = effective_metadata(request, POLICY)
     except (ClientMetadataInvalid, RedirectUriInvalid):
@@ -248,7 +248,7 @@ def test_registering_the_answer_gives_the_same_answer(request):
 
 
 @given(st.permutations([HTTPS, LOOPBACK, CURSOR]), st.permutations(["openid", "email", "profile"]))
-def test_a_digest_knows_no_order(uris, scopes):
+def test_a_digest_does_not_depend_on_the_order_of_lists(uris, scopes):
     members = {"token_endpoint_auth_method": "none", "client_name": "Cursor"}
     one = registered(HTTPS, LOOPBACK, CURSOR, scope="openid email profile", **members)
     assert digest(registered(*uris, scope=" ".join(scopes), **members)) == digest(one)
@@ -272,7 +272,7 @@ def test_a_digest_covers_every_member(other):
 
 
 def test_a_digest_is_the_same_in_every_release():
-    # A public client's id is made from it: another digest would register all of them anew.
+    # A public client's id is made from it: another digest would give all of them new ids.
     canonical = (
         b'{"application_type":"native","client_name":"Claude Code","grant_types":["authorization_code"],'
         b'"redirect_uris":["http://localhost:3118/callback"],"response_types":["code"],"scope":"openid",'

@@ -25,16 +25,16 @@ def registering(client: ClientRegistration | None, secret_digest: str | None = N
     return register(client, client_id="glc_editor", metadata=METADATA, secret_digest=secret_digest, now=1_000)
 
 
-def test_registering_remembers_the_metadata():
+def test_registering_records_the_metadata():
     assert registering(None) == (REGISTERED,)
 
 
-def test_registering_remembers_the_digest_of_the_secret():
+def test_registering_records_the_digest_of_the_secret():
     (registered,) = registering(None, "digest")
     assert registered.secret_digest == "digest"
 
 
-def test_registering_the_same_client_again_adds_nothing():
+def test_registering_the_same_client_again_records_nothing():
     assert registering(a_client()) == ()
 
 
@@ -43,19 +43,19 @@ def test_registering_a_disabled_client_again_is_refused():
         registering(a_client(DISABLED))
 
 
-def test_a_deleted_client_is_made_anew():
+def test_a_deleted_client_can_register_again():
     assert registering(a_client(DELETED)) == (REGISTERED,)
 
 
-def test_a_client_that_was_disabled_and_then_deleted_is_made_anew():
+def test_a_disabled_and_deleted_client_can_register_again():
     assert registering(a_client(DISABLED, DELETED)) == (REGISTERED,)
 
 
-def test_each_registration_of_a_client_id_has_its_number():
+def test_registrations_of_a_client_id_are_counted():
     assert a_client(DELETED, AGAIN, DELETED, AGAIN).registration == 3
 
 
-def test_a_client_made_anew_may_act():
+def test_a_client_that_registered_again_may_act():
     a_client(DISABLED, DELETED, AGAIN).check_usable()
 
 
@@ -74,21 +74,21 @@ def test_a_deleted_client_is_unknown(events):
         a_client(*events).check_usable()
 
 
-def test_a_client_may_act_as_the_registration_that_it_is():
+def test_a_client_may_act_in_its_current_registration():
     a_client(DELETED, AGAIN).check_usable(2)
 
 
 @pytest.mark.parametrize("registration", [1, 3])
-def test_a_client_cannot_act_as_another_registration(registration):
+def test_a_client_cannot_act_in_another_registration(registration):
     with pytest.raises(ClientUnknown):
         a_client(DELETED, AGAIN).check_usable(registration)
 
 
-def test_disabling_says_when():
+def test_disabling_records_the_time():
     assert a_client().disable(now=1_100) == (DISABLED,)
 
 
-def test_disabling_twice_is_disabling_once():
+def test_disabling_twice_records_one_event():
     assert a_client(DISABLED).disable(now=1_150) == ()
 
 
@@ -96,7 +96,7 @@ def test_a_deleted_client_cannot_be_disabled():
     assert a_client(DELETED).disable(now=1_300) == ()
 
 
-def test_enabling_says_when():
+def test_enabling_records_the_time():
     assert a_client(DISABLED).enable(now=1_120) == (ENABLED,)
 
 
@@ -105,11 +105,11 @@ def test_an_enabled_client_may_act_again():
 
 
 @pytest.mark.parametrize("events", [(), (DISABLED, ENABLED), (DISABLED, DELETED)])
-def test_where_nothing_is_disabled_enabling_is_nothing(events):
+def test_enabling_an_enabled_client_records_nothing(events):
     assert a_client(*events).enable(now=1_300) == ()
 
 
-def test_approving_says_when_and_once():
+def test_approving_records_the_time_once():
     assert a_client().approve(now=1_140) == (APPROVED,)
     assert a_client(APPROVED).approve(now=1_150) == ()
 
@@ -124,11 +124,11 @@ def test_an_approval_can_be_withdrawn_once():
     assert a_client(APPROVED, APPROVAL_WITHDRAWN).withdraw_approval(now=1_170) == ()
 
 
-def test_a_client_that_registers_anew_has_to_earn_its_approval_again():
+def test_a_client_that_registers_again_is_not_approved():
     assert not a_client(APPROVED, DELETED, AGAIN).approved
 
 
-def test_deleting_says_when():
+def test_deleting_records_the_time():
     assert a_client().delete(now=1_200) == (DELETED,)
 
 
@@ -136,7 +136,7 @@ def test_a_disabled_client_can_be_deleted():
     assert a_client(DISABLED).delete(now=1_200) == (DELETED,)
 
 
-def test_deleting_twice_is_deleting_once():
+def test_deleting_twice_records_one_event():
     assert a_client(DELETED).delete(now=1_300) == ()
 
 
@@ -148,7 +148,7 @@ def test_a_client_with_a_secret_is_not_public():
     assert not a_client(secret_digest="right").is_public
 
 
-def test_a_public_client_proves_itself_by_nothing():
+def test_a_public_client_authenticates_without_a_secret():
     a_client().authenticate(None)
 
 
@@ -157,7 +157,7 @@ def test_a_public_client_that_presents_a_secret_is_refused():
         a_client().authenticate("anything")
 
 
-def test_a_confidential_client_proves_itself_by_its_secret():
+def test_a_confidential_client_authenticates_with_its_secret():
     a_client(secret_digest="right").authenticate("right")
 
 
@@ -167,5 +167,5 @@ def test_a_confidential_client_without_its_secret_is_refused(presented):
         a_client(secret_digest="right").authenticate(presented)
 
 
-def test_a_client_made_anew_does_not_keep_its_secret():
+def test_a_client_that_registers_again_does_not_keep_its_secret():
     assert a_client(DELETED, AGAIN, secret_digest="right").is_public

@@ -19,22 +19,22 @@ def after(*events: Any) -> MasterSecrets:
     return secrets
 
 
-def test_the_one_that_was_taken_into_use_last_seals():
+def test_the_secret_that_was_activated_last_seals():
     secrets = after(SecretActivated(key_id="a", activated_at=1), SecretActivated(key_id="b", activated_at=2))
     assert secrets.sealing == "b"
 
 
-def test_one_that_seals_already_goes_on_without_an_event():
+def test_activating_the_sealing_secret_records_nothing():
     secrets = after(SecretActivated(key_id="a", activated_at=1))
     assert secrets.activate("a", now=2) == ()
 
 
-def test_one_that_comes_back_seals_again():
+def test_an_earlier_secret_can_be_activated_again():
     secrets = after(SecretActivated(key_id="a", activated_at=1), SecretActivated(key_id="b", activated_at=2))
     assert secrets.activate("a", now=3) == (SecretActivated(key_id="a", activated_at=3),)
 
 
-def test_one_that_was_dropped_and_is_added_again_can_be_dropped_again():
+def test_a_retired_secret_that_is_added_again_can_be_retired_again():
     secrets = after(
         SecretRetired(key_id="a", retired_at=1, live_grants=0), SecretAdded(key_id="a", added_at=2)
     )
@@ -44,7 +44,7 @@ def test_one_that_was_dropped_and_is_added_again_can_be_dropped_again():
     )
 
 
-def test_however_often_they_rotate_the_state_stays_small():
+def test_the_state_holds_a_bounded_number_of_secrets():
     secrets = after(*(SecretAdded(key_id=str(number), added_at=number) for number in range(40)))
     assert len(secrets.secrets) == MAX_REMEMBERED
     assert secrets.find("39") is not None

@@ -18,13 +18,13 @@ VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
-def test_the_verifier_of_rfc7636_appendix_b_opens_its_challenge():
+def test_the_verifier_of_rfc7636_appendix_b_matches_its_challenge():
     check_verifier(VERIFIER, checked_challenge(CHALLENGE, "S256"))
 
 
 @pytest.mark.parametrize("method", ["S256", "plain", None])
 @pytest.mark.parametrize("challenge", [None, ""])
-def test_a_challenge_is_always_required_also_when_only_a_method_is_there(challenge, method):
+def test_a_challenge_is_required_even_if_a_method_is_sent(challenge, method):
     with pytest.raises(CodeChallengeMissing):
         checked_challenge(challenge, method)
 
@@ -64,12 +64,12 @@ def test_a_verifier_is_43_to_128_unreserved_characters(verifier):
 
 
 @pytest.mark.parametrize("verifier", [VERIFIER[:-1] + "l", "a" * 43, "~._-" * 32, CHALLENGE])
-def test_another_verifier_does_not_open_it(verifier):
+def test_another_verifier_does_not_match(verifier):
     with pytest.raises(CodeVerifierMismatch):
         check_verifier(verifier, CHALLENGE)
 
 
 @given(st.text("abcXYZ019-._~", min_size=43, max_size=128))
-def test_only_the_verifier_of_the_appendix_opens_the_challenge_of_the_appendix(verifier):
+def test_no_other_verifier_matches_the_challenge_of_the_appendix(verifier):
     with pytest.raises(CodeVerifierMismatch):
         check_verifier(verifier, CHALLENGE)

@@ -14,21 +14,21 @@ def taken(rate: Rate, times: int, *, now: float = 0.0, full_at: float = 0.0) -> 
     return full_at
 
 
-def test_as_many_as_counted_may_be_taken_at_once():
+def test_the_full_count_may_be_taken_at_once():
     assert RATE.wait(taken(RATE, 10), now=0.0) > 0
 
 
-def test_the_wait_is_the_time_that_one_takes_to_come_back():
+def test_the_wait_is_the_time_to_refill_one_token():
     assert RATE.wait(taken(RATE, 10), now=0.0) == pytest.approx(6)
     assert RATE.wait(taken(RATE, 10), now=4.0) == pytest.approx(2)
     assert RATE.wait(taken(RATE, 10), now=6.0) == 0
 
 
-def test_after_the_period_all_are_back():
+def test_after_one_period_the_bucket_is_full():
     assert taken(RATE, 10, now=60.0, full_at=taken(RATE, 10)) == pytest.approx(120)
 
 
-def test_what_is_given_back_may_be_taken_again():
+def test_a_returned_token_may_be_taken_again():
     assert RATE.wait(RATE.given_back(taken(RATE, 10)), now=0.0) == 0
 
 
@@ -37,7 +37,7 @@ def test_what_is_given_back_may_be_taken_again():
     period=st.sampled_from([1, 60, 3_600]),
     pauses=st.lists(st.floats(0, 100), max_size=100),
 )
-def test_no_period_sees_more_than_twice_the_count(count: int, period: int, pauses: list[float]):
+def test_at_most_twice_the_count_is_taken_in_any_period(count: int, period: int, pauses: list[float]):
     """What was there at its beginning, and what came back within it."""
     rate, now, full_at, takes = Rate(count, period), 0.0, 0.0, []
     for pause in pauses:
@@ -50,7 +50,7 @@ def test_no_period_sees_more_than_twice_the_count(count: int, period: int, pause
 
 
 @given(count=st.integers(1, 100), period=st.sampled_from([1, 60, 3_600, 86_400]))
-def test_who_waits_as_long_as_told_is_let_in(count: int, period: int):
+def test_after_the_returned_wait_a_token_may_be_taken(count: int, period: int):
     rate = Rate(count, period)
     full_at = taken(rate, count)
     assert rate.wait(full_at, now=rate.wait(full_at, now=0.0)) == 0

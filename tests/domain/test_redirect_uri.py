@@ -62,7 +62,7 @@ def test_http_is_allowed_on_the_three_loopback_hosts(uri):
         "com.example.app://1/oauth",
     ],
 )
-def test_private_use_schemes_of_known_clients_and_of_domain_owners_are_allowed(uri):
+def test_private_use_uris_of_known_clients_and_dotted_schemes_are_allowed(uri):
     assert kind_of(uri, POLICY) is RedirectUriKind.PRIVATE_USE
 
 
@@ -85,7 +85,7 @@ def test_private_use_schemes_of_known_clients_and_of_domain_owners_are_allowed(u
         "intent://scan/",
     ],
 )
-def test_what_no_rule_names_is_outside_the_policy(uri):
+def test_a_uri_that_no_rule_allows_has_no_kind(uri):
     assert kind_of(uri, POLICY) is None
 
 
@@ -100,11 +100,11 @@ def test_what_no_rule_names_is_outside_the_policy(uri):
         "zed://oauth/callback?x=1",
     ],
 )
-def test_commands_of_an_editor_are_not_where_a_client_answers(uri):
+def test_editor_commands_are_not_allowed_as_redirect_uris(uri):
     assert kind_of(uri, POLICY) is None
 
 
-def test_the_operator_extends_private_use_by_exact_uri_or_by_scheme():
+def test_the_operator_can_allow_an_exact_uri_or_a_scheme():
     policy = RedirectUriPolicy(private_use=("myapp", "other://only/this"))
     assert kind_of("myapp://anything?x=1", policy) is RedirectUriKind.PRIVATE_USE
     assert kind_of("other://only/this", policy) is RedirectUriKind.PRIVATE_USE
@@ -114,13 +114,13 @@ def test_the_operator_extends_private_use_by_exact_uri_or_by_scheme():
 @pytest.mark.parametrize(
     "entry", ["javascript", "http", "https://claude.ai/cb", "data:text/html,x", "MyApp", ""]
 )
-def test_the_operator_cannot_extend_it_by_what_is_no_private_use_scheme(entry):
+def test_an_invalid_private_use_entry_of_an_operator_is_refused(entry):
     with pytest.raises(ValueError, match="private-use redirect URI"):
         checked_private_use(entry)
 
 
 @pytest.mark.parametrize("entry", ["myapp", "myapp://callback", CURSOR])
-def test_an_operators_entry_stays_as_written(entry):
+def test_an_operators_entry_is_kept_as_written(entry):
     assert checked_private_use(entry) == entry
 
 
@@ -209,7 +209,7 @@ def test_malformed_and_dangerous_uris_are_forbidden(uri):
     capitals=st.lists(st.booleans(), min_size=10, max_size=10),
     rest=st.text(max_size=20),
 )
-def test_no_spelling_of_a_dangerous_scheme_gets_through(lead, scheme, capitals, rest):
+def test_every_spelling_of_a_dangerous_scheme_is_forbidden(lead, scheme, capitals, rest):
     spelt = "".join(c.upper() if up else c for c, up in zip(scheme, capitals, strict=False))
     with pytest.raises(RedirectUriForbidden):
         kind_of(f"{lead}{spelt}:{rest}", POLICY)
@@ -226,7 +226,7 @@ def test_no_spelling_of_a_dangerous_scheme_gets_through(lead, scheme, capitals, 
         "http://auth.example/tenant/authorize/abc",
     ],
 )
-def test_the_servers_own_pages_are_no_redirect_uri(uri):
+def test_the_servers_own_pages_are_forbidden(uri):
     with pytest.raises(RedirectUriForbidden):
         kind_of(uri, POLICY)
 
@@ -241,18 +241,18 @@ def test_the_servers_own_pages_are_no_redirect_uri(uri):
         "com.example.app://auth.example/tenant/authorize",
     ],
 )
-def test_what_lies_beside_the_servers_own_pages_is(uri):
+def test_uris_outside_the_servers_pages_are_allowed(uri):
     assert kind_of(uri, POLICY) is not None
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
-def test_on_loopback_every_port_by_every_name_shares_the_cookies_of_the_pages(host):
+def test_on_loopback_the_path_of_the_pages_is_forbidden_on_any_port(host):
     policy = RedirectUriPolicy(issuer="http://localhost:8000")
     with pytest.raises(RedirectUriForbidden):
         kind_of(f"http://{host}:9999/authorize/callback", policy)
 
 
-def test_on_loopback_what_does_not_lie_under_the_pages_is_fine():
+def test_on_loopback_other_paths_are_allowed():
     policy = RedirectUriPolicy(issuer="http://localhost:8000")
     assert kind_of("http://127.0.0.1:9999/callback", policy) is RedirectUriKind.LOOPBACK
 
@@ -268,7 +268,7 @@ def test_on_loopback_what_does_not_lie_under_the_pages_is_fine():
         (CURSOR, CURSOR),
     ],
 )
-def test_on_loopback_the_port_is_free_and_an_empty_path_equals_the_root(registered, presented):
+def test_on_loopback_any_port_matches_and_an_empty_path_is_the_root(registered, presented):
     assert matches(registered, presented)
 
 
@@ -301,7 +301,7 @@ def test_on_loopback_the_port_is_free_and_an_empty_path_equals_the_root(register
         (CURSOR, "cursor://anysphere.cursor-mcp:1/oauth/callback"),
     ],
 )
-def test_everything_else_is_compared_as_exact_strings(registered, presented):
+def test_all_other_uris_are_compared_as_exact_strings(registered, presented):
     assert not matches(registered, presented)
 
 
@@ -316,7 +316,7 @@ uris = st.builds(
 
 
 @given(uris, uris)
-def test_a_match_never_crosses_hosts_nor_schemes(registered, presented):
+def test_uris_with_different_hosts_or_schemes_never_match(registered, presented):
     if matches(registered, presented):
         assert shown_host(registered) == shown_host(presented)
         assert registered.split(":")[0] == presented.split(":")[0]
@@ -324,26 +324,26 @@ def test_a_match_never_crosses_hosts_nor_schemes(registered, presented):
 
 
 @given(uris, uris)
-def test_a_match_is_mutual(registered, presented):
+def test_matching_is_symmetric(registered, presented):
     assert matches(registered, presented) == matches(presented, registered)
 
 
-def test_redirects_to_the_uri_as_presented():
+def test_the_presented_uri_is_used_as_written():
     registered = ("https://vscode.dev/redirect", "http://127.0.0.1:33418/")
     assert choose(registered, "http://127.0.0.1:61234") == "http://127.0.0.1:61234"
 
 
-def test_redirects_to_the_only_registered_uri_when_none_is_presented():
+def test_the_only_registered_uri_is_the_default():
     assert choose(("http://localhost:3118/callback",), None) == "http://localhost:3118/callback"
 
 
-def test_asks_which_when_several_are_registered():
+def test_with_several_registered_uris_one_is_required():
     with pytest.raises(RedirectUriRequired):
         choose(("https://claude.ai/cb", "https://claude.com/cb"), None)
 
 
 @pytest.mark.parametrize("presented", ["https://evil.example/cb", "", "javascript:alert(1)"])
-def test_redirects_nowhere_else(presented):
+def test_an_unregistered_uri_is_refused(presented):
     with pytest.raises(RedirectUriMismatch):
         choose(("https://claude.ai/cb",), presented)
 
@@ -362,11 +362,11 @@ def test_redirects_nowhere_else(presented):
         ("com.example.app://host:1/oauth", "com.example.app://host:1"),
     ],
 )
-def test_a_person_is_shown_who_receives_the_answer(uri, shown):
+def test_the_shown_host_names_the_receiver(uri, shown):
     assert shown_host(uri) == shown
 
 
-def test_loopback_is_loopback_over_tls_too():
+def test_https_on_loopback_is_loopback_too():
     assert is_loopback("https://localhost/cb")
     assert is_loopback("http://[::1]:1/")
     assert not is_loopback("https://claude.ai/cb")

@@ -19,7 +19,7 @@ NOTES = "https://mcp.example/notes/mcp"
         ("urn:example:mcp", "urn:example:mcp"),
     ],
 )
-def test_spellings_that_url_libraries_make_name_one_resource(a, b):
+def test_spellings_of_url_libraries_name_the_same_resource(a, b):
     assert same(a, b)
 
 
@@ -47,7 +47,7 @@ def test_spellings_that_url_libraries_make_name_one_resource(a, b):
         ("mcp.example", "MCP.example"),
     ],
 )
-def test_all_else_names_another_resource(a, b):
+def test_any_other_difference_is_another_resource(a, b):
     assert not same(a, b)
 
 
@@ -72,7 +72,7 @@ def test_same_is_an_equivalence(a, b, c):
     "identifier",
     [MCP, "https://mcp.example", "https://mcp.example/", "http://localhost:8000/mcp", "http://[::1]/mcp"],
 )
-def test_a_configured_identifier_stays_as_written(identifier):
+def test_a_configured_identifier_is_kept_as_written(identifier):
     assert checked_identifier(identifier) == identifier
 
 
@@ -91,37 +91,37 @@ def test_a_configured_identifier_stays_as_written(identifier):
         " https://mcp.example/mcp",
     ],
 )
-def test_a_configured_identifier_that_cannot_be_one_is_named(identifier):
+def test_an_invalid_configured_identifier_is_refused_with_its_name(identifier):
     with pytest.raises(ValueError, match=r"^resource '") as raised:
         checked_identifier(identifier)
     assert repr(identifier) in str(raised.value)
 
 
-def test_a_request_without_resource_means_the_first_configured_one():
+def test_a_request_without_a_resource_gets_the_first_configured_one():
     assert resolve((), configured=(MCP, NOTES)) == MCP
 
 
-def test_the_configured_spelling_is_what_counts_from_then_on():
+def test_the_configured_spelling_is_returned():
     assert resolve(("HTTPS://MCP.example:443/notes/mcp",), configured=(MCP, NOTES)) == NOTES
 
 
-def test_one_resource_may_be_named_twice():
+def test_the_same_resource_may_be_named_twice():
     assert resolve((NOTES, "https://MCP.example/notes/mcp"), configured=(MCP, NOTES)) == NOTES
 
 
 @pytest.mark.parametrize(
     "presented", [("https://evil.example",), (MCP, NOTES), (MCP, "https://evil.example"), ("",)]
 )
-def test_a_foreign_resource_or_two_at_once_are_refused(presented):
+def test_a_foreign_resource_or_two_resources_are_refused(presented):
     with pytest.raises(ResourceForeign):
         resolve(presented, configured=(MCP, NOTES))
 
 
 @pytest.mark.parametrize("presented", [(), (MCP,), (MCP, MCP)])
-def test_a_token_request_may_name_what_was_granted(presented):
+def test_a_token_request_may_name_the_granted_resource(presented):
     assert narrowed(presented, granted=MCP) == MCP
 
 
-def test_a_token_request_may_not_name_another_resource_of_this_server():
+def test_a_token_request_may_not_name_another_configured_resource():
     with pytest.raises(ResourceForeign):
         narrowed((NOTES,), granted=MCP)

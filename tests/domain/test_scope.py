@@ -11,26 +11,26 @@ GRANTED = ("openid", "notes:read", "notes:write")
 scopes = st.lists(st.sampled_from([*KNOWN, "unknown", "\u00e9", 'a"b', "a\\b"])).map(" ".join)
 
 
-def test_any_whitespace_separates_and_duplicates_drop_out():
+def test_any_whitespace_separates_and_duplicates_are_dropped():
     assert split("  openid\tprofile \n openid  email\u00a0") == ("openid", "profile", "email")
 
 
 @pytest.mark.parametrize("scope", ['a"b', "a\\b", "caf\u00e9", "a\x7f", "a\x00b"])
-def test_what_cannot_be_a_token_drops_out(scope):
+def test_malformed_scope_tokens_are_dropped(scope):
     assert split(f"openid {scope}") == ("openid",)
 
 
 @pytest.mark.parametrize("scope", [None, "", "  \t "])
-def test_nothing_is_an_empty_list_of_tokens(scope):
+def test_an_empty_scope_has_no_tokens(scope):
     assert split(scope) == ()
 
 
 @pytest.mark.parametrize("scope", [None, "", "  "])
-def test_a_request_without_scope_asks_for_the_default(scope):
+def test_a_request_without_scope_gets_the_default(scope):
     assert requested(scope, known=KNOWN, default=DEFAULT) == DEFAULT
 
 
-def test_unknown_scopes_drop_out_of_a_request_and_the_order_stays():
+def test_unknown_scopes_are_dropped_and_the_order_is_kept():
     assert requested(" offline_access foo openid", known=KNOWN, default=DEFAULT) == (
         "offline_access",
         "openid",
@@ -38,7 +38,7 @@ def test_unknown_scopes_drop_out_of_a_request_and_the_order_stays():
 
 
 @pytest.mark.parametrize("scope", ["foo", "foo bar", "OPENID", '"'])
-def test_a_request_for_nothing_known_is_refused_and_not_answered_with_the_default(scope):
+def test_a_request_with_only_unknown_scopes_is_refused(scope):
     with pytest.raises(ScopeInvalid):
         requested(scope, known=KNOWN, default=DEFAULT)
 
@@ -57,17 +57,17 @@ def test_a_refresh_may_not_widen():
         narrowed("openid email", granted=GRANTED, known=KNOWN)
 
 
-def test_a_refresh_for_nothing_known_is_refused():
+def test_a_refresh_with_only_unknown_scopes_is_refused():
     with pytest.raises(ScopeInvalid):
         narrowed("foo", granted=GRANTED, known=KNOWN)
 
 
-def test_a_granted_scope_stays_usable_after_the_server_forgot_it():
+def test_a_granted_scope_stays_usable_after_it_left_the_settings():
     assert narrowed("legacy", granted=("openid", "legacy"), known=KNOWN) == ("legacy",)
 
 
 @given(scopes)
-def test_written_and_split_again_scopes_are_the_same(scope):
+def test_joining_and_splitting_scopes_changes_nothing(scope):
     assert split(join(split(scope))) == split(scope)
 
 

@@ -17,7 +17,7 @@ def refusal_of(*texts: str) -> str:
     return str(refused.value)
 
 
-def test_keeps_the_order_in_which_they_are_written():
+def test_the_order_of_the_secrets_is_kept():
     assert parsed_secrets([text(NEW), text(OLD)]) == [NEW, OLD]
 
 

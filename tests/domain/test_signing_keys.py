@@ -37,15 +37,15 @@ def shown(keys: SigningKeys, *, now):
     return [key.kid for key in keys.published(now=now)]
 
 
-def test_in_the_beginning_one_key_signs_and_one_is_announced():
+def test_at_first_one_key_signs_and_one_is_next():
     assert statuses(at_first()) == {"kid-1": "active", "kid-2": "next"}
 
 
-def test_a_key_is_shown_before_it_signs():
+def test_a_key_is_published_before_it_signs():
     assert shown(at_first(), now=1_000) == ["kid-1", "kid-2"]
 
 
-def test_rotating_lets_the_announced_key_sign_and_announces_another():
+def test_rotating_activates_the_next_key_and_publishes_another():
     assert statuses(rotated(at_first(), THIRD, now=4_600)) == {
         "kid-1": "retired",
         "kid-2": "active",
@@ -53,18 +53,18 @@ def test_rotating_lets_the_announced_key_sign_and_announces_another():
     }
 
 
-def test_the_key_that_signs_is_shown_first():
+def test_the_active_key_is_published_first():
     assert shown(rotated(at_first(), THIRD, now=4_600), now=4_600) == ["kid-2", "kid-3", "kid-1"]
 
 
 @pytest.mark.parametrize("seconds", [0, LEAD - 1])
-def test_a_key_that_clients_may_not_know_yet_does_not_sign(seconds):
+def test_a_key_published_too_recently_does_not_sign(seconds):
     with pytest.raises(NextKeyTooNew) as refused:
         rotated(at_first(), THIRD, now=1_000 + seconds)
     assert refused.value.ready_at == 1_000 + LEAD
 
 
-def test_each_key_is_announced_for_its_own_time():
+def test_every_key_is_published_for_the_lead_time_before_it_signs():
     once = rotated(at_first(), THIRD, now=4_600)
     with pytest.raises(NextKeyTooNew):
         rotated(once, FOURTH, now=4_600 + LEAD - 1)
@@ -73,7 +73,7 @@ def test_each_key_is_announced_for_its_own_time():
 @pytest.mark.parametrize(
     ("seconds", "is_shown"), [(0, True), (VERIFIED_FOR - 1, True), (VERIFIED_FOR, False)]
 )
-def test_a_retired_key_is_shown_as_long_as_what_it_signed_may_be_verified(seconds, is_shown):
+def test_a_retired_key_is_published_until_all_it_signed_has_expired(seconds, is_shown):
     keys = rotated(at_first(), THIRD, now=4_600)
     assert ("kid-1" in shown(keys, now=4_600 + seconds)) is is_shown
 
@@ -86,13 +86,13 @@ def test_a_compromise_withdraws_every_key_at_once():
     assert (replaced.active.kid, replaced.next.kid) == ("kid-4", "kid-5")
 
 
-def test_after_a_compromise_the_rotation_goes_on():
+def test_after_a_compromise_rotation_continues():
     keys = at_first()
     replaced = after(keys, keys.replace_all(THIRD, FOURTH, now=2_000))
     assert rotated(replaced, replace(FIRST, kid="kid-5"), now=2_000 + LEAD).active.kid == "kid-4"
 
 
-def test_however_often_they_rotate_the_state_stays_small():
+def test_the_state_holds_a_bounded_number_of_keys():
     keys, now = at_first(), 1_000
     for number in range(3, 40):
         now += LEAD

@@ -19,7 +19,7 @@ def remembered(*at: int) -> Supersessions:
     return entries
 
 
-def test_remembers_the_second_in_which_each_generation_was_superseded():
+def test_finds_the_second_in_which_each_generation_was_superseded():
     entries = remembered(10, 20, 30)
     assert [when_superseded(entries, generation) for generation in range(3)] == [10, 20, 30]
 
@@ -32,27 +32,27 @@ def test_a_generation_in_the_middle_of_a_second_is_found():
     assert when_superseded(remembered(10, 10, 10, 11), 1) == 10
 
 
-def test_nothing_is_known_before_the_first_supersession():
+def test_without_a_supersession_nothing_is_found():
     assert when_superseded((), 0) is None
 
 
-def test_what_no_window_can_reach_any_more_is_forgotten():
+def test_entries_older_than_the_longest_window_are_dropped():
     entries = remembered(10, 10 + MAX_REUSE_WINDOW + 1)
     assert when_superseded(entries, 0) is None
 
 
-def test_what_the_longest_window_can_just_reach_is_kept():
+def test_entries_that_the_longest_window_reaches_are_kept():
     entries = remembered(10, 10 + MAX_REUSE_WINDOW)
     assert when_superseded(entries, 0) == 10
 
 
-def test_a_clock_that_was_set_back_makes_no_older_token_look_fresher():
+def test_a_clock_set_back_makes_no_older_token_look_newer():
     entries = remembered(100, 40)
     assert [when_superseded(entries, generation) for generation in range(2)] == [100, 100]
 
 
 @given(st.lists(st.integers(0, 5), max_size=3_000))
-def test_there_are_never_more_entries_than_seconds_remembered(pauses):
+def test_there_is_at_most_one_entry_per_second_of_the_longest_window(pauses):
     second, entries = 0, remembered()
     for generation, pause in enumerate(pauses):
         second += pause
@@ -61,7 +61,7 @@ def test_there_are_never_more_entries_than_seconds_remembered(pauses):
 
 
 @given(seconds)
-def test_agrees_with_a_memory_that_forgets_nothing_within_the_longest_window(at):
+def test_agrees_with_a_full_list_within_the_longest_window(at):
     entries, latest, everything = remembered(), 0, []
     for generation, second in enumerate(at):
         latest = max(latest, second)

@@ -63,7 +63,7 @@ def test_the_current_refresh_token_gives_the_next_generation():
     assert event.generation == 2
 
 
-def test_a_refresh_is_remembered_with_all_that_its_answer_is_computed_from():
+def test_a_refresh_event_holds_all_that_its_tokens_are_derived_from():
     assert refresh(an_open_grant(), 0, at=2_000, asked=ONLY_READ, key_id="key-2") == (
         GrantRefreshed(
             generation=1,
@@ -108,7 +108,7 @@ def test_every_generation_of_a_wide_chain_is_a_retry_within_its_own_window(gener
 
 
 @pytest.mark.parametrize("generation", [0, 1, 2, 3, 4])
-def test_generations_of_one_second_are_retries_alike(generation):
+def test_generations_of_one_second_are_all_retries(generation):
     assert refresh(refreshed(an_open_grant(), *[2_000] * 5), generation, at=2_059) == ()
 
 
@@ -117,7 +117,7 @@ def test_a_narrowed_refresh_may_be_retried_with_the_same_scope():
     assert refresh(grant, 0, at=2_010, asked=ONLY_READ) == ()
 
 
-def test_a_retry_in_the_last_second_before_the_grant_expires_is_answered():
+def test_a_retry_in_the_last_second_before_expiry_succeeds():
     assert refresh(refreshed(an_open_grant(expires_at=2_010), 2_000), 0, at=2_009) == ()
 
 
@@ -133,13 +133,13 @@ def test_a_retry_in_the_last_second_before_the_grant_expires_is_answered():
         (CONSENTED, Access("https://mcp.example/notes/mcp", CONSENTED.scopes)),
     ],
 )
-def test_a_retry_for_something_else_is_refused(first, then):
+def test_a_retry_for_another_scope_or_resource_is_refused(first, then):
     grant = refreshed(an_open_grant(), 2_000, asked=first)
     with pytest.raises(RetryAsksForSomethingElse):
         refresh(grant, 0, at=2_010, asked=then)
 
 
-def test_a_retry_is_measured_by_the_current_pair_not_by_the_one_it_got():
+def test_a_retry_must_match_the_current_tokens_not_its_own_first_ones():
     grant = refreshed(refreshed(an_open_grant(), 2_000, asked=ONLY_READ), 2_010)
     with pytest.raises(RetryAsksForSomethingElse):
         refresh(grant, 0, at=2_020, asked=ONLY_READ)
@@ -149,7 +149,7 @@ def test_a_retry_is_measured_by_the_current_pair_not_by_the_one_it_got():
 
 
 @pytest.mark.parametrize("later", [WINDOW, WINDOW + 1, 10 * WINDOW])
-def test_reuse_at_the_very_second_the_window_ends_or_later_revokes_the_grant(later):
+def test_reuse_from_the_second_the_window_ends_revokes_the_grant(later):
     grant = refreshed(an_open_grant(), 2_000)
     assert refresh(grant, 0, at=2_000 + later) == reuse_of(0, at=2_000 + later)
 
@@ -160,23 +160,23 @@ def test_without_a_window_every_reuse_revokes_the_grant():
 
 
 @pytest.mark.parametrize(("generation", "is_reuse"), [(0, True), (1, True), (2, False), (3, False)])
-def test_the_window_of_a_generation_is_counted_from_when_it_was_superseded(generation, is_reuse):
+def test_the_window_of_a_generation_begins_when_it_is_superseded(generation, is_reuse):
     """Seen to catch: the window of every token counts from the newest refresh."""
     grant = refreshed(an_open_grant(), 2_000, 2_010, 2_020, 2_030)
     assert refresh(grant, generation, at=2_070) == (reuse_of(generation, at=2_070) if is_reuse else ())
 
 
-def test_a_generation_that_is_forgotten_was_superseded_too_long_ago():
+def test_a_generation_without_an_entry_is_a_reuse():
     grant = refreshed(an_open_grant(), 2_000, 2_000 + MAX_REUSE_WINDOW + 1)
     assert refresh(grant, 0, at=2_400, window=MAX_REUSE_WINDOW) == reuse_of(0, at=2_400)
 
 
-def test_the_longest_window_is_kept_to_its_last_second():
+def test_the_longest_window_lasts_to_its_last_second():
     grant = refreshed(an_open_grant(), 2_000, 2_000 + MAX_REUSE_WINDOW - 1)
     assert refresh(grant, 0, at=2_000 + MAX_REUSE_WINDOW - 1, window=MAX_REUSE_WINDOW) == ()
 
 
-def test_reuse_for_something_else_is_reuse_all_the_same():
+def test_reuse_for_another_scope_or_resource_is_still_reuse():
     grant = refreshed(an_open_grant(), 2_000)
     assert refresh(grant, 0, at=2_060, asked=ONLY_READ) == reuse_of(0, at=2_060)
 
@@ -189,16 +189,16 @@ def test_reuse_revokes_whether_or_not_the_successor_was_used():
 # a clock that was set back
 
 
-def test_a_clock_set_back_leaves_a_retry_a_retry():
+def test_with_a_clock_set_back_a_retry_stays_a_retry():
     assert refresh(refreshed(an_open_grant(), 2_000), 0, at=1_900) == ()
 
 
-def test_a_clock_set_back_opens_no_window_again():
+def test_a_clock_set_back_lengthens_no_window():
     grant = refreshed(an_open_grant(), 2_000, 1_900)
     assert refresh(grant, 1, at=2_060) == reuse_of(1, at=2_060)
 
 
-def test_with_a_clock_set_back_an_older_token_is_no_fresher_than_a_newer_one():
+def test_with_a_clock_set_back_an_older_token_is_not_newer():
     grant = refreshed(an_open_grant(), 2_000, 1_900, 1_950)
     assert [refresh(grant, generation, at=2_059) for generation in range(3)] == [(), (), ()]
 
@@ -221,7 +221,7 @@ def test_a_revoked_grant_is_refused(generation, at):
 
 @EVERY_GENERATION
 @WITHIN_THE_WINDOW_AND_LATER
-def test_a_grant_is_refused_at_the_very_second_of_its_absolute_limit(generation, at):
+def test_a_grant_is_refused_in_the_second_of_its_absolute_limit(generation, at):
     grant = refreshed(an_open_grant(expires_at=at), 2_000)
     with pytest.raises(GrantHasExpired):
         refresh(grant, generation, at=at)
@@ -232,7 +232,7 @@ def test_a_grant_is_refreshed_in_the_last_second_before_its_absolute_limit():
 
 
 @pytest.mark.parametrize("generation", [0, 1])
-def test_a_grant_is_refused_at_the_very_second_its_last_refresh_token_expires(generation):
+def test_a_grant_is_refused_when_its_last_refresh_token_expires(generation):
     grant = refreshed(an_open_grant(), 2_000)
     with pytest.raises(GrantHasExpired):
         refresh(grant, generation, at=2_000 + REFRESH_LIFETIME)
@@ -255,7 +255,7 @@ def test_a_generation_that_was_never_issued_is_unknown():
 @EVERY_GENERATION
 @WITHIN_THE_WINDOW_AND_LATER
 @pytest.mark.parametrize("client", [{"client_id": "glc_thief"}, {"client_registration": 2}])
-def test_another_client_or_the_client_registered_anew_is_refused(generation, at, client):
+def test_another_client_or_a_later_registration_is_refused(generation, at, client):
     grant = refreshed(an_open_grant(), 2_000)
     with pytest.raises(TokenBelongsToAnotherClient):
         refresh(grant, generation, at=at, **client)
@@ -268,12 +268,12 @@ def asking_for(scope: str | None = None, *resources: str) -> Narrowing:
     return Narrowing(scope=scope, resources=resources, known_scopes=KNOWN)
 
 
-def test_a_refresh_that_names_no_scope_asks_for_all_that_was_consented_to():
+def test_a_refresh_without_scope_gets_all_that_was_consented_to():
     grant = refreshed(an_open_grant(), 2_000, asked=ONLY_READ)
     assert after(grant, refresh(grant, 1, at=3_000, asked=asking_for())).current == CONSENTED
 
 
-def test_a_refresh_may_ask_for_less_in_any_order_and_gets_the_order_of_the_grant():
+def test_a_narrowed_refresh_gets_the_scopes_in_the_order_of_the_grant():
     grant = an_open_grant()
     events = refresh(grant, 0, at=2_000, asked=asking_for("notes:write  openid", RESOURCE))
     assert after(grant, events).current == Access(RESOURCE, ("openid", "notes:write"))
@@ -289,7 +289,7 @@ def test_a_refresh_that_asks_only_for_unknown_scopes_is_refused():
         refresh(an_open_grant(), 0, at=2_000, asked=asking_for("admin"))
 
 
-def test_an_unknown_scope_drops_out_of_a_refresh():
+def test_an_unknown_scope_of_a_refresh_is_dropped():
     grant = an_open_grant()
     assert (
         after(grant, refresh(grant, 0, at=2_000, asked=asking_for("admin notes:read"))).current == ONLY_READ
@@ -305,7 +305,7 @@ IMPOSSIBLE = [asking_for("email"), asking_for("admin"), asking_for(None, "https:
 
 
 @pytest.mark.parametrize("asked", IMPOSSIBLE)
-def test_a_retry_for_what_cannot_be_granted_is_refused_as_a_retry(asked):
+def test_a_retry_with_invalid_parameters_is_refused_as_a_retry(asked):
     with pytest.raises(RetryAsksForSomethingElse):
         refresh(refreshed(an_open_grant(), 2_000), 0, at=2_010, asked=asked)
 
@@ -317,13 +317,13 @@ def test_no_parameter_hides_a_reuse(asked):
 
 
 @pytest.mark.parametrize("asked", IMPOSSIBLE)
-def test_a_dead_grant_is_dead_whatever_is_asked_for(asked):
+def test_a_revoked_or_expired_grant_is_refused_whatever_is_asked(asked):
     grant = after(an_open_grant(), an_open_grant().revoke("revoked_by_client", now=1_500))
     with pytest.raises(GrantIsRevoked):
         refresh(grant, 0, at=2_000, asked=asked)
 
 
-def test_a_clock_that_was_set_back_opens_no_window_that_had_passed():
+def test_a_clock_set_back_reopens_no_window_that_has_ended():
     grant = refreshed(an_open_grant(), 2_000, 2_200)
     events = refresh(grant, 0, at=2_010)
     assert [type(event) for event in events] == [RefreshTokenReused, GrantRevoked]
@@ -333,26 +333,26 @@ def test_a_narrowed_refresh_makes_the_newest_token_narrow():
     assert refreshed(an_open_grant(), 2_000, asked=ONLY_READ).current == ONLY_READ
 
 
-def test_narrowing_takes_nothing_from_what_was_consented_to():
+def test_narrowing_does_not_change_what_was_consented_to():
     assert refreshed(an_open_grant(), 2_000, asked=ONLY_READ).consented == CONSENTED
 
 
-def test_a_refresh_after_a_narrowed_one_may_ask_for_everything_again():
+def test_after_a_narrowed_refresh_all_scopes_can_be_requested_again():
     grant = refreshed(refreshed(an_open_grant(), 2_000, asked=ONLY_READ), 3_000, asked=CONSENTED)
     assert grant.current == CONSENTED
 
 
-def test_a_narrowed_token_stays_narrow_when_a_later_one_is_wide():
+def test_a_narrow_access_token_stays_narrow_after_a_wide_refresh():
     narrow = refreshed(an_open_grant(), 2_000, asked=ONLY_READ)
     grant = refreshed(narrow, 3_000, asked=CONSENTED)
     assert access(grant, 1, pair=narrow.pair) == ONLY_READ
 
 
-def test_a_wide_token_stays_wide_when_a_later_one_is_narrow():
+def test_a_wide_access_token_stays_wide_after_a_narrow_refresh():
     assert access(refreshed(an_open_grant(), 2_000, asked=ONLY_READ), 0, pair=0) == CONSENTED
 
 
-def test_the_same_narrowing_twice_takes_room_once():
+def test_the_same_narrowing_twice_is_stored_once():
     grant = refreshed(an_open_grant(), 2_000, 3_000, asked=ONLY_READ)
     assert grant.pairs == (CONSENTED, ONLY_READ)
 
@@ -365,11 +365,11 @@ def a_grant_full_of_narrowings() -> TokenGrant:
     return grant
 
 
-def test_a_grant_has_room_for_sixteen_sets_of_scopes():
+def test_a_grant_holds_sixteen_sets_of_scopes():
     assert len(a_grant_full_of_narrowings().pairs) == MAX_PAIRS == 16
 
 
-def test_one_more_narrowing_than_there_is_room_for_is_refused_as_a_scope():
+def test_the_seventeenth_set_of_scopes_is_refused():
     grant = a_grant_full_of_narrowings()
     with pytest.raises(TooManyNarrowings) as refused:
         refresh(grant, grant.generation, at=3_000, asked=Access(RESOURCE, ("notes:0",)))
@@ -377,7 +377,7 @@ def test_one_more_narrowing_than_there_is_room_for_is_refused_as_a_scope():
 
 
 @pytest.mark.parametrize("pair", [0, 1, MAX_PAIRS - 1])
-def test_a_full_grant_is_refreshed_for_the_sets_of_scopes_it_has(pair):
+def test_a_full_grant_is_refreshed_for_the_sets_it_holds(pair):
     grant = a_grant_full_of_narrowings()
     assert refresh(grant, grant.generation, at=3_000, asked=grant.pairs[pair])
 
@@ -385,16 +385,16 @@ def test_a_full_grant_is_refreshed_for_the_sets_of_scopes_it_has(pair):
 # access tokens
 
 
-def test_an_access_token_is_good_for_what_was_consented_to():
+def test_an_access_token_gives_access_to_what_was_consented_to():
     assert access(an_open_grant()) == CONSENTED
 
 
-def test_an_access_token_of_an_older_generation_lives_to_its_own_expiry():
+def test_an_older_access_token_is_valid_until_its_own_expiry():
     grant = refreshed(an_open_grant(), 2_000, 3_000)
     assert access(grant, 0, expires_at=4_600, now=4_599) == CONSENTED
 
 
-def test_an_access_token_has_ended_at_the_very_second_of_its_expiry():
+def test_an_access_token_is_refused_in_the_second_of_its_expiry():
     with pytest.raises(AccessTokenHasEnded):
         access(an_open_grant(), expires_at=4_600, now=4_600)
 
@@ -404,22 +404,22 @@ def test_an_access_token_of_a_revoked_grant_is_refused():
         access(after(an_open_grant(), [REVOKED]))
 
 
-def test_an_access_token_is_refused_at_the_very_second_of_the_absolute_limit():
+def test_an_access_token_is_refused_in_the_second_of_the_absolute_limit():
     with pytest.raises(GrantHasExpired):
         access(an_open_grant(expires_at=2_000), now=2_000)
 
 
-def test_an_access_token_is_good_in_the_last_second_before_the_absolute_limit():
+def test_an_access_token_is_valid_just_before_the_absolute_limit():
     assert access(an_open_grant(expires_at=2_000), now=1_999) == CONSENTED
 
 
 @pytest.mark.parametrize(("generation", "pair"), [(1, 0), (0, 1)])
-def test_an_access_token_that_the_grant_does_not_remember_is_refused(generation, pair):
+def test_an_access_token_of_an_unknown_generation_or_pair_is_refused(generation, pair):
     with pytest.raises(AccessTokenHasEnded):
         access(an_open_grant(), generation, pair=pair)
 
 
-def test_revoking_an_access_token_says_which_and_when():
+def test_revoking_an_access_token_records_generation_and_time():
     grant = refreshed(an_open_grant(), 2_000)
     assert grant.revoke_access(generation=1, now=2_100) == (
         AccessTokensRevoked(through_generation=1, revoked_at=2_100),
@@ -434,23 +434,23 @@ def test_a_revoked_access_token_and_every_older_one_is_refused(generation):
         access(grant, generation)
 
 
-def test_a_newer_access_token_outlives_the_revocation_of_an_older_one():
+def test_revoking_an_older_access_token_keeps_a_newer_one():
     grant = refreshed(an_open_grant(), 2_000, 3_000)
     assert access(after(grant, grant.revoke_access(generation=1, now=3_100)), 2) == CONSENTED
 
 
 @pytest.mark.parametrize("generation", [0, 1])
-def test_revoking_what_is_refused_already_is_nothing_new(generation):
+def test_revoking_a_revoked_access_token_records_nothing(generation):
     grant = refreshed(an_open_grant(), 2_000, 3_000)
     grant = after(grant, grant.revoke_access(generation=1, now=3_100))
     assert grant.revoke_access(generation=generation, now=3_200) == ()
 
 
-def test_revoking_an_access_token_of_a_revoked_grant_is_nothing_new():
+def test_revoking_an_access_token_of_a_revoked_grant_records_nothing():
     assert after(an_open_grant(), [REVOKED]).revoke_access(generation=0, now=3_200) == ()
 
 
-def test_revoking_an_access_token_leaves_the_refresh_token_alive():
+def test_revoking_an_access_token_keeps_the_refresh_token():
     grant = after(an_open_grant(), an_open_grant().revoke_access(generation=0, now=1_100))
     assert access(refreshed(grant, 1_200), 1) == CONSENTED
 
@@ -458,27 +458,27 @@ def test_revoking_an_access_token_leaves_the_refresh_token_alive():
 # revocation
 
 
-def test_revoking_a_grant_says_why_and_when():
+def test_revoking_a_grant_records_reason_and_time():
     assert an_open_grant().revoke("code_replayed", now=1_100) == (
         GrantRevoked(reason="code_replayed", revoked_at=1_100),
     )
 
 
-def test_revoking_twice_is_revoking_once():
+def test_revoking_twice_records_one_event():
     assert after(an_open_grant(), [REVOKED]).revoke("code_replayed", now=1_100) == ()
 
 
-def test_the_evidence_of_a_reuse_changes_nothing_by_itself():
+def test_the_reuse_event_alone_does_not_change_the_state():
     grant = an_open_grant()
     assert after(grant, [RefreshTokenReused(generation=0, reused_at=1_100)]) == grant
 
 
-def test_a_clock_that_was_once_ahead_lengthens_no_later_access_token():
+def test_a_clock_that_was_ahead_lengthens_no_later_access_token():
     grant = refreshed(an_open_grant(), 90_000)
     (event,) = refresh(grant, 1, at=2_100)
     assert isinstance(event, GrantRefreshed)
     assert event.access_expires_at == 2_100 + ACCESS_LIFETIME
 
 
-def test_revoking_an_access_token_that_this_ledger_does_not_remember_refuses_no_later_one():
+def test_revoking_an_unknown_generation_records_nothing():
     assert an_open_grant().revoke_access(generation=7, now=2_000) == ()

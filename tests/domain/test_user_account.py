@@ -26,11 +26,11 @@ def test_an_opened_account_may_act():
     a_user().check_usable()
 
 
-def test_an_account_remembers_whose_it_is_and_since_when():
+def test_an_account_names_its_user_and_opening_time():
     assert (a_user().user_id, a_user().opened_at) == ("glu_ada", 1_000)
 
 
-def test_disabling_says_when():
+def test_disabling_records_the_time():
     assert a_user().disable(now=1_100) == (DISABLED,)
 
 
@@ -39,16 +39,16 @@ def test_a_disabled_account_is_refused():
         a_user(DISABLED).check_usable()
 
 
-def test_disabling_twice_is_disabling_once():
+def test_disabling_twice_records_one_event():
     assert a_user(DISABLED).disable(now=1_200) == ()
 
 
-def test_ending_the_sessions_begins_an_epoch():
+def test_ending_the_sessions_begins_a_new_epoch():
     ended = SessionsEnded(session_epoch=1, ended_at=1_200)
     assert a_user().end_sessions(now=1_200) == (ended,)
     assert a_user(ended).end_sessions(now=1_300) == (SessionsEnded(session_epoch=2, ended_at=1_300),)
 
 
-def test_a_changed_password_ends_the_sessions_of_the_old_one():
+def test_changing_the_password_ends_every_session():
     changed = a_user().change_password(now=1_200)
     assert changed == (PasswordChanged(changed_at=1_200), SessionsEnded(session_epoch=1, ended_at=1_200))

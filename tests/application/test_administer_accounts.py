@@ -10,7 +10,7 @@ from support.storage import nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD
 
 
-async def test_an_enabled_user_goes_on_with_grants_and_sign_in(ledger, story, ada, client, tokens):
+async def test_an_enabled_user_has_grants_and_sign_in_again(ledger, story, ada, client, tokens):
     await story.disable_user(ada.user_id, CALLER)
     await story.enable_user(ada.user_id, CALLER)
     assert ledger.log[-1].event == AccountEnabled(enabled_at=story.clock.now())
@@ -19,12 +19,12 @@ async def test_an_enabled_user_goes_on_with_grants_and_sign_in(ledger, story, ad
     assert await story.signs_in()
 
 
-async def test_enabling_who_is_not_disabled_is_nothing(ledger, story, ada):
+async def test_enabling_an_enabled_user_records_nothing(ledger, story, ada):
     with nothing_recorded(ledger):
         await story.enable_user(ada.user_id, CALLER)
 
 
-async def test_nobody_signs_in_by_an_erased_password(ledger, story, ada):
+async def test_an_erased_password_does_not_sign_in(ledger, story, ada):
     await story.erase_password(ada.user_id, CALLER)
     assert PasswordErased(erased_at=story.clock.now()) in ledger.events
     assert ledger.log[-1].by == by_operator(CALLER)
@@ -34,14 +34,14 @@ async def test_nobody_signs_in_by_an_erased_password(ledger, story, ada):
         await story.signs_in()
 
 
-async def test_erasing_a_password_ends_browser_sessions_and_leaves_grants(story, ada, tokens):
+async def test_erasing_a_password_ends_sessions_and_keeps_grants(story, ada, tokens):
     new = await story.sign_in(EMAIL, PASSWORD, CALLER)
     await story.erase_password(ada.user_id, CALLER)
     assert await story.find_browser_session(new.cookie) is None
     assert await story.looks_up(tokens)
 
 
-async def test_an_operator_sets_another_password_which_is_then_the_only_one(ledger, story, ada):
+async def test_a_password_set_by_an_operator_replaces_the_old_one(ledger, story, ada):
     old = await story.sign_in(EMAIL, PASSWORD, CALLER)
     await story.erase_password(ada.user_id, CALLER)
     await story.set_password(ada.user_id, "another long one", CALLER)
@@ -58,11 +58,11 @@ async def test_a_password_that_is_too_short_is_refused(ledger, story, ada):
         await story.set_password(ada.user_id, "short", CALLER)
 
 
-async def test_nobody_is_unknown(ledger, story):
+async def test_an_unknown_user_is_refused(ledger, story):
     with nothing_recorded(ledger):
         with pytest.raises(UserUnknown):
-            await story.enable_user("glu_nobody", CALLER)
+            await story.enable_user("glu_unknown", CALLER)
         with pytest.raises(UserUnknown):
-            await story.erase_password("glu_nobody", CALLER)
+            await story.erase_password("glu_unknown", CALLER)
         with pytest.raises(UserUnknown):
-            await story.set_password("glu_nobody", "long enough", CALLER)
+            await story.set_password("glu_unknown", "long enough", CALLER)

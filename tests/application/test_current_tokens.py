@@ -18,7 +18,7 @@ def read(token):
     return sealed
 
 
-def test_the_access_token_claims_what_the_grant_remembers():
+def test_the_access_token_claims_the_state_of_the_grant():
     grant = refreshed(an_open_grant(), 2_000, asked=ONLY_READ)
     assert read(tokens_of(grant).access_token).claims == TokenClaims(
         key_id="key-1", grant_id=GRANT, generation=1, expires_at=5_600, pair=1
@@ -41,7 +41,7 @@ def test_a_grant_without_refresh_tokens_has_none():
 
 
 @pytest.mark.parametrize(("now", "remains"), [(1_000, 3_600), (4_599, 1), (4_600, 0), (9_000, 0)])
-def test_says_what_remains_of_the_access_token(now, remains):
+def test_returns_the_remaining_lifetime_of_the_access_token(now, remains):
     assert tokens_of(an_open_grant(), now=now).expires_in == remains
 
 
@@ -51,6 +51,6 @@ def test_the_tokens_do_not_depend_on_when_they_are_computed():
 
 
 @pytest.mark.parametrize("asked", [CONSENTED, ONLY_READ])
-def test_says_what_the_access_token_is_good_for(asked):
+def test_returns_scopes_and_resource_of_the_access_token(asked):
     tokens = tokens_of(refreshed(an_open_grant(), 2_000, asked=asked))
     assert (tokens.resource, tokens.scopes) == (asked.resource, asked.scopes)

@@ -38,7 +38,7 @@ async def secrets(story):
     return [code, new.secret, signed_in.cookie.partition(".")[2], VERIFIER, PASSWORD, EMAIL, *tokens]
 
 
-async def test_no_secret_and_no_persons_data_is_in_the_log(ledger, secrets):
+async def test_no_secret_and_no_personal_data_is_in_the_log(ledger, secrets):
     log = "".join(msgspec.json.encode([*recorded]).decode() for recorded in ledger.log)
     assert [secret for secret in secrets if secret in log] == []
 

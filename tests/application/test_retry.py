@@ -20,13 +20,13 @@ class Attempts:
 
 
 @pytest.mark.parametrize("lost", [0, 1, 7])
-async def test_decides_again_until_nobody_was_faster(lost):
+async def test_an_attempt_is_repeated_until_there_is_no_conflict(lost):
     attempts = Attempts(lost=lost)
     assert await retry_on_conflict(attempts) == "decided"
     assert attempts.made == lost + 1
 
 
-async def test_gives_up_after_eight_lost_races():
+async def test_gives_up_after_eight_conflicts():
     attempts = Attempts(lost=100)
     with pytest.raises(Unavailable):
         await retry_on_conflict(attempts)
@@ -34,7 +34,7 @@ async def test_gives_up_after_eight_lost_races():
 
 
 @pytest.mark.parametrize("answer", [Refusal, Unavailable])
-async def test_every_other_answer_is_final(answer):
+async def test_other_exceptions_are_not_retried(answer):
     made = 0
 
     async def attempt() -> None:
