@@ -29,9 +29,10 @@ def serve(host: str | None, port: int | None, database: str | None, config: Path
 
     settings = load_settings(config, os.environ, given(host=host, port=port, database=database))
     container = Container(settings)
+    file = container.database()  # first: a missing directory is named before a secret is made in it
     app = create_app(container)
     # The server would migrate too, but a database that cannot be opened would be a traceback there.
-    migrations.migrate(container.database())
+    migrations.migrate(file)
     run(app, settings)
 
 
