@@ -13,6 +13,7 @@ from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.sealing import SealedBox
 from grantledger.adapters.embedding.host_identity import HostIdentity
 from grantledger.adapters.http.caller import CallerReader, Network
+from grantledger.adapters.http.direct import with_direct_endpoints
 from grantledger.adapters.http.limits import MAX_BODY
 from grantledger.adapters.http.middleware import (
     Mount,
@@ -127,7 +128,9 @@ class HttpLayer:
         def is_shared(path: str) -> bool:
             return path.rstrip("/") in shared or path.startswith(well_known)
 
-        return with_request_log(with_mounts(with_cors(with_head(app), is_shared), mounts), self._caller_of)
+        hottest = [f"{base}/{name}" for name in ("authorize", "register", "session", "token")]
+        direct = with_direct_endpoints(app, hottest, answer_error)
+        return with_request_log(with_mounts(with_cors(with_head(direct), is_shared), mounts), self._caller_of)
 
     def _handlers(self) -> list[HTTPRouteHandler]:
         """Return new handlers: Litestar binds each to one application."""
