@@ -1,14 +1,12 @@
 """What all aggregates have in common: a category, a closed set of events, and one fold."""
 
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from grantledger.domain import base64url
-from grantledger.domain.digests import length_prefixed
+from grantledger.domain.digests import length_prefixed, sha256
 
 S = TypeVar("S")
 
@@ -67,4 +65,4 @@ def composed_key(*parts: str) -> str:
 
     It is the base64url SHA-256 of the parts, each prefixed with its length, so that no two lists collide.
     """
-    return base64url.encode(hashlib.sha256(length_prefixed(*parts)).digest())
+    return sha256(length_prefixed(*parts))

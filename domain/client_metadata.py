@@ -1,14 +1,14 @@
 """Client metadata: what a registration requests, and the effective metadata it gets (RFC 7591)."""
 
-import hashlib
 import unicodedata
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from grantledger.domain import base64url, scope
+from grantledger.domain import scope
 from grantledger.domain.absolute_uri import UriMalformed, parse
+from grantledger.domain.digests import sha256
 from grantledger.domain.limits import MAX_REDIRECT_URIS, MAX_SCOPE, MAX_URI, is_longer
 from grantledger.domain.redirect_uri import RedirectUriKind, RedirectUriPolicy, is_loopback, kind_of
 from grantledger.domain.refusal import Refusal
@@ -108,7 +108,7 @@ def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy)
     )
 
 
-def digest(metadata: ClientMetadata) -> str:
+def metadata_digest(metadata: ClientMetadata) -> str:
     """Return a digest of the metadata that does not depend on the order of list values."""
     canonical = replace(
         metadata,
@@ -118,7 +118,7 @@ def digest(metadata: ClientMetadata) -> str:
         scope=scope.join(sorted(scope.split(metadata.scope))),
     )
     encoded = msgspec.json.encode(canonical, order="sorted")
-    return base64url.encode(hashlib.sha256(encoded).digest())
+    return sha256(encoded)
 
 
 def _auth_method(request: RegistrationRequest) -> str:

@@ -1,8 +1,13 @@
-"""Digests of stored secrets, and the encoding that composed keys are hashed from."""
+"""SHA-256 digests in base64url, and the encoding that composed keys are hashed from."""
 
 import hashlib
 
 from grantledger.domain import base64url
+
+
+def sha256(data: bytes) -> str:
+    """Return the base64url of the SHA-256."""
+    return base64url.encode(hashlib.sha256(data).digest())
 
 
 def digest(secret: str) -> str:
@@ -10,7 +15,7 @@ def digest(secret: str) -> str:
 
     It needs no salt or key: our secrets are long and random, so they cannot be guessed.
     """
-    return base64url.encode(hashlib.sha256(secret.encode()).digest())
+    return sha256(secret.encode())
 
 
 def length_prefixed(*parts: str) -> bytes:

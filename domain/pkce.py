@@ -1,10 +1,9 @@
 """Proof key for code exchange, S256 only: RFC 7636, OAuth 2.1 sections 4.1.1 and 7.5."""
 
-import hashlib
 import hmac
 import re
 
-from grantledger.domain import base64url
+from grantledger.domain.digests import sha256
 from grantledger.domain.refusal import Refusal
 
 _S256_CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{43}")
@@ -59,6 +58,6 @@ def check_verifier(verifier: str | None, challenge: str) -> None:
         raise CodeVerifierMissing
     if not _VERIFIER.fullmatch(verifier):
         raise CodeVerifierMalformed
-    computed = base64url.encode(hashlib.sha256(verifier.encode("ascii")).digest())
+    computed = sha256(verifier.encode("ascii"))
     if not hmac.compare_digest(computed.encode(), challenge.encode()):
         raise CodeVerifierMismatch

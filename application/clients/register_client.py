@@ -5,8 +5,12 @@ from grantledger.application.ports import Clock, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import RegistrationLimit
-from grantledger.domain import client_metadata
-from grantledger.domain.client_metadata import ClientMetadata, RegistrationRequest
+from grantledger.domain.client_metadata import (
+    ClientMetadata,
+    RegistrationRequest,
+    effective_metadata,
+    metadata_digest,
+)
 from grantledger.domain.client_registration import CLIENT, ClientRegistration, register
 from grantledger.domain.digests import digest
 
@@ -45,10 +49,10 @@ class RegisterClient:
         Raises `RedirectUriForbidden`, `RedirectUriInvalid`, `ClientMetadataInvalid`, `ClientIsDisabled`, and
         `TooManyRegistrations`, but not for a client that is registered already.
         """
-        metadata = client_metadata.effective_metadata(request, self._policy)
+        metadata = effective_metadata(request, self._policy)
         if metadata.token_endpoint_auth_method == "none":
             # 162 bits: other metadata with the id of an existing client cannot be found.
-            client_id = f"glc_{client_metadata.digest(metadata)[:27]}"
+            client_id = f"glc_{metadata_digest(metadata)[:27]}"
             return await retry_on_conflict(lambda: self._register(client_id, metadata, None, caller))
         client_id = self._randomness.token("glc_", size=24)
         return await self._register(client_id, metadata, self._randomness.token("glcs_"), caller)

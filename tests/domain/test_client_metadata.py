@@ -13,8 +13,8 @@ from grantledger.domain.client_metadata import (
     RedirectUriInvalid,
     RegistrationPolicy,
     RegistrationRequest,
-    digest,
     effective_metadata,
+    metadata_digest,
 )
 from grantledger.domain.redirect_uri import RedirectUriForbidden, RedirectUriPolicy
 from support.registrations import CLIENTS, registration_body, registration_request
@@ -244,14 +244,14 @@ def test_registering_the_response_gives_the_same_response(request):
     except (ClientMetadataInvalid, RedirectUriInvalid):
         return
     assert again(metadata) == metadata
-    assert digest(again(metadata)) == digest(metadata)
+    assert metadata_digest(again(metadata)) == metadata_digest(metadata)
 
 
 @given(st.permutations([HTTPS, LOOPBACK, CURSOR]), st.permutations(["openid", "email", "profile"]))
 def test_a_digest_does_not_depend_on_the_order_of_lists(uris, scopes):
     members = {"token_endpoint_auth_method": "none", "client_name": "Cursor"}
     one = registered(HTTPS, LOOPBACK, CURSOR, scope="openid email profile", **members)
-    assert digest(registered(*uris, scope=" ".join(scopes), **members)) == digest(one)
+    assert metadata_digest(registered(*uris, scope=" ".join(scopes), **members)) == metadata_digest(one)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_digest_does_not_depend_on_the_order_of_lists(uris, scopes):
     ],
 )
 def test_a_digest_covers_every_member(other):
-    assert digest(replace(registered(), **other)) != digest(registered())
+    assert metadata_digest(replace(registered(), **other)) != metadata_digest(registered())
 
 
 def test_a_digest_is_the_same_in_every_release():
@@ -280,4 +280,4 @@ def test_a_digest_is_the_same_in_every_release():
     )
     expected = urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
     metadata = registered(LOOPBACK, client_name="Claude Code", token_endpoint_auth_method="none")
-    assert digest(metadata) == expected == "vvjYLv0F4FbXm6nbhu5pyPemI7oufa-6O8zEKq6f918"
+    assert metadata_digest(metadata) == expected == "vvjYLv0F4FbXm6nbhu5pyPemI7oufa-6O8zEKq6f918"
