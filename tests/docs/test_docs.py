@@ -11,7 +11,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from click import Context, Group
 
@@ -189,17 +189,17 @@ def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path: Path)
         metadata = f"http://127.0.0.1:{port}/.well-known/oauth-protected-resource/mcp"
         assert answer.status_code == 401
         assert f'resource_metadata="{metadata}"' in answer.headers["www-authenticate"]
-        assert httpx.get(metadata, trust_env=False).json()["resource"] == f"http://127.0.0.1:{port}/mcp"
+        assert httpx2.get(metadata, trust_env=False).json()["resource"] == f"http://127.0.0.1:{port}/mcp"
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(TIMEOUT)
 
 
-def _answer(url: str, server: "subprocess.Popen[bytes]") -> httpx.Response:
+def _answer(url: str, server: "subprocess.Popen[bytes]") -> httpx2.Response:
     give_up = time.monotonic() + TIMEOUT
     while time.monotonic() < give_up and server.poll() is None:
         try:
-            return httpx.post(url, json={}, trust_env=False)
-        except httpx.TransportError:
+            return httpx2.post(url, json={}, trust_env=False)
+        except httpx2.TransportError:
             time.sleep(0.05)
     raise AssertionError(f"the example does not answer; its exit code: {server.poll()}")

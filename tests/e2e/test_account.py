@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from secrets import token_hex
 
-import httpx
+import httpx2
 import pytest
 
 from grantledger.application.provenance import Caller
@@ -23,14 +23,14 @@ class Visitor(Person):
 
     email = EMAIL
 
-    async def home(self) -> httpx.Response:
+    async def home(self) -> httpx2.Response:
         return await self.http.get(ACCOUNT)
 
-    async def send(self, page: httpx.Response, form: str, **filled: str) -> httpx.Response:
+    async def send(self, page: httpx2.Response, form: str, **filled: str) -> httpx2.Response:
         fields = {"csrf_token": csrf_token(page), **filled}
         return await self.followed(await self.http.post(f"{ACCOUNT}/{form}", data=fields))
 
-    async def enter(self, password: str = PASSWORD) -> httpx.Response:
+    async def enter(self, password: str = PASSWORD) -> httpx2.Response:
         return await self.send(await self.home(), "sign-in", email=self.email, password=password)
 
 
@@ -225,7 +225,7 @@ async def test_signing_out_everywhere_leaves_apps_connected_unless_that_is_chose
 # Password
 
 
-async def changed(visitor: Visitor, old: str, new: str, again: str, **chosen: str) -> httpx.Response:
+async def changed(visitor: Visitor, old: str, new: str, again: str, **chosen: str) -> httpx2.Response:
     page = await visitor.http.get(f"{ACCOUNT}/password")
     fields = {"old_password": old, "new_password": new, "new_password_again": again}
     return await visitor.send(page, "password", **fields, **chosen)
@@ -277,7 +277,7 @@ async def test_the_password_page_is_for_who_is_signed_in(visitor: Visitor):
 # Signing up
 
 
-async def signed_up(visitor: Visitor, email: str, password: str = NEW, again: str = NEW) -> httpx.Response:
+async def signed_up(visitor: Visitor, email: str, password: str = NEW, again: str = NEW) -> httpx2.Response:
     await visitor.home()
     page = await visitor.http.get(f"{ACCOUNT}/sign-up")
     assert heading_of(page) == (200, "Sign up")
@@ -293,7 +293,7 @@ async def test_a_new_user_signs_up_and_then_in(visitor: Visitor):
 
 
 async def test_signing_up_does_not_reveal_whether_an_address_has_an_account(visitor: Visitor):
-    def without_token(page: httpx.Response, email: str) -> str:
+    def without_token(page: httpx2.Response, email: str) -> str:
         return page.text.replace(csrf_token(page), "").replace(email, "")
 
     new = f"new-{visitor.email}"

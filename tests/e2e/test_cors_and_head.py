@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import Person
@@ -19,7 +19,7 @@ EXPOSED = "WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id"
 ORIGIN = {"origin": "http://localhost:6274"}
 
 
-def cors(answer: httpx.Response) -> dict[str, str]:
+def cors(answer: httpx2.Response) -> dict[str, str]:
     names = [name for name in answer.headers if name.startswith("access-control-")]
     assert all(len(answer.headers.get_list(name)) == 1 for name in names)
     return {name.removeprefix("access-control-"): answer.headers[name] for name in names}
@@ -65,7 +65,7 @@ async def test_authorize_has_no_cors(person: Person, asked: dict[str, str]):
 # HEAD
 
 
-async def heads_like_get(http: httpx.AsyncClient, path: str, **headers: str) -> None:
+async def heads_like_get(http: httpx2.AsyncClient, path: str, **headers: str) -> None:
     get, head = await http.get(path, headers=headers), await http.head(path, headers=headers)
     assert head.status_code == get.status_code
     assert head.content == b""

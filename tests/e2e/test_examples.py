@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from msgspec import Struct
 
@@ -41,9 +41,9 @@ def running(name: str, directory: Path) -> Iterator[str]:
         give_up = time.monotonic() + 90
         while time.monotonic() < give_up and process.poll() is None:
             try:
-                httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
+                httpx2.get(f"http://127.0.0.1:{port}/", trust_env=False)
                 break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(0.05)
         else:
             raise AssertionError(log.read_text())
@@ -81,7 +81,7 @@ async def test_a_host_application_issues_tokens_and_takes_them(host: Host):
 
 
 async def test_a_host_application_says_where_to_get_a_token(host: Host):
-    async with httpx.AsyncClient(base_url=host.origin, verify=False, follow_redirects=True) as http:
+    async with httpx2.AsyncClient(base_url=host.origin, verify=False, follow_redirects=True) as http:
         without = await http.get("/mcp")
         refused = await http.get("/mcp", headers={"Authorization": "Bearer glat_unknown"})
         found = re.search(r'resource_metadata="([^"]+)"', without.headers["www-authenticate"])
@@ -153,13 +153,13 @@ async def guest(own_sign_in: str) -> AsyncIterator[Person]:
     await person.http.aclose()
 
 
-def csrf_token_in(page: httpx.Response) -> str:
+def csrf_token_in(page: httpx2.Response) -> str:
     found = re.search(r'name="_csrf_token" value="([^"]+)"', page.text)
     assert found
     return found[1]
 
 
-async def filled_in(person: Person, page: httpx.Response, **fields: str) -> httpx.Response:
+async def filled_in(person: Person, page: httpx2.Response, **fields: str) -> httpx2.Response:
     form = {"_csrf_token": csrf_token_in(page), "name": "grace", "password": PASSWORD, **fields}
     return await person.http.post(page.url, data=form)
 
@@ -187,7 +187,7 @@ async def test_the_hosts_own_page_shows_a_wrong_password_at_its_form(guest: Pers
     assert heading_of(consent) == (200, "Allow access?")
 
 
-def is_broken_link(answer: httpx.Response) -> bool:
+def is_broken_link(answer: httpx2.Response) -> bool:
     """Tell whether it is the page that says so, and leads on."""
     assert answer.status_code == 400
     assert answer.headers["content-type"].startswith("text/html")
@@ -209,7 +209,7 @@ async def test_a_direct_visit_of_the_hosts_own_page_leads_to_connected_apps(gues
     assert heading_of(home) == (200, "Connected apps")
 
 
-def is_form_again(answer: httpx.Response) -> bool:
+def is_form_again(answer: httpx2.Response) -> bool:
     assert answer.status_code == 403
     assert answer.headers["content-type"].startswith("text/html")
     return "This form is too old or from elsewhere: sign in here." in answer.text

@@ -1,6 +1,6 @@
 """Forms that were not made here, for this person, in this browser: they do nothing."""
 
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import Person, csrf_token, heading_of, transaction_url
@@ -10,7 +10,7 @@ from support.server import EMAIL, PASSWORD, Server
 FORMS = ("sign-in", "consent", "sign-out")
 
 
-async def page_with(person: Person, form: str, client: str) -> httpx.Response:
+async def page_with(person: Person, form: str, client: str) -> httpx2.Response:
     """Return a page that has this form. `person` is signed in."""
     page = await person.asked(client, prompt="login" if form == "sign-in" else "consent")
     assert f"/{form}" in page.text

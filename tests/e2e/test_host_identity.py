@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from grantledger import AuthorizationServer, HostUser
@@ -52,12 +52,12 @@ async def host(tmp_path: Path) -> AsyncIterator[AuthorizationServer]:
 
 @pytest.fixture
 async def member(host: AuthorizationServer) -> AsyncIterator[Member]:
-    transport = httpx.ASGITransport(app=host.app())
-    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
+    transport = httpx2.ASGITransport(app=host.app())
+    async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
         yield Member(ORIGIN, http)
 
 
-async def asked(member: Member, client: str, **parameters: str | None) -> httpx.Response:
+async def asked(member: Member, client: str, **parameters: str | None) -> httpx2.Response:
     """Go to where a request waits, no further."""
     return await member.http.get((await member.authorize(client, **parameters)).headers["location"])
 

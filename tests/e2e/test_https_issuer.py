@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from http.cookies import Morsel, SimpleCookie
 
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import Person, error_of, heading_of, returned
@@ -42,7 +42,7 @@ async def person(behind_proxy: Server) -> AsyncIterator[Person]:
     await someone.http.aclose()
 
 
-def cookie_of(answer: httpx.Response) -> Morsel[str]:
+def cookie_of(answer: httpx2.Response) -> Morsel[str]:
     (morsel,) = SimpleCookie(answer.headers["set-cookie"]).values()
     return morsel
 
@@ -128,7 +128,7 @@ async def test_the_host_of_a_request_changes_nothing_in_an_answer(person: Person
         assert without_what_is_always_new(spoofed) == without_what_is_always_new(plain)
 
 
-def without_what_is_always_new(answer: httpx.Response) -> list[tuple[str, str]]:
+def without_what_is_always_new(answer: httpx2.Response) -> list[tuple[str, str]]:
     return [
         (name, value) for name, value in answer.headers.multi_items() if name not in ("date", "x-request-id")
     ]

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from http.cookies import SimpleCookie
 
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import Person, error_of, returned
@@ -107,7 +107,7 @@ async def test_cookies_carry_the_path_of_the_pages(person: Person):
     assert paths_of(start) | paths_of(signed_in) == {"/t1/authorize"}
 
 
-def paths_of(answer: httpx.Response) -> set[str]:
+def paths_of(answer: httpx2.Response) -> set[str]:
     return {morsel["path"] for morsel in SimpleCookie(answer.headers["set-cookie"]).values()}
 
 

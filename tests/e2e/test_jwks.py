@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import Person
@@ -11,7 +11,7 @@ from support.server import Server, cli, serving
 
 
 def jwks(server: Server) -> list[dict[str, str]]:
-    answer = httpx.get(f"{server.origin}/jwks", verify=False)
+    answer = httpx2.get(f"{server.origin}/jwks", verify=False)
     assert answer.status_code == 200, answer.text
     return list(answer.json()["keys"])
 

@@ -4,7 +4,7 @@ import base64
 import time
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from authlib.integrations.starlette_client import OAuth  # type: ignore[import-untyped]
 from joserfc import jws
@@ -111,7 +111,7 @@ async def test_a_refresh_brings_no_id_token(ada: Person, client: str, tokens: di
 # UserInfo
 
 
-async def userinfo(person: Person, token: str | None, *, post: bool = False, **form: str) -> httpx.Response:
+async def userinfo(person: Person, token: str | None, *, post: bool = False, **form: str) -> httpx2.Response:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     if post:
         return await person.http.post("/userinfo", headers=headers, data=form)

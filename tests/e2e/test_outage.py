@@ -8,7 +8,7 @@ from sqlite3 import connect
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from grantledger.adapters.guards.session import GetMcpSession
@@ -59,8 +59,8 @@ class Before(Person):
     client: str
     tokens_before: dict[str, Any]
     code_before: str
-    sign_in_page: httpx.Response
-    consent_page: httpx.Response
+    sign_in_page: httpx2.Response
+    consent_page: httpx2.Response
 
 
 @pytest.fixture
@@ -151,12 +151,12 @@ async def test_requests_succeed_when_the_outage_is_over(fragile: Server, person:
 
 
 @pytest.fixture(scope="module")
-async def while_locked(fragile: Server) -> dict[str, httpx.Response]:
+async def while_locked(fragile: Server) -> dict[str, httpx2.Response]:
     person = Person.at(fragile.origin)
     async with person.http:
         client = (await person.register())["client_id"]
         tokens = await person.tokens(client)
-        answers: dict[str, httpx.Response] = {}
+        answers: dict[str, httpx2.Response] = {}
 
         async def ask(name: str, request: Any) -> None:
             answers[name] = await request
@@ -171,21 +171,21 @@ async def while_locked(fragile: Server) -> dict[str, httpx.Response]:
 
 
 async def test_a_write_waits_for_a_lock_and_is_then_503(
-    while_locked: dict[str, httpx.Response],
+    while_locked: dict[str, httpx2.Response],
 ):
     assert error_of(while_locked["write"]) == OUTAGE
     assert int(while_locked["write"].headers["retry-after"]) > 0
 
 
-async def test_reads_are_answered_while_the_file_is_locked(while_locked: dict[str, httpx.Response]):
+async def test_reads_are_answered_while_the_file_is_locked(while_locked: dict[str, httpx2.Response]):
     assert while_locked["read"].status_code == 200
 
 
-async def test_a_refusal_needs_no_writing(while_locked: dict[str, httpx.Response]):
+async def test_a_refusal_needs_no_writing(while_locked: dict[str, httpx2.Response]):
     assert error_of(while_locked["check"]) == (400, "invalid_grant")
 
 
-async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[str, httpx.Response]):
+async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[str, httpx2.Response]):
     assert while_locked["after"].status_code == 200
 
 

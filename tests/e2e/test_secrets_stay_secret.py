@@ -4,7 +4,7 @@ import base64
 import stat
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import (
@@ -20,16 +20,16 @@ from support.server import EMAIL, PASSWORD, Server
 
 
 @pytest.fixture(scope="module")
-def refusals() -> list[httpx.Response]:
+def refusals() -> list[httpx2.Response]:
     """Every answer on the way that was a refusal."""
     return []
 
 
 @pytest.fixture(scope="module")
-async def secrets(server: Server, refusals: list[httpx.Response]) -> dict[str, str]:
+async def secrets(server: Server, refusals: list[httpx2.Response]) -> dict[str, str]:
     """Walk through everything, right and wrong, and return every secret that was used on the way."""
 
-    async def keep(answer: httpx.Response) -> None:
+    async def keep(answer: httpx2.Response) -> None:
         if answer.is_error:
             await answer.aread()
             refusals.append(answer)
@@ -137,7 +137,7 @@ ITS_OWN = {"e-mail address", "local part of the e-mail address", "form token"}
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if name not in ITS_OWN])
 async def test_no_refusal_repeats_a_secret(
-    secrets: dict[str, str], refusals: list[httpx.Response], name: str
+    secrets: dict[str, str], refusals: list[httpx2.Response], name: str
 ):
     assert {answer.status_code for answer in refusals} >= {400, 401, 404}
     told = [str(answer.headers).encode() + answer.content for answer in refusals]

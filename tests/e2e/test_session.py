@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from grantledger.adapters.guards.session import GetMcpSession
@@ -13,7 +13,7 @@ from support.server import Server
 REFUSED = (401, "invalid_token")
 
 
-def challenge_of(answer: httpx.Response) -> dict[str, str]:
+def challenge_of(answer: httpx2.Response) -> dict[str, str]:
     """Read the one challenge of the answer as clients do, with a regular expression."""
     (header,) = answer.headers.get_list("www-authenticate")
     scheme, _, rest = header.partition(" ")

@@ -1,7 +1,7 @@
 """Signing in and out: who gets a session, and which cookies are none."""
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import SESSION_COOKIE, LongAgo, Person, heading_of, returned
@@ -67,7 +67,7 @@ async def test_loading_the_address_of_a_refused_form_shows_its_page(person: Pers
 
 async def test_others_are_answered_while_passwords_are_checked(person: Person):
     page = await person.asked((await person.register())["client_id"])
-    checked: list[httpx.Response] = []
+    checked: list[httpx2.Response] = []
 
     async def check() -> None:
         # For an unknown address the server checks a hash of the full cost; that of the usual user is quick.
@@ -111,7 +111,7 @@ FORGED = [
 @pytest.mark.parametrize("value", FORGED, ids=ascii)
 async def test_a_forged_session_cookie_signs_no_user_in(server: Server, session_cookie: str, value: str):
     cookie = value.format(id=session_cookie.partition(".")[0]) if "{" in value else value
-    async with httpx.AsyncClient(base_url=server.origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=server.origin, verify=False) as http:
         person = Person(server.origin, http)
         client = await person.register()
         location = (await person.authorize(client["client_id"])).headers["location"]

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from secrets import token_hex
 
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import Person, basic, error_of, heading_of
@@ -67,7 +67,7 @@ async def register(container, **members):
     return await container.use_cases().register_client(asked, Caller(correlation_id="test"))
 
 
-async def signs_in(person: Person, client: str, password: str, email: str = EMAIL) -> httpx.Response:
+async def signs_in(person: Person, client: str, password: str, email: str = EMAIL) -> httpx2.Response:
     return await person.post(await person.asked(client), "sign-in", email=email, password=password)
 
 
@@ -102,7 +102,7 @@ async def confidential(strict: Server) -> tuple[str, str]:
     return registered.client.client_id, registered.secret
 
 
-async def asks(person: Person, client_id: str, secret: str, path: str = "/token") -> httpx.Response:
+async def asks(person: Person, client_id: str, secret: str, path: str = "/token") -> httpx2.Response:
     form = {"grant_type": "refresh_token", "refresh_token": "glrt_x", "token": "glrt_x"}
     return await person.http.post(path, data=form, headers=basic(client_id, secret))
 
@@ -150,7 +150,7 @@ async def test_registrations_are_429_from_one_address_and_then_in_total(at):
     assert again["client_id"] == known["client_id"]
 
 
-async def signs_up(person: Person) -> httpx.Response:
+async def signs_up(person: Person) -> httpx2.Response:
     page = await person.http.get("/authorize/account")
     page = await person.http.get(f"{page.url.path}/sign-up")
     fields = {"email": f"{token_hex(8)}@example.com", "password": PASSWORD, "password_again": PASSWORD}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import httpx
+import httpx2
 import pytest
 
 from support.oauth import LongAgo, Person, basic, error_of, redemption
@@ -15,7 +15,7 @@ from support.server import Server
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
-async def post(person: Person, body: str | bytes, **headers: str) -> httpx.Response:
+async def post(person: Person, body: str | bytes, **headers: str) -> httpx2.Response:
     return await person.http.post("/token", content=body, headers={**FORM, **headers})
 
 

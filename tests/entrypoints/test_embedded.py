@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from litestar import Litestar, get, post
 from litestar.config.csrf import CSRFConfig
@@ -106,7 +106,7 @@ async def test_the_whole_flow_works_in_every_host(origin, server):
 
 
 async def test_each_route_is_answered_by_the_server(origin, server):
-    async with httpx.AsyncClient(base_url=origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
         for route in server.routes:
             path = re.sub(r"\{[^}]+\}", "unknown", route)
             answer = await http.request("PATCH", path)
@@ -115,14 +115,14 @@ async def test_each_route_is_answered_by_the_server(origin, server):
 
 @pytest.mark.parametrize("origin", ["litestar", "starlette", "without lifespan"], indirect=True)
 async def test_the_host_answers_all_other_paths(origin):
-    async with httpx.AsyncClient(base_url=origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
         assert (await http.get("/")).text == "host"
 
 
 @pytest.mark.parametrize("origin", ["litestar", "starlette"], indirect=True)
 @pytest.mark.parametrize("path", ["/tokens", "/authorizes", "/.well-known/security.txt", "/registered"])
 async def test_the_host_answers_paths_that_only_resemble_ours(origin, path):
-    async with httpx.AsyncClient(base_url=origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
         answer = await http.get(path)
     assert answer.status_code == 404
     assert b"not_found" not in answer.content
@@ -200,7 +200,7 @@ async def test_a_guarded_mount_is_at_the_path_of_its_resource(server):
     assert mount.path == "/mcp"
     async with (
         hosting(server.app([mount]), server.settings.port) as origin,
-        httpx.AsyncClient(verify=False) as http,
+        httpx2.AsyncClient(verify=False) as http,
     ):
         answer = await http.post(f"{origin}/mcp")
         assert answer.status_code == 401

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from msgspec import Struct
 
@@ -60,12 +60,12 @@ CAUSES: dict[str, Callable[[Host], AbstractContextManager[None]]] = {
 class Outage(Struct, frozen=True):
     """What was answered while it lasted and when it was over, and what the ledger says of it."""
 
-    during: dict[str, httpx.Response]
-    reading: httpx.Response
-    refusing: httpx.Response
+    during: dict[str, httpx2.Response]
+    reading: httpx2.Response
+    refusing: httpx2.Response
     recorded: int
     recorded_in_the_end: int
-    after: dict[str, httpx.Response]
+    after: dict[str, httpx2.Response]
     contradictions: list[str]
 
 
@@ -94,7 +94,7 @@ async def outage(request: pytest.FixtureRequest, host: Host) -> Outage:
     code, refreshed, revoked, cut = await ada.code(client), *[await ada.tokens(client) for _ in range(3)]
     name = f"Registered when {request.node.name}"
 
-    async def written() -> dict[str, httpx.Response]:
+    async def written() -> dict[str, httpx2.Response]:
         answers = await asyncio.gather(
             ada.http.post(
                 "/register", json={"client_name": name, "redirect_uris": ["https://client.example/"]}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from msgspec import Struct
 
@@ -35,7 +35,7 @@ class Pair(Struct, frozen=True):
         with self.disk.failing("sync stall"):
             yield
 
-    async def stuck(self, token: str) -> "asyncio.Task[httpx.Response]":
+    async def stuck(self, token: str) -> "asyncio.Task[httpx2.Response]":
         """Present the refresh token at the first server, and return when its commit hangs."""
         begun = self._syncs_begun()
         request = asyncio.create_task(self.ada.refresh(self.client, token))
@@ -74,7 +74,7 @@ async def test_other_servers_write_on_when_a_writer_dies_in_its_commit(pair: Pai
         assert not waiting.done()
         pair.first.kill()
     assert (await waiting).status_code == 200
-    with pytest.raises(httpx.TransportError):
+    with pytest.raises(httpx2.TransportError):
         await lost
 
 

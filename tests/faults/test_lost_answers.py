@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from dependency_injector import providers
 from msgspec import Struct
@@ -53,8 +53,8 @@ async def hosted(directory: Path, **options: Any) -> AsyncIterator[Scene]:
     container.ledger.add_kwargs(**options)
     async with server_open(container):
         await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
-        transport = httpx.ASGITransport(create_app(container))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
+        transport = httpx2.ASGITransport(create_app(container))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
             ada = Person("http://127.0.0.1:8000", http)
             await ada.sign_in(await ada.asked((await ada.register())["client_id"]))
             yield Scene(database, ada)
@@ -107,7 +107,7 @@ async def test_a_code_whose_commit_failed_is_good_for_the_next_attempt(scene: Sc
     assert (await scene.ada.redeem(client, code)).status_code == 200
 
 
-async def patiently(request: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+async def patiently(request: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
     """Try again as long as the server says to come back."""
     answer = await request()
     while answer.status_code == 503:

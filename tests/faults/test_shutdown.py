@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from msgspec import Struct
 
@@ -124,7 +124,7 @@ async def test_everything_recorded_before_the_end_is_answered(server: Restartabl
 
     async def register_for_ever() -> None:
         nonlocal answered
-        with suppress(httpx.TransportError):
+        with suppress(httpx2.TransportError):
             while True:
                 await person.register()
                 answered += 1

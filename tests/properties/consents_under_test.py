@@ -5,7 +5,7 @@ import html
 from collections import defaultdict
 from collections.abc import Sequence
 
-import httpx
+import httpx2
 import msgspec
 
 from grantledger.application.authorization.issue_code import IssuedCode
@@ -140,7 +140,7 @@ class ConsentsOverHttp(OverHttp):
         super().__init__(server, client_name=CLIENTS[0], redirect_uris=[*REDIRECTS])
         self._redeemed: dict[str, Granted] = {}
         self._tokens: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        self._pages: dict[str, tuple[Wish, httpx.Response]] = {}
+        self._pages: dict[str, tuple[Wish, httpx2.Response]] = {}
         self._bob = server.visitor()
         server.run(self._begin_with_bob())
 
@@ -183,7 +183,7 @@ class ConsentsOverHttp(OverHttp):
         answer = await person.http.post(f"{account}/disconnect", data=fields)
         assert answer.status_code == 303, answer.text
 
-    async def _ask(self, wish: Wish) -> httpx.Response:
+    async def _ask(self, wish: Wish) -> httpx2.Response:
         return await self._people[wish.user].asked(
             self._ids[wish.client],
             redirect_uri=wish.redirect_uri,
@@ -192,13 +192,13 @@ class ConsentsOverHttp(OverHttp):
             prompt=wish.prompt,
         )
 
-    async def _answer_at_once(self, transactions: Sequence[str], decision: str) -> list[httpx.Response]:
+    async def _answer_at_once(self, transactions: Sequence[str], decision: str) -> list[httpx2.Response]:
         pages = [self._pages[transaction] for transaction in transactions]
         return await asyncio.gather(
             *(self._people[wish.user].post(page, "consent", decision=decision) for wish, page in pages)
         )
 
-    def _outcome(self, wish: Wish, answer: httpx.Response) -> Outcome:
+    def _outcome(self, wish: Wish, answer: httpx2.Response) -> Outcome:
         if "location" in answer.headers:
             assert answer.headers["location"].startswith(f"{wish.redirect_uri}?")
             sent = returned(answer)

@@ -6,7 +6,7 @@ import random
 import sqlite3
 from contextlib import closing
 
-import httpx
+import httpx2
 from msgspec import Struct
 
 from support.concurrently import FormRequest
@@ -54,5 +54,5 @@ class Cluster(Struct, frozen=True):
         return [tag for (tag,) in rows]
 
 
-def _statuses(answers: list[httpx.Response]) -> set[int]:
+def _statuses(answers: list[httpx2.Response]) -> set[int]:
     return {answer.status_code for answer in answers}

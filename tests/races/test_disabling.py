@@ -5,7 +5,7 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable
 
-import httpx
+import httpx2
 import pytest
 from msgspec import Struct
 
@@ -31,7 +31,7 @@ class Race(Struct, frozen=True):
     client: str
     access_token: str
     refresh_token: str
-    answers: list[httpx.Response]
+    answers: list[httpx2.Response]
     remembered: list[str]
 
     @property

@@ -1,6 +1,6 @@
 """Promise 1: a code opens at most one grant, whichever servers its redemptions reach at once."""
 
-import httpx
+import httpx2
 import pytest
 from msgspec import Struct
 
@@ -15,10 +15,10 @@ class Race(Struct, frozen=True):
     """A client whose one code was presented fifty times at once."""
 
     client: str
-    answers: list[httpx.Response]
+    answers: list[httpx2.Response]
 
     @property
-    def good(self) -> list[httpx.Response]:
+    def good(self) -> list[httpx2.Response]:
         return [answer for answer in self.answers if answer.status_code == 200]
 
 

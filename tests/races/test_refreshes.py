@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from msgspec import Struct
 
@@ -17,7 +17,7 @@ class Race(Struct, frozen=True):
     """A client whose refresh token was presented twenty times at once."""
 
     client: str
-    answers: list[httpx.Response]
+    answers: list[httpx2.Response]
 
     @property
     def pairs(self) -> set[tuple[Any, ...]]:

@@ -5,7 +5,7 @@ import itertools
 import random
 import time
 
-import httpx
+import httpx2
 import pytest
 from msgspec import Struct
 
@@ -23,8 +23,8 @@ class Race(Struct, frozen=True):
 
     client: str
     access_token: str
-    refreshed: list[httpx.Response]
-    revoked: httpx.Response
+    refreshed: list[httpx2.Response]
+    revoked: httpx2.Response
 
     @property
     def access_tokens(self) -> set[str]:

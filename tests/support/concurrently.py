@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
-import httpx
+import httpx2
 from msgspec import Struct
 
 from support.timeouts import TIMEOUT
@@ -28,21 +28,21 @@ class HeldRequest(Struct, frozen=True):
     def release(self) -> None:
         self.writer.write(self.last)
 
-    async def answer(self) -> httpx.Response:
-        """Return the response. Raises `httpx.RemoteProtocolError` when the connection ends without one."""
+    async def answer(self) -> httpx2.Response:
+        """Return the response. Raises `httpx2.RemoteProtocolError` when the connection ends without one."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 whole = await self.reader.read()
         except ConnectionError as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
+            raise httpx2.RemoteProtocolError(str(error)) from error
         finally:
             self.writer.close()
         head, separator, body = whole.partition(b"\r\n\r\n")
         if not separator:
-            raise httpx.RemoteProtocolError("no answer")
+            raise httpx2.RemoteProtocolError("no answer")
         status, *lines = head.decode("ascii").split("\r\n")
         headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-        return httpx.Response(int(status.split()[1]), headers=headers, content=body)
+        return httpx2.Response(int(status.split()[1]), headers=headers, content=body)
 
     def hang_up(self) -> None:
         self.writer.transport.abort()
@@ -63,7 +63,7 @@ async def hold_back(request: FormRequest) -> HeldRequest:
     return HeldRequest(reader, writer, body[-1:])
 
 
-async def concurrently(requests: Sequence[FormRequest]) -> list[httpx.Response]:
+async def concurrently(requests: Sequence[FormRequest]) -> list[httpx2.Response]:
     """Send all requests at the same moment; return the responses in the order of the requests."""
     ready = await asyncio.gather(*(hold_back(request) for request in requests))
     for one in ready:

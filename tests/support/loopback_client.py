@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import httpx
+import httpx2
 
 from support.leaks import issued
 
@@ -34,7 +34,7 @@ class LoopbackClient:
             "token_endpoint_auth_method": "none",
         }
         # Nothing here speaks TLS, and reading the certificates of the world takes longer than a page.
-        self._http = httpx.Client(base_url=origin, timeout=30, verify=False)
+        self._http = httpx2.Client(base_url=origin, timeout=30, verify=False)
         told = self._http.post("/register", json={**asked, **metadata})
         assert told.status_code == 201, told.text
         self.client_id = str(told.json()["client_id"])

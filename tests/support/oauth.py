@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 from msgspec import Struct
 
 from support.leaks import issued
@@ -28,7 +28,7 @@ class Person:
     """A client's view of the server and a person's browser, over one HTTP connection pool."""
 
     def __init__(
-        self, origin: str, http: httpx.AsyncClient, base: str = "", password: str = PASSWORD
+        self, origin: str, http: httpx2.AsyncClient, base: str = "", password: str = PASSWORD
     ) -> None:
         self.origin = origin
         self.http = http
@@ -39,11 +39,11 @@ class Person:
     def at(cls, origin: str, *, base: str = "", password: str = PASSWORD, behind_tls: bool = False) -> Self:
         """Return a new browser. `behind_tls`: a proxy ends TLS, so the browser sends secure cookies too."""
         # Shorter than the server's 5 s, or on a busy machine a request meets the closing of its connection.
-        limits = httpx.Limits(max_connections=64, keepalive_expiry=2)
+        limits = httpx2.Limits(max_connections=64, keepalive_expiry=2)
         # Nothing here speaks TLS, and reading the certificates of the world takes longer than most tests.
-        http = httpx.AsyncClient(base_url=origin, timeout=TIMEOUT, limits=limits, verify=False)
+        http = httpx2.AsyncClient(base_url=origin, timeout=TIMEOUT, limits=limits, verify=False)
 
-        async def keep(answer: httpx.Response) -> None:
+        async def keep(answer: httpx2.Response) -> None:
             for value in answer.headers.get_list("set-cookie"):
                 name, _, secret = value.partition(";")[0].partition("=")
                 # Of a session's cookie the second half is the secret; that of a notice is a word of ours.
@@ -68,31 +68,31 @@ class Person:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
-    async def authorize(self, client_id: str, /, **parameters: str | None) -> httpx.Response:
+    async def authorize(self, client_id: str, /, **parameters: str | None) -> httpx2.Response:
         """Send the browser to /authorize; a parameter of None is left out."""
         return await self.http.get(f"{self.base}/authorize", params=query(client_id, **parameters))
 
-    async def asked(self, client_id: str, /, **parameters: str | None) -> httpx.Response:
+    async def asked(self, client_id: str, /, **parameters: str | None) -> httpx2.Response:
         """Send the browser to /authorize and return the page it ends at, or the redirect that leaves."""
         return await self.followed(await self.authorize(client_id, **parameters))
 
     async def sign_in(
-        self, page: httpx.Response, *, email: str = EMAIL, password: str | None = None
-    ) -> httpx.Response:
+        self, page: httpx2.Response, *, email: str = EMAIL, password: str | None = None
+    ) -> httpx2.Response:
         """Fill in the sign-in page and follow to what comes next."""
         return await self.submit(
             page, "sign-in", email=email, password=self._password if password is None else password
         )
 
-    async def submit(self, page: httpx.Response, form: str, **filled: str) -> httpx.Response:
+    async def submit(self, page: httpx2.Response, form: str, **filled: str) -> httpx2.Response:
         return await self.followed(await self.post(page, form, **filled))
 
-    async def post(self, page: httpx.Response, form: str, **filled: str) -> httpx.Response:
+    async def post(self, page: httpx2.Response, form: str, **filled: str) -> httpx2.Response:
         """Send a form of the page with its CSRF token, or another one that is given."""
         fields = {"csrf_token": csrf_token(page), **filled}
         return await self.http.post(f"{transaction_url(page)}/{form}", data=fields)
 
-    async def followed(self, answer: httpx.Response) -> httpx.Response:
+    async def followed(self, answer: httpx2.Response) -> httpx2.Response:
         """Follow redirects within the server; return the page, or the redirect that leaves it."""
         while (target := answer.headers.get("location")) and target.startswith(("/", self.origin)):
             answer = await self.http.get(target)
@@ -111,17 +111,17 @@ class Person:
             answer = await self.submit(answer, "consent", decision="allow")
         return returned(answer)["code"]
 
-    async def token(self, **form: str) -> httpx.Response:
+    async def token(self, **form: str) -> httpx2.Response:
         return await self.http.post(f"{self.base}/token", data=form)
 
-    async def redeem(self, client_id: str, code: str, **form: str) -> httpx.Response:
+    async def redeem(self, client_id: str, code: str, **form: str) -> httpx2.Response:
         return await self.token(**{**redemption(client_id, code), **form})
 
-    async def refresh(self, client_id: str, refresh_token: str, **form: str) -> httpx.Response:
+    async def refresh(self, client_id: str, refresh_token: str, **form: str) -> httpx2.Response:
         asked = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": refresh_token}
         return await self.token(**{**asked, **form})
 
-    async def revoke(self, client_id: str, token: str, **form: str) -> httpx.Response:
+    async def revoke(self, client_id: str, token: str, **form: str) -> httpx2.Response:
         return await self.http.post(
             f"{self.base}/revoke", data={"client_id": client_id, "token": token, **form}
         )
@@ -132,7 +132,7 @@ class Person:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    async def session(self, access_token: str, **query: str) -> httpx.Response:
+    async def session(self, access_token: str, **query: str) -> httpx2.Response:
         headers = {"authorization": f"Bearer {access_token}"}
         return await self.http.get(f"{self.base}/session", headers=headers, params=query)
 
@@ -140,13 +140,13 @@ class Person:
 class LongAgo(Struct, frozen=True):
     """What the hasty server answered when four seconds had passed: each is a life of its own."""
 
-    first_use: httpx.Response
-    used_again: httpx.Response
-    never_used: httpx.Response
-    used_in_time: httpx.Response
-    code: httpx.Response
-    access_token: httpx.Response
-    browser: httpx.Response
+    first_use: httpx2.Response
+    used_again: httpx2.Response
+    never_used: httpx2.Response
+    used_in_time: httpx2.Response
+    code: httpx2.Response
+    access_token: httpx2.Response
+    browser: httpx2.Response
 
 
 def query(client_id: str, /, **parameters: str | None) -> dict[str, str]:
@@ -178,21 +178,21 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
-def csrf_token(page: httpx.Response) -> str:
+def csrf_token(page: httpx2.Response) -> str:
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
     assert found, page.text
     issued("form token", found[1])
     return found[1]
 
 
-def transaction_url(page: httpx.Response) -> str:
+def transaction_url(page: httpx2.Response) -> str:
     """Return the URL of the authorization request that the page is about."""
     found = re.match(r".*/authorize/[A-Za-z0-9_-]+", page.url.path)
     assert found, page.url
     return found[0]
 
 
-def returned(answer: httpx.Response) -> dict[str, str]:
+def returned(answer: httpx2.Response) -> dict[str, str]:
     """Return the parameters with which the browser was sent back to the client, each there once."""
     assert answer.status_code == 303, answer.text
     query = parse_qs(urlsplit(answer.headers["location"]).query, strict_parsing=True)
@@ -200,7 +200,7 @@ def returned(answer: httpx.Response) -> dict[str, str]:
     return {name: values[0] for name, values in query.items()}
 
 
-def error_of(answer: httpx.Response) -> tuple[int, str]:
+def error_of(answer: httpx2.Response) -> tuple[int, str]:
     """Return status and error code of a refusal that has the form of RFC 6749 section 5.2."""
     assert answer.headers["content-type"] == "application/json", answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -210,7 +210,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, body["error"]
 
 
-def heading_of(page: httpx.Response) -> tuple[int, str]:
+def heading_of(page: httpx2.Response) -> tuple[int, str]:
     """Return status and heading of a page that a browser shows to nobody but its user."""
     assert page.headers["content-type"] == "text/html; charset=utf-8", page.text
     assert "location" not in page.headers

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 from msgspec import Struct
 
@@ -95,12 +95,12 @@ async def world(directory: Path, *, at: int, **settings: str) -> AsyncIterator[W
     app: Any = create_app(container)
     async with (
         server_open(container),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as http,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ORIGIN) as http,
     ):
         yield World(clock, container, Person(ORIGIN, http))
 
 
-async def asked(directory: Path, question: Question) -> httpx.Response:
+async def asked(directory: Path, question: Question) -> httpx2.Response:
     """Put the question to the server of this release."""
     async with world(directory, at=question.at, **question.settings) as now:
         headers = {"authorization": f"Bearer {question.bearer}"} if question.bearer else {}

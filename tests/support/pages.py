@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookies import Morsel, SimpleCookie
 
-import httpx
+import httpx2
 
 from support.oauth import Person
 from support.server import Server
@@ -20,7 +20,7 @@ SIGNED_OUT = (403, "You are not signed in any more")
 REQUEST = "grantledger-request-"
 
 
-def cookies_set(answer: httpx.Response) -> dict[str, Morsel[str]]:
+def cookies_set(answer: httpx2.Response) -> dict[str, Morsel[str]]:
     morsels: dict[str, Morsel[str]] = {}
     for header in answer.headers.get_list("set-cookie"):
         morsels |= SimpleCookie(header)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 from msgspec import Struct
 
 from grantledger.application.provenance import Caller
@@ -161,8 +161,8 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None, server.log
         try:
             # Without `verify=False` each attempt would read the certificates of the world.
-            httpx.get(f"{server.origin}/.well-known/oauth-authorization-server", timeout=10, verify=False)
-        except httpx.TransportError:
+            httpx2.get(f"{server.origin}/.well-known/oauth-authorization-server", timeout=10, verify=False)
+        except httpx2.TransportError:
             time.sleep(0.05)
         else:
             return

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
+import httpx2
 from msgspec import Struct
 
 from grantledger.adapters.ledger.database import Database
@@ -79,12 +79,12 @@ class Witness:
         while not over.is_set():
             try:
                 await self.random.choice(steps)(person)
-            except httpx.TimeoutException as error:
+            except httpx2.TimeoutException as error:
                 raise AssertionError(f"nobody answered within {TIMEOUT} s") from error
-            except httpx.ConnectError:
+            except httpx2.ConnectError:
                 self.unheard += 1
                 return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 self.unanswered += 1
                 return
             except AssertionError as error:
@@ -122,7 +122,7 @@ class Witness:
         try:
             answer = await person.refresh(grant.client, grant.refresh_token)
             assert answer.status_code == 200, answer.text
-        except (httpx.TransportError, AssertionError):
+        except (httpx2.TransportError, AssertionError):
             self.unsure.append(grant)
             raise
         tokens = answer.json()
@@ -241,7 +241,7 @@ class Witness:
         return await self._grant_is_dead(person, grant)
 
 
-async def _now(request: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+async def _now(request: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
     """Ask again as long as the server says to come back; in the end that is its answer."""
     for _ in range(TIMEOUT):
         answer = await request()
@@ -251,16 +251,16 @@ async def _now(request: Callable[[], Awaitable[httpx.Response]]) -> httpx.Respon
     return await request()
 
 
-async def signed_in(origin: str) -> httpx.Cookies:
+async def signed_in(origin: str) -> httpx2.Cookies:
     """Sign in, and return what the browser then holds."""
-    person = visitor(origin, httpx.Cookies())
+    person = visitor(origin, httpx2.Cookies())
     async with person.http:
         client = (await person.register())["client_id"]
         await person.sign_in(await person.asked(client))
     return person.http.cookies
 
 
-def visitor(origin: str, cookies: httpx.Cookies) -> Person:
+def visitor(origin: str, cookies: httpx2.Cookies) -> Person:
     """Return somebody who brings these cookies."""
     person = Person.at(origin)
     person.http.cookies = cookies

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import httpx
+import httpx2
 from msgspec import Struct, json
 
 from properties.whole_server import facts
@@ -43,7 +43,7 @@ SETTINGS = {
 
 class OpenTab(Struct):
     person: Person
-    form: httpx.Response
+    form: httpx2.Response
     """The last page with a form."""
     cookie: dict[str, str]
     """The one of the request."""
@@ -203,7 +203,7 @@ class ServerOverHttp:
         return answer
 
 
-def _seen(page: httpx.Response) -> Seen:
+def _seen(page: httpx2.Response) -> Seen:
     if "location" in page.headers:
         told = parse_qs(urlsplit(page.headers["location"]).query, strict_parsing=True)
         what = "code" if "code" in told else "error"
