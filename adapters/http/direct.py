@@ -27,6 +27,7 @@ def with_direct_endpoints(
         for route in app.routes
         if route.path in paths
         for method, (handler, _) in getattr(route, "route_handler_map", {}).items()
+        if method != "OPTIONS"  # the handler is Litestar's own, and takes the scope
     }
     call: dict[Any, Handler] = {key: handler.fn for key, handler in direct.items()}
 

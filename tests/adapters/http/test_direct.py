@@ -101,6 +101,7 @@ async def messages(app: ASGIApp, method: str, path: str, sent: bytes = b"") -> l
         ("POST", "/body", b"0123456789"),
         ("POST", "/body", b"longer than ten bytes"),
         ("POST", "/json", b""),
+        ("OPTIONS", "/json", b""),
         ("GET", "/nowhere", b""),
     ],
 )
