@@ -52,7 +52,7 @@ _COLUMNS: Columns = {
 
 
 class CommandOfGrants(click.RichCommand):
-    """Takes grant ids as they are, where others would need `--` in front of them."""
+    """A command that takes grant ids which begin with `-`, without `--` in front of them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ids = [argument for argument in args if _LIKE_AN_OPTION.fullmatch(argument)]
@@ -257,7 +257,7 @@ def grant_record(grant_id: str, grant: TokenGrant, *, now: int) -> Record:
 
 
 def _grant_status(grant: TokenGrant, *, now: int) -> str:
-    """Of the grant itself: its client or its user may be disabled beside that."""
+    """Return the status of the grant itself: its client or its user may be disabled too."""
     if grant.revoked is not None:
         return f"revoked ({grant.revoked.removeprefix('revoked_').replace('_', ' ')})"
     return "live" if grant.is_usable(now=now) else "expired"

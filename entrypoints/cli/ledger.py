@@ -181,7 +181,7 @@ def lines_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["Li
 
 
 def _user_id(database: str | None, config: Path | None, name: str) -> str:
-    """Return the user's id. Raises `UserNotFound` where an e-mail address or host's id is nobody's."""
+    """Return the user's id. Raises `UserNotFound` for an unknown e-mail address or host's id."""
     if name.startswith("glu_"):  # needs no open ledger, so that a copy is read without its master secret
         return name
     return on_ledger(database, config, lambda container: named_user(container, name))

@@ -1,4 +1,4 @@
-"""The official `mcp` client as it is: its OAuth provider and its transport, with its own doors used."""
+"""The official `mcp` client: its OAuth provider and its transport, through their public interfaces."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ from grantledger.entrypoints.demo.traffic import Traffic
 
 CLIENT_NAME = "Grantledger demo client"
 REDIRECT_URI = "http://127.0.0.1:33418/callback"
-"""Nobody listens there: the scripted browser reads where it is sent, and goes no further."""
+"""Nothing listens there: the scripted browser reads the redirect and does not follow it."""
 
 
 class MemoryStorage(TokenStorage):
@@ -42,13 +42,13 @@ class MemoryStorage(TokenStorage):
 
 
 class DemoClient:
-    """A client of one MCP server. `visit` is what its user does with a URL that the client opens."""
+    """A client of one MCP server. `open_browser` is what its user does with a URL that the client opens."""
 
-    def __init__(self, server_url: str, visit: Callable[[str], Awaitable[Arrival]]) -> None:
+    def __init__(self, server_url: str, open_browser: Callable[[str], Awaitable[Arrival]]) -> None:
         self.storage = MemoryStorage()
         self.traffic = Traffic()
         self._server_url = server_url
-        self._visit = visit
+        self._user_opens = open_browser
         self._arrival: Arrival | None = None
         self._provider = OAuthClientProvider(
             server_url,
@@ -70,7 +70,7 @@ class DemoClient:
         async with (
             httpx2.AsyncClient(
                 auth=self._provider,
-                event_hooks={"response": [self.traffic.remember]},
+                event_hooks={"response": [self.traffic.record]},
                 timeout=30,
                 trust_env=False,  # no proxy between programs of one machine
             ) as http,
@@ -78,15 +78,15 @@ class DemoClient:
         ):
             yield client
 
-    def wait_until_expired(self) -> None:
-        """Let the access token's lifetime pass at the client, without waiting for it."""
+    def expire_access_token(self) -> None:
+        """Make the client take its access token for expired."""
         self._provider.context.token_expiry_time = time.time() - 1
 
     async def _open_browser(self, url: str) -> None:
-        self._arrival = await self._visit(url)
+        self._arrival = await self._user_opens(url)
 
     async def _wait_for_callback(self) -> AuthorizationCodeResult:
-        """Hand over what the redirect brought, for the client to check `state` and `iss`."""
+        """Return the parameters of the redirect; the client checks `state` and `iss`."""
         assert self._arrival is not None
         return AuthorizationCodeResult(
             code=self._arrival.parameter("code") or "",

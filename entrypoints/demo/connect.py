@@ -13,7 +13,7 @@ from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH
 
 
 def print_how_to_connect(console: Console, origin: str, database: Path, email: str, password: str) -> None:
-    """Commands stand alone on their lines, unwrapped, so that they can be copied whole."""
+    """Print each command on a line of its own, unwrapped, so that it can be copied."""
     todo, notes = f"{origin}{TO_DO_PATH}", f"{origin}{NOTES_PATH}"
     vs_code = json.dumps({"name": "demo-todo", "type": "http", "url": todo}, separators=(",", ":"))
     mcp_json = json.dumps({"servers": {"demo-todo": {"type": "http", "url": todo}}})
@@ -58,7 +58,7 @@ def print_how_to_connect(console: Console, origin: str, database: Path, email: s
 
 
 def _this_command() -> str:
-    """Return how `grantledger` can be called from where the demo was."""
+    """Return the command that runs `grantledger` in the environment of the demo."""
     if shutil.which("grantledger"):
         return "grantledger"
     here = Path(sys.argv[0])

@@ -1,4 +1,4 @@
-"""The person at the browser: signs in, reads the consent page, and says yes or no."""
+"""The person at the browser: signs in, reads the consent page, and allows or denies."""
 
 from grantledger.entrypoints.demo.browser import Arrival, Browser
 from grantledger.entrypoints.demo.client import CLIENT_NAME
@@ -12,7 +12,7 @@ SELF_REGISTERED_WARNING = "This application registered itself."
 
 
 class Person:
-    """Somebody with an account, who was told by their client to open a URL."""
+    """A user with an account, whose client opens a URL in the browser."""
 
     def __init__(self, browser: Browser, steps: Steps, email: str, password: str) -> None:
         self._browser = browser
@@ -21,7 +21,7 @@ class Person:
         self._password = password
 
     async def allow(self, url: str, *, resource: str, scope_in_words: str) -> Arrival:
-        """Sign in, read the consent page, and say yes."""
+        """Sign in, read the consent page, and allow."""
         with self._steps.step("sign in") as step:
             page = await self._sign_in(url)
             step.seen = f"{self._email}, through the page's form"
@@ -38,16 +38,16 @@ class Person:
             }.items():
                 expect(f"{name} on the page: {words!r}", words in text, came=text)
             arrival = await self._browser.press("Allow", page)
-            expect("a redirect to the client", isinstance(arrival, Arrival), came=_told(arrival))
+            expect("a redirect to the client", isinstance(arrival, Arrival), came=_described(arrival))
             step.seen = "who asks, where to, what for; two warnings; allowed"
         assert isinstance(arrival, Arrival)
         return arrival
 
     async def deny(self, url: str) -> Arrival:
-        """Say no on the consent page; still signed in."""
+        """Deny on the consent page, where the user is still signed in."""
         page = _page(await self._browser.open(url), CONSENT)
         arrival = await self._browser.press("Deny", page)
-        expect("a redirect to the client", isinstance(arrival, Arrival), came=_told(arrival))
+        expect("a redirect to the client", isinstance(arrival, Arrival), came=_described(arrival))
         assert isinstance(arrival, Arrival)
         return arrival
 
@@ -59,10 +59,10 @@ class Person:
 
 
 def _page(seen: Page | Arrival, heading: str) -> Page:
-    expect(f"the page {heading!r}", isinstance(seen, Page) and seen.heading == heading, came=_told(seen))
+    expect(f"the page {heading!r}", isinstance(seen, Page) and seen.heading == heading, came=_described(seen))
     assert isinstance(seen, Page)
     return seen
 
 
-def _told(seen: Page | Arrival) -> str:
+def _described(seen: Page | Arrival) -> str:
     return f"a redirect to {seen.url}" if isinstance(seen, Arrival) else f"{seen.status}: {seen.text}"

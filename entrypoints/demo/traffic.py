@@ -26,8 +26,8 @@ class Traffic:
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
 
-    async def remember(self, response: httpx2.Response) -> None:
-        """Be told of a response, before the client reads it: an event hook of httpx2."""
+    async def record(self, response: httpx2.Response) -> None:
+        """Record a response before the client reads it: an event hook of httpx2."""
         request = response.request
         form: dict[str, str] = {}
         if request.headers.get("content-type") == "application/x-www-form-urlencoded":

@@ -32,8 +32,8 @@ class Walk:
         self._browser = Browser()
         self._http = httpx2.AsyncClient(timeout=30, trust_env=False)
         self._person = Person(self._browser, self._steps, email, password)
-        self._client = DemoClient(self._url, self._visit)
-        self._visits = 0
+        self._client = DemoClient(self._url, self._open_browser)
+        self._browser_opened = 0
         self._denied: Arrival | None = None
 
     async def __call__(self) -> bool:
@@ -60,16 +60,16 @@ class Walk:
         return tokens
 
     async def _connect(self, stack: AsyncExitStack) -> Client:
-        with self._steps.step("token") as step:  # the steps before it are in _visit
+        with self._steps.step("token") as step:  # the steps before it are in _open_browser
             client = await stack.enter_async_context(self._client.connected())
             check_token(self._client.traffic, self._url)
             step.seen = f"code redeemed with PKCE; state and iss checked; {self._tokens.expires_in} s"
         return client
 
-    async def _visit(self, url: str) -> Arrival:
-        """Be the user: the client opens a URL and waits."""
-        self._visits += 1
-        if self._visits > 1:
+    async def _open_browser(self, url: str) -> Arrival:
+        """Act as the user: the client opens a URL and waits."""
+        self._browser_opened += 1
+        if self._browser_opened > 1:
             self._denied = await self._person.deny(url)
             return self._denied
         with self._steps.step("discovery") as step:
@@ -99,7 +99,7 @@ class Walk:
         with self._steps.step("refresh") as step:
             before = self._tokens
             self._client.traffic.forget()
-            self._client.wait_until_expired()
+            self._client.expire_access_token()
             await _called(client, "whoami", {})
             first = self._client.traffic.exchanges[0]
             asked = (first.url.path, first.form.get("grant_type"), first.status)
@@ -112,7 +112,7 @@ class Walk:
             )
             expect("two new tokens", changed and after.refresh_token, came="a token that was there before")
             expect("the same scope", after.scope == before.scope, came=after.scope)
-            expect("nobody asked to sign in", self._visits == 1, came="another visit to the browser")
+            expect("nobody asked to sign in", self._browser_opened == 1, came="the browser was opened again")
             step.seen = "two new tokens, nobody asked to sign in"
 
     async def _refresh_in_parallel(self) -> None:

@@ -226,9 +226,9 @@ def test_it_says_how_to_connect_a_client(up):
 
 def test_the_command_that_it_gives_reads_its_ledger(up):
     (command,) = [line for line in up if " ledger show --database " in line]
-    told = subprocess.check_output(shlex.split(command), text=True, timeout=60)
-    seen(command, told)
-    assert "user opened" in told
+    printed = subprocess.check_output(shlex.split(command), text=True, timeout=60)
+    seen(command, printed)
+    assert "user opened" in printed
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="reads the process list of Linux")

@@ -90,7 +90,7 @@ def answered(terminal: int, prompt: str, answer: str) -> str:
 
 def rest(terminal: int) -> str:
     shown = b""
-    with contextlib.suppress(OSError):  # how a terminal tells that nobody is left on the other side
+    with contextlib.suppress(OSError):  # a terminal raises this at the end of the other process
         while more := os.read(terminal, 1_000):
             shown += more
     return shown.decode()

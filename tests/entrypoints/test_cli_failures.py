@@ -141,7 +141,7 @@ def test_a_migration_during_a_rebuild_is_the_sentence_that_the_catalogue_has(
 @pytest.mark.parametrize(
     ("content", "what"), [("no database", "it is not a ledger"), (None, "it is no file")]
 )
-def test_a_database_that_cannot_be_opened_is_told_with_what_to_do(
+def test_the_sentence_about_a_database_that_cannot_be_opened_says_what_to_do(
     tmp_path: Path, content: str | None, what: str, command: tuple[str, ...]
 ):
     """Seen to catch: the driver's words with an address of its manual; a server that starts without it."""

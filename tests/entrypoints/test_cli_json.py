@@ -88,13 +88,13 @@ class Operator:
         self.run("keys", "rotate")
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Run it without `main`, so that what is not told there is a traceback here."""
+        """Run it without `main`, so that an error that `main` does not report is a traceback here."""
         done = invoked(arguments, self.environment, f"{PASSWORD}\n")
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done.exit_code, done.stdout, done.stderr
 
-    def told(self, *arguments: str) -> list[dict[str, Any]]:
+    def records(self, *arguments: str) -> list[dict[str, Any]]:
         code, said, complaint = self.run(*arguments, "--json")
         assert code == 0, complaint
         return [json.loads(line) for line in said.splitlines()]
@@ -119,8 +119,8 @@ def prepared(operator: Operator, run: str) -> list[str]:
         operator.run("ledger", "rebuild")
     if "SECRET" in words:
         old, new = (
-            operator.told("secret", "list")[0]["key_id"],
-            operator.told("secret", "rotate")[0]["key_id"],
+            operator.records("secret", "list")[0]["key_id"],
+            operator.records("secret", "rotate")[0]["key_id"],
         )
         if run == "secret retire":
             operator.run("secret", "rotate", "--to", new, "--yes")
@@ -140,7 +140,7 @@ def test_every_command_takes_json(name: str):
 
 @pytest.mark.parametrize("run", RUNS)
 def test_with_json_nothing_but_objects_is_printed(operator: Operator, run: str):
-    found = operator.told(*prepared(operator, run))
+    found = operator.records(*prepared(operator, run))
     assert all(isinstance(one, dict) for one in found)
     if run in LISTS:
         assert len(found) > 1 or run == "secret list"
@@ -160,5 +160,5 @@ def test_faults_of_the_settings_are_an_object_too(tmp_path: Path):
     environment = {"GRANTLEDGER_PORT": "70000", "GRANTLEDGER_REALM": "Main!"}
     done = invoked(["settings", "check", "--json"], environment)
     assert done.exit_code == 1
-    told = json.loads(done.stdout)
-    assert (told["good"], [fault["setting"] for fault in told["faults"]]) == (False, ["port", "realm"])
+    printed = json.loads(done.stdout)
+    assert (printed["good"], [fault["setting"] for fault in printed["faults"]]) == (False, ["port", "realm"])

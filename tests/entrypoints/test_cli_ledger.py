@@ -184,22 +184,22 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_grant_is_shown_as_it_was_whatever_way_the_time_is_written(database: Path, moment: str):
     """Seen to catch: a zone that is ignored; a time without one taken for the machine's."""
     code, said, _ = run(database, "show", "--as-of", moment, "--grant", refreshed_grant(database), "--json")
-    told = json.loads(said)
-    assert (code, told["as_of"]) == (0, "2026-11-18T11:12:20Z")
-    assert (told["generation"], told["access"]["scopes"]) == (2, ["notes:read"])
+    printed = json.loads(said)
+    assert (code, printed["as_of"]) == (0, "2026-11-18T11:12:20Z")
+    assert (printed["generation"], printed["access"]["scopes"]) == (2, ["notes:read"])
 
 
 @pytest.mark.parametrize(
     ("after", "generation", "standing"), [(99, 0, "live"), (150, 1, "live"), (9_999_999, 2, "expired")]
 )
-def test_a_grant_is_told_by_generation_and_standing(
+def test_a_past_grant_has_its_generation_and_status(
     database: Path, after: int, generation: int, standing: str
 ):
     """Seen to catch: the newest state whatever the moment; expiry judged by the clock of the one who asks."""
     grant = refreshed_grant(database)
     _, said, _ = run(database, "show", "--as-of", str(START + after), "--grant", grant, "--json")
-    told = json.loads(said)
-    assert (told["generation"], told["standing"]) == (generation, standing)
+    printed = json.loads(said)
+    assert (printed["generation"], printed["standing"]) == (generation, standing)
 
 
 def test_for_a_person_a_grant_is_a_table_with_ids_and_no_personal_data(database: Path):
@@ -243,7 +243,7 @@ def test_what_was_deleted_or_only_the_log_knows_is_found_by_its_id(
         assert name in said
 
 
-def test_what_was_not_there_yet_is_told_with_exit_code_1(database: Path):
+def test_what_did_not_exist_yet_ends_with_exit_code_1(database: Path):
     """Seen to catch: the newest state whatever the moment."""
     asked = ("show", "--as-of", str(START - 1), "--grant", refreshed_grant(database))
     done = server.cli("ledger", *asked, cwd=database.parent, database=str(database))

@@ -42,7 +42,7 @@ def run(server: Server, *arguments: str, stdin: str = "") -> tuple[int, str, str
     return done.returncode, done.stdout, done.stderr
 
 
-def told(server: Server, *arguments: str, stdin: str = "") -> str:
+def output(server: Server, *arguments: str, stdin: str = "") -> str:
     """Run a command that has to succeed, and return what it says."""
     code, said, complaint = run(server, *arguments, stdin=stdin)
     assert code == 0, complaint
@@ -50,7 +50,7 @@ def told(server: Server, *arguments: str, stdin: str = "") -> str:
 
 
 def records(server: Server, *arguments: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in told(server, *arguments, "--json").splitlines()]
+    return [json.loads(line) for line in output(server, *arguments, "--json").splitlines()]
 
 
 def record(server: Server, *arguments: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ async def test_clients_are_listed_with_the_names_that_they_gave_themselves(serve
         "active",
         True,
     )
-    table = told(server, "client", "list")
+    table = output(server, "client", "list")
     (row,) = [line for line in table.splitlines() if client["client_id"] in line]
     assert "Listed [bold]client[/bold]" in row
 
@@ -122,9 +122,9 @@ def test_what_is_not_there_is_one_sentence_and_exit_code_1(server: Server, argum
 async def test_show_says_where_a_remembered_consent_counts(server: Server, person: Person):
     web, native = await person.register(), await person.register(redirect_uris=[LOOPBACK])
     secret = await person.register(redirect_uris=[LOOPBACK], token_endpoint_auth_method="client_secret_basic")
-    assert "remembers a consent" in told(server, "client", "show", web["client_id"])
+    assert "remembers a consent" in output(server, "client", "show", web["client_id"])
     for client, remembered in ((native["client_id"], False), (secret["client_id"], True)):
-        assert "asks for consent each time" in told(server, "client", "show", client)
+        assert "asks for consent each time" in output(server, "client", "show", client)
         approved = record(server, "client", "approve", client)
         assert (approved["approved"], approved["remembered_consent"]) == (True, {LOOPBACK: remembered})
     withdrawn = record(server, "client", "approve", "--withdraw", secret["client_id"])
@@ -138,7 +138,7 @@ async def test_with_an_approval_users_of_a_client_with_a_secret_are_asked_once(
     asked = {"redirect_uri": LOOPBACK}
     await person.code(client["client_id"], **asked)
     assert "location" not in (await person.asked(client["client_id"], **asked)).headers
-    told(server, "client", "approve", client["client_id"])
+    output(server, "client", "approve", client["client_id"])
     assert "location" in (await person.asked(client["client_id"], **asked)).headers
 
 
@@ -148,7 +148,7 @@ async def test_a_revoked_grant_is_refused_on_the_next_request(server: Server, pe
     tokens = await person.tokens(client)
     grant = record(server, "grant", "list", "--client", client)
     assert (grant["status"], grant["user_id"][:4]) == ("live", "glu_")
-    assert told(server, "grant", "revoke", grant["grant_id"]) == "1 revoked\n"
+    assert output(server, "grant", "revoke", grant["grant_id"]) == "1 revoked\n"
     assert (await person.session(tokens["access_token"])).status_code == 401
     assert record(server, "grant", "show", grant["grant_id"])["status"] == "revoked (by operator)"
     assert records(server, "grant", "list", "--client", client, "--live") == []
@@ -173,7 +173,7 @@ async def test_all_live_grants_of_a_client_and_user_are_revoked_at_once(server: 
     assert code == 1
     assert "3 live grants will be revoked" in question
     assert (await person.session(tokens[0]["access_token"])).status_code == 200
-    assert told(server, *arguments, "--yes") == "3 revoked\n"
+    assert output(server, *arguments, "--yes") == "3 revoked\n"
     assert [(await person.session(one["access_token"])).status_code for one in tokens] == [401] * 3
     assert (await person.session(kept["access_token"])).status_code == 200
 
@@ -186,11 +186,11 @@ def test_revoke_wants_grants_or_a_client_or_user_and_not_both(server: Server, ar
 async def test_a_grant_is_shown_with_the_names_that_people_know(server: Server, person: Person):
     client = await person.register(client_name="Known by name")
     await person.tokens(client["client_id"])
-    table = told(server, "grant", "list", "--client", client["client_id"])
+    table = output(server, "grant", "list", "--client", client["client_id"])
     assert "Known by name" in table
     assert EMAIL in table
     grant = record(server, "grant", "list", "--client", client["client_id"])
-    facts = told(server, "grant", "show", grant["grant_id"])
+    facts = output(server, "grant", "show", grant["grant_id"])
     assert all(
         fact in facts for fact in ("Known by name", EMAIL, grant["user_id"], grant["resource"], "live")
     )
@@ -199,7 +199,7 @@ async def test_a_grant_is_shown_with_the_names_that_people_know(server: Server, 
 async def test_users_are_listed_with_their_addresses_and_found_by_them(server: Server):
     (ada,) = [one for one in records(server, "user", "list") if one["email"] == EMAIL]
     assert ada["status"] == "active"
-    assert EMAIL in told(server, "user", "list")
+    assert EMAIL in output(server, "user", "list")
     assert records(server, "grant", "list", "--user", EMAIL) == records(
         server, "grant", "list", "--user", ada["user_id"]
     )
@@ -207,7 +207,7 @@ async def test_users_are_listed_with_their_addresses_and_found_by_them(server: S
 
 async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, person: Person):
     """Seen to catch: an access token is good though its user is disabled."""
-    told(server, "user", "add", "eve@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    output(server, "user", "add", "eve@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     client = (await person.register())["client_id"]
     page = await person.asked(client)
     await person.sign_in(page, email="eve@example.com", password=PASSWORD)
@@ -221,13 +221,15 @@ async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, pe
 
 async def test_an_erased_password_signs_nobody_in_until_another_is_set(server: Server, person: Person):
     """Seen to catch: an erased password is kept."""
-    told(server, "user", "add", "mallory@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    output(server, "user", "add", "mallory@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     client = (await person.register())["client_id"]
-    told(server, "user", "erase-password", "mallory@example.com")
+    output(server, "user", "erase-password", "mallory@example.com")
     page = await person.asked(client)
     page = await person.sign_in(page, email="mallory@example.com", password=PASSWORD)
     assert "/sign-in" in page.text
-    told(server, "user", "set-password", "mallory@example.com", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
+    output(
+        server, "user", "set-password", "mallory@example.com", "--password-stdin", stdin=f"{NEW_PASSWORD}\n"
+    )
     page = await person.sign_in(page, email="mallory@example.com", password=NEW_PASSWORD)
     assert "/consent" in page.text
 
@@ -242,25 +244,25 @@ async def host_user(server: Server) -> str:
 async def test_users_of_a_host_application_are_listed_with_the_hosts_id(server: Server, host_user: str):
     (found,) = [one for one in records(server, "user", "list") if one["user_id"] == host_user]
     assert (found["email"], found["host_user_id"]) == (None, HOST_NAME)
-    (row,) = [line for line in told(server, "user", "list").splitlines() if host_user in line]
+    (row,) = [line for line in output(server, "user", "list").splitlines() if host_user in line]
     assert row.split()[1] == HOST_NAME.replace("\x1b", "\\x1b")
 
 
 async def test_users_of_a_host_application_are_found_by_the_hosts_id(server: Server, host_user: str):
     written_out = HOST_NAME.replace("\x1b", "\\x1b")
-    assert told(server, "user", "disable", HOST_NAME) == f"{host_user} ({written_out}) is disabled\n"
+    assert output(server, "user", "disable", HOST_NAME) == f"{host_user} ({written_out}) is disabled\n"
     assert record(server, "user", "enable", HOST_NAME)["user_id"] == host_user
     happened = records(server, "ledger", "show", "--user", HOST_NAME)
     assert [line["tag"] for line in happened][-2:] == ["user.disabled.v1", "user.enabled.v1"]
     assert {line["stream_id"] for line in happened} == {f"user:{host_user}"}
-    assert told(server, "grant", "list", "--user", HOST_NAME) == "There is no such grant.\n"
+    assert output(server, "grant", "list", "--user", HOST_NAME) == "There is no such grant.\n"
 
 
-async def test_a_user_without_any_name_is_told_by_id_alone(server: Server, host_user: str):
+async def test_a_user_without_any_name_is_shown_by_the_id_alone(server: Server, host_user: str):
     """As one whose private records were erased."""
     with closing(sqlite3.connect(server.database)) as connection, connection:
         connection.execute("DELETE FROM private_record WHERE subject = ?", (host_user,))
-    assert told(server, "user", "enable", host_user) == f"{host_user} is active\n"
+    assert output(server, "user", "enable", host_user) == f"{host_user} is active\n"
 
 
 def test_a_password_that_cannot_be_is_refused_with_a_sentence(server: Server):
@@ -275,10 +277,10 @@ async def test_each_change_is_remembered_as_the_operators(server: Server, person
     await person.tokens(client)
     grant = record(server, "grant", "list", "--client", client)["grant_id"]
     before = server.events()
-    told(server, "client", "approve", client)
-    told(server, "client", "disable", client)
-    told(server, "client", "enable", client)
-    told(server, "grant", "revoke", grant)
+    output(server, "client", "approve", client)
+    output(server, "client", "disable", client)
+    output(server, "client", "enable", client)
+    output(server, "grant", "revoke", grant)
     lines = records(server, "ledger", "show")[before:]
     assert [line["tag"] for line in lines] == [
         "client.approved.v1",
@@ -292,11 +294,11 @@ async def test_each_change_is_remembered_as_the_operators(server: Server, person
 
 async def test_each_change_of_a_user_is_remembered_as_the_operators(server: Server):
     """Seen to catch: an event with the user as actor."""
-    told(server, "user", "add", "grace@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    output(server, "user", "add", "grace@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     before = server.events()
     for change in ("disable", "enable", "erase-password"):
-        told(server, "user", change, "grace@example.com")
-    told(server, "user", "set-password", "grace@example.com", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
+        output(server, "user", change, "grace@example.com")
+    output(server, "user", "set-password", "grace@example.com", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
     lines = records(server, "ledger", "show")[before:]
     assert [line["tag"] for line in lines] == [
         "user.disabled.v1",
@@ -312,8 +314,8 @@ async def test_each_change_of_a_user_is_remembered_as_the_operators(server: Serv
 
 async def test_the_ledger_says_to_people_whom_an_operator_disabled(server: Server, person: Person):
     client = (await person.register())["client_id"]
-    told(server, "client", "disable", client)
-    *_, happened, whom = told(server, "ledger", "show").splitlines()
+    output(server, "client", "disable", client)
+    *_, happened, whom = output(server, "ledger", "show").splitlines()
     assert "client disabled" in happened
     assert whom.strip() == f"client: {client}"
 
@@ -323,7 +325,7 @@ async def test_the_ledger_of_a_client_shows_that_an_operator_revoked_its_grant(
 ):
     client = (await person.register())["client_id"]
     await person.tokens(client)
-    told(server, "grant", "revoke", "--client", client, "--yes")
+    output(server, "grant", "revoke", "--client", client, "--yes")
     last = records(server, "ledger", "show", "--client", client)[-1]
     assert (last["tag"], last["event"]["reason"]) == ("token_grant.revoked.v1", "revoked_by_operator")
 
@@ -331,5 +333,5 @@ async def test_the_ledger_of_a_client_shows_that_an_operator_revoked_its_grant(
 async def test_what_a_client_calls_itself_cannot_write_to_the_terminal(server: Server, person: Person):
     client = (await person.register(client_name="Nice\u202e name\u009b31m"))["client_id"]
     for arguments in (("client", "list"), ("client", "show", client), ("ledger", "show", "--client", client)):
-        said = told(server, *arguments)
+        said = output(server, *arguments)
         assert not {"\u202e", "\u009b", "\x1b"} & set(said)

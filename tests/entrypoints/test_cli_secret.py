@@ -31,14 +31,14 @@ def run(server: Server, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def told(server: Server, *arguments: str) -> str:
+def output(server: Server, *arguments: str) -> str:
     code, said, complaint = run(server, *arguments)
     assert code == 0, complaint
     return said
 
 
 def secrets_of(server: Server) -> dict[str, dict[str, Any]]:
-    listed = [json.loads(line) for line in told(server, "secret", "list", "--json").splitlines()]
+    listed = [json.loads(line) for line in output(server, "secret", "list", "--json").splitlines()]
     return {one["key_id"]: one for one in listed}
 
 
@@ -55,7 +55,7 @@ async def test_nobody_notices_that_the_master_secret_is_rotated(tmp_path: Path):
         client = (await person.register())["client_id"]
         tokens = await person.tokens(client)
         (old,) = secrets_of(server)
-        said = told(server, "secret", "rotate")
+        said = output(server, "secret", "rotate")
         new = said.split()[0]
         assert f"grantledger secret rotate --to {new}" in said
         assert secrets_of(server)[new] == {
@@ -86,14 +86,14 @@ async def test_nobody_notices_that_the_master_secret_is_rotated(tmp_path: Path):
         assert listed[old]["live_grants"] == 2
         code, _, complaint = run(server, "secret", "retire", old)
         assert (code, "2 live grants have tokens" in complaint) == (1, True)
-        told(server, "secret", "retire", old, "--force")
+        output(server, "secret", "retire", old, "--force")
     with serving(tmp_path, port=int(server.settings["port"])) as server:
         assert list(secrets_of(server)) == [new, old]  # no longer configured, but live grants name it
         assert secrets_of(server)[old]["role"] == "missing"
         assert (await person.session(tokens["access_token"])).status_code == 401
         assert (await person.session(refreshed.json()["access_token"])).status_code == 200
         await signs_in(server)
-        lines = map(json.loads, told(server, "ledger", "show", "--json").splitlines())
+        lines = map(json.loads, output(server, "ledger", "show", "--json").splitlines())
         remembered = [line for line in lines if line["stream_id"] == "secrets:master"]
         assert [(line["tag"], line["event"]["key_id"], line["actor_kind"]) for line in remembered] == [
             ("master_secret.added.v1", new, "operator"),
@@ -123,7 +123,7 @@ def under(server: Server, key_id: str) -> int:
 async def test_a_rotation_that_is_killed_is_finished_by_the_same_command(tmp_path: Path):
     with serving(tmp_path) as server:
         filled(server, 20_000)
-        new = told(server, "secret", "rotate").split()[0]
+        new = output(server, "secret", "rotate").split()[0]
     with serving(tmp_path, port=int(server.settings["port"])) as server:
         variables = {f"GRANTLEDGER_{name.upper()}": value for name, value in server.settings.items()}
         rotating = subprocess.Popen(
@@ -141,7 +141,7 @@ async def test_a_rotation_that_is_killed_is_finished_by_the_same_command(tmp_pat
         assert 0 < done < 20_002
         await signs_in(server)
         assert run(server, "secret", "retire", next(key for key in secrets_of(server) if key != new))[0] == 1
-        said = told(server, "secret", "rotate", "--to", new)  # in front already: nothing to ask
+        said = output(server, "secret", "rotate", "--to", new)  # in front already: nothing to ask
         assert int(said.split()[0]) >= 20_002 - done
         await signs_in(server)
         assert [one["private_records"] for one in secrets_of(server).values() if one["key_id"] != new] == [0]
@@ -171,7 +171,7 @@ def test_the_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path):
     real.chmod(0o640)
     link.symlink_to(real)
     with serving(tmp_path, master_secret_file=str(link)) as server:
-        told(server, "secret", "rotate")
+        output(server, "secret", "rotate")
     assert link.is_symlink()
     assert len(real.read_text().split()) == 2
     assert real.stat().st_mode & 0o777 == 0o640
