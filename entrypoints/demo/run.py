@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import time
 
 import rich_click as click
 from msgspec import Struct
@@ -72,5 +73,7 @@ def _walked(server: RunningServer, email: str, password: str, console: Console) 
 
 
 def _stay_up(server: RunningServer) -> None:
-    server.process.wait()
+    # Not wait(): it would not notice a Ctrl-C that comes just before its system call.
+    while server.process.poll() is None:
+        time.sleep(0.1)
     raise ServerFailed(f"the server at {server.origin} has ended. It said:\n{server.output()}")
