@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest -n auto --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-long cover check lint format-check types walls format docs pins clean
+.PHONY: help setup demo test test-full test-long bench cover check lint format-check types walls format docs pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-full: setup ## run the others: kills, races, outages, Chromium, the wheel (
 
 test-long: setup ## run the long profiles, some hours (ARGS="tests/properties -k HTTP")
 	@$(PYTEST) -m long $(ARGS)
+
+bench: setup ## measure beside the peers, write docs/performance.md (QUICK=1; ARGS="--help" for the rest)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 cover: setup ## run the tests of `make test` with branch coverage
 	@$(PYTEST) -m "not full and not long" --cov --cov-report=term --cov-fail-under=85 $(ARGS)

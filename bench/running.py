@@ -1,0 +1,64 @@
+"""Servers that run and are set up for the load, and the rounds over all of them in turn."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from bench.rounds import Round, count_for, in_turn, run_round
+from bench.target import NotInstalled, Target
+from bench.work import Work
+
+
+def say(text: str) -> None:
+    """Print progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@asynccontextmanager
+async def running(works: Sequence[Work]) -> AsyncIterator[None]:
+    """Run the servers: set up at the first time, later as they were left, where they keep anything."""
+    try:
+        for work in works:
+            first = not work.users or work.target.database is None
+            if first:
+                work.target.clear()
+            work.target.start()
+            if first:
+                say(f"  {work.target.name}: {work.target.title}")
+                await work.set_up()
+        yield
+    finally:
+        for work in works:
+            work.pool.close()
+            work.target.stop()
+
+
+def installed(targets: Sequence[Target]) -> tuple[list[Target], dict[str, str]]:
+    """Return the targets that can be run here, and why the others cannot, by title."""
+    here, missing = [], {}
+    for target in targets:
+        try:
+            target.install()
+        except NotInstalled as reason:
+            missing[target.title] = str(reason)
+        else:
+            here.append(target)
+    return here, missing
+
+
+async def run_rounds(
+    works: Sequence[Work], operation: str, connections: int, *, rounds: int, seconds: float
+) -> list[Round]:
+    """Run the rounds of one operation, one server after the other in each round.
+
+    Each does as many operations a round as it can in about `seconds`; servers of the same kind all do as
+    many as the first of them, so that their databases grow alike.
+    """
+    counts: dict[type[Target], int] = {}
+    for work in works:
+        count = await count_for(work, operation, connections, seconds)
+        counts.setdefault(type(work.target), count)
+    return [
+        await run_round(work, operation, connections, counts[type(work.target)])
+        for work in in_turn(works, rounds)
+    ]
