@@ -56,8 +56,12 @@ def parse(arguments: Sequence[str]) -> Options:
         "--launches", type=int, metavar="N", help="how often the servers are started; default: 3; quick: 1"
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="of each launch; default: 6; quick: 5")
-    parser.add_argument("--seconds", type=float, metavar="S", help="of a round; default: 1; else 0.4")
-    parser.add_argument("--grants", type=int, metavar="N", help="for storage; default: 10000; quick: 3000")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help="of a round; default: 1; quick, --tree: 0.3"
+    )
+    parser.add_argument(
+        "--grants", type=int, metavar="N", help="for storage; default: 10000; quick, --tree: 2000"
+    )
     parser.add_argument(
         "--live", metavar="N,N", default="1000,1000000", help="live grants; default: %(default)s"
     )
@@ -75,6 +79,8 @@ def parse(arguments: Sequence[str]) -> Options:
     for tree in trees:
         if not (tree / ".venv" / "bin" / "python").exists():
             parser.error(f"--tree: {tree} has no .venv: run `make setup` there")
+    if "live" in parts and len(trees) > 1:
+        parser.error("--only live: one tree at a time")
     settings = dict(setting.partition("=")[::2] for setting in given.set)
     short = given.quick or comparing
     return Options(
@@ -84,8 +90,8 @@ def parse(arguments: Sequence[str]) -> Options:
         connections=_numbers(given.connections) if given.connections else (16,) if comparing else (16, 64),
         launches=given.launches or (1 if given.quick else 3),
         rounds=given.rounds or (5 if given.quick else 6),
-        seconds=given.seconds or (0.4 if short else 1.0),
-        grants=given.grants or (3_000 if short else 10_000),
+        seconds=given.seconds or (0.3 if short else 1.0),
+        grants=given.grants or (2_000 if short else 10_000),
         live=_numbers(given.live),
         settings=settings,
         quick=given.quick,

@@ -1,16 +1,19 @@
-"""Rounds: a number of operations against one target, with what they cost the server."""
+"""Rounds: a number of operations against one server, with what they cost it."""
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from bench.connection import Connection
+from bench.pool import Pool
 from bench.processes import Machine, cpu_seconds
 from bench.summaries import percentile
+from bench.target import Target
 from bench.work import Work
 
-WARM_UP = 200
+WARM_UP, WARM_CONNECTIONS = 200, 16
 MOST = 20_000
 """Operations of one round, at most."""
 
@@ -33,21 +36,27 @@ class Round(Struct, frozen=True):
     others: float
 
 
-async def run_round(work: Work, operation: str, connections: int, count: int) -> Round:
-    """Run `count` operations. Raises an `ExceptionGroup` where one fails."""
-    await work.before(operation, count)
+async def measured(
+    target: Target,
+    operation: str,
+    pool: Pool,
+    step: Callable[[Connection, int], Awaitable[object]],
+    *,
+    connections: int,
+    count: int,
+) -> Round:
+    """Run `step` `count` times. Raises an `ExceptionGroup` where one of them fails."""
     latencies: list[float] = []
-    pid, step = work.target.pid, work.operation(operation)
     gc.collect()
-    machine, server = Machine.now(), cpu_seconds(pid)
+    machine, server = Machine.now(), cpu_seconds(target.pid)
     own, begun = time.process_time(), time.perf_counter()
-    await work.pool.run(count, connections, step, latencies)
+    await pool.run(count, connections, step, latencies)
     wall, own = time.perf_counter() - begun, time.process_time() - own
-    server, now = cpu_seconds(pid) - server, Machine.now()
+    server, now = cpu_seconds(target.pid) - server, Machine.now()
     passed = now.total - machine.total
     others = max(0.0, now.busy - machine.busy - server - own) / passed if passed else 0.0
     return Round(
-        target=work.target.name,
+        target=target.name,
         operation=operation,
         connections=connections,
         count=count,
@@ -60,13 +69,42 @@ async def run_round(work: Work, operation: str, connections: int, count: int) ->
     )
 
 
-async def count_for(work: Work, operation: str, connections: int, seconds: float) -> int:
-    """Return how many operations take about `seconds`, after a warm-up."""
-    warm = await run_round(work, operation, connections, max(WARM_UP, 2 * connections))
-    return max(2 * connections, min(MOST, round(warm.per_second * seconds)))
+async def warm_up(works: Sequence[Work], operation: str, seconds: float) -> dict[type[Target], int]:
+    """Return how many operations each kind of server does in about `seconds`.
+
+    All servers of one kind do as many as the first of them, so that their databases grow alike.
+    """
+    counts: dict[type[Target], int] = {}
+    for work in works:
+        warm = await _operations(work, operation, WARM_CONNECTIONS, WARM_UP)
+        counts.setdefault(type(work.target), min(MOST, round(warm.per_second * seconds)))
+    return counts
+
+
+async def run_rounds(
+    works: Sequence[Work], operation: str, connections: int, rounds: int, counts: Mapping[type[Target], int]
+) -> list[Round]:
+    """Run the rounds of one operation, one server after the other in each round."""
+    least = 2 * connections
+    return [
+        await _operations(work, operation, connections, max(least, counts[type(work.target)]))
+        for work in in_turn(works, rounds)
+    ]
+
+
+async def _operations(work: Work, operation: str, connections: int, count: int) -> Round:
+    await work.before(operation, count)
+    step = work.operation(operation)
+    return await measured(work.target, operation, work.pool, step, connections=connections, count=count)
 
 
 def in_turn(works: Sequence[Work], rounds: int) -> Iterator[Work]:
     """Yield each of them in each round; every second round backwards, so that a drift cancels out."""
     for number in range(rounds):
         yield from works if number % 2 == 0 else reversed(works)
+
+
+def of(rounds: Sequence[Round], target: str, operation: str, connections: int) -> list[Round]:
+    """Return the rounds of one server, in the order in which they were run."""
+    wanted = (target, operation, connections)
+    return [each for each in rounds if (each.target, each.operation, each.connections) == wanted]

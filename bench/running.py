@@ -1,10 +1,9 @@
-"""Servers that run and are set up for the load, and the rounds over all of them in turn."""
+"""Servers that run and are set up for the load."""
 
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from bench.rounds import Round, count_for, in_turn, run_round
 from bench.target import NotInstalled, Target
 from bench.work import Work
 
@@ -44,21 +43,3 @@ def installed(targets: Sequence[Target]) -> tuple[list[Target], dict[str, str]]:
         else:
             here.append(target)
     return here, missing
-
-
-async def run_rounds(
-    works: Sequence[Work], operation: str, connections: int, *, rounds: int, seconds: float
-) -> list[Round]:
-    """Run the rounds of one operation, one server after the other in each round.
-
-    Each does as many operations a round as it can in about `seconds`; servers of the same kind all do as
-    many as the first of them, so that their databases grow alike.
-    """
-    counts: dict[type[Target], int] = {}
-    for work in works:
-        count = await count_for(work, operation, connections, seconds)
-        counts.setdefault(type(work.target), count)
-    return [
-        await run_round(work, operation, connections, counts[type(work.target)])
-        for work in in_turn(works, rounds)
-    ]

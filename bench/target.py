@@ -16,8 +16,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from bench.browser import Browser, code_in
 from bench.connection import Connection, Response, Unexpected, get, post_form, post_json
 
-WORK = Path(__file__).parent / ".work"
-"""Databases, logs and settings of the servers of a run. Git ignores it."""
+WORK = Path(__file__).parent / ".work" / str(os.getpid())
+"""Databases and logs of the servers of this run, on the disk of the checkout. Git ignores the folder."""
 
 SCOPE = "openid profile offline_access"
 REDIRECT_URI = "https://client.example.com/callback"

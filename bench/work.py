@@ -1,5 +1,6 @@
 """The operations: what one request, or one flow of them, is made of and needs beforehand."""
 
+import random
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -7,6 +8,9 @@ from bench.browser import Browser
 from bench.connection import Connection
 from bench.pool import Pool
 from bench.target import Client, Target, User
+
+SAMPLE = 8_000
+"""Grants that are kept in mind of very many."""
 
 OPERATIONS = ("register", "authorize", "token", "session", "refresh", "flow")
 
@@ -51,6 +55,21 @@ class Work:
     async def grants(self, count: int) -> list[Grant]:
         """Open new grants."""
         return await self.pool.run(count, 16, lambda connection, _: self.grant(connection))
+
+    async def fill(self, count: int) -> None:
+        """Open that many grants; the operations then work on a sample that is spread over all of them."""
+        step = max(1, count // SAMPLE)
+        sample: list[Grant] = []
+
+        async def open_one(connection: Connection, number: int) -> None:
+            grant = await self.grant(connection)
+            if number % step == 0:
+                sample.append(grant)
+
+        await self.pool.run(count, 16, open_one)
+        half = len(sample) // 2
+        random.Random(count).shuffle(sample)
+        self._looked_up, self._refreshed = sample[:half], deque(sample[half:])
 
     async def grant(self, connection: Connection) -> Grant:
         user, client = self._pair()

@@ -1,0 +1,99 @@
+"""The goals and floors that this project has set itself, and how a run stands to them."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from bench import live, long_grant
+from bench.results import Results
+from bench.rounds import of
+from bench.summaries import Summary, paired, summary
+from bench.work import OPERATIONS
+
+OURS, RIVAL, SAME_WORK = "ours", "ba16", "ba17"
+LOAD, CROWD = 16, 64
+"""Connections at which CPU time is compared, and at which latency is."""
+
+FRACTIONS = {
+    "register": (1 / 1.5, 1.0),
+    "authorize": (1 / 2.8, 1 / 2),
+    "token": (1 / 2.8, 1 / 2),
+    "session": (1 / 2.4, 1 / 1.9),
+    "refresh": (1 / 2.2, 1 / 1.7),
+    "flow": (1 / 1.3, 1.0),
+}
+"""Goal and floor: the most CPU time, as a fraction of that of Better Auth 1.6."""
+
+OF_SAME_WORK = 1 / 4
+STORAGE_MB, MEMORY_MB, LIVE, LONG_GRANT = 25.0, 130.0, 1.15, 1.1
+
+
+class Line(Struct, frozen=True):
+    """What was to be reached and what was measured; less is better. A goal may be its own floor."""
+
+    what: str
+    measured: Summary
+    goal: float
+    floor: float
+    unit: str = ""
+
+    @property
+    def verdict(self) -> str:
+        if self.measured.median > self.floor:
+            return "**missed**"
+        return "goal met" if self.measured.median <= self.goal else "floor met"
+
+
+def lines(results: Results) -> Iterator[Line]:
+    """Yield each goal that the run has measured."""
+    yield from _cpu(results)
+    yield from _latency(results)
+    for stored in results.storage:
+        if stored.target == OURS:
+            yield _bound("storage of 10,000 grants", [stored.mb], STORAGE_MB, " MB")
+    if OURS in results.memory:
+        yield _bound("memory of the process after the load", [results.memory[OURS]], MEMORY_MB, " MB")
+    yield from _growth(results)
+
+
+def _cpu(results: Results) -> Iterator[Line]:
+    for rival, title in ((RIVAL, "Better Auth 1.6"), (SAME_WORK, "Better Auth 1.7")):
+        if rival not in results.titles:
+            continue
+        for operation in OPERATIONS:
+            goal, floor = FRACTIONS[operation] if rival == RIVAL else (OF_SAME_WORK, OF_SAME_WORK)
+            ratio = paired(*(_cpu_of(results, name, operation) for name in (OURS, rival)))
+            yield Line(f"{operation}: CPU time, of {title}'s", ratio, goal, floor)
+
+
+def _latency(results: Results) -> Iterator[Line]:
+    """Half of Better Auth 1.7's p99 is the goal, Better Auth 1.6's is the floor."""
+    if not {RIVAL, SAME_WORK} <= results.titles.keys():
+        return
+    for operation in OPERATIONS:
+        measured, rival, same_work = (
+            summary([each.p99 for each in of(results.rounds, name, operation, CROWD)])
+            for name in (OURS, RIVAL, SAME_WORK)
+        )
+        what = f"{operation}: p99 at {CROWD} connections"
+        yield Line(what, measured, same_work.median / 2, rival.median, " ms")
+
+
+def _growth(results: Results) -> Iterator[Line]:
+    if results.live:
+        few, many = results.live[0], results.live[-1]
+        for operation in live.MEASURED:
+            cost = [live.cpu(results.live_rounds, count, operation) for count in (many, few)]
+            yield _bound(f"{operation} with {many:,} live grants, of that with {few:,}", paired(*cost), LIVE)
+    if results.long_grant:
+        first, last = long_grant.cpu(results.long_grant, OURS)
+        what = f"the {long_grant.REFRESHES:,}th refresh of a grant, of the first"
+        yield _bound(what, paired(last, first), LONG_GRANT)
+
+
+def _bound(what: str, measured: Summary | list[float], most: float, unit: str = "") -> Line:
+    return Line(what, summary(measured) if isinstance(measured, list) else measured, most, most, unit)
+
+
+def _cpu_of(results: Results, name: str, operation: str) -> list[float]:
+    return [each.cpu for each in of(results.rounds, name, operation, LOAD)]

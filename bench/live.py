@@ -1,0 +1,41 @@
+"""Whether many live grants make an operation dearer: the same server with few and with many, in turn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.options import Options
+from bench.ours import Ours
+from bench.rounds import Round, of, run_rounds, warm_up
+from bench.running import running, say
+from bench.summaries import paired
+from bench.work import Work
+
+MEASURED = ("authorize", "token", "session", "refresh")
+CONNECTIONS = 16
+_DAY = "86400"
+
+
+async def measure(tree: Path, live: Sequence[int], options: Options) -> list[Round]:
+    """Open that many grants through the endpoints, which takes long for a million of them."""
+    targets = [Ours(tree, name(count), **options.settings, access_token_expires_in=_DAY) for count in live]
+    works = [Work(target, CONNECTIONS) for target in targets]
+    done: list[Round] = []
+    rounds = options.rounds * options.launches
+    async with running(works):
+        for work, count in zip(works, live, strict=True):
+            say(f"live grants: opening {count:,}")
+            await work.fill(count)
+        for operation in MEASURED:
+            counts = await warm_up(works, operation, options.seconds)
+            done += await run_rounds(works, operation, CONNECTIONS, rounds, counts)
+            ratio = paired(cpu(done, live[-1], operation), cpu(done, live[0], operation))
+            say(f"  {operation}: {ratio.median:.3f} times as much with {live[-1]:,} as with {live[0]:,}")
+    return done
+
+
+def name(count: int) -> str:
+    return f"live-{count}"
+
+
+def cpu(rounds: Sequence[Round], count: int, operation: str) -> list[float]:
+    return [each.cpu for each in of(rounds, name(count), operation, CONNECTIONS)]
