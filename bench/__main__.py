@@ -87,12 +87,11 @@ async def main() -> None:
     if options.render:
         publish(load(RESULTS))
         return
-    begun = time.monotonic()
     task = asyncio.ensure_future(measure(options))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     results = await task
     shutil.rmtree(WORK)  # after a failure its logs are needed
-    say(f"took {(time.monotonic() - begun) / 60:.1f} minutes")
+    say("done")
     if options.publish:
         save(results, RESULTS)
         publish(results)

@@ -57,10 +57,10 @@ def parse(arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="of each launch; default: 6; quick: 5")
     parser.add_argument(
-        "--seconds", type=float, metavar="S", help="of a round; default: 1; quick, --tree: 0.3"
+        "--seconds", type=float, metavar="S", help="of a round; default: 1; --tree: 0.3; quick: 0.2"
     )
     parser.add_argument(
-        "--grants", type=int, metavar="N", help="for storage; default: 10000; quick, --tree: 2000"
+        "--grants", type=int, metavar="N", help="for storage; default: 10000; quick, --tree: 3000"
     )
     parser.add_argument(
         "--live", metavar="N,N", default="1000,1000000", help="live grants; default: %(default)s"
@@ -90,8 +90,8 @@ def parse(arguments: Sequence[str]) -> Options:
         connections=_numbers(given.connections) if given.connections else (16,) if comparing else (16, 64),
         launches=given.launches or (1 if given.quick else 3),
         rounds=given.rounds or (5 if given.quick else 6),
-        seconds=given.seconds or (0.3 if short else 1.0),
-        grants=given.grants or (2_000 if short else 10_000),
+        seconds=given.seconds or (0.2 if given.quick else 0.3 if comparing else 1.0),
+        grants=given.grants or (3_000 if short else 10_000),
         live=_numbers(given.live),
         settings=settings,
         quick=given.quick,

@@ -1,7 +1,6 @@
 """Grantledger, from this checkout or from another one, as `grantledger serve` runs it."""
 
 import base64
-import os
 import re
 import secrets
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from bench.browser import Page
 from bench.connection import Connection
-from bench.target import PASSWORD, Client, Target, User, clean_environment
+from bench.target import PASSWORD, Client, Target, User
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,26 +55,6 @@ class Ours(Target):
     @property
     def database(self) -> Path:
         return self.directory / "ledger.db"
-
-    def run(self, *arguments: str) -> float:
-        """Run a `grantledger` command on the ledger, and return the CPU seconds that it took.
-
-        Raises `RuntimeError` where it fails.
-        """
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [self.python, "-m", "grantledger", *arguments],
-                cwd=self.directory,
-                env=clean_environment() | self.environment,
-                stdout=log,
-                stderr=log,
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            words = " ".join(arguments)
-            raise RuntimeError(f"grantledger {words} fails:\n{self.log.read_text()[-2000:]}")
-        return usage.ru_utime + usage.ru_stime
 
     def command(self) -> tuple[list[str | Path], dict[str, str], Path]:
         return [self.python, "-m", "grantledger", "serve"], self.environment, self.directory

@@ -1,16 +1,19 @@
 """Servers that run and are set up for the load."""
 
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from bench.target import NotInstalled, Target
 from bench.work import Work
 
+_begun = time.monotonic()
+
 
 def say(text: str) -> None:
-    """Print progress."""
-    print(text, file=sys.stderr, flush=True)
+    """Print progress, with the seconds since the start."""
+    print(f"{time.monotonic() - _begun:6.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bench.ours import Ours
 from bench.running import running, say
-from bench.target import Target
+from bench.target import Target, clean_environment
 from bench.work import Work
 
 CODE_EXPIRES_IN = 10
@@ -21,8 +21,7 @@ CODE_EXPIRES_IN = 10
 NUDGES = 16
 """Writes that give the server occasion to delete what has expired."""
 
-_DECODE = Path(__file__).with_name("decode.py")
-_REPEATS = 3
+_FOLD = Path(__file__).with_name("fold.py")
 
 
 class Storage(Struct, frozen=True):
@@ -35,7 +34,7 @@ class Storage(Struct, frozen=True):
 
 
 class Folding(Struct, frozen=True):
-    """CPU seconds for a log of so many events, without those of starting the command, each the least of 3."""
+    """CPU seconds for a log of so many events."""
 
     target: str
     events: int
@@ -106,29 +105,11 @@ def _used(target: Target) -> dict[str, int]:
 
 
 def _folded(target: Ours) -> Folding:
-    empty = Ours(target.tree, f"{target.name}-empty")
-    empty.clear()
-    empty.run("migrate")
-    decoded = [_decoded(target) for _ in range(_REPEATS)]
-    return Folding(
-        target.name,
-        events=decoded[0][0],
-        decode=round(min(seconds for _, seconds in decoded), 4),
-        replay=_difference(target, empty, "replay"),
-        rebuild=_difference(target, empty, "rebuild"),
-    )
-
-
-def _difference(target: Ours, empty: Ours, command: str) -> float:
-    full, start = (
-        min(each.run("ledger", command, "--json") for _ in range(_REPEATS)) for each in (target, empty)
-    )
-    return round(full - start, 4)
-
-
-def _decoded(target: Ours) -> tuple[int, float]:
     ran = subprocess.run(
-        [target.python, _DECODE, target.database], cwd=target.directory, capture_output=True, check=True
+        [target.python, _FOLD, target.database],
+        cwd=target.directory,
+        env=clean_environment() | target.environment,
+        stdout=subprocess.PIPE,
+        check=True,
     )
-    events, seconds = json.loads(ran.stdout)
-    return events, seconds
+    return Folding(target=target.name, **json.loads(ran.stdout))
