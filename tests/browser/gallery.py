@@ -165,7 +165,7 @@ def _client_disabled(visitor: Visitor) -> None:
 
 
 def _account_disabled(visitor: Visitor) -> None:
-    """Told no more than after a wrong password: whether there is such an account is nobody's business."""
+    """The same page as after a wrong password, so that it reveals no account."""
     visitor.operator.disables_account(visitor.email)
     visitor.goes_to("account")
     sign_in(visitor.page, visitor.email)
@@ -173,7 +173,7 @@ def _account_disabled(visitor: Visitor) -> None:
 
 
 def _host_user_disabled(visitor: Visitor) -> None:
-    """Told, since the host has signed them in: only they see it."""
+    """Names the reason: the host has signed this user in, and only they see it."""
     visitor.member_operator.disables_host_user("member-of-the-host")
     visitor.is_a_member("member-of-the-host")
     expect(visitor.page.get_by_role("heading", name="This account is disabled")).to_be_visible()

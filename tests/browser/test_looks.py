@@ -106,7 +106,7 @@ def tree_faults(page: Page, name: str) -> list[str]:
 
 
 def width_faults(page: Page) -> list[str]:
-    """Nothing is cut off and nobody scrolls sideways (WCAG 2.2, 1.4.10)."""
+    """Nothing is cut off and no page scrolls sideways (WCAG 2.2, 1.4.10)."""
     faults = []
     for width in (320, 1280):
         page.set_viewport_size({"width": width, "height": 800})
@@ -120,13 +120,13 @@ def contrast_faults(page: Page) -> list[str]:
     """At least 4.5 between each text and what is behind it, as computed styles say (WCAG 2.2, 1.4.3)."""
     texts = page.evaluate(TEXTS)
     assert texts
-    told = []
+    found = []
     for one in texts:
         ratio = contrast(one["ink"], next(ground for ground in one["grounds"] if ground[3] == 1))
         half = [ground for ground in one["grounds"] if 0 < ground[3] < 1]
         if ratio < 4.5 or half:
-            told.append(f"{ratio:.2f} for {one['text']!r}")
-    return told
+            found.append(f"{ratio:.2f} for {one['text']!r}")
+    return found
 
 
 def focus_faults(page: Page) -> list[str]:

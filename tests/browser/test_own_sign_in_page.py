@@ -73,7 +73,7 @@ def test_the_hosts_form_sent_twice_comes_to_consent(page: Page, guest: LoopbackC
 
 
 def test_the_hosts_page_says_what_to_do_about_lost_cookies(page: Page, guest: LoopbackClient):
-    """The host's form is given anew; the request, whose cookie is gone as well, is not."""
+    """The host shows its form again; the request is lost with its cookie."""
     page.goto(guest.url())
     page.context.clear_cookies()
     signs_in_at_the_host(page)

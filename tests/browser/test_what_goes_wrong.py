@@ -27,7 +27,7 @@ def test_two_tabs_are_answered_one_after_the_other(page: Page, client: LoopbackC
     page.goto(client.url(state="first"))
     other.goto(client.url(state="second"))
     sign_in(page, email)
-    sign_in(other, email)  # a form made for nobody, in a browser that is signed in by now
+    sign_in(other, email)  # a form from before the sign-in, sent after it
     for tab in (other, page):
         allow(tab)
         expect(tab.get_by_text(LANDED)).to_be_visible()

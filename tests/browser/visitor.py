@@ -1,4 +1,4 @@
-"""Somebody with a browser, and all the servers that they may come to."""
+"""A user with a browser, and the servers that they visit."""
 
 from collections.abc import Callable
 

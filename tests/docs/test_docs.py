@@ -176,7 +176,7 @@ def test_the_readme_states_the_real_defaults() -> None:
 
 
 def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path: Path) -> None:
-    """Serve the example as it stands, but at a free port."""
+    """Serve the example unchanged, but at a free port."""
     program = tmp_path / "todo.py"
     program.write_text(blocks(ROOT / "README.md", "python")[0], encoding="utf-8")
     port = free_port()

@@ -1,4 +1,4 @@
-"""The catalogue of errors is complete: whoever adds a refusal tells how it is mended."""
+"""The catalogue of errors is complete: a new refusal needs an entry that says how to mend it."""
 
 import importlib
 import importlib.util
@@ -74,8 +74,8 @@ NEVER_MET = {
     "AuthorizationMalformed": "a guard answers it",
     "CommitOutcomeUnknown": "the writer looks for the outcome",
     "Conflict": "a use case decides again, and is Unavailable in the end",
-    "MasterSecretInvalid": "told as SettingsInvalid, with the place",
-    "SecretsUnchangeable": "told as SecretsByHand, with what to do",
+    "MasterSecretInvalid": "raised as SettingsInvalid, with its source",
+    "SecretsUnchangeable": "raised as SecretsByHand, with what to do",
     "UriMalformed": "each caller refuses in its own words",
     "_HeadTooLarge": "the server answers 431",
 }
@@ -90,8 +90,8 @@ def test_every_exception_is_in_the_catalogue_or_never_shown() -> None:
             found = vars(importlib.import_module(module.name)).values()
             ours |= {one for one in found if inspect.isclass(one) and issubclass(one, Exception)}
     names = {one.__name__ for one in ours if one.__module__.startswith("grantledger.")}
-    told = {*REFUSALS, *catalogue.failures(), *(root.__name__ for root in catalogue.ROOTS), "Refusal"}
-    assert names - told == set(NEVER_MET)
+    shown = {*REFUSALS, *catalogue.failures(), *(root.__name__ for root in catalogue.ROOTS), "Refusal"}
+    assert names - shown == set(NEVER_MET)
 
 
 def test_a_failure_is_raised_by_the_name_that_the_catalogue_has() -> None:

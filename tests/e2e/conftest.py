@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 async def person(server: Server) -> AsyncIterator[Person]:
-    """Somebody in a browser that has never been here."""
+    """A user with a new browser."""
     someone = Person.at(server.origin)
     yield someone
     await someone.http.aclose()
@@ -38,7 +38,7 @@ async def person(server: Server) -> AsyncIterator[Person]:
 
 @pytest.fixture
 async def stranger(server: Server) -> AsyncIterator[Person]:
-    """Somebody else, in another browser."""
+    """Another user with another browser."""
     someone = Person.at(server.origin)
     yield someone
     await someone.http.aclose()
@@ -63,7 +63,7 @@ async def eve(server: Server) -> str:
 
 @pytest.fixture
 def ada(person: Person, session_cookie: str) -> Person:
-    """Somebody who is signed in already. Must not sign out: others share the session."""
+    """A signed-in user. Tests must not sign out: they share the session."""
     person.http.cookies.set(SESSION_COOKIE, session_cookie, domain="127.0.0.1", path="/authorize")
     return person
 
@@ -93,7 +93,7 @@ def two_resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 async def member(two_resources: Server) -> AsyncIterator[Person]:
-    """Somebody in a browser, at the server with two resources."""
+    """A user with a new browser, at the server with two resources."""
     someone = Person.at(two_resources.origin)
     yield someone
     await someone.http.aclose()

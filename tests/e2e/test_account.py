@@ -19,7 +19,7 @@ NEW = "another password of length"
 
 
 class Visitor(Person):
-    """Somebody who comes for their own account."""
+    """A user at their own account."""
 
     email = EMAIL
 
@@ -43,7 +43,7 @@ def open_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 async def visitor(open_door: Server) -> AsyncIterator[Visitor]:
-    """Somebody with an account of their own."""
+    """A user with an account of this test alone."""
     someone = Visitor.at(open_door.origin)
     async with open_door.use_cases() as container:
         someone.email = f"{token_hex(8)}@example.com"
@@ -111,8 +111,8 @@ async def test_a_connected_app_is_shown_with_what_it_may_and_since_when(visitor:
     client = (await visitor.register(client_name="Notes & more"))["client_id"]
     await visitor.tokens(client, scope="openid email")
     page = await visitor.home()
-    for told in ("Notes &amp; more", client, "client.example", "See your e-mail address", "Connected since"):
-        assert told in page.text
+    for shown in ("Notes &amp; more", client, "client.example", "See your e-mail address", "Connected since"):
+        assert shown in page.text
     assert re.search(
         r'<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ">\d+ [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC', page.text
     )

@@ -1,4 +1,4 @@
-"""`GET /authorize`: what is checked first, who is told, and when no page is shown."""
+"""`GET /authorize`: what is checked first, where errors go, and when no page is shown."""
 
 from secrets import token_urlsafe
 from typing import Any
@@ -68,17 +68,17 @@ async def test_an_unreadable_query_gets_an_error_page(person: Person, text: str)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "shown"),
     [({"client_id": "glc_unknown"}, UNKNOWN_CLIENT), ({"redirect_uri": "https://evil.example/"}, NO_RETURN)],
     ids=["client", "redirect URI"],
 )
 async def test_the_client_and_its_redirect_uri_are_checked_before_all_else(
-    person: Person, wrong: dict[str, str], told: Any
+    person: Person, wrong: dict[str, str], shown: Any
 ):
     client = await person.register()
     everything_else = {"response_type": "token", "scope": "x", "code_challenge": None, "request": "x"}
     answer = await raw(person, urlencode(query(client["client_id"], **{**everything_else, **wrong})))
-    assert heading_of(answer) == told
+    assert heading_of(answer) == shown
 
 
 async def test_a_refusal_stores_nothing_in_the_browser(person: Person):
@@ -189,8 +189,8 @@ async def test_the_query_of_a_redirect_uri_stays_but_for_names_that_are_ours(ser
     client = await person.register(redirect_uris=[f"{REDIRECT_URI}?kb_name=a%20b&iss=evil&state=evil"])
     redirect_uri = client["redirect_uris"][0]
     answer = await person.authorize(client["client_id"], redirect_uri=redirect_uri, prompt="none")
-    told = returned(answer)
-    assert (told["kb_name"], told["iss"], told["state"]) == ("a b", server.origin, "the-state")
+    shown = returned(answer)
+    assert (shown["kb_name"], shown["iss"], shown["state"]) == ("a b", server.origin, "the-state")
 
 
 @pytest.mark.parametrize(

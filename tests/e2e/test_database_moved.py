@@ -1,4 +1,4 @@
-"""While the database file is not where it was: 503, never an answer from a file that nobody will find."""
+"""While the database file is missing: 503, never an answer from the deleted file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

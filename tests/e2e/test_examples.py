@@ -147,7 +147,7 @@ def own_sign_in(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture
 async def guest(own_sign_in: str) -> AsyncIterator[Person]:
-    """Somebody at the application with a sign-in page of its own."""
+    """A user at the application with a sign-in page of its own."""
     person = Person.at(own_sign_in, password=PASSWORD)
     yield person
     await person.http.aclose()
@@ -237,6 +237,6 @@ async def test_a_form_that_is_too_old_comes_again_and_signs_in(guest: Person, co
 
 def test_the_use_cases_work_without_http(tmp_path):
     command = [sys.executable, str(EXAMPLES / "without_http.py")]
-    told = subprocess.check_output(command, cwd=tmp_path, text=True, timeout=60)
-    seen("without_http.py", told)
-    assert told.splitlines()[-1] == "refused: ClientIsDisabled"
+    printed = subprocess.check_output(command, cwd=tmp_path, text=True, timeout=60)
+    seen("without_http.py", printed)
+    assert printed.splitlines()[-1] == "refused: ClientIsDisabled"

@@ -65,10 +65,10 @@ async def test_a_request_pending_in_another_browser_is_not_shown(ada: Person, st
 async def test_another_user_cannot_consent_on_my_page(server: Server, person: Person, eve: str):
     client = (await person.register())["client_id"]
     page = await person.sign_in(await person.asked(client))
-    async with as_it_was(person, server) as somebody:
-        # The same browser, where somebody else has signed in since.
-        await somebody.sign_in(await somebody.asked(client, prompt="login"), email=eve)
-        assert heading_of(await somebody.post(page, "consent", decision="allow")) == FOREIGN
+    async with as_it_was(person, server) as changed:
+        # The same browser, in which another user has signed in since.
+        await changed.sign_in(await changed.asked(client, prompt="login"), email=eve)
+        assert heading_of(await changed.post(page, "consent", decision="allow")) == FOREIGN
 
 
 async def test_consent_needs_a_signed_in_user(server: Server, person: Person):

@@ -1,4 +1,4 @@
-"""A server behind a proxy that ends TLS: what it believes of the proxy, and of nobody else."""
+"""A server behind a proxy that ends TLS: which headers of which proxy it trusts."""
 
 import re
 import sqlite3

@@ -1,4 +1,4 @@
-"""The `eventsourcing` library beside a running server, on one ledger: each meets what the other writes."""
+"""The `eventsourcing` library and a running server on one ledger: each reads what the other writes."""
 
 import asyncio
 import re
@@ -130,7 +130,7 @@ async def test_an_append_of_the_library_in_between_makes_the_server_decide_again
 
 
 async def queued(server: Server) -> None:
-    """Return when the server's writer waits for whoever writes now."""
+    """Return when the server's writer waits for the lock."""
     async with asyncio.timeout(TIMEOUT):
         while not re.search(rf"-> FLOCK .* {server.pid} ", LOCKS.read_text()):  # noqa: ASYNC110 - it polls
             await asyncio.sleep(0.005)

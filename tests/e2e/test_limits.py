@@ -127,28 +127,28 @@ def test_trailers_of_a_chunked_body_are_not_headers(server: Server):
 # Parameters
 
 
-async def told(person: Person, **parameters: str | None) -> dict[str, str]:
+async def asked(person: Person, **parameters: str | None) -> dict[str, str]:
     client = await person.register()
     return returned(await person.authorize(client["client_id"], prompt="none", **parameters))
 
 
 @pytest.mark.parametrize("state", ["s" * 2_048, "é" * 1_024])
 async def test_a_state_of_2_kibibytes_comes_back(person: Person, state: str):
-    answer = await told(person, state=state)
+    answer = await asked(person, state=state)
     assert (answer["error"], answer["state"]) == ("login_required", state)
 
 
 @pytest.mark.parametrize("state", ["s" * 2_049, "é" * 1_024 + "s"])
 async def test_a_state_of_one_byte_more_is_refused(person: Person, state: str):
-    assert (await told(person, state=state))["error"] == "invalid_request"
+    assert (await asked(person, state=state))["error"] == "invalid_request"
 
 
 async def test_a_scope_of_1_kibibyte_is_read(person: Person):
-    assert (await told(person, scope="openid ".ljust(1_024, "x")))["error"] == "login_required"
+    assert (await asked(person, scope="openid ".ljust(1_024, "x")))["error"] == "login_required"
 
 
 async def test_a_scope_of_one_byte_more_is_refused(person: Person):
-    assert (await told(person, scope="openid ".ljust(1_025, "x")))["error"] == "invalid_scope"
+    assert (await asked(person, scope="openid ".ljust(1_025, "x")))["error"] == "invalid_scope"
 
 
 async def test_a_registration_with_a_scope_of_more_than_1_kibibyte_is_refused(person: Person):
@@ -183,8 +183,8 @@ def test_a_form_names_8_resources_at_most(server: Server, count: int, error: obj
 @pytest.mark.parametrize(("parameter", "passes"), [("nonce", "n" * 512), ("max_age", "9" * 9)])
 async def test_a_nonce_has_512_bytes_and_a_max_age_nine_digits(person: Person, parameter: str, passes: str):
     exceeds = passes + passes[0]
-    assert (await told(person, **{parameter: passes}))["error"] == "login_required"
-    assert (await told(person, **{parameter: exceeds}))["error"] == "invalid_request"
+    assert (await asked(person, **{parameter: passes}))["error"] == "login_required"
+    assert (await asked(person, **{parameter: exceeds}))["error"] == "invalid_request"
 
 
 async def test_a_parameter_too_long_at_authorize_gets_an_error_page(person: Person):
@@ -238,8 +238,8 @@ async def test_the_cookies_of_pending_requests_leave_room_for_other_headers(pers
     for n in range(12):
         state = "".join(chr(33 + (n * 7 + place * place) % 90) for place in range(2_000))
         assert (await person.authorize(client["client_id"], state=state)).status_code == 303
-    parked = {name: value for name, value in person.cookies().items() if "request-" in name}
-    assert 0 < sum(map(len, parked.values())) <= 16_384
+    pending = {name: value for name, value in person.cookies().items() if "request-" in name}
+    assert 0 < sum(map(len, pending.values())) <= 16_384
     newest = await person.asked(client["client_id"])
     assert newest.status_code == 200
 

@@ -263,9 +263,9 @@ async def test_a_guards_answer_has_the_id_of_its_line(mounted: str, caplog: pyte
         answer = await http.get("/mcp")
     assert answer.status_code == 401
     (line,) = written(lambda: [*caplog.records])
-    told = vars(line)
-    assert told["correlation_id"] == answer.headers["x-request-id"]
-    assert (told["message"], told["route"], told["status"]) == ("request", "/mcp", 401)
+    logged = vars(line)
+    assert logged["correlation_id"] == answer.headers["x-request-id"]
+    assert (logged["message"], logged["route"], logged["status"]) == ("request", "/mcp", 401)
 
 
 async def test_an_application_that_fails_is_500_with_the_id_of_its_lines(

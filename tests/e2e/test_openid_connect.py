@@ -84,8 +84,8 @@ async def test_authlib_refuses_it_when_a_claim_was_changed(party: RelyingParty, 
 
 
 async def test_authlib_reads_userinfo_of_the_same_subject(party: RelyingParty, tokens: dict[str, Any]):
-    told = await party.client.userinfo(token=tokens)
-    assert dict(told) == {
+    claims = await party.client.userinfo(token=tokens)
+    assert dict(claims) == {
         "sub": (await party.verified(tokens))["sub"],
         "email": EMAIL,
         "email_verified": False,

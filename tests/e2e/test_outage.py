@@ -54,7 +54,7 @@ def rename(before: str, after: str) -> str:
 
 
 class Before(Person):
-    """Somebody with a client, a grant, a code and open pages, all from before the outage."""
+    """A user with a client, a grant, a code and open pages, all from before the outage."""
 
     client: str
     tokens_before: dict[str, Any]
@@ -95,7 +95,7 @@ PROGRAMS: dict[str, Request] = {
 PAGES: dict[str, Request] = {
     "asking": lambda p: p.authorize(p.client),
     "asking without a page": lambda p: p.authorize(p.client, prompt="none"),
-    "asking for somebody unknown": lambda p: p.authorize("glc_unknown"),
+    "asking for an unknown client": lambda p: p.authorize("glc_unknown"),
     "going on": lambda p: p.http.get(p.consent_page.url.path),
     "signing in": lambda p: p.sign_in(p.sign_in_page),
     "saying yes": lambda p: p.post(p.consent_page, "consent", decision="allow"),

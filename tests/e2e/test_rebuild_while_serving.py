@@ -1,4 +1,4 @@
-"""The read model is rebuilt under servers that are busy: nobody is told, nothing is lost."""
+"""The read model is rebuilt while servers are busy: no request fails, and nothing is lost."""
 
 import asyncio
 import itertools
@@ -69,6 +69,6 @@ async def test_every_request_succeeds_during_a_rebuild(tmp_path: Path, count: in
         assert all(requests)
         for person in people:
             await person.http.aclose()
-        told = cli("ledger", "replay", "--json", cwd=tmp_path, database=str(servers[0].database))
-        assert (told.returncode, json.loads(told.stdout)["differences"]) == (0, 0), told.stdout
+        replayed = cli("ledger", "replay", "--json", cwd=tmp_path, database=str(servers[0].database))
+        assert (replayed.returncode, json.loads(replayed.stdout)["differences"]) == (0, 0), replayed.stdout
         assert "Traceback" not in servers[0].log

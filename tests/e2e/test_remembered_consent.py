@@ -1,4 +1,4 @@
-"""When nobody is asked: `prompt`, and what a remembered yes covers."""
+"""When no page is shown: `prompt`, and what a remembered consent covers."""
 
 import pytest
 

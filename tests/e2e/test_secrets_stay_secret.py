@@ -140,8 +140,8 @@ async def test_no_refusal_repeats_a_secret(
     secrets: dict[str, str], refusals: list[httpx2.Response], name: str
 ):
     assert {answer.status_code for answer in refusals} >= {400, 401, 404}
-    told = [str(answer.headers).encode() + answer.content for answer in refusals]
-    assert not [spelling for spelling in spellings(secrets[name]) for text in told if spelling in text]
+    texts = [str(answer.headers).encode() + answer.content for answer in refusals]
+    assert not [spelling for spelling in spellings(secrets[name]) for text in texts if spelling in text]
 
 
 @pytest.mark.parametrize("name", ["access token", "refresh token"])

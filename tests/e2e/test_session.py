@@ -173,7 +173,7 @@ async def test_in_process_a_session_is_found_by_the_headers(server: Server, ada:
     assert session.resource == f"{server.origin}/mcp"
 
 
-NOBODY: dict[str, Any] = {
+NO_SESSION: dict[str, Any] = {
     "no header": {},
     "a cookie": {"cookie": "grantledger-session={token}"},
     "another scheme": {"authorization": "Basic {token}"},
@@ -183,7 +183,7 @@ NOBODY: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("headers", NOBODY.values(), ids=NOBODY)
+@pytest.mark.parametrize("headers", NO_SESSION.values(), ids=NO_SESSION)
 async def test_in_process_a_request_without_a_good_token_has_no_session(
     server: Server, ada: Person, client: str, headers: dict[str, str]
 ):

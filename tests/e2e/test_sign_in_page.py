@@ -43,8 +43,8 @@ async def test_a_wrong_sign_in_does_not_tell_which_half_was_wrong(person: Person
     client = await person.register()
     page = await person.asked(client["client_id"])
     wrong_password = await person.sign_in(page, password="wrong")
-    nobody = await person.sign_in(page, email="eve@example.com", password="wrong")
-    assert wrong_password.text.replace(EMAIL, "eve@example.com") == nobody.text
+    unknown = await person.sign_in(page, email="eve@example.com", password="wrong")
+    assert wrong_password.text.replace(EMAIL, "eve@example.com") == unknown.text
 
 
 async def test_a_password_is_never_shown_again(person: Person):

@@ -1,4 +1,4 @@
-"""429 over HTTP: what is throttled, what is told, and who is not locked out."""
+"""429 over HTTP: what is throttled, what the response says, and who is not locked out."""
 
 from collections.abc import AsyncIterator, Iterator
 from secrets import token_hex

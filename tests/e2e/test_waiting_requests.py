@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from grantledger.domain.authorization_request import AuthorizationRequest
 from support.oauth import CHALLENGE, REDIRECT_URI, Person, heading_of, returned
-from support.pages import CONSENT, FOREIGN, LOST, REQUEST, SPENT, as_it_was, parked
+from support.pages import CONSENT, FOREIGN, LOST, REQUEST, SPENT, as_it_was, pending_requests
 from support.server import Server
 
 
@@ -50,7 +50,7 @@ async def test_a_consent_page_that_was_left_open_cannot_be_used_after_signing_ou
 
 async def test_the_ninth_pending_request_replaces_the_first(ada: Person, client: str):
     pages = [await ada.asked(client, state=str(n)) for n in range(9)]
-    assert len(parked(ada)) == 8
+    assert len(pending_requests(ada)) == 8
     assert heading_of(await ada.http.get(pages[0].url.path)) == LOST
     for page in pages[1:]:
         assert heading_of(await ada.http.get(page.url.path)) == CONSENT
@@ -59,8 +59,8 @@ async def test_the_ninth_pending_request_replaces_the_first(ada: Person, client:
 async def test_the_six_newest_of_the_largest_requests_wait_side_by_side(ada: Person, client: str):
     wide = token_urlsafe(1536)[:2047]  # compresses least
     pages = [await ada.asked(client, state=f"{n}{wide}") for n in range(8)]
-    told = [heading_of(await ada.http.get(page.url.path)) for page in pages]
-    assert told == [LOST] * 2 + [CONSENT] * 6
+    headings = [heading_of(await ada.http.get(page.url.path)) for page in pages]
+    assert headings == [LOST] * 2 + [CONSENT] * 6
 
 
 async def test_a_consent_that_is_sent_twice_gives_one_code(server: Server, ada: Person, client: str):
@@ -163,7 +163,7 @@ async def sealed(server: Server, transaction_id: str, change: Any) -> str:
 
 LATER = {
     "ten minutes later": lambda waiting: replace(waiting, expires_at=1_000_000_000),
-    "by a release that parked something else": lambda waiting: {"transaction": waiting.transaction_id},
+    "by a release with another cookie": lambda waiting: {"transaction": waiting.transaction_id},
 }
 
 
@@ -180,4 +180,4 @@ async def test_lost_requests_make_room(server: Server, person: Person):
     person.http.cookies.set(REQUEST + "A" * 16, value, domain="127.0.0.1", path="/authorize")
     client = await person.register()
     await person.authorize(client["client_id"])
-    assert len(parked(person)) == 1
+    assert len(pending_requests(person)) == 1

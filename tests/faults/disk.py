@@ -24,10 +24,10 @@ def built_shim(directory: Path) -> Path:
         pytest.skip("it takes Linux to stand between a server and its disk")
     compiler = shutil.which("cc")
     if compiler is None:
-        told = "no C compiler on this machine: install `gcc` to run the tests that watch a server's disk"
+        reason = "no C compiler on this machine: install `gcc` to run the tests that watch a server's disk"
         if os.environ.get("CI"):
-            pytest.fail(told)
-        pytest.skip(told)
+            pytest.fail(reason)
+        pytest.skip(reason)
     shim = directory / "disk.so"
     source = Path(__file__).with_name("disk.c")
     subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
@@ -112,12 +112,12 @@ def _sectors(operation: Operation) -> Iterator[Operation]:
 
 
 class Disk:
-    """Stands between servers and one database; `environment` is what their processes need for that."""
+    """Records and fails what servers do to one database; `environment` is for their processes."""
 
-    def __init__(self, shim: Path, database: Path, beside: Path) -> None:
+    def __init__(self, shim: Path, database: Path, directory: Path) -> None:
         self._database = database
-        self._journal = beside / "journal"
-        self._fault = beside / "fault"
+        self._journal = directory / "journal"
+        self._fault = directory / "fault"
         self._before = Files()
         self.environment = {
             "LD_PRELOAD": str(shim),
@@ -151,7 +151,7 @@ class Disk:
                 yield Operation(chr(kind), error, os.fsdecode(path), offset, data)
 
     def remember(self) -> None:
-        """Take the files as they are for synced. Nobody may have them open."""
+        """Take the files as they are for synced. No process may have them open."""
         self._before = Files()
         for path in self._files():
             self._before.synced[str(path)] = bytearray(path.read_bytes())
@@ -160,7 +160,7 @@ class Disk:
         """Leave of the files what a power cut would have left, now that no server lives any more."""
         files = self._before
         for operation in self.operations():
-            if not operation.path.endswith("-shm"):  # never synced, and made anew from the others
+            if not operation.path.endswith("-shm"):  # never synced, and made again from the others
                 files.apply(operation)
         files.lose_power(dice)
         for path in (*self._files(), Path(f"{self._database}-shm"), self._journal):

@@ -1,4 +1,4 @@
-"""While the disk takes nothing more, whatever must be written is 503; nothing is lost, and then it heals."""
+"""While the disk fails, requests that write are 503; nothing is lost, and then they succeed again."""
 
 import asyncio
 import resource
@@ -21,7 +21,7 @@ NEEDS_WRITING = ["register", "redeem", "refresh", "revoke", "revoke an access to
 
 
 class Host(Struct, frozen=True):
-    """A server, its disk, and somebody who is signed in."""
+    """A server, its disk, and a signed-in user."""
 
     server: RestartableServer
     disk: Disk
@@ -42,9 +42,9 @@ def limited(host: Host) -> Iterator[None]:
 
 @contextmanager
 def locked(host: Host) -> Iterator[None]:
-    """Let somebody who does not queue with the writers keep the file to himself."""
-    with closing(sqlite3.connect(host.server.database, isolation_level=None)) as somebody:
-        somebody.execute("BEGIN IMMEDIATE")
+    """Lock the file, without queueing with the writers."""
+    with closing(sqlite3.connect(host.server.database, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
         yield
 
 
@@ -71,10 +71,10 @@ class Outage(Struct, frozen=True):
 
 @pytest.fixture(scope="module")
 async def host(tmp_path_factory: pytest.TempPathFactory, shim: Path) -> AsyncIterator[Host]:
-    beside = tmp_path_factory.mktemp("outage")
-    server = RestartableServer(beside / "server")
+    directory = tmp_path_factory.mktemp("outage")
+    server = RestartableServer(directory / "server")
     server.database.parent.mkdir()
-    disk = Disk(shim, server.database, beside)
+    disk = Disk(shim, server.database, directory)
     del disk.environment["DISK_JOURNAL"]  # no file may grow when none may
     server.environment = disk.environment
     await server.open_account()

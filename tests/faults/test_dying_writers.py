@@ -1,4 +1,4 @@
-"""Two servers on one file, and one of them stands still or dies in the middle of a commit."""
+"""Two servers on one file, one of which hangs or dies in the middle of a commit."""
 
 import asyncio
 import signal
@@ -30,8 +30,8 @@ class Pair(Struct, frozen=True):
     client: str
 
     @contextmanager
-    def first_stands_still(self) -> Iterator[None]:
-        """Let the first server hang in its next sync, with every lock in its hands."""
+    def first_hangs(self) -> Iterator[None]:
+        """Let the first server hang in its next sync, with every lock held."""
         with self.disk.failing("sync stall"):
             yield
 
@@ -67,7 +67,7 @@ async def pair(tmp_path: Path, shim: Path) -> AsyncIterator[Pair]:
 
 async def test_other_servers_write_on_when_a_writer_dies_in_its_commit(pair: Pair) -> None:
     tokens = [await pair.ada.tokens(pair.client) for _ in range(2)]
-    with pair.first_stands_still():
+    with pair.first_hangs():
         lost = await pair.stuck(tokens[0]["refresh_token"])
         waiting = asyncio.create_task(pair.bob.refresh(pair.client, tokens[1]["refresh_token"]))
         await asyncio.sleep(0.5)
@@ -80,7 +80,7 @@ async def test_other_servers_write_on_when_a_writer_dies_in_its_commit(pair: Pai
 
 async def test_a_refresh_whose_writer_died_can_be_retried_at_another_server(pair: Pair) -> None:
     token = (await pair.ada.tokens(pair.client))["refresh_token"]
-    with pair.first_stands_still():
+    with pair.first_hangs():
         lost = await pair.stuck(token)
         pair.first.kill()
     await asyncio.gather(lost, return_exceptions=True)
@@ -95,7 +95,7 @@ async def test_requests_are_503_while_a_writer_hangs_and_succeed_afterwards(
     pair: Pair,
 ) -> None:
     tokens = [await pair.ada.tokens(pair.client) for _ in range(2)]
-    with pair.first_stands_still():
+    with pair.first_hangs():
         stuck = await pair.stuck(tokens[0]["refresh_token"])
         waiting = await pair.bob.refresh(pair.client, tokens[1]["refresh_token"])
         assert error_of(waiting) == OUTAGE

@@ -1,4 +1,4 @@
-"""Clients that hang up: what they asked for is done or not, once, and it holds up nobody."""
+"""Clients that hang up: their request is done once or not at all, and delays no other."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from support.witness import contradictions
 
 
 class Scene(Struct, frozen=True):
-    """A server, and somebody who is signed in."""
+    """A server, and a signed-in user."""
 
     server: Server
     ada: Person
@@ -29,7 +29,7 @@ class Scene(Struct, frozen=True):
         with writers_held_up(Database(self.server.database)):
             await _left(await hold_back(FormRequest(self.server.origin, path, form)))
             await asyncio.sleep(0.2)  # it gets as far as it can
-        # Appends are written in the order in which they came: behind this one stands the lost one.
+        # Appends are written in their order: when this one is answered, the lost one is written.
         await self.ada.register()
 
     def sockets(self) -> int:

@@ -1,4 +1,4 @@
-"""SIGTERM under load: whoever is being served is answered, and whatever was answered stays true."""
+"""SIGTERM under load: requests in flight are answered, and every answer stays true."""
 
 import asyncio
 import random
@@ -79,7 +79,7 @@ async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             tell(
                 request.config,
                 f"{request.param} times SIGTERM under load: {witness.answered} requests were answered, "
-                f"{witness.unanswered} not, {witness.unheard} found nobody to ask, "
+                f"{witness.unanswered} not, {witness.unheard} found no server, "
                 f"{len(untruths)} answers were untrue afterwards",
             )
         wrong = [repr(error) for error in ended if error is not None]

@@ -18,7 +18,7 @@ from properties.profiles import Machine, System
 
 START = 1_800_000_000
 WAITS = 600
-MOST_PARKED = 8
+MOST_PENDING = 8
 
 USERS = ("Ada", "Bob")
 CLIENTS = ("Editor", "Reader")
@@ -34,7 +34,7 @@ REDIRECTS = {
     "https://localhost:8443/callback": "localhost",
     "com.example.editor:/callback": "com.example.editor:",
 }
-"""Where the answer may go, and what a person is told of it."""
+"""Where the answer may go, and the host that the page shows."""
 
 NEVER_REMEMBERED = ("127.0.0.1", "localhost", "com.example.editor:")
 """Where any program on the user's machine may be waiting."""
@@ -94,7 +94,7 @@ CHANGES = st.just({}) | st.sampled_from(
 """Of a wish, in one thing; half of them are none."""
 
 Outcome = Page | Granted | str
-"""Or an error code that the client is told, "sign in" for that page, "refused" for a page that ends it."""
+"""Or an error code that the client gets, "sign in" for that page, "refused" for a page that ends it."""
 
 
 class ConsentsUnderTest(System, Protocol):
@@ -135,7 +135,7 @@ class ConsentMemory(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.now = START
-        self.parked: dict[str, Waiting] = {}
+        self.pending: dict[str, Waiting] = {}
         self.allowed: dict[tuple[str, str, int, str, str], set[str]] = {}
         self.registrations = dict.fromkeys(CLIENTS, 1)
         self.disabled: set[str] = set()
@@ -169,7 +169,7 @@ class ConsentMemory(Machine):
             part for part in (wish.client, wish.host, wish.resource, *wish.scopes) if part not in outcome.text
         ]
         assert not unseen, "the page does not say all that is asked"
-        self.parked[outcome.transaction] = Waiting(wish, self.registrations[wish.client], self.now + WAITS)
+        self.pending[outcome.transaction] = Waiting(wish, self.registrations[wish.client], self.now + WAITS)
         return outcome.transaction
 
     @rule(wish=WISHES)
@@ -193,11 +193,11 @@ class ConsentMemory(Machine):
     def allows(self, transactions):
         """A consent that is sent twice gives the same code twice."""
         expected = [
-            self._granted(self.parked[name].wish) if self._may_be_answered(name) else "refused"
+            self._granted(self.pending[name].wish) if self._may_be_answered(name) else "refused"
             for name in transactions
         ]
         assert self.system.answer(transactions, allowed=True) == expected
-        answered = [self.parked[name] for name in dict.fromkeys(transactions) if self._may_be_answered(name)]
+        answered = [self.pending[name] for name in dict.fromkeys(transactions) if self._may_be_answered(name)]
         self._remember([found.wish for found in answered])
         for found in answered:
             found.answered = True
@@ -207,7 +207,7 @@ class ConsentMemory(Machine):
         expected = "access_denied" if self._may_be_answered(transaction) else "refused"
         assert self.system.answer([transaction], allowed=False) == [expected]
         if expected == "access_denied":
-            self.parked[transaction].answered = True
+            self.pending[transaction].answered = True
 
     @rule(user=st.sampled_from(USERS), client=st.sampled_from(CLIENTS))
     def disconnects(self, user, client):
@@ -228,7 +228,7 @@ class ConsentMemory(Machine):
 
     @rule(transaction=waiting, early=st.sampled_from([0, 1]))
     def time_passes_until_the_request_ends(self, transaction, early):
-        self.time_passes(max(0, self.parked[transaction].until - early - self.now))
+        self.time_passes(max(0, self.pending[transaction].until - early - self.now))
 
     @precondition(lambda self: self.is_late)
     @rule()
@@ -274,7 +274,7 @@ class ConsentMemory(Machine):
         return "consent_required" if wish.prompt == "none" else "page"
 
     def _may_be_answered(self, transaction):
-        found = self.parked[transaction]
+        found = self.pending[transaction]
         gone = {found.wish.user, found.wish.client} & self.disabled
         same_client = found.registration == self.registrations[found.wish.client]
         return not (found.answered or gone) and same_client and self.now < found.until
@@ -313,5 +313,5 @@ class ConsentMemory(Machine):
 
     def _has_no_room(self, user):
         """Whether one more request would push the oldest out of the user's browser."""
-        parked = [w for w in self.parked.values() if w.wish.user == user and not w.answered]
-        return len([w for w in parked if self.now < w.until]) >= MOST_PARKED
+        pending = [w for w in self.pending.values() if w.wish.user == user and not w.answered]
+        return len([w for w in pending if self.now < w.until]) >= MOST_PENDING

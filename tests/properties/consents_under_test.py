@@ -32,7 +32,7 @@ MONTH = 30 * 86_400
 
 
 class ConsentsOfTheUseCases(OverUseCases):
-    """The browsers, and what is parked in them, are played here."""
+    """With browsers that hold pending requests, but no HTTP."""
 
     def __init__(self, storages: SqliteFiles) -> None:
         members = {"redirect_uris": (*REDIRECTS,)}
@@ -43,7 +43,7 @@ class ConsentsOfTheUseCases(OverUseCases):
         sessions = [self.run(self.story.sign_in(email, PASSWORD, CALLER)) for email in (self.email, BOB)]
         self._cookies = {user: new.cookie for user, new in zip(USERS, sessions, strict=True)}
         self._users = {new.session.user_id: user for user, new in zip(USERS, sessions, strict=True)}
-        self._parked: dict[str, tuple[str, AuthorizationRequest]] = {}
+        self._pending: dict[str, tuple[str, AuthorizationRequest]] = {}
         self._redeemed: dict[str, Granted] = {}
         self._tokens: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
 
@@ -87,25 +87,25 @@ class ConsentsOfTheUseCases(OverUseCases):
             case AskToSignIn():
                 return "sign in"
             case AskForConsent():
-                self._parked[request.transaction_id] = (wish.user, request)
+                self._pending[request.transaction_id] = (wish.user, request)
                 return Page(request.transaction_id, _text(outcome.client.metadata.client_name, request))
 
     async def _answer_at_once(self, transactions: Sequence[str], *, allowed: bool) -> list[Outcome]:
-        parked = [self._parked.get(transaction) for transaction in transactions]
+        pending = [self._pending.get(transaction) for transaction in transactions]
         for transaction in transactions:
-            self._parked.pop(transaction, None)
-        answers = await asyncio.gather(*(self._answer(found, allowed=allowed) for found in parked))
+            self._pending.pop(transaction, None)
+        answers = await asyncio.gather(*(self._answer(found, allowed=allowed) for found in pending))
         return [found if isinstance(found, str) else await self._granted(*found) for found in answers]
 
     async def _answer(
-        self, parked: tuple[str, AuthorizationRequest] | None, *, allowed: bool
+        self, pending: tuple[str, AuthorizationRequest] | None, *, allowed: bool
     ) -> tuple[str, IssuedCode] | str:
-        """Return the code with the name of its client, or what is told instead."""
-        if parked is None:
+        """Return the code with the name of its client, or the error code."""
+        if pending is None:
             return "refused"
-        user, request = parked
+        user, request = pending
         if not allowed and self.story.clock.now() >= request.expires_at:
-            return "refused"  # the browser has forgotten it: a no is told to nobody
+            return "refused"  # the browser has forgotten it, so the client gets no denial
         session = await self.story.find_browser_session(self._cookies[user])
         try:
             issued = await self.story.give_consent(request, session, allowed=allowed, caller=CALLER)
@@ -131,7 +131,7 @@ class ConsentsOfTheUseCases(OverUseCases):
 
 
 class ConsentsOverHttp(OverHttp):
-    """Pages are told apart by their forms."""
+    """Pages are distinguished by their forms."""
 
     def __init__(self, servers: TimedServers) -> None:
         resources = msgspec.json.encode(POLICY.resources).decode()

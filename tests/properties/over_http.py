@@ -11,7 +11,7 @@ from support.wire import Answer
 
 
 class OverHttp:
-    """Clients and users are refused to by the operator's use cases: there are no endpoints for that."""
+    """The operator's use cases disable clients and users: there are no endpoints for that."""
 
     def __init__(self, server: TimedServer, **metadata: Any) -> None:
         """`metadata` is in what the client is not the usual one."""
@@ -46,7 +46,7 @@ class OverHttp:
         self.server.run(self.person.http.aclose())
 
     def code(self, client_id: str, **parameters: str | None) -> str:
-        """Get a code for the client; whoever's session has ended signs in again."""
+        """Get a code for the client; a user whose session has ended signs in again."""
         return self.server.run(self._code(client_id, **parameters))
 
     def token(self, *forms: dict[str, str]) -> list[Answer]:

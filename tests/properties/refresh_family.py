@@ -41,7 +41,7 @@ SETTINGS = (
 
 
 class Asked(Struct, frozen=True):
-    """What a refresh asks for beside a token; `resource` is whether it names the granted one or another."""
+    """The parameters of a refresh; `same_resource` is whether it names the granted resource or another."""
 
     scopes: tuple[str, ...] | None = None
     same_resource: bool | None = None
@@ -338,8 +338,8 @@ class RefreshFamily(Machine):
                 scopes=family.newest.pair.scopes,
                 expires_in=max(0, family.newest.access_until - self.now),
             )
-        told = "invalid_grant" if expected in ("again", "reuse") else expected
-        assert refused == [told] * len(refused)
+        error = "invalid_grant" if expected in ("again", "reuse") else expected
+        assert refused == [error] * len(refused)
         if expected == "reuse" and refused:
             family.revoked = True
             self.reuses += 1
@@ -374,7 +374,7 @@ class RefreshFamily(Machine):
         return disabled or family.registration != self.registration
 
     def _revokes(self, grant, token):
-        """Return whether the client may: a disabled one is still itself, a deleted one is somebody else."""
+        """Return whether the client may: a disabled client is still itself, a deleted one is not."""
         may = not self._is_gone(self.families[grant], disabled_counts=False)
         assert self.system.revoke(grant, token) == (None if may else "invalid_grant")
         return may

@@ -1,4 +1,4 @@
-"""Processes that append as fast as they can to one file, and somebody who watches the machine meanwhile."""
+"""Processes that append to one file as fast as they can, and a measurement of the machine meanwhile."""
 
 import asyncio
 import multiprocessing
@@ -19,7 +19,7 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.sqlite_ledger import microseconds_now
 
 APPENDERS = 200
-"""In each process, more than a batch takes: its writer finds somebody waiting whenever it is done."""
+"""In each process, more than a batch takes: its writer always finds a queue."""
 
 WARM_UP = 0.5
 """Seconds that count for nothing, at both ends."""
@@ -34,8 +34,8 @@ WAIT = 1.0
 class Saturation(Struct, frozen=True):
     """What processes achieved side by side: appends and the longest wait of each, in seconds.
 
-    `standstill` is how long, at worst, somebody without any part in it waited for the machine, and
-    `others` which part of the machine's time went to anybody else, or to nobody because it was stolen.
+    `standstill` is the longest delay of a thread that only sleeps, and `others` the part of the machine's
+    time that other processes or the hypervisor took.
     """
 
     appends: list[int]
@@ -49,7 +49,7 @@ class Saturation(Struct, frozen=True):
 
     @property
     def says_something(self) -> bool:
-        """Whether nobody else kept the machine so busy that a slow one was kept from its turn by that."""
+        """Whether other processes left enough of the machine for a judgement."""
         return self.standstill < 0.25 and self.others < 0.25
 
     @property
@@ -127,7 +127,7 @@ async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Ac
             count += 1
             answered = time.monotonic()
             appends += begin <= answered < end
-            if asked < end and answered >= begin:  # also whoever still waits when time is up
+            if asked < end and answered >= begin:  # also appends that still wait when time is up
                 waits.append(answered - asked)
 
     await asyncio.gather(*(append_and_append(appender) for appender in range(APPENDERS)))
@@ -140,7 +140,7 @@ async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Ac
 def watched_machine() -> Iterator[list[float]]:
     """Sleep a little, again and again; note by how much each sleep was too long.
 
-    Its disk is not asked: whoever waits for that may wait for those who are measured.
+    Without disk I/O, which could wait for the processes that are measured.
     """
     late = [0.0]
     over = threading.Event()

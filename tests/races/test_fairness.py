@@ -35,10 +35,10 @@ def saturation(
             tell(request.config, f"{request.param} saturating processes for {seconds:.0f} s: {tried[-1]}")
         if tried[-1].is_fair or tried[-1].says_something:
             return tried[-1]
-    told = f"others kept the machine busy, {ATTEMPTS} times: {'; '.join(map(str, tried))}"
+    reason = f"others kept the machine busy, {ATTEMPTS} times: {'; '.join(map(str, tried))}"
     if IN_CI:
-        pytest.fail(told)
-    pytest.skip(told)
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def test_the_slowest_of_saturating_processes_writes_a_quarter_of_the_mean(saturation: Saturation) -> None:

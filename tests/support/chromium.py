@@ -22,16 +22,16 @@ def executable() -> str:
     """Return where Chromium is. Without one the tests are skipped, except in CI, where they fail."""
     found = next((path for name in _NAMES if (path := shutil.which(name))), None)
     if found is None:
-        told = "no Chromium on this machine: install the package `chromium` to run the tests in a browser"
+        reason = "no Chromium on this machine: install the package `chromium` to run the tests in a browser"
         if os.environ.get("CI"):
-            pytest.fail(told)
-        pytest.skip(told)
+            pytest.fail(reason)
+        pytest.skip(reason)
     return found
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run a browser with a fresh profile that talks to nobody by itself."""
+    """Run a browser with a fresh profile that makes no requests by itself."""
     alone = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=[*_QUIET, *alone])

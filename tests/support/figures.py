@@ -1,4 +1,4 @@
-"""What a long profile measured, told beside its result."""
+"""What a long profile measured, printed next to its result."""
 
 import pytest
 from _pytest.capture import CaptureManager

@@ -35,20 +35,20 @@ class LoopbackClient:
         }
         # Nothing here speaks TLS, and reading the certificates of the world takes longer than a page.
         self._http = httpx2.Client(base_url=origin, timeout=30, verify=False)
-        told = self._http.post("/register", json={**asked, **metadata})
-        assert told.status_code == 201, told.text
-        self.client_id = str(told.json()["client_id"])
+        answer = self._http.post("/register", json={**asked, **metadata})
+        assert answer.status_code == 201, answer.text
+        self.client_id = str(answer.json()["client_id"])
 
     @classmethod
     @contextmanager
     def of(cls, origin: str, redirect_uri: str) -> Iterator[Self]:
-        """Register a client that nobody listens for: where the answer goes is of no matter."""
+        """Register a client whose redirect URI no test follows."""
         client = cls(origin, redirect_uri)
         yield client
         client.close()
 
     def url(self, **parameters: str) -> str:
-        """Return where the browser is sent; parameters beside the usual ones."""
+        """Return where the browser is sent; with more parameters than the usual ones."""
         digest = hashlib.sha256(self._verifier.encode()).digest()
         query = {
             "response_type": "code",

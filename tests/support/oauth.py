@@ -211,7 +211,7 @@ def error_of(answer: httpx2.Response) -> tuple[int, str]:
 
 
 def heading_of(page: httpx2.Response) -> tuple[int, str]:
-    """Return status and heading of a page that a browser shows to nobody but its user."""
+    """Return status and heading of a page; check that it may not be cached or framed."""
     assert page.headers["content-type"] == "text/html; charset=utf-8", page.text
     assert "location" not in page.headers
     assert_guarded(page.headers)

@@ -27,7 +27,7 @@ def cookies_set(answer: httpx2.Response) -> dict[str, Morsel[str]]:
     return morsels
 
 
-def parked(person: Person) -> list[str]:
+def pending_requests(person: Person) -> list[str]:
     return [name for name in person.cookies() if name.startswith(REQUEST)]
 
 

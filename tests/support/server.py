@@ -36,7 +36,7 @@ UNTHROTTLED = dict.fromkeys(
 
 
 class Program(Struct, frozen=True):
-    """What Python is to run, and what the process gets beside the settings."""
+    """The arguments for Python, and variables for the process in addition to the settings."""
 
     arguments: tuple[str, ...]
     environment: dict[str, str]

@@ -8,7 +8,7 @@ _TIME = struct.Struct("<q")
 
 
 class SetClock:
-    """The time is the 8 bytes of a file; whoever opens it has the same clock."""
+    """The time is the 8 bytes of a file; all processes that open it share the clock."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Somebody who remembers every answer that was given, and asks later whether each is still true."""
+"""Remembers every answer that was given, and checks later whether each is still true."""
 
 import asyncio
 import random
@@ -35,11 +35,9 @@ class Grant(Struct):
 
 
 class Witness:
-    """Whatever a request that nobody answered may have changed is forgotten before it is sent.
+    """Forgets what an unanswered request may have changed, except a refresh, which can be retried.
 
-    Except for a refresh: whether it was done or not, it may be tried again, soon enough.
-
-    `unanswered` were in flight when the server went, `unheard` came when nobody listened any more.
+    `unanswered` counts requests in flight when the server ended, `unheard` those that found no server.
     """
 
     def __init__(self, seed: int) -> None:
@@ -80,7 +78,7 @@ class Witness:
             try:
                 await self.random.choice(steps)(person)
             except httpx2.TimeoutException as error:
-                raise AssertionError(f"nobody answered within {TIMEOUT} s") from error
+                raise AssertionError(f"no answer within {TIMEOUT} s") from error
             except httpx2.ConnectError:
                 self.unheard += 1
                 return
@@ -196,7 +194,7 @@ class Witness:
     async def _consent_is_remembered(self, person: Person, client: str) -> str | None:
         answer = await _now(lambda: person.authorize(client, prompt="none"))
         where = answer.headers.get("location", "")
-        return None if "code=" in where else f"whoever signed in and said yes is asked again: {where}"
+        return None if "code=" in where else f"a remembered consent is asked again: {where}"
 
     async def _token_is_refused(self, person: Person, token: str) -> str | None:
         answer = await _now(lambda: person.session(token))
@@ -261,7 +259,7 @@ async def signed_in(origin: str) -> httpx2.Cookies:
 
 
 def visitor(origin: str, cookies: httpx2.Cookies) -> Person:
-    """Return somebody who brings these cookies."""
+    """Return a user with these cookies."""
     person = Person.at(origin)
     person.http.cookies = cookies
     # On a machine so busy that a kept connection would be closed just as the next request goes out.
@@ -270,7 +268,7 @@ def visitor(origin: str, cookies: httpx2.Cookies) -> Person:
 
 
 def contradictions(database: Path) -> list[str]:
-    """Return what in the file contradicts itself: the log, the rows beside it, or SQLite's own pages."""
+    """Return what in the file contradicts itself: the log, the rows, or SQLite's own pages."""
     differences = [str(found) for found in Replay(Database(database), TagMapper()).differences()]
     with closing(sqlite3.connect(database)) as connection:
         ((integrity,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()

@@ -8,7 +8,7 @@ from msgspec import Struct
 HTTPS, LOOPBACK, PRIVATE, OUTSIDE, FORBIDDEN = "https", "loopback", "private", "outside", "forbidden"
 
 OWN_PAGE = "(a page of the server)"
-"""Stands for a redirect URI that each system under test has another of."""
+"""A placeholder: each system under test has a redirect URI of its own for it."""
 
 REDIRECT_URIS = {
     "https://client.example/callback": HTTPS,
@@ -154,7 +154,7 @@ def redirect_uris() -> st.SearchStrategy[Any]:
 
 
 def members() -> st.SearchStrategy[Member]:
-    """Return one other member of a registration; malformed ones and ones that nobody knows are rare."""
+    """Return one other member of a registration; malformed and unknown ones are rare."""
     usual = st.sampled_from(list(MEMBERS)).flatmap(
         lambda name: st.builds(Member, st.just(name), MEMBERS[name])
     )

@@ -21,18 +21,18 @@ class Known(Struct, eq=False):
 
     sent: dict[str, Any]
     wanted: Expected
-    told: dict[str, Any]
+    members: dict[str, Any]
     disabled: bool = False
     deleted: bool = False
     had: list[Had] = []
 
     @property
     def client_id(self) -> str:
-        return str(self.told["client_id"])
+        return str(self.members["client_id"])
 
     @property
     def secret(self) -> str | None:
-        return self.told.get("client_secret")
+        return self.members.get("client_secret")
 
     @property
     def credentials(self) -> Credentials:
@@ -40,7 +40,7 @@ class Known(Struct, eq=False):
 
     @property
     def redirect_uris(self) -> list[str]:
-        return list(self.told["redirect_uris"])
+        return list(self.members["redirect_uris"])
 
     @property
     def is_usable(self) -> bool:

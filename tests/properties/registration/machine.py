@@ -1,4 +1,4 @@
-"""Registrations of every kind, and what becomes of each: proven, used, disabled, deleted, made anew."""
+"""Registrations of every kind, and what becomes of each: proven, used, disabled, deleted, made again."""
 
 from collections import Counter
 
@@ -80,29 +80,29 @@ class Registration(Machine):
 
     @rule(body=st.sampled_from(MALFORMED_BODIES))
     def sends_no_metadata(self, body):
-        told = self.system.register(body)
-        assert (told.status, told.members["error"]) == (400, BAD_METADATA)
+        answer = self.system.register(body)
+        assert (answer.status, answer.members["error"]) == (400, BAD_METADATA)
 
     def sends(self, body):
         body["software_id"] = f"run{self.system.salt}"
         wanted = expected(body)
-        told = self.system.register(
+        answer = self.system.register(
             json.encode(body).replace(OWN_PAGE.encode(), self.system.own_page.encode())
         )
         event(f"registers: {sorted(wanted.errors)}")
         if wanted.errors:
-            assert told.status == 400
-            assert told.members["error"] in wanted.errors
+            assert answer.status == 400
+            assert answer.members["error"] in wanted.errors
             return
         same = [known for known in self.known if known.wanted.identity == wanted.identity]
         before = same[-1] if same and wanted.is_public else None
         if before is not None and before.is_usable:
-            assert (told.status, told.members) == (201, before.told)
+            assert (answer.status, answer.members) == (201, before.members)
         elif before is not None and not before.deleted:
-            assert (told.status, told.members["error"]) == (403, "access_denied")
+            assert (answer.status, answer.members["error"]) == (403, "access_denied")
         else:
-            assert told.status == 201
-            self._knows(Known(body, wanted, told.members), before)
+            assert answer.status == 201
+            self._knows(Known(body, wanted, answer.members), before)
 
     def _knows(self, new, before):
         """Hold that a new registration was answered with all that it must be, and nothing else."""
@@ -111,7 +111,7 @@ class Registration(Machine):
             own |= {"client_secret": new.secret, "client_secret_expires_at": 0}
             assert new.secret.startswith("glcs_")
             assert new.secret not in {known.secret for known in self.known}
-        assert new.told == {**own, **new.wanted.metadata}
+        assert new.members == {**own, **new.wanted.metadata}
         if before is None:
             assert new.client_id not in {known.client_id for known in self.known}
         else:
@@ -157,7 +157,7 @@ class Registration(Machine):
         kept, traded = self._code(known, redirect_uri), self._code(known, redirect_uri)
         pair = self.system.redeem(known.credentials, traded)
         assert isinstance(pair, Pair)
-        assert (pair.refresh is not None) == ("refresh_token" in known.told["grant_types"])
+        assert (pair.refresh is not None) == ("refresh_token" in known.members["grant_types"])
         known.had.append(Had(kept, pair, self.now + facts.ACCESS_LIFETIME))
         self.evidence[facts.OPENED] += 1
 
@@ -203,13 +203,13 @@ class Registration(Machine):
             self.system.disable_client(known.client_id)
             known.disabled = True
 
-    @rule(client=PICKS, anew=st.sampled_from([True, True, False]))
-    def is_deleted(self, client, anew):
+    @rule(client=PICKS, again=st.sampled_from([True, True, False]))
+    def is_deleted(self, client, again):
         known = self._latest(newest(self.known, client))
         if not known.deleted:
             self.system.delete_client(known.client_id)
             known.deleted = True
-        if anew:
+        if again:
             self.sends(dict(known.sent))
 
     @rule(client=PICKS)
@@ -217,7 +217,7 @@ class Registration(Machine):
         if not self._gone:
             self.registers(USUAL["redirect_uris"], [], SECRET)
             self.connects(0, 0)
-            self.is_deleted(0, anew=True)
+            self.is_deleted(0, again=True)
         known = newest(self._gone, client)
         latest = self._latest(known)
         had = known.had[-1]

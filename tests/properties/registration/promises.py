@@ -24,7 +24,7 @@ MOST_URIS = 20
 
 
 class Expected(Struct):
-    """The metadata that must be echoed, and the errors each of which may be told instead."""
+    """The metadata that must be echoed, and the error codes each of which may come instead."""
 
     metadata: dict[str, Any]
     errors: set[str]

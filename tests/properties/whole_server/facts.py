@@ -45,7 +45,7 @@ class Program(Struct, frozen=True, kw_only=True):
         return self.auth_method == "none"
 
 
-class Told(Struct, frozen=True):
+class RegistrationAnswer(Struct, frozen=True):
     """An answer to a registration: the status of HTTP and the members of the JSON."""
 
     status: int
@@ -87,7 +87,7 @@ class Pair(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """Who an access token speaks for, as a resource server is told."""
+    """Who an access token speaks for, as a resource server learns it."""
 
     user_id: str
     client_id: str
@@ -122,7 +122,7 @@ class ServerUnderTest(Protocol):
         """Return the id and the e-mail address of a new user."""
         ...
 
-    def register(self, body: bytes) -> Told: ...
+    def register(self, body: bytes) -> RegistrationAnswer: ...
 
     def prove(self, authorization: list[str], form: dict[str, str]) -> str:
         """Return "" when a client has proven itself by headers and form, or the error code."""

@@ -81,17 +81,17 @@ class WholeServer(Operators, People, Apps):
         self.alive = frozenset(live)
         self.turn += 1
         asked = [*ended, *some([*live], LIVE_ASKED, self.turn), *some(others, DEAD_ASKED, self.turn)]
-        told = self.system.sessions([(token, None) for token in asked])
-        assert told == [live.get(token) for token in asked]
+        found = self.system.sessions([(token, None) for token in asked])
+        assert found == [live.get(token) for token in asked]
 
     @precondition(lambda self: self.issued)
     @invariant()
     def a_token_is_good_for_one_audience_alone(self):
         issued = newest(self.issued, self.turn)
-        places = (facts.FILES, facts.NOTES, facts.ELSEWHERE)
-        told = self.system.sessions([(issued.access, place) for place in places])
+        resources = (facts.FILES, facts.NOTES, facts.ELSEWHERE)
+        found = self.system.sessions([(issued.access, resource) for resource in resources])
         session = issued.session(self.now)
-        assert told == [session if place == issued.grant.resource else None for place in places]
+        assert found == [session if resource == issued.grant.resource else None for resource in resources]
 
     @precondition(lambda self: self.issued)
     @invariant()

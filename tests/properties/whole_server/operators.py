@@ -38,12 +38,12 @@ class Operators(World):
 
     def registered(self, program):
         before = [client for client in self.clients if client.program == program]
-        told = self.system.register(json.encode(metadata_of(program)))
+        answer = self.system.register(json.encode(metadata_of(program)))
         if program.is_public and before and before[-1].disabled and not before[-1].deleted:
-            assert (told.status, told.members["error"]) == (403, "access_denied")
+            assert (answer.status, answer.members["error"]) == (403, "access_denied")
             return
-        assert told.status == 201
-        credentials = Credentials(told.members["client_id"], told.members.get("client_secret"))
+        assert answer.status == 201
+        credentials = Credentials(answer.members["client_id"], answer.members.get("client_secret"))
         assert (credentials.secret is None) == program.is_public
         if program.is_public and before:
             assert credentials == before[-1].credentials
@@ -62,15 +62,15 @@ class Operators(World):
         self.system.disable_client(client.client_id)
         client.disabled = True
 
-    @rule(client=PICKS, anew=st.sampled_from([True, True, False]))
-    def a_client_is_deleted(self, client, anew):
+    @rule(client=PICKS, again=st.sampled_from([True, True, False]))
+    def a_client_is_deleted(self, client, again):
         there = [client for client in self.clients if not client.deleted]
         if not (self.is_late and there):
             self.passes(1)
             return
         client = newest(there, client)
         self.deleted(client)
-        if anew:
+        if again:
             self.registered(client.program)
 
     def deleted(self, client):

@@ -1,4 +1,4 @@
-"""The whole server as it runs: a process of its own, asked over HTTP; operators work beside it."""
+"""The whole server as it runs: a process of its own, asked over HTTP; operators use its ledger."""
 
 import html
 import re
@@ -18,9 +18,9 @@ from properties.whole_server.facts import (
     Credentials,
     Pair,
     Redemption,
+    RegistrationAnswer,
     Seen,
     Session,
-    Told,
 )
 from properties.whole_server.pages import name_of_page
 from support.oauth import VERIFIER, Person, csrf_token, transaction_url
@@ -147,11 +147,11 @@ class ServerOverHttp:
 
     # clients
 
-    def register(self, body: bytes) -> Told:
+    def register(self, body: bytes) -> RegistrationAnswer:
         headers = {"content-type": "application/json"}
         answer = self.server.run(self._somebody.http.post("/register", content=body, headers=headers))
         assert answer.headers["cache-control"] == "no-store"
-        return Told(answer.status_code, answer.json())
+        return RegistrationAnswer(answer.status_code, answer.json())
 
     def prove(self, authorization: list[str], form: dict[str, str]) -> str:
         wire = self.server.wire
@@ -191,9 +191,9 @@ class ServerOverHttp:
         answer = self._post("/token", credentials, **form)
         if answer.status != 200:
             return _refusal(answer)
-        told = answer.json()
-        scopes = tuple(told["scope"].split())
-        return Pair(told["access_token"], told.get("refresh_token"), scopes, told["expires_in"])
+        members = answer.json()
+        scopes = tuple(members["scope"].split())
+        return Pair(members["access_token"], members.get("refresh_token"), scopes, members["expires_in"])
 
     def _post(self, path: str, credentials: Credentials, **form: str | None) -> Answer:
         form = {"client_id": credentials.client_id, "client_secret": credentials.secret, **form}
@@ -205,9 +205,9 @@ class ServerOverHttp:
 
 def _seen(page: httpx2.Response) -> Seen:
     if "location" in page.headers:
-        told = parse_qs(urlsplit(page.headers["location"]).query, strict_parsing=True)
-        what = "code" if "code" in told else "error"
-        return Seen(what, *told[what])
+        members = parse_qs(urlsplit(page.headers["location"]).query, strict_parsing=True)
+        what = "code" if "code" in members else "error"
+        return Seen(what, *members[what])
     if '/consent"' in page.text:
         return Seen("consent", html.unescape(page.text))
     if '/sign-in"' in page.text:
@@ -222,12 +222,14 @@ def _session_path(resource: str | None) -> str:
 
 
 def _session(answer: Answer) -> Session | None:
-    told = answer.json()
+    members = answer.json()
     if answer.status != 200:
-        assert (answer.status, told["error"]) == (401, "invalid_token")
+        assert (answer.status, members["error"]) == (401, "invalid_token")
         return None
-    scopes = tuple(told["scope"].split())
-    return Session(told["user_id"], told["client_id"], scopes, told["resource"], told["expires_at"])
+    scopes = tuple(members["scope"].split())
+    return Session(
+        members["user_id"], members["client_id"], scopes, members["resource"], members["expires_at"]
+    )
 
 
 def _refusal(answer: Answer) -> str:

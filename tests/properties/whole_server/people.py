@@ -108,7 +108,7 @@ class People(World):
             return Seen("not signed in")
         if not tab.client.is_usable:
             return Seen("unknown client" if tab.client.deleted else "disabled client")
-        assert session in tab.asked_of  # nobody says yes who was not asked
+        assert session in tab.asked_of  # only a user who was asked consents
         if not allowed:
             return Seen("error", "access_denied")
         if tab.code is None:

@@ -1,6 +1,6 @@
 """The promises of the whole server, restated: what was seen, in plain lists, and what follows from it.
 
-No events and no folds. A registration is an object: one made anew is another, whatever its client id.
+No events and no folds. A registration is an object: one made again is another, whatever its client id.
 """
 
 from msgspec import Struct
@@ -159,7 +159,7 @@ def asked_scopes(ask: Ask) -> tuple[str, ...]:
 
 
 def yeses(tab: Tab, user: User) -> set[Yes]:
-    """Return all that somebody says yes to who allows what the tab asks."""
+    """Return all that a user consents to who allows what the tab asks."""
     host = host_of(tab.redirect_uri)
     return {(user, tab.client, host, tab.resource, scope) for scope in tab.scopes}
 
@@ -175,7 +175,7 @@ def page_of(tab: Tab, said: set[Yes], now: int) -> str:
         return "disabled client"
     if session is None or tab.needs_sign_in(session):
         return "sign in"
-    # Behind loopback anybody may listen: a yes of the past counts only where the answer goes to a web site.
+    # On loopback any program may listen: a remembered consent counts only for a web site.
     is_remembered = yeses(tab, session.user) <= said and tab.redirect_uri != facts.LOOPBACK
     return "code" if is_remembered and tab.prompt != "consent" else "consent"
 

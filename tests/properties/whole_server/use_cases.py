@@ -34,7 +34,16 @@ from grantledger.domain.kinds import tag_of
 from grantledger.domain.redirect_uri import shown_host
 from grantledger.domain.refusal import Refusal
 from properties.whole_server import facts
-from properties.whole_server.facts import EVIDENCE, Ask, Credentials, Pair, Redemption, Seen, Session, Told
+from properties.whole_server.facts import (
+    EVIDENCE,
+    Ask,
+    Credentials,
+    Pair,
+    Redemption,
+    RegistrationAnswer,
+    Seen,
+    Session,
+)
 from properties.whole_server.pages import name_of
 from support.codes import VERIFIER
 from support.policies import a_policy
@@ -126,20 +135,20 @@ class ServerOfTheUseCases:
 
     # what programs do
 
-    def register(self, body: bytes) -> Told:
+    def register(self, body: bytes) -> RegistrationAnswer:
         try:
             asked = json.decode(body, type=RegistrationRequest)
         except (MsgspecError, UnicodeDecodeError, RecursionError):
-            return Told(400, {"error": "invalid_client_metadata"})
+            return RegistrationAnswer(400, {"error": "invalid_client_metadata"})
         try:
             new = self._run(self._do.register_client(asked, CALLER))
         except ClientIsDisabled:
-            return Told(403, {"error": "access_denied"})
+            return RegistrationAnswer(403, {"error": "access_denied"})
         except Refusal as refusal:
-            return Told(400, {"error": wire_error(refusal).code})
+            return RegistrationAnswer(400, {"error": wire_error(refusal).code})
         secret = {"client_secret": new.secret, "client_secret_expires_at": 0} if new.secret else {}
         own = {"client_id": new.client.client_id, "client_id_issued_at": new.client.registered_at, **secret}
-        return Told(201, {**own, **json.decode(json.encode(new.client.metadata))})
+        return RegistrationAnswer(201, {**own, **json.decode(json.encode(new.client.metadata))})
 
     def prove(self, authorization: list[str], form: dict[str, str]) -> str:
         try:
@@ -283,7 +292,7 @@ class ServerOfTheUseCases:
 
 
 def answer(request: Callable[[], T]) -> T | str:
-    """Return what a client is told: the error code where it is refused."""
+    """Return the result, or the error code of a refusal."""
     try:
         return request()
     except Refusal as refusal:
