@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest -n auto --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-long bench cover check lint format-check types walls format docs pins clean
+.PHONY: help setup demo test test-full test-long mutants bench cover check lint format-check types walls format docs pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test-full: setup ## run the others: kills, races, outages, Chromium, the wheel (
 
 test-long: setup ## run the long profiles, some hours (ARGS="tests/properties -k HTTP")
 	@$(PYTEST) -m long $(ARGS)
+
+SAMPLE ?= 600
+SEED ?= 1
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+mutants: setup ## break domain/ and application/ and count what the tests notice (SAMPLE=600 SEED=1 JOBS=2)
+	@$(BIN)/python tests/mutants.py --sample $(SAMPLE) --seed $(SEED) --jobs $(JOBS) $(ARGS)
 
 bench: setup ## measure beside the peers, write docs/performance.md (QUICK=1; ARGS="--help" for the rest)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
