@@ -9,7 +9,6 @@ import argparse
 import ast
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from difflib import unified_diff
+from hashlib import sha256
 from importlib.metadata import version
 from io import TextIOWrapper
 from itertools import takewhile
@@ -109,12 +109,26 @@ def copy_tree(copy: Path) -> None:
 
 
 def all_mutants() -> list[str]:
-    """Return the names of all mutants, in an order that does not depend on the file system."""
-    return sorted(
+    """Return the names of all mutants."""
+    return [
         get_mutant_name(path, function)
         for path in walk_mutatable_files()
         for function in mutate_file_contents(str(path), path.read_text(encoding="utf-8")).mutant_names
-    )
+    ]
+
+
+def draw(names: list[str], sample: int, seed: int) -> set[str]:
+    """Choose a sample by the names of module, function and mutant alone.
+
+    So most of it stays the same when files move to other folders or other functions change: two trees can
+    be compared without the error of two samples.
+    """
+
+    def rank(name: str) -> tuple[bytes, str]:
+        key = f"{seed} {'.'.join(name.split('.')[-2:])}"
+        return sha256(key.encode()).digest(), name
+
+    return set(sorted(names, key=rank)[:sample])
 
 
 def test(names: set[str], jobs: int) -> None:
@@ -196,7 +210,7 @@ def run(sample: int, seed: int, jobs: int) -> dict[str, object]:
     """Try a sample of the mutants in the current folder; print the report and return it."""
     began = time.monotonic()
     names = all_mutants()
-    drawn = set(random.Random(seed).sample(names, min(sample, len(names))))
+    drawn = draw(names, sample, seed)
     print(f"{len(drawn)} of {len(names)} mutants, seed {seed}, mutmut {version('mutmut')}", flush=True)
     test(drawn, jobs)
     mutants = results(drawn)
