@@ -1,4 +1,4 @@
-"""What a run is told on the command line."""
+"""The options of a run."""
 
 import argparse
 from collections.abc import Sequence

@@ -75,8 +75,8 @@ def _by_operation(results: Results, connections: Sequence[int], figures: Sequenc
     for number in connections:
         for name in results.titles:
             cells = [of(results.rounds, name, operation, number) for operation in OPERATIONS]
-            told = [" / ".join(figure(_middle(cell, each)) for each in figures) for cell in cells]
-            rows.append([f"{name}, {number} connections" if len(connections) > 1 else name, *told])
+            shown = [" / ".join(figure(_middle(cell, each)) for each in figures) for cell in cells]
+            rows.append([f"{name}, {number} connections" if len(connections) > 1 else name, *shown])
     return _table(["server", *OPERATIONS], rows)
 
 

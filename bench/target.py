@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
@@ -53,7 +54,7 @@ class NotInstalled(Exception):  # noqa: N818 - what is so
     """A server cannot be run here; the message says what is missing."""
 
 
-class Target:
+class Target(ABC):
     """One authorization server. A subclass says what is its own; what OAuth says is here."""
 
     name = ""
@@ -72,11 +73,11 @@ class Target:
 
     # How it runs.
 
+    @abstractmethod
     def command(self) -> tuple[list[str | Path], dict[str, str], Path]:
         """Return the command that serves, what it needs in its environment, and where it runs."""
-        raise NotImplementedError
 
-    def install(self) -> None:
+    def install(self) -> None:  # noqa: B027 - what comes with the environment installs nothing
         """Make sure that it can be run. Raises `NotInstalled`."""
 
     @property
@@ -165,9 +166,9 @@ class Target:
         }
         return f"{self.endpoints['authorization']}?{urlencode(parameters)}"
 
+    @abstractmethod
     async def sign_in(self, connection: Connection, user: User, client: Client) -> None:
         """Make the user's browser one that is signed in, and that has allowed the client."""
-        raise NotImplementedError
 
     async def authorize(self, connection: Connection, user: User, client: Client) -> str:
         """Return a code for a user who is signed in. Gives consent where that is asked for."""
@@ -199,9 +200,9 @@ class Target:
             raise Unexpected("token", response)
         return response.json()
 
+    @abstractmethod
     async def session(self, connection: Connection, access_token: str) -> None:
         """Ask, as a resource server does, whom a token speaks for."""
-        raise NotImplementedError
 
     async def look_up(self, connection: Connection, path: str, access_token: str, expected: bytes) -> None:
         """Look a session up by sending the access token itself."""
