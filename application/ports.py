@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
+from grantledger.domain.authorization_code import AuthorizationCode
+from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import Consent
 from grantledger.domain.signing_keys import NewKey
@@ -59,12 +61,39 @@ class PrivateRecord(Struct, frozen=True, kw_only=True):
     lookup: str | None = None
 
 
-class Standing(Struct, frozen=True, kw_only=True):
-    """A grant with those it depends on, as one read saw them."""
+class GrantFacts(Struct, frozen=True, kw_only=True):
+    """A grant with its client and its user, as one read saw them."""
 
     grant: Versioned[TokenGrant]
-    client: ClientRegistration | None
+    client: Versioned[ClientRegistration]
+    user: Versioned[UserAccount]
+
+
+class CodeFacts(Struct, frozen=True, kw_only=True):
+    """A code with its client, its user and the user's consent to the client, as one read saw them."""
+
+    code: Versioned[AuthorizationCode]
+    client: Versioned[ClientRegistration]
+    user: Versioned[UserAccount]
+    consent: Versioned[Consent]
+
+
+class AuthorizationFacts(Struct, frozen=True, kw_only=True):
+    """What decides an authorization request, as one read saw it."""
+
+    client: Versioned[ClientRegistration]
+    user: Versioned[UserAccount]
+    session: Versioned[BrowserSession]
+    consent: Versioned[Consent]
+    code: Versioned[AuthorizationCode]
+
+
+class SessionFacts(Struct, frozen=True, kw_only=True):
+    """A browser session with its user and the user's e-mail address, as one read saw them."""
+
+    session: BrowserSession
     user: UserAccount | None
+    email: str | None
 
 
 class Ledger(Protocol):
@@ -77,7 +106,11 @@ class Ledger(Protocol):
     async def record(
         self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
     ) -> None:
-        """Append every change with its rows durably, or none of them and raise `Conflict`."""
+        """Append all changes with their rows durably, or nothing and raise `Conflict`.
+
+        `Conflict`: a stream is no longer at the version that its change names, or a unique value is taken.
+        Changes without events assert their version only; when no change has events, nothing happens.
+        """
         ...
 
 
@@ -87,16 +120,23 @@ class PastReader(Protocol):
         ...
 
 
-class GrantReader(Protocol):
-    async def standing(self, grant_id: str) -> Standing | None:
-        """Return the grant, its client and its user, None when there is no such grant."""
+class DecisionReader(Protocol):
+    """One query for all that a decision needs. Every method raises `Unavailable` in an outage.
+
+    What is missing comes back at version 0, except that a missing grant or session is None.
+    """
+
+    async def grant_facts(self, grant_id: str) -> GrantFacts | None: ...
+
+    async def code_facts(self, transaction_id: str) -> CodeFacts: ...
+
+    async def authorization_facts(
+        self, *, client_id: str, user_id: str, session_id: str, transaction_id: str
+    ) -> AuthorizationFacts:
+        """Return the facts of a request. A `session_id` without a session of ours is a host's."""
         ...
 
-
-class TransactionReader(Protocol):
-    async def is_spent(self, transaction_id: str) -> bool:
-        """Whether the authorization transaction has given its one code."""
-        ...
+    async def session_facts(self, session_id: str) -> SessionFacts | None: ...
 
 
 MAX_PAGE = 200
@@ -181,8 +221,14 @@ class TokenSealer(Protocol):
 
 
 class CodeSealer(Protocol):
+    """Codes are derived from their transaction, so that none is stored."""
+
     def code_of(self, transaction_id: str) -> str:
         """Return the one authorization code of the transaction, which only we can compute."""
+        ...
+
+    def transaction_of(self, code: str) -> str | None:
+        """Return the transaction of a code that `code_of` made, None for any other text."""
         ...
 
 

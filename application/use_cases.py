@@ -51,7 +51,7 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import (
     Clock,
     CodeSealer,
-    GrantReader,
+    DecisionReader,
     IdTokenSigner,
     Ledger,
     Listings,
@@ -61,7 +61,6 @@ from grantledger.application.ports import (
     Randomness,
     SigningKeyMaker,
     TokenSealer,
-    TransactionReader,
 )
 from grantledger.application.throttling import GuessLimit, RegistrationLimit
 from grantledger.application.tokens.describe_user import DescribeUser
@@ -72,7 +71,7 @@ from grantledger.application.tokens.refresh_grant import RefreshGrant
 from grantledger.application.tokens.revoke import RevokeGrant, RevokeToken
 
 
-class Storage(Ledger, GrantReader, TransactionReader, Listings, PrivateRecords, Protocol):
+class Storage(Ledger, DecisionReader, Listings, PrivateRecords, Protocol):
     """Everything that the use cases store."""
 
 
@@ -108,7 +107,7 @@ class UseCases:
         self.describe_server = DescribeServer(policy)
 
         self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)
-        self.resume_authorization = ResumeAuthorization(ledger, issue_code)
+        self.resume_authorization = ResumeAuthorization(ledger, issue_code, clock)
         self.give_consent = GiveConsent(ledger, issue_code)
 
         self.register_client = RegisterClient(ledger, clock, randomness, policy, ports.registrations)
@@ -121,6 +120,8 @@ class UseCases:
 
         self.redeem_code = RedeemCode(
             ledger=ledger,
+            facts=ledger,
+            codes=ports.codes,
             authenticate=self.authenticate_client,
             sealer=ports.tokens,
             issue_id_token=IssueIdToken(ports.id_tokens, policy),
@@ -130,14 +131,14 @@ class UseCases:
         )
         self.refresh_grant = RefreshGrant(
             ledger=ledger,
-            grants=ledger,
+            facts=ledger,
             authenticate=self.authenticate_client,
             sealer=ports.tokens,
             clock=clock,
             policy=policy,
         )
         self.revoke_grant = RevokeGrant(ledger, clock)
-        self.revoke_token = RevokeToken(ledger, self.authenticate_client, ports.tokens, clock)
+        self.revoke_token = RevokeToken(ledger, ledger, self.authenticate_client, ports.tokens, clock)
         self.look_up_session = LookUpSession(ledger, ports.tokens, clock)
         self.describe_user = DescribeUser(self.look_up_session, ledger)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from grantledger.domain.digests import length_prefixed, sha256
 
@@ -28,36 +27,55 @@ class Kind(Struct, Generic[S], frozen=True, kw_only=True):
 
 
 class Change(Struct, Generic[S], frozen=True, kw_only=True):
-    """Events to append to one stream, provided that the stream is still at `version`."""
+    """Events to append to one stream, on condition that it is still at `version`.
+
+    Without events it only asserts that version. `state` is the stream folded after the events.
+    """
 
     kind: Kind[S]
     key: str
     version: int
     state: S | None
-    events: tuple[Struct, ...]
+    events: tuple[Struct, ...] = ()
+
+    @property
+    def after(self) -> "Versioned[S]":
+        """The aggregate once the change is recorded."""
+        return Versioned(
+            kind=self.kind, key=self.key, version=self.version + len(self.events), state=self.state
+        )
 
 
 class Versioned(Struct, Generic[S], frozen=True, kw_only=True):
-    """An aggregate as it was at `version`; 0 and None if its stream has no events."""
+    """An aggregate at `version`: 0 and no state before its first event.
+
+    A version without state is a finished stream: its row was deleted because nothing can come of it any more.
+    """
 
     kind: Kind[S]
     key: str
     version: int = 0
     state: S | None = None
 
+    @property
+    def is_finished(self) -> bool:
+        return self.state is None and self.version > 0
+
     def then(self, events: Iterable[Struct]) -> Change[S]:
-        """Return the change that appends `events` to what was loaded."""
-        return Change(
-            kind=self.kind, key=self.key, version=self.version, state=self.state, events=tuple(events)
-        )
+        """Return the change that appends `events`, folded once, to what was loaded."""
+        events = tuple(events)
+        state = self.state
+        for event in events:
+            state = self.kind.evolve(state, event)
+        return Change(kind=self.kind, key=self.key, version=self.version, state=state, events=events)
+
+    def unchanged(self) -> Change[S]:
+        """Return the assertion that nothing was appended since this was loaded."""
+        return Change(kind=self.kind, key=self.key, version=self.version, state=self.state)
 
     def evolved(self, events: Iterable[Struct]) -> "Versioned[S]":
         """Return the aggregate as it is after `events`."""
-        after = self
-        for event in events:
-            state = self.kind.evolve(after.state, event)
-            after = replace(after, version=after.version + 1, state=state)
-        return after
+        return self.then(events).after
 
 
 def composed_key(*parts: str) -> str:

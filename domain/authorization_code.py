@@ -121,9 +121,12 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True):
         succeeded the first time: without the verifier, an attacker cannot revoke a grant (OAuth 2.1
         section 7.5.2).
 
-        Raises `CodeBelongsToAnotherClient`, `CodeRedirectUriMismatch`, `CodeExpired`, the refusals of
+        Raises `CodeExpired`, `CodeBelongsToAnotherClient`, `CodeRedirectUriMismatch`, the refusals of
         `pkce.check_verifier` and `resource_indicator.ResourceForeign`. None of them changes the code.
         """
+        # First of all: the ledger forgets expired codes, and the answer must not depend on when it does.
+        if now >= self.expires_at:
+            raise CodeExpired
         if (client_id, client_registration) != (self.client_id, self.client_registration):
             raise CodeBelongsToAnotherClient
         # OAuth 2.1 section 10.2: "MUST ensure that the redirect_uri parameter is [...] identical" if sent.
@@ -133,8 +136,6 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True):
         resource_indicator.narrowed(resources, granted=self.resource)
         if self.grant_id is not None:
             return () if self.replayed else (CodeReplayed(grant_id=self.grant_id, replayed_at=now),)
-        if now >= self.expires_at:
-            raise CodeExpired
         return (CodeRedeemed(grant_id=grant_id, redeemed_at=now),)
 
 

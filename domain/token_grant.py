@@ -177,6 +177,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True):
     superseded: Supersessions = ()
     access_revoked_through: int = -1
     revoked: str | None = None
+    revoked_at: int | None = None
 
     def refresh(
         self,
@@ -312,7 +313,7 @@ def evolve(grant: TokenGrant | None, event: Event) -> TokenGrant:
         case AccessTokensRevoked():
             return replace(grant, access_revoked_through=event.through_generation)
         case GrantRevoked():
-            return replace(grant, revoked=event.reason)
+            return replace(grant, revoked=event.reason, revoked_at=event.revoked_at)
         case _:
             assert_never(event)
 

@@ -17,12 +17,10 @@ from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.sealing import SealedBox, Vault
 from grantledger.adapters.crypto.tokens import DerivedCodes, DerivedTokens
 from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import TagMapper
-from grantledger.adapters.ledger.past import SqlitePast
-from grantledger.adapters.ledger.resealing import Resealing
-from grantledger.adapters.ledger.secret_use import SecretUse
-from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.adapters.ledger.history import Past
+from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.secret_use import Resealing, SecretUse
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.adapters.system import SystemClock, SystemRandomness
 from grantledger.adapters.throttles import guess_limit, registration_limit, tenfold
 from grantledger.application.use_cases import Ports, UseCases
@@ -57,18 +55,18 @@ class Container:
 
         return Argon2Hasher()
 
-    def _database(self) -> Database:
+    def _database(self) -> SqliteDatabase:
         if self.settings.database != IN_MEMORY:
-            return Database(self.settings.database)
+            return SqliteDatabase(self.settings.database)
         # The writer and the readers have connections of their own, which cannot share a database in memory.
         directory = tempfile.mkdtemp(prefix="grantledger-")
         atexit.register(shutil.rmtree, directory, ignore_errors=True)
-        return Database(Path(directory) / "grantledger.sqlite3")
+        return SqliteDatabase(Path(directory) / "grantledger.sqlite3")
 
-    def _ledger(self, **options: Any) -> SqliteLedger:
+    def _ledger(self, **options: Any) -> EventLedger:
         """Tests add `options`: a clock, a timeout."""
         digests = self.digests()
-        return SqliteLedger(
+        return EventLedger(
             self.database(),
             sealer=self.vault(),
             address_digest=lambda address: digests.raw_digests("caller address", address)[0],
@@ -86,7 +84,7 @@ class Container:
         sign_in_attempts = parsed_rate(settings.sign_in_attempts)
         return Ports(
             ledger=ledger,
-            past=SqlitePast(database, TagMapper(), settings.realm),
+            past=Past(database, settings.realm),
             clock=self.clock(),
             randomness=self.randomness(),
             hasher=self.hasher(),
@@ -96,7 +94,7 @@ class Container:
             key_maker=Es256KeyMaker(),
             secret_keeper=self.secret_keeper(),
             sealed_records=Resealing(database, self.vault(), settings.realm),
-            issued_tokens=SecretUse(database, TagMapper(), settings.realm),
+            issued_tokens=SecretUse(database, settings.realm),
             password_guesses=guess_limit(sign_in_attempts),
             # Clients of one platform share its addresses: wrong secrets for one must not stop the others.
             client_secret_guesses=guess_limit(

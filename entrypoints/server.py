@@ -36,7 +36,6 @@ def http_layer(container: Container, host_identity: HostIdentity | None = None) 
         trusted_proxies=settings.trusted_networks,
         clock=ports.clock,
         randomness=ports.randomness,
-        private_records=ports.ledger,
         digests=container.digests(),
         sealed_box=container.sealed_box(),
         host_identity=host_identity,

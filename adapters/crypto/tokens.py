@@ -27,14 +27,25 @@ _PREFIX_LENGTH = 5
 _LENGTH = _PREFIX_LENGTH + 72
 
 
+_CODE = "authorization code"
+_DIGEST_LENGTH = 43
+"""Characters of a keyed digest in base64url."""
+
+
 class DerivedCodes:
-    """A code is a keyed digest of its transaction: 256 bits that only the master secret can give."""
+    """A code is its transaction's id and a keyed digest of that: 256 bits from the master secret."""
 
     def __init__(self, digests: KeyedDigests) -> None:
         self._digests = digests
 
     def code_of(self, transaction_id: str) -> str:
-        return CODE_PREFIX + self._digests.digest("authorization code", transaction_id)
+        return f"{CODE_PREFIX}{transaction_id}{self._digests.digest(_CODE, transaction_id)}"
+
+    def transaction_of(self, code: str) -> str | None:
+        if not code.startswith(CODE_PREFIX):
+            return None
+        transaction_id, digest = code[len(CODE_PREFIX) : -_DIGEST_LENGTH], code[-_DIGEST_LENGTH:]
+        return transaction_id if self._digests.matches(digest, _CODE, transaction_id) else None
 
 
 class DerivedTokens:

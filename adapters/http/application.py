@@ -45,7 +45,7 @@ from grantledger.adapters.http.pages.sessions import CookieSessions, HostSession
 from grantledger.adapters.http.pages.sign_in import SignInEndpoints
 from grantledger.adapters.http.responses import AnyRequest, error_answer
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, PrivateRecords, Randomness
+from grantledger.application.ports import Clock, Randomness
 from grantledger.application.use_cases import UseCases
 
 _SHARED = ("register", "token", "revoke", "session", "jwks", "userinfo")
@@ -65,7 +65,6 @@ class HttpParts(Struct, frozen=True, kw_only=True):
     trusted_proxies: Sequence[Network]
     clock: Clock
     randomness: Randomness
-    private_records: PrivateRecords
     digests: KeyedDigests
     sealed_box: SealedBox
     host_identity: HostIdentity | None = None
@@ -234,7 +233,7 @@ def _page_parts(parts: HttpParts, caller_of: CallerReader) -> PageParts:
         contexts=PageContexts(base_path, pending_requests, cookies, parts.randomness),
         csrf=CsrfTokens(parts.digests),
         sessions=(
-            CookieSessions(use_cases.find_browser_session, parts.private_records, cookies)
+            CookieSessions(use_cases.find_browser_session, cookies)
             if parts.host_identity is None
             else HostSessions(parts.host_identity, use_cases.admit_host_user, caller_of)
         ),

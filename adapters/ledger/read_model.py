@@ -1,86 +1,103 @@
-"""The read model on a cursor: one row per stream, found by its key."""
+"""From events to rows, pure: the live append, the replay and the rebuild use the same functions."""
 
-import sqlite3
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from eventsourcing.persistence import IntegrityError, StoredEvent
-from sqlalchemy import bindparam, select
+import msgspec
 
-from grantledger.adapters.ledger import bulk
-from grantledger.adapters.ledger.mapper import TagMapper
-from grantledger.adapters.ledger.projection import FOLDS, RowChange, row, state_of
-from grantledger.adapters.ledger.schema import events
-from grantledger.adapters.ledger.statements import INSERT_ROW, REPLACE_ROW, SELECT_ROW, compiled
-from grantledger.domain.aggregate import Kind, Versioned
+from grantledger.adapters.ledger.events import Parties
+from grantledger.domain.aggregate import Kind
 from grantledger.domain.kinds import KINDS
+from grantledger.domain.token_grant import TokenGrant
 
-S = TypeVar("S")
+FOLDS: dict[str, int] = dict.fromkeys(KINDS, 1)
+"""By category, the number of the way in which events are folded, kept in each row.
 
-_STREAM = compiled(
-    select(events.c.version, events.c.tag, events.c.data)
-    .where(events.c.realm == bindparam("realm"), events.c.stream_id == bindparam("stream_id"))
-    .order_by(events.c.version),
-    "realm",
-    "stream_id",
-)
+Raised with every change to a state, an `evolve` or the set of tags of a kind. A row with another number was
+folded by another release: it is folded again from its events, so that an unknown tag is met, not overlooked.
+"""
 
+_COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    "client": lambda client: (client.registered_at,),
+    "code": lambda code: (code.client_id, code.user_id, code.expires_at),
+    "grant": lambda grant: (grant.client_id, grant.user_id, grant.opened_at, _grant_ends(grant)),
+    "consent": lambda consent: (consent.user_id, consent.client_id),
+    "user": lambda user: (user.opened_at,),
+    "signin": lambda session: (session.user_id, session.expires_at),
+    "keys": lambda _: (),
+    "secrets": lambda _: (),
+}
+"""By category, what its table has besides key, version, fold and state."""
 
-def write(cursor: sqlite3.Cursor, realm: str, changes: Sequence[RowChange]) -> None:
-    """Put each row in the place of the version it replaces; `IntegrityError` when that is not there."""
-    new: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    replacing: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    for now, replaces in changes:
-        values = (realm, now.key, now.version, now.fold, *now.columns, now.state)
-        if replaces == 0:
-            new[now.category].append(values)
-        else:
-            replacing[now.category].append((*values, replaces))
-    for category, rows in new.items():
-        bulk.execute(cursor, INSERT_ROW[category], rows)
-    for category, rows in replacing.items():
-        if bulk.execute(cursor, REPLACE_ROW[category], rows) != len(rows):
-            raise IntegrityError(f"a row of {category} is not at the version that was read")
+_PARTIES: dict[str, Callable[[Any], Parties]] = {
+    "client": lambda client: Parties(client_id=client.client_id),
+    "code": lambda code: Parties(code.client_id, code.user_id),
+    "grant": lambda grant: Parties(grant.client_id, grant.user_id),
+    "consent": lambda consent: Parties(consent.client_id, consent.user_id),
+    "user": lambda user: Parties(user_id=user.user_id),
+    "signin": lambda session: Parties(user_id=session.user_id),
+    "keys": lambda _: Parties(),
+    "secrets": lambda _: Parties(),
+}
 
-
-def load(cursor: sqlite3.Cursor, realm: str, kind: Kind[S], key: str, mapper: TagMapper) -> Versioned[S]:
-    """Return the aggregate from its row, or from its events where another release folded the row."""
-    found = cursor.execute(SELECT_ROW[kind.category], (realm, key)).fetchall()
-    if not found:
-        return Versioned(kind=kind, key=key)
-    version, fold, state = found[0]
-    if fold == FOLDS[kind.category]:
-        return Versioned(kind=kind, key=key, version=version, state=state_of(kind.category, state))
-    return refold(cursor, realm, kind, key, mapper)
+_DECODERS = {category: msgspec.json.Decoder(kind.state) for category, kind in KINDS.items()}
+_encode = msgspec.json.Encoder().encode
 
 
-def refold(cursor: sqlite3.Cursor, realm: str, kind: Kind[S], key: str, mapper: TagMapper) -> Versioned[S]:
-    """Return the aggregate as its events tell it; raises `UnknownTag`."""
-    state: S | None = None
-    version = 0
-    for version, tag, data in cursor.execute(_STREAM, (realm, kind.stream_id(key))).fetchall():  # noqa: B007
-        state = kind.evolve(state, mapper.event(tag, data))
-    return Versioned(kind=kind, key=key, version=version, state=state)
+class Row(NamedTuple):
+    """One stream as the read model holds it; `columns` are those that only its table has."""
+
+    category: str
+    key: str
+    version: int
+    fold: int
+    columns: tuple[Any, ...]
+    state: bytes
+
+    def values(self, realm: str) -> tuple[Any, ...]:
+        """Return the columns of its table in their order."""
+        return (realm, self.key, self.version, self.fold, *self.columns, self.state)
 
 
-def derived(
-    cursor: sqlite3.Cursor, realm: str, stored: Sequence[StoredEvent], mapper: TagMapper
-) -> list[RowChange]:
-    """Return what events that came without rows do to the rows of the streams that are ours."""
-    before: dict[str, Versioned[Any]] = {}
-    after: dict[str, Versioned[Any]] = {}
-    for event in stored:
-        stream_id = str(event.originator_id)
-        category, _, key = stream_id.partition(":")
-        if category not in KINDS:
-            continue
-        if stream_id not in after:
-            after[stream_id] = before[stream_id] = load(cursor, realm, KINDS[category], key, mapper)
-        if event.originator_version != after[stream_id].version + 1:
-            raise IntegrityError(f"{stream_id} is at version {after[stream_id].version}")
-        after[stream_id] = after[stream_id].evolved((mapper.event(event.topic, event.state),))
-    return [
-        RowChange(row(now.kind, now.key, now.version, now.state), before[stream_id].version)
-        for stream_id, now in after.items()
-    ]
+class Retention(NamedTuple):
+    """How long rows are kept that can never be used again, in seconds.
+
+    Codes and browser sessions go once they have expired, grants `ended_grants` later. The log keeps them all.
+    """
+
+    ended_grants: int = 30 * 86_400
+
+    def horizons(self, now: int) -> dict[str, int]:
+        """Return by category the second before which a row that ended may be deleted."""
+        return {"code": now, "signin": now, "grant": now - self.ended_grants}
+
+    def is_over(self, category: str, state: Any, *, now: int) -> bool:
+        """Whether the row of this state may be missing from the read model."""
+        horizon = self.horizons(now).get(category)
+        return horizon is not None and _COLUMNS[category](state)[-1] <= horizon
+
+
+RETENTION = Retention()
+
+
+def row_of(kind: Kind[Any], key: str, version: int, state: Any) -> Row:
+    """Return the row of a stream that is at `version`, where its events fold to `state`."""
+    category = kind.category
+    return Row(category, key, version, FOLDS[category], _COLUMNS[category](state), _encode(state))
+
+
+def parties_of(kind: Kind[Any], state: Any) -> Parties:
+    """Return whom the stream is about."""
+    return _PARTIES[kind.category](state)
+
+
+def state_of(category: str, state: bytes) -> Any:
+    """Return the state that a row of this release's fold holds."""
+    return _DECODERS[category].decode(state)
+
+
+def _grant_ends(grant: TokenGrant) -> int:
+    """Return the second from which no token of the grant is accepted."""
+    if grant.revoked_at is not None:
+        return grant.revoked_at
+    return max(grant.access_expires_at, grant.refresh_expires_at or 0)

@@ -1,164 +1,208 @@
-"""Reads for decisions: one keyed statement on the event loop's own thread, no hop."""
+"""Reads for decisions and lists. Each decision has one query, which joins all that it needs."""
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import msgspec
-from eventsourcing.persistence import MapperDeserialisationError
-from sqlalchemy import bindparam, select
 
-from grantledger.adapters.ledger import listings, outcome, private_rows, read_model
-from grantledger.adapters.ledger.append import Append
+from grantledger.adapters.ledger import private_records
 from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import TagMapper
-from grantledger.adapters.ledger.projection import FOLDS, state_of
-from grantledger.adapters.ledger.schema import ROWS
-from grantledger.adapters.ledger.statements import compiled
-from grantledger.application.ports import Page, Standing, Unavailable
+from grantledger.adapters.ledger.events import EventCodec, EventUnreadable
+from grantledger.adapters.ledger.private_records import Sealer
+from grantledger.adapters.ledger.read_model import FOLDS, state_of
+from grantledger.application.ports import (
+    MAX_PAGE,
+    AuthorizationFacts,
+    CodeFacts,
+    GrantFacts,
+    Page,
+    SessionFacts,
+    Unavailable,
+)
 from grantledger.domain.aggregate import Kind, Versioned
-from grantledger.domain.client_registration import CLIENT
-from grantledger.domain.token_grant import GRANT
-from grantledger.domain.user_account import USER
+from grantledger.domain.authorization_code import CODE
+from grantledger.domain.browser_session import SIGNIN
+from grantledger.domain.client_registration import CLIENT, ClientRegistration
+from grantledger.domain.consent import CONSENT, Consent, consent_key
+from grantledger.domain.token_grant import GRANT, TokenGrant
+from grantledger.domain.user_account import USER, UserAccount
 
 S = TypeVar("S")
 
-_BUSY_TIMEOUT = 100
-"""Milliseconds; the event loop stands still for so long. Writers never keep a reader waiting in WAL."""
-
-_grant, _client, _user = ROWS["grant"].c, ROWS["client"].c, ROWS["user"].c
-_STANDING = compiled(
-    select(
-        _grant.version,
-        _grant.fold,
-        _grant.state,
-        _client.fold,
-        _client.state,
-        _user.fold,
-        _user.state,
-    )
-    .outerjoin_from(
-        ROWS["grant"],
-        ROWS["client"],
-        (_client.realm == _grant.realm) & (_client.key == _grant.client_id),
-    )
-    .outerjoin(ROWS["user"], (_user.realm == _grant.realm) & (_user.key == _grant.user_id))
-    .where(_grant.realm == bindparam("realm"), _grant.key == bindparam("key")),
-    "realm",
-    "key",
-)
-_CLIENT_FOLD, _USER_FOLD = FOLDS["client"], FOLDS["user"]
-_STANDING_FOLDS = (FOLDS["grant"], _CLIENT_FOLD, _USER_FOLD)
-_code = ROWS["code"].c
-_SPENT = compiled(
-    select(_code.version).where(
-        _code.realm == bindparam("realm"), _code.transaction_id == bindparam("transaction_id")
-    ),
-    "realm",
-    "transaction_id",
-)
-
 
 class Reader:
-    """Sees all that was acknowledged before it was asked. Raises `Unavailable` in an outage."""
+    """`DecisionReader`, `Listings`, `PrivateRecords`, and `load` of `Ledger`.
 
-    def __init__(self, database: Database, mapper: TagMapper, realm: str) -> None:
+    Sees all that was acknowledged before. Raises `Unavailable` in an outage, and for what this release
+    cannot read.
+    """
+
+    def __init__(self, database: Database, *, sealer: Sealer, realm: str) -> None:
         self._database = database
-        self._mapper = mapper
+        self._statements = database.statements
+        self._sealer = sealer
         self._realm = realm
-        self._connection: sqlite3.Connection | None = None
-        self._place: tuple[int, int] | None = None
-        self._closed = False
+        self._codec = EventCodec()
 
-    def load(self, kind: Kind[S], key: str) -> Versioned[S]:
-        with self._reading() as cursor:
-            return read_model.load(cursor, self._realm, kind, key, self._mapper)
+    async def load(self, kind: Kind[S], key: str) -> Versioned[S]:
+        found = await self._database.fetch(
+            self._statements.load[kind.category], {"realm": self._realm, "key": key}
+        )
+        if not found:
+            return await self._without_row(kind, key)
+        return await self._stream(kind, key, found[0])
 
-    def standing(self, grant_id: str) -> Standing | None:
-        with self._reading() as cursor:
-            found = cursor.execute(_STANDING, (self._realm, grant_id)).fetchall()
+    async def grant_facts(self, grant_id: str) -> GrantFacts | None:
+        found = await self._database.fetch(
+            self._statements.grant_facts, {"realm": self._realm, "key": grant_id}
+        )
+        if not found:
+            return None
+        row = found[0]
+        grant = await self._stream(GRANT, grant_id, row[0:3])
+        assert grant.state is not None
+        return GrantFacts(
+            grant=grant,
+            client=await self._stream(CLIENT, grant.state.client_id, row[3:6]),
+            user=await self._stream(USER, grant.state.user_id, row[6:9]),
+        )
+
+    async def code_facts(self, transaction_id: str) -> CodeFacts:
+        where = {"realm": self._realm, "key": transaction_id}
+        found = await self._database.fetch(self._statements.code_facts, where)
+        if not found:
+            code = await self._without_row(CODE, transaction_id)
+            return CodeFacts(
+                code=code,
+                client=Versioned(kind=CLIENT, key=""),
+                user=Versioned(kind=USER, key=""),
+                consent=Versioned(kind=CONSENT, key=""),
+            )
+        row = found[0]
+        code = await self._stream(CODE, transaction_id, row[0:3])
+        assert code.state is not None
+        user_id, client_id = code.state.user_id, code.state.client_id
+        key = row[12] or consent_key(user_id, client_id)
+        return CodeFacts(
+            code=code,
+            client=await self._stream(CLIENT, client_id, row[3:6]),
+            user=await self._stream(USER, user_id, row[6:9]),
+            consent=await self._stream(CONSENT, key, row[9:12]),
+        )
+
+    async def authorization_facts(
+        self, *, client_id: str, user_id: str, session_id: str, transaction_id: str
+    ) -> AuthorizationFacts:
+        consent = consent_key(user_id, client_id)
+        where = {
+            "realm": self._realm,
+            "client_id": client_id,
+            "user_id": user_id,
+            "session_id": session_id,
+            "consent_key": consent,
+            "code_key": transaction_id,
+            "code_stream": CODE.stream_id(transaction_id),
+        }
+        ((*row, issued),) = await self._database.fetch(self._statements.authorization_facts, where)
+        code = await self._stream(CODE, transaction_id, row[12:15])
+        if issued and code.version == 0:
+            code = Versioned(kind=CODE, key=transaction_id, version=issued)
+        return AuthorizationFacts(
+            client=await self._stream(CLIENT, client_id, row[0:3]),
+            user=await self._stream(USER, user_id, row[3:6]),
+            session=await self._stream(SIGNIN, session_id, row[6:9]),
+            consent=await self._stream(CONSENT, consent, row[9:12]),
+            code=code,
+        )
+
+    async def session_facts(self, session_id: str) -> SessionFacts | None:
+        where = {"realm": self._realm, "key": session_id}
+        found = await self._database.fetch(self._statements.session_facts, where)
+        if not found:
+            return None
+        row = found[0]
+        session = (await self._stream(SIGNIN, session_id, row[0:3])).state
+        assert session is not None
+        user = (await self._stream(USER, session.user_id, row[3:6])).state
+        email = None if row[8] is None else self._sealer.open(row[7], session.user_id, "email", row[8])
+        return SessionFacts(session=session, user=user, email=email)
+
+    async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
+        return await self._page(CLIENT, {}, after, limit)
+
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]:
+        return await self._page(USER, {}, after, limit)
+
+    async def grants(
+        self,
+        *,
+        client_id: str | None = None,
+        user_id: str | None = None,
+        after: str | None = None,
+        limit: int = MAX_PAGE,
+    ) -> Page[TokenGrant]:
+        where = {"client_id": client_id, "user_id": user_id}
+        given = {name: value for name, value in where.items() if value is not None}
+        return await self._page(GRANT, given, after, limit)
+
+    async def consents(
+        self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[Consent]:
+        return await self._page(CONSENT, {"user_id": user_id}, after, limit)
+
+    async def find(self, name: str, lookup: str) -> str | None:
+        for digest in self._sealer.lookups(name, lookup):
+            where = {"realm": self._realm, "name": name, "lookup": digest}
+            found = await self._database.fetch(self._statements.owner, where)
+            if found:
+                return str(found[0][0])
+        await private_records.check_secrets(
+            self._database.fetch, self._statements, self._realm, self._sealer.key_ids
+        )
+        return None
+
+    async def value(self, subject: str, name: str) -> str | None:
+        where = {"realm": self._realm, "subject": subject, "name": name}
+        found = await self._database.fetch(self._statements.sealed, where)
+        return self._sealer.open(found[0][0], subject, name, found[0][1]) if found else None
+
+    async def _page(self, kind: Kind[S], where: dict[str, str], after: str | None, limit: int) -> Page[S]:
+        category, realm = kind.category, {"realm": self._realm}
+        cursor = {}
+        if after is not None:
+            found = await self._database.fetch(self._statements.cursor(category), {**realm, "key": after})
             if not found:
-                return None
-            version, fold, grant, client_fold, client, user_fold, user = found[0]
-            if (fold, client_fold or _CLIENT_FOLD, user_fold or _USER_FOLD) != _STANDING_FOLDS:
-                return self._refolded_standing(cursor, grant_id)
-            return Standing(
-                grant=Versioned(kind=GRANT, key=grant_id, version=version, state=state_of("grant", grant)),
-                client=None if client is None else state_of("client", client),
-                user=None if user is None else state_of("user", user),
-            )
+                return Page(items=(), after=None)
+            cursor = {"began": found[0][0], "key": after}
+        statement = self._statements.page(category, tuple(where), after=after is not None)
+        rows = await self._database.fetch(statement, {**realm, **where, **cursor, "most": limit + 1})
+        items = [await self._stream(kind, row[0], row[1:4]) for row in rows[:limit]]
+        return Page(items=tuple(items), after=items[-1].key if len(rows) > limit else None)
 
-    def _refolded_standing(self, cursor: sqlite3.Cursor, grant_id: str) -> Standing:
-        cursor.execute("BEGIN")  # one view of all three streams
+    async def _stream(self, kind: Kind[S], key: str, row: Sequence[Any]) -> Versioned[S]:
+        """Return the aggregate of a row, folded again where another release has folded it."""
+        version, fold, state = row
+        if version is None:
+            return Versioned(kind=kind, key=key)
+        if fold != FOLDS[kind.category]:
+            return await self._folded(kind, key)
         try:
-            grant = read_model.load(cursor, self._realm, GRANT, grant_id, self._mapper)
-            assert grant.state is not None
-            client = read_model.load(cursor, self._realm, CLIENT, grant.state.client_id, self._mapper)
-            user = read_model.load(cursor, self._realm, USER, grant.state.user_id, self._mapper)
-        finally:
-            cursor.execute("ROLLBACK")
-        return Standing(grant=grant, client=client.state, user=user.state)
+            return Versioned(kind=kind, key=key, version=version, state=state_of(kind.category, state))
+        except msgspec.MsgspecError as error:
+            raise Unavailable(f"the row of {kind.stream_id(key)} cannot be read: {error}") from error
 
-    def is_spent(self, transaction_id: str) -> bool:
-        with self._reading() as cursor:
-            return bool(cursor.execute(_SPENT, (self._realm, transaction_id)).fetchall())
-
-    def page(self, kind: Kind[S], where: Mapping[str, str], *, after: str | None, limit: int) -> Page[S]:
-        with self._reading() as cursor:
-            return listings.page(
-                cursor, self._realm, kind, self._mapper, where=where, after=after, limit=limit
-            )
-
-    def owner(self, name: str, lookups: Sequence[bytes], known: Sequence[str]) -> str | None:
-        """Return the subject whose private record one of the digests finds.
-
-        Raises `Unavailable` where there is none, but one may be kept under a secret that is not `known`.
-        """
-        with self._reading() as cursor:
-            found = (private_rows.owner(cursor, self._realm, name, lookup) for lookup in lookups)
-            subject = next((subject for subject in found if subject is not None), None)
-            if subject is None:
-                private_rows.check_secrets(cursor, self._realm, known)
-            return subject
-
-    def sealed(self, subject: str, name: str) -> tuple[str, bytes] | None:
-        """Return the key id and the sealed bytes of a private record."""
-        with self._reading() as cursor:
-            return private_rows.sealed(cursor, self._realm, subject, name)
-
-    def stands(self, append: Append) -> bool:
-        """Whether the append was committed."""
-        with self._reading() as cursor:
-            return outcome.stands(cursor, self._realm, append)
-
-    def open(self) -> None:
-        """Read again after `close`; before it a reader is open from the start."""
-        self._closed = False
-
-    def close(self) -> None:
-        self._closed = True
-        self._disconnect()
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Cursor]:
+    async def _folded(self, kind: Kind[S], key: str) -> Versioned[S]:
+        where = {"realm": self._realm, "stream_id": kind.stream_id(key)}
+        rows = await self._database.fetch(self._statements.stream, where)
         try:
-            place = self._database.place()
-            if self._place != place:
-                self._disconnect()
-            if self._connection is None:
-                if self._closed:
-                    raise Unavailable("the ledger is closed")
-                self._connection = self._database.connect(busy_timeout=_BUSY_TIMEOUT)
-                self._place = place
-            yield self._connection.cursor()
-        except (sqlite3.Error, OSError) as error:
-            self._disconnect()  # the next read opens a new one, and works when the cause is gone
+            return Versioned(kind=kind, key=key).evolved(
+                self._codec.decode(tag, data) for _, tag, data in rows
+            )
+        except EventUnreadable as error:
             raise Unavailable(str(error)) from error
-        except (MapperDeserialisationError, msgspec.MsgspecError) as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _without_row(self, kind: Kind[S], key: str) -> Versioned[S]:
+        """Return an empty stream, or a finished one where the row was deleted but events are there."""
+        where = {"realm": self._realm, "stream_id": kind.stream_id(key)}
+        found = await self._database.fetch(self._statements.last_version, where)
+        return Versioned(kind=kind, key=key, version=found[0][0] or 0)

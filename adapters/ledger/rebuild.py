@@ -1,141 +1,190 @@
-"""The read model folded anew beside the live one, while requests go on, and then put in its place."""
+"""The read model folded again next to the live one, while requests go on, and then swapped in."""
 
-import fcntl
-import os
-import sqlite3
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Connection, MetaData, Table, delete, inspect, select
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import TagMapper
-from grantledger.adapters.ledger.projection import row, state_of
-from grantledger.adapters.ledger.rebuilt_tables import REBUILT, create, discard, swap
-from grantledger.adapters.ledger.schema import events
-from grantledger.adapters.ledger.statements import compiled
+from grantledger.adapters.ledger.events import EventCodec
+from grantledger.adapters.ledger.read_model import RETENTION, Retention, row_of, state_of
+from grantledger.adapters.ledger.schema import ROWS, events, heads
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.kinds import KINDS
 
 _REVISION = "SELECT version_num FROM alembic_version"
-_HEAD = compiled(select(func.max(events.c.position)))
-_AFTER = compiled(
-    select(events.c.position, events.c.realm, events.c.stream_id, events.c.tag, events.c.data)
-    .where(events.c.position > bindparam("position"))
-    .order_by(events.c.position),
-    "position",
-)
-_PAGE = f"{_AFTER} LIMIT ?"
+_NEW, _OLD = "rebuilt_", "replaced_"
+
+REBUILT = {
+    category: table.to_metadata(MetaData(), name=_NEW + table.name) for category, table in ROWS.items()
+}
 
 
 class RebuildRunning(Exception):  # noqa: N818 - a sentence for the operator
-    """Somebody else is rebuilding the same database."""
+    """Another process is rebuilding the same database."""
 
 
 class MigratedMeanwhile(Exception):  # noqa: N818 - a sentence for the operator
-    """What was rebuilt has the shape of the release before."""
+    """What was rebuilt has the schema of the release before."""
 
 
 class Step(NamedTuple):
-    """How far a rebuild is: positions in the log, `head` where it ended when that was asked."""
+    """How many events are folded, and how many the log had when the rebuild began."""
 
     folded: int
-    head: int
+    events: int
 
 
 class Rebuild:
     """Of all realms of a database, since they share its tables.
 
-    The rebuilt rows follow the log, page by page, in transactions of their own; the writers of every process
-    write between them. What came last is folded, and the tables are swapped, in one transaction under the
-    writers' lock: nothing that was recorded is missing, and no request ever meets half a read model.
+    The rebuilt rows follow the log, page by page, each in a transaction of its own; writers of every process
+    write in between. The last page is folded, and the tables are swapped, in one transaction under the
+    writers' lock: nothing that was recorded is missing, and no request meets half a read model.
     """
 
-    def __init__(self, database: Database, mapper: TagMapper, *, page: int = 1_000) -> None:
+    def __init__(
+        self, database: Database, *, now: int, retention: Retention = RETENTION, page: int = 1_000
+    ) -> None:
         self._database = database
-        self._mapper = mapper
+        self._codec = EventCodec()
+        self._now = now
+        self._retention = retention
         self._page = page
 
     def steps(self) -> Generator[Step]:
-        """Rebuild and swap, telling after each page how far it is; when the last is told, it is done.
+        """Rebuild and swap, yielding after each page how far it is; after the last one it is done.
 
-        Left before that, or killed, it has changed nothing; what it has left behind, the next one discards.
+        Closed before that, or killed, it has changed nothing: the next rebuild discards what is left over.
         Raises `RebuildRunning`, `MigratedMeanwhile`, and `EventUnreadable` for an event of a later release.
         """
-        with self._alone():
+        with self._database.rebuilding() as alone:
+            if not alone:
+                raise RebuildRunning(f"{self._database.name} is being rebuilt already")
             self._discard()
             try:
-                create(self._database)
+                with self._database.writing() as connection:
+                    for table in REBUILT.values():
+                        connection.execute(CreateTable(table))
                 yield from self._folding()
             finally:
                 self._discard()
 
     def _folding(self) -> Generator[Step]:
-        with closing(self._database.connect()) as connection:
-            cursor = connection.cursor()
-            revision = cursor.execute(_REVISION).fetchall()
-            ((head,),) = cursor.execute(_HEAD).fetchall()
-            folded = 0
-            while True:
-                lines = cursor.execute(_PAGE, (folded, self._page)).fetchall()
-                if len(lines) < self._page:
+        folded: dict[str, int] = {}
+        with self._database.engine.connect() as connection:
+            revision = connection.exec_driver_sql(_REVISION).scalar()
+            there = sum(self._heads(connection).values())
+        while True:
+            with self._database.writing() as connection:
+                more = self._fold_a_page(connection, folded)
+                if not more:
+                    if connection.exec_driver_sql(_REVISION).scalar() != revision:
+                        raise MigratedMeanwhile(
+                            f"{self._database.name} was migrated meanwhile: rebuild it again"
+                        )
+                    _swap(connection)
                     break
-                rows = self._rows(cursor, lines)
-                with self._database.writing() as writing:
-                    _write(writing, rows)
-                folded = lines[-1][0]
-                yield Step(folded, max(folded, head or 0))
-        with self._database.writing() as writing:
-            while lines := writing.execute(_PAGE, (folded, self._page)).fetchall():
-                _write(writing, self._rows(writing, lines))
-                folded = lines[-1][0]
-            if writing.execute(_REVISION).fetchall() != revision:
-                raise MigratedMeanwhile(f"{self._database.path} was migrated meanwhile: rebuild it again")
-            swap(writing)
-        yield Step(folded, folded)
+            done = sum(folded.values())
+            yield Step(done, max(done, there))
+        done = sum(folded.values())
+        yield Step(done, done)
 
-    def _rows(self, cursor: sqlite3.Cursor, lines: Sequence[Any]) -> dict[str, list[tuple[Any, ...]]]:
-        """Return, by category, the rows as they are after these lines of the log."""
-        streams: dict[tuple[str, str], Versioned[Any]] = {}
-        for _, realm, stream_id, tag, data in lines:
+    def _heads(self, connection: Connection) -> dict[str, int]:
+        return dict(connection.execute(select(heads.c.realm, heads.c.position)).all())
+
+    def _fold_a_page(self, connection: Connection, folded: dict[str, int]) -> bool:
+        """Fold up to one full page; False when every realm is folded up to its head."""
+        for realm, head in self._heads(connection).items():
+            after = folded.get(realm, 0)
+            if after < head:
+                statement = (
+                    select(
+                        events.c.position, events.c.stream_id, events.c.version, events.c.tag, events.c.data
+                    )
+                    .where(events.c.realm == realm, events.c.position > after)
+                    .order_by(events.c.position)
+                    .limit(self._page)
+                )
+                lines = connection.execute(statement).all()
+                self._write(connection, realm, lines)
+                folded[realm] = lines[-1].position
+                if len(lines) == self._page:
+                    return True
+                # A page that is not full ends at the head: no other writer moves it in this transaction.
+        return False
+
+    def _write(self, connection: Connection, realm: str, lines: Sequence[Any]) -> None:
+        """Bring the rebuilt rows to where they are after these lines of the log."""
+        streams: dict[str, Versioned[Any]] = {}
+        for _, stream_id, version, tag, data in lines:
             category, _, key = stream_id.partition(":")
             if category not in KINDS:
                 continue
-            before = streams.get((realm, stream_id)) or _rebuilt(cursor, realm, category, key)
-            streams[realm, stream_id] = before.evolved((self._mapper.event(tag, data),))
+            before = streams.get(stream_id) or self._before(connection, realm, category, key, version)
+            streams[stream_id] = before.evolved((self._codec.decode(tag, data),))
         rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        for (realm, _), now in streams.items():
-            new = row(now.kind, now.key, now.version, now.state)
-            rows[new.category].append((realm, new.key, new.version, new.fold, *new.columns, new.state))
-        return rows
+        gone: defaultdict[str, list[str]] = defaultdict(list)
+        for now in streams.values():
+            category = now.kind.category
+            gone[category].append(now.key)
+            # Rows that can never be used again are not made: the log may have millions of them.
+            if not self._retention.is_over(category, now.state, now=self._now):
+                rows[category].append(row_of(now.kind, now.key, now.version, now.state).values(realm))
+        for category, keys in gone.items():
+            table = REBUILT[category]
+            connection.execute(delete(table).where(table.c.realm == realm, table.c.key.in_(keys)))
+            names = [column.name for column in table.c]
+            values = [dict(zip(names, row, strict=True)) for row in rows[category]]
+            if values:
+                connection.execute(table.insert(), values)
+
+    def _before(
+        self, connection: Connection, realm: str, category: str, key: str, version: int
+    ) -> Versioned[Any]:
+        """Return the stream as it was before its event of that version."""
+        kind, table = KINDS[category], REBUILT[category]
+        if version == 1:
+            return Versioned(kind=kind, key=key)
+        statement = select(table.c.version, table.c.state).where(table.c.realm == realm, table.c.key == key)
+        found = connection.execute(statement).first()
+        if found is not None:
+            return Versioned(kind=kind, key=key, version=found.version, state=state_of(category, found.state))
+        # It looked as if nothing could come of it any more, and something did.
+        earlier = select(events.c.tag, events.c.data).where(
+            events.c.realm == realm, events.c.stream_id == kind.stream_id(key), events.c.version < version
+        )
+        rows = connection.execute(earlier.order_by(events.c.version)).all()
+        return Versioned(kind=kind, key=key).evolved(self._codec.decode(tag, data) for tag, data in rows)
 
     def _discard(self) -> None:
-        discard(self._database, page=self._page)
+        """Drop what is neither live nor about to be, in steps between which others write."""
+        for table in ROWS.values():
+            for name in (_NEW + table.name, _OLD + table.name):
+                self._drop(table.to_metadata(MetaData(), name=name))
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        lock = os.open(f"{self._database.path}.rebuild.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RebuildRunning(f"{self._database.path} is being rebuilt already") from None
-            yield
-        finally:
-            os.close(lock)
+    def _drop(self, table: Table) -> None:
+        while self._is_there(table.name):
+            with self._database.writing() as connection:
+                some = connection.execute(select(table.c.realm, table.c.key).limit(self._page)).all()
+                for realm in {realm for realm, _ in some}:
+                    keys = [key for of, key in some if of == realm]
+                    connection.execute(delete(table).where(table.c.realm == realm, table.c.key.in_(keys)))
+                if not some:
+                    table.drop(connection)
 
-
-def _rebuilt(cursor: sqlite3.Cursor, realm: str, category: str, key: str) -> Versioned[Any]:
-    kind = KINDS[category]
-    found = cursor.execute(REBUILT[category].select, (realm, key)).fetchall()
-    if not found:
-        return Versioned(kind=kind, key=key)
-    ((version, _, state),) = found
-    return Versioned(kind=kind, key=key, version=version, state=state_of(category, state))
+    def _is_there(self, name: str) -> bool:
+        with self._database.engine.connect() as connection:
+            return inspect(connection).has_table(name)
 
 
-def _write(cursor: sqlite3.Cursor, rows: dict[str, list[tuple[Any, ...]]]) -> None:
-    for category, values in rows.items():
-        cursor.executemany(REBUILT[category].put, values)
+def _swap(connection: Connection) -> None:
+    """Give the rebuilt tables the names of the live ones. Readers prepare their statements again."""
+    for live in ROWS.values():
+        connection.exec_driver_sql(f"ALTER TABLE {live.name} RENAME TO {_OLD}{live.name}")
+        connection.exec_driver_sql(f"ALTER TABLE {_NEW}{live.name} RENAME TO {live.name}")
+        for index in live.indexes:  # index names are the database's, and belong to one table
+            connection.exec_driver_sql(f"DROP INDEX {index.name}")
+            connection.execute(CreateIndex(index))

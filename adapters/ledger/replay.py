@@ -1,52 +1,21 @@
-"""The read model once more, from nothing but the log: it must be what the live tables hold."""
+"""The read model folded again from the log alone, to compare it with the live tables."""
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Table, bindparam, exists, func, select, tuple_
+from sqlalchemy import Connection, Table, exists, func, literal, select, tuple_
 
 from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import TagMapper
-from grantledger.adapters.ledger.projection import Row, row
+from grantledger.adapters.ledger.events import EventCodec
+from grantledger.adapters.ledger.read_model import RETENTION, Retention, Row, row_of
 from grantledger.adapters.ledger.schema import ROWS, events
-from grantledger.adapters.ledger.statements import compiled
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.kinds import KINDS
 
-_LOG = compiled(
-    select(events.c.stream_id, events.c.version, events.c.tag, events.c.data)
-    .where(events.c.realm == bindparam("realm"))
-    .where(tuple_(events.c.stream_id, events.c.version) > tuple_(bindparam("stream"), bindparam("version")))
-    .order_by(events.c.stream_id, events.c.version),
-    "realm",
-    "stream",
-    "version",
-)
-_PAGE = f"{_LOG} LIMIT ?"
-_EVENTS = compiled(select(func.count()).where(events.c.realm == bindparam("realm")), "realm")
-
-
-def _live(table: Table) -> str:
-    one = select(*table.c[2:]).where(table.c.realm == bindparam("realm"), table.c.key == bindparam("key"))
-    return compiled(one, "realm", "key")
-
-
-def _strays(table: Table) -> str:
-    stream = events.c.stream_id == bindparam("prefix") + table.c.key
-    known = exists().where(events.c.realm == table.c.realm, stream)
-    strays = select(*table.c[1:]).where(~known, table.c.realm == bindparam("realm"))
-    return compiled(strays, "prefix", "realm")
-
-
-_LIVE = {category: _live(table) for category, table in ROWS.items()}
-_STRAYS = {category: _strays(table) for category, table in ROWS.items()}
-
 
 class Difference(NamedTuple):
-    """A row that is not what the log says; None where one side has none."""
+    """A row that is not what the log says; None where one side has no row."""
 
     category: str
     key: str
@@ -67,8 +36,8 @@ class Difference(NamedTuple):
             return f"the row is at version {self.live.version}, the log at {self.replayed.version}"
         if self.live.fold != self.replayed.fold:
             return f"the row is of fold {self.live.fold}, this release's is {self.replayed.fold}"
-        told, held = _members(self.replayed), _members(self.live)
-        where = ", ".join(name for name in told | held if told.get(name, ...) != held.get(name, ...))
+        said, held = _members(self.replayed), _members(self.live)
+        where = ", ".join(name for name in said | held if said.get(name, ...) != held.get(name, ...))
         return f"the row does not hold what its events say{where and f': {where}'}"
 
 
@@ -83,84 +52,121 @@ def _members(of: Row) -> dict[str, Any]:
 
 
 class Page(NamedTuple):
-    """How many events were read, and the rows of the streams that ended with them."""
+    """How many events were read, and the rows that the streams that ended with them must have."""
 
     events: int
-    rows: list[Row]
-
-
-def _ignored(_: Page) -> None: ...
+    rows: list[tuple[Row, Versioned[Any]]]
 
 
 class Replay:
     """Folds the log stream by stream, in as much memory as a page of it takes, while others write."""
 
     def __init__(
-        self, database: Database, mapper: TagMapper, *, realm: str = "main", page: int = 1_000
+        self,
+        database: Database,
+        *,
+        now: Callable[[], int],
+        realm: str = "main",
+        retention: Retention = RETENTION,
+        page: int = 1_000,
     ) -> None:
         self._database = database
-        self._mapper = mapper
+        self._codec = EventCodec()
+        self._now = now
         self._realm = realm
+        self._retention = retention
         self._page = page
 
     def events(self) -> int:
         """Return how many events there are to replay now."""
-        with closing(self._database.connect()) as connection:
-            ((count,),) = connection.execute(_EVENTS, (self._realm,)).fetchall()
-            return int(count)
+        with self._database.engine.connect() as connection:
+            statement = select(func.count()).select_from(events).where(events.c.realm == self._realm)
+            return connection.execute(statement).scalar_one()
 
     def rows(self) -> Iterator[Row]:
         """Yield every row that the log gives, in the order of the streams' ids."""
-        with closing(self._database.connect()) as connection:
-            for page in self._pages(connection.cursor()):
-                yield from page.rows
+        for _, page in self._pages():
+            yield from (row for row, _ in page.rows)
 
-    def differences(self, compared: Callable[[Page], None] = _ignored) -> Iterator[Difference]:
+    def differences(self, compared: Callable[[Page], None] = lambda _: None) -> Iterator[Difference]:
         """Yield each row that the replay and the live tables do not have in common.
 
-        `compared` hears of each page when it was compared.
+        Rows that can never be used again are deleted in time, and not compared. `compared` gets each page
+        once it was compared.
         """
-        with closing(self._database.connect()) as connection:
-            cursor = connection.cursor()
-            for page in self._pages(cursor):
-                for replayed in page.rows:
-                    live = self._live_row(cursor, replayed)
-                    if live != replayed:
-                        yield Difference(replayed.category, replayed.key, replayed, live)
-                compared(page)
-            for category, statement in _STRAYS.items():
-                for key, *values in cursor.execute(statement, (f"{category}:", self._realm)):
-                    yield Difference(category, key, None, _row(category, key, values))
+        for connection, page in self._pages():
+            yield from self._differences(connection, page)
+            compared(page)
+        with self._database.engine.connect() as connection:
+            for category, table in ROWS.items():
+                stream = literal(f"{category}:") + table.c.key
+                known = exists().where(events.c.realm == table.c.realm, events.c.stream_id == stream)
+                for live in connection.execute(
+                    select(*table.c[1:]).where(~known, table.c.realm == self._realm)
+                ):
+                    row = _row(category, live)
+                    yield Difference(category, row.key, None, row)
 
-    def _pages(self, cursor: sqlite3.Cursor) -> Iterator[Page]:
-        """Yield the streams that end in each page, while the database stands still as that page saw it."""
+    def _differences(self, connection: Connection, page: Page) -> Iterator[Difference]:
+        live = {
+            (category, row.key): row
+            for category, table in ROWS.items()
+            for row in self._live(connection, category, table, page)
+        }
+        for row, stream in page.rows:
+            held = live.get((row.category, row.key))
+            # Asked again: its time may have passed since the page was read, and a writer deleted it.
+            if held != row and not (held is None and self._is_over(stream)):
+                yield Difference(row.category, row.key, row, held)
+
+    def _live(self, connection: Connection, category: str, table: Table, page: Page) -> list[Row]:
+        keys = [row.key for row, _ in page.rows if row.category == category]
+        if not keys:
+            return []
+        statement = select(*table.c[1:]).where(table.c.realm == self._realm, table.c.key.in_(keys))
+        return [_row(category, live) for live in connection.execute(statement)]
+
+    def _is_over(self, stream: Versioned[Any]) -> bool:
+        return self._retention.is_over(stream.kind.category, stream.state, now=self._now())
+
+    def _pages(self) -> Iterator[tuple[Connection, Page]]:
+        """Yield the streams that end in each page, with a connection that still sees what the page saw."""
         last: tuple[str, int] = ("", 0)
-        begun: Versioned[Any] | None = None
+        open_stream: Versioned[Any] | None = None
         more = True
         while more:
-            cursor.execute("BEGIN")
-            page = cursor.execute(_PAGE, (self._realm, *last, self._page)).fetchall()
-            more = len(page) == self._page
-            last = page[-1][:2] if page else last
-            ended: list[Versioned[Any]] = []
-            for stream_id, _, tag, data in page:
-                category, _, key = stream_id.partition(":")
-                if category not in KINDS:
-                    continue
-                if begun is None or (begun.kind.category, begun.key) != (category, key):
-                    ended += [begun] if begun else []
-                    begun = Versioned(kind=KINDS[category], key=key)
-                begun = begun.evolved((self._mapper.event(tag, data),))
-            ended += [begun] if begun and not more else []
-            rows = [row(stream.kind, stream.key, stream.version, stream.state) for stream in ended]
-            yield Page(len(page), rows)
-            cursor.execute("ROLLBACK")
+            with self._database.reading() as connection:
+                page = self._read(connection, last)
+                more = len(page) == self._page
+                last = tuple(page[-1][:2]) if page else last
+                ended: list[Versioned[Any]] = []
+                for stream_id, _, tag, data in page:
+                    category, _, key = stream_id.partition(":")
+                    if category not in KINDS:
+                        continue
+                    if open_stream is None or (open_stream.kind.category, open_stream.key) != (category, key):
+                        ended += [open_stream] if open_stream else []
+                        open_stream = Versioned(kind=KINDS[category], key=key)
+                    open_stream = open_stream.evolved((self._codec.decode(tag, data),))
+                ended += [open_stream] if open_stream and not more else []
+                rows = [
+                    (row_of(stream.kind, stream.key, stream.version, stream.state), stream)
+                    for stream in ended
+                    if not self._is_over(stream)
+                ]
+                yield connection, Page(len(page), rows)
 
-    def _live_row(self, cursor: sqlite3.Cursor, of: Row) -> Row | None:
-        found = cursor.execute(_LIVE[of.category], (self._realm, of.key)).fetchall()
-        return _row(of.category, of.key, found[0]) if found else None
+    def _read(self, connection: Connection, last: tuple[str, int]) -> Sequence[Any]:
+        stream = tuple_(events.c.stream_id, events.c.version)
+        statement = (
+            select(events.c.stream_id, events.c.version, events.c.tag, events.c.data)
+            .where(events.c.realm == self._realm, stream > tuple_(*map(literal, last)))
+            .order_by(events.c.stream_id, events.c.version)
+            .limit(self._page)
+        )
+        return connection.execute(statement).all()
 
 
-def _row(category: str, key: str, values: Sequence[Any]) -> Row:
-    version, fold, *columns, state = values
-    return Row(category, key, version, fold, tuple(columns), state)
+def _row(category: str, values: Sequence[Any]) -> Row:
+    key, version, fold, *columns, state = values
+    return Row(category, key, version, fold, tuple(columns), bytes(state))

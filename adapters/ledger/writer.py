@@ -1,102 +1,309 @@
-"""The thread that writes: whatever waits is written together and answered together."""
+"""The writer: what is waiting is checked, written and synced together, and then answered."""
 
 import asyncio
 import logging
-import queue
-import threading
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from grantledger.adapters.ledger.append import Append, Outcome
-from grantledger.adapters.ledger.group_commit import GroupCommit, unavailable
-from grantledger.application.ports import Unavailable
+from grantledger.adapters.ledger import private_records
+from grantledger.adapters.ledger.database import CommitOutcomeUnknown, Database, Transaction, UniqueTaken
+from grantledger.adapters.ledger.events import Appended, Envelope
+from grantledger.adapters.ledger.private_records import PrivateRow
+from grantledger.adapters.ledger.read_model import Retention, Row
+from grantledger.application.ports import Conflict, Unavailable
 
 _log = logging.getLogger(__name__)
 
+Outcome = Exception | None
+"""None: recorded. Otherwise what the caller gets."""
+
+SWEEP_EVERY = 1.0
+"""Seconds between two deletions of rows that ended."""
+
+SWEEP_IDLE = 10.0
+"""The same while nothing is written."""
+
+_SWEPT = 1_000
+"""How many rows of each table one sweep deletes or walks."""
+
+
+class Append:
+    """What one caller wants recorded together, and the future it waits for.
+
+    Either the writer claims it or its caller abandons it, never both: what was abandoned is not written.
+    """
+
+    __slots__ = ("answered", "claimed", "envelope", "events", "expected", "given_up", "private", "rows")
+
+    def __init__(
+        self,
+        *,
+        expected: Sequence[tuple[str, int]],
+        events: Sequence[Appended],
+        envelope: Envelope,
+        rows: Sequence[Row],
+        private: Sequence[PrivateRow],
+    ) -> None:
+        self.expected = expected
+        self.events = events
+        self.envelope = envelope
+        self.rows = rows
+        self.private = private
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.claimed = False
+        self.given_up = False
+
+    def claim(self) -> bool:
+        """Whether the writer may write it."""
+        self.claimed = self.claimed or not self.given_up
+        return self.claimed
+
+    def abandon(self) -> bool:
+        """Whether it will never be written."""
+        self.given_up = not self.claimed
+        return self.given_up
+
+    def answer(self, outcome: Outcome) -> None:
+        """Answer the caller, unless it was answered before or waits no longer."""
+        if self.answered.done():
+            return
+        if outcome is None:
+            self.answered.set_result(None)
+        else:
+            self.answered.set_exception(outcome)
+
 
 class Writer:
-    """One per process. It ends when it is closed, and for no other reason."""
+    """One per process and realm, on one event loop. At most one transaction is open at a time."""
 
-    def __init__(self, group_commit: GroupCommit, *, queue_limit: int, batch_limit: int) -> None:
-        self._group_commit = group_commit
+    def __init__(
+        self,
+        database: Database,
+        realm: str,
+        *,
+        now: Callable[[], int],
+        known_secrets: Callable[[], Sequence[str]],
+        retention: Retention,
+        queue_limit: int,
+        batch_limit: int,
+    ) -> None:
+        self._database = database
+        self._statements = database.statements
+        self._realm = realm
+        self._now = now
+        self._known_secrets = known_secrets
+        self._retention = retention
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
-        self._gathered: list[Append] = []
-        self._queue: queue.SimpleQueue[Append | None] = queue.SimpleQueue()
+        self._waiting: deque[Append] = deque()
         self._open = False
-        self._thread: threading.Thread | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._swept_at = float("-inf")
+        self._walked = ""
 
     def start(self) -> None:
-        """Begin, or begin again after `close`. Raises `Unavailable` while the last thread still writes."""
-        if self._thread is not None and self._thread.is_alive():
+        """Begin, or begin again after `close`. Raises `Unavailable` while the last transaction is open."""
+        if self._open or self._task is not None:
             raise Unavailable("the ledger is open already, or was closed and has not ended")
-        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
-        self._thread.start()
         self._open = True
+        # The first sweep comes later: a short command must not pay for one.
+        self._swept_at = asyncio.get_running_loop().time()
+        self._sweep_when_idle()
 
     def put(self, append: Append) -> None:
-        """Take the append over; it is written even if nobody waits for the answer any more.
+        """Take the append over; it is written even if its caller stops waiting.
 
         Raises `Unavailable` when too many wait already, before `start` and after `close`.
         """
-        if not (self._open and self._thread and self._thread.is_alive()):
+        if not self._open:
             raise Unavailable("the ledger is not open")
-        if len(self._gathered) + self._queue.qsize() >= self._queue_limit:
+        if len(self._waiting) >= self._queue_limit:
             raise Unavailable("too many appends wait")
-        self._gathered.append(append)
-        if len(self._gathered) == 1:
-            # At the end of this turn of the loop: a writer that woke up at the first append would wrest the
-            # interpreter from the other requests of the turn, and write less at once. Measured over HTTP
-            # with 16 connections: a third less CPU.
-            asyncio.get_running_loop().call_soon(self.hand_over)
+        self._waiting.append(append)
+        self._wake()
 
-    def hand_over(self) -> None:
-        """Give the writer's thread what was taken over. Only on the event loop's thread."""
-        gathered, self._gathered = self._gathered, []
-        for append in gathered:
-            self._queue.put(append)
+    async def close(self, patience: float) -> None:
+        """Write what waits, then end; wait for that no longer than `patience` seconds."""
+        self._open = False
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=patience)
 
-    def close(self, timeout: float) -> None:
-        """Write what waits, then end. Blocks, but no longer than `timeout` seconds."""
-        if self._open and self._thread is not None:
-            self._open = False
-            self._queue.put(None)
-            self._thread.join(timeout)
+    def _wake(self) -> None:
+        # The task begins in the next turn of the loop: all requests of this turn share its transaction.
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._drain())
 
-    def _run(self) -> None:
-        while batch := self._take():
-            try:
-                outcomes = self._group_commit.write(batch)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-                _log.critical("the ledger's writer failed", exc_info=True)
-                outcomes = [(append, unavailable(error)) for append in batch]
-            _answer(outcomes)
-        self._group_commit.disconnect()
+    def _sweep_when_idle(self) -> None:
+        if self._is_sweep_due(SWEEP_IDLE):
+            self._wake()
+        self._timer = asyncio.get_running_loop().call_later(SWEEP_IDLE, self._sweep_when_idle)
 
-    def _take(self) -> list[Append]:
-        """Wait for an append and return it with those behind it; nothing when the writer is to end."""
-        batch: list[Append] = []
-        append = self._queue.get()
-        while append is not None:
-            batch.append(append)
-            if len(batch) == self._batch_limit or self._queue.empty():
-                return batch
-            append = self._queue.get()
-        if batch:
-            self._queue.put(None)
-        return batch
+    def _is_sweep_due(self, every: float) -> bool:
+        return asyncio.get_running_loop().time() - self._swept_at >= every
 
-
-def _answer(outcomes: Iterable[tuple[Append, Outcome]]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Append, Outcome]]] = {}
-    for append, outcome in outcomes:
-        by_loop.setdefault(append.answered.get_loop(), []).append((append, outcome))
-    for loop, answers in by_loop.items():
+    async def _drain(self) -> None:
         try:
-            loop.call_soon_threadsafe(_settle, answers)
-        except RuntimeError:
-            _log.info("appends were recorded after the event loop that asked for them had ended")
+            while self._waiting or self._is_sweep_due(SWEEP_IDLE):
+                size = min(len(self._waiting), self._batch_limit)
+                sweep = self._is_sweep_due(SWEEP_EVERY)
+                if sweep:
+                    self._swept_at = asyncio.get_running_loop().time()
+                await self._answer([self._waiting.popleft() for _ in range(size)], sweep=sweep)
+        finally:
+            self._task = None
+
+    async def _answer(self, batch: Sequence[Append], *, sweep: bool) -> None:
+        try:
+            outcomes = await self._write(batch, sweep=sweep)
+        except Exception as error:  # noqa: BLE001 - those who wait must be answered
+            _log.critical("the ledger's writer failed", exc_info=True)
+            outcomes = [(append, unavailable(error)) for append in batch]
+        for append, outcome in outcomes:
+            append.answer(outcome)
+
+    async def _write(self, batch: Sequence[Append], *, sweep: bool) -> list[tuple[Append, Outcome]]:
+        """Write the appends that are not abandoned, and return what became of each.
+
+        A conflict fails its own append only, an outage all of them. After any other error they are tried
+        one by one, so that it fails the append that caused it.
+        """
+        try:
+            async with self._database.transaction() as transaction:
+                outcomes, written = await self._recorded(transaction, batch)
+                if sweep:
+                    await self._sweep(transaction)
+                if written or sweep:
+                    await transaction.commit()
+                return outcomes
+        except CommitOutcomeUnknown as error:
+            _log.warning("a commit did not answer: %s", error)
+            return [(append, await self._looked_up(append, error)) for append in batch if append.claimed]
+        except Unavailable as error:
+            _log.warning("the ledger cannot be written: %s", error)
+            return [(append, unavailable(error)) for append in batch]
+        except Exception as error:
+            if len(batch) == 1:
+                return [(batch[0], Conflict(str(error)) if isinstance(error, UniqueTaken) else error)]
+            if not batch:
+                raise
+            if not isinstance(error, UniqueTaken):
+                _log.warning("a batch failed; its appends are tried one by one", exc_info=True)
+            return [answer for append in batch for answer in await self._write([append], sweep=False)]
+
+    async def _recorded(
+        self, transaction: Transaction, batch: Sequence[Append]
+    ) -> tuple[list[tuple[Append, Outcome]], bool]:
+        """Return the outcomes, and whether anything was written."""
+        claimed = [append for append in batch if append.claim()]
+        if not claimed:
+            return [], False
+        # First of all: it locks the realm's head, so that the versions below are read after it.
+        position = await self._head(transaction)
+        now = self._now()
+        versions = await self._versions(transaction, claimed)
+        outcomes: list[tuple[Append, Outcome]] = []
+        accepted: list[Append] = []
+        for append in claimed:
+            refused = await self._refused(transaction, append, versions)
+            outcomes.append((append, refused))
+            if refused is None:
+                accepted.append(append)
+        if accepted:
+            await self._insert(transaction, accepted, position, now)
+        return outcomes, bool(accepted)
+
+    async def _head(self, transaction: Transaction) -> int:
+        found = await transaction.fetch(self._statements.head, {"realm": self._realm})
+        if found:
+            return int(found[0][0])
+        await transaction.fetch(self._statements.begin_head, {"realm": self._realm, "position": 0})
+        return 0
+
+    async def _versions(self, transaction: Transaction, appends: Sequence[Append]) -> dict[str, int]:
+        streams = {
+            stream_id: (self._realm, stream_id) for append in appends for stream_id, _ in append.expected
+        }
+        found = await transaction.fetch_by_rows(self._statements.versions, list(streams.values()))
+        return {stream_id: version or 0 for stream_id, version in found}
+
+    async def _refused(
+        self, transaction: Transaction, append: Append, versions: dict[str, int]
+    ) -> Conflict | Unavailable | None:
+        """Return why the append is not written; otherwise count its events into `versions`."""
+        for stream_id, version in append.expected:
+            if versions[stream_id] != version:
+                return Conflict(stream_id)
+        try:
+            for row in append.private:
+                await private_records.check_free(
+                    transaction, self._statements, self._realm, row, self._known_secrets()
+                )
+        except Conflict as conflict:
+            return conflict
+        except Unavailable as missing:
+            return missing
+        for event in append.events:
+            versions[event.stream_id] = event.version
+        return None
+
+    async def _insert(
+        self, transaction: Transaction, appends: Sequence[Append], position: int, now: int
+    ) -> None:
+        lines: list[tuple[Any, ...]] = []
+        rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for append in appends:
+            for event in append.events:
+                position += 1
+                lines.append(event.row(self._realm, position, now, append.envelope))
+            for row in append.rows:
+                rows[row.category].append(row.values(self._realm))
+        await transaction.fetch_by_rows(self._statements.insert_events, lines)
+        for category, values in rows.items():
+            await transaction.fetch_by_rows(self._statements.put[category], values)
+        private = [row for append in appends for row in append.private]
+        if private:
+            await private_records.write(transaction, self._statements, self._realm, private)
+        await transaction.fetch(self._statements.move_head, {"at": self._realm, "position": position})
+
+    async def _sweep(self, transaction: Transaction) -> None:
+        """Delete some of the rows that can never be used again: `Retention` says which."""
+        horizons = self._retention.horizons(self._now() // 1_000_000)
+        realm = {"realm": self._realm}
+        for category, statement in self._statements.sweep.items():
+            await transaction.fetch(
+                statement, {**realm, "of": self._realm, "horizon": horizons[category], "most": _SWEPT}
+            )
+        # Grants are not indexed by their end: a few keys at a time are walked, round and round.
+        walk = {**realm, "key": self._walked}
+        ((last, walked),) = await transaction.fetch(self._statements.sweep_end, {**walk, "most": _SWEPT})
+        if walked:
+            await transaction.fetch(
+                self._statements.sweep_grants, {**walk, "last": last, "horizon": horizons["grant"]}
+            )
+        self._walked = last if walked == _SWEPT else ""
+
+    async def _looked_up(self, append: Append, error: CommitOutcomeUnknown) -> Outcome:
+        try:
+            return None if await is_committed(self._database, self._realm, append) else unavailable(error)
+        except Unavailable as still:
+            return still
 
 
-def _settle(answers: Sequence[tuple[Append, Outcome]]) -> None:
-    for append, outcome in answers:
-        append.answer(outcome)
+async def is_committed(database: Database, realm: str, append: Append) -> bool:
+    """Whether the append's first event is in the log, with this append's id. Raises `Unavailable`."""
+    first = append.events[0]
+    where = {"realm": realm, "stream_id": first.stream_id, "version": first.version}
+    found = await database.fetch(database.statements.append_at, where)
+    return [bytes(row[0]) for row in found] == [append.envelope.append_id]
+
+
+def unavailable(cause: BaseException) -> Unavailable:
+    if isinstance(cause, Unavailable):
+        return cause
+    failed = Unavailable(str(cause))
+    failed.__cause__ = cause
+    return failed

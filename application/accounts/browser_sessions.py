@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from grantledger.application.decide import decide
-from grantledger.application.ports import Clock, Ledger, Randomness
+from grantledger.application.ports import Clock, DecisionReader, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.aggregate import Change, Versioned
@@ -45,28 +45,32 @@ class BrowserSessionMaker:
         return empty.then([event]), NewBrowserSession(session=session, cookie=f"{session_id}.{secret}")
 
 
-class FindBrowserSession:
-    """Tell who is signed in, from the value of the session cookie."""
+class FoundSession(Struct, frozen=True):
+    """A live session, with the e-mail address of its user if there is one."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
+    session: BrowserSession
+    email: str | None
+
+
+class FindBrowserSession:
+    """Find who is signed in, from the value of the session cookie."""
+
+    def __init__(self, facts: DecisionReader, clock: Clock) -> None:
+        self._facts = facts
         self._clock = clock
 
-    async def __call__(self, cookie: str | None) -> BrowserSession | None:
-        """Return the live session, None when nobody usable is signed in."""
+    async def __call__(self, cookie: str | None) -> FoundSession | None:
+        """Return the live session, None when no usable user is signed in."""
         session_id, dot, secret = (cookie or "").partition(".")
         if not (session_id and dot and secret):
             return None
-        session = (await self._ledger.load(SIGNIN, session_id)).state
-        if session is None:
+        facts = await self._facts.session_facts(session_id)
+        if facts is None or facts.user is None or facts.user.disabled:
             return None
-        user = (await self._ledger.load(USER, session.user_id)).state
-        if user is None or user.disabled:
-            return None
-        live = session.is_live(
-            presented_digest=digest(secret), session_epoch=user.session_epoch, now=self._clock.now()
+        live = facts.session.is_live(
+            presented_digest=digest(secret), session_epoch=facts.user.session_epoch, now=self._clock.now()
         )
-        return session if live else None
+        return FoundSession(facts.session, facts.email) if live else None
 
 
 class SignOut:

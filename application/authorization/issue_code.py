@@ -3,26 +3,57 @@ from typing import Any
 from msgspec import Struct
 
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, CodeSealer, Ledger, TransactionReader
+from grantledger.application.ports import AuthorizationFacts, Clock, CodeSealer, DecisionReader, Ledger
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
-from grantledger.domain.aggregate import Change
-from grantledger.domain.authorization_code import CODE, CodeIssued
-from grantledger.domain.authorization_request import AuthorizationRequest, ConsentNeeded, TransactionSpent
+from grantledger.domain.aggregate import Change, Versioned
+from grantledger.domain.authorization_code import CodeIssued
+from grantledger.domain.authorization_request import (
+    AuthorizationRequest,
+    ConsentNeeded,
+    SignInNeeded,
+    TransactionSpent,
+)
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import CLIENT, ClientRegistration, ClientUnknown
-from grantledger.domain.consent import CONSENT, consent_key, give
-from grantledger.domain.digests import digest
-from grantledger.domain.user_account import USER, UserIsDisabled
+from grantledger.domain.consent import give
+from grantledger.domain.user_account import UserIsDisabled
 
 
 async def asking_client(ledger: Ledger, request: AuthorizationRequest) -> ClientRegistration:
     """Return the client that asks, if it still may. Raises `ClientUnknown`, `ClientIsDisabled`."""
-    client = (await ledger.load(CLIENT, request.client_id)).state
-    if client is None:
+    return usable_client(await ledger.load(CLIENT, request.client_id), request)
+
+
+def usable_client(client: Versioned[ClientRegistration], request: AuthorizationRequest) -> ClientRegistration:
+    """Return the client that asks, if it still may. Raises `ClientUnknown`, `ClientIsDisabled`."""
+    if client.state is None:
         raise ClientUnknown(request.client_id)
-    client.check_usable(request.client_registration)
-    return client
+    client.state.check_usable(request.client_registration)
+    return client.state
+
+
+async def authorization_facts(
+    reader: DecisionReader, request: AuthorizationRequest, session: BrowserSession | None
+) -> AuthorizationFacts:
+    """Read all that decides the request of this session, or of a browser without one."""
+    return await reader.authorization_facts(
+        client_id=request.client_id,
+        user_id=session.user_id if session else "",
+        session_id=session.session_id if session else "",
+        transaction_id=request.transaction_id,
+    )
+
+
+def has_ended(session: BrowserSession, facts: AuthorizationFacts, *, now: int) -> bool:
+    """Whether the session that a request began with is no session any more."""
+    user = facts.user.state
+    if user is None or user.session_epoch != session.session_epoch:
+        return True
+    if not session.secret_digest:  # a host's session: only the host can end it
+        return False
+    held = facts.session.state
+    return held is None or held.signed_out or now >= held.expires_at
 
 
 class IssuedCode(Struct, frozen=True, kw_only=True):
@@ -34,64 +65,78 @@ class IssuedCode(Struct, frozen=True, kw_only=True):
 
 
 class IssueCode:
-    """Answer an authorization request, once, and remember what the user said yes to."""
+    """Answer an authorization request, once, and remember the user's consent."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        transactions: TransactionReader,
-        clock: Clock,
-        codes: CodeSealer,
-        policy: ServerPolicy,
+        self, ledger: Ledger, facts: DecisionReader, clock: Clock, codes: CodeSealer, policy: ServerPolicy
     ) -> None:
         self._ledger = ledger
-        self._transactions = transactions
+        self._facts = facts
         self._clock = clock
         self._codes = codes
         self._lifetime = policy.code_lifetime
 
     async def __call__(
-        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, consent_given: bool
+        self,
+        request: AuthorizationRequest,
+        session: BrowserSession,
+        caller: Caller,
+        *,
+        consent_given: bool,
+        facts: AuthorizationFacts | None = None,
     ) -> IssuedCode:
-        """Return the code for the client: the same one again while nobody has come with it yet.
+        """Return the code for the client: the same code again until it is redeemed.
 
-        So an answer that was lost, or a form that was sent twice, ends as one that was sent once.
-        `consent_given`: to this very request, and not only to one before it.
-        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
-        `TransactionExpired`, and `ConsentNeeded` where nobody said yes and no earlier yes covers it.
+        So a response that was lost, or a form that was sent twice, ends like one that was sent once.
+        `consent_given`: to this very request, not only to an earlier one. `facts` spares the first read.
+        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `SignInNeeded` when the session has
+        ended, `TransactionSpent`, `TransactionExpired`, and `ConsentNeeded` without consent.
         """
+        read = [facts] if facts is not None else []
         return await retry_on_conflict(
-            lambda: self._issue(request, session, caller, consent_given=consent_given)
+            lambda: self._issue(
+                request, session, caller, consent_given=consent_given, facts=read.pop() if read else None
+            )
         )
 
     async def _issue(
-        self, request: AuthorizationRequest, session: BrowserSession, caller: Caller, *, consent_given: bool
+        self,
+        request: AuthorizationRequest,
+        session: BrowserSession,
+        caller: Caller,
+        *,
+        consent_given: bool,
+        facts: AuthorizationFacts | None,
     ) -> IssuedCode:
         now = self._clock.now()
         request.check_open(now=now)
-        await asking_client(self._ledger, request)
-        user = (await self._ledger.load(USER, session.user_id)).state
+        facts = facts or await authorization_facts(self._facts, request, session)
+        usable_client(facts.client, request)
+        user = facts.user.state
         if user is None:
             raise UserIsDisabled(session.user_id)
         user.check_usable()
+        if has_ended(session, facts, now=now):
+            raise SignInNeeded
         code = self._codes.code_of(request.transaction_id)
         answer = IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
-        # Asked of the transaction too: its code was another one under another master secret. And first: the
-        # same form, sent twice, may spend it between the two reads, and its code is there to be given again.
-        spent = await self._transactions.is_spent(request.transaction_id)
-        issued = await self._ledger.load(CODE, digest(code))
+        issued = facts.code
         if issued.state is not None and issued.state.can_be_sent_again(user_id=user.user_id, now=now):
             return answer
-        if spent or issued.state is not None:
+        if issued.version:
             raise TransactionSpent
-        consent = await self._ledger.load(CONSENT, consent_key(user.user_id, request.client_id))
-        given = give(consent.state, request.asked, user_id=user.user_id, client_id=request.client_id, now=now)
+        given = give(
+            facts.consent.state, request.asked, user_id=user.user_id, client_id=request.client_id, now=now
+        )
         if given and not consent_given:
             raise ConsentNeeded
         # The consent first: it is the cause of the code.
         changes: list[Change[Any]] = [
-            *([consent.then(given)] if given else []),
+            facts.consent.then(given),
             issued.then([self._issued(request, session, now)]),
+            facts.client.unchanged(),
+            facts.user.unchanged(),
+            facts.session.unchanged(),
         ]
         by = by_user(user.user_id, caller, client_id=request.client_id)
         await self._ledger.record(changes, by)

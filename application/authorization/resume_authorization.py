@@ -2,8 +2,14 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from grantledger.application.authorization.issue_code import IssueCode, IssuedCode, asking_client
-from grantledger.application.ports import Ledger
+from grantledger.application.authorization.issue_code import (
+    IssueCode,
+    IssuedCode,
+    authorization_facts,
+    has_ended,
+    usable_client,
+)
+from grantledger.application.ports import AuthorizationFacts, Clock, DecisionReader
 from grantledger.application.provenance import Caller
 from grantledger.domain.authorization_request import (
     AuthorizationRequest,
@@ -13,7 +19,6 @@ from grantledger.domain.authorization_request import (
 )
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
-from grantledger.domain.consent import CONSENT, consent_key
 
 
 class AskToSignIn(Struct, frozen=True, kw_only=True):
@@ -26,29 +31,37 @@ class AskForConsent(Struct, frozen=True, kw_only=True):
 
 
 class ResumeAuthorization:
-    """Find what an authorization request still needs: a sign-in, a yes, or nothing more."""
+    """Find what an authorization request still needs: a sign-in, consent, or nothing more."""
 
-    def __init__(self, ledger: Ledger, issue_code: IssueCode) -> None:
-        self._ledger = ledger
+    def __init__(self, facts: DecisionReader, issue_code: IssueCode, clock: Clock) -> None:
+        self._facts = facts
         self._issue_code = issue_code
+        self._clock = clock
 
     async def __call__(
-        self, request: AuthorizationRequest, session: BrowserSession | None, caller: Caller
+        self,
+        request: AuthorizationRequest,
+        session: BrowserSession | None,
+        caller: Caller,
+        facts: AuthorizationFacts | None = None,
     ) -> AskToSignIn | AskForConsent | IssuedCode:
-        """Return the page to show, or the code where the user has said yes to all of this before.
+        """Return the page to show, or the code where the user has consented to all of this before.
 
+        `facts` spares a read where the request was checked just now.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`, and `SentBack` where
         a page is needed and the client allowed none.
         """
-        client = await asking_client(self._ledger, request)
+        facts = facts or await authorization_facts(self._facts, request, session)
+        client = usable_client(facts.client, request)
+        if session is not None and has_ended(session, facts, now=self._clock.now()):
+            session = None
         if session is None or request.needs_sign_in(session):
             if request.allows_no_page:
                 raise _sent_back(request, SignInNeeded())
             return AskToSignIn(client=client)
-        consent = await self._ledger.load(CONSENT, consent_key(session.user_id, request.client_id))
-        if not request.needs_consent_page(consent.state, client):
-            with suppress(ConsentNeeded):  # the yes was taken back since it was read
-                return await self._issue_code(request, session, caller, consent_given=False)
+        if not request.needs_consent_page(facts.consent.state, client):
+            with suppress(ConsentNeeded):  # withdrawn since it was read
+                return await self._issue_code(request, session, caller, consent_given=False, facts=facts)
         if request.allows_no_page:
             raise _sent_back(request, ConsentNeeded())
         return AskForConsent(client=client, session=session)

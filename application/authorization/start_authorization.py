@@ -1,5 +1,7 @@
+from msgspec import Struct
+
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, Ledger, Randomness
+from grantledger.application.ports import AuthorizationFacts, Clock, DecisionReader, Randomness
 from grantledger.domain.authorization_request import (
     AuthorizationParameters,
     AuthorizationRequest,
@@ -8,15 +10,24 @@ from grantledger.domain.authorization_request import (
     redirect_target,
 )
 from grantledger.domain.browser_session import BrowserSession
-from grantledger.domain.client_registration import CLIENT, ClientUnknown
+from grantledger.domain.client_registration import ClientUnknown
 from grantledger.domain.refusal import Refusal
+
+
+class StartedAuthorization(Struct, frozen=True):
+    """A request that has passed every check, and what was read to check it."""
+
+    request: AuthorizationRequest
+    facts: AuthorizationFacts
 
 
 class StartAuthorization:
     """Check an authorization request before anything of it is shown or redirected; write nothing."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, randomness: Randomness, policy: ServerPolicy) -> None:
-        self._ledger = ledger
+    def __init__(
+        self, facts: DecisionReader, clock: Clock, randomness: Randomness, policy: ServerPolicy
+    ) -> None:
+        self._facts = facts
         self._clock = clock
         self._randomness = randomness
         self._askable = policy.askable
@@ -24,27 +35,35 @@ class StartAuthorization:
 
     async def __call__(
         self, asked: AuthorizationParameters, session: BrowserSession | None
-    ) -> AuthorizationRequest:
+    ) -> StartedAuthorization:
         """Return the request, to be kept in the browser until the user has answered.
 
-        Raises `SentBack` where the client may be told, and before that the refusals of `redirect_target`.
+        Raises `SentBack` where the client may be informed, and before that the refusals of `redirect_target`.
         """
         if asked.client_id is None:
             raise ClientUnknown("no client_id")
-        client = (await self._ledger.load(CLIENT, asked.client_id)).state
+        transaction_id = self._randomness.token(size=12)
+        facts = await self._facts.authorization_facts(
+            client_id=asked.client_id,
+            user_id=session.user_id if session else "",
+            session_id=session.session_id if session else "",
+            transaction_id=transaction_id,
+        )
+        client = facts.client.state
         if client is None:
             raise ClientUnknown(asked.client_id)
         target = redirect_target(client, asked)
         try:
-            return checked(
+            request = checked(
                 asked,
                 client=client,
                 target=target,
                 askable=self._askable,
-                transaction_id=self._randomness.token(size=12),
+                transaction_id=transaction_id,
                 session_before=session.session_id if session else None,
                 now=self._clock.now(),
                 lifetime=self._lifetime,
             )
         except Refusal as refusal:
             raise SentBack(refusal, redirect_uri=target, state=asked.state) from refusal
+        return StartedAuthorization(request, facts)

@@ -21,18 +21,25 @@ class AuthenticateClient:
         self._ledger = ledger
         self._guesses = guesses
 
-    async def __call__(self, credentials: ClientCredentials, caller: Caller) -> ClientRegistration:
+    async def __call__(
+        self, credentials: ClientCredentials, caller: Caller, loaded: ClientRegistration | None = None
+    ) -> ClientRegistration:
         """Return the client. Raises `ClientUnknown`, `ClientAuthenticationFailed` or `TooManyGuesses`.
 
-        A disabled client is itself all the same: what it is refused depends on what it asks.
+        `loaded` spares a read where the caller has loaded a client, if it is the one of the credentials.
+        A disabled client is authenticated like any other: what it may still do, the caller decides.
         """
-        if not credentials.secret:  # nothing is guessed
-            return await self._authenticated(credentials)
+        if loaded is not None and loaded.client_id != credentials.client_id:
+            loaded = None
+        if not credentials.secret:  # no guess
+            return await self._authenticated(credentials, loaded)
         with self._guesses.guess(credentials.client_id, caller.address):
-            return await self._authenticated(credentials)
+            return await self._authenticated(credentials, loaded)
 
-    async def _authenticated(self, credentials: ClientCredentials) -> ClientRegistration:
-        client = (await self._ledger.load(CLIENT, credentials.client_id)).state
+    async def _authenticated(
+        self, credentials: ClientCredentials, loaded: ClientRegistration | None
+    ) -> ClientRegistration:
+        client = loaded or (await self._ledger.load(CLIENT, credentials.client_id)).state
         if client is None or client.deleted:
             raise ClientUnknown(credentials.client_id)
         client.authenticate(digest(credentials.secret) if credentials.secret else None)

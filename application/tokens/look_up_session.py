@@ -1,6 +1,6 @@
 from msgspec import Struct
 
-from grantledger.application.ports import Clock, GrantReader, TokenSealer
+from grantledger.application.ports import Clock, DecisionReader, TokenSealer
 from grantledger.domain import resource_indicator
 from grantledger.domain.client_registration import ClientUnknown
 from grantledger.domain.refusal import Refusal
@@ -29,8 +29,8 @@ class McpSession(Struct, frozen=True, kw_only=True):
 class LookUpSession:
     """Find the user, client and scopes of an access token. Revocations and disabling count at once."""
 
-    def __init__(self, grants: GrantReader, sealer: TokenSealer, clock: Clock) -> None:
-        self._grants = grants
+    def __init__(self, facts: DecisionReader, sealer: TokenSealer, clock: Clock) -> None:
+        self._facts = facts
         self._sealer = sealer
         self._clock = clock
 
@@ -44,26 +44,22 @@ class LookUpSession:
         if sealed is None or sealed.is_refresh_token:
             raise AccessTokenUnknown
         claims = sealed.claims
-        standing = await self._grants.standing(claims.grant_id)
-        if (
-            standing is None
-            or standing.grant.state is None
-            or not sealed.is_genuine(standing.grant.state.nonce)
-        ):
+        facts = await self._facts.grant_facts(claims.grant_id)
+        if facts is None or facts.grant.state is None or not sealed.is_genuine(facts.grant.state.nonce):
             raise AccessTokenUnknown
-        grant = standing.grant.state
+        grant = facts.grant.state
         access = grant.check_access(
             generation=claims.generation,
             pair=claims.pair,
             expires_at=claims.expires_at,
             now=self._clock.now(),
         )
-        if standing.client is None:
+        if facts.client.state is None:
             raise ClientUnknown(grant.client_id)
-        standing.client.check_usable(grant.client_registration)
-        if standing.user is None:
+        facts.client.state.check_usable(grant.client_registration)
+        if facts.user.state is None:
             raise UserIsDisabled(grant.user_id)
-        standing.user.check_usable()
+        facts.user.state.check_usable()
         if resource is not None and not resource_indicator.same(resource, access.resource):
             raise AccessTokenForAnotherResource
         return McpSession(

@@ -1,5 +1,3 @@
-from contextlib import suppress
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -8,14 +6,13 @@ from grantledger.application.clients.authenticate_client import (
     ClientCredentials,
 )
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, Conflict, Ledger, Randomness, TokenSealer
-from grantledger.application.provenance import Caller, Provenance, by_client
+from grantledger.application.ports import Clock, CodeSealer, DecisionReader, Ledger, Randomness, TokenSealer
+from grantledger.application.provenance import Caller, by_client
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
 from grantledger.application.tokens.issue_id_token import IssueIdToken
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import (
-    CODE,
     AuthorizationCode,
     CodeAlreadyRedeemed,
     CodeRedeemed,
@@ -24,10 +21,8 @@ from grantledger.domain.authorization_code import (
     ConsentWithdrawnSince,
 )
 from grantledger.domain.client_registration import ClientRegistration
-from grantledger.domain.consent import CONSENT, consent_key
-from grantledger.domain.digests import digest
-from grantledger.domain.token_grant import GRANT, GrantOpened, TokenGrant, earliest, evolve
-from grantledger.domain.user_account import USER, UserIsDisabled
+from grantledger.domain.token_grant import GRANT, GrantOpened, TokenGrant, earliest
+from grantledger.domain.user_account import UserIsDisabled
 
 
 class CodeRedemption(Struct, frozen=True, kw_only=True):
@@ -51,6 +46,8 @@ class RedeemCode:
         self,
         *,
         ledger: Ledger,
+        facts: DecisionReader,
+        codes: CodeSealer,
         authenticate: AuthenticateClient,
         sealer: TokenSealer,
         issue_id_token: IssueIdToken,
@@ -59,6 +56,8 @@ class RedeemCode:
         policy: ServerPolicy,
     ) -> None:
         self._ledger = ledger
+        self._facts = facts
+        self._codes = codes
         self._authenticate = authenticate
         self._sealer = sealer
         self._issue_id_token = issue_id_token
@@ -76,18 +75,20 @@ class RedeemCode:
         return await retry_on_conflict(lambda: self._redeem(request))
 
     async def _redeem(self, request: CodeRedemption) -> Tokens:
-        client = await self._authenticate(request.credentials, request.caller)
+        transaction_id = self._codes.transaction_of(request.code)
+        facts = None if transaction_id is None else await self._facts.code_facts(transaction_id)
+        loaded = None if facts is None else facts.client.state
+        client = await self._authenticate(request.credentials, request.caller, loaded)
         client.check_usable()
-        code = await self._ledger.load(CODE, digest(request.code))
-        if code.state is None:
+        if facts is None or facts.code.state is None:
             raise CodeUnknown
-        user = (await self._ledger.load(USER, code.state.user_id)).state
-        if user is None:
+        code = facts.code.state
+        if facts.user.state is None:
             raise UserIsDisabled
-        user.check_usable()
+        facts.user.state.check_usable()
         now = self._clock.now()
         grant_id = self._randomness.token(size=16)
-        outcome = code.state.redeem(
+        outcome = code.redeem(
             client_id=client.client_id,
             client_registration=client.registration,
             redirect_uri=request.redirect_uri,
@@ -99,40 +100,22 @@ class RedeemCode:
         by = by_client(client.client_id, request.caller)
         match outcome:
             case (CodeRedeemed(),):
-                opened = self._opened(client, code.key, code.state, now)
-                grant: Versioned[TokenGrant] = Versioned(kind=GRANT, key=grant_id)
-                tokens = current_tokens(self._sealer, grant_id, evolve(None, opened), now=now)
-                # Before the code is consumed: where nothing can be signed now, the client can come again.
-                id_token = await self._issue_id_token(code.state, access_token=tokens.access_token, now=now)
-                await self._check_consent(code.state)
-                await self._ledger.record([code.then(outcome), grant.then([opened])], by)
-                await self._check_consent_again(code.state, grant.evolved([opened]), by)
+                if facts.consent.state is None or not facts.consent.state.covers(code.asked):
+                    raise ConsentWithdrawnSince
+                empty: Versioned[TokenGrant] = Versioned(kind=GRANT, key=grant_id)
+                opened = empty.then([self._opened(client, facts.code.key, code, now)])
+                assert opened.state is not None
+                tokens = current_tokens(self._sealer, grant_id, opened.state, now=now)
+                # Before the code is consumed: where nothing can be signed now, the client can try again.
+                id_token = await self._issue_id_token(code, access_token=tokens.access_token, now=now)
+                read = (facts.client.unchanged(), facts.user.unchanged(), facts.consent.unchanged())
+                await self._ledger.record([facts.code.then(outcome), opened, *read], by)
                 return replace(tokens, id_token=id_token)
             case (CodeReplayed(grant_id=suspect),):
                 grant = await self._ledger.load(GRANT, suspect)
-                assert grant.state is not None
-                revoked = grant.state.revoke("code_replayed", now=now)
-                await self._ledger.record([code.then(outcome), grant.then(revoked)], by)
+                revoked = grant.state.revoke("code_replayed", now=now) if grant.state else ()
+                await self._ledger.record([facts.code.then(outcome), grant.then(revoked)], by)
         raise CodeAlreadyRedeemed
-
-    async def _check_consent(self, code: AuthorizationCode) -> None:
-        """Raise `ConsentWithdrawnSince` where the user has disconnected the client meanwhile."""
-        consent = await self._ledger.load(CONSENT, consent_key(code.user_id, code.client_id))
-        if consent.state is None or not consent.state.covers(code.asked):
-            raise ConsentWithdrawnSince
-
-    async def _check_consent_again(
-        self, code: AuthorizationCode, grant: Versioned[TokenGrant], by: Provenance
-    ) -> None:
-        """Leave no grant to who was disconnected at the moment at which it was not there to be revoked."""
-        try:
-            await self._check_consent(code)
-        except ConsentWithdrawnSince:
-            assert grant.state is not None
-            revoked = grant.state.revoke("revoked_by_user", now=self._clock.now())
-            with suppress(Conflict):  # revoked by the disconnection after all
-                await self._ledger.record([grant.then(revoked)], by)
-            raise
 
     def _opened(
         self, client: ClientRegistration, code_key: str, code: AuthorizationCode, now: int

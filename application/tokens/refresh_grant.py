@@ -5,7 +5,7 @@ from grantledger.application.clients.authenticate_client import (
     ClientCredentials,
 )
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, GrantReader, Ledger, TokenSealer
+from grantledger.application.ports import Clock, DecisionReader, Ledger, TokenSealer
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
@@ -39,14 +39,14 @@ class RefreshGrant:
         self,
         *,
         ledger: Ledger,
-        grants: GrantReader,
+        facts: DecisionReader,
         authenticate: AuthenticateClient,
         sealer: TokenSealer,
         clock: Clock,
         policy: ServerPolicy,
     ) -> None:
         self._ledger = ledger
-        self._grants = grants
+        self._facts = facts
         self._authenticate = authenticate
         self._sealer = sealer
         self._clock = clock
@@ -62,23 +62,22 @@ class RefreshGrant:
         return await retry_on_conflict(lambda: self._refresh(request))
 
     async def _refresh(self, request: Refresh) -> Tokens:
-        client = await self._authenticate(request.credentials, request.caller)
         sealed = self._sealer.read(request.refresh_token)
-        if sealed is None or not sealed.is_refresh_token:
+        facts = None
+        if sealed is not None and sealed.is_refresh_token:
+            facts = await self._facts.grant_facts(sealed.claims.grant_id)
+        loaded = None if facts is None else facts.client.state
+        client = await self._authenticate(request.credentials, request.caller, loaded)
+        if sealed is None or facts is None or facts.grant.state is None:
             raise RefreshTokenUnknown
-        standing = await self._grants.standing(sealed.claims.grant_id)
-        if (
-            standing is None
-            or standing.grant.state is None
-            or not sealed.is_genuine(standing.grant.state.nonce)
-        ):
+        grant = facts.grant.state
+        if not sealed.is_genuine(grant.nonce):
             raise RefreshTokenUnknown
-        grant = standing.grant.state
         grant.check_belongs_to(client.client_id, client.registration)
         client.check_usable()
-        if standing.user is None:
+        if facts.user.state is None:
             raise UserIsDisabled
-        standing.user.check_usable()
+        facts.user.state.check_usable()
         now = self._clock.now()
         events = grant.refresh(
             client_id=client.client_id,
@@ -91,12 +90,12 @@ class RefreshGrant:
             lifetimes=self._lifetimes,
             now=now,
         )
-        if events:
-            await self._ledger.record(
-                [standing.grant.then(events)], by_client(client.client_id, request.caller)
-            )
+        change = facts.grant.then(events)
+        await self._ledger.record(
+            [change, facts.client.unchanged(), facts.user.unchanged()],
+            by_client(client.client_id, request.caller),
+        )
         if any(isinstance(event, RefreshTokenReused) for event in events):
             raise RefreshTokenAlreadyUsed
-        after = standing.grant.evolved(events).state
-        assert after is not None
-        return current_tokens(self._sealer, standing.grant.key, after, now=now)
+        assert change.state is not None
+        return current_tokens(self._sealer, change.key, change.state, now=now)

@@ -4,7 +4,7 @@ from grantledger.application.clients.authenticate_client import (
     AuthenticateClient,
     ClientCredentials,
 )
-from grantledger.application.ports import Clock, Ledger, TokenSealer
+from grantledger.application.ports import Clock, DecisionReader, Ledger, TokenSealer
 from grantledger.application.provenance import Caller, by_client, by_operator
 from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.token_grant import GRANT, GrantUnknown
@@ -22,9 +22,15 @@ class RevokeToken:
     """Revoke a refresh token with its whole grant, or an access token with the older ones of its grant."""
 
     def __init__(
-        self, ledger: Ledger, authenticate: AuthenticateClient, sealer: TokenSealer, clock: Clock
+        self,
+        ledger: Ledger,
+        facts: DecisionReader,
+        authenticate: AuthenticateClient,
+        sealer: TokenSealer,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
+        self._facts = facts
         self._authenticate = authenticate
         self._sealer = sealer
         self._clock = clock
@@ -37,11 +43,13 @@ class RevokeToken:
         await retry_on_conflict(lambda: self._revoke(request))
 
     async def _revoke(self, request: Revocation) -> None:
-        client = await self._authenticate(request.credentials, request.caller)
         sealed = self._sealer.read(request.token)
-        if sealed is None:
+        facts = None if sealed is None else await self._facts.grant_facts(sealed.claims.grant_id)
+        loaded = None if facts is None else facts.client.state
+        client = await self._authenticate(request.credentials, request.caller, loaded)
+        if sealed is None or facts is None:
             return
-        grant = await self._ledger.load(GRANT, sealed.claims.grant_id)
+        grant = facts.grant
         if grant.state is None or not sealed.is_genuine(grant.state.nonce):
             return
         grant.state.check_belongs_to(client.client_id, client.registration)

@@ -55,7 +55,7 @@ def reported_failures() -> tuple[type[Exception], ...]:
     """Return what ends a command with its own sentence. Every other exception is a fault of the program."""
     # Imported after a failure only: some of these modules import SQLAlchemy.
     from grantledger.adapters.ledger.database import CannotOpen
-    from grantledger.adapters.ledger.mapper import EventUnreadable
+    from grantledger.adapters.ledger.events import EventUnreadable
     from grantledger.adapters.ledger.migrations import SchemaMismatch
     from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, RebuildRunning
     from grantledger.application.ports import Unavailable

@@ -35,7 +35,7 @@ from grantledger.entrypoints.cli.output import print_facts, print_record, progre
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
-    from grantledger.adapters.ledger.audit import Audit, Filter, Line
+    from grantledger.adapters.ledger.history import Audit, Filter, Line
     from grantledger.adapters.ledger.replay import Difference, Page
 
 MAX_DIFFERENCES = 50
@@ -138,7 +138,7 @@ def show(
     With --as-of, and either --client or --grant, it shows what that was at the moment: what a grant was good
     for, whether it was live, and whose it was.
     """
-    from grantledger.adapters.ledger.audit import Filter
+    from grantledger.adapters.ledger.history import Filter
 
     if as_of is not None:
         if (client is None) == (grant is None) or user is not None or since is not None:
@@ -165,13 +165,12 @@ def lines_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["Li
     the log has no event of.
     """
     from grantledger.adapters.ledger import migrations
-    from grantledger.adapters.ledger.audit import Audit
-    from grantledger.adapters.ledger.database import Database
-    from grantledger.adapters.ledger.mapper import TagMapper
+    from grantledger.adapters.ledger.history import Audit
+    from grantledger.adapters.ledger.sqlite import SqliteDatabase
 
-    file = Database(database)
+    file = SqliteDatabase(database)
     migrations.check(file)
-    audit = Audit(file, TagMapper(), realm=realm)
+    audit = Audit(file, realm=realm)
     lines = audit.lines(wanted)
     first = next(lines, None)
     if first is None:
@@ -188,7 +187,7 @@ def _user_id(database: str | None, config: Path | None, name: str) -> str:
 
 
 def _check_known(audit: "Audit", wanted: "Filter") -> None:
-    from grantledger.adapters.ledger.audit import Filter
+    from grantledger.adapters.ledger.history import Filter
 
     for what, value in structs.asdict(wanted).items():
         named = what in _NOT_FOUND and value is not None
@@ -210,7 +209,7 @@ def print_lines(lines: Iterator["Line"], console: "Console") -> None:
     table.add_column("what happened", overflow="fold")
     table.add_column("by", no_wrap=True)
     for line in chain((first,), lines):
-        time = line.recorded_at.strftime("%Y-%m-%d %H:%M:%S") if line.recorded_at else ""
+        time = line.recorded_at.strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(str(line.position), time, _event_cell(line), line.actor_kind or "")
     console.print(table)
 
@@ -332,11 +331,10 @@ def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
     Writes nothing, and may run while servers do. Exit code 1 names every row that is missing, is there
     without events, or is not what its events say: `ledger rebuild` makes them right.
     """
-    from grantledger.adapters.ledger.mapper import TagMapper
     from grantledger.adapters.ledger.replay import Replay
 
     container = existing(database, config)
-    replaying = Replay(container.database(), TagMapper(), realm=container.settings.realm)
+    replaying = Replay(container.database(), now=container.clock().now, realm=container.settings.realm)
     events = rows = found = 0
     shown: list[Difference] = []
     total = replaying.events()
@@ -382,14 +380,13 @@ def rebuild(*, as_json: bool, database: str | None, config: Path | None) -> None
     For after `ledger replay` found a difference, and after an upgrade that folds events in another way.
     It concerns every realm of the database, and needs room for the rows once more.
     """
-    from grantledger.adapters.ledger.mapper import TagMapper
     from grantledger.adapters.ledger.rebuild import Rebuild
 
-    file = existing(database, config).database()
+    container = existing(database, config)
     begun, events = perf_counter(), 0
     with progress("Rebuilding") as report:
-        for step in Rebuild(file, TagMapper()).steps():
-            report(step.folded, step.head)
+        for step in Rebuild(container.database(), now=container.clock().now()).steps():
+            report(step.folded, step.events)
             events = step.folded
     seconds = round(perf_counter() - begun, 3)
     if as_json:

@@ -45,9 +45,9 @@ def migrate(*, as_json: bool, database: str | None, config: Path | None) -> None
     All of it or nothing; what the ledger remembers is never rewritten.
     """
     from grantledger.adapters.ledger import migrations
-    from grantledger.adapters.ledger.database import Database
+    from grantledger.adapters.ledger.sqlite import SqliteDatabase
 
-    file = Database(settings_of(database, config).database)
+    file = SqliteDatabase(settings_of(database, config).database)
     before = migrations.current(file) if file.path.exists() else None
     migrations.migrate(file)
     after = migrations.current(file)

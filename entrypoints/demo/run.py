@@ -61,7 +61,7 @@ def _walked(server: RunningServer, email: str, password: str, console: Console) 
     # Imported here, since --serve-only does without: an MCP client takes a second.
     import asyncio  # noqa: PLC0415
 
-    from grantledger.adapters.ledger.audit import Filter  # noqa: PLC0415
+    from grantledger.adapters.ledger.history import Filter  # noqa: PLC0415
     from grantledger.entrypoints.cli.ledger import lines_of, print_lines  # noqa: PLC0415
     from grantledger.entrypoints.demo.walk import Walk  # noqa: PLC0415
 

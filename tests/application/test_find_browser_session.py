@@ -12,7 +12,7 @@ async def signed_in(story):
 
 
 async def test_the_cookie_finds_the_session(story, signed_in):
-    assert await story.find_browser_session(signed_in.cookie) == signed_in.session
+    assert (await story.find_browser_session(signed_in.cookie)).session == signed_in.session
 
 
 async def test_finding_a_session_records_nothing(ledger, story, signed_in):
@@ -47,7 +47,7 @@ async def test_a_session_has_ended_in_the_second_of_its_expiry(story, signed_in)
 
 async def test_a_session_is_live_in_its_last_second(story, signed_in):
     story.clock.advance(86_399)
-    assert await story.find_browser_session(signed_in.cookie) == signed_in.session
+    assert (await story.find_browser_session(signed_in.cookie)).session == signed_in.session
 
 
 async def test_after_signing_out_no_session_is_found(story, signed_in):

@@ -3,22 +3,19 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from fakes.codes import DigestedCodes
 from grantledger.application.authorization.issue_code import IssuedCode
 from grantledger.application.provenance import by_user
-from grantledger.domain.authorization_code import CodeIssued
-from grantledger.domain.authorization_request import TransactionExpired, TransactionSpent
+from grantledger.domain.authorization_code import CODE, CodeIssued
+from grantledger.domain.authorization_request import SignInNeeded, TransactionExpired, TransactionSpent
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.consent import ConsentGiven
-from grantledger.domain.digests import digest
 from grantledger.domain.user_account import UserIsDisabled
 from support.clients import HTTPS
 from support.codes import CHALLENGE
 from support.policies import a_policy
 from support.requests import NOTES
-from support.storage import InterleavingLedger, nothing_recorded
+from support.storage import InterleavingLedger, InterruptedLedger, nothing_recorded
 from support.story import CALLER, PASSWORD, Story
-from support.use_cases import Outside
 
 
 async def test_a_code_event_holds_all_that_was_consented_to(ledger, story, client, ada):
@@ -41,10 +38,12 @@ async def test_a_code_event_holds_all_that_was_consented_to(ledger, story, clien
     )
 
 
-async def test_the_ledger_holds_only_the_digest_of_a_code(ledger, story, client, ada):
+async def test_the_ledger_knows_a_code_by_its_transaction_alone(ledger, story, client, ada):
     request = await story.asks(client)
     issued = await story.issue_code(request, ada, CALLER, consent_given=True)
-    assert ledger.log[-1].stream_id == f"code:{digest(issued.code)}"
+    stream_id = ledger.log[-1].stream_id
+    assert stream_id == f"code:{request.transaction_id}"
+    assert issued.code not in repr(ledger.log)
 
 
 async def test_issuing_is_recorded_as_the_users_act(ledger, client, ada, code):
@@ -74,30 +73,58 @@ async def test_consent_sent_twice_gets_the_same_code_twice(ledger, story, client
         assert await story.issue_code(request, ada, CALLER, consent_given=True) == first
 
 
-@pytest.mark.parametrize("read", range(5))
-async def test_parallel_submissions_of_consent_get_the_same_code(ledger, story, client, ada, read):
+async def test_parallel_submissions_of_consent_get_the_same_code(ledger, story, client, ada):
     request = await story.asks(client)
     firsts: list[IssuedCode] = []
 
-    class Meanwhile(InterleavingLedger):
-        async def load(self, kind, key):
-            await self.happens()
-            return await super().load(kind, key)
+    async def first():
+        firsts.append(await story.issue_code(request, ada, CALLER, consent_given=True))
 
-        async def is_spent(self, transaction_id):
-            await self.happens()
-            return await super().is_spent(transaction_id)
-
-        async def happens(self):
-            nonlocal read
-            read -= 1
-            if read < 0 and not firsts:
-                firsts.append(await story.issue_code(request, ada, CALLER, consent_given=True))
-
-    again = await Story(Meanwhile(ledger), outside=story.outside).issue_code(
-        request, ada, CALLER, consent_given=True
-    )
+    racing = Story(InterruptedLedger(ledger, first), outside=story.outside)
+    again = await racing.issue_code(request, ada, CALLER, consent_given=True)
     assert firsts == [again]
+
+
+@pytest.mark.parametrize("ending", ["sign_out_everywhere", "set_password", "sign_out"])
+async def test_a_session_that_ends_in_between_gives_no_consent_and_no_code(
+    ledger, story, client, ada, ending
+):
+    request = await story.asks(client)
+
+    async def end():
+        match ending:
+            case "sign_out_everywhere":
+                await story.sign_out_everywhere(ada.user_id, CALLER)
+            case "set_password":
+                await story.set_password(ada.user_id, "another long password", CALLER)
+            case "sign_out":
+                await story.sign_out(ada, CALLER)
+
+    racing = Story(InterruptedLedger(ledger, end), outside=story.outside)
+    with pytest.raises(SignInNeeded):
+        await racing.issue_code(request, ada, CALLER, consent_given=True)
+    assert not any(isinstance(event, ConsentGiven | CodeIssued) for event in ledger.events)
+
+
+async def test_a_client_that_is_disabled_in_between_gets_no_code(ledger, story, client, ada):
+    request = await story.asks(client)
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.disable_client(client.client_id, CALLER)),
+        outside=story.outside,
+    )
+    with pytest.raises(ClientIsDisabled):
+        await racing.issue_code(request, ada, CALLER, consent_given=True)
+    assert not any(isinstance(event, CodeIssued) for event in ledger.events)
+
+
+async def test_a_user_who_is_disabled_in_between_gives_no_consent(ledger, story, client, ada):
+    request = await story.asks(client)
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.disable_user(ada.user_id, CALLER)), outside=story.outside
+    )
+    with pytest.raises(UserIsDisabled):
+        await racing.issue_code(request, ada, CALLER, consent_given=True)
+    assert not any(isinstance(event, ConsentGiven) for event in ledger.events)
 
 
 async def test_a_redeemed_code_is_not_sent_again(ledger, story, client, ada):
@@ -125,12 +152,12 @@ async def test_an_expired_code_is_not_sent_again(ledger, client, ada):
         await hasty.issue_code(request, ada, CALLER, consent_given=True)
 
 
-async def test_one_transaction_gives_one_code_under_two_master_secrets(ledger, story, client, ada):
+async def test_a_transaction_whose_code_was_deleted_gives_no_second_one(ledger, story, client, ada):
     request = await story.asks(client)
     await story.issue_code(request, ada, CALLER, consent_given=True)
-    outside = Outside(clock=story.clock, codes=DigestedCodes(secret="newer"))
+    ledger.forget(CODE, request.transaction_id)
     with nothing_recorded(ledger), pytest.raises(TransactionSpent):
-        await Story(ledger, outside=outside).issue_code(request, ada, CALLER, consent_given=True)
+        await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
 async def test_twenty_parallel_submissions_give_one_code(ledger, story, client, ada):

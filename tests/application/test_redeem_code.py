@@ -7,6 +7,7 @@ import pytest
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import by_client, by_user
 from grantledger.domain.authorization_code import (
+    CODE,
     CodeAlreadyRedeemed,
     CodeBelongsToAnotherClient,
     CodeExpired,
@@ -30,9 +31,9 @@ from grantledger.domain.token_grant import GrantIsRevoked, GrantOpened, GrantRef
 from grantledger.domain.user_account import UserIsDisabled
 from support.clients import LOOPBACK
 from support.codes import ANOTHER_VERIFIER
-from support.policies import a_policy
+from support.policies import POLICY, a_policy
 from support.requests import MCP, NOTES
-from support.storage import InterleavingLedger, nothing_recorded
+from support.storage import InterleavingLedger, InterruptedLedger, nothing_recorded
 from support.story import CALLER, Story
 
 
@@ -84,9 +85,10 @@ async def test_a_redemption_is_recorded_as_the_clients_act(ledger, client, token
     assert ledger.log[-1].by == by_client(client.client_id, CALLER)
 
 
-async def test_a_grant_names_its_code_by_digest(ledger, code, tokens):
+async def test_a_grant_names_the_transaction_of_its_code(ledger, code, tokens):
     (opened,) = recorded(ledger, GrantOpened)
-    assert opened.code_key == digest(code)
+    assert code.startswith(f"glac_{opened.code_key}")
+    assert code not in repr(ledger.log)
 
 
 async def test_a_client_that_registered_for_it_gets_a_refresh_token(story, client, ada):
@@ -264,12 +266,19 @@ async def test_a_second_redemption_revokes_no_other_grant(story, client, ada, co
     assert await story.looks_up(other)
 
 
-async def test_a_second_redemption_after_the_expiry_still_revokes(story, client, code, tokens):
-    story.clock.advance(1_000)
-    with pytest.raises(CodeAlreadyRedeemed):
+async def test_a_second_redemption_after_the_expiry_is_that_of_an_expired_code(
+    ledger, story, client, code, tokens
+):
+    story.clock.advance(POLICY.code_lifetime)
+    with nothing_recorded(ledger), pytest.raises(CodeExpired):
         await story.redeems(client, code)
-    with pytest.raises(GrantIsRevoked):
-        await story.looks_up(tokens)
+    assert await story.looks_up(tokens)
+
+
+async def test_a_code_whose_row_was_deleted_is_unknown(ledger, story, client, code):
+    ledger.forget(CODE, story.outside.codes.transaction_of(code))
+    with nothing_recorded(ledger), pytest.raises(CodeUnknown):
+        await story.redeems(client, code)
 
 
 async def test_a_second_redemption_is_recorded_for_a_revoked_grant_too(ledger, story, client, code, tokens):
@@ -359,7 +368,7 @@ async def test_a_parallel_refresh_does_not_keep_a_replayed_grant_alive(ledger, r
 
 
 async def test_codes_have_a_prefix_and_are_url_safe(code):
-    assert re.fullmatch(r"glac_[A-Za-z0-9_-]{43}", code)
+    assert re.fullmatch(r"glac_[A-Za-z0-9_-]{32,}", code)
 
 
 async def test_the_resource_may_be_repeated_when_redeeming(story, client, ada):
@@ -373,3 +382,34 @@ async def test_a_code_is_refused_after_the_user_disconnects_the_client(ledger, s
     await ledger.record([consent.then(withdrawn)], by_user(ada.user_id, CALLER))
     with nothing_recorded(ledger), pytest.raises(ConsentWithdrawnSince):
         await story.redeems(client, code)
+
+
+async def test_a_code_opens_nothing_when_the_client_is_disconnected_in_between(
+    ledger, story, client, ada, code
+):
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.disconnect_app(ada.user_id, client.client_id, CALLER)),
+        outside=story.outside,
+    )
+    with pytest.raises(ConsentWithdrawnSince):
+        await racing.redeems(client, code)
+    assert recorded(ledger, GrantOpened) == []
+
+
+async def test_a_code_opens_nothing_when_the_user_is_disabled_in_between(ledger, story, client, ada, code):
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.disable_user(ada.user_id, CALLER)), outside=story.outside
+    )
+    with pytest.raises(UserIsDisabled):
+        await racing.redeems(client, code)
+    assert recorded(ledger, GrantOpened) == []
+
+
+async def test_a_code_opens_nothing_when_the_client_is_disabled_in_between(ledger, story, client, code):
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.disable_client(client.client_id, CALLER)),
+        outside=story.outside,
+    )
+    with pytest.raises(ClientIsDisabled):
+        await racing.redeems(client, code)
+    assert recorded(ledger, GrantOpened) == []

@@ -14,6 +14,7 @@ from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import ResourceForeign
 from grantledger.domain.scope import ScopeWidened
 from grantledger.domain.token_grant import (
+    GRANT,
     MAX_PAIRS,
     GrantHasExpired,
     GrantIsRevoked,
@@ -29,7 +30,7 @@ from grantledger.domain.token_grant import (
 from grantledger.domain.user_account import UserIsDisabled
 from support.policies import a_policy
 from support.requests import MCP, NOTES
-from support.storage import InterleavingLedger, nothing_recorded
+from support.storage import InterleavingLedger, InterruptedLedger, nothing_recorded
 from support.story import CALLER, Story
 
 WINDOW = 60
@@ -365,6 +366,13 @@ async def test_refuses_a_token_with_another_seal(story, client, tokens):
         await refreshes_with(story, client, tokens, tokens.refresh_token + "x")
 
 
+async def test_refuses_a_token_of_a_grant_whose_row_was_deleted(ledger, story, client, tokens):
+    session = await story.looks_up(tokens)
+    ledger.forget(GRANT, session.grant_id)
+    with nothing_recorded(ledger), pytest.raises(RefreshTokenUnknown):
+        await story.refreshes(client, tokens)
+
+
 async def test_refuses_a_token_of_an_unknown_grant(story, client, tokens):
     grant_id = story.sealer.read(tokens.refresh_token).claims.grant_id
     with pytest.raises(RefreshTokenUnknown):
@@ -481,3 +489,11 @@ async def test_a_parallel_refresh_does_not_keep_a_reused_grant_alive(racing, cli
     )
     with pytest.raises(GrantIsRevoked):
         await racing.looks_up(newest)
+
+
+async def test_a_refresh_is_refused_when_the_user_is_disabled_in_between(ledger, story, client, ada, tokens):
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.disable_user(ada.user_id, CALLER)), outside=story.outside
+    )
+    with pytest.raises(UserIsDisabled):
+        await racing.refreshes(client, tokens)

@@ -9,10 +9,10 @@ from grantledger.domain.authorization_request import (
     TransactionSpent,
 )
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
-from grantledger.domain.consent import CONSENT, ConsentGiven
+from grantledger.domain.consent import ConsentGiven
 from support.clients import HTTPS, LOOPBACK
 from support.requests import MCP, NOTES
-from support.storage import InterleavingLedger, nothing_recorded
+from support.storage import InterruptedLedger, nothing_recorded
 from support.story import CALLER, PASSWORD, Story
 
 PRIVATE_USE = "cursor://anysphere.cursor-mcp/oauth/callback"
@@ -184,19 +184,12 @@ async def test_consent_counts_only_for_the_redirect_host_that_was_shown(story, a
 def resumed_while_disconnecting(ledger, story, remembered, ada):
     """What comes next where another process disconnects the client after the consent was read once."""
 
-    class Meanwhile(InterleavingLedger):
-        disconnected = False
-
-        async def load(self, kind, key):
-            found = await super().load(kind, key)
-            if kind is CONSENT and not self.disconnected:
-                self.disconnected = True
-                await story.disconnect_app(ada.user_id, remembered.client_id, CALLER)
-            return found
+    async def disconnect():
+        await story.disconnect_app(ada.user_id, remembered.client_id, CALLER)
 
     async def resumed(**parameters):
         request = await story.asks(remembered, scope="openid notes:read", resources=(MCP,), **parameters)
-        racing = Story(Meanwhile(ledger), outside=story.outside)
+        racing = Story(InterruptedLedger(ledger, disconnect), outside=story.outside)
         return await racing.resume_authorization(request, ada, CALLER)
 
     return resumed

@@ -76,6 +76,7 @@ NEVER_MET = {
     "Conflict": "a use case decides again, and is Unavailable in the end",
     "MasterSecretInvalid": "raised as SettingsInvalid, with its source",
     "SecretsUnchangeable": "raised as SecretsByHand, with what to do",
+    "UniqueTaken": "the writer makes a Conflict of it",
     "UriMalformed": "each caller refuses in its own words",
     "_HeadTooLarge": "the server answers 431",
 }

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grantledger.domain.aggregate import Versioned, composed_key
-from grantledger.domain.client_registration import CLIENT
+from grantledger.domain.client_registration import CLIENT, evolve
 from support.clients import DISABLED, REGISTERED, a_client
 
 parts = st.lists(st.text(max_size=6), max_size=4)
@@ -38,8 +38,26 @@ def test_evolving_does_not_change_the_loaded_aggregate():
 def test_a_change_names_the_version_it_was_decided_on():
     loaded = Versioned(kind=CLIENT, key="glc_editor", version=1, state=a_client())
     change = loaded.then([DISABLED])
-    assert (change.kind, change.key, change.version, change.state) == (CLIENT, "glc_editor", 1, a_client())
+    assert (change.kind, change.key, change.version) == (CLIENT, "glc_editor", 1)
     assert change.events == (DISABLED,)
+
+
+def test_a_change_carries_the_state_after_its_events():
+    loaded = Versioned(kind=CLIENT, key="glc_editor", version=1, state=a_client())
+    change = loaded.then([DISABLED])
+    assert change.state == evolve(a_client(), DISABLED)
+    assert change.after == Versioned(kind=CLIENT, key="glc_editor", version=2, state=change.state)
+
+
+def test_an_assertion_has_no_events_and_changes_nothing():
+    loaded = Versioned(kind=CLIENT, key="glc_editor", version=1, state=a_client())
+    assert loaded.unchanged().events == ()
+    assert loaded.unchanged().after == loaded
+
+
+def test_a_version_without_state_is_a_finished_stream():
+    assert Versioned(kind=CLIENT, key="glc_editor", version=1).is_finished
+    assert not Versioned(kind=CLIENT, key="glc_editor").is_finished
 
 
 @given(parts, parts)

@@ -5,16 +5,16 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from eventsourcing.persistence import EventStore, IntegrityError
+from sqlalchemy import Connection
 
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import Entry, TagMapper
-from grantledger.adapters.ledger.recorder import Recorder
+from grantledger.adapters.ledger.recorder import Entry, Recorder, TagMapper
 from grantledger.adapters.ledger.replay import Replay
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.domain.kinds import tag_of
 from grantledger.domain.token_grant import GrantRevoked
 from support.oauth import Person, error_of
@@ -41,7 +41,7 @@ async def person(server: Server):
 
 @pytest.fixture
 def store(server: Server) -> EventStore[str]:
-    return EventStore(TagMapper(), Recorder(Database(server.database), TagMapper()))
+    return EventStore(TagMapper(), Recorder(SqliteDatabase(server.database)))
 
 
 def logged(server: Server) -> list[tuple[int, str]]:
@@ -111,6 +111,18 @@ async def test_a_stale_append_of_the_library_meets_what_the_server_wrote(
     revoke(store, stream, version=read + 1)
 
 
+class Held(SqliteDatabase):
+    """The one write transaction of this database is open already."""
+
+    def __init__(self, path: Path, connection: Connection) -> None:
+        super().__init__(path)
+        self._connection = connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        yield self._connection
+
+
 @pytest.mark.skipif(not LOCKS.exists(), reason="only Linux tells who waits for a lock")
 async def test_an_append_of_the_library_in_between_makes_the_server_decide_again(
     server: Server, person: Person
@@ -118,12 +130,12 @@ async def test_an_append_of_the_library_in_between_makes_the_server_decide_again
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     stream = newest_grant(server)
-    recorder = Recorder(Database(server.database), TagMapper())
-    with Database(server.database).writing() as cursor:
+    recorder = Recorder(SqliteDatabase(server.database))
+    with SqliteDatabase(server.database).writing() as connection:
         answering = asyncio.create_task(person.refresh(client, tokens["refresh_token"]))
         await queued(server)  # it has decided, upon what is about to be past
         entry = Entry(stream, 2, GrantRevoked(reason="by a tool", revoked_at=int(time.time())))
-        recorder.insert_events([TagMapper().to_stored_event(entry)], within=cursor)
+        Recorder(Held(server.database, connection)).insert_events([TagMapper().to_stored_event(entry)])
     assert error_of(await answering) == (400, "invalid_grant")
     tags = [stored.topic for stored in recorder.select_events(stream)]
     assert tags == ["token_grant.opened.v1", "token_grant.revoked.v1"]
@@ -137,4 +149,4 @@ async def queued(server: Server) -> None:
 
 
 def test_in_the_end_the_rows_equal_the_replay(server: Server):
-    assert list(Replay(Database(server.database), TagMapper()).differences()) == []
+    assert list(Replay(SqliteDatabase(server.database), now=lambda: int(time.time())).differences()) == []

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.rebuild import Rebuild
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.entrypoints.cli.failures import report_failures
 from support import server
 from support.leaks import issued, seen
-from support.old_history import copied
+from support.written_ledger import copied
 
 CATALOGUE = Path(__file__).parents[2] / "docs" / "errors.toml"
 PRINTED = {name: entry["printed"] for name, entry in tomllib.loads(CATALOGUE.read_text())["Commands"].items()}
@@ -27,9 +25,8 @@ issued("master secret", SECRET)
 
 class Operator:
     def __init__(self, directory: Path) -> None:
-        self.database = copied("first", directory)
+        self.database = copied(directory)
         self.settings = {"database": str(self.database), "master_secret_file": str(directory / "secrets")}
-        migrations.migrate(Database(self.database))
 
     def run(self, *arguments: str, stdin: str = "", **settings: str) -> tuple[int, str]:
         done = server.cli(*arguments, cwd=self.database.parent, stdin=stdin, **self.settings | settings)
@@ -69,7 +66,7 @@ def twice(*arguments: str) -> Callable[[Operator], tuple[int, str]]:
 
 
 def beside_a_rebuild(operator: Operator) -> tuple[int, str]:
-    steps = Rebuild(Database(operator.database), TagMapper(), page=10).steps()
+    steps = Rebuild(SqliteDatabase(operator.database), page=10, now=1_000).steps()
     next(steps)
     answer = operator.run("ledger", "rebuild")
     steps.close()
@@ -77,7 +74,7 @@ def beside_a_rebuild(operator: Operator) -> tuple[int, str]:
 
 
 def migrated_during_a_rebuild(operator: Operator, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    steps = Rebuild(Database(operator.database), TagMapper(), page=10).steps()
+    steps = Rebuild(SqliteDatabase(operator.database), page=10, now=1_000).steps()
     next(steps)
     operator.by_hand("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SystemExit) as ended, report_failures():
@@ -91,7 +88,7 @@ USERS = ("user", "list")
 MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
     "SettingsInvalid": lambda it: it.run(*USERS, port="70000"),
     "CannotOpen": lambda it: it.run(*USERS, "--database", "nowhere.sqlite3"),
-    "SchemaOlder": lambda it: it.after("UPDATE alembic_version SET version_num = '0001'", *USERS),
+    "SchemaOlder": lambda it: it.after("UPDATE alembic_version SET version_num = '0000'", *USERS),
     "SchemaNewer": lambda it: it.after("UPDATE alembic_version SET version_num = '9999'", *USERS),
     "EventUnreadable": lambda it: it.after("UPDATE events SET data = '{}'", "ledger", "show"),
     "UnknownTag": lambda it: it.after("UPDATE events SET tag = 'user.promoted.v1'", "ledger", "show"),

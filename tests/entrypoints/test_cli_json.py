@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from grantledger.entrypoints.cli.commands import cli
 from support.leaks import seen
-from support.old_history import copied
 from support.server import PASSWORD
+from support.written_ledger import copied
 
 OTHERS = {"serve", "demo", "completion"}
 """A server, whose log is JSON by `log_format`; a walk for people; a script for the shell."""
@@ -79,13 +79,11 @@ class Operator:
     """Runs commands on a ledger that has clients, users and grants."""
 
     def __init__(self, directory: Path) -> None:
-        self.database = copied("first", directory)
+        self.database = copied(directory)
         self.environment = {
             "GRANTLEDGER_DATABASE": str(self.database),
             "GRANTLEDGER_MASTER_SECRET_FILE": str(directory / "secrets"),
         }
-        self.run("migrate")
-        self.run("keys", "rotate")
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Run it without `main`, so that an error that `main` does not report is a traceback here."""

@@ -5,12 +5,23 @@ from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
 
-from grantledger.application.ports import MAX_PAGE, Conflict, Page, PrivateRecord, Standing, Unavailable
+from grantledger.application.ports import (
+    MAX_PAGE,
+    AuthorizationFacts,
+    CodeFacts,
+    Conflict,
+    GrantFacts,
+    Page,
+    PrivateRecord,
+    SessionFacts,
+    Unavailable,
+)
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.authorization_code import CODE
+from grantledger.domain.browser_session import SIGNIN
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
-from grantledger.domain.consent import CONSENT, Consent
+from grantledger.domain.consent import CONSENT, Consent, consent_key
 from grantledger.domain.token_grant import GRANT, TokenGrant
 from grantledger.domain.user_account import USER, UserAccount
 
@@ -40,6 +51,11 @@ class MemoryLedger:
     def events(self) -> list[Struct]:
         return [recorded.event for recorded in self.log]
 
+    def forget(self, kind: Kind[Any], key: str) -> None:
+        """Delete the state of a stream that can never be used again; its events stay."""
+        stream = self._streams[kind.stream_id(key)]
+        self._streams[kind.stream_id(key)] = Versioned(kind=kind, key=key, version=stream.version)
+
     async def load(self, kind: Kind[S], key: str) -> Versioned[S]:
         self._check()
         return self._streams.get(kind.stream_id(key), Versioned(kind=kind, key=key))
@@ -48,8 +64,10 @@ class MemoryLedger:
         self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
     ) -> None:
         self._check()
-        changes = [change for change in changes if change.events]
-        assert changes or not private, "private records are kept with the event that names their subject"
+        changing = [change for change in changes if change.events]
+        assert changing or not private, "private records are kept with the event that names their subject"
+        if not changing:
+            return
         after = dict(self._streams)
         log = []
         for change in changes:
@@ -57,27 +75,57 @@ class MemoryLedger:
             before = after.get(stream_id, Versioned(kind=change.kind, key=change.key))
             if before.version != change.version:
                 raise Conflict(stream_id)
+            if not change.events:
+                continue
             after[stream_id] = before.evolved(change.events)
             versions = range(change.version + 1, change.version + 1 + len(change.events))
             log += [Recorded(stream_id, *of, by) for of in zip(versions, change.events, strict=True)]
         kept = self._private | {(record.subject, record.name): record for record in private}
-        beside = {place: record for place, record in kept.items() if record.value is not None}
-        _check_unique(state.transaction_id for state in _states(after, CODE))
-        _check_unique((found.name, found.lookup) for found in beside.values() if found.lookup is not None)
-        self._streams, self._private = after, beside
+        kept = {name: record for name, record in kept.items() if record.value is not None}
+        _check_unique((found.name, found.lookup) for found in kept.values() if found.lookup is not None)
+        self._streams, self._private = after, kept
         self.log += log
 
-    async def standing(self, grant_id: str) -> Standing | None:
+    async def grant_facts(self, grant_id: str) -> GrantFacts | None:
         grant = await self.load(GRANT, grant_id)
         if grant.state is None:
             return None
-        client = await self.load(CLIENT, grant.state.client_id)
-        user = await self.load(USER, grant.state.user_id)
-        return Standing(grant=grant, client=client.state, user=user.state)
+        return GrantFacts(
+            grant=grant,
+            client=await self.load(CLIENT, grant.state.client_id),
+            user=await self.load(USER, grant.state.user_id),
+        )
 
-    async def is_spent(self, transaction_id: str) -> bool:
-        self._check()
-        return any(code.transaction_id == transaction_id for code in _states(self._streams, CODE))
+    async def code_facts(self, transaction_id: str) -> CodeFacts:
+        code = await self.load(CODE, transaction_id)
+        client_id, user_id = (code.state.client_id, code.state.user_id) if code.state else ("", "")
+        return CodeFacts(
+            code=code,
+            client=await self.load(CLIENT, client_id),
+            user=await self.load(USER, user_id),
+            consent=await self.load(CONSENT, consent_key(user_id, client_id)),
+        )
+
+    async def authorization_facts(
+        self, *, client_id: str, user_id: str, session_id: str, transaction_id: str
+    ) -> AuthorizationFacts:
+        return AuthorizationFacts(
+            client=await self.load(CLIENT, client_id),
+            user=await self.load(USER, user_id),
+            session=await self.load(SIGNIN, session_id),
+            consent=await self.load(CONSENT, consent_key(user_id, client_id)),
+            code=await self.load(CODE, transaction_id),
+        )
+
+    async def session_facts(self, session_id: str) -> SessionFacts | None:
+        session = (await self.load(SIGNIN, session_id)).state
+        if session is None:
+            return None
+        return SessionFacts(
+            session=session,
+            user=(await self.load(USER, session.user_id)).state,
+            email=await self.value(session.user_id, "email"),
+        )
 
     async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
         return self._page(CLIENT, lambda client: client.registered_at, after, limit)
@@ -112,7 +160,7 @@ class MemoryLedger:
         wanted: Callable[[Any], bool] = lambda _: True,
     ) -> Page[S]:
         self._check()
-        there = [stream for stream in self._streams.values() if stream.kind is kind]
+        there = [stream for stream in self._streams.values() if stream.kind is kind and stream.state]
         newest_first = sorted(there, key=lambda stream: (began(stream.state), stream.key), reverse=True)
         if after is not None:
             keys = [stream.key for stream in newest_first]
@@ -140,10 +188,6 @@ class MemoryLedger:
     def _check(self) -> None:
         if self.outage:
             raise Unavailable("the test says so")
-
-
-def _states(streams: dict[str, Versioned[Any]], kind: Kind[S]) -> list[S]:
-    return [stream.state for stream in streams.values() if stream.kind is kind and stream.state is not None]
 
 
 def _check_unique(values: Any) -> None:

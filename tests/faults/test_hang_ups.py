@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 
 from adapters.ledger.storage import writers_held_up
-from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support.concurrently import FormRequest, HeldRequest, concurrently, hold_back, refreshing
 from support.oauth import Person, error_of, redemption
 from support.server import Server, serving
@@ -26,7 +26,7 @@ class Scene(Struct, frozen=True):
 
     async def lost_in_the_middle(self, path: str, form: dict[str, str]) -> None:
         """Send a request and hang up while its append waits for its turn."""
-        with writers_held_up(Database(self.server.database)):
+        with writers_held_up(SqliteDatabase(self.server.database)):
             await _left(await hold_back(FormRequest(self.server.origin, path, form)))
             await asyncio.sleep(0.2)  # it gets as far as it can
         # Appends are written in their order: when this one is answered, the lost one is written.
@@ -89,7 +89,7 @@ async def test_other_requests_are_answered_while_clients_hang_up(scene: Scene) -
         FormRequest(scene.server.origin, "/token", refreshing(scene.client, one["refresh_token"]))
         for one in tokens
     ]
-    with writers_held_up(Database(scene.server.database)):
+    with writers_held_up(SqliteDatabase(scene.server.database)):
         leaving = [asyncio.create_task(_left(await hold_back(request))) for request in requests[::2]]
         staying = asyncio.create_task(concurrently(requests[1::2]))
         await asyncio.gather(*leaving)

@@ -184,7 +184,7 @@ async def test_a_dead_writer_thread_ends_in_503(tmp_path: Path) -> None:
     async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         tokens = await scene.ada.tokens(client)
-        _end_the_writers_thread()
+        _end_the_ledgers_thread()
         answers = await asyncio.gather(
             *(scene.ada.refresh(client, tokens["refresh_token"]) for _ in range(5))
         )
@@ -196,9 +196,9 @@ def _wait(event: threading.Event) -> None:
     event.wait(10)
 
 
-def _end_the_writers_thread() -> None:
+def _end_the_ledgers_thread() -> None:
     """Raise SystemExit in it as soon as it runs the next time, wherever it is then."""
-    (writer,) = [thread for thread in threading.enumerate() if thread.name == "ledger-writer"]
+    (writer,) = [thread for thread in threading.enumerate() if thread.name == "ledger"]
     assert writer.ident
     raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(writer.ident), ctypes.py_object(SystemExit)

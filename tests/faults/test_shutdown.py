@@ -12,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 from adapters.ledger.storage import writers_held_up
-from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support.concurrently import FormRequest, concurrently, hold_back, refreshing
 from support.figures import tell
 from support.oauth import Person, error_of
@@ -149,7 +149,7 @@ async def test_appends_queued_at_sigterm_are_written_and_answered(
     requests = [
         FormRequest(server.origin, "/token", refreshing(client, one["refresh_token"])) for one in tokens
     ]
-    with writers_held_up(Database(server.database)):
+    with writers_held_up(SqliteDatabase(server.database)):
         waiting = asyncio.create_task(concurrently(requests))
         await asyncio.sleep(0.5)
         server.send_signal(signal.SIGTERM)
@@ -164,7 +164,7 @@ async def test_a_blocked_writer_delays_neither_requests_nor_the_end(server: Rest
         client = (await person.register())["client_id"]
         token = (await person.tokens(client))["refresh_token"]
     requests = [FormRequest(server.origin, "/token", refreshing(client, token))] * 10
-    with writers_held_up(Database(server.database)):
+    with writers_held_up(SqliteDatabase(server.database)):
         waiting = asyncio.create_task(concurrently(requests))
         await asyncio.sleep(2)
         server.send_signal(signal.SIGTERM)

@@ -137,6 +137,6 @@ async def test_the_write_ahead_log_is_synced_before_the_answer_is_sent(
 async def test_a_server_with_synchronous_normal_is_found_out_at_every_step(
     tmp_path: Path, shim: Path
 ) -> None:
-    fault = broken_copy(tmp_path, "adapters/ledger/database.py", "synchronous=FULL", "synchronous=NORMAL")
+    fault = broken_copy(tmp_path, "adapters/ledger/sqlite.py", "synchronous=FULL", "synchronous=NORMAL")
     trace = await traced(tmp_path, shim, fault)
     assert [step for step in STEPS if trace[step].too_early] == STEPS

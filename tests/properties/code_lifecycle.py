@@ -95,12 +95,14 @@ class CodeLifecycle(Machine):
         if may_open:
             (issued.grant,) = outcomes
             assert [other.grant for other in self.issued.values()].count(issued.grant) == 1
-        if issued.grant is not None and not self._is_gone(issued):
+        if issued.grant is not None and not self._is_gone(issued) and self.now < issued.until:
             issued.replayed = issued.replayed or refused > 0
 
     @rule(code=codes, mistake=st.sampled_from([*MISTAKES]), times=st.sampled_from([1, 3]))
     def redeems_with_a_mistake(self, code, mistake, times):
-        expected = "invalid_grant" if self._is_gone(self.issued[code]) else MISTAKES[mistake]
+        issued = self.issued[code]
+        over = self._is_gone(issued) or self.now >= issued.until
+        expected = "invalid_grant" if over else MISTAKES[mistake]
         assert self.system.redeem(code, mistake, times) == [expected] * times
 
     @rule(code=codes)

@@ -72,10 +72,11 @@ class ConsentsOfTheUseCases(OverUseCases):
 
     async def _ask(self, wish: Wish) -> Outcome:
         client = self._client(wish.client)
-        session = await self.story.find_browser_session(self._cookies[wish.user])
+        found = await self.story.find_browser_session(self._cookies[wish.user])
+        session = found.session if found else None
         try:
             asked = _parameters(wish, client.client_id)
-            request = await self.story.start_authorization(asked, session)
+            request = (await self.story.start_authorization(asked, session)).request
             outcome = await self.story.resume_authorization(request, session, CALLER)
         except SentBack as sent:
             return error_code(sent.cause)
@@ -106,7 +107,8 @@ class ConsentsOfTheUseCases(OverUseCases):
         user, request = pending
         if not allowed and self.story.clock.now() >= request.expires_at:
             return "refused"  # the browser has forgotten it, so the client gets no denial
-        session = await self.story.find_browser_session(self._cookies[user])
+        found = await self.story.find_browser_session(self._cookies[user])
+        session = found.session if found else None
         try:
             issued = await self.story.give_consent(request, session, allowed=allowed, caller=CALLER)
         except SentBack as sent:

@@ -11,8 +11,9 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.refusal import Refusal
 from support.sqlite_files import SqliteFiles
-from support.storage import InterleavingLedger
+from support.storage import CountingLedger
 from support.story import CALLER, EMAIL, PASSWORD, Story
+from support.use_cases import Outside
 
 T = TypeVar("T")
 
@@ -27,8 +28,9 @@ class OverUseCases:
     def __init__(self, storages: SqliteFiles, policy: ServerPolicy, **members: Any) -> None:
         """`members` are those of the client's metadata in which it is not the usual one."""
         self._runner = asyncio.Runner()
-        self._storage = storages()
-        self._policy = policy
+        self._outside = Outside()
+        self._storage = storages(self._outside.clock.now)
+        self._policy = replace(policy, browser_session_lifetime=FOREVER)
         self._members = members
         self.run(self._begin())
 
@@ -49,19 +51,18 @@ class OverUseCases:
 
     def remembered(self, tag: str) -> int:
         """Count the events with that tag."""
-        return len(self._ledger.recorder.select_notifications(None, 10_000, topics=[tag]))
+        return self._ledger.tags[tag]
 
     def close(self) -> None:
         self.run(self._storage.__aexit__(None, None, None))
         self._runner.close()
 
     async def _begin(self) -> None:
-        self._ledger = await self._storage.__aenter__()
-        self.story = Story(InterleavingLedger(self._ledger), self._policy)
+        self._ledger = CountingLedger(await self._storage.__aenter__())
+        self.story = Story(self._ledger, self._policy, self._outside)
         self.client: ClientRegistration = (await self.story.registers(**self._members)).client
         await self.story.open_account(self.email, PASSWORD, CALLER)
-        signed_in = await self.story.signs_in(self.email)
-        self.session = replace(signed_in, expires_at=signed_in.expires_at + FOREVER)
+        self.session = await self.story.signs_in(self.email)
 
     async def _register_again(self) -> None:
         await self.story.delete_client(self.client.client_id, CALLER)

@@ -9,6 +9,7 @@ from races.cluster import Cluster
 from support.oauth import Person
 from support.replicas import replicas
 from support.server import Server
+from support.witness import contradictions
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,7 @@ def servers(
 ) -> Iterator[list[Server]]:
     with replicas(tmp_path_factory.mktemp("races"), request.param) as running:
         yield running
+        assert contradictions(running[0].database) == []
 
 
 @pytest.fixture(scope="session")

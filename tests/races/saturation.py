@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from adapters.ledger import facts
 from adapters.ledger.storage import a_ledger
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.sqlite_ledger import microseconds_now
+from grantledger.adapters.ledger.ledger import microseconds_now
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 
 APPENDERS = 200
 """In each process, more than a batch takes: its writer always finds a queue."""
@@ -110,7 +110,7 @@ def saturate(path: Path, barrier: Any, results: Any, number: int, seconds: float
 
 
 async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Achieved:
-    ledger = a_ledger(Database(path), now=microseconds_now, random_bits=random.getrandbits)
+    ledger = a_ledger(SqliteDatabase(path), now=microseconds_now, random_bits=random.getrandbits)
     await ledger.open()
     barrier.wait(60)
     cpu = time.process_time()
@@ -123,7 +123,7 @@ async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Ac
         nonlocal appends
         count = 0
         while (asked := time.monotonic()) < end + WARM_UP:
-            await ledger.record([facts.issued(f"{number}-{appender}-{count}")], facts.SOMEBODY)
+            await ledger.record([facts.issued(f"{number}-{appender}-{count}")], facts.OPERATOR)
             count += 1
             answered = time.monotonic()
             appends += begin <= answered < end

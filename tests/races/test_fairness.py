@@ -5,7 +5,7 @@ import os
 import pytest
 
 from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from races.saturation import SHARE, WAIT, Saturation, saturated
 from support.figures import tell
 
@@ -28,7 +28,7 @@ def saturation(
     """What was measured; once more where it was not fair, but others kept the machine busy."""
     tried: list[Saturation] = []
     while len(tried) < ATTEMPTS:
-        database = Database(tmp_path_factory.mktemp("fairness") / "ledger.db")
+        database = SqliteDatabase(tmp_path_factory.mktemp("fairness") / "ledger.db")
         migrations.migrate(database)
         tried.append(saturated(database.path, processes=request.param, seconds=seconds))
         if seconds > 10:

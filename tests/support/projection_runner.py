@@ -7,9 +7,8 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import InfrastructureFactory, Tracking
 from eventsourcing.projection import Projection, ProjectionRunner
 
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import Entry, TagMapper
-from grantledger.adapters.ledger.recorder import Recorder
+from grantledger.adapters.ledger.recorder import Entry, Recorder, TagMapper
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 
 
 class LedgerFactory(InfrastructureFactory[Any]):
@@ -19,7 +18,7 @@ class LedgerFactory(InfrastructureFactory[Any]):
         return TagMapper()
 
     def application_recorder(self) -> Recorder:
-        return Recorder(Database(str(self.env.get("LEDGER"))), TagMapper())
+        return Recorder(SqliteDatabase(str(self.env.get("LEDGER"))))
 
     def aggregate_recorder(self, purpose: str = "events") -> Any:
         return self.application_recorder()
@@ -28,7 +27,7 @@ class LedgerFactory(InfrastructureFactory[Any]):
         return self.application_recorder()
 
     def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
-        return tracking_recorder_class(Database(str(self.env.get("LEDGER"))), TagMapper())
+        return tracking_recorder_class(SqliteDatabase(str(self.env.get("LEDGER"))))
 
 
 class ServerLog(Application[str]):

@@ -3,15 +3,15 @@
 import hashlib
 import itertools
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.adapters.crypto.sealing import Vault
 from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support.witness import contradictions
 
 TIMEOUT = 120
@@ -27,25 +27,30 @@ class SqliteFiles:
         self._directory = directory
         self._template = directory / "template.sqlite3"
         self._names = (directory / f"ledger-{number}" for number in itertools.count())
-        database = Database(self._template)
+        database = SqliteDatabase(self._template)
         migrations.migrate(database)
         database.engine.dispose()
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[SqliteLedger]:
+    async def __call__(self, now: Callable[[], int]) -> AsyncIterator[EventLedger]:
+        """Open a ledger whose rows end by the clock `now`, in seconds."""
         directory = next(self._names)
         directory.mkdir()
         path = directory / "ledger.sqlite3"
         shutil.copy(self._template, path)
-        ledger = SqliteLedger(
-            Database(path), sealer=Vault(_SECRETS, "main"), address_digest=_digest, timeout=TIMEOUT
+        ledger = EventLedger(
+            SqliteDatabase(path),
+            sealer=Vault(_SECRETS, "main"),
+            address_digest=_digest,
+            timeout=TIMEOUT,
+            now=lambda: now() * 1_000_000,
         )
         await ledger.open()
         try:
             yield ledger
         finally:
             await ledger.close()
-        found = contradictions(path)
+        found = contradictions(path, now=now())
         assert not found, "; ".join(found)
         shutil.rmtree(directory)
 

@@ -1,17 +1,28 @@
 """A ledger that lets parallel requests conflict, and a check that nothing was recorded."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fakes.memory_ledger import MemoryLedger
-from grantledger.application.ports import MAX_PAGE, Conflict, Page, PrivateRecord, Standing
+from grantledger.application.ports import (
+    MAX_PAGE,
+    AuthorizationFacts,
+    CodeFacts,
+    Conflict,
+    GrantFacts,
+    Page,
+    PrivateRecord,
+    SessionFacts,
+)
 from grantledger.application.provenance import Provenance
 from grantledger.application.use_cases import Storage
 from grantledger.domain.aggregate import Change, Kind, Versioned
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import Consent
+from grantledger.domain.kinds import tag_of
 from grantledger.domain.token_grant import TokenGrant
 from grantledger.domain.user_account import UserAccount
 
@@ -42,13 +53,21 @@ class InterleavingLedger:
             self.conflicts += 1
             raise
 
-    async def standing(self, grant_id: str) -> Standing | None:
+    async def grant_facts(self, grant_id: str) -> GrantFacts | None:
         await asyncio.sleep(0)
-        return await self._inner.standing(grant_id)
+        return await self._inner.grant_facts(grant_id)
 
-    async def is_spent(self, transaction_id: str) -> bool:
+    async def code_facts(self, transaction_id: str) -> CodeFacts:
         await asyncio.sleep(0)
-        return await self._inner.is_spent(transaction_id)
+        return await self._inner.code_facts(transaction_id)
+
+    async def authorization_facts(self, **keys: str) -> AuthorizationFacts:
+        await asyncio.sleep(0)
+        return await self._inner.authorization_facts(**keys)
+
+    async def session_facts(self, session_id: str) -> SessionFacts | None:
+        await asyncio.sleep(0)
+        return await self._inner.session_facts(session_id)
 
     async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
         await asyncio.sleep(0)
@@ -82,6 +101,36 @@ class InterleavingLedger:
     async def value(self, subject: str, name: str) -> str | None:
         await asyncio.sleep(0)
         return await self._inner.value(subject, name)
+
+
+class CountingLedger(InterleavingLedger):
+    """Counts the events that were recorded, by their tags."""
+
+    def __init__(self, inner: Storage) -> None:
+        super().__init__(inner)
+        self.tags: Counter[str] = Counter()
+
+    async def record(
+        self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
+    ) -> None:
+        await super().record(changes, by, private)
+        self.tags.update(tag_of(happened) for change in changes for happened in change.events)
+
+
+class InterruptedLedger(InterleavingLedger):
+    """Lets `action` happen once, after everything was read and just before the first write."""
+
+    def __init__(self, inner: Storage, action: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(inner)
+        self._action: Callable[[], Awaitable[object]] | None = action
+
+    async def record(
+        self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
+    ) -> None:
+        action, self._action = self._action, None
+        if action is not None:
+            await action()
+        await super().record(changes, by, private)
 
 
 @contextmanager

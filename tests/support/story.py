@@ -47,7 +47,8 @@ class Story(UseCases):
     ) -> AuthorizationRequest:
         """The client sends the browser to /authorize."""
         query = {"redirect_uri": client.metadata.redirect_uris[0]} | parameters
-        return await self.start_authorization(asking(client_id=client.client_id, **query), session)
+        started = await self.start_authorization(asking(client_id=client.client_id, **query), session)
+        return started.request
 
     async def allows(self, request: AuthorizationRequest, session: BrowserSession) -> IssuedCode:
         """The user says yes."""

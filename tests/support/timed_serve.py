@@ -12,5 +12,7 @@ from support.set_clock import SetClock
 if __name__ == "__main__":
     settings = load_settings(None, os.environ, {})
     container = Container(settings)
-    container.clock.override(SetClock(Path(sys.argv[1])))
+    clock = SetClock(Path(sys.argv[1]))
+    container.clock.override(clock)
+    container.ledger.add_kwargs(now=lambda: clock.now() * 1_000_000)
     run(create_app(container), settings)

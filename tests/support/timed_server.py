@@ -64,6 +64,9 @@ class TimedServer:
         self.clock.advance(seconds)
         self._latest = max(self._latest, self.clock.now())
 
+    def contradictions(self) -> list[str]:
+        return contradictions(self.server.database, now=self._latest)
+
     def visitor(self) -> Person:
         """Return a browser that has never been here. Close `http` in the end."""
         return Person.at(self.server.origin, base=self.server.base)
@@ -86,6 +89,7 @@ def timed_server(directory: Path, **settings: str) -> Iterator[TimedServer]:
     ):
         operator = server.wiring()
         operator.clock.override(clock)
+        operator.ledger.add_kwargs(now=lambda: clock.now() * 1_000_000)
         stack = AsyncExitStack()
         runner.run(stack.enter_async_context(server_open(operator)))
         running = TimedServer(server, clock, runner, operator)
@@ -114,8 +118,7 @@ class TimedServers:
 
     def contradictions(self) -> list[str]:
         """Name each row that is not what a replay gives, and the gaps in the logs."""
-        databases = [running.server.database for running in self._running.values()]
-        return [found for database in databases for found in contradictions(database)]
+        return [found for running in self._running.values() for found in running.contradictions()]
 
     def close(self) -> None:
         self._stack.close()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from functools import partial
@@ -12,10 +13,10 @@ from typing import TypeVar
 import httpx2
 from msgspec import Struct
 
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import TagMapper
 from grantledger.adapters.ledger.replay import Replay
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support.oauth import Person
+from support.overtaken import overtaken
 from support.timeouts import TIMEOUT
 
 T = TypeVar("T")
@@ -267,13 +268,17 @@ def visitor(origin: str, cookies: httpx2.Cookies) -> Person:
     return person
 
 
-def contradictions(database: Path) -> list[str]:
-    """Return what in the file contradicts itself: the log, the rows, or SQLite's own pages."""
-    differences = [str(found) for found in Replay(Database(database), TagMapper()).differences()]
+def contradictions(database: Path, *, now: int | None = None) -> list[str]:
+    """Return what in the file contradicts itself: the log, the rows, or SQLite's own pages.
+
+    Rows that ended before `now` may be missing; the time is the machine's where it is left out.
+    """
+    replay = Replay(SqliteDatabase(database), now=lambda: int(time.time()) if now is None else now)
+    differences = [str(found) for found in replay.differences()]
     with closing(sqlite3.connect(database)) as connection:
         ((integrity,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
         ((count, last),) = connection.execute(
             "SELECT count(*), coalesce(max(position), 0) FROM events"
         ).fetchall()
     gaps = [] if count == last else [f"{count} events, but the last is at position {last}"]
-    return differences + gaps + ([] if integrity == "ok" else [integrity])
+    return differences + gaps + overtaken(database) + ([] if integrity == "ok" else [integrity])

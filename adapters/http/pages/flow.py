@@ -15,7 +15,7 @@ from grantledger.application.authorization.resume_authorization import (
     AskToSignIn,
     ResumeAuthorization,
 )
-from grantledger.domain.authorization_request import AuthorizationRequest
+from grantledger.application.authorization.start_authorization import StartedAuthorization
 from grantledger.domain.browser_session import BrowserSession
 
 
@@ -28,10 +28,11 @@ class AuthorizationFlow:
         self._resume = resume
 
     async def begin(
-        self, request: AnyRequest, asked: AuthorizationRequest, session: BrowserSession | None
+        self, request: AnyRequest, started: StartedAuthorization, session: BrowserSession | None
     ) -> Response[bytes]:
         """Answer with a code if no page is needed. Otherwise keep the request and redirect to its page."""
-        outcome = await self._resume(asked, session, self._parts.caller_of(request))
+        asked = started.request
+        outcome = await self._resume(asked, session, self._parts.caller_of(request), started.facts)
         if isinstance(outcome, IssuedCode):
             return self._responses.success(outcome)
         response = redirect(self._parts.contexts.of_pending(asked).url)

@@ -10,7 +10,6 @@ from grantledger.adapters.http.pages.browser import PageCookies
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.admit_host_user import AdmitHostUser
 from grantledger.application.accounts.browser_sessions import FindBrowserSession, NewBrowserSession
-from grantledger.application.ports import PrivateRecords
 from grantledger.domain.aggregate import composed_key
 from grantledger.domain.browser_session import BrowserSession
 
@@ -21,6 +20,10 @@ SESSION = "session"
 def session_cookie(cookies: PageCookies, new: NewBrowserSession) -> Cookie:
     lifetime = new.session.expires_at - new.session.signed_in_at
     return cookies.set(SESSION, new.cookie, max_age=lifetime)
+
+
+_USER_NAME = "user_name"
+"""Where the request keeps what was read together with its session."""
 
 
 class BrowserSessions(Protocol):
@@ -36,18 +39,19 @@ class BrowserSessions(Protocol):
 class CookieSessions:
     """`BrowserSessions` of the built-in identity."""
 
-    def __init__(
-        self, find_session: FindBrowserSession, private: PrivateRecords, cookies: PageCookies
-    ) -> None:
+    def __init__(self, find_session: FindBrowserSession, cookies: PageCookies) -> None:
         self._find_session = find_session
-        self._private = private
         self._cookies = cookies
 
     async def __call__(self, request: AnyRequest) -> BrowserSession | None:
-        return await self._find_session(request.cookies.get(self._cookies.name(SESSION)))
+        found = await self._find_session(request.cookies.get(self._cookies.name(SESSION)))
+        if found is None:
+            return None
+        request.state[_USER_NAME] = found.email or found.session.user_id
+        return found.session
 
-    async def name(self, _: AnyRequest, session: BrowserSession) -> str:
-        return await self._private.value(session.user_id, "email") or session.user_id
+    async def name(self, request: AnyRequest, session: BrowserSession) -> str:
+        return str(request.state.get(_USER_NAME, session.user_id))
 
 
 class HostSessions:

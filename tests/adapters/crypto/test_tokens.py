@@ -231,7 +231,37 @@ def test_a_transaction_has_one_code():
 
 
 def test_a_code_is_recognisable_and_has_256_bits():
-    assert re.fullmatch(r"glac_[A-Za-z0-9_-]{43}", codes(OLD).code_of("transaction"))
+    assert re.fullmatch(r"glac_transaction[A-Za-z0-9_-]{43}", codes(OLD).code_of("transaction"))
+
+
+def test_a_code_names_its_transaction():
+    assert codes(OLD).transaction_of(codes(OLD).code_of("transaction")) == "transaction"
+
+
+def test_a_code_is_known_after_the_master_secret_was_rotated():
+    assert codes(NEW, OLD).transaction_of(codes(OLD).code_of("transaction")) == "transaction"
+
+
+def test_a_code_under_an_unknown_master_secret_names_nothing():
+    assert codes(NEW).transaction_of(codes(OLD).code_of("transaction")) is None
+
+
+def test_a_code_of_another_realm_names_nothing():
+    assert codes(OLD).transaction_of(codes(OLD, realm="other").code_of("transaction")) is None
+
+
+@given(st.one_of(st.text(max_size=120), st.text(max_size=120).map("glac_{}".format)))
+def test_any_other_text_names_no_transaction(text: str):
+    assert codes(OLD).transaction_of(text) is None
+
+
+@given(st.integers(0, 200), st.characters(codec="ascii"))
+def test_a_code_with_another_character_names_no_transaction(at: int, character: str):
+    code = codes(OLD).code_of("transaction")
+    at %= len(code)
+    forged = code[:at] + character + code[at + 1 :]
+    assume(forged != code)
+    assert codes(OLD).transaction_of(forged) is None
 
 
 def test_two_transactions_have_two_codes():

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.adapters.crypto.sealing import Vault
-from grantledger.adapters.ledger.sealing import Sealer
+from grantledger.adapters.ledger.private_records import Sealer
 from grantledger.application.ports import Unavailable
 
 OLD, NEW = bytes(32), bytes(range(32))

@@ -22,14 +22,14 @@ requests = st.lists(a_request, max_size=25)
 
 async def outcomes(ledger: Ledger, sent: list[Request]) -> list[str]:
     """Send the requests one by one and return what became of each."""
-    told = []
+    found = []
     for streams, late in sent:
         seen = [await ledger.load(KINDS[category], key) for category, key in streams]
         changes = [next_change(stream) for stream in seen]
         if late:
             await attempt(ledger, changes[:1])
-        told.append(await attempt(ledger, changes))
-    return told
+        found.append(await attempt(ledger, changes))
+    return found
 
 
 def next_change(stream: Versioned[Any]) -> Change[Any]:
@@ -40,7 +40,7 @@ def next_change(stream: Versioned[Any]) -> Change[Any]:
 
 async def attempt(ledger: Ledger, changes: list[Change[Any]]) -> str:
     try:
-        await ledger.record(changes, facts.SOMEBODY)
+        await ledger.record(changes, facts.OPERATOR)
     except Conflict:
         return "conflict"
     return "recorded"

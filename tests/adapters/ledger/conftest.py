@@ -6,7 +6,7 @@ import pytest
 from adapters.ledger.storage import WatchedDatabase, a_ledger
 from fakes.memory_ledger import MemoryLedger
 from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.application.use_cases import Storage
 
 
@@ -23,7 +23,7 @@ def database(tmp_path: Path) -> WatchedDatabase:
 
 
 @pytest.fixture
-async def ledger(database: WatchedDatabase) -> AsyncIterator[SqliteLedger]:
+async def ledger(database: WatchedDatabase) -> AsyncIterator[EventLedger]:
     ledger = a_ledger(database)
     await ledger.open()
     yield ledger

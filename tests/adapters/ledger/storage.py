@@ -12,16 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from adapters.ledger.facts import SOMEBODY
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from adapters.ledger.facts import OPERATOR
+from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.read_model import Retention
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.domain.aggregate import Change
 
 NOW = 1_700_000_000_000_000
 
+KEEP_ALL = Retention(ended_grants=2**41)
+"""The grants of these tests ended in 1970."""
+
 
 class ReversingSealer:
-    """Hides a value from whoever cannot read backwards; `keys` are its master secrets, newest first."""
+    """Hides a value by reversing it; `keys` are its master secrets, newest first."""
 
     def __init__(self, *keys: str) -> None:
         self.keys = keys or ("key-1",)
@@ -44,16 +48,17 @@ def digest_of_address(address: str) -> bytes:
     return hashlib.sha256(address.encode()).digest()[:8]
 
 
-def a_ledger(database: Database, **options: Any) -> SqliteLedger:
-    """Its clock stands still, and its random bits are 1, 2, 3 ..."""
+def a_ledger(database: SqliteDatabase, **options: Any) -> EventLedger:
+    """Return a ledger whose clock does not move; its random bits are 1, 2, 3 ..."""
     counter = itertools.count(1)
     usual: dict[str, Any] = {
         "sealer": ReversingSealer(),
         "address_digest": digest_of_address,
         "now": lambda: NOW,
         "random_bits": lambda _: next(counter),
+        "retention": KEEP_ALL,
     }
-    return SqliteLedger(database, **(usual | options))
+    return EventLedger(database, **(usual | options))
 
 
 class _Wire:
@@ -74,7 +79,7 @@ class _Wire:
         self._database.after_commit()
 
 
-class WatchedDatabase(Database):
+class WatchedDatabase(SqliteDatabase):
     """Remembers its connections and the last that committed; counts commits and writers that came to queue.
 
     Every new connection gets the extra `pragmas`.
@@ -90,11 +95,9 @@ class WatchedDatabase(Database):
         self.after_commit: Callable[[], None] = lambda: None
         self.pragmas: tuple[str, ...] = ()
 
-    @contextmanager
-    def queueing(self) -> Iterator[None]:
+    async def _locked(self) -> int:
         self.came_to_queue += 1
-        with super().queueing():
-            yield
+        return await super()._locked()
 
     @property
     def live_connections(self) -> list[sqlite3.Connection]:
@@ -115,17 +118,17 @@ def _is_open(connection: sqlite3.Connection) -> bool:
         return False
 
 
-async def writer_in_queue(database: WatchedDatabase, ledger: SqliteLedger, change: Change[Any]) -> Task[None]:
-    """Record the change; return as soon as the writer stands in the queue with it, and with nothing else."""
+async def writer_in_queue(database: WatchedDatabase, ledger: EventLedger, change: Change[Any]) -> Task[None]:
+    """Record the change; return once the writer is in the queue with it, and with nothing else."""
     before = database.came_to_queue
-    recording = asyncio.create_task(ledger.record([change], SOMEBODY))
+    recording = asyncio.create_task(ledger.record([change], OPERATOR))
     while database.came_to_queue == before:  # noqa: ASYNC110 - a thread comes, and sets no event of ours
         await asyncio.sleep(0.001)
     return recording
 
 
 @contextmanager
-def writers_held_up(database: Database) -> Iterator[None]:
+def writers_held_up(database: SqliteDatabase) -> Iterator[None]:
     """Stand at the head of the queue of writers, as another process would."""
     lock = os.open(f"{database.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -135,7 +138,7 @@ def writers_held_up(database: Database) -> Iterator[None]:
         os.close(lock)
 
 
-def rows_of(database: Database, statement: str, *parameters: Any) -> list[Any]:
+def rows_of(database: SqliteDatabase, statement: str, *parameters: Any) -> list[Any]:
     """Ask the file directly."""
     connection = sqlite3.connect(database.path)
     try:

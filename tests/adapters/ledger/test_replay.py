@@ -7,18 +7,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Struct
 
 from adapters.ledger import facts
 from adapters.ledger.any_requests import KEYS, Request, outcomes, requests
 from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
 from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.database import Database
-from grantledger.adapters.ledger.mapper import TagMapper
-from grantledger.adapters.ledger.projection import FOLDS
-from grantledger.adapters.ledger.replay import Replay
-from grantledger.adapters.ledger.sqlite_ledger import SqliteLedger
+from grantledger.adapters.ledger import migrations, writer
+from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.read_model import FOLDS, RETENTION
+from grantledger.adapters.ledger.rebuild import Rebuild
+from grantledger.adapters.ledger.recorder import Recorder
+from grantledger.adapters.ledger.replay import Difference, Replay
+from grantledger.adapters.ledger.schema import ROWS
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import GRANT, GrantRevoked
 
@@ -27,12 +28,10 @@ PAGES = (1, 2, 3, 1_000)
 
 @settings(max_examples=60)
 @given(requests, st.sampled_from(PAGES))
-def test_after_any_requests_the_read_model_equals_the_replay_and_what_a_plain_ledger_remembers(
-    sent: list[Request], page: int
-):
+def test_after_any_requests_rows_equal_the_replay_and_a_plain_ledger(sent: list[Request], page: int):
     """Seen to catch: a row is written without what has just happened."""
 
-    async def check(database: Database) -> None:
+    async def check(database: SqliteDatabase) -> None:
         ledger, plain = a_ledger(database), MemoryLedger()
         await ledger.open()
         assert await outcomes(ledger, sent) == await outcomes(plain, sent)
@@ -42,28 +41,28 @@ def test_after_any_requests_the_read_model_equals_the_replay_and_what_a_plain_le
         await ledger.close()
 
     with tempfile.TemporaryDirectory() as directory:
-        database = Database(Path(directory) / "ledger.db")
+        database = SqliteDatabase(Path(directory) / "ledger.db")
         migrations.migrate(database)
         asyncio.run(check(database))
-        assert list(Replay(database, TagMapper(), page=page).differences()) == []
+        assert list(Replay(database, page=page, now=lambda: 1_000).differences()) == []
         database.engine.dispose()
 
 
-async def remember_something(ledger: SqliteLedger) -> None:
-    await ledger.record([facts.registered(), facts.opened_account()], facts.SOMEBODY)
+async def remember_something(ledger: EventLedger) -> None:
+    await ledger.record([facts.registered(), facts.opened_account()], facts.OPERATOR)
     for name in "123":
-        await ledger.record([facts.issued(name), facts.opened(name)], facts.SOMEBODY)
-        await ledger.record([facts.refreshed(await ledger.load(GRANT, name))], facts.SOMEBODY)
+        await ledger.record([facts.issued(name), facts.opened(name)], facts.OPERATOR)
+        await ledger.record([facts.refreshed(await ledger.load(GRANT, name))], facts.OPERATOR)
 
 
 def differences(database: WatchedDatabase) -> list[str]:
-    return [str(difference) for difference in Replay(database, TagMapper(), page=3).differences()]
+    return [str(difference) for difference in Replay(database, page=3, now=lambda: 1_000).differences()]
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_replay_gives_every_row_once(ledger: SqliteLedger, database: WatchedDatabase, page: int):
+async def test_a_replay_gives_every_row_once(ledger: EventLedger, database: WatchedDatabase, page: int):
     await remember_something(ledger)
-    rows = [(row.category, row.key) for row in Replay(database, TagMapper(), page=page).rows()]
+    rows = [(row.category, row.key) for row in Replay(database, page=page, now=lambda: 1_000).rows()]
     assert rows == [
         ("client", "glc_editor"),
         *(("code", name) for name in "123"),
@@ -80,13 +79,13 @@ async def test_a_replay_gives_every_row_once(ledger: SqliteLedger, database: Wat
             "grant 2: the row is at version 7, the log at 2",
         ),
         ("UPDATE token_grant SET user_id = 'glu_eve' WHERE key = '2'", "grant 2: the row does not hold"),
-        ("UPDATE user_account SET state = '{}'", "user glu_ada: the row does not hold"),
+        ("UPDATE user_account SET state = CAST('{}' AS BLOB)", "user glu_ada: the row does not hold"),
         ("DELETE FROM code WHERE key = '3'", "code 3: the row is missing"),
         ("UPDATE client SET key = 'glc_eve'", "client glc_editor: the row is missing"),
     ],
 )
 async def test_a_row_changed_by_hand_is_named(
-    ledger: SqliteLedger, database: WatchedDatabase, by_hand: str, named: str
+    ledger: EventLedger, database: WatchedDatabase, by_hand: str, named: str
 ):
     """Seen to catch: only versions compared."""
     await remember_something(ledger)
@@ -95,44 +94,115 @@ async def test_a_row_changed_by_hand_is_named(
     assert differences(database)[0].startswith(named)
 
 
-async def test_a_row_without_a_stream_is_named(ledger: SqliteLedger, database: WatchedDatabase):
+async def test_a_row_without_a_stream_is_named(ledger: EventLedger, database: WatchedDatabase):
     await remember_something(ledger)
-    rows_of(database, "INSERT INTO signin SELECT realm, 'eve', version, fold, state FROM user_account")
+    rows_of(
+        database,
+        "INSERT INTO signin SELECT realm, 'eve', version, fold, 'glu_ada', 2000, state FROM user_account",
+    )
     assert differences(database) == ["signin eve: the row has no stream in the log"]
 
 
-async def test_what_differs_is_told_by_name_and_never_by_value(
-    ledger: SqliteLedger, database: WatchedDatabase
+async def test_a_difference_names_the_members_and_never_their_values(
+    ledger: EventLedger, database: WatchedDatabase
 ):
     await remember_something(ledger)
     changed = "CAST(replace(replace(state, '\"generation\":1', '\"generation\":8'), 'nonce', 'name') AS BLOB)"
     rows_of(database, f"UPDATE token_grant SET state = {changed}, user_id = 'glu_eve' WHERE key = '2'")
-    (told,) = differences(database)
-    assert told.endswith("what its events say: user_id, state.nonce, state.generation, state.name")
+    (found,) = differences(database)
+    assert found.endswith("what its events say: user_id, state.nonce, state.generation, state.name")
 
 
-async def test_a_row_that_another_release_folded_is_told_as_such(
-    ledger: SqliteLedger, database: WatchedDatabase
-):
+async def test_a_row_of_another_fold_is_named_as_such(ledger: EventLedger, database: WatchedDatabase):
     """Seen to catch: rows of another fold passed over; only versions compared."""
     await remember_something(ledger)
     rows_of(database, "UPDATE token_grant SET fold = 99 WHERE key = '2'")
     assert differences(database) == [f"grant 2: the row is of fold 99, this release's is {FOLDS['grant']}"]
 
 
-async def test_what_is_recorded_during_a_replay_is_no_difference(
-    ledger: SqliteLedger, database: WatchedDatabase
-):
-    class WritesMeanwhile(TagMapper):
-        """Between the reading of a page and its comparison with the rows, another event comes."""
-
-        def event(self, tag: str, data: bytes) -> Struct:
-            if tag == "token_grant.refreshed.v1" and ledger.recorder.max_notification_id() == events:
-                revoked = GrantRevoked(reason="meanwhile", revoked_at=2_000)
-                ledger.recorder.insert_events([self.stored("grant:1", 3, revoked)])
-            return super().event(tag, data)
-
+async def test_appends_during_a_replay_are_no_difference(ledger: EventLedger, database: WatchedDatabase):
     await remember_something(ledger)
-    events = ledger.recorder.max_notification_id()
-    assert list(Replay(database, WritesMeanwhile()).differences()) == []
+    replay = Replay(database, now=lambda: 1_000)
+    pages = replay._pages()  # noqa: SLF001 - between the reading of a page and its comparison
+    connection, page = next(pages)
+    revoked = GrantRevoked(reason="meanwhile", revoked_at=2_000)
+    Recorder(database).insert_events([facts.stored("grant:1", 3, revoked)])
+    assert list(replay._differences(connection, page)) == []  # noqa: SLF001
     assert (await ledger.load(GRANT, "1")).version == 3
+
+
+ENDS = (1_000, 1_600, 2_000, 5_000, 4_000_000)
+"""Before everything; after codes, sessions and access tokens; after grants and their retention."""
+
+
+@settings(max_examples=40)
+@given(requests, st.sampled_from(ENDS), st.sampled_from(PAGES))
+def test_rows_that_ended_may_be_missing_or_not(sent: list[Request], now: int, page: int):
+    """The rows equal the replay before a sweep, after it and after a rebuild, which makes none of them."""
+
+    async def sweep(database: SqliteDatabase) -> None:
+        ledger = a_ledger(database, retention=RETENTION, now=lambda: now * 1_000_000)
+        await ledger.open()
+        for n in range(2):
+            await ledger.record([facts.registered(f"glc_{n}")], facts.OPERATOR)
+        await ledger.close()
+
+    async def send(database: SqliteDatabase) -> None:
+        ledger = a_ledger(database)
+        await ledger.open()
+        await outcomes(ledger, sent)
+        await ledger.close()
+
+    def found() -> list[Difference]:
+        return list(Replay(database, page=page, now=lambda: now).differences())
+
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        database = SqliteDatabase(Path(directory) / "ledger.db")
+        migrations.migrate(database)
+        asyncio.run(send(database))
+        assert found() == []
+        patch.setattr(writer, "SWEEP_EVERY", 0.0)
+        asyncio.run(sweep(database))
+        assert found() == []
+        swept = keys(database)
+        assert swept == {(row.category, row.key) for row in Replay(database, now=lambda: now).rows()}
+        for _ in Rebuild(database, page=page, now=now).steps():
+            pass
+        assert found() == []
+        assert keys(database) == swept
+        database.engine.dispose()
+
+
+def keys(database: SqliteDatabase) -> set[tuple[str, str]]:
+    """Return what the live tables have."""
+    tables = ROWS.items()
+    return {(name, key) for name, table in tables for (key,) in rows_of(database, f"SELECT key FROM {table}")}
+
+
+@pytest.mark.parametrize("now", [facts.CODE_ENDS, facts.CODE_ENDS + 1])
+async def test_a_row_that_ended_may_be_missing_and_may_be_wrong(
+    ledger: EventLedger, database: WatchedDatabase, now: int
+):
+    await ledger.record([facts.issued("code", expires_at=facts.CODE_ENDS)], facts.OPERATOR)
+    replay = Replay(database, now=lambda: now)
+    rows_of(database, "UPDATE code SET version = 7")
+    assert list(replay.differences()) == []
+    rows_of(database, "DELETE FROM code")
+    assert list(replay.differences()) == []
+
+
+async def test_a_row_that_ends_during_the_replay_may_be_missing(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Seen to catch: the time asked for once, when the replay begins."""
+    await ledger.record([facts.issued("code", expires_at=facts.CODE_ENDS)], facts.OPERATOR)
+    times = iter((facts.CODE_ENDS - 1, facts.CODE_ENDS))
+    rows_of(database, "DELETE FROM code")
+    assert list(Replay(database, now=lambda: next(times)).differences()) == []
+
+
+async def test_a_row_that_is_missing_before_its_end_is_named(ledger: EventLedger, database: WatchedDatabase):
+    await ledger.record([facts.issued("code", expires_at=facts.CODE_ENDS)], facts.OPERATOR)
+    rows_of(database, "DELETE FROM code")
+    (found,) = Replay(database, now=lambda: facts.CODE_ENDS - 1).differences()
+    assert str(found) == "code code: the row is missing"

@@ -78,13 +78,11 @@ class Apps(World):
     def _outcome_of(self, code, caller, mistake):
         if refused := caller.refused(code.client):
             return refused
-        if code.user.disabled:
+        if code.user.disabled or self.now >= code.until:
             return REFUSED
         if mistake is not None:
             return MISTAKES[mistake]
-        if code.grant is not None:
-            return "replay"
-        return "opened" if self.now < code.until else REFUSED
+        return "opened" if code.grant is None else "replay"
 
     @rule(token=PICKS, who=WHO, scopes=NARROWED, resource=PLACES)
     def refreshes(self, token, who, scopes, resource):

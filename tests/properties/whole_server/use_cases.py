@@ -15,14 +15,10 @@ from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.authorization.issue_code import IssuedCode
 from grantledger.application.authorization.resume_authorization import AskToSignIn
 from grantledger.application.clients.authenticate_client import ClientCredentials
-from grantledger.application.ports import PrivateRecord
-from grantledger.application.provenance import Provenance
 from grantledger.application.tokens.current_tokens import Tokens
 from grantledger.application.tokens.redeem_code import CodeRedemption
 from grantledger.application.tokens.refresh_grant import Refresh
 from grantledger.application.tokens.revoke import Revocation
-from grantledger.application.use_cases import Storage
-from grantledger.domain.aggregate import Change
 from grantledger.domain.authorization_request import (
     AuthorizationRequest,
     SentBack,
@@ -30,7 +26,6 @@ from grantledger.domain.authorization_request import (
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_metadata import RegistrationRequest
 from grantledger.domain.client_registration import ClientIsDisabled
-from grantledger.domain.kinds import tag_of
 from grantledger.domain.redirect_uri import shown_host
 from grantledger.domain.refusal import Refusal
 from properties.whole_server import facts
@@ -49,7 +44,7 @@ from support.codes import VERIFIER
 from support.policies import a_policy
 from support.requests import asking
 from support.sqlite_files import SqliteFiles
-from support.storage import InterleavingLedger
+from support.storage import CountingLedger
 from support.story import CALLER, PASSWORD
 from support.use_cases import Outside, UseCases
 
@@ -76,20 +71,6 @@ class OpenTab(Struct):
     answered: bool = False
 
 
-class CountingLedger(InterleavingLedger):
-    """Counts the events that were recorded, by their tags."""
-
-    def __init__(self, inner: Storage) -> None:
-        super().__init__(inner)
-        self.tags: Counter[str] = Counter()
-
-    async def record(
-        self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
-    ) -> None:
-        await super().record(changes, by, private)
-        self.tags.update(tag_of(happened) for change in changes for happened in change.events)
-
-
 class ServerOfTheUseCases:
     """A tab keeps its request until it is answered; a form is good for the session that it was shown to."""
 
@@ -101,7 +82,7 @@ class ServerOfTheUseCases:
         self._cookies: dict[str, str] = {}
         self._tabs: dict[str, OpenTab] = {}
         self._runner = asyncio.Runner()
-        self._storage = storages()
+        self._storage = storages(self.clock.now)
         self._ledger = CountingLedger(self._run(self._storage.__aenter__()))
         self._do = UseCases(self._ledger, POLICY, Outside(clock=self.clock))
         self._accounts = 0
@@ -168,7 +149,7 @@ class ServerOfTheUseCases:
             prompt=ask.prompt,
         )
         try:
-            request = self._run(self._do.start_authorization(asked, self._session(browser)))
+            request = self._run(self._do.start_authorization(asked, self._session(browser))).request
         except Refusal as refusal:
             return "", _refused(refusal)
         self._tabs[request.transaction_id] = OpenTab(browser, request)
@@ -217,7 +198,8 @@ class ServerOfTheUseCases:
         return self._told(self._tabs[tab], submitted)
 
     def _session(self, browser: str) -> BrowserSession | None:
-        return self._run(self._do.find_browser_session(self._cookies.get(browser)))
+        found = self._run(self._do.find_browser_session(self._cookies.get(browser)))
+        return found.session if found else None
 
     def _told(self, opened: OpenTab, answer: Callable[[OpenTab, BrowserSession | None], Seen]) -> Seen:
         try:

@@ -1,0 +1,99 @@
+"""Private records: sealed values next to the log, which may be erased or sealed again while history stays."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from grantledger.adapters.ledger.database import Rows, Transaction
+from grantledger.adapters.ledger.sql import Statement, Statements
+from grantledger.application.ports import Conflict, MasterSecretMissing, PrivateRecord
+
+
+class Sealer(Protocol):
+    """Seals values before they come near the database."""
+
+    @property
+    def key_ids(self) -> Sequence[str]:
+        """The ids of all master secrets that this process has, newest first."""
+        ...
+
+    def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
+        """Return the newest secret's id and the value sealed under it, for this subject and name only."""
+        ...
+
+    def open(self, key_id: str, subject: str, name: str, sealed: bytes) -> str:
+        """Return the value."""
+        ...
+
+    def lookups(self, name: str, value: str) -> Sequence[bytes]:
+        """Return the keyed digests of the value, one per master secret, newest first."""
+        ...
+
+
+class Fetch(Protocol):
+    async def __call__(self, statement: Statement, parameters: Mapping[str, Any], /) -> Rows: ...
+
+
+class PrivateRow(NamedTuple):
+    """A record to write. `lookups` are the digests that find it, newest first. `sealed` None erases it."""
+
+    subject: str
+    name: str
+    lookups: tuple[bytes, ...]
+    key_id: str
+    sealed: bytes | None
+
+
+def sealed_row(record: PrivateRecord, sealer: Sealer) -> PrivateRow:
+    if record.value is None:
+        return PrivateRow(record.subject, record.name, (), "", None)
+    # Found by its value, so that sealing it again can make the digest again.
+    assert record.lookup in (None, record.value)
+    lookups = () if record.lookup is None else tuple(sealer.lookups(record.name, record.lookup))
+    key_id, sealed = sealer.seal(record.subject, record.name, record.value)
+    return PrivateRow(record.subject, record.name, lookups, key_id, sealed)
+
+
+async def check_free(
+    transaction: Transaction, statements: Statements, realm: str, row: PrivateRow, known: Sequence[str]
+) -> None:
+    """Raise `Conflict` when another subject's record of that name is found by the same value.
+
+    Also where that record was kept under an older master secret, and so under another digest: raises
+    `MasterSecretMissing` where such a secret is not among the `known` ones.
+    """
+    if not row.lookups:
+        return
+    await check_secrets(transaction.fetch, statements, realm, known)
+    for lookup in row.lookups:
+        owner = await transaction.fetch(
+            statements.owner, {"realm": realm, "name": row.name, "lookup": lookup}
+        )
+        if owner and owner[0][0] != row.subject:
+            raise Conflict(f"another subject's {row.name} has the same lookup")
+
+
+async def check_secrets(fetch: Fetch, statements: Statements, realm: str, known: Sequence[str]) -> None:
+    """Raise `MasterSecretMissing` where a record is sealed under a secret that is not `known`.
+
+    It is found by a digest that this process cannot make, so nothing can be called missing.
+    """
+    key_id: str | None = ""
+    while key_id is not None:
+        ((key_id,),) = await fetch(statements.next_key_id, {"realm": realm, "key_id": key_id})
+        if key_id is not None and key_id not in known:
+            raise MasterSecretMissing(key_id)
+
+
+async def write(
+    transaction: Transaction, statements: Statements, realm: str, rows: Sequence[PrivateRow]
+) -> None:
+    """Keep each row in place of the subject's earlier one of that name."""
+    kept = []
+    for row in rows:
+        if row.sealed is None:
+            where = {"realm": realm, "subject": row.subject, "name": row.name}
+            await transaction.fetch(statements.erase_private, where)
+        else:
+            newest = row.lookups[0] if row.lookups else None
+            kept.append((realm, row.subject, row.name, newest, row.key_id, row.sealed))
+    await transaction.fetch_by_rows(statements.put_private, kept)

@@ -1,0 +1,334 @@
+"""Every statement of the hot path, as SQLAlchemy Core, compiled once for a dialect.
+
+Measured: a keyed select takes 5 us as text on the driver and 19 us through a SQLAlchemy connection.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Dialect,
+    FromClause,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    column,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+    values,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.selectable import Select
+
+from grantledger.adapters.ledger.schema import ROWS, events, heads, private_record, tracking
+
+CHUNKS = (64, 16, 4, 1)
+"""Rows per multi-row statement: few sizes, so that the driver keeps each of them prepared."""
+
+
+class Statement(NamedTuple):
+    """SQL text with placeholders, and the names of the parameters in their order."""
+
+    text: str
+    names: tuple[str, ...]
+    constants: Mapping[str, Any]
+    """Parameters that the statement itself brings along."""
+
+    def ordered(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return what the driver takes."""
+        if self.constants:
+            parameters = {**self.constants, **parameters}
+        return tuple([parameters[name] for name in self.names])
+
+
+ByRows = Callable[[int], str]
+"""The text of a statement for that number of rows; the parameters are the rows' columns in their order."""
+
+
+class Statements:
+    """What the ledger executes on one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.load = {category: self.one(_row(table)) for category, table in ROWS.items()}
+        self.stream = self.one(_stream())
+        self.append_at = self.one(_append_at())
+        self.last_version = self.one(
+            select(func.max(events.c.version)).where(_at(events, "realm", "stream_id"))
+        )
+        self.grant_facts = self.one(_grant_facts())
+        self.code_facts = self.one(_code_facts())
+        self.authorization_facts = self.one(_authorization_facts())
+        self.session_facts = self.one(_session_facts())
+        self.owner = self.one(_owner())
+        self.sealed = self.one(_sealed())
+        self.next_key_id = self.one(_next_key_id())
+        self.head = self.one(select(heads.c.position).where(_at(heads, "realm")))
+        self.move_head = self.one(
+            update(heads).where(heads.c.realm == bindparam("at")).values(position=bindparam("position"))
+        )
+        self.begin_head = self.one(insert(heads))
+        self.insert_events = self._by_rows(lambda rows: insert(events).values(_binds(events, rows)))
+        self.versions = self._by_rows(_versions)
+        self.put = {category: self._by_rows(partial(self._put, table)) for category, table in ROWS.items()}
+        self.put_private = self._by_rows(
+            lambda rows: self._upsert(
+                private_record, rows, [private_record.c[name] for name in ("lookup", "key_id", "sealed")]
+            )
+        )
+        self.erase_private = self.one(
+            delete(private_record).where(_at(private_record, "realm", "subject", "name"))
+        )
+        self.track = self.one(self._tracked())
+        self.sweep = {category: self.one(_ended(ROWS[category])) for category in ("code", "signin")}
+        self.sweep_end = self.one(_sweep_end())
+        self.sweep_grants = self.one(_ended_grants())
+
+    def one(self, statement: ClauseElement) -> Statement:
+        """Return the compiled statement."""
+        made = statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
+        assert isinstance(made, SQLCompiler)
+        names = tuple(made.positiontup or ())
+        assert names or not made.params, "the dialect must have positional parameters"
+        return Statement(str(made), names, {n: v for n, v in made.params.items() if v is not None})
+
+    @cache  # noqa: B019 - one instance per database, which lives as long as the process
+    def page(self, category: str, where: tuple[str, ...], *, after: bool) -> Statement:
+        """Return a page of rows, newest first; the parameters are realm, filters, the cursor and `most`."""
+        c = ROWS[category].c
+        began = c[BEGINS[category]]
+        wanted: list[ColumnElement[bool]] = [c[name] == bindparam(name) for name in ("realm", *where)]
+        if after:
+            wanted.append(tuple_(began, c.key) < tuple_(bindparam("began"), bindparam("key")))
+        statement = select(c.key, c.version, c.fold, c.state, began).where(*wanted)
+        return self.one(statement.order_by(began.desc(), c.key.desc()).limit(bindparam("most")))
+
+    @cache  # noqa: B019 - as above
+    def cursor(self, category: str) -> Statement:
+        """Return when the row of a key began, which with the key is the cursor of a page."""
+        c = ROWS[category].c
+        return self.one(select(c[BEGINS[category]]).where(_at(ROWS[category], "realm", "key")))
+
+    def _by_rows(self, statement: Callable[[int], ClauseElement]) -> ByRows:
+        return cache(lambda rows: self.one(statement(rows)).text)
+
+    def upserting(self, table: Table) -> Any:
+        """Return the dialect's INSERT that knows ON CONFLICT."""
+        return (sqlite_insert if self._dialect.name == "sqlite" else postgresql_insert)(table)
+
+    def _upsert(self, table: Table, rows: int, changing: Sequence[Any]) -> ClauseElement:
+        """Insert rows, or change those that are there: one statement for new and for known streams."""
+        statement = self.upserting(table).values(_binds(table, rows))
+        made: ClauseElement = statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns),
+            set_={each.name: statement.excluded[each.name] for each in changing},
+        )
+        return made
+
+    def _put(self, table: Table, rows: int) -> ClauseElement:
+        return self._upsert(table, rows, _changing(table))
+
+    def _tracked(self) -> ClauseElement:
+        statement = self.upserting(tracking)
+        made: ClauseElement = statement.on_conflict_do_update(
+            index_elements=[tracking.c.realm, tracking.c.application_name],
+            set_={"notification_id": statement.excluded.notification_id},
+            where=tracking.c.notification_id < statement.excluded.notification_id,
+        )
+        return made
+
+
+BEGINS = {"client": "registered_at", "grant": "opened_at", "user": "opened_at", "consent": "client_id"}
+"""By category, the column by which a list is ordered: when the row began; consents have no time."""
+
+
+def _changing(table: Table) -> list[Any]:
+    return [each for each in table.c if not (each.primary_key or each.info.get("fixed"))]
+
+
+def _at(table: Table, *names: str) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == bindparam(name) for name in names))
+
+
+def _binds(table: Table, rows: int) -> list[dict[str, Any]]:
+    return [{each.name: bindparam(f"{each.name}_{row}") for each in table.c} for row in range(rows)]
+
+
+def _facts(table: FromClause) -> tuple[Any, ...]:
+    return table.c.version, table.c.fold, table.c.state
+
+
+def _row(table: Table) -> ClauseElement:
+    return select(*_facts(table)).where(_at(table, "realm", "key"))
+
+
+def _stream() -> ClauseElement:
+    statement = select(events.c.version, events.c.tag, events.c.data)
+    return statement.where(_at(events, "realm", "stream_id")).order_by(events.c.version)
+
+
+def _append_at() -> ClauseElement:
+    return select(events.c.append_id).where(_at(events, "realm", "stream_id", "version"))
+
+
+def _versions(rows: int) -> ClauseElement:
+    """Return the version of each stream; the parameters are (realm, stream_id) for each."""
+    data: list[tuple[Any, ...]] = [
+        (bindparam(f"realm_{row}"), bindparam(f"stream_{row}")) for row in range(rows)
+    ]
+    wanted = values(column("realm", Text), column("stream_id", Text), name="wanted").data(data).cte("wanted")
+    # The last version of each stream is one look into the index, however long the stream is.
+    last = (
+        select(func.max(events.c.version))
+        .where(events.c.realm == wanted.c.realm, events.c.stream_id == wanted.c.stream_id)
+        .correlate(wanted)
+        .scalar_subquery()
+    )
+    return select(wanted.c.stream_id, last)
+
+
+_grant, _client, _user = ROWS["grant"], ROWS["client"], ROWS["user"]
+_code, _consent, _signin = ROWS["code"], ROWS["consent"], ROWS["signin"]
+
+
+def _grant_facts() -> ClauseElement:
+    return (
+        select(*_facts(_grant), *_facts(_client), *_facts(_user))
+        .select_from(
+            _grant.outerjoin(
+                _client, and_(_client.c.realm == _grant.c.realm, _client.c.key == _grant.c.client_id)
+            ).outerjoin(_user, and_(_user.c.realm == _grant.c.realm, _user.c.key == _grant.c.user_id))
+        )
+        .where(_at(_grant, "realm", "key"))
+    )
+
+
+def _code_facts() -> ClauseElement:
+    consent = and_(
+        _consent.c.realm == _code.c.realm,
+        _consent.c.user_id == _code.c.user_id,
+        _consent.c.client_id == _code.c.client_id,
+    )
+    return (
+        select(*_facts(_code), *_facts(_client), *_facts(_user), *_facts(_consent), _consent.c.key)
+        .select_from(
+            _code.outerjoin(
+                _client, and_(_client.c.realm == _code.c.realm, _client.c.key == _code.c.client_id)
+            )
+            .outerjoin(_user, and_(_user.c.realm == _code.c.realm, _user.c.key == _code.c.user_id))
+            .outerjoin(_consent, consent)
+        )
+        .where(_at(_code, "realm", "key"))
+    )
+
+
+def _authorization_facts() -> ClauseElement:
+    """Join by keys that the caller knows, so that any of the rows may be missing."""
+    asked = select(
+        *(
+            cast(bindparam(name), Text).label(name)
+            for name in (
+                "realm",
+                "client_id",
+                "user_id",
+                "session_id",
+                "consent_key",
+                "code_key",
+                "code_stream",
+            )
+        )
+    ).cte("asked")
+    # A code whose row was deleted still has events: its transaction must not give a second code.
+    issued = (
+        select(func.max(events.c.version))
+        .where(events.c.realm == asked.c.realm, events.c.stream_id == asked.c.code_stream)
+        .correlate(asked)
+        .scalar_subquery()
+    )
+
+    def joined(from_: FromClause, table: Table, key: str) -> FromClause:
+        return from_.outerjoin(table, and_(table.c.realm == asked.c.realm, table.c.key == asked.c[key]))
+
+    source: FromClause = asked
+    for table, key in (
+        (_client, "client_id"),
+        (_user, "user_id"),
+        (_signin, "session_id"),
+        (_consent, "consent_key"),
+        (_code, "code_key"),
+    ):
+        source = joined(source, table, key)
+    tables = (_client, _user, _signin, _consent, _code)
+    return select(*(each for table in tables for each in _facts(table)), issued).select_from(source)
+
+
+def _session_facts() -> ClauseElement:
+    secret = private_record
+    return (
+        select(*_facts(_signin), *_facts(_user), _user.c.key, secret.c.key_id, secret.c.sealed)
+        .select_from(
+            _signin.outerjoin(
+                _user, and_(_user.c.realm == _signin.c.realm, _user.c.key == _signin.c.user_id)
+            ).outerjoin(
+                secret,
+                and_(
+                    secret.c.realm == _signin.c.realm,
+                    secret.c.subject == _signin.c.user_id,
+                    secret.c.name == literal("email"),
+                ),
+            )
+        )
+        .where(_at(_signin, "realm", "key"))
+    )
+
+
+def _owner() -> ClauseElement:
+    return select(private_record.c.subject).where(_at(private_record, "realm", "name", "lookup"))
+
+
+def _sealed() -> ClauseElement:
+    statement = select(private_record.c.key_id, private_record.c.sealed)
+    return statement.where(_at(private_record, "realm", "subject", "name"))
+
+
+def _next_key_id() -> ClauseElement:
+    c = private_record.c
+    return select(func.min(c.key_id)).where(c.realm == bindparam("realm"), c.key_id > bindparam("key_id"))
+
+
+def _ended(table: Table) -> ClauseElement:
+    """Delete the rows that ended first, `most` of them."""
+    c = table.c
+    ended: Select[Any] = select(c.key).where(c.realm == bindparam("realm"), c.ends_at <= bindparam("horizon"))
+    ended = ended.order_by(c.ends_at).limit(bindparam("most"))
+    return delete(table).where(c.realm == bindparam("of"), c.key.in_(ended))
+
+
+def _sweep_end() -> ClauseElement:
+    """Return the last of the next `most` keys of grants after `key`, and how many they are."""
+    c = _grant.c
+    some = select(c.key).where(c.realm == bindparam("realm"), c.key > bindparam("key")).order_by(c.key)
+    found = some.limit(bindparam("most")).subquery()
+    return select(func.max(found.c.key), func.count())
+
+
+def _ended_grants() -> ClauseElement:
+    c = _grant.c
+    return delete(_grant).where(
+        c.realm == bindparam("realm"),
+        c.key > bindparam("key"),
+        c.key <= bindparam("last"),
+        c.ends_at <= bindparam("horizon"),
+    )

@@ -1,0 +1,109 @@
+"""How often a request reads the ledger, and that none reads it once its own change is committed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from msgspec import Struct
+
+from grantledger.application.provenance import Caller
+from grantledger.entrypoints.composition import Container
+from grantledger.entrypoints.server import create_app, server_open
+from grantledger.entrypoints.settings_sources import load_settings
+from support.counting_database import CountingDatabase
+from support.oauth import Person, returned
+from support.quick_hasher import QuickHasher
+from support.server import EMAIL, PASSWORD
+
+ORIGIN = "http://127.0.0.1:8000"
+NOTES = f'[{{"identifier": "{ORIGIN}/mcp", "name": "Notes", "scopes": ["notes:read"]}}]'
+
+
+class World(Struct):
+    """A person who is signed in and has allowed the client what it asks for without parameters."""
+
+    person: Person
+    database: CountingDatabase
+    client: str
+
+    def reads(self) -> int:
+        """Return how often the ledger was read since the last call."""
+        done = self.database.done[:]
+        self.database.done.clear()
+        if "commit" in done:
+            behind = done[len(done) - done[::-1].index("commit") :]
+            assert behind == [], "the ledger was asked something after the commit"
+        return done.count("read")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    database = tmp_path / "ledger.sqlite3"
+    variables = {"GRANTLEDGER_DATABASE": str(database), "GRANTLEDGER_RESOURCES": NOTES}
+    container = Container(load_settings(None, variables, {}))
+    counting = CountingDatabase(database)
+    container.database.override(counting)
+    container.hasher.override(QuickHasher())
+    app: Any = create_app(container)
+    transport = httpx2.ASGITransport(app)
+    async with server_open(container), httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
+        await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
+        person = Person(ORIGIN, http)
+        client = (await person.register())["client_id"]
+        await person.tokens(client)
+        counting.done.clear()
+        yield World(person, counting, client)
+
+
+async def test_a_session_is_answered_from_one_read(world: World):
+    tokens = await world.person.tokens(world.client)
+    world.reads()
+    assert (await world.person.session(tokens["access_token"])).status_code == 200
+    assert world.reads() == 1
+
+
+async def test_a_refresh_takes_one_read_and_so_does_its_retry(world: World):
+    tokens = await world.person.tokens(world.client)
+    for _ in range(2):
+        world.reads()
+        assert (await world.person.refresh(world.client, tokens["refresh_token"])).status_code == 200
+        assert world.reads() == 1
+
+
+async def test_a_code_is_redeemed_with_one_read(world: World):
+    code = await world.person.code(world.client, scope="notes:read")
+    world.reads()
+    assert "id_token" not in (await world.person.redeem(world.client, code)).json()
+    assert world.reads() == 1
+
+
+@pytest.mark.parametrize("nonce", ["first", "second"])
+async def test_a_code_with_an_id_token_is_redeemed_with_at_most_two_reads(world: World, nonce: str):
+    code = await world.person.code(world.client, scope="openid", nonce=nonce)
+    world.reads()
+    assert "id_token" in (await world.person.redeem(world.client, code)).json()
+    assert world.reads() <= 2
+
+
+async def test_a_remembered_consent_answers_an_authorization_with_two_reads(world: World):
+    world.reads()
+    answer = await world.person.asked(world.client)
+    assert returned(answer)["code"]
+    assert world.reads() == 2
+
+
+async def test_the_consent_page_takes_two_reads_and_its_answer_two_more(world: World):
+    other = (await world.person.register())["client_id"]
+    world.reads()
+    asked = await world.person.authorize(other)
+    page = asked
+    if "location" in asked.headers:
+        world.reads()
+        page = await world.person.http.get(asked.headers["location"])
+    assert "/consent" in page.text
+    assert world.reads() == 2
+    answer = await world.person.post(page, "consent", decision="allow")
+    assert returned(answer)["code"]
+    assert world.reads() == 2

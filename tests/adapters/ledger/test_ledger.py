@@ -1,0 +1,184 @@
+"""Every append is answered, in time and truly."""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+
+import pytest
+
+from adapters.ledger import facts
+from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of, writer_in_queue, writers_held_up
+from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.application.ports import Unavailable
+from grantledger.domain.token_grant import GRANT
+
+
+async def test_the_append_of_a_cancelled_request_still_lands(ledger: EventLedger, database: WatchedDatabase):
+    """Seen to catch: an append ends with its request."""
+    with writers_held_up(database):
+        request = await writer_in_queue(database, ledger, facts.opened())
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+    await ledger.record([facts.issued()], facts.OPERATOR)  # behind it in the queue
+    assert (await ledger.load(GRANT, "grant")).version == 1
+
+
+async def test_a_commit_whose_answer_is_lost_is_found_by_its_append_id(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Seen to catch: a commit whose answer is lost counts as failed."""
+
+    def lose_the_answer() -> None:
+        database.after_commit = lambda: None
+        raise sqlite3.OperationalError("disk I/O error")
+
+    database.after_commit = lose_the_answer
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    assert (await ledger.load(GRANT, "grant")).version == 1
+
+
+async def test_a_failed_commit_is_not_taken_for_a_lost_answer(ledger: EventLedger, database: WatchedDatabase):
+    def fail() -> None:
+        database.before_commit = lambda: None
+        raise sqlite3.OperationalError("disk I/O error")
+
+    database.before_commit = fail
+    with pytest.raises(Unavailable):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+    assert (await ledger.load(GRANT, "grant")).version == 0
+    await ledger.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_anothers_append_at_the_same_version_is_not_taken_for_ones_own(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Seen to catch: any event at that version is taken for the append."""
+
+    def fail_and_let_another_take_the_place() -> None:
+        database.before_commit = lambda: None
+        for connection in database.live_connections:
+            connection.rollback()
+        rows_of(
+            database,
+            "INSERT INTO events VALUES ('main', 1, 'grant:grant', 1, 'token_grant.opened.v1', '', 'another',"
+            " 0, '', '', '', '', '', '', '', '{}')",
+        )
+        raise sqlite3.OperationalError("disk I/O error")
+
+    database.before_commit = fail_and_let_another_take_the_place
+    with pytest.raises(Unavailable):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_an_append_that_waits_too_long_is_refused_and_never_written(database: WatchedDatabase):
+    """Seen to catch: an append that was given up is written all the same."""
+    ledger = a_ledger(database, timeout=0.5)
+    await ledger.open()
+    with writers_held_up(database), pytest.raises(Unavailable, match="busy"):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+    await ledger.record([facts.issued()], facts.OPERATOR)
+    await ledger.close()
+    assert rows_of(database, "SELECT stream_id FROM events") == [("code:code",)]
+
+
+def waiting_for(event: threading.Event) -> None:
+    event.wait(5)
+
+
+async def test_a_commit_that_hangs_is_answered_all_the_same(database: WatchedDatabase):
+    ledger = a_ledger(database, timeout=0.1)
+    await ledger.open()
+    done = threading.Event()
+    database.before_commit = lambda: waiting_for(done)
+    with pytest.raises(Unavailable, match="does not answer"):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+    done.set()
+    await ledger.close()
+
+
+async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(database: WatchedDatabase):
+    """Seen to catch: a commit that hangs counts as failed."""
+    ledger = a_ledger(database, timeout=0.1)
+    await ledger.open()
+    done = threading.Event()
+    database.after_commit = lambda: waiting_for(done)
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    assert not done.is_set()
+    done.set()
+    await ledger.close()
+
+
+async def test_an_error_that_ends_programs_is_an_outage_of_one_commit(
+    ledger: EventLedger, database: WatchedDatabase, caplog: pytest.LogCaptureFixture
+):
+    """Seen to catch: the writer ends with the error that strikes it."""
+
+    def die() -> None:
+        database.before_commit = lambda: None
+        raise SystemExit
+
+    database.before_commit = die
+    with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+    assert "a commit did not answer: SystemExit" in caplog.text
+    await ledger.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_a_full_queue_refuses_at_once(database: WatchedDatabase):
+    ledger = a_ledger(database, queue_limit=2, batch_limit=1)
+    await ledger.open()
+    with writers_held_up(database):
+        waiting = [await writer_in_queue(database, ledger, facts.issued("0"))]
+        waiting += [asyncio.create_task(ledger.record([facts.issued(n)], facts.OPERATOR)) for n in "12"]
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="too many"):
+            await ledger.record([facts.opened()], facts.OPERATOR)
+    await asyncio.gather(*waiting)
+    await ledger.close()
+
+
+async def test_closing_writes_what_waits(database: WatchedDatabase):
+    """Seen to catch: closing drops what waits."""
+    ledger = a_ledger(database)
+    await ledger.open()
+    with writers_held_up(database):
+        waiting = [await writer_in_queue(database, ledger, facts.issued("1"))]
+        waiting += [asyncio.create_task(ledger.record([facts.issued(n)], facts.OPERATOR)) for n in "23"]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(ledger.close())
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+    await closing
+    assert not [thread for thread in threading.enumerate() if thread.name == "ledger"]
+    await asyncio.gather(*waiting)
+    assert rows_of(database, "SELECT count(*) FROM events") == [(3,)]
+
+
+async def test_closing_ends_though_the_writer_is_held_up(database: WatchedDatabase):
+    ledger = a_ledger(database, timeout=0.1)
+    await ledger.open()
+    with writers_held_up(database):
+        waiting = await writer_in_queue(database, ledger, facts.opened())
+        await ledger.close()
+        with pytest.raises(Unavailable):
+            await waiting
+
+
+@pytest.mark.parametrize("state", ["never opened", "closed"])
+async def test_a_ledger_that_is_not_open_takes_no_appends(database: WatchedDatabase, state: str):
+    ledger = a_ledger(database)
+    if state == "closed":
+        await ledger.open()
+        await ledger.close()
+    with pytest.raises(Unavailable):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_a_closed_ledger_reads_nothing(database: WatchedDatabase):
+    ledger = a_ledger(database)
+    await ledger.open()
+    await ledger.close()
+    with pytest.raises(Unavailable):
+        await ledger.load(GRANT, "grant")

@@ -1,0 +1,244 @@
+"""The SQLite file: durable, private, in an outage, shared by processes."""
+
+import multiprocessing
+import sqlite3
+import stat
+import time
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from adapters.ledger import facts, processes
+from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
+from grantledger.adapters.ledger.database import CannotOpen
+from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.sqlite import SqliteDatabase
+from grantledger.application.ports import PrivateRecord, Unavailable
+from grantledger.domain.token_grant import GRANT
+
+FULL = 2
+
+
+async def test_every_live_connection_syncs_before_a_commit_returns(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Seen to catch: the write-ahead log is synced at checkpoints only."""
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    await ledger.grant_facts("grant")
+    live = database.live_connections
+    assert len(live) >= 2  # the writer's and the reader's
+    assert {connection.execute("PRAGMA journal_mode").fetchone() for connection in live} == {("wal",)}
+    assert {connection.execute("PRAGMA synchronous").fetchone() for connection in live} == {(FULL,)}
+
+
+async def test_the_live_writer_syncs_before_its_commit_returns(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Seen to catch: the writer syncs at checkpoints only."""
+    for version in (1, 2):
+        await ledger.record([facts.opened(str(version))], facts.OPERATOR)
+        writer = database.committed_on
+        assert writer is not None
+        assert writer in database.live_connections  # it is the one that commits next
+        assert writer.execute("PRAGMA synchronous").fetchone() == (FULL,)
+
+
+async def test_only_the_owner_can_read_the_files(ledger: EventLedger, database: WatchedDatabase):
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in database.path.parent.iterdir()}
+    assert modes == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"), 0o600)
+
+
+def test_a_directory_that_does_not_exist_is_named(tmp_path: Path):
+    with pytest.raises(CannotOpen, match="nowhere does not exist"):
+        SqliteDatabase(tmp_path / "nowhere" / "ledger.db")
+
+
+def test_a_path_may_hold_what_a_uri_must_not(tmp_path: Path):
+    database = SqliteDatabase(tmp_path / "a?b#c%41 ü.db")
+    database.create()
+    database.connect().close()
+    assert database.path.exists()
+
+
+@pytest.fixture
+async def ledger(database: WatchedDatabase) -> AsyncIterator[EventLedger]:
+    database.busy_timeout = 50
+    ledger = a_ledger(database)
+    await ledger.open()
+    yield ledger
+    await ledger.close()
+
+
+async def test_a_full_disk_is_an_outage_until_there_is_room(ledger: EventLedger, database: WatchedDatabase):
+    ((pages,),) = rows_of(database, "PRAGMA page_count")
+    database.pragmas = (f"max_page_count={pages}",)
+    big = PrivateRecord(subject="glu_ada", name="photo", value="x" * 100_000)
+    with pytest.raises(Unavailable, match="full"):
+        await ledger.record([facts.opened_account()], facts.OPERATOR, [big])
+    database.pragmas = ()
+    await ledger.record([facts.opened_account()], facts.OPERATOR, [big])
+    assert rows_of(database, "SELECT position FROM events") == [(1,)]
+
+
+async def test_a_full_disk_in_the_middle_of_an_append_leaves_nothing_of_it(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Seen to catch: a connection that failed is kept."""
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    ((pages,),) = rows_of(database, "PRAGMA page_count")
+    for connection in database.live_connections:
+        connection.execute(f"PRAGMA max_page_count={pages}")
+    big = PrivateRecord(subject="glu_ada", name="photo", value="x" * 100_000)
+    with pytest.raises(Unavailable, match="full"):
+        await ledger.record([facts.opened_account()], facts.OPERATOR, [big])
+    assert rows_of(database, "SELECT count(*) FROM events") == [(1,)]
+    await ledger.record([facts.opened_account()], facts.OPERATOR, [big])
+
+
+async def test_a_read_only_file_is_an_outage_until_it_can_be_written(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Seen to catch: a failing disk is no outage."""
+    database.pragmas = ("query_only=ON",)
+    with pytest.raises(Unavailable, match="readonly"):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+    assert (await ledger.load(GRANT, "grant")).version == 0
+    database.pragmas = ()
+    await ledger.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_a_locked_file_is_an_outage_until_the_lock_is_gone(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Seen to catch: a failing disk is no outage."""
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="locked"):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+    other.rollback()
+    other.close()
+    await ledger.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_a_reader_does_not_wait_for_a_writer(ledger: EventLedger, database: WatchedDatabase):
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert (await ledger.load(GRANT, "grant")).version == 1
+    other.close()
+
+
+async def test_a_file_that_is_gone_is_an_outage_until_it_is_back(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    away = database.path.with_suffix(".away")
+    database.path.rename(away)
+    with pytest.raises(Unavailable, match="unable to open"):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+    with pytest.raises(Unavailable, match="unable to open"):
+        await ledger.load(GRANT, "grant")
+    assert not database.path.exists()
+    away.rename(database.path)
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    assert (await ledger.load(GRANT, "grant")).version == 1
+
+
+async def test_damaged_bytes_are_an_outage_of_their_stream_only(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    await ledger.record([facts.opened("good"), facts.opened("bad")], facts.OPERATOR)
+    rows_of(database, "UPDATE token_grant SET state = ? WHERE key = 'bad'", b'{"client_id":')
+    with pytest.raises(Unavailable):
+        await ledger.load(GRANT, "bad")
+    with pytest.raises(Unavailable):
+        await ledger.grant_facts("bad")
+    assert (await ledger.load(GRANT, "good")).version == 1
+
+
+async def test_a_connection_that_broke_is_replaced(ledger: EventLedger, database: WatchedDatabase):
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    await ledger.load(GRANT, "grant")
+    for connection in database.live_connections:
+        connection.close()
+    with pytest.raises(Unavailable):
+        await ledger.load(GRANT, "grant")
+    assert (await ledger.load(GRANT, "grant")).version == 1
+
+
+async def test_a_missing_table_is_an_outage(ledger: EventLedger, database: WatchedDatabase):
+    rows_of(database, "ALTER TABLE token_grant RENAME TO elsewhere")
+    with pytest.raises(Unavailable, match="no such table"):
+        await ledger.load(GRANT, "grant")
+    with pytest.raises(Unavailable, match="no such table"):
+        await ledger.record([facts.opened()], facts.OPERATOR)
+
+
+APPENDS = 400
+
+
+def written_by_two(
+    database: WatchedDatabase,
+    meanwhile: Callable[[], object] = lambda: time.sleep(0.01),
+    *,
+    racing: bool,
+    realms: tuple[str, str] = ("main", "main"),
+) -> dict[str, list[int]]:
+    """Let two processes record as many grants, and do something again and again as long as one of them lives.
+
+    Returns how many appends of each were recorded and how many met a conflict.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    barrier, results = spawn.Barrier(2), spawn.Queue()
+    writing = [
+        spawn.Process(
+            target=processes.record_many,
+            args=(database.path, barrier, results, name, APPENDS),
+            kwargs={"racing": racing, "realm": realm},
+        )
+        for name, realm in zip(("one", "two"), realms, strict=True)
+    ]
+    for process in writing:
+        process.start()
+    while any(process.is_alive() for process in writing):
+        meanwhile()
+    return {name: counts for name, *counts in (results.get(timeout=60) for _ in writing)}
+
+
+@pytest.mark.parametrize("racing", [False, True])
+def test_two_processes_write_one_gapless_log(database: WatchedDatabase, racing: bool):
+    """Seen to catch: each process counts positions by itself."""
+    outcomes = written_by_two(database, racing=racing)
+    recorded = sum(recorded for recorded, _ in outcomes.values())
+    assert recorded == (APPENDS if racing else 2 * APPENDS)  # a grant of both was opened by one of them
+    assert {sum(counts) for counts in outcomes.values()} == {APPENDS}  # only conflicts are refused
+    positions = rows_of(database, "SELECT count(*), min(position), max(position) FROM events")
+    assert positions == [(2 * recorded, 1, 2 * recorded)]
+
+
+def test_two_processes_of_two_realms_write_two_gapless_logs(database: WatchedDatabase):
+    written_by_two(database, racing=True, realms=("one", "two"))
+    found = rows_of(
+        database, "SELECT realm, count(*), min(position), max(position) FROM events GROUP BY realm"
+    )
+    assert found == [(realm, 2 * APPENDS, 1, 2 * APPENDS) for realm in ("one", "two")]
+
+
+def test_no_position_appears_behind_one_that_was_read(database: WatchedDatabase):
+    """Seen to catch: each process draws positions from a range of its own."""
+    seen: dict[int, int] = {}
+    with closing(sqlite3.connect(database.path)) as reader:
+
+        def read() -> None:
+            count, highest = reader.execute("SELECT count(*), max(position) FROM events").fetchone()
+            seen.setdefault(highest or 0, count)
+
+        written_by_two(database, meanwhile=read, racing=False)
+    positions = [
+        position for (position,) in rows_of(database, "SELECT position FROM events ORDER BY position")
+    ]
+    assert len(seen) > 10, "the reader came when all was written"
+    assert {highest: bisect_right(positions, highest) for highest in seen} == seen

@@ -1,0 +1,78 @@
+"""Decisions in a log that something had overtaken: promise 11, checked where it is written down for good."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from grantledger.adapters.ledger.events import EventCodec
+from grantledger.domain.aggregate import Versioned
+from grantledger.domain.authorization_code import CodeIssued
+from grantledger.domain.consent import consent_key
+from grantledger.domain.kinds import KINDS
+from grantledger.domain.token_grant import GrantOpened, GrantRefreshed
+
+
+def overtaken(database: Path) -> list[str]:
+    """Name each code and grant that was recorded behind what forbids it.
+
+    Positions are in commit order, so each event is judged by what the log had said up to then.
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        lines = connection.execute(
+            "SELECT realm, stream_id, tag, data FROM events ORDER BY realm, position"
+        ).fetchall()
+    codec, realms = EventCodec(), {realm: _Streams() for realm, *_ in lines}
+    found = []
+    for realm, stream_id, tag, data in lines:
+        if stream_id.partition(":")[0] in KINDS:
+            event = codec.decode(tag, data)
+            found += [f"{stream_id}: {tag} though {why}" for why in realms[realm].against(stream_id, event)]
+            realms[realm].add(stream_id, event)
+    return found
+
+
+class _Streams:
+    """What one realm's log has said so far."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, Versioned[Any]] = {}
+
+    def add(self, stream_id: str, event: Struct) -> None:
+        category, _, key = stream_id.partition(":")
+        before = self._streams.get(stream_id) or Versioned(kind=KINDS[category], key=key)
+        self._streams[stream_id] = before.evolved((event,))
+
+    def against(self, stream_id: str, event: Struct) -> Iterator[str]:
+        """Yield what the log says against recording this now."""
+        match event:
+            case GrantOpened():
+                yield from self._parties(event.client_id, event.user_id)
+                if not self._state("consent", consent_key(event.user_id, event.client_id)).allowed:
+                    yield "the consent is withdrawn"
+            case GrantRefreshed():
+                grant = self._state(*stream_id.split(":", 1))
+                yield from self._parties(grant.client_id, grant.user_id)
+            case CodeIssued():
+                yield from self._parties(event.client_id, event.user_id)
+                session = self._state("signin", event.session_id)
+                if session is None:  # a host's
+                    return
+                if session.signed_out:
+                    yield "the session is signed out"
+                if session.session_epoch != self._state("user", event.user_id).session_epoch:
+                    yield "all sessions were ended"
+
+    def _parties(self, client_id: str, user_id: str) -> Iterator[str]:
+        client = self._state("client", client_id)
+        if client.disabled or client.deleted:
+            yield "the client is disabled"
+        if self._state("user", user_id).disabled:
+            yield "the user is disabled"
+
+    def _state(self, category: str, key: str) -> Any:
+        stream = self._streams.get(f"{category}:{key}")
+        return stream.state if stream else None
