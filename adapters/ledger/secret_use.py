@@ -44,7 +44,7 @@ class Resealing:
     async def counts(self) -> Mapping[str, int]:
         return await asyncio.to_thread(self._counts)
 
-    def seal_anew(self, key_id: str) -> AsyncIterator[int]:
+    def reseal(self, key_id: str) -> AsyncIterator[int]:
         return self._batches(key_id, self._sealer.under(key_id))
 
     async def _batches(self, key_id: str, sealer: Sealer) -> AsyncIterator[int]:

@@ -17,11 +17,11 @@ from grantledger.domain.user_account import USER, UserAccount, UserIsDisabled
 
 
 class PastClient(Struct, frozen=True, kw_only=True):
-    """A client as of a moment. `standing` is registered, disabled or deleted."""
+    """A client as of a moment. `status` is active, disabled or deleted."""
 
     client_id: str
     version: int
-    standing: str
+    status: str
     registration: int
     registered_at: int
     is_public: bool
@@ -43,7 +43,7 @@ class ReadClientAsOf:
         return PastClient(
             client_id=client_id,
             version=found.version,
-            standing="deleted" if client.deleted else "disabled" if client.disabled else "registered",
+            status="deleted" if client.deleted else "disabled" if client.disabled else "active",
             registration=client.registration,
             registered_at=client.registered_at,
             is_public=client.is_public,
@@ -53,7 +53,7 @@ class ReadClientAsOf:
 
 _MICROSECONDS = 1_000_000
 
-_STANDINGS: dict[type[Refusal], str] = {
+_STATUSES: dict[type[Refusal], str] = {
     GrantIsRevoked: "revoked",
     GrantHasExpired: "expired",
     ClientUnknown: "client deleted",
@@ -65,13 +65,13 @@ _STANDINGS: dict[type[Refusal], str] = {
 class PastGrant(Struct, frozen=True, kw_only=True):
     """A grant as of a moment. Times are seconds since 1970, UTC.
 
-    `standing` is "live", or the first reason for refusing all its tokens: revoked, expired, client deleted,
+    `status` is "live", or the first reason for refusing all its tokens: revoked, expired, client deleted,
     client disabled, user disabled. `access` is what the newest access token gave access to.
     """
 
     grant_id: str
     version: int
-    standing: str
+    status: str
     client_id: str
     client_registration: int
     user_id: str
@@ -103,12 +103,12 @@ class ReadGrantAsOf:
         client = await self._past.load_as_of(CLIENT, grant.client_id, moment)
         user = await self._past.load_as_of(USER, grant.user_id, moment)
         now = moment // _MICROSECONDS
-        standing = _standing(grant, client.state, user.state, now)
-        is_live = standing == "live"
+        status = _status(grant, client.state, user.state, now)
+        is_live = status == "live"
         return PastGrant(
             grant_id=grant_id,
             version=found.version,
-            standing=standing,
+            status=status,
             client_id=grant.client_id,
             client_registration=grant.client_registration,
             user_id=grant.user_id,
@@ -130,9 +130,7 @@ class ReadGrantAsOf:
         )
 
 
-def _standing(
-    grant: TokenGrant, client: ClientRegistration | None, user: UserAccount | None, now: int
-) -> str:
+def _status(grant: TokenGrant, client: ClientRegistration | None, user: UserAccount | None, now: int) -> str:
     """Check in the order of every token check: the grant, then its client, then its user."""
     try:
         grant.check_alive(now=now)
@@ -145,5 +143,5 @@ def _standing(
             raise UserIsDisabled
         user.check_usable()
     except Refusal as refusal:
-        return _STANDINGS[type(refusal)]
+        return _STATUSES[type(refusal)]
     return "live"

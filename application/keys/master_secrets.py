@@ -49,7 +49,7 @@ class SealedRecords(Protocol):
         """Return the number of records by key id."""
         ...
 
-    def seal_anew(self, key_id: str) -> AsyncIterator[int]:
+    def reseal(self, key_id: str) -> AsyncIterator[int]:
         """Seal every record of another secret under this one, and yield the number of records of each step.
 
         Records can be read and written meanwhile. Raises `MasterSecretMissing` at once if this process was
@@ -156,7 +156,7 @@ class ActivateMasterSecret:
         configured = await self._keeper.key_ids()
         if key_id not in configured:
             raise MasterSecretUnknown(key_id)
-        batches = self._records.seal_anew(key_id)  # may refuse: before anything is changed
+        batches = self._records.reseal(key_id)  # may refuse: before anything is changed
         if key_id != configured[0]:
             await self._keeper.put_first(key_id)
         await retry_on_conflict(lambda: self._record(key_id, caller))

@@ -45,7 +45,7 @@ _COLUMNS: Columns = {
 
 @click.group()
 def client() -> None:
-    """The clients that have registered: which there are, and which of them may go on."""
+    """List, approve, disable and enable registered clients."""
 
 
 @client.command("list")
@@ -61,9 +61,9 @@ def list_clients(
     database: str | None,
     config: Path | None,
 ) -> None:
-    """Show the clients, the newest registration first, also those that are disabled or deleted.
+    """List the clients, newest registration first, including disabled and deleted ones.
 
-    Clients choose their names themselves. Times are UTC.
+    Clients choose their own names; nobody checks them. Times are UTC.
     """
     part = Part(after, None if everything else limit)
 
@@ -79,9 +79,9 @@ def list_clients(
 @json_option
 @database_options
 def show(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Show all that is known of a client, and where a remembered consent counts.
+    """Show a client, and for which of its redirect URIs a remembered consent skips the consent page.
 
-    What happened to it is told by `grantledger ledger show --client CLIENT_ID`.
+    `grantledger ledger show --client CLIENT_ID` shows its events.
     """
 
     async def work(container: "Container") -> None:
@@ -97,8 +97,8 @@ def show(client_id: str, *, as_json: bool, database: str | None, config: Path | 
 def disable(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Refuse a client and all its tokens from the next request on, until it is enabled.
 
-    A server that runs need not be told. Grants are kept: enabling the client makes those good again that
-    have not expired meanwhile. `grant revoke --client` ends them for good.
+    Running servers need no restart. The grants of the client are kept: when the client is enabled, those that
+    have not expired are valid again. `grant revoke --client` ends them for good.
     """
     on_ledger(database, config, _change(client_id, lambda it: it.use_cases().disable_client, as_json=as_json))
 
@@ -108,23 +108,24 @@ def disable(client_id: str, *, as_json: bool, database: str | None, config: Path
 @json_option
 @database_options
 def enable(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Let a disabled client go on, with the grants that it still has."""
+    """Accept a disabled client again, with its grants that have not expired."""
     on_ledger(database, config, _change(client_id, lambda it: it.use_cases().enable_client, as_json=as_json))
 
 
 @client.command()
 @click.argument("client_id")
-@click.option("--withdraw", is_flag=True, help="Take the approval back.")
+@click.option("--withdraw", is_flag=True, help="Withdraw the approval.")
 @json_option
 @database_options
 def approve(
     client_id: str, *, withdraw: bool, as_json: bool, database: str | None, config: Path | None
 ) -> None:
-    """Vouch for a client: what its users have allowed it once is not asked again, wherever it is.
+    """Let a remembered consent skip the consent page for a client with a secret, on loopback too.
 
-    Where answers go to a web site, a yes is remembered without that. For a client with a secret, approval
-    extends this to answers on loopback. For a public client there users are asked each time, approved or
-    not: any program on their machine could be it. `client show` tells for each redirect URI what counts.
+    For https redirect URIs this needs no approval. On loopback and private schemes any program on the user's
+    machine may receive the code, so users see the consent page each time. An approval changes that for
+    clients with a secret, because the code is useless without the secret; for public clients it changes
+    nothing. `client show` says for each redirect URI whether consent is remembered.
     """
     if withdraw:
         change = _change(client_id, lambda it: it.use_cases().withdraw_approval, as_json=as_json)
@@ -167,7 +168,7 @@ def _print(found: ClientRegistration, *, as_json: bool) -> None:
     ]
     for uri, counts in record["remembered_consent"].items():
         facts.append(("redirect URI", uri))
-        facts.append(("", "remembers a consent" if counts else "asks for consent each time"))
+        facts.append(("", "consent is remembered" if counts else "consent is asked for each time"))
     print_facts([(name, value) for name, value in facts if value])
 
 

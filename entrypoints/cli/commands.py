@@ -42,10 +42,10 @@ class LazyGroup(click.RichGroup):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="grantledger")
 def cli() -> None:
-    """An OAuth 2.1 authorization server for MCP clients, on a ledger that can be replayed.
+    """An OAuth 2.1 authorization server for MCP that records every change as an event.
 
-    Settings come from `grantledger.toml`, from `GRANTLEDGER_*` variables, and from options, the last of
-    which win.
+    Settings come from `grantledger.toml`, from `GRANTLEDGER_*` variables, and from options. Options override
+    variables, and variables override the file.
     """
 
 

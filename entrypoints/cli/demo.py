@@ -14,20 +14,26 @@ from grantledger.domain.password import MIN_PASSWORD
     type=click.IntRange(0, 65535),
     default=8434,
     metavar="PORT",
-    help="The port on 127.0.0.1; 0 takes any that is free. [default: 8434]",
+    help="The port on 127.0.0.1; 0 means any free port. [default: 8434]",
 )
 @click.option("--email", default="ada@example.com", metavar="ADDRESS", help="The demo user's e-mail address.")
-@click.option("--password", metavar="TEXT", help="The demo user's password. [default: a new one, shown]")
-@click.option("--once", is_flag=True, help="End after the walk: exit code 0 if every step passed, 1 if not.")
-@click.option("--serve-only", is_flag=True, help="Leave the walk out and stay up.")
+@click.option(
+    "--password", metavar="TEXT", help="The demo user's password. [default: a random one, which is printed]"
+)
+@click.option(
+    "--once", is_flag=True, help="Exit after the flow, with 0 if every step passed, otherwise with 1."
+)
+@click.option("--serve-only", is_flag=True, help="Only serve; do not run the flow.")
 def demo(port: int, email: str, password: str | None, *, once: bool, serve_only: bool) -> None:
-    """Walk the whole flow with a real MCP client, show the ledger of it, then stay up for yours.
+    """Run the whole flow with a real MCP client, print the ledger, then wait for your own client.
 
-    Starts the server in a process of its own, with a demo user, two MCP servers and a ledger that is
-    thrown away in the end.
+    Starts the server in a process of its own, with a demo user, two MCP servers and a temporary ledger, which
+    is deleted at the end.
     """
     if once and serve_only:
-        raise click.UsageError("--once ends after the walk that --serve-only leaves out: give one of them.")
+        raise click.UsageError(
+            "--once exits after the flow, and --serve-only does not run it: give one of them."
+        )
     try:
         normalized(email)
     except EmailInvalid:

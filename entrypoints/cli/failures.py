@@ -8,7 +8,7 @@ import rich_click as click
 
 
 class CommandFailed(Exception):  # noqa: N818 - a sentence for the operator
-    """The command did nothing, because it could not. Each kind has an entry in docs/errors.toml."""
+    """The command could not do its work. Each subclass has an entry in docs/errors.toml."""
 
 
 class ClientNotFound(CommandFailed):
@@ -20,11 +20,11 @@ class GrantNotFound(CommandFailed):
 
 
 class UserNotFound(CommandFailed):
-    """No user has that id or e-mail address, and no host application calls a user so."""
+    """No user has that id, e-mail address or host application's id."""
 
 
 class NotThereThen(CommandFailed):
-    """The client or grant was not there at that moment."""
+    """The client or grant did not exist at that time."""
 
 
 class AddressRefused(CommandFailed):
@@ -36,11 +36,11 @@ class PasswordRefused(CommandFailed):
 
 
 class RotationTooEarly(CommandFailed):
-    """Clients may not know the next signing key yet."""
+    """The next signing key was published less than an hour ago."""
 
 
 class SecretRefused(CommandFailed):
-    """The master secret cannot be added, taken into use or retired now."""
+    """The master secret cannot be added, activated or retired now."""
 
 
 class SecretsByHand(CommandFailed):
@@ -48,12 +48,12 @@ class SecretsByHand(CommandFailed):
 
 
 class RowsDiffer(CommandFailed):
-    """Rows that requests are answered from are not what the log says."""
+    """The read model differs from the log."""
 
 
 def reported_failures() -> tuple[type[Exception], ...]:
-    """Return what ends a command with its own sentence. Every other exception is a fault of the program."""
-    # Imported after a failure only: some of these modules import SQLAlchemy.
+    """Return the exceptions whose message a command prints. Every other exception is a bug."""
+    # Imported only after a failure: some of these modules import SQLAlchemy.
     from grantledger.adapters.ledger.database import CannotOpen
     from grantledger.adapters.ledger.events import EventUnreadable
     from grantledger.adapters.ledger.migrations import SchemaMismatch
@@ -75,7 +75,7 @@ def reported_failures() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def report_failures() -> Iterator[None]:
-    """Print a failure of `reported_failures` as one sentence and exit with 1; others pass."""
+    """Print the message of a failure in `reported_failures` and exit with 1. Others are not caught."""
     try:
         yield
     except Exception as error:

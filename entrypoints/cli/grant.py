@@ -37,7 +37,7 @@ from grantledger.entrypoints.cli.output import (
 if TYPE_CHECKING:
     from grantledger.entrypoints.composition import Container
 
-# Of a grant: 16 random bytes in base64url, so that one in 64 begins like an option.
+# A grant id is 16 random bytes in base64url, so one in 64 begins like an option.
 _LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{21}")
 
 _ALL = Part(after=None, limit=None)
@@ -52,7 +52,7 @@ _COLUMNS: Columns = {
 
 
 class CommandOfGrants(click.RichCommand):
-    """A command that takes grant ids which begin with `-`, without `--` in front of them."""
+    """A command that accepts grant ids that begin with `-` without a `--` before them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ids = [argument for argument in args if _LIKE_AN_OPTION.fullmatch(argument)]
@@ -62,15 +62,17 @@ class CommandOfGrants(click.RichCommand):
 
 @click.group()
 def grant() -> None:
-    """What users have granted to clients: each grant is one consented authorization with all its tokens."""
+    """List, show and revoke grants. A grant is one consented authorization with all its tokens."""
 
 
 @grant.command("list")
-@click.option("--client", metavar="CLIENT_ID", help="Only those of this client.")
+@click.option("--client", metavar="CLIENT_ID", help="Only grants to this client.")
 @click.option(
-    "--user", metavar="USER", help="Only those of this user: an id, an e-mail address or the host's id."
+    "--user",
+    metavar="USER",
+    help="Only grants of this user: an id, an e-mail address, or the id at the host application.",
 )
-@click.option("--live", is_flag=True, help="Neither the revoked nor the expired ones.")
+@click.option("--live", is_flag=True, help="Leave out revoked and expired grants.")
 @part_options
 @json_option
 @database_options
@@ -86,9 +88,9 @@ def list_grants(
     database: str | None,
     config: Path | None,
 ) -> None:
-    """Show the grants, the newest first. Times are UTC.
+    """List the grants, newest first. Times are UTC.
 
-    Of the latest tokens; what happened to a grant is told by `grantledger ledger show --grant GRANT_ID`.
+    `grantledger ledger show --grant GRANT_ID` shows the events of a grant.
     """
     part = Part(after, None if everything else limit)
 
@@ -96,7 +98,7 @@ def list_grants(
         found = _grants(container, part, client=client, user=user, live=live)
         if not as_json:
             found = _with_names(container, found)
-        await print_list(found, as_json=as_json, columns=_COLUMNS, nothing="There is no such grant.")
+        await print_list(found, as_json=as_json, columns=_COLUMNS, nothing="No grant matches.")
 
     on_ledger(database, config, work)
 
@@ -106,7 +108,7 @@ def list_grants(
 @json_option
 @database_options
 def show(grant_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Show a grant: who may do what, where, and until when. Tokens are never shown: they are not kept."""
+    """Show a grant: client, user, resource, scopes and expiry. Tokens are not shown: they are not stored."""
 
     async def work(container: "Container") -> None:
         found = await found_grant(container, grant_id)
@@ -125,8 +127,9 @@ async def _only(record: Record) -> AsyncIterator[Record]:
 
 
 async def _with_names(container: "Container", grants: AsyncIterator[Record]) -> AsyncIterator[Record]:
-    """Add what people know client and user by: the name that the client gave itself, the e-mail address
-    or the id at the host.
+    """Add the names of client and user for people.
+
+    Of a client its own `client_name`, of a user the e-mail address or the id at the host application.
     """
     users = UserNames(container)
     names: dict[str, str | None] = {}
@@ -168,9 +171,13 @@ def _facts(grant: Record) -> list[tuple[str, str]]:
 @click.argument("grant_ids", metavar="[GRANT_ID]...", nargs=-1)
 @click.option("--client", metavar="CLIENT_ID", help="All live grants of this client.")
 @click.option(
-    "--user", metavar="USER", help="All live grants of this user: an id, an e-mail address or the host's id."
+    "--user",
+    metavar="USER",
+    help="All live grants of this user: an id, an e-mail address, or the id at the host application.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before revoking all of a client or user.")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask for confirmation before revoking all grants of a client or user."
+)
 @json_option
 @database_options
 def revoke(
@@ -185,17 +192,17 @@ def revoke(
 ) -> None:
     """Refuse every token of these grants from the next request on, for good.
 
-    Name grants, or a client or user, or both for what that user granted to that client. Clients send their
-    users to the browser again. Where one that is named is not there, nothing is revoked; where a run is cut
-    short, the same command revokes the rest.
+    Give grant ids, or --client, --user, or both for the grants of that user to that client. The clients then
+    have to send their users to the browser again. If one of the named grants does not exist, nothing is
+    revoked. If the command is interrupted, run it again to revoke the rest.
     """
     if bool(grant_ids) == bool(client or user):
-        raise click.UsageError("Name grants, or give --client, --user or both.")
+        raise click.UsageError("Give grant ids, or --client, --user or both.")
 
     async def work(container: "Container") -> None:
         wanted = await _wanted_ids(container, grant_ids, client=client, user=user)
         if not grant_ids and not yes and wanted:
-            click.confirm(f"{len(wanted)} live grants will be revoked. Go on?", abort=True, err=True)
+            click.confirm(f"{len(wanted)} live grants will be revoked. Continue?", abort=True, err=True)
         caller = this_command()
         with progress("Revoking") as report:
             for done, grant_id in enumerate(wanted, start=1):
@@ -257,7 +264,7 @@ def grant_record(grant_id: str, grant: TokenGrant, *, now: int) -> Record:
 
 
 def _grant_status(grant: TokenGrant, *, now: int) -> str:
-    """Return the status of the grant itself: its client or its user may be disabled too."""
+    """Return the status of the grant alone; its client or user may be disabled as well."""
     if grant.revoked is not None:
         return f"revoked ({grant.revoked.removeprefix('revoked_').replace('_', ' ')})"
     return "live" if grant.is_usable(now=now) else "expired"

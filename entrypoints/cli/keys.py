@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def keys() -> None:
-    """The keys that sign ID tokens.
+    """List and rotate the keys that sign ID tokens.
 
-    The first start of the server makes two: one is active and signs, the other is next. Both stand at
-    /jwks, where clients learn of the next one before it signs.
+    The first start of the server creates two keys: the active one signs, the next one does not yet. Both are
+    published at /jwks, so that clients know the next key before it signs.
     """
 
 
@@ -28,9 +28,9 @@ def keys() -> None:
 @json_option
 @database_options
 def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Show the keys: which one signs, which is next, and how long a retired one still verifies.
+    """List the keys: which one signs, which is next, and until when retired ones are published.
 
-    Times are UTC. Private halves are never shown.
+    Times are UTC. Private keys are never shown.
     """
 
     async def work(container: "Container") -> None:
@@ -44,21 +44,20 @@ def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> No
 @click.option(
     "--compromised",
     is_flag=True,
-    help="Withdraw every key at once and sign with new ones: for when a private key may have leaked.",
+    help="Withdraw every key at once and sign with new ones, because a private key may have leaked.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask whether --compromised is meant.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation of --compromised.")
 @json_option
 @database_options
 def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Let the next key sign, and announce a new one as next.
+    """Make the next key the active one, and publish a new next key.
 
-    The key that signed until now stays at /jwks as long as an ID token of it may be verified, so nobody
-    notices. A key must have been announced for an hour before it signs. Servers need no restart: they use the
-    new key from the next token on.
+    The old key stays at /jwks until the last ID token that it signed has expired. A key must be published for
+    an hour before it signs. Servers need no restart: they use the new key from the next token on.
     """
     if compromised and not yes:
         click.confirm(
-            "Every ID token that was signed so far stops verifying. Access tokens stay good. Go on?",
+            "No ID token signed so far can be verified any more. Access tokens stay valid. Continue?",
             abort=True,
             err=True,
         )
@@ -68,8 +67,8 @@ def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None,
             now = await container.use_cases().rotate_signing_key(this_command(), compromised=compromised)
         except NextKeyTooNew as early:
             raise RotationTooEarly(
-                f"the next key may sign from {to_second(early.ready_at)} UTC on, when clients have had an "
-                "hour to learn of it: rotate then. If a key has leaked, --compromised withdraws all at once."
+                f"the next key may sign from {to_second(early.ready_at)} UTC on, one hour after it was "
+                "published: rotate then. If a key has leaked, --compromised withdraws all keys at once."
             ) from None
         _print_keys(now, lead=container.settings.policy.signing_key_lead, as_json=as_json)
 
@@ -77,7 +76,7 @@ def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None,
 
 
 def _print_keys(known: SigningKeys, *, lead: int, as_json: bool) -> None:
-    """Print the keys, newest first, of each the public half."""
+    """Print the public keys, newest first."""
     keys = known.keys[::-1]
     if as_json:
         for key in keys:
@@ -86,7 +85,7 @@ def _print_keys(known: SigningKeys, *, lead: int, as_json: bool) -> None:
         rows = [(key.kid, key.status, key.alg, _times(key, lead)) for key in keys]
         print_table(("key id", "status", "alg", "time (UTC)"), rows)
     else:
-        click.echo("There are no keys yet: the first start of the server makes them.")
+        click.echo("There are no keys yet: the first start of the server creates them.")
 
 
 def _times(key: SigningKey, lead: int) -> str:
@@ -96,4 +95,4 @@ def _times(key: SigningKey, lead: int) -> str:
         return f"retired {to_second(key.retired_at)}, {verifies}"
     if key.activated_at is not None:
         return f"signs since {to_second(key.activated_at)}"
-    return f"announced {to_second(key.created_at)}, may sign from {to_second(key.created_at + lead)}"
+    return f"published {to_second(key.created_at)}, may sign from {to_second(key.created_at + lead)}"

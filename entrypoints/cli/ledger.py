@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from grantledger.adapters.ledger.replay import Difference, Page
 
 MAX_DIFFERENCES = 50
-"""How many differences a person is shown; `--json` has all."""
+"""How many differences are printed; `--json` prints all."""
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS = re.compile(r"\d{9,12}(\.\d{1,6})?")
@@ -65,11 +65,11 @@ _ONLY_IN_JSON = frozenset(
         "transaction_id",
     }
 )
-"""Digests, challenges and the like mean nothing to a person."""
+"""Fields that mean nothing to a person: digests, challenges and the like."""
 
 
 class Moment(click.ParamType[datetime]):
-    """A moment: ISO 8601, in UTC unless it names its zone; seconds since 1970; or how long ago."""
+    """A time: ISO 8601, in UTC unless it names a zone; seconds since 1970; or a duration before now."""
 
     name = "TIME"
 
@@ -84,37 +84,39 @@ class Moment(click.ParamType[datetime]):
             )
         except (ValueError, OverflowError, OSError):
             self.fail(
-                f"{value!r} is neither a time like 2026-11-21T09:00 nor one ago like 90s, 15m, 2h or 7d"
+                f"{value!r} is neither a time like 2026-11-21T09:00 nor a duration like 90s, 15m, 2h or 7d"
             )
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.group()
 def ledger() -> None:
-    """The memory of everything that happened."""
+    """Read the ledger, and check or rebuild the read model."""
 
 
 # ledger show
 
 
 @ledger.command()
-@click.option("--client", metavar="CLIENT_ID", help="Only what happened to this client, or for it.")
+@click.option(
+    "--client", metavar="CLIENT_ID", help="Only events of this client, and of its codes, grants and consents."
+)
 @click.option(
     "--user",
     metavar="USER",
-    help="Only what happened to this user's account, codes and grants: an id, an e-mail address or the "
-    "host's id.",
+    help="Only events of this user's account, sessions, codes, grants and consents. USER is an id, an e-mail "
+    "address, or the id at the host application.",
 )
-@click.option("--grant", metavar="GRANT_ID", help="Only what happened to this grant, and to its code.")
+@click.option("--grant", metavar="GRANT_ID", help="Only events of this grant and of its code.")
 @click.option(
     "--since",
     type=Moment(),
-    help="Only what was recorded then or later: 2026-11-21T09:00 (UTC), 15m, 2h, 7d.",
+    help="Only events recorded at this time or later: 2026-11-21T09:00 (UTC), or 15m, 2h, 7d ago.",
 )
 @click.option(
     "--as-of",
     type=Moment(),
-    help="Not what happened, but how the client or the grant was at this moment, judged by it.",
+    help="Show the state of the client or grant at this time, instead of its events.",
 )
 @json_option
 @database_options
@@ -129,14 +131,16 @@ def show(
     database: str | None,
     config: Path | None,
 ) -> None:
-    """Show what happened, in the order in which it happened.
+    """Show the events of the ledger, oldest first.
 
-    Several filters together show what passes all of them. A client, user or grant that was deleted or revoked
-    is found; one that nothing was ever recorded of is an error. Times are UTC: 2026-11-21T09:00, with another
-    zone if it is named, or seconds since 1970.
+    With several filters, an event must match all of them. Deleted clients and revoked grants are found too.
+    A client, user or grant without any event is an error.
 
-    With --as-of, and either --client or --grant, it shows what that was at the moment: what a grant was good
-    for, whether it was live, and whose it was.
+    A time is ISO 8601, in UTC unless it names a zone, or seconds since 1970, or a duration before now such as
+    90s, 15m, 2h or 7d.
+
+    With --as-of, give either --client or --grant: the command shows what was registered, or what the grant
+    allowed, to whom, and whether its tokens were accepted.
     """
     from grantledger.adapters.ledger.history import Filter
 
@@ -161,8 +165,8 @@ def show(
 def lines_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["Line"]:
     """Return the lines of a ledger that pass the filter.
 
-    Raises `CannotOpen`, `SchemaMismatch`, and `ClientNotFound`, `UserNotFound` or `GrantNotFound` for what
-    the log has no event of.
+    Raises `CannotOpen`, `SchemaMismatch`, and `ClientNotFound`, `UserNotFound` or `GrantNotFound` if the log
+    has no event of the client, user or grant.
     """
     from grantledger.adapters.ledger import migrations
     from grantledger.adapters.ledger.history import Audit
@@ -181,7 +185,7 @@ def lines_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["Li
 
 def _user_id(database: str | None, config: Path | None, name: str) -> str:
     """Return the user's id. Raises `UserNotFound` for an unknown e-mail address or host's id."""
-    if name.startswith("glu_"):  # needs no open ledger, so that a copy is read without its master secret
+    if name.startswith("glu_"):  # a copy of a ledger can be read without its master secret
         return name
     return on_ledger(database, config, lambda container: named_user(container, name))
 
@@ -201,7 +205,7 @@ def print_lines(lines: Iterator["Line"], console: "Console") -> None:
 
     first = next(lines, None)
     if first is None:
-        console.print("Nothing is recorded that matches.")
+        console.print("No event matches.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
@@ -258,7 +262,9 @@ def _show_as_of(
     moment = moment.astimezone(UTC)
     at = moment.isoformat().replace("+00:00", "Z")
     microseconds = (moment - _EPOCH) // timedelta(microseconds=1)
-    container = existing(database, config)  # not opened, so that a copy is read without its master secret
+    container = existing(
+        database, config
+    )  # not opened: a copy of a ledger can be read without its master secret
 
     async def read() -> PastClient | PastGrant | None:
         if grant is not None:
@@ -268,7 +274,7 @@ def _show_as_of(
 
     found = asyncio.run(read())
     if found is None:
-        raise NotThereThen(f"there was no such {'grant' if grant else 'client'} at {at}")
+        raise NotThereThen(f"the {'grant' if grant else 'client'} did not exist at {at}")
     if as_json:
         print_record({"as_of": at, **msgspec.to_builtins(found)})
     else:
@@ -279,7 +285,7 @@ def _show_as_of(
 def _past_grant(grant: PastGrant) -> Iterator[tuple[str, str]]:
     why = f": {grant.revoked}" if grant.revoked else ""
     yield "grant", grant.grant_id
-    yield "standing", f"{grant.standing}{why}"
+    yield "status", f"{grant.status}{why}"
     yield "of user", grant.user_id
     yield "to client", f"{grant.client_id}, registration {grant.client_registration}"
     yield "consented", _access(grant.consented)
@@ -297,7 +303,7 @@ def _past_grant(grant: PastGrant) -> Iterator[tuple[str, str]]:
 
 def _past_client(client: PastClient) -> Iterator[tuple[str, str]]:
     yield "client", client.client_id
-    yield "standing", client.standing
+    yield "status", client.status
     yield "name", client.metadata.client_name or ""
     yield "registration", f"{client.registration}, at {_at(client.registered_at)}"
     yield "authenticates", client.metadata.token_endpoint_auth_method
@@ -326,10 +332,11 @@ def _at(seconds: int) -> str:
 @json_option
 @database_options
 def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Fold the log anew, and compare what it gives with the rows that requests are answered from.
+    """Replay the log, and compare the result with the read model.
 
-    Writes nothing, and may run while servers do. Exit code 1 names every row that is missing, is there
-    without events, or is not what its events say: `ledger rebuild` makes them right.
+    Changes nothing, and may run while servers run. If rows differ, the command names each of them and exits
+    with 1: rows that are missing, rows without events, and rows that are not what their events say.
+    `ledger rebuild` corrects them.
     """
     from grantledger.adapters.ledger.replay import Replay
 
@@ -356,11 +363,11 @@ def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
     if as_json:
         print_record({"events": events, "rows": rows, "differences": found})
     else:
-        more = f" ({found - MAX_DIFFERENCES} of them not shown)" if found > MAX_DIFFERENCES else ""
-        differ = "all as it says" if not found else f"{found} of them differ from it{more}"
+        more = f" ({found - MAX_DIFFERENCES} not shown)" if found > MAX_DIFFERENCES else ""
+        differ = "all equal to the read model" if not found else f"{found} differ from the read model{more}"
         click.echo(f"{events} events replayed into {rows} rows: {differ}")
     if found:
-        raise RowsDiffer("rows are not what the log says: `grantledger ledger rebuild` makes them right")
+        raise RowsDiffer("the read model differs from the log: `grantledger ledger rebuild` corrects it")
 
 
 def _difference_record(difference: "Difference") -> dict[str, str]:
@@ -374,11 +381,11 @@ def _difference_record(difference: "Difference") -> dict[str, str]:
 @json_option
 @database_options
 def rebuild(*, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Fold the log into new rows, and put them in the place of those that requests are answered from.
+    """Build the read model again from the log, and replace the old one.
 
-    May run while servers do: no request waits for it or notices. Interrupted, it has changed nothing.
-    For after `ledger replay` found a difference, and after an upgrade that folds events in another way.
-    It concerns every realm of the database, and needs room for the rows once more.
+    May run while servers run; requests do not wait for it. If it is interrupted, nothing has changed. Run it
+    after `ledger replay` has found a difference, or after an upgrade that changes the read model. It rebuilds
+    every realm of the database, and needs disk space for a second copy of the rows.
     """
     from grantledger.adapters.ledger.rebuild import Rebuild
 
@@ -392,4 +399,4 @@ def rebuild(*, as_json: bool, database: str | None, config: Path | None) -> None
     if as_json:
         print_record({"events": events, "seconds": seconds})
     else:
-        click.echo(f"{events} events folded into new rows, which are in place")
+        click.echo(f"{events} events replayed; the read model is rebuilt")

@@ -1,6 +1,6 @@
-"""How a command gets at a ledger: shared options, the wiring, and the clients, grants and users in it.
+"""How a command opens a ledger: shared options, the wiring, and how clients, grants and users are found.
 
-The wiring is imported by the functions that use it, so that `--help` and completion do without.
+The wiring is imported by the functions that use it, because `--help` and completion do not need it.
 """
 
 import os
@@ -39,23 +39,23 @@ def database_options(command: F) -> F:
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Settings to read instead of ./grantledger.toml.",
+        help="The settings file. [default: ./grantledger.toml]",
     )
     return database(config(command))
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 
 
 def settings_of(database: str | None, config: Path | None) -> "Settings":
-    """Return the settings, with the two options over them. Raises `SettingsInvalid`."""
+    """Return the settings; the two options override them. Raises `SettingsInvalid`."""
     from grantledger.entrypoints.settings_sources import load_settings
 
     return load_settings(config, os.environ, given(database=database))
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """Return the options that were given: only these win over the settings."""
+    """Return the options that were given: only these override settings."""
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -63,7 +63,7 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def on_ledger(database: str | None, config: Path | None, work: Callable[["Container"], Awaitable[T]]) -> T:
-    """Open an existing ledger, do the work, and close it. Makes neither a ledger nor a master secret.
+    """Open an existing ledger, do the work, and close it. Creates neither a ledger nor a master secret.
 
     Raises the failures of `reported_failures`.
     """
@@ -78,7 +78,7 @@ def on_ledger(database: str | None, config: Path | None, work: Callable[["Contai
 
 
 def existing(database: str | None, config: Path | None) -> "Container":
-    """Return the wiring over an existing database with this release's schema, and open nothing.
+    """Return the wiring for an existing database with this release's schema, without opening the ledger.
 
     Raises the failures of `reported_failures`.
     """
@@ -90,7 +90,7 @@ def existing(database: str | None, config: Path | None) -> "Container":
 
 
 def wiring(settings: "Settings") -> "Container":
-    """Return the wiring with these settings, for the ledger of a server with any identity."""
+    """Return the wiring with these settings. It also works for the ledger of an embedded server."""
     from grantledger.entrypoints.composition import Container
 
     return Container(settings)
@@ -106,7 +106,7 @@ async def _open(container: "Container") -> AsyncIterator[None]:
 
 
 def this_command() -> Caller:
-    """Return the caller that one run of a command records: its events share a correlation id."""
+    """Return the caller for one run of a command: its events share a correlation id."""
     return Caller(correlation_id=f"cli-{secrets.token_hex(8)}")
 
 
@@ -141,7 +141,7 @@ async def found_user(container: "Container", name: str) -> UserAccount:
 
 
 async def named_user(container: "Container", name: str) -> str:
-    """Return the id of the user with that e-mail address, or else host's id. Raises `UserNotFound`."""
+    """Return the id of the user with that e-mail address or host application's id. Raises `UserNotFound`."""
     ledger = container.ledger()
     user_id = None
     with suppress(EmailInvalid):
@@ -153,7 +153,7 @@ async def named_user(container: "Container", name: str) -> str:
 
 
 class KnownAs(Struct, frozen=True):
-    """The name of a user for people: an e-mail address or a host application's id. Both may be erased."""
+    """What people know a user by: an e-mail address or a host application's id. Both may be erased."""
 
     email: str | None
     host_user_id: str | None

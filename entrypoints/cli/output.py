@@ -1,6 +1,6 @@
-"""What commands print: tables and facts for people, one JSON object a line for programs, progress bars.
+"""The output of commands: tables and facts for people, one JSON object per line for programs, progress bars.
 
-Rich is imported where it draws: most of what programs read needs none of it.
+Rich is imported by the functions that draw with it: JSON output does not need it.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,10 +23,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")
 
 Record = Mapping[str, Any]
-"""What is printed of a client, a user or a grant. Times are seconds since 1970, UTC."""
+"""A client, user or grant as it is printed. Times are seconds since 1970, UTC."""
 
 Columns = Mapping[str, Callable[[Any], str | None]]
-"""The headings of a table, each with the function that takes its cell from a record."""
+"""The headings of a table, each with the function that returns the cell of a record."""
 
 _PIPE_WIDTH = 100_000
 _MIN_REST_WIDTH = 30
@@ -36,14 +36,14 @@ _MIN_REST_WIDTH = 30
 
 
 def print_record(record: Record | Struct) -> None:
-    """Print one JSON object on a line of its own."""
+    """Print one JSON object on one line."""
     click.echo(msgspec.json.encode(record))
 
 
 def print_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print the rows below their columns; a narrow terminal folds cells, and nothing is cut off.
+    """Print the rows as a table. A narrow terminal wraps cells; nothing is cut off.
 
-    The first cell is what commands take as an argument: it stays on one line if there is room for the others.
+    The first cell is an argument of other commands: it is not wrapped if there is room for the other cells.
     """
     from rich.table import Table
     from rich.text import Text
@@ -60,7 +60,7 @@ def print_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Print one thing, a line for each fact; of several facts with one name only the first shows the name."""
+    """Print one line per fact. Of consecutive facts with the same name, only the first shows the name."""
     from rich.table import Table
     from rich.text import Text
 
@@ -75,7 +75,7 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def console() -> "Console":
-    """Return a console that folds lines on a terminal only: in a pipe a row is one line, however long."""
+    """Return a console that wraps lines on a terminal only: in a pipe each row is one line."""
     from rich.console import Console
 
     terminal = Console(highlight=False)
@@ -83,7 +83,7 @@ def console() -> "Console":
 
 
 def printable(text: str) -> str:
-    """Return the text with control characters escaped: clients choose their names themselves."""
+    """Return the text with control characters escaped, because clients choose their own names."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -97,7 +97,7 @@ def to_second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-# Lists, a page at a time
+# Lists, one page at a time
 
 
 class Fetch(Protocol[S]):
@@ -107,7 +107,7 @@ class Fetch(Protocol[S]):
 
 
 class Part(Struct, frozen=True):
-    """The part of a list to print: `limit` items behind the key `after`; None is no limit."""
+    """The part of a list to print: `limit` items after the key `after`. None means no limit."""
 
     after: str | None
     limit: int | None
@@ -117,10 +117,14 @@ def part_options(command: F) -> F:
     """Add `--limit`, `--all` and `--after`."""
     options = (
         click.option(
-            "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many."
+            "--limit",
+            type=click.IntRange(min=1),
+            default=100,
+            show_default=True,
+            help="Show at most this many.",
         ),
-        click.option("--all", "everything", is_flag=True, help="All there are, however many."),
-        click.option("--after", metavar="ID", help="Only what comes behind this one in the list."),
+        click.option("--all", "everything", is_flag=True, help="Show all."),
+        click.option("--after", metavar="ID", help="Continue the list after this id."),
     )
     for option in reversed(options):
         command = option(command)
@@ -128,20 +132,20 @@ def part_options(command: F) -> F:
 
 
 async def each(fetch: Fetch[S], part: Part) -> AsyncIterator[tuple[str, S]]:
-    """Yield the items of the part, with their keys; say on standard error if there are more."""
+    """Yield the items of the part with their keys. If there are more, say so on standard error at the end."""
     left, after = part.limit, part.after
     while True:
         page = await fetch(after=after, limit=MAX_PAGE if left is None else min(left, MAX_PAGE))
         for item in page.items:
-            assert item.state is not None  # only what has happened is listed
+            assert item.state is not None  # a list has only streams with events
             yield item.key, item.state
         after = page.after
         left = None if left is None else left - len(page.items)
         if after is None:
             return
         if left == 0:
-            more = f"There are more: go on with --after {after}, or give --all."
-            # When the list has been printed.
+            more = f"There are more: continue with --after {after}, or give --all."
+            # Printed after the list.
             get_current_context().call_on_close(partial(click.echo, more, err=True))
             return
 
@@ -153,7 +157,7 @@ async def print_list(
     columns: Columns,
     nothing: str,
 ) -> None:
-    """Print a JSON object for each record as it arrives, or one table of all of them."""
+    """Print a JSON object per record as it arrives, or one table of all records."""
     if as_json:
         async for record in records:
             print_record(record)
@@ -170,7 +174,7 @@ async def print_list(
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal at standard error; call the function with what is done and the total so far.
+    """Show a progress bar if standard error is a terminal. Call the function with amount and total.
 
     Standard output is not redirected.
     """

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def secret() -> None:
-    """The master secrets: the first one seals tokens, cookies and private records, all of them open.
+    """List, rotate and retire master secrets, which seal tokens, cookies and private records.
 
-    To change it: `secret rotate` adds a new one, which every server learns when it is restarted; `secret
-    rotate --to KEY_ID` lets it seal; `secret retire KEY_ID` drops the old one. Nobody is signed out by that.
-    The ledger remembers each step, by the key id.
+    The first secret in the settings seals; all of them unseal. A rotation has four steps: `secret rotate`
+    adds a new secret; restart every server; `secret rotate --to KEY_ID` makes it the secret that seals;
+    restart again. `secret retire KEY_ID` then removes the old one. Users stay signed in. The ledger records
+    each step with the key id, never the secret.
     """
 
 
@@ -47,17 +48,22 @@ def list_secrets(*, as_json: bool, database: str | None, config: Path | None) ->
 
 
 @secret.command()
-@click.option("--to", "to", metavar="KEY_ID", help="Let this secret seal, which every server knows by now.")
-@click.option("--yes", is_flag=True, help="Do not ask whether every server was restarted.")
+@click.option(
+    "--to",
+    "to",
+    metavar="KEY_ID",
+    help="Make this secret, which every server already knows, the one that seals.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation that every server was restarted.")
 @json_option
 @database_options
 def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Begin to use a new master secret, in two steps between which every server is restarted.
+    """Rotate the master secret, in two steps with a restart of every server after each.
 
-    Without --to a new secret is made and added as the last one: it opens, and seals nothing yet. With --to it
-    becomes the first one, and the private records are sealed anew under it, a batch at a time while servers
-    go on; when that is cut short, the same command finishes it. Tokens that were sealed under the old secret
-    stay good as long as it is kept: `secret list` shows until when they live.
+    Without --to: create a secret and add it last. It unseals, and seals nothing yet. With --to: put it first
+    and reseal all private records under it, while servers run. If that is interrupted, run it again. Tokens
+    sealed under the old secret stay valid while that secret is configured; `secret list` shows for how long
+    it is needed.
     """
 
     async def work(container: "Container") -> None:
@@ -74,14 +80,15 @@ def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, co
 @click.option(
     "--force",
     is_flag=True,
-    help="Also while tokens of it live: their clients send users to the browser again. For one that leaked.",
+    help="Retire a leaked secret even if live tokens are sealed under it: they become invalid, and their "
+    "clients have to send users to the browser again.",
 )
 @json_option
 @database_options
 def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Drop an old master secret once nothing that is alive was sealed under it.
+    """Remove an old master secret when no private record or live token is sealed under it.
 
-    Where secrets are changed by hand, remove it first; this command then only remembers that it is gone.
+    If you change the secrets by hand, remove it there first; the command then only records that it is gone.
     """
 
     async def work(container: "Container") -> None:
@@ -91,15 +98,15 @@ def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, con
         if as_json:
             print_record({"key_id": key_id, "step": "retired"})
         else:
-            click.echo(f"{key_id} is retired: restart every server, so that they forget it too.")
+            click.echo(f"{key_id} is retired. Restart every server, so that none of them uses it any more.")
 
     on_ledger(database, config, work)
 
 
 async def _add(container: "Container", *, as_json: bool) -> None:
     by_hand = (
-        "add a new one there as the last (`openssl rand -base64 32` makes one), restart every server, and "
-        "see its key id with `grantledger secret list`"
+        "add a new one there as the last (`openssl rand -base64 32` creates one), restart every server, and "
+        "find its key id with `grantledger secret list`"
     )
     with progress("Reading the ledger") as report, _refusing(by_hand):
         key_id = await container.use_cases().add_master_secret(this_command(), report)
@@ -107,7 +114,7 @@ async def _add(container: "Container", *, as_json: bool) -> None:
         print_record({"key_id": key_id, "step": "added"})
         return
     click.echo(f"{key_id} is added and seals nothing yet.")
-    click.echo("1. Restart every server, so that each can open what will be sealed under it.")
+    click.echo("1. Restart every server, so that each can unseal with it.")
     click.echo(f"2. Run: grantledger secret rotate --to {key_id}")
 
 
@@ -115,29 +122,29 @@ async def _activate(container: "Container", to: str, *, yes: bool, as_json: bool
     configured = await container.secret_keeper().key_ids()
     if to in configured[1:] and not yes:
         click.confirm(
-            f"Servers that do not know {to} will refuse its tokens. Was every server restarted since it was "
-            "added?",
+            f"Servers that do not know {to} will refuse tokens sealed under it. Was every server restarted "
+            "since it was added?",
             abort=True,
             err=True,
         )
     with (
-        progress("Sealing private records anew") as report,
+        progress("Resealing private records") as report,
         _refusing(f"move {to} to the front"),
     ):
         done = await container.use_cases().activate_master_secret(to, this_command(), report)
     if as_json:
         print_record({"key_id": to, "step": "activated", "resealed": done})
     else:
-        click.echo(f"{done} private records are sealed anew under {to}.")
+        click.echo(f"{done} private records are resealed under {to}.")
         click.echo("Restart every server, so that new tokens are sealed under it too.")
     _warn_of_live_grants(await _used_secrets(container), to)
 
 
 @contextmanager
 def _refusing(by_hand: str, *, newest: str = "") -> Iterator[None]:
-    """Turn a refusal of the use cases into a sentence that also says what to do.
+    """Turn refusals of the use cases into sentences that also say what to do.
 
-    `by_hand` is what to do where commands cannot change the secrets.
+    `by_hand` is the instruction for secrets that commands cannot change.
     """
     try:
         yield
@@ -149,7 +156,7 @@ def _refusing(by_hand: str, *, newest: str = "") -> Iterator[None]:
         raise SecretRefused(str(refused)) from None
     except MasterSecretWaits as refused:
         raise SecretRefused(
-            f"{refused}: go on with `grantledger secret rotate --to {refused.key_id}`, or drop it with "
+            f"{refused}: continue with `grantledger secret rotate --to {refused.key_id}`, or remove it with "
             f"`grantledger secret retire {refused.key_id}`"
         ) from None
     except MasterSecretHoldsRecords as refused:
@@ -161,7 +168,7 @@ def _refusing(by_hand: str, *, newest: str = "") -> Iterator[None]:
 
 
 async def _used_secrets(container: "Container") -> Sequence[UsedSecret]:
-    """Return each secret that is configured or in use, the newest first."""
+    """Return each secret that is configured or in use, newest first."""
     with progress("Reading the ledger") as report:
         return await container.use_cases().describe_master_secrets(report)
 
@@ -181,11 +188,11 @@ def _print_secrets(found: Sequence[UsedSecret], *, as_json: bool) -> None:
 
 
 def _warn_of_live_grants(found: Sequence[UsedSecret], newest: str) -> None:
-    """Say on standard error which older secrets have to be kept, and until when."""
+    """Print to standard error which older secrets must be kept, and until when."""
     for one in found:
         if one.key_id != newest and one.live_grants:
             click.secho(
-                f"Keep {one.key_id}: {one.live_grants} live grants have tokens of it, the last until "
+                f"Keep {one.key_id}: {one.live_grants} live grants have tokens sealed under it, until "
                 f"{to_minute(one.live_until)} UTC. Then run: grantledger secret retire {one.key_id}",
                 fg="yellow",
                 err=True,

@@ -17,10 +17,10 @@ _COMPLETION_VARIABLE = "_GRANTLEDGER_COMPLETE"
 @click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port. [default: 8000]")
 @database_options
 def serve(host: str | None, port: int | None, database: str | None, config: Path | None) -> None:
-    """Serve the authorization server over HTTP.
+    """Run the authorization server over HTTP.
 
-    On loopback nothing else is needed: the database and a master secret beside it are made on the first
-    start. Anywhere else the issuer, the master secret and a lasting database have to be configured.
+    On loopback no settings are needed: the first start creates the database, and a file with a master secret
+    next to it. On any other host, `issuer`, a master secret and a database file must be configured.
     """
     from grantledger.adapters.ledger import migrations
     from grantledger.entrypoints.composition import Container
@@ -29,7 +29,7 @@ def serve(host: str | None, port: int | None, database: str | None, config: Path
 
     settings = load_settings(config, os.environ, given(host=host, port=port, database=database))
     container = Container(settings)
-    file = container.database()  # first: a missing directory is named before a secret is made in it
+    file = container.database()  # first: a missing directory is reported before a secret is written to it
     app = create_app(container)
     # The server would migrate too, but a database that cannot be opened would be a traceback there.
     migrations.migrate(file)
@@ -40,9 +40,9 @@ def serve(host: str | None, port: int | None, database: str | None, config: Path
 @json_option
 @database_options
 def migrate(*, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Make the database, or bring it to this release's schema.
+    """Create the database, or upgrade it to the schema of this release.
 
-    All of it or nothing; what the ledger remembers is never rewritten.
+    The upgrade is one transaction, and never rewrites stored events.
     """
     from grantledger.adapters.ledger import migrations
     from grantledger.adapters.ledger.sqlite import SqliteDatabase
@@ -61,7 +61,7 @@ def migrate(*, as_json: bool, database: str | None, config: Path | None) -> None
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes the shell complete commands and options of `grantledger`.
+    """Print the script that lets your shell complete commands and options.
 
     bash: eval "$(grantledger completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc; fish:
     grantledger completion fish > ~/.config/fish/completions/grantledger.fish

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def settings() -> None:
-    """What is set, where, and whether a server would start with it."""
+    """Show and check the settings."""
 
 
 @settings.command()
 @json_option
 @database_options
 def check(*, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Say all that is wrong with the settings of `grantledger serve`, and where it is written; exit 1 then.
+    """Check the settings for `grantledger serve`, and print every fault with its source.
 
-    Reads the file, the variables and the master secret, and changes nothing. The database is not opened.
+    Exits with 1 if there is a fault. Reads the file, the variables and the master secret; changes nothing and
+    does not open the database.
     """
     from grantledger.entrypoints.settings import SettingsInvalid
     from grantledger.entrypoints.settings_sources import settings_faults
@@ -53,7 +54,7 @@ def check(*, as_json: bool, database: str | None, config: Path | None) -> None:
 @json_option
 @database_options
 def show(*, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Show every setting with its value and where that comes from. Secrets are hidden."""
+    """Show every setting with its value and its source. Secrets are hidden."""
     from grantledger.entrypoints.settings import Settings
     from grantledger.entrypoints.settings_sources import given_settings, load_settings
 
@@ -87,7 +88,7 @@ def _check_for_serving(config: Path | None, overrides: Mapping[str, Any]) -> Non
 
 
 def _value(effective: "Settings", key: str) -> Any:
-    """Return the value in effect, which may be a default; of secrets only how many there are."""
+    """Return the effective value, which may be a default; of secrets only their number."""
     shown = dict(effective.__rich_repr__())
     if key not in shown:
         number = len(getattr(effective, key))

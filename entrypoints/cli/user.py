@@ -57,15 +57,15 @@ _COLUMNS: Columns = {
 UseCase = Callable[[str, Caller], Awaitable[None]]
 
 _password_stdin = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input, to its first line end."
+    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
 )
 
 
 @click.group()
 def user() -> None:
-    """The users of the built-in sign-in, and those of a host application.
+    """Add, list, disable and enable users, and change their passwords.
 
-    USER is an id, an e-mail address, or the id by which the host application knows its user.
+    USER is an id, an e-mail address, or the id of the user at the host application.
     """
 
 
@@ -77,7 +77,7 @@ def user() -> None:
 def add(
     email: str, *, password_stdin: bool, as_json: bool, database: str | None, config: Path | None
 ) -> None:
-    """Open an account for EMAIL. The password is asked for, and never shown."""
+    """Open an account for EMAIL. The command asks for the password, and never shows it."""
     import asyncio
 
     settings = settings_of(database, config)
@@ -108,9 +108,9 @@ def list_users(
     database: str | None,
     config: Path | None,
 ) -> None:
-    """Show the users with their e-mail addresses, or their ids at the host application.
+    """List the users, newest first, with their e-mail addresses or their ids at the host application.
 
-    The newest account comes first. Times are UTC.
+    Times are UTC.
     """
     part = Part(after, None if everything else limit)
 
@@ -126,10 +126,10 @@ def list_users(
 @json_option
 @database_options
 def disable(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Refuse a user from the next request on: every sign-in, every browser session, every token.
+    """Refuse every sign-in, browser session and token of a user from the next request on.
 
-    A server that runs need not be told. What is left when the user is enabled again goes on; `grant revoke
-    --user` ends grants for good.
+    Running servers need no restart. When the user is enabled, the sessions and grants that have not expired
+    are valid again. `grant revoke --user` ends grants for good.
     """
     on_ledger(database, config, _change(user, lambda it: it.use_cases().disable_user, as_json=as_json))
 
@@ -139,7 +139,7 @@ def disable(user: str, *, as_json: bool, database: str | None, config: Path | No
 @json_option
 @database_options
 def enable(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Let a disabled user go on, with the grants and browser sessions that are left."""
+    """Accept a disabled user again, with the browser sessions and grants that have not expired."""
     on_ledger(database, config, _change(user, lambda it: it.use_cases().enable_user, as_json=as_json))
 
 
@@ -148,10 +148,9 @@ def enable(user: str, *, as_json: bool, database: str | None, config: Path | Non
 @json_option
 @database_options
 def erase_password(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Take a user's password away, as when somebody else may know it.
+    """Erase a user's password, and end every browser session. For a password that others may know.
 
-    Nobody signs in by it any more, and every browser session ends. What clients were granted stays: `grant
-    revoke --user` ends that. `user set-password` sets another one.
+    Grants stay valid: `grant revoke --user` ends them. `user set-password` sets a new password.
     """
     on_ledger(database, config, _change(user, lambda it: it.use_cases().erase_password, as_json=as_json))
 
@@ -164,7 +163,7 @@ def erase_password(user: str, *, as_json: bool, database: str | None, config: Pa
 def set_password(
     user: str, *, password_stdin: bool, as_json: bool, database: str | None, config: Path | None
 ) -> None:
-    """Give a user another password, and end every browser session. It is asked for, and never shown."""
+    """Set a user's password, and end every browser session. The command asks for it, and never shows it."""
     password = _password(from_stdin=password_stdin)
 
     def use_case(container: "Container") -> UseCase:

@@ -147,7 +147,7 @@ def test_a_filter_shows_only_what_it_names(database: Path):
 def test_where_nothing_matches_that_is_said(database: Path):
     ada = added(database)
     filters = ("--user", ada, "--since", "2999-01-01T00:00")
-    assert run(database, "ledger", "show", *filters)[:2] == (0, "Nothing is recorded that matches.\n")
+    assert run(database, "ledger", "show", *filters)[:2] == (0, "No event matches.\n")
 
 
 @pytest.mark.parametrize("name", ["ada@example.com", "ADA@Example.com"])

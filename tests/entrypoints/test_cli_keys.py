@@ -38,7 +38,7 @@ def started(database: Path) -> Path:
 
 @pytest.fixture
 def an_hour_old(database: Path) -> Path:
-    """A ledger whose next key has been announced for long enough."""
+    """A ledger whose next key was published long enough ago."""
     asyncio.run(start(database, seconds_ago=3_601))
     return database
 
@@ -70,11 +70,11 @@ def test_no_private_half_is_listed(started: Path):
     assert all("d" not in key["public_key"] for key in listed(started))
 
 
-def test_before_the_first_start_that_is_said(database: Path):
+def test_before_the_first_start_there_are_no_keys(database: Path):
     cli("migrate", cwd=database.parent, database=str(database))
     assert run(database, "list")[:2] == (
         0,
-        "There are no keys yet: the first start of the server makes them.\n",
+        "There are no keys yet: the first start of the server creates them.\n",
     )
 
 
@@ -110,7 +110,7 @@ def test_a_compromise_withdraws_every_key(started: Path):
 def test_withdrawing_is_asked_about_first(started: Path):
     code, _, said = run(started, "rotate", "--compromised", stdin="n\n")
     assert code == 1
-    assert "Every ID token that was signed so far stops verifying" in said
+    assert "No ID token signed so far can be verified any more" in said
     assert len(listed(started)) == 2
 
 

@@ -46,7 +46,11 @@ def a_grant(database: Path) -> str:
 
 
 def test_a_replay_that_finds_nothing_says_how_much_it_compared(database: Path):
-    assert run(database, "replay") == (0, "90 events replayed into 34 rows: all as it says\n", "")
+    assert run(database, "replay") == (
+        0,
+        "90 events replayed into 34 rows: all equal to the read model\n",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_a_row_changed_by_hand_is_named_and_the_exit_code_is_1(database: Path, s
     first, last = said.splitlines()
     assert first.startswith(f"grant {grant}: ")
     assert named in first
-    assert last == "90 events replayed into 34 rows: 1 of them differ from it"
+    assert last == "90 events replayed into 34 rows: 1 differ from the read model"
 
 
 def test_a_row_without_events_is_named(database: Path):
@@ -97,7 +101,7 @@ def test_with_json_each_difference_is_an_object_and_the_last_line_is_the_sum(dat
 def test_a_rebuild_makes_it_right(database: Path):
     by_hand(database, "DELETE FROM token_grant")
     assert run(database, "replay")[0] == 1
-    assert run(database, "rebuild") == (0, "102 events folded into new rows, which are in place\n", "")
+    assert run(database, "rebuild") == (0, "102 events replayed; the read model is rebuilt\n", "")
     assert run(database, "replay")[0] == 0
 
 
@@ -110,7 +114,7 @@ def test_more_differences_than_a_person_reads_are_counted(database: Path):
     )
     lines = run(database, "replay")[1].splitlines()
     assert len(lines) == 51
-    assert lines[-1] == "90 events replayed into 34 rows: 55 of them differ from it (5 of them not shown)"
+    assert lines[-1] == "90 events replayed into 34 rows: 55 differ from the read model (5 not shown)"
 
 
 @pytest.mark.parametrize("command", ["replay", "rebuild"])
@@ -190,16 +194,14 @@ def test_a_grant_is_shown_as_it_was_whatever_way_the_time_is_written(
 
 
 @pytest.mark.parametrize(
-    ("after", "generation", "standing"), [(99, 0, "live"), (150, 1, "live"), (9_999_999, 2, "expired")]
+    ("after", "generation", "status"), [(99, 0, "live"), (150, 1, "live"), (9_999_999, 2, "expired")]
 )
-def test_a_past_grant_has_its_generation_and_status(
-    database: Path, after: int, generation: int, standing: str
-):
+def test_a_past_grant_has_its_generation_and_status(database: Path, after: int, generation: int, status: str):
     """Seen to catch: the newest state whatever the moment; expiry judged by the clock of the one who asks."""
     grant = refreshed_grant(database)
     _, said, _ = run(database, "show", "--as-of", str(START + after), "--grant", grant, "--json")
     printed = json.loads(said)
-    assert (printed["generation"], printed["standing"]) == (generation, standing)
+    assert (printed["generation"], printed["status"]) == (generation, status)
 
 
 def test_for_a_person_a_grant_is_a_table_with_ids_and_no_personal_data(database: Path):
@@ -207,7 +209,7 @@ def test_for_a_person_a_grant_is_a_table_with_ids_and_no_personal_data(database:
     code, said, _ = run(database, "show", "--as-of", str(START + 150), "--grant", grant)
     lines = dict(line.strip().split(maxsplit=1) for line in said.splitlines())
     assert code == 0
-    assert (lines["grant"], lines["standing"], lines["generation"]) == (grant, "live", "1")
+    assert (lines["grant"], lines["status"], lines["generation"]) == (grant, "live", "1")
     assert said.count("glu_") == 1
     assert "example.com" not in said
 
@@ -220,7 +222,7 @@ def test_a_client_is_shown_as_it_was(database: Path):
     client = stream.removeprefix("client:")
     _, said, _ = run(database, "show", "--as-of", str(START + 86_400), "--client", client)
     lines = dict(line.strip().split(maxsplit=1) for line in said.splitlines())
-    assert (lines["client"], lines["standing"], lines["name"]) == (client, "disabled", "Disabled")
+    assert (lines["client"], lines["status"], lines["name"]) == (client, "disabled", "Disabled")
 
 
 @pytest.mark.parametrize("forgotten", [(), ("client", "user_account", "token_grant", "private_record")])
@@ -249,7 +251,7 @@ def test_what_did_not_exist_yet_ends_with_exit_code_1(database: Path):
     asked = ("show", "--as-of", str(START - 1), "--grant", refreshed_grant(database))
     done = server.cli("ledger", *asked, cwd=database.parent, database=str(database))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"grantledger: there was no such grant at {before:%Y-%m-%d}T23:59:59Z")
+    assert done.stderr.startswith(f"grantledger: the grant did not exist at {before:%Y-%m-%d}T23:59:59Z")
 
 
 @pytest.mark.parametrize(

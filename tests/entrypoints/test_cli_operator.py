@@ -122,9 +122,9 @@ def test_what_is_not_there_is_one_sentence_and_exit_code_1(server: Server, argum
 async def test_show_says_where_a_remembered_consent_counts(server: Server, person: Person):
     web, native = await person.register(), await person.register(redirect_uris=[LOOPBACK])
     secret = await person.register(redirect_uris=[LOOPBACK], token_endpoint_auth_method="client_secret_basic")
-    assert "remembers a consent" in output(server, "client", "show", web["client_id"])
+    assert "consent is remembered" in output(server, "client", "show", web["client_id"])
     for client, remembered in ((native["client_id"], False), (secret["client_id"], True)):
-        assert "asks for consent each time" in output(server, "client", "show", client)
+        assert "consent is asked for each time" in output(server, "client", "show", client)
         approved = record(server, "client", "approve", client)
         assert (approved["approved"], approved["remembered_consent"]) == (True, {LOOPBACK: remembered})
     withdrawn = record(server, "client", "approve", "--withdraw", secret["client_id"])
@@ -255,7 +255,7 @@ async def test_users_of_a_host_application_are_found_by_the_hosts_id(server: Ser
     happened = records(server, "ledger", "show", "--user", HOST_NAME)
     assert [line["tag"] for line in happened][-2:] == ["user.disabled.v1", "user.enabled.v1"]
     assert {line["stream_id"] for line in happened} == {f"user:{host_user}"}
-    assert output(server, "grant", "list", "--user", HOST_NAME) == "There is no such grant.\n"
+    assert output(server, "grant", "list", "--user", HOST_NAME) == "No grant matches.\n"
 
 
 async def test_a_user_without_any_name_is_shown_by_the_id_alone(server: Server, host_user: str):

@@ -76,5 +76,5 @@ def test_that_there_are_more_is_said_below_the_list():
     assert [line.strip() for line in lines] == [
         "user",
         "first",
-        "There are more: go on with --after first, or give --all.",
+        "There are more: continue with --after first, or give --all.",
     ]

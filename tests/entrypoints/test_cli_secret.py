@@ -71,9 +71,9 @@ async def test_nobody_notices_that_the_master_secret_is_rotated(tmp_path: Path):
         assert (code, f"rotate --to {new}" in complaint) == (1, True)
         code, said, warning = run(server, "secret", "rotate", "--to", new, "--yes")
         assert code == 0, warning
-        assert "private records are sealed anew" in said
+        assert "private records are resealed" in said
         assert f"Keep {old}: 1 live grants" in warning
-        await signs_in(server)  # the server seals under the old one still, and finds what was sealed anew
+        await signs_in(server)  # the server seals under the old one still, and finds what was resealed
         assert (await person.session(tokens["access_token"])).status_code == 200
     with serving(tmp_path, port=int(server.settings["port"])) as server:
         assert (await person.session(tokens["access_token"])).status_code == 200

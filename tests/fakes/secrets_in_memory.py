@@ -24,7 +24,7 @@ class MemorySecretKeeper:
 
 
 class CountedRecords:
-    """So many private records by key id, sealed anew a few at a time."""
+    """A number of private records by key id, resealed a few at a time."""
 
     def __init__(self, **under: int) -> None:
         self.under = under
@@ -32,7 +32,7 @@ class CountedRecords:
     async def counts(self) -> Mapping[str, int]:
         return {key_id: count for key_id, count in self.under.items() if count}
 
-    async def seal_anew(self, key_id: str) -> AsyncIterator[int]:
+    async def reseal(self, key_id: str) -> AsyncIterator[int]:
         for other in [other for other in self.under if other != key_id]:
             while self.under[other]:
                 batch = min(2, self.under[other])

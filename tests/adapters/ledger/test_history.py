@@ -258,9 +258,9 @@ class Days:
     async def grant(self, second: int) -> PastGrant | None:
         return await ReadGrantAsOf(self.past)("grant", second * SECOND)
 
-    async def standing(self, second: int) -> str | None:
+    async def status(self, second: int) -> str | None:
         found = await self.grant(second)
-        return None if found is None else found.standing
+        return None if found is None else found.status
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ async def test_the_past_is_read_from_the_log_and_not_from_rows(days: Days, datab
     await opened(days)
     for table in ("token_grant", "client", "user_account"):
         rows_of(database, f"DELETE FROM {table}")
-    assert await days.standing(1_001) == "live"
+    assert await days.status(1_001) == "live"
 
 
 async def test_a_realm_has_a_past_of_its_own(days: Days, database: WatchedDatabase):
@@ -323,7 +323,7 @@ async def test_a_grant_is_judged_by_the_moment_and_not_by_today(days: Days):
     await opened(days)
     assert grants.OPENED.refresh_expires_at is not None
     ends = grants.OPENED.refresh_expires_at
-    assert [await days.standing(moment) for moment in (999, 1_000, ends - 1, ends)] == [
+    assert [await days.status(moment) for moment in (999, 1_000, ends - 1, ends)] == [
         None,
         "live",
         "live",
@@ -349,14 +349,14 @@ async def test_a_past_grant_has_its_access_its_client_and_its_user(days: Days):
 async def test_a_revoked_grant_says_since_when_and_why(days: Days):
     await opened(days)
     await days.then(1_100, GRANT, "grant", GrantRevoked(reason="client", revoked_at=1_100))
-    assert [await days.standing(moment) for moment in (1_099, 1_100)] == ["live", "revoked"]
+    assert [await days.status(moment) for moment in (1_099, 1_100)] == ["live", "revoked"]
     found = await days.grant(1_100)
     assert found is not None
     assert (found.revoked, found.access_token_live, found.refresh_token_live) == ("client", False, False)
 
 
 @pytest.mark.parametrize(
-    ("kind", "key", "event", "standing"),
+    ("kind", "key", "event", "status"),
     [
         (CLIENT, grants.OPENED.client_id, ClientDisabled(disabled_at=1), "client disabled"),
         (CLIENT, grants.OPENED.client_id, ClientDeleted(deleted_at=1), "client deleted"),
@@ -364,11 +364,11 @@ async def test_a_revoked_grant_says_since_when_and_why(days: Days):
     ],
 )
 async def test_a_past_grant_is_as_usable_as_its_client_and_its_user(
-    days: Days, kind: Any, key: str, event: Any, standing: str
+    days: Days, kind: Any, key: str, event: Any, status: str
 ):
     await opened(days)
     await days.then(1_100, kind, key, event)
-    assert [await days.standing(moment) for moment in (1_099, 1_100)] == ["live", standing]
+    assert [await days.status(moment) for moment in (1_099, 1_100)] == ["live", status]
 
 
 async def test_a_past_client_is_known_through_deletion_and_return(days: Days):
@@ -379,12 +379,12 @@ async def test_a_past_client_is_known_through_deletion_and_return(days: Days):
     await days.then(1_300, CLIENT, name, replace(clients.REGISTERED, registered_at=1_300))
     read = ReadClientAsOf(days.past)
     found = [await read(name, second * SECOND) for second in (999, 1_000, 1_100, 1_200, 1_300)]
-    assert [client and (client.standing, client.registration) for client in found] == [
+    assert [client and (client.status, client.registration) for client in found] == [
         None,
-        ("registered", 1),
+        ("active", 1),
         ("disabled", 1),
         ("deleted", 1),
-        ("registered", 2),
+        ("active", 2),
     ]
 
 

@@ -51,7 +51,7 @@ async def under_the_old(database: WatchedDatabase) -> WatchedDatabase:
 
 async def batches(resealing: Resealing) -> list[int]:
     """Seal everything under the new secret; return how many each batch was."""
-    return [count async for count in resealing.seal_anew(key_id(NEW))]
+    return [count async for count in resealing.reseal(key_id(NEW))]
 
 
 async def check_readable(database: WatchedDatabase, *secrets: bytes) -> None:
@@ -74,7 +74,7 @@ async def test_resealed_records_are_read_and_found_with_the_new_secret_alone(und
 async def test_after_a_crash_all_is_readable_and_the_next_run_continues(
     under_the_old: WatchedDatabase,
 ):
-    run = Resealing(under_the_old, vault(OLD, NEW), "main", batch=3).seal_anew(key_id(NEW))
+    run = Resealing(under_the_old, vault(OLD, NEW), "main", batch=3).reseal(key_id(NEW))
     assert await anext(run) == 3
     del run
     # Whichever of the two a process seals under, it reads all.
@@ -116,7 +116,7 @@ async def test_a_process_without_the_new_secret_refuses_at_once(
 ):
     """It would seal under the old one for ever."""
     with pytest.raises(MasterSecretMissing, match=key_id(NEW)):
-        Resealing(under_the_old, vault(OLD), "main").seal_anew(key_id(NEW))
+        Resealing(under_the_old, vault(OLD), "main").reseal(key_id(NEW))
 
 
 async def test_another_realm_is_left_alone(under_the_old: WatchedDatabase):
