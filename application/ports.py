@@ -142,8 +142,8 @@ class DecisionReader(Protocol):
 MAX_PAGE = 200
 
 
-class Page(Struct, Generic[S], frozen=True, kw_only=True):
-    """Some of a list, newest first. It goes on behind the key `after`, or ends here where that is None."""
+class ListPage(Struct, Generic[S], frozen=True, kw_only=True):
+    """One page of a list, newest first. The next page starts after the key `after`; None on the last page."""
 
     items: tuple[Versioned[S], ...]
     after: str | None
@@ -158,9 +158,9 @@ class Listings(Protocol):
 
     async def clients(
         self, *, after: str | None = None, limit: int = MAX_PAGE
-    ) -> Page[ClientRegistration]: ...
+    ) -> ListPage[ClientRegistration]: ...
 
-    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]: ...
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]: ...
 
     async def grants(
         self,
@@ -169,13 +169,13 @@ class Listings(Protocol):
         user_id: str | None = None,
         after: str | None = None,
         limit: int = MAX_PAGE,
-    ) -> Page[TokenGrant]:
+    ) -> ListPage[TokenGrant]:
         """Return grants to the client, of the user, or of both where both are given."""
         ...
 
     async def consents(
         self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
-    ) -> Page[Consent]:
+    ) -> ListPage[Consent]:
         """Return what the user has allowed clients, one item for each that ever was allowed anything.
 
         These have an order, but not by time.

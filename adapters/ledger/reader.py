@@ -15,7 +15,7 @@ from grantledger.application.ports import (
     AuthorizationFacts,
     CodeFacts,
     GrantFacts,
-    Page,
+    ListPage,
     SessionFacts,
     Unavailable,
 )
@@ -127,10 +127,12 @@ class Reader:
         email = None if row[8] is None else self._sealer.open(row[7], session.user_id, "email", row[8])
         return SessionFacts(session=session, user=user, email=email)
 
-    async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
+    async def clients(
+        self, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> ListPage[ClientRegistration]:
         return await self._page(CLIENT, {}, after, limit)
 
-    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]:
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]:
         return await self._page(USER, {}, after, limit)
 
     async def grants(
@@ -140,14 +142,14 @@ class Reader:
         user_id: str | None = None,
         after: str | None = None,
         limit: int = MAX_PAGE,
-    ) -> Page[TokenGrant]:
+    ) -> ListPage[TokenGrant]:
         where = {"client_id": client_id, "user_id": user_id}
         given = {name: value for name, value in where.items() if value is not None}
         return await self._page(GRANT, given, after, limit)
 
     async def consents(
         self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
-    ) -> Page[Consent]:
+    ) -> ListPage[Consent]:
         return await self._page(CONSENT, {"user_id": user_id}, after, limit)
 
     async def find(self, name: str, lookup: str) -> str | None:
@@ -166,18 +168,18 @@ class Reader:
         found = await self._database.fetch(self._statements.sealed, where)
         return self._sealer.open(found[0][0], subject, name, found[0][1]) if found else None
 
-    async def _page(self, kind: Kind[S], where: dict[str, str], after: str | None, limit: int) -> Page[S]:
+    async def _page(self, kind: Kind[S], where: dict[str, str], after: str | None, limit: int) -> ListPage[S]:
         category, realm = kind.category, {"realm": self._realm}
         cursor = {}
         if after is not None:
             found = await self._database.fetch(self._statements.cursor(category), {**realm, "key": after})
             if not found:
-                return Page(items=(), after=None)
+                return ListPage(items=(), after=None)
             cursor = {"began": found[0][0], "key": after}
         statement = self._statements.page(category, tuple(where), after=after is not None)
         rows = await self._database.fetch(statement, {**realm, **where, **cursor, "most": limit + 1})
         items = [await self._stream(kind, row[0], row[1:4]) for row in rows[:limit]]
-        return Page(items=tuple(items), after=items[-1].key if len(rows) > limit else None)
+        return ListPage(items=tuple(items), after=items[-1].key if len(rows) > limit else None)
 
     async def _stream(self, kind: Kind[S], key: str, row: Sequence[Any]) -> Versioned[S]:
         """Return the aggregate of a row, folded again where another release has folded it."""

@@ -51,8 +51,8 @@ def _members(of: Row) -> dict[str, Any]:
     return dict(zip(columns, of.columns, strict=True)) | {f"state.{name}": at for name, at in state.items()}
 
 
-class Page(NamedTuple):
-    """How many events were read, and the rows that the streams that ended with them must have."""
+class ReplayedPage(NamedTuple):
+    """The number of events that were read, and the rows of the streams whose last event is among them."""
 
     events: int
     rows: list[tuple[Row, Versioned[Any]]]
@@ -88,7 +88,7 @@ class Replay:
         for _, page in self._pages():
             yield from (row for row, _ in page.rows)
 
-    def differences(self, compared: Callable[[Page], None] = lambda _: None) -> Iterator[Difference]:
+    def differences(self, compared: Callable[[ReplayedPage], None] = lambda _: None) -> Iterator[Difference]:
         """Yield each row that the replay and the live tables do not have in common.
 
         Rows that can never be used again are deleted in time, and not compared. `compared` gets each page
@@ -107,7 +107,7 @@ class Replay:
                     row = _row(category, live)
                     yield Difference(category, row.key, None, row)
 
-    def _differences(self, connection: Connection, page: Page) -> Iterator[Difference]:
+    def _differences(self, connection: Connection, page: ReplayedPage) -> Iterator[Difference]:
         live = {
             (category, row.key): row
             for category, table in ROWS.items()
@@ -119,7 +119,7 @@ class Replay:
             if held != row and not (held is None and self._is_over(stream)):
                 yield Difference(row.category, row.key, row, held)
 
-    def _live(self, connection: Connection, category: str, table: Table, page: Page) -> list[Row]:
+    def _live(self, connection: Connection, category: str, table: Table, page: ReplayedPage) -> list[Row]:
         keys = [row.key for row, _ in page.rows if row.category == category]
         if not keys:
             return []
@@ -129,7 +129,7 @@ class Replay:
     def _is_over(self, stream: Versioned[Any]) -> bool:
         return self._retention.is_over(stream.kind.category, stream.state, now=self._now())
 
-    def _pages(self) -> Iterator[tuple[Connection, Page]]:
+    def _pages(self) -> Iterator[tuple[Connection, ReplayedPage]]:
         """Yield the streams that end in each page, with a connection that still sees what the page saw."""
         last: tuple[str, int] = ("", 0)
         open_stream: Versioned[Any] | None = None
@@ -154,7 +154,7 @@ class Replay:
                     for stream in ended
                     if not self._is_over(stream)
                 ]
-                yield connection, Page(len(page), rows)
+                yield connection, ReplayedPage(len(page), rows)
 
     def _read(self, connection: Connection, last: tuple[str, int]) -> Sequence[Any]:
         stream = tuple_(events.c.stream_id, events.c.version)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from grantledger.application.ports import MAX_PAGE, Page
+from grantledger.application.ports import MAX_PAGE, ListPage
 from grantledger.domain.client_registration import CLIENT
 from grantledger.domain.token_grant import TokenGrant
 from grantledger.entrypoints.cli.ledger_access import (
@@ -237,7 +237,7 @@ async def _grants(
     user_id = None if user is None else (await found_user(container, user)).user_id
     now = container.clock().now()
 
-    def fetch(*, after: str | None = None, limit: int = MAX_PAGE) -> Awaitable[Page[TokenGrant]]:
+    def fetch(*, after: str | None = None, limit: int = MAX_PAGE) -> Awaitable[ListPage[TokenGrant]]:
         return container.ledger().grants(client_id=client, user_id=user_id, after=after, limit=limit)
 
     async for grant_id, found in each(fetch, part):

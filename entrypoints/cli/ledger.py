@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
 
     from grantledger.adapters.ledger.history import Audit, Filter, Line
-    from grantledger.adapters.ledger.replay import Difference, Page
+    from grantledger.adapters.ledger.replay import Difference, ReplayedPage
 
 MAX_DIFFERENCES = 50
 """How many differences are printed; `--json` prints all."""
@@ -348,7 +348,7 @@ def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
 
     with progress("Replaying") as report:
 
-        def compared(page: "Page") -> None:
+        def compared(page: "ReplayedPage") -> None:
             nonlocal events, rows
             events, rows = events + page.events, rows + len(page.rows)
             report(events, max(events, total))

@@ -14,7 +14,7 @@ import rich_click as click
 from click import get_current_context
 from msgspec import Struct
 
-from grantledger.application.ports import MAX_PAGE, Page
+from grantledger.application.ports import MAX_PAGE, ListPage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,7 +103,7 @@ def to_second(seconds: int) -> str:
 class Fetch(Protocol[S]):
     """One of the lists of the port `Listings`."""
 
-    def __call__(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Awaitable[Page[S]]: ...
+    def __call__(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Awaitable[ListPage[S]]: ...
 
 
 class Part(Struct, frozen=True):

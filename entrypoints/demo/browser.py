@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx2
 from msgspec import Struct
 
-from grantledger.entrypoints.demo.pages import Page, parsed_page
+from grantledger.entrypoints.demo.pages import HtmlPage, parsed_page
 
 _MAX_REDIRECTS = 10
 _NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-user": "?1"}
@@ -39,12 +39,12 @@ class Browser:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def open(self, url: str) -> Page | Arrival:
+    async def open(self, url: str) -> HtmlPage | Arrival:
         """Open a URL that another program passed to the browser."""
         headers = {**_NAVIGATION, "sec-fetch-site": "none"}
         return await self._followed(await self._http.get(url, headers=headers))
 
-    async def press(self, button: str, page: Page, **filled: str) -> Page | Arrival:
+    async def press(self, button: str, page: HtmlPage, **filled: str) -> HtmlPage | Arrival:
         """Fill in the form of the button and submit it, with its other values as the page set them."""
         form = page.form_with(button)
         unknown = filled.keys() - form.fields.keys()
@@ -59,7 +59,7 @@ class Browser:
             await self._http.request(form.method, form.action, data=sent, headers=headers)
         )
 
-    async def _followed(self, response: httpx2.Response) -> Page | Arrival:
+    async def _followed(self, response: httpx2.Response) -> HtmlPage | Arrival:
         for _ in range(_MAX_REDIRECTS):
             if "location" not in response.headers:
                 return _page(response)
@@ -72,7 +72,7 @@ class Browser:
         raise LookupError(f"more than {_MAX_REDIRECTS} redirects, the last to {response.request.url}")
 
 
-def _page(response: httpx2.Response) -> Page:
+def _page(response: httpx2.Response) -> HtmlPage:
     return parsed_page(
         response.text,
         url=str(response.request.url),

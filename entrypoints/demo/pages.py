@@ -15,7 +15,7 @@ class Form(Struct):
     buttons: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-class Page(Struct):
+class HtmlPage(Struct):
     url: str
     status: int
     heading: str
@@ -32,10 +32,10 @@ class Page(Struct):
         raise LookupError(f"no button {button!r} on the page {self.heading!r}, only {labels}")
 
 
-def parsed_page(html: str, *, url: str, status: int, referrer_policy: str) -> Page:
+def parsed_page(html: str, *, url: str, status: int, referrer_policy: str) -> HtmlPage:
     """Return the visible text of a page and its forms."""
     document = BeautifulSoup(html, "html.parser")
-    return Page(
+    return HtmlPage(
         url=url,
         status=status,
         heading=_text(document.h1),

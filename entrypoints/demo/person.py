@@ -2,7 +2,7 @@
 
 from grantledger.entrypoints.demo.browser import Arrival, Browser
 from grantledger.entrypoints.demo.client import CLIENT_NAME
-from grantledger.entrypoints.demo.pages import Page
+from grantledger.entrypoints.demo.pages import HtmlPage
 from grantledger.entrypoints.demo.steps import Steps, expect
 
 SIGN_IN = "Sign in"
@@ -51,18 +51,20 @@ class Person:
         assert isinstance(arrival, Arrival)
         return arrival
 
-    async def _sign_in(self, url: str) -> Page:
+    async def _sign_in(self, url: str) -> HtmlPage:
         page = _page(await self._browser.open(url), SIGN_IN)
         expect("the client's name on the page", CLIENT_NAME in page.text, came=page.text)
         after = await self._browser.press("Sign in", page, email=self._email, password=self._password)
         return _page(after, CONSENT)
 
 
-def _page(seen: Page | Arrival, heading: str) -> Page:
-    expect(f"the page {heading!r}", isinstance(seen, Page) and seen.heading == heading, came=_described(seen))
-    assert isinstance(seen, Page)
+def _page(seen: HtmlPage | Arrival, heading: str) -> HtmlPage:
+    expect(
+        f"the page {heading!r}", isinstance(seen, HtmlPage) and seen.heading == heading, came=_described(seen)
+    )
+    assert isinstance(seen, HtmlPage)
     return seen
 
 
-def _described(seen: Page | Arrival) -> str:
+def _described(seen: HtmlPage | Arrival) -> str:
     return f"a redirect to {seen.url}" if isinstance(seen, Arrival) else f"{seen.status}: {seen.text}"

@@ -13,7 +13,7 @@ from mcp.types import CallToolResult, TextContent
 
 from grantledger.entrypoints.demo.browser import Arrival, Browser
 from grantledger.entrypoints.demo.client import DemoClient
-from grantledger.entrypoints.demo.pages import Page
+from grantledger.entrypoints.demo.pages import HtmlPage
 from grantledger.entrypoints.demo.process import RunningServer, free_port, running_server
 from support.oauth import Person
 from support.server import EMAIL, PASSWORD
@@ -29,9 +29,9 @@ class User:
     async def visit(self, url: str) -> Arrival:
         self.visits += 1
         page = await self._browser.open(url)
-        if isinstance(page, Page) and page.heading == "Sign in":
+        if isinstance(page, HtmlPage) and page.heading == "Sign in":
             page = await self._browser.press("Sign in", page, email=EMAIL, password=PASSWORD)
-        assert isinstance(page, Page)
+        assert isinstance(page, HtmlPage)
         arrival = await self._browser.press("Allow", page)
         assert isinstance(arrival, Arrival)
         return arrival

@@ -9,7 +9,7 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner
 
-from grantledger.application.ports import Page
+from grantledger.application.ports import ListPage
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.user_account import USER
 from grantledger.entrypoints.cli.output import Part, Record, each, print_list, print_table
@@ -57,10 +57,10 @@ def test_in_a_pipe_a_row_is_a_line(capsys):
     assert printed(capsys)[1].rstrip() == "  ".join(ROW)
 
 
-async def two_users(*, after: str | None = None, limit: int = 200) -> Page[str]:
+async def two_users(*, after: str | None = None, limit: int = 200) -> ListPage[str]:
     found = [Versioned(kind=USER, key=key, version=1, state=key) for key in ("first", "second")]
     page = found[1 if after else 0 :][:limit]
-    return Page(items=tuple(page), after="first" if page[-1].key == "first" else None)
+    return ListPage(items=tuple(page), after="first" if page[-1].key == "first" else None)
 
 
 def test_that_there_are_more_is_said_below_the_list():

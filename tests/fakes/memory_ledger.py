@@ -11,7 +11,7 @@ from grantledger.application.ports import (
     CodeFacts,
     Conflict,
     GrantFacts,
-    Page,
+    ListPage,
     PrivateRecord,
     SessionFacts,
     Unavailable,
@@ -127,10 +127,12 @@ class MemoryLedger:
             email=await self.value(session.user_id, "email"),
         )
 
-    async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
+    async def clients(
+        self, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> ListPage[ClientRegistration]:
         return self._page(CLIENT, lambda client: client.registered_at, after, limit)
 
-    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]:
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]:
         return self._page(USER, lambda user: user.opened_at, after, limit)
 
     async def grants(
@@ -140,7 +142,7 @@ class MemoryLedger:
         user_id: str | None = None,
         after: str | None = None,
         limit: int = MAX_PAGE,
-    ) -> Page[TokenGrant]:
+    ) -> ListPage[TokenGrant]:
         def wanted(grant: TokenGrant) -> bool:
             return client_id in (None, grant.client_id) and user_id in (None, grant.user_id)
 
@@ -148,7 +150,7 @@ class MemoryLedger:
 
     async def consents(
         self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
-    ) -> Page[Consent]:
+    ) -> ListPage[Consent]:
         return self._page(CONSENT, lambda _: 0, after, limit, lambda consent: consent.user_id == user_id)
 
     def _page(
@@ -158,7 +160,7 @@ class MemoryLedger:
         after: str | None,
         limit: int,
         wanted: Callable[[Any], bool] = lambda _: True,
-    ) -> Page[S]:
+    ) -> ListPage[S]:
         self._check()
         there = [stream for stream in self._streams.values() if stream.kind is kind and stream.state]
         newest_first = sorted(there, key=lambda stream: (began(stream.state), stream.key), reverse=True)
@@ -167,7 +169,7 @@ class MemoryLedger:
             newest_first = newest_first[keys.index(after) + 1 :] if after in keys else []
         found = [stream for stream in newest_first if wanted(stream.state)]
         more = len(found) > limit
-        return Page(items=tuple(found[:limit]), after=found[limit - 1].key if more else None)
+        return ListPage(items=tuple(found[:limit]), after=found[limit - 1].key if more else None)
 
     async def find(self, name: str, lookup: str) -> str | None:
         self._check()

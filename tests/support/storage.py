@@ -13,7 +13,7 @@ from grantledger.application.ports import (
     CodeFacts,
     Conflict,
     GrantFacts,
-    Page,
+    ListPage,
     PrivateRecord,
     SessionFacts,
 )
@@ -69,17 +69,19 @@ class InterleavingLedger:
         await asyncio.sleep(0)
         return await self._inner.session_facts(session_id)
 
-    async def clients(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[ClientRegistration]:
+    async def clients(
+        self, *, after: str | None = None, limit: int = MAX_PAGE
+    ) -> ListPage[ClientRegistration]:
         await asyncio.sleep(0)
         return await self._inner.clients(after=after, limit=limit)
 
-    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Page[UserAccount]:
+    async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]:
         await asyncio.sleep(0)
         return await self._inner.users(after=after, limit=limit)
 
     async def consents(
         self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
-    ) -> Page[Consent]:
+    ) -> ListPage[Consent]:
         await asyncio.sleep(0)
         return await self._inner.consents(user_id, after=after, limit=limit)
 
@@ -90,7 +92,7 @@ class InterleavingLedger:
         user_id: str | None = None,
         after: str | None = None,
         limit: int = MAX_PAGE,
-    ) -> Page[TokenGrant]:
+    ) -> ListPage[TokenGrant]:
         await asyncio.sleep(0)
         return await self._inner.grants(client_id=client_id, user_id=user_id, after=after, limit=limit)
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.ledger import facts
-from grantledger.application.ports import AuthorizationFacts, Conflict, Page, PrivateRecord, SessionFacts
+from grantledger.application.ports import AuthorizationFacts, Conflict, ListPage, PrivateRecord, SessionFacts
 from grantledger.application.use_cases import Storage
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import CODE
@@ -291,7 +291,7 @@ class TestPrivateRecords:
         assert await storage.find("email", "ada@example.com") == "glu_bob"
 
 
-def keys(page: Page[Any]) -> list[str]:
+def keys(page: ListPage[Any]) -> list[str]:
     return [item.key for item in page.items]
 
 
@@ -301,9 +301,9 @@ async def grants(storage: Storage, **opened_at: int) -> None:
 
 
 async def test_where_there_is_nothing_a_list_is_empty(storage: Storage):
-    assert await storage.clients() == Page(items=(), after=None)
-    assert await storage.users() == Page(items=(), after=None)
-    assert await storage.grants() == Page(items=(), after=None)
+    assert await storage.clients() == ListPage(items=(), after=None)
+    assert await storage.users() == ListPage(items=(), after=None)
+    assert await storage.grants() == ListPage(items=(), after=None)
 
 
 async def test_the_newest_comes_first_whatever_was_recorded_first(storage: Storage):
@@ -388,7 +388,7 @@ async def test_what_begins_meanwhile_moves_nothing_from_one_page_to_another(stor
 
 async def test_behind_an_unknown_key_there_is_nothing(storage: Storage):
     await grants(storage, a=10)
-    assert await storage.grants(after="nobody") == Page(items=(), after=None)
+    assert await storage.grants(after="nobody") == ListPage(items=(), after=None)
 
 
 async def test_the_consents_of_a_user_are_listed_page_by_page(storage: Storage):
