@@ -30,8 +30,8 @@ class MigratedMeanwhile(Exception):  # noqa: N818 - a sentence for the operator
     """What was rebuilt has the schema of the release before."""
 
 
-class Step(NamedTuple):
-    """How many events are folded, and how many the log had when the rebuild began."""
+class RebuildProgress(NamedTuple):
+    """The number of events folded so far, and of those in the log when the rebuild began."""
 
     folded: int
     events: int
@@ -54,7 +54,7 @@ class Rebuild:
         self._retention = retention
         self._page = page
 
-    def steps(self) -> Generator[Step]:
+    def steps(self) -> Generator[RebuildProgress]:
         """Rebuild and swap, yielding after each page how far it is; after the last one it is done.
 
         Closed before that, or killed, it has changed nothing: the next rebuild discards what is left over.
@@ -72,7 +72,7 @@ class Rebuild:
             finally:
                 self._discard()
 
-    def _folding(self) -> Generator[Step]:
+    def _folding(self) -> Generator[RebuildProgress]:
         folded: dict[str, int] = {}
         with self._database.engine.connect() as connection:
             revision = connection.exec_driver_sql(_REVISION).scalar()
@@ -88,9 +88,9 @@ class Rebuild:
                     _swap(connection)
                     break
             done = sum(folded.values())
-            yield Step(done, max(done, there))
+            yield RebuildProgress(done, max(done, there))
         done = sum(folded.values())
-        yield Step(done, done)
+        yield RebuildProgress(done, done)
 
     def _heads(self, connection: Connection) -> dict[str, int]:
         return dict(connection.execute(select(heads.c.realm, heads.c.position)).all())
