@@ -100,7 +100,7 @@ def to_second(seconds: int) -> str:
 # Lists, one page at a time
 
 
-class Fetch(Protocol[S]):
+class FetchPage(Protocol[S]):
     """One of the lists of the port `Listings`."""
 
     def __call__(self, *, after: str | None = None, limit: int = MAX_PAGE) -> Awaitable[ListPage[S]]: ...
@@ -131,7 +131,7 @@ def part_options(command: F) -> F:
     return command
 
 
-async def each(fetch: Fetch[S], part: Part) -> AsyncIterator[tuple[str, S]]:
+async def each(fetch: FetchPage[S], part: Part) -> AsyncIterator[tuple[str, S]]:
     """Yield the items of the part with their keys. If there are more, say so on standard error at the end."""
     left, after = part.limit, part.after
     while True:
