@@ -113,7 +113,7 @@ class MasterSecret(Struct, frozen=True, kw_only=True):
     retired_at: int | None = None
 
 
-class MasterSecrets(Struct, frozen=True, kw_only=True):
+class MasterSecretHistory(Struct, frozen=True, kw_only=True):
     """The master secrets in the order of their first events."""
 
     secrets: tuple[MasterSecret, ...] = ()
@@ -151,8 +151,8 @@ class MasterSecrets(Struct, frozen=True, kw_only=True):
         return (SecretRetired(key_id=used.key_id, retired_at=now, live_grants=used.live_grants),)
 
 
-def evolve(secrets: MasterSecrets | None, event: Event) -> MasterSecrets:
-    before = secrets if secrets is not None else MasterSecrets()
+def evolve(secrets: MasterSecretHistory | None, event: Event) -> MasterSecretHistory:
+    before = secrets if secrets is not None else MasterSecretHistory()
     match event:
         case SecretAdded():
             return _changed(before, event.key_id, added_at=event.added_at, retired_at=None)
@@ -165,7 +165,7 @@ def evolve(secrets: MasterSecrets | None, event: Event) -> MasterSecrets:
             assert_never(event)
 
 
-def _changed(before: MasterSecrets, key_id: str, **changes: int | None) -> MasterSecrets:
+def _changed(before: MasterSecretHistory, key_id: str, **changes: int | None) -> MasterSecretHistory:
     if before.find(key_id) is None:
         new = MasterSecret(key_id=key_id)
         before = replace(before, secrets=(*before.secrets, new)[-MAX_REMEMBERED:])
@@ -175,9 +175,9 @@ def _changed(before: MasterSecrets, key_id: str, **changes: int | None) -> Maste
     )
 
 
-SECRETS: Kind[MasterSecrets] = Kind(
+SECRETS: Kind[MasterSecretHistory] = Kind(
     category="secrets",
-    state=MasterSecrets,
+    state=MasterSecretHistory,
     events=(SecretAdded, SecretActivated, SecretRetired),
     evolve=evolve,
 )

@@ -11,7 +11,7 @@ from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.master_secrets import (
     MASTER,
     SECRETS,
-    MasterSecrets,
+    MasterSecretHistory,
     MasterSecretUnknown,
     UsedSecret,
     check_none_unused,
@@ -131,7 +131,7 @@ class AddMasterSecret:
 
     async def _record(self, key_id: str, caller: Caller) -> None:
         secrets = await self._ledger.load(SECRETS, MASTER)
-        events = (secrets.state or MasterSecrets()).add(key_id, now=self._clock.now())
+        events = (secrets.state or MasterSecretHistory()).add(key_id, now=self._clock.now())
         await self._ledger.record([secrets.then(events)], by_operator(caller))
 
 
@@ -169,7 +169,7 @@ class ActivateMasterSecret:
 
     async def _record(self, key_id: str, caller: Caller) -> None:
         secrets = await self._ledger.load(SECRETS, MASTER)
-        events = (secrets.state or MasterSecrets()).activate(key_id, now=self._clock.now())
+        events = (secrets.state or MasterSecretHistory()).activate(key_id, now=self._clock.now())
         await self._ledger.record([secrets.then(events)], by_operator(caller))
 
 
@@ -198,7 +198,7 @@ class RetireMasterSecret:
 
     async def _retire(self, used: UsedSecret, caller: Caller, *, force: bool) -> None:
         secrets = await self._ledger.load(SECRETS, MASTER)
-        events = (secrets.state or MasterSecrets()).retire(used, force=force, now=self._clock.now())
+        events = (secrets.state or MasterSecretHistory()).retire(used, force=force, now=self._clock.now())
         # Remove before recording, so that nothing is recorded that was not done. After a crash in between,
         # the next call records it.
         if used.key_id in await self._keeper.key_ids():

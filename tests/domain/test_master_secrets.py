@@ -2,7 +2,7 @@ from typing import Any
 
 from grantledger.domain.master_secrets import (
     MAX_REMEMBERED,
-    MasterSecrets,
+    MasterSecretHistory,
     SecretActivated,
     SecretAdded,
     SecretRetired,
@@ -11,7 +11,7 @@ from grantledger.domain.master_secrets import (
 )
 
 
-def after(*events: Any) -> MasterSecrets:
+def after(*events: Any) -> MasterSecretHistory:
     secrets = None
     for event in events:
         secrets = evolve(secrets, event)
