@@ -15,8 +15,8 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import TimeStamper, add_log_level, format_exc_info
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_logger_name
 
-Line = MutableMapping[str, Any]
-Writer = Callable[[str, str, Line], None]
+LogLine = MutableMapping[str, Any]
+WriteLine = Callable[[str, str, LogLine], None]
 
 _STDLIB = logging.getLogger("grantledger.http")
 _SECRET = re.compile(r"gl(?:ac|at|rt|cs)_[A-Za-z0-9_-]+")
@@ -26,7 +26,7 @@ _PROCESS_ID = secrets.token_hex(8)
 """The correlation id of lines that belong to no request."""
 
 
-def write(level: str, event: str, **facts: Any) -> None:
+def write_line(level: str, event: str, **facts: Any) -> None:
     """Write a line in the configured format. Without `configure`, pass it to the host's `logging`."""
     _write(level, event, facts)
 
@@ -56,7 +56,7 @@ def redacted(text: str) -> str:
     return _SECRET.sub("[secret]", text)
 
 
-def _straight(processors: Sequence[Any], log_format: str, level: str) -> Writer:
+def _straight(processors: Sequence[Any], log_format: str, level: str) -> WriteLine:
     """Return a writer that bypasses `logging`: every request writes a line, and this costs a third."""
     as_text = log_format == "console"
     bound = structlog.wrap_logger(
@@ -65,22 +65,22 @@ def _straight(processors: Sequence[Any], log_format: str, level: str) -> Writer:
         wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind()
 
-    def write_straight(level: str, event: str, facts: Line) -> None:
+    def write_straight(level: str, event: str, facts: LogLine) -> None:
         with suppress(OSError, ValueError):  # closed or full: no reason to fail a request
             getattr(bound, level)(event, **facts)
 
     return write_straight
 
 
-def _by_logging(level: str, event: str, facts: Line) -> None:
+def _by_logging(level: str, event: str, facts: LogLine) -> None:
     extra = {"correlation_id": _correlation_id(), **facts}
     _STDLIB.log(logging.getLevelNamesMapping()[level.upper()], event, extra=extra)
 
 
-_write: Writer = _by_logging
+_write: WriteLine = _by_logging
 
 
-def _correlated(_: Any, __: str, line: Line) -> Line:
+def _correlated(_: Any, __: str, line: LogLine) -> LogLine:
     if "correlation_id" not in line:  # the line of a request brings its own
         line["correlation_id"] = _correlation_id()
     return line
@@ -90,7 +90,7 @@ def _correlation_id() -> str:
     return str(get_contextvars().get("correlation_id", _PROCESS_ID))
 
 
-def _without_secrets(_: Any, __: str, line: Line) -> Line:
+def _without_secrets(_: Any, __: str, line: LogLine) -> LogLine:
     line.update([(name, redacted(text)) for name, text in line.items() if isinstance(text, str)])
     return line
 
@@ -104,10 +104,10 @@ def _renderer(log_format: str, *, as_text: bool) -> Any:
     return _json_text if as_text else _json
 
 
-def _json(_: Any, __: str, line: Line) -> bytes:
+def _json(_: Any, __: str, line: LogLine) -> bytes:
     pop = line.pop
     return _encode({"timestamp": pop("timestamp"), "level": pop("level"), "event": pop("event"), **line})
 
 
-def _json_text(logger: Any, name: str, line: Line) -> str:
+def _json_text(logger: Any, name: str, line: LogLine) -> str:
     return _json(logger, name, line).decode()

@@ -67,7 +67,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
     on_terminal = sys.stderr.isatty()
     logs.configure(settings.log_format or ("console" if on_terminal else "json"), settings.log_level)
     issuer, database = settings.issuer_identifier, settings.database
-    logs.write("info", f"Grantledger serves {issuer} from {database}")
+    logs.write_line("info", f"Grantledger serves {issuer} from {database}")
     uvicorn.run(
         app,
         host=settings.host,

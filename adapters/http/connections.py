@@ -143,7 +143,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Write the response and close. Only close if another response has begun."""
         self._refused, self._deadline = True, None
         request_id = secrets.token_hex(8)
-        logs.write("info", "request", correlation_id=request_id, status=status, refusal="before it was read")
+        logs.write_line(
+            "info", "request", correlation_id=request_id, status=status, refusal="before it was read"
+        )
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         if cycle is not None and not cycle.response_complete:
             if self._in_head or cycle.response_started:

@@ -202,7 +202,7 @@ def _write(scope: Scope, notes: Notes, correlation_id: str, status: int, seconds
         # The message of any other exception may hold a secret.
         if isinstance(notes.refusal, (Refusal, Unavailable)) and str(notes.refusal):
             facts["detail"] = logs.redacted(str(notes.refusal))[:_LONGEST_DETAIL]
-    logs.write(_level(notes, status), "request", **facts, correlation_id=correlation_id)
+    logs.write_line(_level(notes, status), "request", **facts, correlation_id=correlation_id)
 
 
 def _level(notes: Notes, status: int) -> str:

@@ -1,4 +1,4 @@
-"""The log for people: what happened to whom, and how a stream was at a moment of the past."""
+"""The log for people: the events of a client, user or grant, and a stream as of a moment."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ S = TypeVar("S")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class RecordedEvent(Struct, frozen=True, kw_only=True):
     """One event with its envelope. `about` names the client, user and grant that its stream is about."""
 
     position: int
@@ -40,7 +40,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Filter(Struct, frozen=True, kw_only=True):
-    """Which lines are wanted: those for which everything that is asked for holds.
+    """Which events are wanted: those that match every field that is set.
 
     `client`: what happened to the client, and to its codes, grants and consents. `user`: what happened to the
     user's account, codes, grants, consents and browser sessions. `grant`: what happened to the grant and to
@@ -62,20 +62,20 @@ class Audit:
         self._realm = realm
         self._page = page
 
-    def lines(self, wanted: Filter) -> Iterator[Line]:
-        """Yield what was recorded when the first line is asked for, in the order of the log."""
+    def events(self, wanted: Filter) -> Iterator[RecordedEvent]:
+        """Yield the matching events in the order of the log, up to its end at the first call."""
         with self._database.engine.connect() as connection:
             conditions = self._conditions(connection, wanted)
             # Each page is a statement of its own, so that a long audit keeps no checkpoint waiting.
             for positions in self._positions(connection, conditions, wanted):
                 page = select(events).where(events.c.realm == self._realm, events.c.position.in_(positions))
                 for found in connection.execute(page.order_by(events.c.position)).all():
-                    yield self._line(found)
+                    yield self._event(found)
 
     def _positions(
         self, connection: Connection, conditions: list[ColumnElement[bool]], wanted: Filter
     ) -> Iterator[Sequence[int]]:
-        """Yield the positions of the wanted lines, a page at a time."""
+        """Yield the positions of the wanted events, a page at a time."""
         position = events.c.position
         named = select(position).where(*conditions)
         if (wanted.client, wanted.user, wanted.grant) != (None, None, None):
@@ -131,8 +131,8 @@ class Audit:
             *(CODE.stream_id(event.code_key) for event in opened if isinstance(event, GrantOpened)),
         ]
 
-    def _line(self, found: Row[Any]) -> Line:
-        return Line(
+    def _event(self, found: Row[Any]) -> RecordedEvent:
+        return RecordedEvent(
             position=found.position,
             stream_id=found.stream_id,
             version=found.version,
@@ -168,8 +168,8 @@ class Past:
             events.c.realm == self._realm, events.c.stream_id == kind.stream_id(key)
         )
         with self._database.engine.connect() as connection:
-            lines = connection.execute(statement.order_by(events.c.version)).all()
-        held = lines[: up_to([recorded_at for recorded_at, _, _ in lines], moment)]
+            rows = connection.execute(statement.order_by(events.c.version)).all()
+        held = rows[: up_to([recorded_at for recorded_at, _, _ in rows], moment)]
         return Versioned(kind=kind, key=key).evolved(self._codec.decode(tag, data) for _, tag, data in held)
 
 

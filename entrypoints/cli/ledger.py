@@ -35,7 +35,7 @@ from grantledger.entrypoints.cli.output import print_facts, print_record, progre
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
-    from grantledger.adapters.ledger.history import Audit, Filter, Line
+    from grantledger.adapters.ledger.history import Audit, Filter, RecordedEvent
     from grantledger.adapters.ledger.replay import Difference, ReplayedPage
 
 MAX_DIFFERENCES = 50
@@ -152,18 +152,18 @@ def show(
     settings = settings_of(database, config)
     user_id = None if user is None else _user_id(database, config, user)
     wanted = Filter(client=client, user=user_id, grant=grant, since=since)
-    lines = lines_of(settings.database, settings.realm, wanted)
+    events = events_of(settings.database, settings.realm, wanted)
     if as_json:
-        for line in lines:
-            print_record(line)
+        for event in events:
+            print_record(event)
     else:
         from rich.console import Console
 
-        print_lines(lines, Console(highlight=False))
+        print_events(events, Console(highlight=False))
 
 
-def lines_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["Line"]:
-    """Return the lines of a ledger that pass the filter.
+def events_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["RecordedEvent"]:
+    """Return the events of a ledger that pass the filter.
 
     Raises `CannotOpen`, `SchemaMismatch`, and `ClientNotFound`, `UserNotFound` or `GrantNotFound` if the log
     has no event of the client, user or grant.
@@ -175,12 +175,12 @@ def lines_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["Li
     file = SqliteDatabase(database)
     migrations.check(file)
     audit = Audit(file, realm=realm)
-    lines = audit.lines(wanted)
-    first = next(lines, None)
+    events = audit.events(wanted)
+    first = next(events, None)
     if first is None:
         _check_known(audit, wanted)
-        return lines
-    return chain((first,), lines)
+        return events
+    return chain((first,), events)
 
 
 def _user_id(database: str | None, config: Path | None, name: str) -> str:
@@ -195,15 +195,15 @@ def _check_known(audit: "Audit", wanted: "Filter") -> None:
 
     for what, value in structs.asdict(wanted).items():
         named = what in _NOT_FOUND and value is not None
-        if named and next(audit.lines(Filter(**{what: value})), None) is None:
+        if named and next(audit.events(Filter(**{what: value})), None) is None:
             raise _NOT_FOUND[what](f"there is no {what} {value!r}")
 
 
-def print_lines(lines: Iterator["Line"], console: "Console") -> None:
-    """Print the lines as a table. Ids are whole, so that they can be used as filters."""
+def print_events(events: Iterator["RecordedEvent"], console: "Console") -> None:
+    """Print the events as a table. Ids are whole, so that they can be used as filters."""
     from rich.table import Table
 
-    first = next(lines, None)
+    first = next(events, None)
     if first is None:
         console.print("No event matches.")
         return
@@ -212,27 +212,27 @@ def print_lines(lines: Iterator["Line"], console: "Console") -> None:
     table.add_column("time (UTC)", no_wrap=True)
     table.add_column("what happened", overflow="fold")
     table.add_column("by", no_wrap=True)
-    for line in chain((first,), lines):
-        time = line.recorded_at.strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(str(line.position), time, _event_cell(line), line.actor_kind or "")
+    for event in chain((first,), events):
+        time = event.recorded_at.strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(str(event.position), time, _event_cell(event), event.actor_kind or "")
     console.print(table)
 
 
-def _event_cell(line: "Line") -> "Group":
+def _event_cell(event: "RecordedEvent") -> "Group":
     from rich.console import Group
     from rich.text import Text
 
-    aggregate, event, _ = line.tag.replace("_", " ").split(".")
-    facts = (Text(f"{name}: {value}", style="dim") for name, value in _facts_of_event(line))
-    return Group(Text(f"{aggregate} {event}", style="bold"), *facts)
+    aggregate, fact, _ = event.tag.replace("_", " ").split(".")
+    facts = (Text(f"{name}: {value}", style="dim") for name, value in _facts_of_event(event))
+    return Group(Text(f"{aggregate} {fact}", style="bold"), *facts)
 
 
-def _facts_of_event(line: "Line") -> Iterator[tuple[str, str]]:
+def _facts_of_event(event: "RecordedEvent") -> Iterator[tuple[str, str]]:
     """Yield what distinguishes this event from others of its kind; the time has a column of its own."""
-    yield from line.about.items()
-    for field, value in structs.asdict(line.event).items():
+    yield from event.about.items()
+    for field, value in structs.asdict(event.event).items():
         name = field.removesuffix("_id").replace("_", " ")
-        if value is None or field in _ONLY_IN_JSON or field.endswith("_at") or name in line.about:
+        if value is None or field in _ONLY_IN_JSON or field.endswith("_at") or name in event.about:
             continue
         yield name, _text(value)
 

@@ -25,7 +25,7 @@ from adapters.ledger.storage import (
     writers_held_up,
 )
 from grantledger.adapters.ledger.events import UnknownTag, uuid7
-from grantledger.adapters.ledger.history import Audit, Filter, Line, Past, up_to
+from grantledger.adapters.ledger.history import Audit, Filter, Past, RecordedEvent, up_to
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.recorder import Recorder
 from grantledger.application.history.as_of import PastGrant, ReadClientAsOf, ReadGrantAsOf
@@ -113,21 +113,21 @@ ADA = [
 ]
 
 
-def tags(lines: list[Line]) -> list[str]:
+def tags(lines: list[RecordedEvent]) -> list[str]:
     return [line.tag for line in lines]
 
 
 async def test_without_a_filter_everything_is_read_in_order(audit: Audit):
-    lines = list(audit.lines(Filter()))
+    lines = list(audit.events(Filter()))
     assert [line.position for line in lines] == list(range(1, 15))
 
 
 async def test_a_user_filter_finds_account_sessions_consents_codes_and_grants(audit: Audit):
-    assert tags(list(audit.lines(Filter(user="glu_ada")))) == ADA
+    assert tags(list(audit.events(Filter(user="glu_ada")))) == ADA
 
 
 async def test_a_client_filter_finds_registration_consents_codes_and_grants(audit: Audit):
-    assert tags(list(audit.lines(Filter(client="glc_editor")))) == [
+    assert tags(list(audit.events(Filter(client="glc_editor")))) == [
         "client.registered.v1",
         "consent.given.v1",
         "authorization_code.issued.v1",
@@ -152,7 +152,7 @@ EDITOR_OF_ADA = {"client": "glc_editor", "user": "glu_ada"}
     ],
 )
 async def test_a_line_names_the_parties_though_the_event_does_not(audit: Audit, tag, about):
-    (line,) = (line for line in audit.lines(Filter()) if line.tag == tag)
+    (line,) = (line for line in audit.events(Filter()) if line.tag == tag)
     assert line.about == about
 
 
@@ -160,12 +160,12 @@ async def test_a_withdrawn_consent_names_its_user_and_its_client(audit: Audit, l
     consent = await ledger.load(CONSENT, "consent")
     await ledger.record([consent.then((ConsentWithdrawn(withdrawn_at=3),))], BROWSER)
     for wanted in (Filter(client="glc_editor"), Filter(user="glu_ada")):
-        *_, last = audit.lines(wanted)
+        *_, last = audit.events(wanted)
         assert (last.tag, last.about) == ("consent.withdrawn.v1", EDITOR_OF_ADA)
 
 
 async def test_a_grant_filter_finds_the_code_that_opened_it(audit: Audit):
-    assert tags(list(audit.lines(Filter(grant="ada-grant")))) == [
+    assert tags(list(audit.events(Filter(grant="ada-grant")))) == [
         "authorization_code.issued.v1",
         "authorization_code.redeemed.v1",
         "token_grant.opened.v1",
@@ -176,11 +176,11 @@ async def test_a_grant_filter_finds_the_code_that_opened_it(audit: Audit):
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5))])
 async def test_since_leaves_out_what_was_recorded_before(audit: Audit, zone: timezone):
     since = (START + 7 * AN_HOUR).astimezone(zone)
-    assert tags(list(audit.lines(Filter(user="glu_ada", since=since)))) == ADA[-3:]
+    assert tags(list(audit.events(Filter(user="glu_ada", since=since)))) == ADA[-3:]
 
 
 async def test_several_filters_hold_together(audit: Audit):
-    lines = audit.lines(Filter(client="glc_editor", user="glu_ada", since=START + 5 * AN_HOUR))
+    lines = audit.events(Filter(client="glc_editor", user="glu_ada", since=START + 5 * AN_HOUR))
     assert tags(list(lines)) == ["token_grant.refreshed.v1"]
 
 
@@ -188,17 +188,17 @@ async def test_several_filters_hold_together(audit: Audit):
     "nobody", [Filter(user="glu_a"), Filter(client="glc_edit"), Filter(grant="grant"), Filter(user='"')]
 )
 async def test_what_is_only_part_of_a_name_finds_nothing(audit: Audit, nobody: Filter):
-    assert list(audit.lines(nobody)) == []
+    assert list(audit.events(nobody)) == []
 
 
 async def test_a_users_streams_are_known_from_the_log_alone(audit: Audit, database: WatchedDatabase):
     for table in ("token_grant", "code", "consent", "signin", "user_account"):
         rows_of(database, f"DELETE FROM {table}")
-    assert tags(list(audit.lines(Filter(user="glu_ada")))) == ADA
+    assert tags(list(audit.events(Filter(user="glu_ada")))) == ADA
 
 
 async def test_a_line_has_the_event_and_its_whole_envelope(audit: Audit):
-    redeemed, opened = list(audit.lines(Filter(grant="ada-grant")))[1:3]
+    redeemed, opened = list(audit.events(Filter(grant="ada-grant")))[1:3]
     ids = uuid7(int((START + 3.5 * AN_HOUR).timestamp()) * 1_000_000, 0)
     assert redeemed.event == CodeRedeemed(grant_id="ada-grant", redeemed_at=1)
     assert (redeemed.position, redeemed.stream_id, redeemed.version) == (7, "code:ada-code", 2)
@@ -214,7 +214,7 @@ async def test_a_line_has_the_event_and_its_whole_envelope(audit: Audit):
 
 async def test_what_a_tool_of_the_library_wrote_is_read_too(audit: Audit, database: WatchedDatabase):
     Recorder(database).insert_events([facts.stored("user:glu_eve", 1, facts.opened_account().events[0])])
-    (line,) = audit.lines(Filter(user="glu_ada", since=datetime.now(UTC) - timedelta(minutes=1)))
+    (line,) = audit.events(Filter(user="glu_ada", since=datetime.now(UTC) - timedelta(minutes=1)))
     assert (line.stream_id, line.actor_kind, line.actor_id) == ("user:glu_eve", "tool", None)
 
 
@@ -223,11 +223,11 @@ async def test_an_event_that_this_release_does_not_know_is_not_passed_over(
 ):
     Recorder(database).insert_events([StoredEvent("elsewhere:1", 1, "something.new.v1", b"{}")])
     with pytest.raises(UnknownTag):
-        list(audit.lines(Filter()))
+        list(audit.events(Filter()))
 
 
 async def test_an_audit_ends_where_the_log_ended_when_it_began(audit: Audit, ledger: EventLedger):
-    lines = audit.lines(Filter())
+    lines = audit.events(Filter())
     next(lines)
     await ledger.record([facts.opened_account("glu_eve")], facts.OPERATOR)
     assert len(list(lines)) == 13
@@ -430,7 +430,7 @@ async def test_an_audit_of_one_party_is_answered_from_indexes(
     audit: Audit, database: WatchedDatabase, statements: list[tuple[str, Any]], wanted: Filter, index: str
 ):
     """Seen to catch: every event read, and those of others left out."""
-    assert list(audit.lines(wanted))
+    assert list(audit.events(wanted))
     steps = []
     with closing(sqlite3.connect(database.path)) as connection:
         for text, parameters in statements:
