@@ -22,7 +22,7 @@ from grantledger.entrypoints.cli.output import (
     Columns,
     Part,
     Record,
-    each,
+    items_of,
     part_options,
     print_facts,
     print_list,
@@ -146,7 +146,7 @@ def _change(
 
 
 async def _clients(container: "Container", part: Part) -> AsyncIterator[Record]:
-    async for _, found in each(container.ledger().clients, part):
+    async for _, found in items_of(container.ledger().clients, part):
         yield client_record(found)
 
 

@@ -25,7 +25,7 @@ from grantledger.entrypoints.cli.output import (
     Columns,
     Part,
     Record,
-    each,
+    items_of,
     part_options,
     print_facts,
     print_list,
@@ -240,7 +240,7 @@ async def _grants(
     def fetch(*, after: str | None = None, limit: int = MAX_PAGE) -> Awaitable[ListPage[TokenGrant]]:
         return container.ledger().grants(client_id=client, user_id=user_id, after=after, limit=limit)
 
-    async for grant_id, found in each(fetch, part):
+    async for grant_id, found in items_of(fetch, part):
         if not live or found.is_usable(now=now):
             yield grant_record(grant_id, found, now=now)
 

@@ -131,7 +131,7 @@ def part_options(command: F) -> F:
     return command
 
 
-async def each(fetch: FetchPage[S], part: Part) -> AsyncIterator[tuple[str, S]]:
+async def items_of(fetch: FetchPage[S], part: Part) -> AsyncIterator[tuple[str, S]]:
     """Yield the items of the part with their keys. If there are more, say so on standard error at the end."""
     left, after = part.limit, part.after
     while True:

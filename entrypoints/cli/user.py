@@ -35,7 +35,7 @@ from grantledger.entrypoints.cli.output import (
     Columns,
     Part,
     Record,
-    each,
+    items_of,
     part_options,
     print_list,
     print_record,
@@ -221,7 +221,7 @@ async def _open_account(container: "Container", email: str, password: str) -> st
 
 async def _users(container: "Container", part: Part) -> AsyncIterator[Record]:
     names = UserNames(container)
-    async for user_id, found in each(container.ledger().users, part):
+    async for user_id, found in items_of(container.ledger().users, part):
         yield user_record(found, await names.of(user_id))
 
 

@@ -33,7 +33,7 @@ def words_for(scope: str) -> str:
     return _WORDS.get(scope, f"Use “{scope}” at this server")
 
 
-def printable(value: Any) -> Any:
+def without_controls(value: Any) -> Any:
     return _NOT_TEXT.sub("\ufffd", value) if isinstance(value, str) else value
 
 
@@ -203,7 +203,7 @@ class PageRenderer:
             loader=FileSystemLoader(_TEMPLATES_FOLDER),
             autoescape=True,
             undefined=StrictUndefined,
-            finalize=printable,
+            finalize=without_controls,
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
