@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from grantledger.application.ports import ListPage
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.user_account import USER
-from grantledger.entrypoints.cli.output import Part, Record, each, print_list, print_table
+from grantledger.entrypoints.cli.output import Part, Record, items_of, print_list, print_table
 
 ID = "glc_MJ60jKNNj7BKwemOobDqEzT4hry"
 ROW = (ID, "An editor with quite a long name that is folded", "2026-11-21 14:38", "active, approved")
@@ -67,7 +67,7 @@ def test_that_there_are_more_is_said_below_the_list():
     @click.command()
     def users() -> None:
         async def records() -> AsyncIterator[Record]:
-            async for key, _ in each(two_users, Part(None, 1)):
+            async for key, _ in items_of(two_users, Part(None, 1)):
                 yield {"user": key}
 
         asyncio.run(print_list(records(), as_json=False, columns={"user": itemgetter("user")}, nothing=""))
