@@ -20,8 +20,8 @@ class DisconnectApp:
 
     async def __call__(self, user_id: str, client_id: str, caller: Caller) -> None:
         """Return when the client has neither consent nor a grant of the user that is not revoked."""
-        # Look again after the commit: a concurrent redemption may have opened a grant. It reads the consent
-        # after its grant is committed, so either it sees the withdrawal or this loop sees the grant.
+        # List again after the commit: a parallel redemption may have opened a grant after the first listing.
+        # It asserts the consent, so none can open one after the withdrawal is committed.
         while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, caller)):
             pass
 

@@ -31,7 +31,7 @@ class Town:
         self.do = operator.use_cases()
         self.people = [Person.at(server.origin) for server in cluster.servers]
 
-    async def settle(self) -> None:
+    async def prepare(self) -> None:
         email = f"{secrets.token_hex(8)}@example.com"
         self.user = await self.do.open_account(email, PASSWORD, CALLER)
         self.client = await self.cluster.client()
@@ -56,6 +56,7 @@ class Town:
             "the password is changed": lambda: self.do.set_password(self.user, "another password", CALLER),
             "all sessions are ended": lambda: self.do.sign_out_everywhere(self.user, CALLER),
             "the session is signed out": self.sign_out,
+            "all sessions are ended and all apps disconnected": self._end_everything,
         }
         await asyncio.sleep(random.uniform(0, MOMENT))
         await ways[what]()
@@ -87,6 +88,40 @@ class Town:
         answers, _ = await asyncio.gather(asyncio.gather(*pressing), self.overtake(what))
         return [_of_consent(answer) for answer in answers]
 
+    async def connected(self) -> list[str]:
+        """Press Allow and redeem at each server while all is ended, and return what happened to each tab."""
+        tabs = [
+            (person, await person.asked(self.client, prompt="consent"))
+            for person in (self.people * AT_ONCE)[:AT_ONCE]
+        ]
+        connecting = [self._connect(person, page) for person, page in tabs]
+        connections, _ = await asyncio.gather(
+            asyncio.gather(*connecting), self.overtake("all sessions are ended and all apps disconnected")
+        )
+        return [await self._outcome(connection) for connection in connections]
+
+    async def _connect(self, person: Person, page: httpx2.Response) -> httpx2.Response | None:
+        """Return the response to the redemption, None without a code."""
+        answer = await person.submit(page, "consent", decision="allow")
+        if _of_consent(answer) == "refused":
+            return None
+        return await person.redeem(self.client, returned(answer)["code"])
+
+    async def _outcome(self, redeemed: httpx2.Response | None) -> str:
+        if redeemed is None:
+            return "refused"
+        if _of_redemption(redeemed) == "refused":
+            return "done"  # the code was issued before, and opens nothing
+        tokens = redeemed.json()
+        assert await self.cluster.sessions(tokens["access_token"]) == {401}
+        assert await self.cluster.refreshes(self.client, tokens["refresh_token"]) == {400}
+        return "done"
+
+    async def _end_everything(self) -> None:
+        """Do what the account page does for "sign out everywhere" with "disconnect all apps"."""
+        await self.do.sign_out_everywhere(self.user, CALLER)
+        await self.do.disconnect_every_app(self.user, CALLER)
+
 
 def _of_redemption(answer: httpx2.Response) -> str:
     if answer.status_code == 200:
@@ -112,7 +147,7 @@ async def raced(
     run = 0
     while run < rounds or (len(outcomes) < 2 and run < 20 * rounds):
         town = Town(cluster, operator)
-        await town.settle()
+        await town.prepare()
         outcomes.update(await race(town))
         await town.leave()
         run += 1
@@ -137,5 +172,13 @@ async def test_consent_that_is_overtaken_gives_no_code(
     cluster: Cluster, operator: Container, rounds: int, what: str
 ) -> None:
     outcomes = await raced(cluster, operator, rounds, lambda town: town.allowed(what))
+    assert outcomes.keys() == {"done", "refused"}
+    assert overtaken(cluster.servers[0].database) == []
+
+
+async def test_no_app_stays_connected_when_everything_is_ended_in_parallel(
+    cluster: Cluster, operator: Container, rounds: int
+) -> None:
+    outcomes = await raced(cluster, operator, rounds, lambda town: town.connected())
     assert outcomes.keys() == {"done", "refused"}
     assert overtaken(cluster.servers[0].database) == []
