@@ -6,10 +6,10 @@ from msgspec import Struct
 
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.resource_indicator import Resource
-from grantledger.domain.scope import EMAIL, OPENID
+from grantledger.domain.scope import EMAIL, OPENID, PROFILE
 
 _ID_TOKEN = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash")
-_OF_EMAIL = ("email", "email_verified")
+_OF_SCOPES = {PROFILE: ("name",), EMAIL: ("email", "email_verified")}
 
 
 class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
@@ -85,11 +85,12 @@ class DescribeServer:
         }
         if OPENID not in self._policy.known_scopes:
             return AuthorizationServerMetadata(**offered)
+        personal = [claim for scope in self._policy.known_scopes for claim in _OF_SCOPES.get(scope, ())]
         return OpenIdProviderMetadata(
             **offered,
             jwks_uri=f"{base}/jwks",
             userinfo_endpoint=f"{base}/userinfo",
-            claims_supported=(*_ID_TOKEN, *(_OF_EMAIL if EMAIL in self._policy.known_scopes else ())),
+            claims_supported=(*_ID_TOKEN, *personal),
         )
 
     def protected_resource(self, resource: Resource) -> ProtectedResourceMetadata:

@@ -1,6 +1,6 @@
 """What the use cases need from outside, in their own words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -192,6 +192,10 @@ class PrivateRecords(Protocol):
         """Return the unsealed value, None when there is none (never was, or erased)."""
         ...
 
+    async def values(self, subject: str, names: Collection[str]) -> Mapping[str, str]:
+        """Return the unsealed values of those names that the subject has, in one read."""
+        ...
+
 
 class TokenClaims(Struct, frozen=True, kw_only=True):
     """What a token says of itself. `pair` is the index of its (resource, scopes) in the grant."""
@@ -297,6 +301,9 @@ class IdTokenClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_hash: str
     auth_time: int | None = None
     nonce: str | None = None
+    name: str | None = None
+    email: str | None = None
+    email_verified: bool | None = None
 
 
 class IdTokenSigner(Protocol):

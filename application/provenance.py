@@ -4,11 +4,15 @@ from msgspec import Struct
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """The request that caused an event. The address is stored only as a keyed digest."""
+    """The request that caused an event. The address is stored only as a keyed digest.
+
+    `operator` is the id of the operator who acts, where one does.
+    """
 
     correlation_id: str
     trace_id: str | None = None
     address: str | None = None
+    operator: str | None = None
 
 
 class Provenance(Struct, frozen=True, kw_only=True):
@@ -33,4 +37,4 @@ def by_system(caller: Caller) -> Provenance:
 
 
 def by_operator(caller: Caller, *, client_id: str | None = None) -> Provenance:
-    return Provenance(actor_kind="operator", actor_id=None, client_id=client_id, caller=caller)
+    return Provenance(actor_kind="operator", actor_id=caller.operator, client_id=client_id, caller=caller)

@@ -124,7 +124,7 @@ class UseCases:
             codes=ports.codes,
             authenticate=self.authenticate_client,
             sealer=ports.tokens,
-            issue_id_token=IssueIdToken(ports.id_tokens, policy),
+            issue_id_token=IssueIdToken(ports.id_tokens, ledger, policy),
             clock=clock,
             randomness=randomness,
             policy=policy,
@@ -157,14 +157,14 @@ class UseCases:
             guesses=ports.password_guesses,
         )
         self.admit_host_user = AdmitHostUser(ledger, ledger, clock, randomness)
-        self.set_password = SetPassword(ledger, hasher, clock)
-        self.erase_password = ErasePassword(ledger, clock)
         self.disable_user = DisableUser(ledger, clock)
         self.enable_user = EnableUser(ledger, clock)
 
         self.list_connected_apps = ListConnectedApps(ledger, ledger, clock)
         self.disconnect_app = DisconnectApp(ledger, ledger, clock)
         self.disconnect_every_app = DisconnectEveryApp(ledger, self.disconnect_app)
+        self.set_password = SetPassword(ledger, hasher, clock, self.disconnect_every_app)
+        self.erase_password = ErasePassword(ledger, clock, self.disconnect_every_app)
 
         self.make_signing_keys = MakeSigningKeys(ledger, ports.key_maker, clock)
         self.rotate_signing_key = RotateSigningKey(ledger, ports.key_maker, clock, policy)

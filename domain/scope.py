@@ -9,7 +9,11 @@ from grantledger.domain.refusal import Refusal
 OPENID = "openid"
 """The scope that asks for an ID token (OpenID Connect Core section 3.1.2.1)."""
 
+PROFILE = "profile"
+"""The scope that gives the claim `name`."""
+
 EMAIL = "email"
+"""The scope that gives the claims `email` and `email_verified`."""
 
 _TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 

@@ -7,6 +7,7 @@ import secrets
 from grantledger import AuthorizationServer, Caller
 
 EMAIL = "ada@example.com"
+CALLER = Caller(correlation_id="example", operator="example")
 
 
 def open_demo_account(server: AuthorizationServer) -> None:
@@ -18,4 +19,4 @@ def open_demo_account(server: AuthorizationServer) -> None:
 
 async def _open(server: AuthorizationServer, password: str) -> None:
     async with server:
-        await server.use_cases.open_account(EMAIL, password, Caller(correlation_id="example"))
+        await server.use_cases.open_account(EMAIL, password, CALLER)

@@ -8,7 +8,7 @@ import asyncio
 from grantledger import AuthorizationServer, Caller, Refusal, Settings
 from grantledger.domain.client_metadata import RegistrationRequest
 
-CALLER = Caller(correlation_id="nightly-job")
+CALLER = Caller(correlation_id="nightly-job", operator="nightly-job")
 """Stands beside every event that this program causes; take the id of the job's run."""
 
 

@@ -1,6 +1,6 @@
 """Reads for decisions and lists. Each decision has one query, which joins all that it needs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -167,6 +167,15 @@ class Reader:
         where = {"realm": self._realm, "subject": subject, "name": name}
         found = await self._database.fetch(self._statements.sealed, where)
         return self._sealer.open(found[0][0], subject, name, found[0][1]) if found else None
+
+    async def values(self, subject: str, names: Collection[str]) -> Mapping[str, str]:
+        where = {"realm": self._realm, "subject": subject}
+        found = await self._database.fetch(self._statements.all_sealed, where)
+        return {
+            name: self._sealer.open(key_id, subject, name, sealed)
+            for name, key_id, sealed in found
+            if name in names
+        }
 
     async def _page(self, kind: Kind[S], where: dict[str, str], after: str | None, limit: int) -> ListPage[S]:
         category, realm = kind.category, {"realm": self._realm}

@@ -74,6 +74,7 @@ class Statements:
         self.session_facts = self.one(_session_facts())
         self.owner = self.one(_owner())
         self.sealed = self.one(_sealed())
+        self.all_sealed = self.one(_all_sealed())
         self.next_key_id = self.one(_next_key_id())
         self.head = self.one(select(heads.c.position).where(_at(heads, "realm")))
         self.move_head = self.one(
@@ -301,6 +302,11 @@ def _owner() -> ClauseElement:
 def _sealed() -> ClauseElement:
     statement = select(private_record.c.key_id, private_record.c.sealed)
     return statement.where(_at(private_record, "realm", "subject", "name"))
+
+
+def _all_sealed() -> ClauseElement:
+    statement = select(private_record.c.name, private_record.c.key_id, private_record.c.sealed)
+    return statement.where(_at(private_record, "realm", "subject"))
 
 
 def _next_key_id() -> ClauseElement:

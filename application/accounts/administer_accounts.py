@@ -1,5 +1,6 @@
 """What an operator decides about an account."""
 
+from grantledger.application.connected_apps.disconnect_app import DisconnectEveryApp
 from grantledger.application.decide import decide
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord
 from grantledger.application.provenance import Caller, by_operator
@@ -46,16 +47,24 @@ class EnableUser:
 
 
 class SetPassword:
-    """Give a user a new password without knowing the current one."""
+    """Give a user a new password without knowing the current one, and end what began under the old one.
 
-    def __init__(self, ledger: Ledger, hasher: PasswordHasher, clock: Clock) -> None:
+    So who gets the account from an operator does not share it with those who used it before.
+    """
+
+    def __init__(
+        self, ledger: Ledger, hasher: PasswordHasher, clock: Clock, disconnect_every: DisconnectEveryApp
+    ) -> None:
         self._ledger = ledger
         self._hasher = hasher
         self._clock = clock
+        self._disconnect_every = disconnect_every
 
-    async def __call__(self, user_id: str, password: str, caller: Caller) -> None:
-        """End every browser session of the user too.
+    async def __call__(self, user_id: str, password: str, caller: Caller, *, keep_apps: bool = False) -> None:
+        """End every browser session and, unless `keep_apps`, disconnect every app.
 
+        Sessions end first, so that none of them connects an app again. In an outage between the two, the
+        password is set and `Unavailable` is raised: a second call finishes.
         Raises `UserUnknown` and the refusals of `check_password`.
         """
         check_password(password)
@@ -69,20 +78,26 @@ class SetPassword:
             by=by_operator(caller),
             private=[PrivateRecord(subject=user_id, name="password_hash", value=password_hash)],
         )
+        if not keep_apps:
+            await self._disconnect_every.as_operator(user_id, caller)
 
 
 class ErasePassword:
-    """Erase a user's password and end every browser session: sign-in needs a new password from an operator.
+    """Erase a user's password and end what began under it: sign-in needs a new one from an operator.
 
-    The account and the user's grants stay.
+    The account stays.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, disconnect_every: DisconnectEveryApp) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._disconnect_every = disconnect_every
 
-    async def __call__(self, user_id: str, caller: Caller) -> None:
-        """Raises `UserUnknown`."""
+    async def __call__(self, user_id: str, caller: Caller, *, keep_apps: bool = False) -> None:
+        """End every browser session and, unless `keep_apps`, disconnect every app, as `SetPassword` does.
+
+        Raises `UserUnknown`.
+        """
         await decide(
             self._ledger,
             USER,
@@ -92,3 +107,5 @@ class ErasePassword:
             by=by_operator(caller),
             private=[PrivateRecord(subject=user_id, name="password_hash", value=None)],
         )
+        if not keep_apps:
+            await self._disconnect_every.as_operator(user_id, caller)

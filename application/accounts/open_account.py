@@ -14,6 +14,7 @@ from grantledger.application.throttling import RegistrationLimit
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.email_address import normalized
 from grantledger.domain.password import check_password
+from grantledger.domain.person_name import checked_name
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
@@ -23,7 +24,7 @@ class EmailTaken(Refusal):
 
 
 class OpenAccount:
-    """Open an account with e-mail address and password, which are private records."""
+    """Open an account with e-mail address, password and perhaps a name, which are private records."""
 
     def __init__(
         self,
@@ -40,20 +41,22 @@ class OpenAccount:
         self._randomness = randomness
 
     async def __call__(
-        self, email: str, password: str, caller: Caller, *, by_themselves: bool = False
+        self, email: str, password: str, caller: Caller, *, name: str = "", by_themselves: bool = False
     ) -> str:
         """Return the new user's id. Recorded as an operator's act, or the new user's if `by_themselves`.
 
-        Raises `EmailInvalid`, `EmailTaken` and the refusals of `check_password`.
+        Raises `EmailInvalid`, `EmailTaken`, `NameInvalid` and the refusals of `check_password`.
         """
-        address = normalized(email)
+        address, shown_name = normalized(email), checked_name(name)
         check_password(password)
         password_hash = await self._hasher.hash(password)
         return await retry_on_conflict(
-            lambda: self._open(address, password_hash, caller, by_themselves=by_themselves)
+            lambda: self._open(address, password_hash, shown_name, caller, by_themselves=by_themselves)
         )
 
-    async def _open(self, address: str, password_hash: str, caller: Caller, *, by_themselves: bool) -> str:
+    async def _open(
+        self, address: str, password_hash: str, name: str | None, caller: Caller, *, by_themselves: bool
+    ) -> str:
         if await self._private.find("email", address) is not None:
             raise EmailTaken
         user_id = self._randomness.token("glu_", size=16)
@@ -63,6 +66,8 @@ class OpenAccount:
             PrivateRecord(subject=user_id, name="email", value=address, lookup=address),
             PrivateRecord(subject=user_id, name="password_hash", value=password_hash),
         ]
+        if name is not None:
+            private.append(PrivateRecord(subject=user_id, name="name", value=name))
         by = by_user(user_id, caller) if by_themselves else by_operator(caller)
         await self._ledger.record([account.then([opened])], by, private)
         return user_id
@@ -75,10 +80,10 @@ class SignUp:
         self._open_account = open_account
         self._limit = limit
 
-    async def __call__(self, email: str, password: str, caller: Caller) -> None:
+    async def __call__(self, email: str, password: str, caller: Caller, *, name: str = "") -> None:
         """Return when the address has an account: a new one, or an existing one, which is not changed.
 
-        Raises `EmailInvalid`, `TooManyRegistrations` and the refusals of `check_password`.
+        Raises `EmailInvalid`, `NameInvalid`, `TooManyRegistrations` and the refusals of `check_password`.
         """
         with self._limit.registration(caller.address), suppress(EmailTaken):
-            await self._open_account(email, password, caller, by_themselves=True)
+            await self._open_account(email, password, caller, name=name, by_themselves=True)

@@ -1,7 +1,8 @@
+from collections.abc import Callable
 from typing import Any
 
 from grantledger.application.ports import Clock, Ledger, Listings
-from grantledger.application.provenance import Caller, by_user
+from grantledger.application.provenance import Caller, Provenance, by_operator, by_user
 from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.aggregate import Change
 from grantledger.domain.consent import CONSENT, consent_key
@@ -20,25 +21,29 @@ class DisconnectApp:
 
     async def __call__(self, user_id: str, client_id: str, caller: Caller) -> None:
         """Return when the client has neither consent nor a grant of the user that is not revoked."""
+        await self.disconnect(user_id, client_id, by_user(user_id, caller, client_id=client_id))
+
+    async def disconnect(self, user_id: str, client_id: str, by: Provenance) -> None:
+        """Do so as the act of the user or of an operator."""
         # List again after the commit: a parallel redemption may have opened a grant after the first listing.
         # It asserts the consent, so none can open one after the withdrawal is committed.
-        while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, caller)):
+        while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, by)):
             pass
 
-    async def _disconnect(self, user_id: str, client_id: str, caller: Caller) -> bool:
+    async def _disconnect(self, user_id: str, client_id: str, by: Provenance) -> bool:
         """Return whether anything was withdrawn or revoked."""
         consent = await self._ledger.load(CONSENT, consent_key(user_id, client_id))
         now = self._clock.now()
         changes: list[Change[Any]] = []
         if consent.state is not None:
             changes.append(consent.then(consent.state.withdraw(now=now)))
-        by = by_user(user_id, caller, client_id=client_id)
+        reason = "revoked_by_operator" if by.actor_kind == "operator" else "revoked_by_user"
         after: str | None = None
         ended = False
         while True:
             page = await self._listings.grants(client_id=client_id, user_id=user_id, after=after)
             changes += [
-                grant.then(grant.state.revoke("revoked_by_user", now=now))
+                grant.then(grant.state.revoke(reason, now=now))
                 for grant in page.items
                 if grant.state is not None
             ]
@@ -57,12 +62,20 @@ class DisconnectEveryApp:
         self._disconnect = disconnect
 
     async def __call__(self, user_id: str, caller: Caller) -> None:
+        await self._every(user_id, lambda client_id: by_user(user_id, caller, client_id=client_id))
+
+    async def as_operator(self, user_id: str, caller: Caller) -> None:
+        """Do so as the act of the operator who calls."""
+        await self._every(user_id, lambda client_id: by_operator(caller, client_id=client_id))
+
+    async def _every(self, user_id: str, by: Callable[[str], Provenance]) -> None:
         after: str | None = None
         while True:
             page = await self._listings.consents(user_id, after=after)
             for consent in page.items:
                 if consent.state is not None:
-                    await self._disconnect(user_id, consent.state.client_id, caller)
+                    client_id = consent.state.client_id
+                    await self._disconnect.disconnect(user_id, client_id, by(client_id))
             if page.after is None:
                 return
             after = page.after

@@ -2,8 +2,9 @@ from msgspec import Struct
 
 from grantledger.application.ports import PrivateRecords
 from grantledger.application.tokens.look_up_session import LookUpSession
+from grantledger.application.tokens.personal_claims import personal_claims
 from grantledger.domain.refusal import Refusal
-from grantledger.domain.scope import EMAIL, OPENID
+from grantledger.domain.scope import OPENID
 
 
 class OpenidNotGranted(Refusal):
@@ -14,6 +15,7 @@ class UserInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Claims about the user (OpenID Connect Core section 5.1). Unknown or erased ones are omitted."""
 
     sub: str
+    name: str | None = None
     email: str | None = None
     email_verified: bool | None = None
 
@@ -30,6 +32,7 @@ class DescribeUser:
         session = await self._look_up_session(access_token)
         if OPENID not in session.scopes:
             raise OpenidNotGranted
-        email = await self._private.value(session.user_id, "email") if EMAIL in session.scopes else None
-        # We do not verify addresses.
-        return UserInfo(sub=session.user_id, email=email, email_verified=None if email is None else False)
+        claims = await personal_claims(self._private, session.user_id, session.scopes)
+        return UserInfo(
+            sub=session.user_id, name=claims.name, email=claims.email, email_verified=claims.email_verified
+        )

@@ -1,7 +1,8 @@
 import hashlib
 
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import IdTokenClaims, IdTokenSigner
+from grantledger.application.ports import IdTokenClaims, IdTokenSigner, PrivateRecords
+from grantledger.application.tokens.personal_claims import personal_claims
 from grantledger.domain import base64url
 from grantledger.domain.authorization_code import AuthorizationCode
 from grantledger.domain.scope import OPENID
@@ -10,8 +11,9 @@ from grantledger.domain.scope import OPENID
 class IssueIdToken:
     """Issue an ID token for a code that grants `openid` (OpenID Connect Core section 2)."""
 
-    def __init__(self, signer: IdTokenSigner, policy: ServerPolicy) -> None:
+    def __init__(self, signer: IdTokenSigner, private: PrivateRecords, policy: ServerPolicy) -> None:
         self._signer = signer
+        self._private = private
         self._issuer = policy.issuer
         self._lifetime = policy.id_token_lifetime
 
@@ -19,6 +21,7 @@ class IssueIdToken:
         """Return the ID token, or None if `openid` was not granted. Raises `Unavailable`."""
         if OPENID not in code.scopes:
             return None
+        personal = await personal_claims(self._private, code.user_id, code.scopes)
         return await self._signer.sign(
             IdTokenClaims(
                 iss=self._issuer,
@@ -29,6 +32,9 @@ class IssueIdToken:
                 at_hash=at_hash(access_token),
                 auth_time=code.auth_time,
                 nonce=code.nonce,
+                name=personal.name,
+                email=personal.email,
+                email_verified=personal.email_verified,
             )
         )
 

@@ -16,6 +16,7 @@ from grantledger.entrypoints.cli.ledger_access import (
     found_client,
     json_option,
     on_ledger,
+    operator_options,
     this_command,
 )
 from grantledger.entrypoints.cli.output import (
@@ -93,7 +94,7 @@ def show(client_id: str, *, as_json: bool, database: str | None, config: Path | 
 @client.command()
 @click.argument("client_id")
 @json_option
-@database_options
+@operator_options
 def disable(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Refuse a client and all its tokens from the next request on, until it is enabled.
 
@@ -106,7 +107,7 @@ def disable(client_id: str, *, as_json: bool, database: str | None, config: Path
 @client.command()
 @click.argument("client_id")
 @json_option
-@database_options
+@operator_options
 def enable(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Accept a disabled client again, with its grants that have not expired."""
     on_ledger(database, config, _change(client_id, lambda it: it.use_cases().enable_client, as_json=as_json))
@@ -116,7 +117,7 @@ def enable(client_id: str, *, as_json: bool, database: str | None, config: Path 
 @click.argument("client_id")
 @click.option("--withdraw", is_flag=True, help="Withdraw the approval.")
 @json_option
-@database_options
+@operator_options
 def approve(
     client_id: str, *, withdraw: bool, as_json: bool, database: str | None, config: Path | None
 ) -> None:

@@ -31,6 +31,10 @@ class AddressRefused(CommandFailed):
     """No account can have this e-mail address."""
 
 
+class NameRefused(CommandFailed):
+    """No account can have this name."""
+
+
 class PasswordRefused(CommandFailed):
     """No account can have this password."""
 

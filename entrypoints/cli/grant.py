@@ -19,6 +19,7 @@ from grantledger.entrypoints.cli.ledger_access import (
     found_user,
     json_option,
     on_ledger,
+    operator_options,
     this_command,
 )
 from grantledger.entrypoints.cli.output import (
@@ -179,7 +180,7 @@ def _facts(grant: Record) -> list[tuple[str, str]]:
     "--yes", is_flag=True, help="Do not ask for confirmation before revoking all grants of a client or user."
 )
 @json_option
-@database_options
+@operator_options
 def revoke(
     *,
     grant_ids: tuple[str, ...],

@@ -8,7 +8,13 @@ import rich_click as click
 
 from grantledger.domain.signing_keys import KEYS, SIGNING, NextKeyTooNew, SigningKey, SigningKeys
 from grantledger.entrypoints.cli.failures import RotationTooEarly
-from grantledger.entrypoints.cli.ledger_access import database_options, json_option, on_ledger, this_command
+from grantledger.entrypoints.cli.ledger_access import (
+    database_options,
+    json_option,
+    on_ledger,
+    operator_options,
+    this_command,
+)
 from grantledger.entrypoints.cli.output import print_record, print_table, to_second
 
 if TYPE_CHECKING:
@@ -48,7 +54,7 @@ def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> No
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of --compromised.")
 @json_option
-@database_options
+@operator_options
 def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None, config: Path | None) -> None:
     """Make the next key the active one, and publish a new next key.
 

@@ -4,6 +4,8 @@ The wiring is imported by the functions that use it, because `--help` and comple
 """
 
 import os
+import pwd
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -42,6 +44,39 @@ def database_options(command: F) -> F:
         help="The settings file. [default: ./grantledger.toml]",
     )
     return database(config(command))
+
+
+def operator_options(command: F) -> F:
+    """Add `database_options` and `--as`, for a command that records something."""
+    operator = click.option(
+        "--as",
+        metavar="NAME",
+        expose_value=False,
+        callback=_remember_operator,
+        help="Who acts, for the ledger. By default the name of the system's user.",
+    )
+    return database_options(operator(command))
+
+
+_OPERATOR = "grantledger.operator"
+_OPERATOR_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_OTHER_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def _remember_operator(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    # The log keeps it for ever, so it is a short id and no e-mail address.
+    if name is not None and not _OPERATOR_ID.fullmatch(name):
+        raise click.BadParameter("a name has 1 to 64 letters, digits, dots, dashes or underscores")
+    context.meta[_OPERATOR] = name or _system_user()
+
+
+def _system_user() -> str:
+    """Return the name of the process's user, or its number where the system has no name for it."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid-{os.getuid()}"
+    return _OTHER_CHARACTERS.sub("_", name)[:64]
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
@@ -106,8 +141,11 @@ async def _open(container: "Container") -> AsyncIterator[None]:
 
 
 def this_command() -> Caller:
-    """Return the caller for one run of a command: its events share a correlation id."""
-    return Caller(correlation_id=f"cli-{secrets.token_hex(8)}")
+    """Return the caller that one run of a command records: its events share operator and correlation id."""
+    context = click.get_current_context()
+    assert context is not None
+    operator = context.meta.get(_OPERATOR) or _system_user()
+    return Caller(correlation_id=f"cli-{secrets.token_hex(8)}", operator=operator)
 
 
 # Clients, grants and users as operators name them

@@ -17,7 +17,13 @@ from grantledger.domain.master_secrets import (
     UsedSecret,
 )
 from grantledger.entrypoints.cli.failures import SecretRefused, SecretsByHand
-from grantledger.entrypoints.cli.ledger_access import database_options, json_option, on_ledger, this_command
+from grantledger.entrypoints.cli.ledger_access import (
+    database_options,
+    json_option,
+    on_ledger,
+    operator_options,
+    this_command,
+)
 from grantledger.entrypoints.cli.output import print_record, print_table, progress, to_minute
 
 if TYPE_CHECKING:
@@ -56,7 +62,7 @@ def list_secrets(*, as_json: bool, database: str | None, config: Path | None) ->
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation that every server was restarted.")
 @json_option
-@database_options
+@operator_options
 def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, config: Path | None) -> None:
     """Rotate the master secret, in two steps with a restart of every server after each.
 
@@ -84,7 +90,7 @@ def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, co
     "clients have to send users to the browser again.",
 )
 @json_option
-@database_options
+@operator_options
 def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, config: Path | None) -> None:
     """Remove an old master secret when no private record or live token is sealed under it.
 

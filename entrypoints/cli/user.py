@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,9 @@ from grantledger.domain.password import (
     PasswordTooLong,
     PasswordTooShort,
 )
+from grantledger.domain.person_name import MAX_NAME, NameInvalid
 from grantledger.domain.user_account import UserAccount
-from grantledger.entrypoints.cli.failures import AddressRefused, PasswordRefused
+from grantledger.entrypoints.cli.failures import AddressRefused, NameRefused, PasswordRefused
 from grantledger.entrypoints.cli.ledger_access import (
     KnownAs,
     UserNames,
@@ -27,6 +29,7 @@ from grantledger.entrypoints.cli.ledger_access import (
     found_user,
     json_option,
     on_ledger,
+    operator_options,
     settings_of,
     this_command,
     wiring,
@@ -60,6 +63,10 @@ _password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
 )
 
+_keep_apps = click.option(
+    "--keep-apps", is_flag=True, help="Leave the user's apps connected, with their grants and consents."
+)
+
 
 @click.group()
 def user() -> None:
@@ -71,20 +78,29 @@ def user() -> None:
 
 @user.command()
 @click.argument("email")
+@click.option("--name", default="", help="The user's name, which apps get with the scope profile.")
 @_password_stdin
 @json_option
-@database_options
+@operator_options
 def add(
-    email: str, *, password_stdin: bool, as_json: bool, database: str | None, config: Path | None
+    email: str,
+    *,
+    name: str,
+    password_stdin: bool,
+    as_json: bool,
+    database: str | None,
+    config: Path | None,
 ) -> None:
-    """Open an account for EMAIL. The command asks for the password, and never shows it."""
+    """Open an account for EMAIL. The command asks for the password and never shows it."""
     import asyncio
 
     settings = settings_of(database, config)
     password = _password(from_stdin=password_stdin)
     try:
         with _passwords_refused():
-            user_id = asyncio.run(_open_account(wiring(settings), email, password))
+            user_id = asyncio.run(_open_account(wiring(settings), email, password, name))
+    except NameInvalid:
+        raise NameRefused(f"a name has {MAX_NAME} characters at most, and no control characters") from None
     except EmailInvalid:
         raise AddressRefused(f"{email!r} is not an e-mail address") from None
     except EmailTaken:
@@ -124,7 +140,7 @@ def list_users(
 @user.command()
 @click.argument("user")
 @json_option
-@database_options
+@operator_options
 def disable(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Refuse every sign-in, browser session and token of a user from the next request on.
 
@@ -137,7 +153,7 @@ def disable(user: str, *, as_json: bool, database: str | None, config: Path | No
 @user.command()
 @click.argument("user")
 @json_option
-@database_options
+@operator_options
 def enable(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Accept a disabled user again, with the browser sessions and grants that have not expired."""
     on_ledger(database, config, _change(user, lambda it: it.use_cases().enable_user, as_json=as_json))
@@ -145,29 +161,49 @@ def enable(user: str, *, as_json: bool, database: str | None, config: Path | Non
 
 @user.command("erase-password")
 @click.argument("user")
+@_keep_apps
 @json_option
-@database_options
-def erase_password(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Erase a user's password, and end every browser session. For a password that others may know.
+@operator_options
+def erase_password(
+    user: str, *, keep_apps: bool, as_json: bool, database: str | None, config: Path | None
+) -> None:
+    """Erase a user's password, as when another person may know it.
 
-    Grants stay valid: `grant revoke --user` ends them. `user set-password` sets a new password.
+    Every browser session ends, and every app is disconnected: its grants are revoked. `user set-password`
+    sets another password.
     """
-    on_ledger(database, config, _change(user, lambda it: it.use_cases().erase_password, as_json=as_json))
+
+    def use_case(container: "Container") -> UseCase:
+        return partial(container.use_cases().erase_password, keep_apps=keep_apps)
+
+    on_ledger(database, config, _change(user, use_case, as_json=as_json))
 
 
 @user.command("set-password")
 @click.argument("user")
 @_password_stdin
+@_keep_apps
 @json_option
-@database_options
+@operator_options
 def set_password(
-    user: str, *, password_stdin: bool, as_json: bool, database: str | None, config: Path | None
+    user: str,
+    *,
+    password_stdin: bool,
+    keep_apps: bool,
+    as_json: bool,
+    database: str | None,
+    config: Path | None,
 ) -> None:
-    """Set a user's password, and end every browser session. The command asks for it, and never shows it."""
+    """Give a user another password. The command asks for it and never shows it.
+
+    Every browser session ends, and every app is disconnected: its grants are revoked. So an account that
+    another person signed up for is its new owner's alone.
+    """
     password = _password(from_stdin=password_stdin)
 
     def use_case(container: "Container") -> UseCase:
-        return lambda user_id, caller: container.use_cases().set_password(user_id, password, caller)
+        set_password = container.use_cases().set_password
+        return lambda user_id, caller: set_password(user_id, password, caller, keep_apps=keep_apps)
 
     with _passwords_refused():
         on_ledger(database, config, _change(user, use_case, as_json=as_json))
@@ -212,11 +248,11 @@ def _password(*, from_stdin: bool) -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
-async def _open_account(container: "Container", email: str, password: str) -> str:
+async def _open_account(container: "Container", email: str, password: str, name: str) -> str:
     from grantledger.entrypoints.composition import ledger_open
 
     async with ledger_open(container):
-        return await container.use_cases().open_account(email, password, this_command())
+        return await container.use_cases().open_account(email, password, this_command(), name=name)
 
 
 async def _users(container: "Container", part: Part) -> AsyncIterator[Record]:

@@ -23,6 +23,8 @@ from grantledger.entrypoints.demo.mcp_servers import notes_server, todo_server
 from grantledger.entrypoints.demo.mounts import guarded
 from grantledger.entrypoints.server import http_layer, run, server_open
 
+_CALLER = Caller(correlation_id="demo", operator="demo")
+
 
 def main(port: int, directory: Path) -> None:
     email, password = json.loads(sys.stdin.readline())
@@ -41,7 +43,7 @@ def main(port: int, directory: Path) -> None:
 @asynccontextmanager
 async def _open(container: Container, email: str, password: str) -> AsyncIterator[None]:
     async with server_open(container):
-        await container.use_cases().open_account(email, password, Caller(correlation_id="demo"))
+        await container.use_cases().open_account(email, password, _CALLER)
         yield
 
 

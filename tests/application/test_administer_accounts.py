@@ -3,11 +3,24 @@
 import pytest
 
 from grantledger.application.accounts.sign_in import SignInRefused
-from grantledger.application.provenance import by_operator
+from grantledger.application.ports import Unavailable
+from grantledger.application.provenance import Caller, by_operator
+from grantledger.domain.authorization_code import ConsentWithdrawnSince
+from grantledger.domain.consent import ConsentWithdrawn
 from grantledger.domain.password import PasswordTooShort
+from grantledger.domain.token_grant import GrantIsRevoked, GrantRevoked
 from grantledger.domain.user_account import AccountEnabled, PasswordChanged, PasswordErased, UserUnknown
-from support.storage import nothing_recorded
-from support.story import CALLER, EMAIL, PASSWORD
+from support.storage import InterleavingLedger, nothing_recorded
+from support.story import CALLER, EMAIL, PASSWORD, Story
+
+OPERATOR = Caller(correlation_id="command", operator="grace")
+
+CHANGES = {
+    "set_password": lambda story, user_id, **how: story.set_password(
+        user_id, "another long one", OPERATOR, **how
+    ),
+    "erase_password": lambda story, user_id, **how: story.erase_password(user_id, OPERATOR, **how),
+}
 
 
 async def test_an_enabled_user_has_grants_and_sign_in_again(ledger, story, ada, client, tokens):
@@ -34,11 +47,58 @@ async def test_an_erased_password_does_not_sign_in(ledger, story, ada):
         await story.signs_in()
 
 
-async def test_erasing_a_password_ends_sessions_and_keeps_grants(story, ada, tokens):
-    new = await story.sign_in(EMAIL, PASSWORD, CALLER)
-    await story.erase_password(ada.user_id, CALLER)
-    assert await story.find_browser_session(new.cookie) is None
+@pytest.mark.parametrize("change", ["set_password", "erase_password"])
+async def test_an_account_that_is_handed_over_starts_without_sessions_apps_and_grants(
+    story, client, ada, tokens, change
+):
+    held = await story.sign_in(EMAIL, PASSWORD, CALLER)
+    unredeemed = await story.code(client, ada)
+    await CHANGES[change](story, ada.user_id)
+    assert await story.find_browser_session(held.cookie) is None
+    assert await story.list_connected_apps(ada.user_id) == ()
+    with pytest.raises(GrantIsRevoked):
+        await story.looks_up(tokens)
+    with pytest.raises(GrantIsRevoked):
+        await story.refreshes(client, tokens)
+    with pytest.raises(ConsentWithdrawnSince):
+        await story.redeems(client, unredeemed)
+
+
+@pytest.mark.parametrize("change", ["set_password", "erase_password"])
+async def test_handing_over_is_the_operators_act_throughout(ledger, story, ada, tokens, change):
+    before = len(ledger.log)
+    await CHANGES[change](story, ada.user_id)
+    acts = ledger.log[before:]
+    assert [type(act.event) for act in acts[2:]] == [ConsentWithdrawn, GrantRevoked]
+    assert acts[-1].event.reason == "revoked_by_operator"
+    assert {(act.by.actor_kind, act.by.actor_id) for act in acts} == {("operator", OPERATOR.operator)}
+
+
+@pytest.mark.parametrize("change", ["set_password", "erase_password"])
+async def test_an_operator_may_keep_the_apps(story, ada, tokens, change):
+    held = await story.sign_in(EMAIL, PASSWORD, CALLER)
+    await CHANGES[change](story, ada.user_id, keep_apps=True)
+    assert await story.find_browser_session(held.cookie) is None
     assert await story.looks_up(tokens)
+
+
+async def test_an_outage_after_the_new_password_is_made_good_by_a_second_call(ledger, story, ada, tokens):
+    class Failing(InterleavingLedger):
+        failing = True
+
+        async def consents(self, user_id, *, after=None, limit=200):
+            if self.failing:
+                raise Unavailable("the test says so")
+            return await super().consents(user_id, after=after, limit=limit)
+
+    failing = Failing(ledger)
+    again = Story(failing, outside=story.outside)
+    with pytest.raises(Unavailable):
+        await again.set_password(ada.user_id, "another long one", OPERATOR)
+    failing.failing = False
+    await again.set_password(ada.user_id, "another long one", OPERATOR)
+    with pytest.raises(GrantIsRevoked):
+        await story.looks_up(tokens)
 
 
 async def test_a_password_set_by_an_operator_replaces_the_old_one(ledger, story, ada):

@@ -6,7 +6,7 @@ from grantledger.application.tokens.describe_user import DescribeUser, OpenidNot
 from grantledger.domain.token_grant import AccessTokenHasEnded
 from grantledger.domain.user_account import UserIsDisabled
 from support.requests import NOTES
-from support.story import CALLER, EMAIL
+from support.story import CALLER, EMAIL, PASSWORD
 
 
 async def claims_of(story, tokens):
@@ -23,6 +23,18 @@ async def test_with_email_the_address_is_returned_as_not_verified(story, client,
         "email": EMAIL,
         "email_verified": False,
     }
+
+
+async def test_with_profile_the_name_is_returned(story, client):
+    await story.open_account(EMAIL, PASSWORD, CALLER, name="Ada Lovelace")
+    ada = await story.signs_in()
+    tokens = await story.tokens(client, ada, scope="openid profile")
+    assert await claims_of(story, tokens) == {"sub": ada.user_id, "name": "Ada Lovelace"}
+
+
+async def test_with_profile_a_user_without_a_name_has_none(story, client, ada):
+    tokens = await story.tokens(client, ada, scope="openid profile")
+    assert await claims_of(story, tokens) == {"sub": ada.user_id}
 
 
 async def test_without_openid_the_request_is_refused(story, client, ada):

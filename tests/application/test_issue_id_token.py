@@ -9,6 +9,7 @@ from grantledger.application.ports import Unavailable
 from grantledger.application.tokens.issue_id_token import at_hash
 from support.policies import POLICY
 from support.storage import nothing_recorded
+from support.story import CALLER, EMAIL, PASSWORD
 
 
 @pytest.fixture
@@ -36,6 +37,23 @@ async def test_without_a_nonce_there_is_no_nonce(story, client, ada, signed):
     tokens = await story.tokens(client, ada, scope="openid")
     assert signed[0].nonce is None
     assert "nonce" not in (tokens.id_token or "")
+
+
+async def test_with_email_the_id_token_says_that_the_address_is_not_verified(story, client, ada, signed):
+    await story.tokens(client, ada, scope="openid email")
+    assert (signed[0].email, signed[0].email_verified, signed[0].name) == (EMAIL, False, None)
+
+
+async def test_with_profile_the_id_token_has_the_name(story, client, signed):
+    await story.open_account(EMAIL, PASSWORD, CALLER, name="Ada Lovelace")
+    await story.tokens(client, await story.signs_in(), scope="openid profile")
+    assert (signed[0].name, signed[0].email, signed[0].email_verified) == ("Ada Lovelace", None, None)
+
+
+async def test_with_openid_alone_the_id_token_has_no_personal_claims(story, client, signed):
+    await story.open_account(EMAIL, PASSWORD, CALLER, name="Ada Lovelace")
+    await story.tokens(client, await story.signs_in(), scope="openid")
+    assert (signed[0].name, signed[0].email, signed[0].email_verified) == (None, None, None)
 
 
 async def test_without_openid_there_is_no_id_token(story, client, ada, signed):

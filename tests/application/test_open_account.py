@@ -7,6 +7,7 @@ from grantledger.application.accounts.open_account import EmailTaken
 from grantledger.application.provenance import by_operator
 from grantledger.domain.email_address import EmailInvalid
 from grantledger.domain.password import PasswordTooLong, PasswordTooShort
+from grantledger.domain.person_name import NameInvalid
 from grantledger.domain.user_account import AccountOpened
 from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD, Story
@@ -31,6 +32,22 @@ async def test_the_normalized_address_is_a_private_record(ledger, story):
 async def test_the_password_hash_is_a_private_record(ledger, story):
     user_id = await story.open_account(EMAIL, PASSWORD, CALLER)
     assert await ledger.value(user_id, "password_hash") == await story.hasher.hash(PASSWORD)
+
+
+async def test_the_name_is_a_private_record_and_in_no_event(ledger, story):
+    user_id = await story.open_account(EMAIL, PASSWORD, CALLER, name="  Ada Lovelace ")
+    assert await ledger.value(user_id, "name") == "Ada Lovelace"
+    assert "Lovelace" not in repr(ledger.events)
+
+
+async def test_without_a_name_no_name_is_kept(ledger, story):
+    user_id = await story.open_account(EMAIL, PASSWORD, CALLER, name=" ")
+    assert await ledger.value(user_id, "name") is None
+
+
+async def test_no_account_is_opened_with_a_name_that_cannot_be_shown(ledger, story):
+    with nothing_recorded(ledger), pytest.raises(NameInvalid):
+        await story.open_account(EMAIL, PASSWORD, CALLER, name="Ada\x1b[31m")
 
 
 async def test_an_account_is_found_by_its_address_but_not_its_password_hash(ledger, story):

@@ -52,7 +52,11 @@ async def test_authlib_verifies_the_id_token_by_discovery_and_jwks(
     server: Server, party: RelyingParty, client: str, tokens: dict[str, Any]
 ):
     claims = await party.verified(tokens)
-    assert set(claims) == {"iss", "sub", "aud", "iat", "exp", "at_hash", "auth_time", "nonce"}
+    assert set(claims) == {"iss", "sub", "aud", "iat", "exp", "at_hash", "auth_time", "nonce"} | {
+        "email",
+        "email_verified",
+    }
+    assert (claims["email"], claims["email_verified"]) == (EMAIL, False)
     assert (claims["iss"], claims["aud"], claims["nonce"]) == (server.origin, client, NONCE)
     assert claims["sub"].startswith("glu_")
 
@@ -92,7 +96,10 @@ async def test_authlib_reads_userinfo_of_the_same_subject(party: RelyingParty, t
     }
 
 
-async def test_an_id_token_holds_no_address(tokens: dict[str, Any]):
+async def test_without_the_scope_email_an_id_token_holds_no_address(
+    party: RelyingParty, ada: Person, client: str
+):
+    tokens = await party.signed_in(await ada.code(client, scope="openid", nonce=NONCE))
     assert EMAIL.encode() not in jws.extract_compact(tokens["id_token"].encode()).payload
 
 

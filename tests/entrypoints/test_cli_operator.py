@@ -1,6 +1,8 @@
 """What an operator does while the server runs: each command is a process of its own, on the same file."""
 
 import json
+import os
+import pwd
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -308,8 +310,35 @@ async def test_each_change_of_a_user_is_remembered_as_the_operators(server: Serv
         "user.password_changed.v1",
         "user.sessions_ended.v1",
     ]
-    assert {(line["actor_kind"], line["actor_id"]) for line in lines} == {("operator", None)}
+    assert {line["actor_kind"] for line in lines} == {"operator"}
     assert len({line["correlation_id"] for line in lines}) == 4
+
+
+def test_an_operator_has_an_id_in_each_event(server: Server):
+    output(server, "user", "add", "ida@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    output(server, "user", "disable", "ida@example.com", "--as", "night.shift-2")
+    lines = records(server, "ledger", "show")[-2:]
+    assert [line["actor_id"] for line in lines] == [pwd.getpwuid(os.getuid()).pw_name, "night.shift-2"]
+
+
+def test_an_operators_id_is_no_address_and_no_sentence(server: Server):
+    before = server.events()
+    for name in ("grace@example.com", "night shift", "", "a" * 65):
+        assert run(server, "user", "disable", EMAIL, "--as", name)[0] == 2
+    assert server.events() == before
+
+
+async def test_an_account_that_is_handed_over_has_no_apps(server: Server, person: Person):
+    output(server, "user", "add", "olga@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    client = (await person.register())["client_id"]
+    await person.sign_in(await person.asked(client), email="olga@example.com", password=PASSWORD)
+    tokens = await person.tokens(client)
+    arguments = ("user", "set-password", "olga@example.com", "--password-stdin")
+    output(server, *arguments, "--keep-apps", stdin=f"{PASSWORD}\n")
+    assert (await person.session(tokens["access_token"])).status_code == 200
+    output(server, *arguments, stdin=f"{NEW_PASSWORD}\n")
+    assert (await person.session(tokens["access_token"])).status_code == 401
+    assert (await person.refresh(client, tokens["refresh_token"])).status_code == 400
 
 
 async def test_the_ledger_says_to_people_whom_an_operator_disabled(server: Server, person: Person):

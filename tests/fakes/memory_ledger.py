@@ -1,6 +1,6 @@
 """A ledger that remembers only as long as the test runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -186,6 +186,10 @@ class MemoryLedger:
         self._check()
         found = self._private.get((subject, name))
         return None if found is None else found.value
+
+    async def values(self, subject: str, names: Collection[str]) -> Mapping[str, str]:
+        found = {name: await self.value(subject, name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _check(self) -> None:
         if self.outage:

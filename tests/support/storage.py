@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -103,6 +103,10 @@ class InterleavingLedger:
     async def value(self, subject: str, name: str) -> str | None:
         await asyncio.sleep(0)
         return await self._inner.value(subject, name)
+
+    async def values(self, subject: str, names: Collection[str]) -> Mapping[str, str]:
+        await asyncio.sleep(0)
+        return await self._inner.values(subject, names)
 
 
 class CountingLedger(InterleavingLedger):

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 _WORDS = {
     "openid": "Know which account here is yours",
-    "profile": "See your name and profile",
+    "profile": "See your name",
     "email": "See your e-mail address",
     "offline_access": "Keep its access while you are away",
 }
@@ -95,10 +95,12 @@ class SignInPage(FormContext, frozen=True, kw_only=True):
 
 
 class SignUpPage(FormContext, frozen=True, kw_only=True):
-    """`at` is the field with the problem: email or password."""
+    """`at` is the field with the problem: email, name or password."""
 
     min_password: int
+    max_name: int
     email: str = ""
+    name: str = ""
     problem: str | None = None
     at: str | None = None
 

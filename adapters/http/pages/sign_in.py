@@ -25,10 +25,12 @@ from grantledger.domain.password import (
     PasswordTooLong,
     PasswordTooShort,
 )
+from grantledger.domain.person_name import MAX_NAME, NameInvalid
 from grantledger.domain.refusal import Refusal
 
 WRONG_PASSWORD = "The e-mail address or the password is not right."
 NO_ADDRESS = "This is not an e-mail address."
+UNFIT_NAME = f"The name has more than {MAX_NAME} characters, or some that nobody can see."
 UNFIT_PASSWORD: dict[type[Refusal], str] = {
     PasswordTooShort: f"The password needs at least {MIN_PASSWORD} characters.",
     PasswordTooLong: f"The password is too long: {MAX_PASSWORD_BYTES} letters at most, fewer with accents.",
@@ -147,24 +149,33 @@ class SignInEndpoints:
         if self._parts.signed_in_since(submitted):
             return redirect(submitted.context.url)
         self._parts.check_csrf(submitted)
-        context = submitted.context
+        context, name = submitted.context, submitted.form.get("name") or ""
         email, password = submitted.form.get("email") or "", submitted.form.get("password") or ""
         if password != (submitted.form.get("password_again") or ""):
-            return self._sign_up_page(context, email=email, problem=NOT_THE_SAME, at="password")
+            return self._sign_up_page(context, email=email, name=name, problem=NOT_THE_SAME, at="password")
         try:
-            await self._sign_up(email, password, self._parts.caller_of(request))
+            await self._sign_up(email, password, self._parts.caller_of(request), name=name)
         except EmailInvalid as refusal:
             note_refusal(request.scope, refusal)
-            return self._sign_up_page(context, email=email, problem=NO_ADDRESS, at="email")
+            return self._sign_up_page(context, email=email, name=name, problem=NO_ADDRESS, at="email")
+        except NameInvalid as refusal:
+            note_refusal(request.scope, refusal)
+            return self._sign_up_page(context, email=email, name=name, problem=UNFIT_NAME, at="name")
         except (PasswordTooShort, PasswordTooLong) as refusal:
             note_refusal(request.scope, refusal)
             problem = UNFIT_PASSWORD[type(refusal)]
-            return self._sign_up_page(context, email=email, problem=problem, at="password")
+            return self._sign_up_page(context, email=email, name=name, problem=problem, at="password")
         client = await self._client(request, context)
         return sign_in_page(self._parts, context, None, client=client, email=email, notice=SIGNED_UP)
 
     def _sign_up_page(
-        self, context: PageContext, *, email: str = "", problem: str | None = None, at: str | None = None
+        self,
+        context: PageContext,
+        *,
+        email: str = "",
+        name: str = "",
+        problem: str | None = None,
+        at: str | None = None,
     ) -> Response[bytes]:
         """`at` is the field with the problem."""
         html = self._parts.render(
@@ -173,7 +184,9 @@ class SignInEndpoints:
                 segment=context.segment,
                 csrf_token=self._parts.csrf.make(context, None),
                 min_password=MIN_PASSWORD,
+                max_name=MAX_NAME,
                 email=email,
+                name=name,
                 problem=problem,
                 at=at,
             )

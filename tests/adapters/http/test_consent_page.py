@@ -105,7 +105,7 @@ def test_a_client_uri_is_shown_as_the_host_a_browser_would_visit(uri, host):
     ("scope", "expected"),
     [
         ("openid", "Know which account here is yours"),
-        ("profile", "See your name and profile"),
+        ("profile", "See your name"),
         ("email", "See your e-mail address"),
         ("offline_access", "Keep its access while you are away"),
         ("notes:write", "Use “notes:write” at this server"),

@@ -87,6 +87,13 @@ async def test_a_code_with_an_id_token_is_redeemed_with_at_most_two_reads(world:
     assert world.reads() <= 2
 
 
+async def test_an_id_token_with_personal_claims_takes_one_read_more(world: World):
+    code = await world.person.code(world.client, scope="openid email profile", nonce="n")
+    world.reads()
+    assert "id_token" in (await world.person.redeem(world.client, code)).json()
+    assert world.reads() <= 3
+
+
 async def test_a_remembered_consent_answers_an_authorization_with_two_reads(world: World):
     world.reads()
     answer = await world.person.asked(world.client)

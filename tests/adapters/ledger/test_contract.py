@@ -255,6 +255,14 @@ class TestPrivateRecords:
         assert await storage.value("glu_ada", "password_hash") is None
         assert await storage.value("glu_bob", "email") is None
 
+    async def test_several_values_of_a_subject_are_read_at_once(self, storage: Storage):
+        name = PrivateRecord(subject="glu_ada", name="name", value="Ada")
+        await storage.record([facts.opened_account()], facts.OPERATOR, [an_email("glu_ada"), name])
+        both = {"email": "ada@example.com", "name": "Ada"}
+        assert await storage.values("glu_ada", ["name", "email", "password_hash"]) == both
+        assert await storage.values("glu_ada", ["name"]) == {"name": "Ada"}
+        assert await storage.values("glu_bob", ["name"]) == {}
+
     async def test_a_subject_is_found_by_lookup(self, storage: Storage):
         await storage.record([facts.opened_account()], facts.OPERATOR, [an_email("glu_ada")])
         assert await storage.find("email", "ada@example.com") == "glu_ada"
