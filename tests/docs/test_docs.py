@@ -67,8 +67,8 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(there), target
 
 
-def test_decisions_are_numbered_without_a_gap() -> None:
-    assert [adr.name[:4] for adr in ADRS] == [f"{number:04}" for number in range(1, len(ADRS) + 1)]
+def test_no_two_decisions_have_the_same_number() -> None:
+    assert len({adr.name[:4] for adr in ADRS}) == len(ADRS)
 
 
 @pytest.mark.parametrize("adr", ADRS, ids=names_of)
