@@ -21,6 +21,9 @@ CODE_EXPIRES_IN = 10
 NUDGES = 16
 """Writes that give the server occasion to delete what has expired."""
 
+NUDGE_EVERY = 1.1
+"""Seconds: the server deletes a thousand rows at most, and not twice within a second."""
+
 _FOLD = Path(__file__).with_name("fold.py")
 
 
@@ -88,6 +91,7 @@ async def _expire(work: Work) -> int:
     await asyncio.sleep(CODE_EXPIRES_IN + 1)
     nudges, used = 0, sum(_used(work.target).values())
     while True:
+        await asyncio.sleep(NUDGE_EVERY)
         await _nudge(work)
         nudges, last, used = nudges + 1, used, sum(_used(work.target).values())
         if used >= last:

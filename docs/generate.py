@@ -88,13 +88,13 @@ def _event(event: type[Struct]) -> Iterator[str]:
     yield from (f"### `{tag}`", "")
     if event.__doc__:
         yield from (inspect.cleandoc(event.__doc__), "")
-    yield from ("| field | type |", "|---|---|")
-    for field in fields(event):
-        optional = "" if field.required else f"; {_default(field)} where it is left out"
-        yield f"| `{field.encode_name}` | {_type(field.type)}{optional} |"
+    yield from ("| field | type | example |", "|---|---|---|")
     example = ROOT / "tests" / "golden" / "events" / f"{tag}.json"
-    pretty = json.dumps(json.loads(example.read_text(encoding="utf-8")), indent=2, ensure_ascii=False)
-    yield from ("", "```json", pretty, "```", "")
+    for field, value in zip(fields(event), json.loads(example.read_text(encoding="utf-8")), strict=True):
+        optional = "" if field.required else f"; {_default(field)} where it is left out"
+        shown = json.dumps(value, ensure_ascii=False)
+        yield f"| `{field.encode_name}` | {_type(field.type)}{optional} | `{shown}` |"
+    yield ""
 
 
 def _type(hint: Any) -> str:

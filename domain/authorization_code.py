@@ -11,10 +11,10 @@ from grantledger.domain.consent import Asked
 from grantledger.domain.refusal import Refusal
 
 
-class CodeIssued(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="authorization_code.issued.v1"):
+class CodeIssued(Struct, frozen=True, kw_only=True, array_like=True, tag="authorization_code.issued.v1"):
     """The user consented, and the browser was redirected to the client with a code.
 
-    `auth_time` and `nonce` are for the ID token. The oldest events have neither.
+    `auth_time` and `nonce` are for the ID token; without the scope `openid` there is none.
     """
 
     transaction_id: str
@@ -32,14 +32,14 @@ class CodeIssued(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="aut
     nonce: str | None = None
 
 
-class CodeRedeemed(Struct, frozen=True, kw_only=True, tag="authorization_code.redeemed.v1"):
+class CodeRedeemed(Struct, frozen=True, kw_only=True, array_like=True, tag="authorization_code.redeemed.v1"):
     """The client redeemed the code with a matching verifier, and a grant was opened."""
 
     grant_id: str
     redeemed_at: int
 
 
-class CodeReplayed(Struct, frozen=True, kw_only=True, tag="authorization_code.replayed.v1"):
+class CodeReplayed(Struct, frozen=True, kw_only=True, array_like=True, tag="authorization_code.replayed.v1"):
     """A redeemed code was presented again with a matching verifier. Its grant is revoked with this event."""
 
     grant_id: str
@@ -73,7 +73,7 @@ class CodeAlreadyRedeemed(Refusal):
     """The code was redeemed before. The grant from that redemption is revoked."""
 
 
-class AuthorizationCode(Struct, frozen=True, kw_only=True):
+class AuthorizationCode(Struct, frozen=True, kw_only=True, array_like=True):
     """What the user consented to, and whether it was redeemed."""
 
     transaction_id: str

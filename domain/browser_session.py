@@ -9,9 +9,7 @@ from msgspec.structs import replace
 from grantledger.domain.aggregate import Kind
 
 
-class SignedIn(
-    Struct, frozen=True, kw_only=True, tag="browser_session.signed_in.v1", omit_defaults=True
-):  # omit_defaults: epoch 0 is stored as before there were epochs
+class SignedIn(Struct, frozen=True, kw_only=True, array_like=True, tag="browser_session.signed_in.v1"):
     """A user signed in at a browser. The cookie holds a secret, the event its digest."""
 
     session_id: str
@@ -22,7 +20,7 @@ class SignedIn(
     session_epoch: int = 0
 
 
-class SignedOut(Struct, frozen=True, kw_only=True, tag="browser_session.signed_out.v1"):
+class SignedOut(Struct, frozen=True, kw_only=True, array_like=True, tag="browser_session.signed_out.v1"):
     """The user signed out of this session."""
 
     signed_out_at: int
@@ -31,7 +29,7 @@ class SignedOut(Struct, frozen=True, kw_only=True, tag="browser_session.signed_o
 Event = SignedIn | SignedOut
 
 
-class BrowserSession(Struct, frozen=True, kw_only=True):
+class BrowserSession(Struct, frozen=True, kw_only=True, array_like=True):
     """Who is signed in, since when and until when."""
 
     session_id: str

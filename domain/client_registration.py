@@ -11,7 +11,7 @@ from grantledger.domain.client_metadata import ClientMetadata
 from grantledger.domain.refusal import Refusal
 
 
-class ClientRegistered(Struct, frozen=True, kw_only=True, tag="client.registered.v1"):
+class ClientRegistered(Struct, frozen=True, kw_only=True, array_like=True, tag="client.registered.v1"):
     """A client registered. After a deletion, the same id has a new registration."""
 
     client_id: str
@@ -20,19 +20,19 @@ class ClientRegistered(Struct, frozen=True, kw_only=True, tag="client.registered
     secret_digest: str | None = None
 
 
-class ClientDisabled(Struct, frozen=True, kw_only=True, tag="client.disabled.v1"):
+class ClientDisabled(Struct, frozen=True, kw_only=True, array_like=True, tag="client.disabled.v1"):
     """An operator disabled the client, which refuses all its grants."""
 
     disabled_at: int
 
 
-class ClientEnabled(Struct, frozen=True, kw_only=True, tag="client.enabled.v1"):
+class ClientEnabled(Struct, frozen=True, kw_only=True, array_like=True, tag="client.enabled.v1"):
     """An operator enabled the client again, with its grants that are still valid."""
 
     enabled_at: int
 
 
-class ClientApproved(Struct, frozen=True, kw_only=True, tag="client.approved.v1"):
+class ClientApproved(Struct, frozen=True, kw_only=True, array_like=True, tag="client.approved.v1"):
     """An operator vouches for this registration of the client.
 
     Its consents may be remembered, and the consent page does not warn of it.
@@ -41,13 +41,15 @@ class ClientApproved(Struct, frozen=True, kw_only=True, tag="client.approved.v1"
     approved_at: int
 
 
-class ClientApprovalWithdrawn(Struct, frozen=True, kw_only=True, tag="client.approval_withdrawn.v1"):
+class ClientApprovalWithdrawn(
+    Struct, frozen=True, kw_only=True, array_like=True, tag="client.approval_withdrawn.v1"
+):
     """An operator withdrew the approval of the client."""
 
     withdrawn_at: int
 
 
-class ClientDeleted(Struct, frozen=True, kw_only=True, tag="client.deleted.v1"):
+class ClientDeleted(Struct, frozen=True, kw_only=True, array_like=True, tag="client.deleted.v1"):
     """An operator deleted the client with its grants. It may register again, but gets none of them back."""
 
     deleted_at: int

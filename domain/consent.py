@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from grantledger.domain.aggregate import Kind, composed_key
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class Asked(Struct, frozen=True, kw_only=True, array_like=True):
     """What a consent page asks for: client registration, redirect host, resource and scopes."""
 
     client_registration: int
@@ -17,7 +17,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
 
 
-class ConsentGiven(Struct, frozen=True, kw_only=True, tag="consent.given.v1"):
+class ConsentGiven(Struct, frozen=True, kw_only=True, array_like=True, tag="consent.given.v1"):
     """The user allowed a client these scopes at one resource, for responses to one redirect host.
 
     They add to the scopes that were allowed before.
@@ -32,7 +32,7 @@ class ConsentGiven(Struct, frozen=True, kw_only=True, tag="consent.given.v1"):
     given_at: int
 
 
-class ConsentWithdrawn(Struct, frozen=True, kw_only=True, tag="consent.withdrawn.v1"):
+class ConsentWithdrawn(Struct, frozen=True, kw_only=True, array_like=True, tag="consent.withdrawn.v1"):
     """The user disconnected the client, which withdraws all consent: the client has to ask again."""
 
     withdrawn_at: int
@@ -41,7 +41,7 @@ class ConsentWithdrawn(Struct, frozen=True, kw_only=True, tag="consent.withdrawn
 Event = ConsentGiven | ConsentWithdrawn
 
 
-class Consent(Struct, frozen=True, kw_only=True):
+class Consent(Struct, frozen=True, kw_only=True, array_like=True):
     """All consent of one user for one registration of a client.
 
     `allowed` lists (redirect host, resource, scopes).

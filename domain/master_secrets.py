@@ -16,21 +16,21 @@ MAX_REMEMBERED = 16
 """How many secrets the state holds, newest last. The log holds all of them."""
 
 
-class SecretAdded(Struct, frozen=True, kw_only=True, tag="master_secret.added.v1"):
+class SecretAdded(Struct, frozen=True, kw_only=True, array_like=True, tag="master_secret.added.v1"):
     """A new secret was added. It can unseal, but nothing is sealed under it yet."""
 
     key_id: str
     added_at: int
 
 
-class SecretActivated(Struct, frozen=True, kw_only=True, tag="master_secret.activated.v1"):
+class SecretActivated(Struct, frozen=True, kw_only=True, array_like=True, tag="master_secret.activated.v1"):
     """Each server seals under this secret from its next start on."""
 
     key_id: str
     activated_at: int
 
 
-class SecretRetired(Struct, frozen=True, kw_only=True, tag="master_secret.retired.v1"):
+class SecretRetired(Struct, frozen=True, kw_only=True, array_like=True, tag="master_secret.retired.v1"):
     """The secret was removed, which ended the tokens of `live_grants` grants that were sealed under it."""
 
     key_id: str

@@ -32,7 +32,7 @@ class NewKey(Struct, frozen=True, kw_only=True):
     public_key: PublicKey
 
 
-class KeyCreated(Struct, frozen=True, kw_only=True, tag="signing_key.created.v1"):
+class KeyCreated(Struct, frozen=True, kw_only=True, array_like=True, tag="signing_key.created.v1"):
     """A new key was published, so that clients know it before it signs."""
 
     kid: str
@@ -41,14 +41,14 @@ class KeyCreated(Struct, frozen=True, kw_only=True, tag="signing_key.created.v1"
     created_at: int
 
 
-class KeyActivated(Struct, frozen=True, kw_only=True, tag="signing_key.activated.v1"):
+class KeyActivated(Struct, frozen=True, kw_only=True, array_like=True, tag="signing_key.activated.v1"):
     """The key signs from now on."""
 
     kid: str
     activated_at: int
 
 
-class KeyRetired(Struct, frozen=True, kw_only=True, tag="signing_key.retired.v1"):
+class KeyRetired(Struct, frozen=True, kw_only=True, array_like=True, tag="signing_key.retired.v1"):
     """The key no longer signs. It stays published until everything that it signed has expired."""
 
     kid: str

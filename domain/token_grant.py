@@ -23,7 +23,7 @@ from grantledger.domain.aggregate import Kind
 from grantledger.domain.refusal import Refusal
 
 
-class GrantOpened(Struct, frozen=True, kw_only=True, tag="token_grant.opened.v1"):
+class GrantOpened(Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.opened.v1"):
     """A code was redeemed, and the first tokens issued.
 
     All tokens of the grant are derived from `nonce`, `key_id` and the master secret that `key_id` names.
@@ -43,7 +43,7 @@ class GrantOpened(Struct, frozen=True, kw_only=True, tag="token_grant.opened.v1"
     expires_at: int | None = None
 
 
-class GrantRefreshed(Struct, frozen=True, kw_only=True, tag="token_grant.refreshed.v1"):
+class GrantRefreshed(Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.refreshed.v1"):
     """A refresh token was exchanged for tokens of the next `generation`."""
 
     generation: int
@@ -55,7 +55,9 @@ class GrantRefreshed(Struct, frozen=True, kw_only=True, tag="token_grant.refresh
     refresh_expires_at: int
 
 
-class RefreshTokenReused(Struct, frozen=True, kw_only=True, tag="token_grant.refresh_token_reused.v1"):
+class RefreshTokenReused(
+    Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.refresh_token_reused.v1"
+):
     """A refresh token of an older `generation` was presented after its reuse window.
 
     The grant is revoked with it.
@@ -65,14 +67,16 @@ class RefreshTokenReused(Struct, frozen=True, kw_only=True, tag="token_grant.ref
     reused_at: int
 
 
-class AccessTokensRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.access_tokens_revoked.v1"):
+class AccessTokensRevoked(
+    Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.access_tokens_revoked.v1"
+):
     """The access tokens of this generation and all older ones are refused. The refresh token is not."""
 
     through_generation: int
     revoked_at: int
 
 
-class GrantRevoked(Struct, frozen=True, kw_only=True, tag="token_grant.revoked.v1"):
+class GrantRevoked(Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.revoked.v1"):
     """Every token of the grant is refused from now on.
 
     `reason` is one of our own words, such as `code_replayed`.
@@ -158,7 +162,7 @@ class Lifetimes(Struct, frozen=True, kw_only=True):
     reuse_window: int
 
 
-class TokenGrant(Struct, frozen=True, kw_only=True):
+class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
     """The state of a grant: `pairs[0]` is what the user consented to, `pairs[pair]` is the current pair."""
 
     client_id: str

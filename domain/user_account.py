@@ -9,38 +9,38 @@ from grantledger.domain.aggregate import Kind
 from grantledger.domain.refusal import Refusal
 
 
-class AccountOpened(Struct, frozen=True, kw_only=True, tag="user.opened.v1"):
+class AccountOpened(Struct, frozen=True, kw_only=True, array_like=True, tag="user.opened.v1"):
     """An account was opened. E-mail address and password hash are private records."""
 
     user_id: str
     opened_at: int
 
 
-class AccountDisabled(Struct, frozen=True, kw_only=True, tag="user.disabled.v1"):
+class AccountDisabled(Struct, frozen=True, kw_only=True, array_like=True, tag="user.disabled.v1"):
     """An operator disabled the user, which refuses every grant and browser session."""
 
     disabled_at: int
 
 
-class AccountEnabled(Struct, frozen=True, kw_only=True, tag="user.enabled.v1"):
+class AccountEnabled(Struct, frozen=True, kw_only=True, array_like=True, tag="user.enabled.v1"):
     """An operator enabled the user again, with the grants and sessions that are still valid."""
 
     enabled_at: int
 
 
-class PasswordErased(Struct, frozen=True, kw_only=True, tag="user.password_erased.v1"):
+class PasswordErased(Struct, frozen=True, kw_only=True, array_like=True, tag="user.password_erased.v1"):
     """The password was erased. The user cannot sign in until an operator sets a new one."""
 
     erased_at: int
 
 
-class PasswordChanged(Struct, frozen=True, kw_only=True, tag="user.password_changed.v1"):
+class PasswordChanged(Struct, frozen=True, kw_only=True, array_like=True, tag="user.password_changed.v1"):
     """The user or an operator set a new password."""
 
     changed_at: int
 
 
-class SessionsEnded(Struct, frozen=True, kw_only=True, tag="user.sessions_ended.v1"):
+class SessionsEnded(Struct, frozen=True, kw_only=True, array_like=True, tag="user.sessions_ended.v1"):
     """Every browser session of an earlier epoch ended, including a sign-in in progress."""
 
     session_epoch: int
@@ -58,7 +58,7 @@ class UserIsDisabled(Refusal):
     """An operator has disabled the user, or the account does not exist."""
 
 
-class UserAccount(Struct, frozen=True, kw_only=True):
+class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
     user_id: str
     opened_at: int
     disabled: bool = False

@@ -21,7 +21,7 @@ class UnknownTag(EventUnreadable):
 
 
 class EventCodec:
-    """Between events and their stored bytes, in msgspec's JSON.
+    """Between events and their stored bytes: a JSON array of the fields in their order (ADR 0050).
 
     The set of events is closed, so that no row can name a class to import.
     """
@@ -29,11 +29,14 @@ class EventCodec:
     def __init__(self, events: Mapping[str, type[Struct]] = EVENTS) -> None:
         self._decoders = {tag: msgspec.json.Decoder(event) for tag, event in events.items()}
         self._tags = {event: tag_of(event) for event in events.values()}
+        # msgspec writes the tag first. It has a column of its own, so the bytes leave it out.
+        self._starts = {tag: f'["{tag}",'.encode() for tag in events}
         self._encode = msgspec.json.Encoder().encode
 
     def encode(self, event: Struct) -> tuple[str, bytes]:
         """Return tag and bytes."""
-        return self._tags[type(event)], self._encode(event)
+        tag = self._tags[type(event)]
+        return tag, b"[" + self._encode(event)[len(self._starts[tag]) :]
 
     def decode(self, tag: str, data: bytes) -> Struct:
         """Raises `UnknownTag`, and `EventUnreadable` for bytes that do not fit their tag."""
@@ -41,7 +44,7 @@ class EventCodec:
         if decoder is None:
             raise UnknownTag(tag)
         try:
-            return decoder.decode(data)
+            return decoder.decode(self._starts[tag] + data[1:])
         except msgspec.MsgspecError as error:
             raise EventUnreadable(f"an event of tag {tag} cannot be read: {error}") from error
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import Connection, Table, exists, func, literal, select, tuple_
 
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import EventCodec
-from grantledger.adapters.ledger.read_model import RETENTION, Retention, Row, row_of
+from grantledger.adapters.ledger.read_model import RETENTION, Retention, Row, row_of, state_of
 from grantledger.adapters.ledger.schema import ROWS, events
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.kinds import KINDS
@@ -45,7 +46,7 @@ def _members(of: Row) -> dict[str, Any]:
     """Return what the row holds by name, as far as it can be read."""
     columns = (column.name for column in ROWS[of.category].c[4:-1])
     try:
-        state = msgspec.json.decode(of.state, type=dict[str, Any])
+        state = structs.asdict(state_of(of.category, of.state))
     except msgspec.MsgspecError:
         state = {"state": of.state}
     return dict(zip(columns, of.columns, strict=True)) | {f"state.{name}": at for name, at in state.items()}

@@ -58,8 +58,8 @@ def test_a_replay_that_finds_nothing_says_how_much_it_compared(database: Path):
     [
         ("UPDATE token_grant SET user_id = 'glu_eve'", "what its events say: user_id"),
         (
-            "UPDATE token_grant SET state = CAST(replace(state, '\"revoked\":', '\"reviled\":') AS BLOB)",
-            "what its events say: state.revoked, state.reviled",
+            "UPDATE token_grant SET state = CAST(replace(state, '\"glu_', '\"gle_') AS BLOB)",
+            "what its events say: state.user_id",
         ),
         ("UPDATE token_grant SET version = 99", "the row is at version 99"),
         ("UPDATE token_grant SET fold = 99", "the row is of fold 99"),
