@@ -17,16 +17,16 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## make .venv from the hashed pins, with the package editable
+setup: $(STAMP) ## create .venv from the hashed pins, with the package editable
 	@:
 
-demo: setup ## walk the whole flow with a real MCP client, then stay up (ARGS=--once: end)
+demo: setup ## run the whole flow with a real MCP client, then wait for yours (ARGS=--once: exit)
 	@$(BIN)/grantledger demo $(ARGS)
 
 test: setup ## run the tests that each change needs, in minutes (ARGS="-k refresh")
 	@$(PYTEST) -m "not full and not long" $(ARGS)
 
-test-full: setup ## run the others: kills, races, outages, Chromium, the wheel (ARGS="tests/races")
+test-full: setup ## run the other tests: kills, races, outages, Chromium, the wheel (ARGS="tests/races")
 	@$(PYTEST) -m "full and not long" $(ARGS)
 
 test-long: setup ## run the long profiles, some hours (ARGS="tests/properties -k HTTP")
@@ -35,10 +35,10 @@ test-long: setup ## run the long profiles, some hours (ARGS="tests/properties -k
 SAMPLE ?= 600
 SEED ?= 1
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-mutants: setup ## break domain/ and application/ and count what the tests notice (SAMPLE=600 SEED=1 JOBS=2)
+mutants: setup ## change domain/ and application/, count the changes that tests notice (SAMPLE=600 SEED=1 JOBS=2)
 	@$(BIN)/python tests/mutants.py --sample $(SAMPLE) --seed $(SEED) --jobs $(JOBS) $(ARGS)
 
-bench: setup ## measure beside the peers, write docs/performance.md (QUICK=1; ARGS="--help" for the rest)
+bench: setup ## compare with other servers, write docs/performance.md (QUICK=1; ARGS="--help" for the rest)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 cover: setup ## run the tests of `make test` with branch coverage
@@ -62,7 +62,7 @@ format: setup ## format the code and apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
 
-docs: setup ## write the pages that are made from the code
+docs: setup ## generate the pages that come from the code
 	@$(BIN)/python docs/generate.py
 
 # Pins stay as they are where they still fit; `make pins ARGS=--upgrade` takes the newest.

@@ -23,7 +23,7 @@ class Conflict(Exception):  # noqa: N818 - a lost race is an answer
 
 
 class Unavailable(Exception):  # noqa: N818 - says what the caller meets: 503, never 401
-    """The memory cannot be read or written now; nothing can be said about any token."""
+    """The ledger cannot be read or written now; nothing can be said about any token."""
 
 
 class MasterSecretMissing(Unavailable):
@@ -49,10 +49,10 @@ class Randomness(Protocol):
 
 
 class PrivateRecord(Struct, frozen=True, kw_only=True):
-    """What the log never holds, kept sealed beside it: `value` of `name` of the subject.
+    """Data that the log must not hold, stored sealed next to it: the `value` of `name` of the subject.
 
-    A `value` of None erases what was kept. `lookup` is the value where the record has to be found by it:
-    by keyed digest, and no two records of one name share it.
+    A `value` of None erases the record. `lookup` is the value if the record must be found by it, through a
+    keyed digest. No two records of one name have the same `lookup`.
     """
 
     subject: str
@@ -97,10 +97,10 @@ class SessionFacts(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """The memory of everything that happened. Every method raises `Unavailable` in an outage."""
+    """The event log with its read model. Every method raises `Unavailable` in an outage."""
 
     async def load(self, kind: Kind[S], key: str) -> Versioned[S]:
-        """Return the aggregate with all that was acknowledged, version 0 when there is none."""
+        """Return the aggregate with every acknowledged event; version 0 if it has none."""
         ...
 
     async def record(
@@ -123,7 +123,7 @@ class PastReader(Protocol):
 class DecisionReader(Protocol):
     """One query for all that a decision needs. Every method raises `Unavailable` in an outage.
 
-    What is missing comes back at version 0, except that a missing grant or session is None.
+    What does not exist is returned at version 0, but a missing grant or browser session is None.
     """
 
     async def grant_facts(self, grant_id: str) -> GrantFacts | None: ...
@@ -133,7 +133,7 @@ class DecisionReader(Protocol):
     async def authorization_facts(
         self, *, client_id: str, user_id: str, session_id: str, transaction_id: str
     ) -> AuthorizationFacts:
-        """Return the facts of a request. A `session_id` without a session of ours is a host's."""
+        """Return the facts of a request. A host's session has no row here."""
         ...
 
     async def session_facts(self, session_id: str) -> SessionFacts | None: ...
@@ -150,10 +150,10 @@ class ListPage(Struct, Generic[S], frozen=True, kw_only=True):
 
 
 class Listings(Protocol):
-    """What there is, newest first, all that ever was: also what is disabled, deleted, revoked or expired.
+    """Lists, newest first, which include what is disabled, deleted, revoked or expired.
 
-    Each call returns at most `limit` items, from 1 to 200, of those behind the one with the key `after`.
-    Raises `Unavailable` in an outage.
+    Each call returns at most `limit` items, from 1 to 200, after the item with the key `after`. Raises
+    `Unavailable` in an outage.
     """
 
     async def clients(
@@ -176,9 +176,9 @@ class Listings(Protocol):
     async def consents(
         self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
     ) -> ListPage[Consent]:
-        """Return what the user has allowed clients, one item for each that ever was allowed anything.
+        """Return the consents of the user, one for each client that was ever allowed anything.
 
-        These have an order, but not by time.
+        They are ordered by key, not by time.
         """
         ...
 
@@ -198,7 +198,7 @@ class PrivateRecords(Protocol):
 
 
 class TokenClaims(Struct, frozen=True, kw_only=True):
-    """What a token says of itself. `pair` is the index of its (resource, scopes) in the grant."""
+    """The content of a token. `pair` is the index of its (resource, scopes) in the grant."""
 
     key_id: str
     grant_id: str
@@ -220,7 +220,7 @@ class TokenSealer(Protocol):
     def refresh_token(self, claims: TokenClaims, nonce: str) -> str: ...
 
     def read(self, token: str) -> "SealedToken | None":
-        """Return what the token claims, not yet believed; None when it is not one of ours."""
+        """Return the token with its unverified claims; None if it cannot be one of ours."""
         ...
 
 
@@ -246,10 +246,10 @@ class SealedToken(Protocol):
 
 
 class Throttle(Protocol):
-    """Counts how often something is done, for each key; for one rate, in bounded memory."""
+    """Counts for one rate how often something is done per key, in bounded memory."""
 
     def take(self, *key: str) -> int:
-        """Count one more and return 0, or count nothing and return the seconds until there is room."""
+        """Count one and return 0; if the rate is used up, count nothing and return the seconds to wait."""
         ...
 
     def give_back(self, *key: str) -> None:
@@ -269,16 +269,16 @@ class PasswordHasher(Protocol):
     async def hash(self, password: str) -> str: ...
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password is right; takes as long for None, which is nobody's hash."""
+        """Whether the password is right; takes as long for None, which no password matches."""
         ...
 
 
 PRIVATE_KEY = "private_key"
-"""The name of the private record, with the `kid` as its subject, that holds the half of a key that signs."""
+"""The name of the private record that holds a private signing key; its subject is the `kid`."""
 
 
 class KeyPair(Struct, frozen=True, kw_only=True):
-    """A key with its private half as text, which is kept sealed and nowhere else."""
+    """A key with its private key as text, which is stored sealed and nowhere else."""
 
     key: NewKey
     private: str

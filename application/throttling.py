@@ -49,7 +49,7 @@ class GuessLimit:
     def guess(self, subject: str, address: str | None) -> Iterator[None]:
         """Check a secret within the block. With an unknown `address` (None) no network is judged.
 
-        `subject` is the user or client whose secret is checked. One that does not exist is throttled alike.
+        `subject` is the user or client whose secret is checked. A name that does not exist is throttled too.
         Raises `TooManyGuesses`, and what the block raises.
         """
         network = None if address is None else network_of(address)

@@ -1,4 +1,4 @@
-"""Measure this server beside its peers: `make bench`, or `python -m bench --help`."""
+"""Compare this server with others: `make bench`, or `python -m bench --help`."""
 
 import asyncio
 import gc

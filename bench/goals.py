@@ -1,4 +1,4 @@
-"""The goals and floors that this project has set itself, and how a run stands to them."""
+"""The goals and floors of this project, and whether a run meets them."""
 
 from collections.abc import Iterator
 

@@ -13,7 +13,7 @@ from bench.work import Grant, Work
 REFRESHES = 10_000
 FIRST, LAST = "refresh 1 to 10", "refresh 10,000"
 _EACH = 10
-"""Refreshes of one new grant, the first of which are measured beside the last of the old one."""
+"""Refreshes of a new grant. The first are compared with the last refreshes of the old one."""
 
 _ROUND = 200
 

@@ -42,8 +42,8 @@ def _progress(rounds: Sequence[Round], targets: Sequence[Target], operation: str
         target.name: summary([each.cpu for each in of(rounds, target.name, operation, connections)]).median
         for target in targets
     }
-    told = ", ".join(f"{name} {cpu:.2f}" for name, cpu in spent.items())
-    return f"  {operation}, {connections} connections, CPU ms: {told}"
+    parts = ", ".join(f"{name} {cpu:.2f}" for name, cpu in spent.items())
+    return f"  {operation}, {connections} connections, CPU ms: {parts}"
 
 
 _HEAD = (
@@ -54,11 +54,11 @@ _HEAD = (
 
 def table(found: Operations, targets: Sequence[Target], options: Options) -> str:
     """Return all figures with the ratio of CPU time to that of the first server."""
-    told = [_HEAD]
+    parts = [_HEAD]
     for operation in (each for each in OPERATIONS if each in options.parts):
-        told += [_lines(found.rounds, targets, operation, number) for number in options.connections]
-    told.append("memory " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in found.memory.items()))
-    return "\n".join(told)
+        parts += [_lines(found.rounds, targets, operation, number) for number in options.connections]
+    parts.append("memory " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in found.memory.items()))
+    return "\n".join(parts)
 
 
 def _lines(rounds: Sequence[Round], targets: Sequence[Target], operation: str, connections: int) -> str:

@@ -38,7 +38,7 @@ def parse(arguments: Sequence[str]) -> Options:
     """Exits with a message where the arguments make no sense."""
     parser = argparse.ArgumentParser(
         prog="make bench",
-        description="Measure this server beside its peers and write docs/performance.md.",
+        description="Compare this server with others and write docs/performance.md.",
         epilog="A run with --only, --ours-only, --tree or --set prints its figures and writes no page.",
     )
     parser.add_argument("--quick", action="store_true", help="short rounds, under 10 minutes; also QUICK=1")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.embedding.host_identity import HostIdentity, resume_path
 from grantledger.adapters.embedding.litestar_plugin import AuthorizationServerPlugin
-from grantledger.adapters.embedding.routing import beside
+from grantledger.adapters.embedding.routing import in_front_of
 from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.guards.refusals import guard_challenge
 from grantledger.adapters.guards.session import GetMcpSession
@@ -41,7 +41,7 @@ class AuthorizationServer:
     All of these may be used together, in one event loop:
 
     - `app()` is the whole server as an ASGI application, with other applications mounted in it.
-    - `beside(app)` adds the server's paths to an ASGI application of any framework.
+    - `in_front_of(app)` adds the server's paths to an ASGI application of any framework.
     - `litestar_plugin()` adds them to a Litestar application.
     - `use_cases` are called without HTTP.
     - `guard(app)` passes only requests with an access token for a protected resource.
@@ -110,9 +110,9 @@ class AuthorizationServer:
         """Return the whole server, with other applications at paths of its origin."""
         return self._http.app(lifespan=self._running, mounts=mounts)
 
-    def beside(self, app: ASGIApp) -> ASGIApp:
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
         """Return `app` with the server's paths added to it; `app` may have a lifespan of its own."""
-        return beside(app, server=self.app(), routes=self.routes, running=self._running)
+        return in_front_of(app, server=self.app(), routes=self.routes, running=self._running)
 
     def litestar_plugin(self) -> AuthorizationServerPlugin:
         """Return what `Litestar(plugins=[...])` takes."""

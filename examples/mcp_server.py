@@ -16,7 +16,7 @@ notes = MCPServer("Notes", token_verifier=server.token_verifier(), auth=server.a
 
 @notes.tool()
 def whoami() -> str:
-    """Tell for whom this call is made."""
+    """Return the user who made this call."""
     token = get_access_token()
     assert token is not None  # the guard lets no other call through
     return str(token.subject)

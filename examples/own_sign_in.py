@@ -1,6 +1,6 @@
 """A Litestar application that keeps its own users and signs them in on its own page.
 
-Run `python examples/own_sign_in.py`. Whoever authorizes an MCP client is sent to /login of this application,
+Run `python examples/own_sign_in.py`. Users who authorize a client are redirected to /login of this application,
 and from there back to the consent page. The users and the ledger end with the process.
 """
 
@@ -30,7 +30,7 @@ from grantledger import AuthorizationServer, HostUser
 PASSWORD = os.environ.get("EXAMPLE_PASSWORD") or secrets.token_urlsafe(12)
 HASHER = PasswordHasher()
 USERS = {"grace": HASHER.hash(PASSWORD)}
-NOBODY = HASHER.hash(secrets.token_urlsafe())
+NO_USER = HASHER.hash(secrets.token_urlsafe())
 
 HEAD = """<!doctype html>
 <html lang="en">
@@ -51,7 +51,7 @@ WAY_OUT = """<p><a href="{{ connected_apps }}">Your connected apps</a></p>
 
 
 async def who_is_signed_in(scope: Any) -> HostUser | None:
-    """Tell the authorization server; the session middleware below has read this application's cookie."""
+    """Return the user who is signed in. The session middleware has read this application's cookie."""
     session = scope.get("session") or {}
     if "user" not in session:
         return None
@@ -64,7 +64,7 @@ server = AuthorizationServer.from_environment(
 
 
 def where_to_go_on(transaction: str) -> str:
-    """Return the path; nobody may send people here with a link that leads elsewhere afterwards."""
+    """Return the path to continue at. A link to this page must not be able to redirect elsewhere."""
     try:
         return server.resume_path(transaction)
     except ValueError:
@@ -104,7 +104,7 @@ def log_in(
     back = where_to_go_on(transaction)
     name = data.get("name", "")
     try:
-        HASHER.verify(USERS.get(name, NOBODY), data.get("password", ""))
+        HASHER.verify(USERS.get(name, NO_USER), data.get("password", ""))
     except VerifyMismatchError:
         return form("The name or the password is not right.", status=400)
     request.set_session({"user": name, "since": int(time.time())})

@@ -28,7 +28,7 @@ async def whoami(_: Request) -> JSONResponse:
 
 guarded = server.guard(Starlette(routes=[Route("/", whoami)]))
 host = Starlette(routes=[Route("/", home), Mount("/mcp", guarded)])
-app = server.beside(host)
+app = server.in_front_of(host)
 
 
 if __name__ == "__main__":

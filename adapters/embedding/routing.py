@@ -62,7 +62,7 @@ class _Host:
         await self._send(message)
 
 
-def beside(
+def in_front_of(
     app: ASGIApp,
     *,
     server: ASGIApp,

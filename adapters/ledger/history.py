@@ -66,7 +66,7 @@ class Audit:
         """Yield the matching events in the order of the log, up to its end at the first call."""
         with self._database.engine.connect() as connection:
             conditions = self._conditions(connection, wanted)
-            # Each page is a statement of its own, so that a long audit keeps no checkpoint waiting.
+            # Each page is a statement of its own, so that a long audit delays no checkpoint.
             for positions in self._positions(connection, conditions, wanted):
                 page = select(events).where(events.c.realm == self._realm, events.c.position.in_(positions))
                 for found in connection.execute(page.order_by(events.c.position)).all():
@@ -154,8 +154,8 @@ class Past:
     """`PastReader` over the log of one realm.
 
     Clocks of several servers differ, so recorded-at does not give the order, and positions do. As of a moment
-    a stream holds its events up to the last one that was recorded then or before: whatever is earlier in the
-    log had happened, whatever its own server's clock said.
+    a stream holds its events up to the last one that was recorded then or before: what is earlier in the log
+    had happened, even if the clock of its server was fast.
     """
 
     def __init__(self, database: Database, realm: str = "main") -> None:

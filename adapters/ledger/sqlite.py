@@ -156,7 +156,7 @@ class SqliteDatabase:
                 yield connection
                 connection.commit()
             except BaseException:
-                connection.invalidate()  # closed, and so rolled back whatever its state
+                connection.invalidate()  # closed, and so rolled back in any state
                 raise
 
     @contextmanager
@@ -177,7 +177,7 @@ class SqliteDatabase:
             return "there is no such file; `grantledger migrate` makes it, `--database` names another one"
         if not self.path.is_file():
             return "it is no file; `--database` names another one"
-        # The low byte of SQLite's code is the kind of error, the others tell more of it.
+        # The low byte of SQLite's code is the kind of error, the others give details.
         match getattr(error, "sqlite_errorcode", 0) & 0xFF:
             case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
                 return "it is not a ledger, or is damaged; `--database` names another one"
@@ -329,12 +329,12 @@ class _Thread:
             result, error = None, None
             try:
                 result = work()
-            except Exception as raised:  # noqa: BLE001 - given to the caller, whatever it is
+            except Exception as raised:  # noqa: BLE001 - passed on to the caller
                 error = raised
             except BaseException as raised:  # noqa: BLE001 - the thread goes on, and no SystemExit ends the loop
                 error = RuntimeError(f"{type(raised).__name__} on the ledger's thread")
                 error.__cause__ = raised
-            with suppress(RuntimeError):  # the event loop has ended: nobody waits
+            with suppress(RuntimeError):  # the event loop has ended: no caller waits
                 answer.get_loop().call_soon_threadsafe(_answer, answer, result, error)
             del item, work, answer, result, error
 
@@ -358,7 +358,7 @@ def _begin_patiently(connection: sqlite3.Connection, milliseconds: int) -> None:
 
 def _translated(error: Exception) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
-        # Only a taken value is a lost race: a missing one would be tried again for ever.
+        # Only a taken value is a lost race: a missing one would be retried without end.
         return UniqueTaken(str(error)) if error.sqlite_errorcode in _UNIQUE else error
     if isinstance(error, (sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)):
         return error

@@ -1,4 +1,4 @@
-"""The writer: what is waiting is checked, written and synced together, and then answered."""
+"""The writer: queued appends are checked, written and synced together, and then answered."""
 
 import asyncio
 import logging

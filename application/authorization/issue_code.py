@@ -88,7 +88,7 @@ class IssueCode:
         """Return the code for the client: the same code again until it is redeemed.
 
         So a response that was lost, or a form that was sent twice, ends like one that was sent once.
-        `consent_given`: to this very request, not only to an earlier one. `facts` spares the first read.
+        `consent_given` means: to this request, not only to an earlier one. `facts` saves the first read.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `SignInNeeded` when the session has
         ended, `TransactionSpent`, `TransactionExpired`, and `ConsentNeeded` without consent.
         """

@@ -47,7 +47,7 @@ class ResumeAuthorization:
     ) -> AskToSignIn | AskForConsent | IssuedCode:
         """Return the page to show, or the code where the user has consented to all of this before.
 
-        `facts` spares a read where the request was checked just now.
+        `facts`, if the request was checked just now, saves a read.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`, and `SentBack` where
         a page is needed and the client allowed none.
         """

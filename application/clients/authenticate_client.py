@@ -26,7 +26,7 @@ class AuthenticateClient:
     ) -> ClientRegistration:
         """Return the client. Raises `ClientUnknown`, `ClientAuthenticationFailed` or `TooManyGuesses`.
 
-        `loaded` spares a read where the caller has loaded a client, if it is the one of the credentials.
+        `loaded` is a client that was already read; if it is the one of the credentials, that saves a read.
         A disabled client is authenticated like any other: what it may still do, the caller decides.
         """
         if loaded is not None and loaded.client_id != credentials.client_id:

@@ -52,7 +52,7 @@ class SealedRecords(Protocol):
     def reseal(self, key_id: str) -> AsyncIterator[int]:
         """Seal every record of another secret under this one, and yield the number of records of each step.
 
-        Records can be read and written meanwhile. Raises `MasterSecretMissing` at once if this process was
+        Records can be read and written during that. Raises `MasterSecretMissing` at once if this process was
         started without that secret, and at a record whose own secret is missing; earlier ones stay resealed.
         """
         ...

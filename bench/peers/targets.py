@@ -1,4 +1,4 @@
-"""The servers that ours is measured beside, and who of them does less work. The pins are in package.json."""
+"""The servers that ours is compared with, and which of them do less work. The pins are in package.json."""
 
 import platform
 import shutil
@@ -160,7 +160,7 @@ class McpSdk(Target):
         return [sys.executable, "server.py", str(self.port)], {}, self.folder
 
     async def sign_in(self, connection: Connection, user: User, client: Client) -> None:
-        """There is nobody to sign in."""
+        """This server has no users."""
 
     async def session(self, connection: Connection, access_token: str) -> None:
         await self.look_up(connection, "/session", access_token, b'"sub":')

@@ -50,7 +50,7 @@ class Steps:
         try:
             yield step
         except Exception as error:
-            if not self.failed:  # else an inner step, wrapped by whatever it passed through
+            if not self.failed:  # else an inner step failed, and its error was wrapped on the way
                 self._show_failure(name, _bottom(error))
             raise WalkEnded from error
         self._show(f"[green]{self._tick}[/]", name, step.seen)

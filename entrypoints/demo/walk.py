@@ -112,8 +112,8 @@ class Walk:
             )
             expect("two new tokens", changed and after.refresh_token, came="a token that was there before")
             expect("the same scope", after.scope == before.scope, came=after.scope)
-            expect("nobody asked to sign in", self._browser_opened == 1, came="the browser was opened again")
-            step.seen = "two new tokens, nobody asked to sign in"
+            expect("no second sign-in", self._browser_opened == 1, came="the browser was opened again")
+            step.seen = "two new tokens, without a sign-in"
 
     async def _refresh_in_parallel(self) -> None:
         with self._steps.step("parallel refresh") as step:

@@ -50,9 +50,9 @@ class Host:
                     logging_config=None,
                 )
             case "starlette":
-                return server.beside(Starlette(routes=[Route("/", page)], lifespan=self._lifespan))
+                return server.in_front_of(Starlette(routes=[Route("/", page)], lifespan=self._lifespan))
             case "without lifespan":
-                return server.beside(without_lifespan)
+                return server.in_front_of(without_lifespan)
             case _:
                 mount = Mount(path="/host", app=without_lifespan, lifespan=lambda: self._lifespan(None))
                 return server.app([mount])
@@ -160,7 +160,7 @@ async def test_a_host_that_fails_to_start_closes_the_ledger(server):
         yield
 
     with pytest.raises(NotStarted):
-        async with hosting(server.beside(Starlette(lifespan=failing)), server.settings.port):
+        async with hosting(server.in_front_of(Starlette(lifespan=failing)), server.settings.port):
             pass
     with closing(sqlite3.connect(server.settings.database)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -60,7 +60,7 @@ _NO_REDIRECT = PageRefusal(
     "This return address is not registered",
     "The application asked to be answered at an address that it has not registered. "
     "For your safety nothing was sent there.",
-    ("Remove the connection in the application and add it again, so that it registers anew.",),
+    ("Remove the connection in the application and add it again, so that it registers again.",),
 )
 
 _EXPIRED = PageRefusal(
@@ -74,7 +74,7 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
         "This application is not known here",
         "It is not registered with this server, or its registration was removed.",
         (
-            "Remove the connection in the application and add it again, so that it registers anew.",
+            "Remove the connection in the application and add it again, so that it registers again.",
             "If it keeps an old registration, clear its stored sign-in for this server.",
         ),
     ),
@@ -98,8 +98,8 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
     ),
     FormForeign: PageRefusal(
         "This form cannot be used",
-        "It was not made for you in this browser, or somebody has signed in or out since. Nothing was done.",
-        ("Load the page anew: its form will be yours.",),
+        "It was not made for you in this browser, or a user has signed in or out since. Nothing was done.",
+        ("Load the page again: its form will be yours.",),
         403,
         resumable=True,
     ),
@@ -138,14 +138,14 @@ SERVER_FAULT = PageRefusal(
 )
 TOO_MANY_ATTEMPTS = PageRefusal(
     "Too many attempts",
-    "Nobody may try this so often, to keep strangers from guessing passwords.",
+    "The number of attempts is limited, to keep strangers from guessing passwords.",
     ("Wait some minutes, then go back and try again.",),
     429,
     resumable=True,
 )
 TOO_MANY_SIGN_UPS = PageRefusal(
     "Too many new accounts",
-    "This server opens only so many accounts at a time, from one place and in all. No account was opened.",
+    "This server limits how often accounts are opened. No account was opened.",
     ("Wait some minutes, then go back and try again.",),
     429,
     resumable=True,

@@ -30,5 +30,5 @@ _CSS_HEADERS = {"cache-control": "public, max-age=31536000, immutable", "x-conte
 
 
 async def stylesheet() -> Response[bytes]:
-    """Serve the style sheet. Its URL has a digest of the content, so browsers may cache it for ever."""
+    """Serve the style sheet. Its URL has a digest of the content, so browsers may cache it forever."""
     return Response(PAGE_CSS, media_type=MediaType.CSS, headers=_CSS_HEADERS)
