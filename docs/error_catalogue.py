@@ -1,4 +1,4 @@
-"""docs/errors.md: every refusal, and what stops a command, from the code and from errors.toml."""
+"""docs/errors.md: every refusal, and every failure of a command, from the code and from errors.toml."""
 
 import html
 import importlib
@@ -31,62 +31,61 @@ from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.refusal import Refusal
 from grantledger.entrypoints.cli.failures import CommandFailed, reported_failures
 
-_MENDING = Path(__file__).with_name("errors.toml")
+_FIXES = Path(__file__).with_name("errors.toml")
 _LAYERS = ("domain", "application", "adapters")
 
 E = TypeVar("E", bound=Exception)
 
 ROOTS = (CommandFailed, SchemaMismatch)
-"""Never raised themselves: their kinds are."""
+"""Never raised themselves, only their subclasses."""
 
 _ABOUT = """
-Made from the code and [errors.toml](errors.toml) by `make docs`.
+Generated from the code and [errors.toml](errors.toml) by `make docs`.
 
-Every answer carries an `X-Request-Id`, and pages of errors show it. The log has one line with that
-`correlation_id`, which names the refusal and says more than the client is told: `refusal` and `detail`.
-Events that the request caused carry it too. No `error_uri` is sent: these pages are not served.
+Every response has an `X-Request-Id`, and error pages show it. The log has one line with the same
+`correlation_id`, which names the refusal (`refusal`) and has details that the client does not get (`detail`).
+The events of the request have it too. No `error_uri` is sent, because these pages are not served.
 
-Programs get JSON: `error`, the code, which decides what a client does next, and `error_description`. With
-400 `invalid_grant` clients throw tokens away, with 401 `invalid_client` their registration. What cannot be
-checked now is 503, and keeps both.
+Programs get JSON with `error`, the code that decides what a client does next, and `error_description`. On
+400 `invalid_grant` clients discard their tokens, on 401 `invalid_client` their registration. What cannot be
+checked now is answered 503, so that clients keep both.
 """.strip()
 
 
 _ABOUT_COMMANDS = """
-What stops a command of `grantledger` is printed on standard error as one sentence behind `grantledger: `, and
-the exit code is 1. Commands write no log. Exit code 2 is a command that was not written as `--help` says, 1
-also a question that was answered with no, 0 that all was done. A traceback is a fault of the program: please
-report it.
+If a command of `grantledger` fails, it prints one sentence after `grantledger: ` on standard error and exits
+with 1. It also exits with 1 if a question is answered with no, and with 2 if the arguments are wrong.
+Commands write no log. A traceback is a bug: please report it.
 """.strip()
 
 
 def refusals() -> dict[str, type[Refusal]]:
-    """Return every refusal that there is in the package, by name."""
+    """Return every refusal of the package by name."""
     _import_all()
     return {refusal.__name__: refusal for refusal in _below(Refusal)}
 
 
 def failures() -> dict[str, type[Exception]]:
-    """Return every failure that ends a command with a sentence, by name."""
+    """Return every failure that a command prints as a sentence, by name."""
     _import_all()
     return {
         one.__name__: one for root in reported_failures() for one in (root, *_below(root)) if one not in ROOTS
     }
 
 
-def mending() -> dict[str, dict[str, str | dict[str, str]]]:
-    return tomllib.loads(_MENDING.read_text(encoding="utf-8"))
+def fixes() -> dict[str, dict[str, str | dict[str, str]]]:
+    return tomllib.loads(_FIXES.read_text(encoding="utf-8"))
 
 
 def errors_page() -> str:
     known = refusals()
     lines = ["# Errors", "", _ABOUT, ""]
-    for section, entries in mending().items():
+    for section, entries in fixes().items():
         lines += [f"## {section}", ""]
         match section:
             case "What HTTP itself refuses":
                 rows = (_http_row(status, str(how)) for status, how in entries.items())
-                lines += [*_table("status", "told", rows), ""]
+                lines += [*_table("status", "answer", rows), ""]
             case "Commands":
                 known_failures = failures()
                 lines += [_ABOUT_COMMANDS, ""]
@@ -94,18 +93,18 @@ def errors_page() -> str:
                 lines += [*_table("failure", "what it means", rows, "printed", "a server says"), ""]
             case "Access tokens at `/session` and `/userinfo`":
                 rows = (_bearer_row(name, str(how)) for name, how in entries.items())
-                lines += [*_table("status", "told", rows), ""]
+                lines += [*_table("status", "answer", rows), ""]
             case "Guards":
                 rows = (_guard_row(name, str(how)) for name, how in entries.items())
-                lines += [*_table("status", "told", rows), ""]
+                lines += [*_table("status", "answer", rows), ""]
             case _:
                 rows = (_row(known[name], how) for name, how in entries.items())
-                lines += [*_table("refusal", "what it means", rows, "told", "log"), ""]
+                lines += [*_table("refusal", "what it means", rows, "answer", "log"), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _table(first: str, second: str, rows: Iterator[tuple[str, ...]], *more: str) -> Iterator[str]:
-    columns = (first, second, *more, "how to mend it")
+    columns = (first, second, *more, "how to fix it")
     yield f"| {' | '.join(columns)} |"
     yield "|" + "---|" * len(columns)
     for row in rows:
@@ -113,21 +112,21 @@ def _table(first: str, second: str, rows: Iterator[tuple[str, ...]], *more: str)
 
 
 def _row(refusal: type[Refusal], how: str | dict[str, str]) -> tuple[str, ...]:
-    told = how["told"] if isinstance(how, dict) else "; ".join(_told(refusal))
-    assert told, f"nobody is told of {refusal.__name__}: give its entry in errors.toml a `told`"
+    answer = how["answer"] if isinstance(how, dict) else "; ".join(_answers(refusal))
+    assert answer, f"{refusal.__name__} has no answer: give its entry in errors.toml an `answer`"
     level = "warning" if issubclass(refusal, SUSPICIOUS) else "info"
     meaning = (inspect.getdoc(refusal) or "").partition("\n")[0]
-    return f"`{refusal.__name__}`", meaning, told, level, how["mend"] if isinstance(how, dict) else how
+    return f"`{refusal.__name__}`", meaning, answer, level, how["fix"] if isinstance(how, dict) else how
 
 
 def _failure_row(failure: type[Exception], how: Any) -> tuple[str, ...]:
     meaning = (inspect.getdoc(failure) or "").partition("\n")[0]
-    # In HTML's words: a sentence may hold back quotes itself.
+    # As HTML, because the sentence may contain backquotes.
     printed = f"<code>{html.escape(how['printed'], quote=False)}</code>"
-    return f"`{failure.__name__}`", meaning, printed, how.get("log", "nothing"), how["mend"]
+    return f"`{failure.__name__}`", meaning, printed, how.get("log", "nothing"), how["fix"]
 
 
-def _told(refusal: type[Refusal]) -> Iterator[str]:
+def _answers(refusal: type[Refusal]) -> Iterator[str]:
     wire = next((WIRE_ERRORS[base] for base in refusal.__mro__ if base in WIRE_ERRORS), None)
     if wire is not None:
         yield f"{wire.status} `{wire.code}`: {wire.description}"
@@ -139,8 +138,8 @@ def _told(refusal: type[Refusal]) -> Iterator[str]:
         yield _page(PAGE_REFUSALS[refusal])
 
 
-def _page(told: PageRefusal) -> str:
-    return f"page {told.status}: {told.title}"
+def _page(refusal: PageRefusal) -> str:
+    return f"page {refusal.status}: {refusal.title}"
 
 
 def _http_row(status: str, how: str) -> tuple[str, ...]:

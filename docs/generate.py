@@ -1,4 +1,4 @@
-"""The pages that are made from the code: `make docs` writes them, a test holds them to it."""
+"""The pages that are generated from the code: `make docs` writes them, and a test compares them."""
 
 import ast
 import inspect
@@ -23,22 +23,22 @@ from grantledger.entrypoints.settings_sources import PREFIX, load_settings
 ROOT = Path(__file__).parents[1]
 
 _ABOUT_EVENTS = """
-Made from [domain/](../domain/) by `make docs`. Every fact that the ledger can hold, by the kind of stream it
-stands in. Times are whole seconds since 1970, UTC. An event never changes: a new meaning gets a new tag.
-Beside each event the ledger keeps an envelope: position, stream, version, when it was recorded, who acted,
-for which client, in which request.
+Generated from [domain/](../domain/) by `make docs`. Every event that the ledger can hold, by the kind of its
+stream. Times are whole seconds since 1970, UTC. An event never changes: a new meaning gets a new tag. The
+ledger stores an envelope with each event: position, stream, version, time of recording, actor, client, user
+and request.
 """.strip()
 
 _TYPES = {str: "text", int: "whole number", bool: "true or false", bytes: "bytes", float: "number"}
 
 
 def settings_page() -> str:
-    """Every setting: what it means, its type, range and default, and its variable."""
+    """Every setting: its meaning, type, range, default and variable."""
     meaning = _docs_of(Settings)
     lines = [
         "# Settings",
         "",
-        "Made from [entrypoints/settings.py](../entrypoints/settings.py) by `make docs`.",
+        "Generated from [entrypoints/settings.py](../entrypoints/settings.py) by `make docs`.",
         "",
         inspect.getdoc(load_settings) or "",
         "",
@@ -68,7 +68,7 @@ def settings_page() -> str:
 
 
 def events_page() -> str:
-    """Every event: when it is raised, its fields, an example."""
+    """Every event: its meaning, its fields, an example."""
     lines = [
         "# Events",
         "",
@@ -91,7 +91,7 @@ def _event(event: type[Struct]) -> Iterator[str]:
     yield from ("| field | type | example |", "|---|---|---|")
     example = ROOT / "tests" / "golden" / "events" / f"{tag}.json"
     for field, value in zip(fields(event), json.loads(example.read_text(encoding="utf-8")), strict=True):
-        optional = "" if field.required else f"; {_default(field)} where it is left out"
+        optional = "" if field.required else f"; {_default(field)} if it is absent"
         shown = json.dumps(value, ensure_ascii=False)
         yield f"| `{field.encode_name}` | {_type(field.type)}{optional} | `{shown}` |"
     yield ""
@@ -117,7 +117,7 @@ def _type(hint: Any) -> str:
 def _default(field: FieldInfo) -> str:
     match field.default:
         case msgspec.NODEFAULT if field.default_factory is msgspec.NODEFAULT:
-            return "must be given"
+            return "required"
         case None | "":
             return "none"
         case () | msgspec.NODEFAULT:

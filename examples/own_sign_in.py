@@ -1,6 +1,6 @@
 """A Litestar application that keeps its own users and signs them in on its own page.
 
-Run `python examples/own_sign_in.py`. Users who authorize a client are redirected to /login of this application,
+Run `python examples/own_sign_in.py`. Users who authorize a client are redirected to /login of this program,
 and from there back to the consent page. The users and the ledger end with the process.
 """
 

@@ -9,7 +9,6 @@ from grantledger import AuthorizationServer, Caller, Refusal, Settings
 from grantledger.domain.client_metadata import RegistrationRequest
 
 CALLER = Caller(correlation_id="nightly-job", operator="nightly-job")
-"""Stands beside every event that this program causes; take the id of the job's run."""
 """Recorded with every event that this program causes, for example the id of a job."""
 
 

@@ -1,4 +1,4 @@
-"""What the documents say of the project is so: links, tests, targets, settings, examples."""
+"""The documents are right about links, tests, targets, settings and examples."""
 
 import ast
 import os
@@ -82,12 +82,20 @@ def test_a_decision_is_titled_by_its_number_and_listed_in_the_index(adr: Path) -
 @pytest.mark.parametrize("adr", ADRS, ids=names_of)
 def test_the_tests_that_confirm_a_decision_exist(adr: Path) -> None:
     confirmation = adr.read_text(encoding="utf-8").partition("## Confirmation\n")[2]
-    lines = [line for line in confirmation.splitlines() if line]
-    assert lines
-    for line in lines:
+    files = confirmation.split("\n- ")[1:]
+    assert files
+    for line in files:
         file, *tests = re.findall(r"`([^`]+)`", line)
         assert tests, line
         assert set(tests) <= defined_in(ROOT / file), line
+
+
+@pytest.mark.parametrize("adr", ADRS, ids=names_of)
+def test_a_decision_that_was_changed_names_a_later_one(adr: Path) -> None:
+    for change in re.findall(r"^(?:Superseded|Amended) by .*", adr.read_text(encoding="utf-8"), re.MULTILINE):
+        link = re.match(r"(?:Superseded|Amended) by \[(\d{4})\]\((\d{4})-[\w-]+\.md\)", change)
+        assert link, change
+        assert link[1] == link[2] > adr.name[:4], change
 
 
 def defined_in(file: Path) -> set[str]:
@@ -165,7 +173,7 @@ def test_the_settings_that_are_shown_start_a_server_on_the_network(tmp_path: Pat
 
 
 def test_the_readme_states_the_real_defaults() -> None:
-    text = prose(ROOT / "README.md")
+    text = " ".join(prose(ROOT / "README.md").split())
     settings = Settings()
     assert f"`access_token_expires_in` ({settings.access_token_expires_in} s)" in text
     assert f"`refresh_token_expires_in` ({settings.refresh_token_expires_in // 86_400} days" in text

@@ -1,4 +1,4 @@
-"""The catalogue of errors is complete: a new refusal needs an entry that says how to mend it."""
+"""The catalogue of errors is complete: a new refusal needs an entry that says how to fix it."""
 
 import importlib
 import importlib.util
@@ -27,11 +27,11 @@ catalogue = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(catalogue)
 
 REFUSALS = catalogue.refusals()
-MENDING = catalogue.mending()
+FIXES = catalogue.fixes()
 BEARER = "Access tokens at `/session` and `/userinfo`"
 OTHERS = ("What HTTP itself refuses", BEARER, "Guards", "Commands")
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-ENTRIES = [name for section, entries in MENDING.items() if section not in OTHERS for name in entries]
+ENTRIES = [name for section, entries in FIXES.items() if section not in OTHERS for name in entries]
 
 
 def test_the_catalogue_has_exactly_the_refusals() -> None:
@@ -43,7 +43,7 @@ def test_every_wire_error_and_every_page_is_of_a_refusal_in_the_catalogue() -> N
 
 
 def test_every_status_of_http_itself_has_an_entry() -> None:
-    statuses = {int(status) for status in MENDING["What HTTP itself refuses"]}
+    statuses = {int(status) for status in FIXES["What HTTP itself refuses"]}
     assert statuses == {*STATUS_ERRORS, *CONNECTION_ERRORS}
 
 
@@ -57,15 +57,15 @@ def test_the_catalogue_has_the_answer_for_each_status(status: int) -> None:
 
 
 def test_every_answer_to_a_bad_access_token_has_an_entry() -> None:
-    assert list(MENDING[BEARER]) == list(BearerRefusal.__members__)
+    assert list(FIXES[BEARER]) == list(BearerRefusal.__members__)
 
 
 def test_every_answer_of_a_guard_has_an_entry() -> None:
-    assert list(MENDING["Guards"]) == list(GuardRefusal.__members__)
+    assert list(FIXES["Guards"]) == list(GuardRefusal.__members__)
 
 
 def test_the_catalogue_has_exactly_the_failures_of_commands() -> None:
-    assert sorted(MENDING["Commands"]) == sorted(catalogue.failures())
+    assert sorted(FIXES["Commands"]) == sorted(catalogue.failures())
 
 
 LAYERS = ("domain", "application", "adapters", "entrypoints")
