@@ -21,7 +21,6 @@ class DisconnectApp:
 
     async def __call__(self, user_id: str, client_id: str, caller: Caller) -> None:
         """Return when the client has neither consent nor a grant of the user that is not revoked."""
-<<<<<<< HEAD
         await self.disconnect(user_id, client_id, by_user(user_id, caller, client_id=client_id))
 
     async def disconnect(self, user_id: str, client_id: str, by: Provenance) -> None:
@@ -29,11 +28,6 @@ class DisconnectApp:
         # List again after the commit: a parallel redemption may have opened a grant after the first listing.
         # It asserts the consent, so none can open one after the withdrawal is committed.
         while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, by)):
-=======
-        # Look again after the commit: a concurrent redemption may have opened a grant before it. Later ones
-        # assert the version of the consent, and conflict with the withdrawal.
-        while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, caller)):
->>>>>>> 7c3012e (code: replace the last odd words, and a comment that was untrue)
             pass
 
     async def _disconnect(self, user_id: str, client_id: str, by: Provenance) -> bool:
