@@ -224,6 +224,15 @@ class TokenSealer(Protocol):
         ...
 
 
+class NetworkDigests(Protocol):
+    def __call__(self, address: str | None) -> tuple[str, ...]:
+        """Return keyed digests of the address's network, one for each master secret, newest first.
+
+        None for an unknown address. Two addresses of one network have the same digests.
+        """
+        ...
+
+
 class CodeSealer(Protocol):
     """Codes are derived from their transaction, so that none is stored."""
 

@@ -55,6 +55,7 @@ from grantledger.application.ports import (
     IdTokenSigner,
     Ledger,
     Listings,
+    NetworkDigests,
     PasswordHasher,
     PastReader,
     PrivateRecords,
@@ -85,6 +86,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     hasher: PasswordHasher
     tokens: TokenSealer
     codes: CodeSealer
+    network_digests: NetworkDigests
     id_tokens: IdTokenSigner
     key_maker: SigningKeyMaker
     secret_keeper: SecretKeeper
@@ -134,6 +136,7 @@ class UseCases:
             facts=ledger,
             authenticate=self.authenticate_client,
             sealer=ports.tokens,
+            network_digests=ports.network_digests,
             clock=clock,
             policy=policy,
         )

@@ -4,13 +4,17 @@ A refresh, where `n` is the current generation (`TokenGrant.refresh`):
 
 | presented token | when | result |
 |---|---|---|
+| n, or older within the reuse window | the request is invalid in itself | the same refusal, nothing changes |
 | n | grant alive | generation n+1 |
 | older than n | within the reuse window, same scope and resource | the current tokens, for a retry |
 | older than n | within the reuse window, other scope or resource | refused, nothing revoked |
-| older than n | after the reuse window | refused as a reuse, grant revoked |
+| older than n | after the reuse window, whatever it asks for | refused as a reuse, grant revoked |
 | any | grant revoked or expired | refused, nothing changes |
 
-The reuse window of a generation begins when the next generation supersedes it.
+The reuse window of a generation begins when the next generation supersedes it. A request is invalid in itself
+if it names a foreign resource, an invalid scope or one narrowing too many. The first row keeps a thief from
+learning by such requests whether the owner has refreshed. A retry from another network than the refresh that
+superseded its generation is recorded once for each generation.
 """
 
 from typing import assert_never
@@ -44,7 +48,11 @@ class GrantOpened(Struct, frozen=True, kw_only=True, array_like=True, tag="token
 
 
 class GrantRefreshed(Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.refreshed.v1"):
-    """A refresh token was exchanged for tokens of the next `generation`."""
+    """A refresh token was exchanged for tokens of the next `generation`.
+
+    `network` is a keyed digest of the network of the request, empty if that is unknown. It is none where
+    the refresh before came from the same network.
+    """
 
     generation: int
     resource: str
@@ -53,6 +61,19 @@ class GrantRefreshed(Struct, frozen=True, kw_only=True, array_like=True, tag="to
     refreshed_at: int
     access_expires_at: int
     refresh_expires_at: int
+    network: str | None = None
+
+
+class RefreshRetriedElsewhere(
+    Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.refresh_retried_elsewhere.v1"
+):
+    """A refresh was retried within the reuse window, from another network than the refresh before.
+
+    The retry got the current tokens. It is recorded once for each superseded `generation`.
+    """
+
+    generation: int
+    retried_at: int
 
 
 class RefreshTokenReused(
@@ -86,7 +107,14 @@ class GrantRevoked(Struct, frozen=True, kw_only=True, array_like=True, tag="toke
     revoked_at: int
 
 
-Event = GrantOpened | GrantRefreshed | RefreshTokenReused | AccessTokensRevoked | GrantRevoked
+Event = (
+    GrantOpened
+    | GrantRefreshed
+    | RefreshRetriedElsewhere
+    | RefreshTokenReused
+    | AccessTokensRevoked
+    | GrantRevoked
+)
 
 
 class GrantUnknown(Refusal):
@@ -134,6 +162,14 @@ Supersessions = tuple[tuple[int, int], ...]
 An entry also holds for the generations after it, up to the next entry.
 """
 
+Networks = tuple[tuple[int, str], ...]
+"""Pairs of (first generation superseded from that network, digest of the network), oldest first.
+
+An entry also holds for the generations after it, up to the next entry.
+"""
+
+MAX_NETWORKS = 16
+"""Maximum number of networks, and of recorded retries from another network, that a grant keeps."""
 
 MAX_PAIRS = 16
 """Maximum number of different (resource, scopes) pairs among the tokens of one grant."""
@@ -179,6 +215,8 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
     generation: int = 0
     pair: int = 0
     superseded: Supersessions = ()
+    networks: Networks = ()
+    retried_elsewhere: tuple[int, ...] = ()
     access_revoked_through: int = -1
     revoked: str | None = None
     revoked_at: int | None = None
@@ -192,13 +230,14 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         asked: Narrowing,
         key_id: str,
         lifetimes: Lifetimes,
+        networks: tuple[str, ...] = (),
         now: int,
     ) -> tuple[Event, ...]:
         """Exchange a refresh token of `generation`, as the table at the top of this module says.
 
-        Returns a `GrantRefreshed`; nothing for a retry, which gets the current tokens; or a
-        `RefreshTokenReused` with the revocation it causes. The request's parameters are checked last, so
-        that no invalid parameter hides a reuse.
+        `networks` are digests of the caller's network, under the newest key and all older ones; empty if it
+        is unknown. Returns a `GrantRefreshed`; nothing or a `RefreshRetriedElsewhere` for a retry, which gets
+        the current tokens; or a `RefreshTokenReused` with the revocation it causes.
 
         Raises `TokenBelongsToAnotherClient`, `GrantIsRevoked`, `GrantHasExpired`, `RefreshTokenUnknown`,
         `RetryAsksForSomethingElse`, `scope.ScopeInvalid`, `resource_indicator.ResourceForeign`.
@@ -209,11 +248,18 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
             raise RefreshTokenUnknown
         if now >= self.refresh_expires_at:
             raise GrantHasExpired
-        if generation < self.generation:
-            return self._retry(generation, asked, reuse_window=lifetimes.reuse_window, now=now)
+        # Before the parameters are checked, so that no invalid one hides a reuse.
+        if generation < self.generation and not self._is_retry(
+            generation, reuse_window=lifetimes.reuse_window, now=now
+        ):
+            reused = RefreshTokenReused(generation=generation, reused_at=now)
+            return (reused, *self.revoke("refresh_token_reused", now=now))
+        # The same for every generation that got this far: the refusal must not reveal which one is current.
         access = self._narrowed(asked)
-        if access not in self.pairs and len(self.pairs) == MAX_PAIRS:
-            raise TooManyNarrowings
+        if generation < self.generation:
+            if access != self.current:
+                raise RetryAsksForSomethingElse
+            return self._retried(generation, networks, now=now)
         return (
             GrantRefreshed(
                 generation=generation + 1,
@@ -223,29 +269,42 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
                 refreshed_at=now,
                 access_expires_at=earliest(now + lifetimes.access_token, self.expires_at),
                 refresh_expires_at=earliest(now + lifetimes.refresh_token, self.expires_at),
+                network=self._network_if_new(networks),
             ),
         )
 
-    def _retry(self, generation: int, asked: Narrowing, *, reuse_window: int, now: int) -> tuple[Event, ...]:
-        """Answer a token of an older generation: a retry within the reuse window, a reuse after it."""
+    def _is_retry(self, generation: int, *, reuse_window: int, now: int) -> bool:
+        """Whether the reuse window of a superseded generation is still open."""
         since = when_superseded(self.superseded, generation)
         # The later of the two times: setting the clock back must not reopen a reuse window that has ended.
-        if since is None or max(now, self.superseded[-1][0]) >= since + reuse_window:
-            reused = RefreshTokenReused(generation=generation, reused_at=now)
-            return (reused, *self.revoke("refresh_token_reused", now=now))
-        try:
-            same = self._narrowed(asked) == self.current
-        except (scope.ScopeInvalid, resource_indicator.ResourceForeign) as refusal:
-            raise RetryAsksForSomethingElse from refusal
-        if not same:
-            raise RetryAsksForSomethingElse
-        return ()
+        return since is not None and max(now, self.superseded[-1][0]) < since + reuse_window
+
+    def _retried(self, generation: int, networks: tuple[str, ...], *, now: int) -> tuple[Event, ...]:
+        """Record a retry from another network, once for each generation, and at most 16 at a time."""
+        known = network_of(self.networks, generation)
+        if not networks or not known or known in networks:
+            return ()
+        if generation in self.retried_elsewhere or len(self.retried_elsewhere) == MAX_NETWORKS:
+            return ()
+        return (RefreshRetriedElsewhere(generation=generation, retried_at=now),)
+
+    def _network_if_new(self, networks: tuple[str, ...]) -> str | None:
+        """Return the digest to record, None if the refresh before came from this network."""
+        known = self.networks[-1][1] if self.networks else ""
+        newest = networks[0] if networks else ""
+        return None if known in (networks or ("",)) else newest
 
     def _narrowed(self, asked: Narrowing) -> Access:
-        """Return the requested part of what was consented to. Raises `ScopeInvalid` or `ResourceForeign`."""
+        """Return the requested part of what was consented to.
+
+        Raises `ScopeInvalid`, `ResourceForeign` or `TooManyNarrowings`.
+        """
         resource = resource_indicator.narrowed(asked.resources, granted=self.consented.resource)
         scopes = scope.narrowed(asked.scope, granted=self.consented.scopes, known=asked.known_scopes)
-        return Access(resource, scopes)
+        access = Access(resource, scopes)
+        if access not in self.pairs and len(self.pairs) == MAX_PAIRS:
+            raise TooManyNarrowings
+        return access
 
     def check_access(self, *, generation: int, pair: int, expires_at: int, now: int) -> Access:
         """Return what an access token of `generation` gives access to.
@@ -312,6 +371,8 @@ def evolve(grant: TokenGrant | None, event: Event) -> TokenGrant:
     match event:
         case GrantRefreshed():
             return _refreshed(grant, event)
+        case RefreshRetriedElsewhere():
+            return replace(grant, retried_elsewhere=(*grant.retried_elsewhere, event.generation))
         case RefreshTokenReused():
             return grant
         case AccessTokensRevoked():
@@ -341,6 +402,7 @@ def _opened(event: GrantOpened) -> TokenGrant:
 def _refreshed(grant: TokenGrant, event: GrantRefreshed) -> TokenGrant:
     access = Access(event.resource, event.scopes)
     pairs = grant.pairs if access in grant.pairs else (*grant.pairs, access)
+    entries = superseded(grant.superseded, grant.generation, at=event.refreshed_at)
     return replace(
         grant,
         pairs=pairs,
@@ -350,8 +412,20 @@ def _refreshed(grant: TokenGrant, event: GrantRefreshed) -> TokenGrant:
         access_expires_at=event.access_expires_at,
         refresh_expires_at=event.refresh_expires_at,
         generation=event.generation,
-        superseded=superseded(grant.superseded, grant.generation, at=event.refreshed_at),
+        superseded=entries,
+        networks=_networks(grant, event.network, oldest=entries[0][1]),
+        retried_elsewhere=tuple(each for each in grant.retried_elsewhere if each >= entries[0][1]),
     )
+
+
+def _networks(grant: TokenGrant, network: str | None, *, oldest: int) -> Networks:
+    """Add the network that superseded the current generation; drop those of generations before `oldest`."""
+    networks = grant.networks if network is None else (*grant.networks, (grant.generation, network))
+    if len(networks) < 2:  # noqa: PLR2004 - mostly one network, which holds for every generation after it
+        return networks
+    ends = (*(first for first, _ in networks[1:]), grant.generation + 1)
+    kept = tuple(entry for entry, end in zip(networks, ends, strict=True) if end > oldest)
+    return kept[-MAX_NETWORKS:]
 
 
 def superseded(before: Supersessions, generation: int, *, at: int) -> Supersessions:
@@ -367,9 +441,21 @@ def when_superseded(entries: Supersessions, generation: int) -> int | None:
     return next((second for second, first in reversed(entries) if first <= generation), None)
 
 
+def network_of(networks: Networks, generation: int) -> str:
+    """Return the digest of the network that superseded the generation, empty if it is unknown."""
+    return next((network for first, network in reversed(networks) if first <= generation), "")
+
+
 GRANT: Kind[TokenGrant] = Kind(
     category="grant",
     state=TokenGrant,
-    events=(GrantOpened, GrantRefreshed, RefreshTokenReused, AccessTokensRevoked, GrantRevoked),
+    events=(
+        GrantOpened,
+        GrantRefreshed,
+        RefreshRetriedElsewhere,
+        RefreshTokenReused,
+        AccessTokensRevoked,
+        GrantRevoked,
+    ),
     evolve=evolve,
 )

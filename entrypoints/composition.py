@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dependency_injector.providers import Singleton
 
-from grantledger.adapters.crypto.keyed_digest import KeyedDigests
+from grantledger.adapters.crypto.keyed_digest import KeyedDigests, KeyedNetworkDigests
 from grantledger.adapters.crypto.sealing import SealedBox, Vault
 from grantledger.adapters.crypto.tokens import DerivedCodes, DerivedTokens
 from grantledger.adapters.ledger import migrations
@@ -91,6 +91,7 @@ class Container:
             hasher=self.hasher(),
             tokens=DerivedTokens(self.master_secrets(), settings.realm),
             codes=DerivedCodes(self.digests()),
+            network_digests=KeyedNetworkDigests(self.digests()),
             id_tokens=LedgerIdTokenSigner(ledger, ledger),
             key_maker=Es256KeyMaker(),
             secret_keeper=self.secret_keeper(),

@@ -100,10 +100,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     refresh_token_expires_in: Annotated[int, Between(1, _YEAR)] = 7 * _DAY
     """How long a refresh token is valid. Each refresh starts it again."""
 
-    grant_expires_in: Annotated[int | None, Between(1, 10 * _YEAR)] = None
-    """The absolute limit of a grant, however often it is refreshed. None: no limit."""
+    grant_expires_in: Annotated[int, Between(0, 10 * _YEAR)] = 90 * _DAY
+    """The absolute limit of a grant, however often it is refreshed; 0: no limit."""
 
-    refresh_reuse_window: Annotated[int, Between(0, MAX_REUSE_WINDOW)] = 60  # MAX_REUSE_WINDOW is 300
+    refresh_reuse_window: Annotated[int, Between(0, MAX_REUSE_WINDOW)] = 30  # MAX_REUSE_WINDOW is 300
     """How long a superseded refresh token still gets the current tokens, as a retry; 0: not at all.
 
     After that its use revokes the grant. Must be less than `access_token_expires_in`.
@@ -194,7 +194,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             code_lifetime=self.code_expires_in,
             access_token_lifetime=self.access_token_expires_in,
             refresh_token_lifetime=self.refresh_token_expires_in,
-            grant_lifetime=self.grant_expires_in,
+            grant_lifetime=self.grant_expires_in or None,
             refresh_reuse_window=self.refresh_reuse_window,
             browser_session_lifetime=self.browser_session_expires_in,
         )

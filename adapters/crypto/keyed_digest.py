@@ -1,10 +1,15 @@
 """Digests under a secret key, by which a value is found or recognised and cannot be guessed."""
 
 import hmac
+from functools import lru_cache
 
 from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.domain import base64url
 from grantledger.domain.digests import length_prefixed
+from grantledger.domain.network import network_of
+
+_NETWORK_BYTES = 8
+"""It is stored with each grant, and only compared with another one of the same grant."""
 
 
 class KeyedDigests:
@@ -28,3 +33,19 @@ class KeyedDigests:
         message = length_prefixed(self._realm, *parts)
         keys = (self._secrets.key(f"digest of {purpose}", key_id) for key_id in self._secrets.key_ids)
         return [hmac.digest(key, message, "sha256") for key in keys]
+
+
+class KeyedNetworkDigests:
+    """`NetworkDigests`: 11 characters each."""
+
+    def __init__(self, digests: KeyedDigests) -> None:
+        self._digests = digests
+        # Clients refresh again and again from one address, and parsing it takes longer than its digest.
+        self._of = lru_cache(4_096)(self._computed)
+
+    def __call__(self, address: str | None) -> tuple[str, ...]:
+        return () if address is None else self._of(address)
+
+    def _computed(self, address: str) -> tuple[str, ...]:
+        found = self._digests.raw_digests("caller network", network_of(address))
+        return tuple(base64url.encode(digest[:_NETWORK_BYTES]) for digest in found)

@@ -131,6 +131,7 @@ class Notes(Struct):
 
     client_id: str | None = None
     refusal: Exception | None = None
+    warning: str | None = None
 
 
 def note_client(scope: Scope, client_id: str | None) -> None:
@@ -143,6 +144,12 @@ def note_refusal(scope: Scope, refusal: Exception) -> None:
     """Log why the request is refused. Only the operator reads the message."""
     if _NOTES in scope:
         scope[_NOTES].refusal = refusal.cause if isinstance(refusal, SentBack) else refusal
+
+
+def note_warning(scope: Scope, warning: str) -> None:
+    """Log a request that succeeds as a warning, because it may be part of an attack."""
+    if _NOTES in scope:
+        scope[_NOTES].warning = warning
 
 
 async def note_exception(error: Exception, scope: Any) -> None:
@@ -197,6 +204,8 @@ def _write(scope: Scope, notes: Notes, correlation_id: str, status: int, seconds
     }
     if notes.client_id is not None:
         facts["client_id"] = notes.client_id
+    if notes.warning is not None:
+        facts["warning"] = notes.warning
     if notes.refusal is not None:
         facts["refusal"] = type(notes.refusal).__name__
         # The message of any other exception may hold a secret.
@@ -208,4 +217,4 @@ def _write(scope: Scope, notes: Notes, correlation_id: str, status: int, seconds
 def _level(notes: Notes, status: int) -> str:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return "error"
-    return "warning" if isinstance(notes.refusal, SUSPICIOUS) else "info"
+    return "warning" if notes.warning or isinstance(notes.refusal, SUSPICIOUS) else "info"

@@ -7,7 +7,10 @@ from grantledger.domain.token_grant import TokenGrant
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
-    """A successful token response (OAuth 2.1 section 3.2.3). `expires_in` is the remaining seconds."""
+    """A successful token response (OAuth 2.1 section 3.2.3). `expires_in` is the remaining seconds.
+
+    `retried_elsewhere` is for the log alone: a retry from another network was recorded.
+    """
 
     access_token: str
     refresh_token: str | None
@@ -15,6 +18,7 @@ class Tokens(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     resource: str
     id_token: str | None = None
+    retried_elsewhere: bool = False
 
 
 def current_tokens(sealer: TokenSealer, grant_id: str, grant: TokenGrant, *, now: int) -> Tokens:

@@ -1,16 +1,18 @@
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.application.clients.authenticate_client import (
     AuthenticateClient,
     ClientCredentials,
 )
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, DecisionReader, Ledger, TokenSealer
+from grantledger.application.ports import Clock, DecisionReader, Ledger, NetworkDigests, TokenSealer
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
 from grantledger.domain.token_grant import (
     Narrowing,
+    RefreshRetriedElsewhere,
     RefreshTokenAlreadyUsed,
     RefreshTokenReused,
     RefreshTokenUnknown,
@@ -42,6 +44,7 @@ class RefreshGrant:
         facts: DecisionReader,
         authenticate: AuthenticateClient,
         sealer: TokenSealer,
+        network_digests: NetworkDigests,
         clock: Clock,
         policy: ServerPolicy,
     ) -> None:
@@ -49,6 +52,7 @@ class RefreshGrant:
         self._facts = facts
         self._authenticate = authenticate
         self._sealer = sealer
+        self._network_digests = network_digests
         self._clock = clock
         self._lifetimes = policy.lifetimes
         self._known_scopes = frozenset(policy.known_scopes)
@@ -88,6 +92,7 @@ class RefreshGrant:
             ),
             key_id=self._sealer.key_id,
             lifetimes=self._lifetimes,
+            networks=self._network_digests(request.caller.address),
             now=now,
         )
         change = facts.grant.then(events)
@@ -98,4 +103,7 @@ class RefreshGrant:
         if any(isinstance(event, RefreshTokenReused) for event in events):
             raise RefreshTokenAlreadyUsed
         assert change.state is not None
-        return current_tokens(self._sealer, change.key, change.state, now=now)
+        tokens = current_tokens(self._sealer, change.key, change.state, now=now)
+        if any(isinstance(event, RefreshRetriedElsewhere) for event in events):
+            return replace(tokens, retried_elsewhere=True)
+        return tokens

@@ -4,13 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from grantledger.application.ports import Unavailable
-from grantledger.application.provenance import by_client
+from grantledger.application.provenance import Caller, by_client
 from grantledger.domain.client_registration import (
     ClientAuthenticationFailed,
     ClientIsDisabled,
     ClientUnknown,
 )
-from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import ResourceForeign
 from grantledger.domain.scope import ScopeWidened
 from grantledger.domain.token_grant import (
@@ -20,6 +19,7 @@ from grantledger.domain.token_grant import (
     GrantIsRevoked,
     GrantRefreshed,
     GrantRevoked,
+    RefreshRetriedElsewhere,
     RefreshTokenAlreadyUsed,
     RefreshTokenReused,
     RefreshTokenUnknown,
@@ -195,9 +195,9 @@ async def test_a_retry_for_all_scopes_after_a_narrowed_refresh_is_refused(ledger
         await story.refreshes(client, notes)
 
 
-async def test_a_retry_for_another_resource_is_refused(ledger, story, client, notes):
+async def test_a_retry_for_another_resource_is_refused_like_a_refresh(ledger, story, client, notes):
     await story.refreshes(client, notes)
-    with nothing_recorded(ledger), pytest.raises(Refusal):
+    with nothing_recorded(ledger), pytest.raises(ResourceForeign):
         await story.refreshes(client, notes, resources=(MCP,))
 
 
@@ -208,6 +208,32 @@ async def test_a_retry_may_spell_scope_and_resource_differently(story, client, n
         client, notes, scope="notes:write  openid notes:read", resources=(other_words,)
     )
     assert again == first
+
+
+# a retry from another network
+
+HOME = Caller(correlation_id="request", address="203.0.113.7")
+ELSEWHERE = Caller(correlation_id="request", address="198.51.100.9")
+
+
+async def test_a_retry_from_another_network_is_recorded_once(ledger, story, client, tokens):
+    await story.refreshes(client, tokens, caller=HOME)
+    before = len(ledger.log)
+    for _ in range(2):
+        await story.refreshes(client, tokens, caller=ELSEWHERE)
+    assert ledger.events[before:] == [RefreshRetriedElsewhere(generation=0, retried_at=story.clock.now())]
+
+
+async def test_a_retry_from_another_network_gets_the_same_tokens(story, client, tokens):
+    first = await story.refreshes(client, tokens, caller=HOME)
+    again = await story.refreshes(client, tokens, caller=ELSEWHERE)
+    assert (again.access_token, again.refresh_token) == (first.access_token, first.refresh_token)
+
+
+async def test_the_answer_says_that_a_retry_from_another_network_was_recorded(story, client, tokens):
+    callers = [HOME, HOME, ELSEWHERE, ELSEWHERE]
+    answers = [await story.refreshes(client, tokens, caller=caller) for caller in callers]
+    assert [answer.retried_elsewhere for answer in answers] == [False, False, True, False]
 
 
 # an older one later, or without a window: remembered, and that one grant is revoked

@@ -179,8 +179,7 @@ def test_the_readme_states_the_real_defaults() -> None:
     assert f"`refresh_token_expires_in` ({settings.refresh_token_expires_in // 86_400} days" in text
     assert f"`refresh_reuse_window` ({settings.refresh_reuse_window} s)" in text
     assert f"http://{settings.host}:{settings.port}" in text
-    assert settings.grant_expires_in is None
-    assert "`grant_expires_in` (no limit)" in text
+    assert f"`grant_expires_in` ({settings.grant_expires_in // 86_400} days)" in text
 
 
 def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ SHIPPED = {
     "authorization_code.replayed.v1",
     "token_grant.opened.v1",
     "token_grant.refreshed.v1",
+    "token_grant.refresh_retried_elsewhere.v1",
     "token_grant.refresh_token_reused.v1",
     "token_grant.access_tokens_revoked.v1",
     "token_grant.revoked.v1",

@@ -1,20 +1,26 @@
 """The refresh table, row by row; then narrowing, access tokens and revocation."""
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import ResourceForeign
 from grantledger.domain.scope import ScopeInvalid, ScopeWidened
 from grantledger.domain.token_grant import (
+    MAX_NETWORKS,
     MAX_PAIRS,
     MAX_REUSE_WINDOW,
     Access,
     AccessTokenHasEnded,
     AccessTokensRevoked,
+    Event,
     GrantHasExpired,
     GrantIsRevoked,
     GrantRefreshed,
     GrantRevoked,
     Narrowing,
+    RefreshRetriedElsewhere,
     RefreshTokenReused,
     RefreshTokenUnknown,
     RetryAsksForSomethingElse,
@@ -130,10 +136,9 @@ def test_a_retry_in_the_last_second_before_expiry_succeeds():
         (CONSENTED, ONLY_READ),
         (ONLY_READ, CONSENTED),
         (ONLY_READ, ONLY_WRITE),
-        (CONSENTED, Access("https://mcp.example/notes/mcp", CONSENTED.scopes)),
     ],
 )
-def test_a_retry_for_another_scope_or_resource_is_refused(first, then):
+def test_a_retry_for_another_scope_is_refused(first, then):
     grant = refreshed(an_open_grant(), 2_000, asked=first)
     with pytest.raises(RetryAsksForSomethingElse):
         refresh(grant, 0, at=2_010, asked=then)
@@ -304,10 +309,22 @@ def test_a_refresh_cannot_ask_for_another_resource():
 IMPOSSIBLE = [asking_for("email"), asking_for("admin"), asking_for(None, "https://mcp.example/notes/mcp")]
 
 
-@pytest.mark.parametrize("asked", IMPOSSIBLE)
-def test_a_retry_with_invalid_parameters_is_refused_as_a_retry(asked):
-    with pytest.raises(RetryAsksForSomethingElse):
-        refresh(refreshed(an_open_grant(), 2_000), 0, at=2_010, asked=asked)
+def refusal_of(grant: TokenGrant, generation: int, asked: Narrowing, *, at: int) -> type[Refusal] | None:
+    try:
+        refresh(grant, generation, at=at, asked=asked)
+    except Refusal as refusal:
+        return type(refusal)
+    return None
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("asked", "refusal"),
+    list(zip(IMPOSSIBLE, [ScopeWidened, ScopeInvalid, ResourceForeign], strict=True)),
+)
+def test_an_invalid_request_is_refused_alike_for_current_and_older_tokens(generation, asked, refusal):
+    grant = refreshed(an_open_grant(), 2_000, 2_001)
+    assert refusal_of(grant, generation, asked, at=2_010) is refusal
 
 
 @pytest.mark.parametrize("asked", IMPOSSIBLE)
@@ -380,6 +397,113 @@ def test_the_seventeenth_set_of_scopes_is_refused():
 def test_a_full_grant_is_refreshed_for_the_sets_it_holds(pair):
     grant = a_grant_full_of_narrowings()
     assert refresh(grant, grant.generation, at=3_000, asked=grant.pairs[pair])
+
+
+ASKED = st.builds(
+    Narrowing,
+    scope=st.none()
+    | st.lists(st.sampled_from([*KNOWN, "admin", '"', "x" * 1_025]), max_size=3).map(" ".join),
+    resources=st.lists(st.sampled_from([RESOURCE, "https://mcp.example/notes/mcp", "mcp"]), max_size=2).map(
+        tuple
+    ),
+    known_scopes=st.just(KNOWN),
+)
+HISTORIES = st.lists(st.tuples(st.integers(-5, 70), st.sampled_from([CONSENTED, ONLY_READ])), max_size=6)
+
+
+@given(st.booleans(), HISTORIES, ASKED, st.integers(0, 70))
+def test_an_invalid_request_never_reveals_which_generation_is_current(is_full, history, asked, later):
+    """Seen to catch: the older generation is refused before its parameters are read, as in 6f85f63."""
+    grant = a_grant_full_of_narrowings() if is_full else an_open_grant()
+    at = 2_020
+    for pause, access in history:
+        at += pause
+        grant = refreshed(grant, at, asked=grant.pairs[-1] if is_full else access)
+    at += later
+    refusal = refusal_of(grant, grant.generation, asked, at=at)
+    assume(refusal is not None)
+    for generation in range(grant.generation):
+        is_a_retry = refusal_of(grant, generation, asking_for(), at=at) is None
+        revokes = is_a_retry and refresh(grant, generation, at=at) != ()
+        assert refusal_of(grant, generation, asked, at=at) is (None if revokes else refusal)
+
+
+# retries from another network
+
+HOME, ELSEWHERE = "digest-of-home", "digest-of-elsewhere"
+
+
+def retry_from(grant: TokenGrant, generation: int, *networks: str) -> tuple[Event, ...]:
+    return refresh(grant, generation, at=2_050, networks=networks)
+
+
+def refreshed_from(grant: TokenGrant, *networks: str) -> TokenGrant:
+    for second, network in enumerate(networks, start=2_000):
+        grant = after(grant, refresh(grant, grant.generation, at=second, networks=(network,)))
+    return grant
+
+
+def test_a_retry_from_another_network_is_recorded():
+    grant = refreshed_from(an_open_grant(), HOME)
+    assert retry_from(grant, 0, ELSEWHERE) == (RefreshRetriedElsewhere(generation=0, retried_at=2_050),)
+
+
+def test_a_retry_from_the_network_of_the_refresh_is_not_recorded():
+    assert retry_from(refreshed_from(an_open_grant(), HOME), 0, HOME) == ()
+
+
+def test_a_retry_from_the_same_network_under_a_newer_master_secret_is_not_recorded():
+    assert retry_from(refreshed_from(an_open_grant(), HOME), 0, "newer-digest-of-home", HOME) == ()
+
+
+def test_each_generation_is_compared_with_the_refresh_that_superseded_it():
+    grant = refreshed_from(an_open_grant(), HOME, ELSEWHERE, HOME)
+    assert [bool(retry_from(grant, generation, ELSEWHERE)) for generation in range(3)] == [True, False, True]
+
+
+def test_a_retry_from_another_network_is_recorded_once_for_each_generation():
+    grant = refreshed_from(an_open_grant(), HOME, HOME)
+    grant = after(grant, retry_from(grant, 0, ELSEWHERE))
+    assert [len(retry_from(grant, generation, ELSEWHERE)) for generation in range(2)] == [0, 1]
+
+
+@pytest.mark.parametrize(("before", "now"), [((), (HOME,)), ((HOME,), ())])
+def test_a_retry_is_not_recorded_where_one_of_the_networks_is_unknown(before, now):
+    grant = after(an_open_grant(), refresh(an_open_grant(), 0, at=2_000, networks=before))
+    assert retry_from(grant, 0, *now) == ()
+
+
+def test_a_retry_from_another_network_gets_the_current_tokens():
+    grant = refreshed_from(an_open_grant(), HOME)
+    after_the_retry = after(grant, retry_from(grant, 0, ELSEWHERE))
+    assert (after_the_retry.generation, after_the_retry.revoked) == (1, None)
+
+
+def test_a_network_is_stored_only_where_it_differs_from_the_one_before():
+    grant = refreshed_from(an_open_grant(), HOME)
+    (same,), (other,) = (refresh(grant, 1, at=2_010, networks=(network,)) for network in (HOME, ELSEWHERE))
+    assert isinstance(same, GrantRefreshed)
+    assert isinstance(other, GrantRefreshed)
+    assert (same.network, other.network) == (None, ELSEWHERE)
+
+
+def test_a_network_that_becomes_unknown_is_stored_as_unknown():
+    grant = refreshed_from(an_open_grant(), HOME)
+    assert retry_from(after(grant, refresh(grant, 1, at=2_010)), 1, ELSEWHERE) == ()
+
+
+def test_what_no_window_reaches_is_forgotten():
+    grant = refreshed_from(an_open_grant(), HOME, ELSEWHERE)
+    grant = after(grant, retry_from(grant, 0, ELSEWHERE))
+    grant = refreshed(grant, 2_001 + MAX_REUSE_WINDOW + 1)
+    assert (len(grant.networks), grant.retried_elsewhere) == (1, ())
+
+
+def test_a_grant_keeps_a_bounded_number_of_networks_and_retries():
+    grant = refreshed_from(an_open_grant(), *[HOME, ELSEWHERE] * MAX_NETWORKS)
+    for generation in range(grant.generation):
+        grant = after(grant, retry_from(grant, generation, "a-third-network"))
+    assert (len(grant.networks), len(grant.retried_elsewhere)) == (MAX_NETWORKS, MAX_NETWORKS)
 
 
 # access tokens

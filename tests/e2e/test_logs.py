@@ -318,3 +318,16 @@ async def test_below_the_level_nothing_is_written(console: Server):
     async with Person.at(console.origin).http as http:
         await http.get("/session")
     assert "/session" not in console.log
+
+
+async def test_a_retry_from_another_network_is_a_warning(console: Server):
+    person = Person.at(console.origin)
+    async with person.http as http:
+        client = (await person.register())["client_id"]
+        tokens = await person.tokens(client)
+        for address in ("203.0.113.7", "198.51.100.9"):
+            http.headers["x-forwarded-for"] = address
+            assert (await person.refresh(client, tokens["refresh_token"])).status_code == 200
+    (line,) = written(lambda: [line for line in console.log.splitlines() if "RefreshRetried" in line])
+    assert "warning" in line
+    assert "198.51.100.9" not in line

@@ -245,6 +245,10 @@ def test_the_policy_holds_what_the_use_cases_need():
     )
 
 
+def test_the_absolute_limit_of_a_grant_can_be_switched_off():
+    assert given(grant_expires_in=0).policy.grant_lifetime is None
+
+
 def test_the_defaults_are_those_of_the_manual():
     assert msgspec.structs.asdict(given()) == {
         "host": "127.0.0.1",
@@ -262,8 +266,8 @@ def test_the_defaults_are_those_of_the_manual():
         "code_expires_in": 600,
         "access_token_expires_in": 3600,
         "refresh_token_expires_in": 604_800,
-        "grant_expires_in": None,
-        "refresh_reuse_window": 60,
+        "grant_expires_in": 90 * 86_400,
+        "refresh_reuse_window": 30,
         "browser_session_expires_in": 86_400,
         "private_use_redirect_uris": (),
         "master_secret": (),

@@ -21,7 +21,7 @@ def working_directory(tmp_path, monkeypatch):
         ("code_expires_in", 1, 600),
         ("access_token_expires_in", 1, 2_592_000),
         ("refresh_token_expires_in", 1, 31_536_000),
-        ("grant_expires_in", 1, 315_360_000),
+        ("grant_expires_in", 0, 315_360_000),
         ("refresh_reuse_window", 0, 300),
         ("browser_session_expires_in", 1, 2_592_000),
     ],
@@ -171,8 +171,8 @@ def test_sign_up_is_refused_with_a_login_page():
 
 
 def test_the_reuse_window_is_shorter_than_an_access_token():
-    assert sentence(given, access_token_expires_in=60).startswith(
-        "refresh_reuse_window must be less than access_token_expires_in, which is 60, not 60"
+    assert sentence(given, access_token_expires_in=30).startswith(
+        "refresh_reuse_window must be less than access_token_expires_in, which is 30, not 30"
     )
 
 

@@ -151,11 +151,13 @@ class Family(Struct):
         if self.has_ended(now) or now >= self.newest.refresh_until:
             return "invalid_grant"
         used_at = self.issued[index].used_at
-        if used_at is None:
-            return asked.refusal or "next"
-        if max(now, self.seen) >= used_at + window:
+        if used_at is not None and max(now, self.seen) >= used_at + window:
             return "reuse"
-        same = asked.refusal is None and (asked.scopes or SCOPES) == self.newest.pair.scopes
+        if asked.refusal is not None:
+            return asked.refusal
+        if used_at is None:
+            return "next"
+        same = (asked.scopes or SCOPES) == self.newest.pair.scopes
         return "again" if same else "invalid_grant"
 
 

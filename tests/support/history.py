@@ -1,6 +1,7 @@
 """One short history for each kind of aggregate, in which every event of it happens."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.domain.authorization_code import CodeRedeemed, CodeReplayed
 from grantledger.domain.browser_session import SignedIn, SignedOut
@@ -12,6 +13,7 @@ from grantledger.domain.token_grant import (
     AccessTokensRevoked,
     GrantRefreshed,
     GrantRevoked,
+    RefreshRetriedElsewhere,
     RefreshTokenReused,
 )
 from grantledger.domain.user_account import (
@@ -23,6 +25,18 @@ from grantledger.domain.user_account import (
     SessionsEnded,
 )
 from support import clients, codes, grants, signing_keys
+
+_REFRESHED = GrantRefreshed(
+    generation=1,
+    resource=grants.RESOURCE,
+    scopes=grants.ONLY_READ.scopes,
+    key_id="key-2",
+    refreshed_at=1_010,
+    access_expires_at=4_610,
+    refresh_expires_at=605_810,
+)
+REFRESHED_ELSEWHERE = replace(_REFRESHED, network="a7Hq0xLw2Zc")
+"""A refresh whose network is known, and another one than before."""
 
 _HISTORIES: dict[str, tuple[Struct, ...]] = {
     "client": (
@@ -40,15 +54,8 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
     ),
     "grant": (
         grants.OPENED,
-        GrantRefreshed(
-            generation=1,
-            resource=grants.RESOURCE,
-            scopes=grants.ONLY_READ.scopes,
-            key_id="key-2",
-            refreshed_at=1_010,
-            access_expires_at=4_610,
-            refresh_expires_at=605_810,
-        ),
+        _REFRESHED,
+        RefreshRetriedElsewhere(generation=0, retried_at=1_015),
         AccessTokensRevoked(through_generation=0, revoked_at=1_020),
         RefreshTokenReused(generation=0, reused_at=1_100),
         GrantRevoked(reason="refresh_token_reused", revoked_at=1_100),

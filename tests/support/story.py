@@ -84,6 +84,7 @@ class Story(UseCases):
         secret: str | None = None,
         scope: str | None = None,
         resources: tuple[str, ...] = (),
+        caller: Caller = CALLER,
     ) -> Tokens:
         """The client presents the refresh token of `tokens`."""
         assert tokens.refresh_token is not None
@@ -93,7 +94,7 @@ class Story(UseCases):
                 refresh_token=tokens.refresh_token,
                 scope=scope,
                 resources=resources,
-                caller=CALLER,
+                caller=caller,
             )
         )
 

@@ -14,6 +14,7 @@ from grantledger.application.authorization.issue_code import IssueCode
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.throttling import GuessLimit, RegistrationLimit
 from grantledger.application.use_cases import Ports, Storage
+from grantledger.domain.network import network_of
 from support.policies import POLICY
 from support.readable_sealer import ReadableSealer
 from support.signing_keys import CountingKeyMaker
@@ -41,6 +42,7 @@ class Outside(Struct):
             hasher=self.hasher,
             tokens=self.sealer,
             codes=self.codes,
+            network_digests=lambda address: () if address is None else (f"digest of {network_of(address)}",),
             id_tokens=self.id_token_signer,
             key_maker=CountingKeyMaker(),
             secret_keeper=MemorySecretKeeper("secret-1"),

@@ -6,7 +6,7 @@ from litestar import Response
 
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.errors import GrantTypeUnsupported
-from grantledger.adapters.http.middleware import note_client
+from grantledger.adapters.http.middleware import note_client, note_warning
 from grantledger.adapters.http.oauth.client_credentials import client_credentials
 from grantledger.adapters.http.parameters import read_form, required
 from grantledger.adapters.http.responses import AnyRequest, json_answer
@@ -45,7 +45,10 @@ class TokenEndpoint:
                     resources=form.resources,
                     caller=self._caller_of(request),
                 )
-                return json_answer(_token_response(await self._refresh_grant(refresh)))
+                tokens = await self._refresh_grant(refresh)
+                if tokens.retried_elsewhere:
+                    note_warning(request.scope, "RefreshRetriedElsewhere")
+                return json_answer(_token_response(tokens))
         raise GrantTypeUnsupported
 
 

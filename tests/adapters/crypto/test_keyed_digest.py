@@ -2,7 +2,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from grantledger.adapters.crypto.keyed_digest import KeyedDigests
+from grantledger.adapters.crypto.keyed_digest import KeyedDigests, KeyedNetworkDigests
 from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.domain import base64url
 
@@ -59,3 +59,23 @@ def test_does_not_recognise_a_digest_under_a_dropped_secret():
 @pytest.mark.parametrize("presented", ["", "a", "\ud800", "ö" * 43, "A" * 43])
 def test_does_not_recognise_other_texts(presented):
     assert not DIGESTS.matches(presented, "p", "a")
+
+
+NETWORKS = KeyedNetworkDigests(BOTH)
+
+
+@pytest.mark.parametrize("other", ["2001:db8::8", "2001:DB8:0:0::1"])
+def test_two_addresses_of_one_network_have_the_same_network_digests(other):
+    assert NETWORKS("2001:db8::7") == NETWORKS(other)
+
+
+def test_two_networks_have_different_network_digests():
+    assert not set(NETWORKS("203.0.113.7")) & set(NETWORKS("203.0.113.8"))
+
+
+def test_an_unknown_address_has_no_network_digest():
+    assert NETWORKS(None) == ()
+
+
+def test_a_network_is_recognised_under_an_older_secret():
+    assert KeyedNetworkDigests(BEFORE)("203.0.113.7")[0] in NETWORKS("203.0.113.7")

@@ -143,7 +143,8 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "events"
 
 # A field that was added at the end keeps the tag, and leaves the file of what was stored without it.
 SHAPES = {tag: (tag, history.example(tag)) for tag in EVENTS} | {
-    "authorization_code.issued.v1+id_token": ("authorization_code.issued.v1", codes.ISSUED_FOR_ID_TOKEN)
+    "authorization_code.issued.v1+id_token": ("authorization_code.issued.v1", codes.ISSUED_FOR_ID_TOKEN),
+    "token_grant.refreshed.v1+network": ("token_grant.refreshed.v1", history.REFRESHED_ELSEWHERE),
 }
 
 
