@@ -18,6 +18,7 @@ from grantledger.application.accounts.browser_sessions import (
     SignOutEverywhere,
 )
 from grantledger.application.accounts.change_password import ChangePassword
+from grantledger.application.accounts.failed_sign_ins import FailedSignIns
 from grantledger.application.accounts.open_account import OpenAccount, SignUp
 from grantledger.application.accounts.sign_in import SignIn
 from grantledger.application.authorization.give_consent import GiveConsent
@@ -147,7 +148,15 @@ class UseCases:
 
         self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)
         self.sign_up = SignUp(self.open_account, ports.sign_ups)
-        self.sign_in = SignIn(ledger, ledger, hasher, sessions, ports.password_guesses)
+        self.failed_sign_ins = FailedSignIns(ledger, clock)
+        self.sign_in = SignIn(
+            ledger=ledger,
+            private=ledger,
+            hasher=hasher,
+            sessions=sessions,
+            guesses=ports.password_guesses,
+            failed=self.failed_sign_ins,
+        )
         self.sign_out = SignOut(ledger, clock)
         self.sign_out_everywhere = SignOutEverywhere(ledger, clock)
         self.find_browser_session = FindBrowserSession(ledger, clock)

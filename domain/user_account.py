@@ -47,7 +47,29 @@ class SessionsEnded(Struct, frozen=True, kw_only=True, array_like=True, tag="use
     ended_at: int
 
 
-Event = AccountOpened | AccountDisabled | AccountEnabled | PasswordChanged | PasswordErased | SessionsEnded
+class SignInsFailed(Struct, frozen=True, kw_only=True, array_like=True, tag="user.sign_ins_failed.v1"):
+    """Sign-ins of this user failed, `failures` times from `since` on, in one server process.
+
+    At most one event in an hour. The log of the server has a line for each failed sign-in.
+    """
+
+    failures: int
+    since: int
+    counted_at: int
+
+
+Event = (
+    AccountOpened
+    | AccountDisabled
+    | AccountEnabled
+    | PasswordChanged
+    | PasswordErased
+    | SessionsEnded
+    | SignInsFailed
+)
+
+FAILURES_PERIOD = 3600
+"""Seconds between two `SignInsFailed` of one account, at least."""
 
 
 class UserUnknown(Refusal):
@@ -64,6 +86,9 @@ class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
     disabled: bool = False
     session_epoch: int = 0
     """Browser sessions of an earlier epoch have ended."""
+
+    failures_due: int = 0
+    """When failed sign-ins may be recorded again."""
 
     def check_usable(self) -> None:
         """Raise `UserIsDisabled` unless the user may act."""
@@ -90,6 +115,12 @@ class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
         """Record that the password is erased and end every browser session."""
         return (PasswordErased(erased_at=now), *self.end_sessions(now=now))
 
+    def count_failures(self, failures: int, *, since: int, now: int) -> tuple[Event, ...]:
+        """Record failed sign-ins, unless some were recorded less than an hour ago."""
+        if now < self.failures_due:
+            return ()
+        return (SignInsFailed(failures=failures, since=since, counted_at=now),)
+
 
 def evolve(account: UserAccount | None, event: Event) -> UserAccount:
     match event:
@@ -107,6 +138,9 @@ def evolve(account: UserAccount | None, event: Event) -> UserAccount:
         case SessionsEnded():
             assert account is not None
             return replace(account, session_epoch=event.session_epoch)
+        case SignInsFailed():
+            assert account is not None
+            return replace(account, failures_due=event.counted_at + FAILURES_PERIOD)
         case _:
             assert_never(event)
 
@@ -121,6 +155,7 @@ USER: Kind[UserAccount] = Kind(
         PasswordChanged,
         PasswordErased,
         SessionsEnded,
+        SignInsFailed,
     ),
     evolve=evolve,
 )

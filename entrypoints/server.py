@@ -1,8 +1,9 @@
 """The HTTP server: all routes over the use cases of one container, and the process that serves them."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 
@@ -11,7 +12,7 @@ from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.embedding.host_identity import HostIdentity
 from grantledger.adapters.http.application import HttpLayer, HttpParts
 from grantledger.adapters.http.connections import BoundedProtocol
-from grantledger.adapters.http.middleware import Mount
+from grantledger.adapters.http.middleware import CallerNames, Mount
 from grantledger.adapters.http.pages.parts import SignInWays
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.composition import Container, ledger_open
@@ -39,6 +40,7 @@ def http_layer(container: Container, host_identity: HostIdentity | None = None) 
         digests=container.digests(),
         sealed_box=container.sealed_box(),
         host_identity=host_identity,
+        caller_names=CallerNames(settings.log_callers, container.digests()),
     )
     return HttpLayer(parts)
 
@@ -56,7 +58,15 @@ async def server_open(container: Container) -> AsyncIterator[None]:
     """Open the ledger for a server, migrated to this release; the first start makes the signing keys."""
     async with ledger_open(container):
         await container.use_cases().make_signing_keys(Caller(correlation_id="start"))
-        yield
+        failed_sign_ins = container.use_cases().failed_sign_ins
+        recording = asyncio.create_task(failed_sign_ins.run())
+        try:
+            yield
+        finally:
+            recording.cancel()
+            with suppress(asyncio.CancelledError):
+                await recording
+            await failed_sign_ins.record()
 
 
 def run(app: ASGIApp, settings: Settings) -> None:

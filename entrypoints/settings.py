@@ -133,6 +133,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[str, OneOf("debug", "info", "warning", "error")] = "info"
     """The least severe level that is logged. A request is `info` at least."""
 
+    log_callers: Annotated[str, OneOf("off", "digest", "plain")] = "digest"
+    """How a warning names the caller's address and the account: not at all, or as keyed digests.
+
+    `plain` shows the caller's address as it is, for tools such as fail2ban; the account stays a digest.
+    """
+
     sign_in_attempts: Annotated[str, parsed_rate] = "10/hour"
     """Wrong passwords for one account from one address, as "10/hour" or "off".
 

@@ -16,6 +16,7 @@ from grantledger.adapters.http.caller import CallerReader, Network
 from grantledger.adapters.http.direct import with_direct_endpoints
 from grantledger.adapters.http.limits import MAX_BODY
 from grantledger.adapters.http.middleware import (
+    CallerNames,
     Mount,
     note_exception,
     with_cors,
@@ -67,6 +68,7 @@ class HttpParts(Struct, frozen=True, kw_only=True):
     randomness: Randomness
     digests: KeyedDigests
     sealed_box: SealedBox
+    caller_names: CallerNames
     host_identity: HostIdentity | None = None
 
 
@@ -83,6 +85,7 @@ class HttpLayer:
         self._policy = parts.policy
         self._responses = AuthorizationResponses(parts.policy.issuer)
         self._caller_of = CallerReader(parts.trusted_proxies)
+        self._caller_names = parts.caller_names
         self._pages = _page_parts(parts, self._caller_of)
         self._page_errors = PageErrors(
             base_path=self._pages.base_path,
@@ -129,7 +132,8 @@ class HttpLayer:
 
         hottest = [f"{base}/{name}" for name in ("authorize", "register", "session", "token")]
         direct = with_direct_endpoints(app, hottest, answer_error)
-        return with_request_log(with_mounts(with_cors(with_head(direct), is_shared), mounts), self._caller_of)
+        whole = with_mounts(with_cors(with_head(direct), is_shared), mounts)
+        return with_request_log(whole, self._caller_of, self._caller_names)
 
     def _handlers(self) -> list[HTTPRouteHandler]:
         """Return new handlers: Litestar binds each to one application."""

@@ -4,7 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -13,9 +13,11 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from grantledger.adapters import logs
 from grantledger.adapters.asgi_types import ASGIApp, Message, Receive, Scope, Send
+from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.guards.cors import preflight_headers, response_headers
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.errors import SERVER_FAULT, FormForeign, error_response
+from grantledger.application.accounts.change_password import PasswordWrong
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import TooManyRequests
@@ -23,6 +25,7 @@ from grantledger.domain import authorization_code as code
 from grantledger.domain import token_grant as grant
 from grantledger.domain.authorization_request import SentBack
 from grantledger.domain.client_registration import ClientAuthenticationFailed
+from grantledger.domain.email_address import EmailInvalid, normalized
 from grantledger.domain.pkce import CodeVerifierMismatch
 from grantledger.domain.refusal import Refusal
 
@@ -111,6 +114,7 @@ SUSPICIOUS = (
     Unavailable,
     TooManyRequests,
     SignInRefused,
+    PasswordWrong,
     FormForeign,
     ClientAuthenticationFailed,
     CodeVerifierMismatch,
@@ -126,10 +130,34 @@ _CLIENT_ID = re.compile(r"glc_[A-Za-z0-9_-]{16,64}")
 _LONGEST_DETAIL = 300
 
 
+class CallerNames:
+    """How the line of a warning names the caller and the account: `off`, `digest` or `plain`.
+
+    The digest of an address is the one that events of the ledger have, so that the two can be compared.
+    """
+
+    def __init__(self, mode: str, digests: KeyedDigests) -> None:
+        self._mode = mode
+        self._digests = digests
+
+    def facts(self, address: str | None, account: str | None) -> dict[str, str]:
+        """Return what the line says of the two. `plain` shows the address alone: no line has an e-mail."""
+        named = {}
+        if address is not None and self._mode != "off":
+            named["address"] = address if self._mode == "plain" else self._digest("caller address", address)
+        if account is not None and self._mode != "off":
+            named["account"] = self._digest("account in a log", account)
+        return named
+
+    def _digest(self, purpose: str, value: str) -> str:
+        return self._digests.raw_digests(purpose, value)[0].hex()
+
+
 class Notes(Struct):
-    """What a handler adds to the log line of its request."""
+    """What a handler adds to the log line of its request. A warning names `account`, as a digest."""
 
     client_id: str | None = None
+    account: str | None = None
     refusal: Exception | None = None
     warning: str | None = None
 
@@ -138,6 +166,13 @@ def note_client(scope: Scope, client_id: str | None) -> None:
     """Log the client id that the request claims, if it has the form of one."""
     if client_id is not None and _CLIENT_ID.fullmatch(client_id) and _NOTES in scope:
         scope[_NOTES].client_id = client_id
+
+
+def note_account(scope: Scope, email: str) -> None:
+    """Let a warning name the account that the e-mail address is of, or would be of."""
+    if _NOTES in scope:
+        with suppress(EmailInvalid):
+            scope[_NOTES].account = normalized(email)
 
 
 def note_refusal(scope: Scope, refusal: Exception) -> None:
@@ -157,7 +192,7 @@ async def note_exception(error: Exception, scope: Any) -> None:
     note_refusal(scope, error)
 
 
-def with_request_log(app: ASGIApp, caller_of: CallerReader) -> ASGIApp:
+def with_request_log(app: ASGIApp, caller_of: CallerReader, names: CallerNames) -> ASGIApp:
     """Write one log line for each request, and put its correlation id into the response."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
@@ -188,13 +223,16 @@ def with_request_log(app: ASGIApp, caller_of: CallerReader) -> ASGIApp:
                 raise
             await error_response(SERVER_FAULT, [(b"cache-control", b"no-store")]).send(send_with)
         finally:
-            _write(scope, notes, caller.correlation_id, status, time.perf_counter() - started)
+            level = _level(notes, status)
+            named = names.facts(caller.address, notes.account) if level == "warning" else {}
+            facts = _facts(scope, notes, status, time.perf_counter() - started)
+            logs.write_line(level, "request", **facts, **named, correlation_id=caller.correlation_id)
             reset_contextvars(**bound)
 
     return handle
 
 
-def _write(scope: Scope, notes: Notes, correlation_id: str, status: int, seconds: float) -> None:
+def _facts(scope: Scope, notes: Notes, status: int, seconds: float) -> dict[str, Any]:
     # Never the path or the query: they hold codes, states and transaction ids.
     facts: dict[str, Any] = {
         "method": scope["method"],
@@ -211,7 +249,7 @@ def _write(scope: Scope, notes: Notes, correlation_id: str, status: int, seconds
         # The message of any other exception may hold a secret.
         if isinstance(notes.refusal, (Refusal, Unavailable)) and str(notes.refusal):
             facts["detail"] = logs.redacted(str(notes.refusal))[:_LONGEST_DETAIL]
-    logs.write_line(_level(notes, status), "request", **facts, correlation_id=correlation_id)
+    return facts
 
 
 def _level(notes: Notes, status: int) -> str:

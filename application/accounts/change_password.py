@@ -48,7 +48,7 @@ class ChangePassword:
             raise UserUnknown(user_id)
         user.state.check_usable()
         if not await self._hasher.matches(old, await self._private.value(user_id, "password_hash")):
-            raise PasswordWrong
+            raise PasswordWrong(user_id)
         changed = user.state.change_password(now=self._clock.now())
         after = user.evolved(changed).state
         assert after is not None

@@ -1,4 +1,5 @@
 from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
+from grantledger.application.accounts.failed_sign_ins import FailedSignIns
 from grantledger.application.ports import Ledger, PasswordHasher, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.throttling import GuessLimit
@@ -16,17 +17,20 @@ class SignIn:
 
     def __init__(
         self,
+        *,
         ledger: Ledger,
         private: PrivateRecords,
         hasher: PasswordHasher,
         sessions: BrowserSessionMaker,
         guesses: GuessLimit,
+        failed: FailedSignIns,
     ) -> None:
         self._ledger = ledger
         self._private = private
         self._hasher = hasher
         self._sessions = sessions
         self._guesses = guesses
+        self._failed = failed
 
     async def __call__(self, email: str, password: str, caller: Caller) -> NewBrowserSession:
         """Return a new session.
@@ -42,7 +46,10 @@ class SignIn:
         # Load the account before its password: a password change in between then ends this session too.
         user = await self._user(address)
         password_hash = await self._private.value(user.user_id, "password_hash") if user else None
-        if not await self._hasher.matches(password, password_hash) or user is None or user.disabled:
+        matches = await self._hasher.matches(password, password_hash)
+        if not matches or user is None or user.disabled:
+            if user is not None:
+                self._failed.count(user.user_id)
             raise SignInRefused
         change, new = self._sessions.make(user)
         await self._ledger.record([change], by_user(user.user_id, caller))

@@ -54,6 +54,7 @@ SHIPPED = {
     "user.password_erased.v1",
     "user.password_changed.v1",
     "user.sessions_ended.v1",
+    "user.sign_ins_failed.v1",
     "browser_session.signed_in.v1",
     "browser_session.signed_out.v1",
     "signing_key.created.v1",

@@ -224,6 +224,63 @@ async def test_a_wrong_password_is_a_warning_without_any_name(server: Server, pe
     assert EMAIL not in json.dumps(line)
 
 
+@pytest.mark.parametrize("mode", ["off", "digest", "plain"])
+async def test_a_warning_names_caller_and_account_as_the_setting_says(tmp_path: Path, mode: str):
+    with serving(tmp_path, log_callers=mode, sign_in_attempts="2/hour") as server:
+        async with Person.at(server.origin).http as http:
+            person = Person(server.origin, http)
+            page = await person.asked((await person.register())["client_id"])
+            answers = [
+                await person.post(page, "sign-in", email=email, password="wrong password")
+                for email in (EMAIL, f" {EMAIL.upper()}", EMAIL, "nobody@example.com")
+            ]
+        named = [line_of(server, answer) for answer in answers]
+        assert [line["refusal"] for line in named] == [
+            "SignInRefused",
+            "SignInRefused",
+            "TooManyGuesses",
+            "SignInRefused",
+        ]
+        accounts = [line.get("account") for line in named]
+        addresses = {line.get("address") for line in named}
+        with closing(sqlite3.connect(server.database)) as connection:
+            digests = connection.execute(
+                "SELECT DISTINCT lower(hex(address_digest)) FROM events WHERE address_digest != x''"
+            ).fetchall()
+        if mode == "off":
+            assert (set(accounts), addresses) == ({None}, {None})
+        else:
+            assert len(set(accounts[:3])) == 1
+            assert len(set(accounts)) == 2
+            assert addresses == ({"127.0.0.1"} if mode == "plain" else {digest for (digest,) in digests})
+        assert "example.com" not in server.log
+
+
+async def test_only_a_warning_names_its_caller(server: Server, person: Person):
+    answer = await person.http.get("/session", headers={"authorization": "Bearer glat_x"})
+    assert not {"address", "account"} & set(line_of(server, answer))
+
+
+async def test_failed_sign_ins_of_an_account_are_recorded_soon_after(tmp_path: Path):
+    with serving(tmp_path) as server:
+        async with Person.at(server.origin).http as http:
+            person = Person(server.origin, http)
+            page = await person.asked((await person.register())["client_id"])
+            for email in (EMAIL, "nobody@example.com", EMAIL):
+                await person.post(page, "sign-in", email=email, password="wrong password")
+        assert written(lambda: [None] * server.events("user.sign_ins_failed.v1"))
+        assert server.events("user.sign_ins_failed.v1") == 1
+
+
+async def test_failed_sign_ins_are_recorded_when_the_server_stops(tmp_path: Path):
+    with serving(tmp_path) as server:
+        async with Person.at(server.origin).http as http:
+            person = Person(server.origin, http)
+            page = await person.asked((await person.register())["client_id"])
+            await person.post(page, "sign-in", email=EMAIL, password="wrong password")
+    assert server.events("user.sign_ins_failed.v1") == 1
+
+
 async def test_a_secret_in_the_wrong_field_is_not_logged(server: Server, person: Person):
     secret = "glcs_" + "s" * 43
     answer = await person.http.post(

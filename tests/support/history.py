@@ -23,6 +23,7 @@ from grantledger.domain.user_account import (
     PasswordChanged,
     PasswordErased,
     SessionsEnded,
+    SignInsFailed,
 )
 from support import clients, codes, grants, signing_keys
 
@@ -80,6 +81,7 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
         SessionsEnded(session_epoch=2, ended_at=1_060),
         AccountDisabled(disabled_at=1_100),
         AccountEnabled(enabled_at=1_120),
+        SignInsFailed(failures=3, since=1_130, counted_at=1_140),
     ),
     "signin": (
         SignedIn(

@@ -5,7 +5,7 @@ from urllib.parse import quote
 from litestar import Response
 from litestar.params import FromPath
 
-from grantledger.adapters.http.middleware import note_refusal
+from grantledger.adapters.http.middleware import note_account, note_refusal
 from grantledger.adapters.http.pages.browser import PageContext
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import SignInAgainPage, SignInPage, SignUpPage
@@ -110,6 +110,7 @@ class SignInEndpoints:
             return redirect(submitted.context.url)
         self._parts.check_csrf(submitted)
         email, password = submitted.form.get("email") or "", submitted.form.get("password") or ""
+        note_account(request.scope, email)
         try:
             new = await self._sign_in(email, password, self._parts.caller_of(request))
         except SignInRefused as refusal:
