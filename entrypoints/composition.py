@@ -69,8 +69,7 @@ class Container:
         return EventLedger(
             self.database(),
             sealer=self.vault(),
-            # Half a digest tells addresses apart as well, and each event holds one.
-            address_digest=lambda address: digests.raw_digests("caller address", address)[0][:16],
+            address_digest=lambda address: digests.short("caller address", address),
             realm=self.settings.realm,
             **options,
         )

@@ -150,7 +150,7 @@ class CallerNames:
         return named
 
     def _digest(self, purpose: str, value: str) -> str:
-        return self._digests.raw_digests(purpose, value)[0].hex()
+        return self._digests.short(purpose, value).hex()
 
 
 class Notes(Struct):
