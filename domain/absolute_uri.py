@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -56,6 +57,7 @@ class AbsoluteUri(Struct, frozen=True):
         return self.is_web and (self.host or "").lower() in _LOOPBACK_HOSTS
 
 
+@lru_cache(1_024)  # the same few URIs come again and again: parsing them took 6 % of a registration
 def parse(text: str) -> AbsoluteUri:
     r"""Return the parts of an absolute URI, or raise `UriMalformed`.
 

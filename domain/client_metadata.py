@@ -193,6 +193,8 @@ def _name(text: str | None) -> str | None:
 
     Bidirectional and invisible characters can make one name look like another.
     """
+    if text is not None and text.isascii() and text.isprintable():
+        return " ".join(text.split())[:_LONGEST_NAME].rstrip() or None
     visible = (
         " " if character.isspace() else character
         for character in text or ""

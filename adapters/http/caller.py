@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Request
 
 from grantledger.adapters.asgi_types import Scope
+from grantledger.adapters.http.parameters import header_values
 from grantledger.application.provenance import Caller
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -40,8 +41,8 @@ class CallerReader:
         client = scope["client"][0] if scope.get("client") else None
         peer = _peer_address(client or "")
         proxied = peer is not None and self._is_trusted(peer)
-        given = next(iter(_values(scope, b"x-request-id")), "") if proxied else ""
-        traces = [_TRACEPARENT.fullmatch(value) for value in _values(scope, b"traceparent")[:1]]
+        given = next(iter(header_values(scope, b"x-request-id")), "") if proxied else ""
+        traces = [_TRACEPARENT.fullmatch(value) for value in header_values(scope, b"traceparent")[:1]]
         caller = Caller(
             correlation_id=given if _CORRELATION_ID.fullmatch(given) else secrets.token_hex(8),
             trace_id=traces[0][1] if traces and traces[0] else None,
@@ -58,7 +59,7 @@ class CallerReader:
 
         Return the peer if the header has no such address, or one that cannot be read.
         """
-        hops = [hop.strip() for value in _values(scope, b"x-forwarded-for") for hop in value.split(",")]
+        hops = [hop.strip() for value in header_values(scope, b"x-forwarded-for") for hop in value.split(",")]
         for hop in reversed([hop for hop in hops if hop]):
             address = _forwarded_address(hop)
             if address is None or not self._is_trusted(address):
@@ -85,7 +86,3 @@ def _address(text: str) -> Address | None:
 
 _peer_address = lru_cache(1024)(_address)
 """Peers repeat, and parsing takes 2 us. Not for headers, whose values can be long."""
-
-
-def _values(scope: Scope, wanted: bytes) -> list[str]:
-    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]

@@ -1,4 +1,4 @@
-"""Parameters as OAuth 2.1 sections 3.1 and 3.2 define them: none is repeated, an empty one is missing."""
+"""Headers, and parameters as OAuth 2.1 sections 3.1 and 3.2 define them: none is repeated, none is empty."""
 
 from typing import Any
 from urllib.parse import parse_qsl
@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 from litestar import Request
 from msgspec import Struct
 
+from grantledger.adapters.asgi_types import Scope
 from grantledger.adapters.http.errors import ParameterMissing, ParametersMalformed
 from grantledger.adapters.http.limits import MAX_PARAMETER, MAX_PARAMETERS, MAX_RESOURCES
 from grantledger.domain.authorization_request import ParameterRepeated
@@ -52,8 +53,13 @@ def parsed(raw: bytes) -> Parameters:
     )
 
 
+def header_values(scope: Scope, wanted: bytes) -> list[str]:
+    """Return the values of every header with that name, which is in lower case."""
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+
+
 def is_form(request: Request[Any, Any, Any]) -> bool:
-    media_type = request.headers.get("content-type", "").partition(";")[0]
+    media_type = next(iter(header_values(request.scope, b"content-type")), "").partition(";")[0]
     return media_type.strip().lower() == "application/x-www-form-urlencoded"
 
 

@@ -8,7 +8,7 @@ from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.errors import GrantTypeUnsupported
 from grantledger.adapters.http.middleware import note_client, note_warning
 from grantledger.adapters.http.oauth.client_credentials import client_credentials
-from grantledger.adapters.http.parameters import read_form, required
+from grantledger.adapters.http.parameters import header_values, read_form, required
 from grantledger.adapters.http.responses import AnyRequest, json_answer
 from grantledger.application.tokens.current_tokens import Tokens
 from grantledger.application.tokens.redeem_code import CodeRedemption, RedeemCode
@@ -24,7 +24,7 @@ class TokenEndpoint:
     async def token(self, request: AnyRequest) -> Response[bytes]:
         form = await read_form(request)
         grant_type = required(form, "grant_type")
-        credentials = client_credentials(request.headers.getall("authorization", []), form)
+        credentials = client_credentials(header_values(request.scope, b"authorization"), form)
         note_client(request.scope, credentials.client_id)
         match grant_type:
             case "authorization_code":
