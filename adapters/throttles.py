@@ -105,9 +105,11 @@ class RecentNetworks:
         return self._digest(subject, network) in self._known
 
 
-def throttle_of(rate: Rate | None) -> InProcessThrottle | Unthrottled:
+def throttle_of(
+    rate: Rate | None, *, now: Callable[[], float] = time.monotonic
+) -> InProcessThrottle | Unthrottled:
     """Return a throttle of its own; None switches it off."""
-    return Unthrottled() if rate is None else InProcessThrottle(rate)
+    return Unthrottled() if rate is None else InProcessThrottle(rate, now=now)
 
 
 def tenfold(rate: Rate | None) -> Rate | None:
@@ -127,5 +129,22 @@ def guess_limit(rate: Rate | None, *, per_network: bool = True) -> GuessLimit:
     )
 
 
-def registration_limit(*, total: Rate | None, per_network: Rate | None) -> RegistrationLimit:
-    return RegistrationLimit(total=throttle_of(total), per_network=throttle_of(per_network))
+def registration_limit(
+    *, total: Rate | None, per_network: Rate | None, now: Callable[[], float] = time.monotonic
+) -> RegistrationLimit:
+    """Return the limit of the two rates; a fifth of the total is the reserve."""
+    general, reserve = _with_reserve(total)
+    first = None if total is None else Rate(1, total.period)
+    return RegistrationLimit(
+        total=throttle_of(general, now=now),
+        reserve=throttle_of(reserve, now=now),
+        first_of_site=throttle_of(first, now=now),
+        per_network=throttle_of(per_network, now=now),
+    )
+
+
+def _with_reserve(total: Rate | None) -> tuple[Rate | None, Rate | None]:
+    if total is None:
+        return None, None
+    reserve = max(1, total.count // 5)
+    return Rate(max(1, total.count - reserve), total.period), Rate(reserve, total.period)

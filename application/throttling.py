@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from grantledger.application.ports import KnownNetworks, Throttle
-from grantledger.domain.network import network_of
+from grantledger.domain.network import network_of, site_of
 from grantledger.domain.refusal import Refusal
 
 
@@ -89,13 +89,19 @@ def _give_back(taken: list[tuple[Throttle, tuple[str, ...]]]) -> None:
 
 
 class RegistrationLimit:
-    """Bounds how much unauthenticated callers can add to the ledger: in total first, then per network.
+    """Bounds how much unauthenticated callers can add to the ledger: in total, then per network.
 
-    Hosted MCP clients register from a few addresses that all their users share.
+    Hosted MCP clients register from a few addresses that all their users share. When the total is used up, a
+    site that registered nothing lately may still take from `reserve`: `first_of_site` has one token for each
+    site, so that no caller alone can stop the registrations of all others.
     """
 
-    def __init__(self, *, total: Throttle, per_network: Throttle) -> None:
+    def __init__(
+        self, *, total: Throttle, reserve: Throttle, first_of_site: Throttle, per_network: Throttle
+    ) -> None:
         self._total = total
+        self._reserve = reserve
+        self._first_of_site = first_of_site
         self._per_network = per_network
 
     @contextmanager
@@ -104,18 +110,32 @@ class RegistrationLimit:
 
         Raises `TooManyRegistrations`, and what the block raises.
         """
-        network = None if address is None else network_of(address)
-        wait = self._total.take()
-        if wait:
-            raise TooManyRegistrations("in total", retry_after=wait)
-        wait = 0 if network is None else self._per_network.take(network)
-        if wait:
-            self._total.give_back()
-            raise TooManyRegistrations("from one network", retry_after=wait)
+        taken = self._take(address)
         try:
             yield
         except BaseException:
-            self._total.give_back()
-            if network is not None:
-                self._per_network.give_back(network)
+            _give_back(taken)
             raise
+
+    def _take(self, address: str | None) -> list[tuple[Throttle, tuple[str, ...]]]:
+        taken: list[tuple[Throttle, tuple[str, ...]]] = []
+        if address is not None:
+            key = (network_of(address),)
+            wait = self._per_network.take(*key)
+            if wait:
+                raise TooManyRegistrations("from one network", retry_after=wait)
+            taken.append((self._per_network, key))
+            # Taken by every registration, so that a site which has registered something has no reserve.
+            site = (site_of(address),)
+            is_first = not self._first_of_site.take(*site)
+            if is_first:
+                taken.append((self._first_of_site, site))
+        else:
+            is_first = False
+        wait = self._total.take()
+        if not wait:
+            return [*taken, (self._total, ())]
+        if is_first and not self._reserve.take():
+            return [*taken, (self._reserve, ())]
+        _give_back(taken)
+        raise TooManyRegistrations("in total", retry_after=wait)

@@ -9,8 +9,14 @@ from msgspec.structs import replace
 from grantledger.domain import scope
 from grantledger.domain.absolute_uri import UriMalformed, parse
 from grantledger.domain.digests import sha256
-from grantledger.domain.limits import MAX_REDIRECT_URIS, MAX_SCOPE, MAX_URI, is_longer
-from grantledger.domain.redirect_uri import RedirectUriKind, RedirectUriPolicy, is_loopback, kind_of
+from grantledger.domain.limits import MAX_METADATA, MAX_REDIRECT_URIS, MAX_SCOPE, MAX_URI, is_longer
+from grantledger.domain.redirect_uri import (
+    RedirectUriKind,
+    RedirectUriPolicy,
+    is_loopback,
+    kind_of,
+    without_variable_port,
+)
 from grantledger.domain.refusal import Refusal
 
 _AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
@@ -91,7 +97,7 @@ def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy)
         request.redirect_uris or (), policy.redirect_uris, is_public=auth_method == "none"
     )
     known_scope = tuple(token for token in scope.split(request.scope) if token in policy.known_scopes)
-    return ClientMetadata(
+    metadata = ClientMetadata(
         redirect_uris=tuple(redirect_uris),
         token_endpoint_auth_method=auth_method,
         grant_types=_grant_types(request.grant_types),
@@ -106,13 +112,20 @@ def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy)
         software_id=_name(request.software_id),
         software_version=_name(request.software_version),
     )
+    if len(msgspec.json.encode(metadata)) > MAX_METADATA:
+        raise ClientMetadataInvalid(f"all metadata together are longer than {MAX_METADATA} bytes")
+    return metadata
 
 
 def metadata_digest(metadata: ClientMetadata) -> str:
-    """Return a digest of the metadata that does not depend on the order of list values."""
+    """Return a digest of the metadata by which a public client is recognised when it registers again.
+
+    It does not depend on the order of list values, nor on the port of a loopback redirect URI: Claude Code
+    and others register a new port each time, and `redirect_uri.matches` accepts any.
+    """
     canonical = replace(
         metadata,
-        redirect_uris=tuple(sorted(metadata.redirect_uris)),
+        redirect_uris=tuple(sorted({without_variable_port(uri) for uri in metadata.redirect_uris})),
         grant_types=tuple(sorted(metadata.grant_types)),
         response_types=tuple(sorted(metadata.response_types)),
         scope=scope.join(sorted(scope.split(metadata.scope))),

@@ -7,6 +7,8 @@ MAX_STATE = 2 * 1024
 MAX_SCOPE = 1024
 MAX_NONCE = 512
 MAX_REDIRECT_URIS = 20
+MAX_METADATA = 16 * 1024
+"""For all effective metadata of a client together, as JSON."""
 MAX_URI = 2 * 1024
 """For a redirect URI and each link in client metadata."""
 

@@ -42,7 +42,7 @@ class RedirectUriMismatch(Refusal):
 
 
 class RedirectUriRequired(Refusal):
-    """The client registered several redirect URIs and the request names none."""
+    """The request names no redirect URI, and the client registered several, or one with a variable port."""
 
 
 class RedirectUriKind(enum.Enum):
@@ -96,18 +96,33 @@ def matches(registered: str, presented: str) -> bool:
         ours, theirs = parse(registered), parse(presented)
     except UriMalformed:
         return False
-    if ours.scheme != "http" or not ours.is_loopback:
+    if not _has_any_port(ours):
         return False
     return _without_port(ours) == _without_port(theirs)
+
+
+def without_variable_port(uri: str) -> str:
+    """Return what two redirect URIs have in common if `matches` accepts one for the other.
+
+    That is the URI itself, except for http on loopback: there without the port, and "/" for an empty path.
+    """
+    parts = parse(uri)
+    if not _has_any_port(parts):
+        return uri
+    query = "" if parts.query is None else f"?{parts.query}"
+    return f"http://{parts.host}{parts.path or '/'}{query}"
 
 
 def choose(registered: tuple[str, ...], presented: str | None) -> str:
     """Return the URI to redirect to: the presented one, or the only registered one if none is presented.
 
+    On loopback one must be presented, because registrations that differ only in the port are one client, and
+    another program may listen on the registered port now.
+
     Raises `RedirectUriRequired` or `RedirectUriMismatch`: OAuth 2.1 section 2.3.2.
     """
     if presented is None:
-        if len(registered) != 1:
+        if len(registered) != 1 or _has_any_port(parse(registered[0])):
             raise RedirectUriRequired
         return registered[0]
     if not any(matches(uri, presented) for uri in registered):
@@ -182,6 +197,10 @@ def _is_of_known_client(uri: AbsoluteUri) -> bool:
     if uri.scheme in _EDITORS:
         return "." in (uri.host or "")
     return (uri.scheme, uri.host, uri.path) in _EXACT_CALLBACKS
+
+
+def _has_any_port(uri: AbsoluteUri) -> bool:
+    return uri.scheme == "http" and uri.is_loopback
 
 
 def _without_port(uri: AbsoluteUri) -> AbsoluteUri:

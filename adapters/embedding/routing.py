@@ -87,6 +87,9 @@ def in_front_of(
                 await app(scope, receive, send)
 
     def _is_ours(path: str) -> bool:
-        return path in paths or (path.rstrip("/") or "/") in paths or path.startswith(below)
+        if path.startswith(below) or path in paths:
+            return True
+        # Clients append resources to the well-known paths as they are, some with a slash at the end.
+        return "/.well-known/" in path and path.rstrip("/") in paths
 
     return handle

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
-from litestar import HttpMethod, Litestar, Response, get, post, route
+from litestar import HttpMethod, Litestar, Request, Response, get, post, route
+from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
-from grantledger.adapters.asgi_types import ASGIApp
+from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.sealing import SealedBox
 from grantledger.adapters.embedding.host_identity import HostIdentity
@@ -22,6 +23,7 @@ from grantledger.adapters.http.middleware import (
     with_cors,
     with_head,
     with_mounts,
+    with_normalized_paths,
     with_request_log,
 )
 from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
@@ -128,11 +130,18 @@ class HttpLayer:
         well_known = ("/.well-known/", f"{base}/.well-known/")
 
         def is_shared(path: str) -> bool:
-            return path.rstrip("/") in shared or path.startswith(well_known)
+            return path in shared or path.startswith(well_known)
 
         hottest = [f"{base}/{name}" for name in ("authorize", "register", "session", "token")]
         direct = with_direct_endpoints(app, hottest, answer_error)
-        whole = with_mounts(with_cors(with_head(direct), is_shared), mounts)
+
+        async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+            request: AnyRequest = Request(scope, receive, send)
+            response = answer_error(request, NotFoundException())
+            await response.to_asgi_response(None, request)(scope, receive, send)
+
+        normalized = with_normalized_paths(direct, not_found)
+        whole = with_mounts(with_cors(with_head(normalized), is_shared), mounts)
         return with_request_log(whole, self._caller_of, self._caller_names)
 
     def _handlers(self) -> list[HTTPRouteHandler]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import Struct
 from structlog.contextvars import bind_contextvars, reset_contextvars
@@ -106,6 +107,34 @@ def with_mounts(app: ASGIApp, mounts: Sequence[Mount]) -> ASGIApp:
         await app(scope, receive, send)
 
     return handle if mounts else app
+
+
+_UNNORMALIZED = re.compile(r"//|/\.{1,2}(?:/|$)|./$")
+_PATH_CHARACTERS = "/:@!$&'()*+,;=-._~"
+
+
+def with_normalized_paths(app: ASGIApp, not_found: ASGIApp) -> ASGIApp:
+    """Let `not_found` answer each path that has another spelling, such as `//register` or `/%72egister`.
+
+    The router would take it for the other one. A proxy that protects or limits a path does not.
+    """
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        is_http = scope["type"] == "http"
+        await (not_found if is_http and not _is_normalized(scope) else app)(scope, receive, send)
+
+    return handle
+
+
+def _is_normalized(scope: Scope) -> bool:
+    path, raw = scope["path"], scope.get("raw_path")
+    # Resources may end with a slash, and clients append them to the well-known paths as they are.
+    if "/.well-known/" in path:
+        path = path.removesuffix("/")
+        raw = raw and raw.removesuffix(b"/")
+    if _UNNORMALIZED.search(path):
+        return False
+    return not raw or b"%" not in raw or raw == quote(path, safe=_PATH_CHARACTERS).encode()
 
 
 _log = logging.getLogger("grantledger.http")

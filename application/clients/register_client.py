@@ -16,17 +16,23 @@ from grantledger.domain.digests import digest
 
 
 class NewClient(Struct, frozen=True, kw_only=True):
-    """A registered client with its secret, which is stored only as a digest."""
+    """A registered client with its secret, which is stored only as a digest.
+
+    `redirect_uris` are those of this registration. Of a client that is registered already, the stored ones
+    may have other ports on loopback.
+    """
 
     client: ClientRegistration
     secret: str | None
+    redirect_uris: tuple[str, ...]
 
 
 class RegisterClient:
     """Register a client without authentication (RFC 7591 section 3).
 
-    The id of a public client is derived from its metadata: registering the same metadata again returns the
-    same client and records nothing. A confidential client gets a new id each time.
+    The id of a public client is derived from its metadata: registering the same metadata again, even with
+    another port of a loopback redirect URI, returns the same client and records nothing. A confidential
+    client gets a new id each time.
     """
 
     def __init__(
@@ -73,4 +79,4 @@ class RegisterClient:
                 await self._ledger.record([before.then(events)], by_client(client_id, caller))
         after = before.evolved(events).state
         assert after is not None
-        return NewClient(client=after, secret=secret)
+        return NewClient(client=after, secret=secret, redirect_uris=metadata.redirect_uris)

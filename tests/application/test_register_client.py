@@ -45,7 +45,20 @@ async def test_registering_the_same_metadata_again_records_nothing(ledger, story
 async def test_the_order_of_lists_does_not_make_another_client(story):
     one = await story.registers(redirect_uris=(HTTPS, LOOPBACK))
     other = await story.registers(redirect_uris=(LOOPBACK, HTTPS))
-    assert one == other
+    assert one.client == other.client
+
+
+async def test_another_loopback_port_does_not_make_another_client(ledger, story):
+    one = await story.registers(redirect_uris=("http://localhost:3118/callback",))
+    with nothing_recorded(ledger):
+        other = await story.registers(redirect_uris=("http://localhost:49152/callback",))
+    assert other.client == one.client
+
+
+async def test_the_redirect_uris_of_the_answer_are_those_that_were_sent(story):
+    await story.registers(redirect_uris=(HTTPS, "http://localhost:3118/callback"))
+    sent = ("http://localhost:49152/callback", HTTPS)
+    assert (await story.registers(redirect_uris=sent)).redirect_uris == sent
 
 
 async def test_ignored_metadata_does_not_make_another_client(story):

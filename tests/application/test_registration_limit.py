@@ -1,6 +1,9 @@
+from contextlib import suppress
+
 import pytest
 from msgspec.structs import replace
 
+from grantledger.adapters.throttles import registration_limit as with_reserve
 from grantledger.application.accounts.change_password import PasswordWrong
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
@@ -36,6 +39,56 @@ def test_one_network_cannot_use_up_the_total():
     for _ in range(50):
         with pytest.raises(TooManyRegistrations, match="from one network"):
             registering(limit, "192.0.2.1")
+    registering(limit, "198.51.100.1")
+
+
+def exhausted_by(network: str):
+    """Return a limit of 10 an hour whose general part one network has used up, and how much it got."""
+    limit = with_reserve(total=Rate(10, 3_600), per_network=None)
+    count = 0
+    with suppress(TooManyRegistrations):
+        while True:
+            registering(limit, network)
+            count += 1
+    return limit, count
+
+
+def test_one_network_cannot_use_up_the_reserve():
+    assert exhausted_by("192.0.2.1")[1] == 8
+
+
+def test_a_network_that_registered_nothing_lately_has_the_reserve():
+    limit, _ = exhausted_by("192.0.2.1")
+    registering(limit, "198.51.100.1")
+    with pytest.raises(TooManyRegistrations, match="in total"):
+        registering(limit, "198.51.100.1")
+
+
+def test_the_reserve_is_bounded_too():
+    limit, _ = exhausted_by("192.0.2.1")
+    for n in range(2):
+        registering(limit, f"198.51.100.{n}")
+    with pytest.raises(TooManyRegistrations, match="in total"):
+        registering(limit, "198.51.100.9")
+
+
+def test_networks_of_one_ipv6_site_share_one_part_of_the_reserve():
+    limit, _ = exhausted_by("2001:db8:1:1::1")
+    with pytest.raises(TooManyRegistrations, match="in total"):
+        registering(limit, "2001:db8:1:2::1")
+    registering(limit, "2001:db8:2:1::1")
+
+
+def test_an_unknown_address_has_no_reserve():
+    limit, _ = exhausted_by("192.0.2.1")
+    with pytest.raises(TooManyRegistrations, match="in total"):
+        registering(limit, None)
+
+
+def test_a_registration_that_fails_returns_its_part_of_the_reserve():
+    limit, _ = exhausted_by("192.0.2.1")
+    with pytest.raises(Unavailable), limit.registration("198.51.100.1"):
+        raise Unavailable
     registering(limit, "198.51.100.1")
 
 

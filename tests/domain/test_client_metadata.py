@@ -254,6 +254,33 @@ def test_a_digest_does_not_depend_on_the_order_of_lists(uris, scopes):
     assert metadata_digest(registered(*uris, scope=" ".join(scopes), **members)) == metadata_digest(one)
 
 
+@pytest.mark.parametrize("port", ["", ":1", ":65535"])
+def test_a_digest_does_not_depend_on_the_port_of_a_loopback_uri(port):
+    members = {"token_endpoint_auth_method": "none", "client_name": "Claude Code"}
+    other = registered(HTTPS, f"http://localhost{port}/callback", **members)
+    assert metadata_digest(other) == metadata_digest(registered(HTTPS, LOOPBACK, **members))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:3118/callback",
+        "http://localhost:3118/other",
+        "https://localhost:3118/callback",
+        "https://localhost:3119/callback",
+    ],
+)
+def test_a_digest_depends_on_all_else_of_a_redirect_uri(uri):
+    assert metadata_digest(registered(uri)) != metadata_digest(registered(LOOPBACK))
+
+
+def test_all_metadata_together_have_at_most_16_kibibytes():
+    uris = [f"https://client.example/{number}/" + "a" * 1_990 for number in range(8)]
+    assert len(registered(*uris).redirect_uris) == 8
+    with pytest.raises(ClientMetadataInvalid):
+        registered(*uris, logo_uri="https://client.example/" + "a" * 1_500)
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -275,9 +302,9 @@ def test_a_digest_is_the_same_in_every_release():
     # A public client's id is made from it: another digest would give all of them new ids.
     canonical = (
         b'{"application_type":"native","client_name":"Claude Code","grant_types":["authorization_code"],'
-        b'"redirect_uris":["http://localhost:3118/callback"],"response_types":["code"],"scope":"openid",'
+        b'"redirect_uris":["http://localhost/callback"],"response_types":["code"],"scope":"openid",'
         b'"token_endpoint_auth_method":"none"}'
     )
     expected = urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
     metadata = registered(LOOPBACK, client_name="Claude Code", token_endpoint_auth_method="none")
-    assert metadata_digest(metadata) == expected == "vvjYLv0F4FbXm6nbhu5pyPemI7oufa-6O8zEKq6f918"
+    assert metadata_digest(metadata) == expected == "9gqS2lFv4NMpfkLjDVcCftG6AKgVZjhp76ZjhYGrzTU"

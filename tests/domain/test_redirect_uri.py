@@ -14,6 +14,7 @@ from grantledger.domain.redirect_uri import (
     kind_of,
     matches,
     shown_host,
+    without_variable_port,
 )
 
 POLICY = RedirectUriPolicy(issuer="https://auth.example/tenant")
@@ -328,13 +329,37 @@ def test_matching_is_symmetric(registered, presented):
     assert matches(registered, presented) == matches(presented, registered)
 
 
+@given(uris, uris)
+def test_uris_that_match_are_equal_without_their_variable_port(one, other):
+    assert (without_variable_port(one) == without_variable_port(other)) == matches(one, other)
+
+
+@pytest.mark.parametrize(
+    ("uri", "without"),
+    [
+        ("http://localhost:3118/callback", "http://localhost/callback"),
+        ("http://127.0.0.1:61234", "http://127.0.0.1/"),
+        ("http://[::1]:8080/cb?a=b", "http://[::1]/cb?a=b"),
+        ("https://localhost:3118/callback", "https://localhost:3118/callback"),
+        ("https://claude.ai:8443/cb", "https://claude.ai:8443/cb"),
+    ],
+)
+def test_only_http_on_loopback_has_a_variable_port(uri, without):
+    assert without_variable_port(uri) == without
+
+
 def test_the_presented_uri_is_used_as_written():
     registered = ("https://vscode.dev/redirect", "http://127.0.0.1:33418/")
     assert choose(registered, "http://127.0.0.1:61234") == "http://127.0.0.1:61234"
 
 
 def test_the_only_registered_uri_is_the_default():
-    assert choose(("http://localhost:3118/callback",), None) == "http://localhost:3118/callback"
+    assert choose(("https://claude.ai/cb",), None) == "https://claude.ai/cb"
+
+
+def test_on_loopback_the_request_must_name_its_port():
+    with pytest.raises(RedirectUriRequired):
+        choose(("http://localhost:3118/callback",), None)
 
 
 def test_with_several_registered_uris_one_is_required():

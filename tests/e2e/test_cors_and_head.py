@@ -32,7 +32,7 @@ async def test_scripts_of_any_origin_may_read_every_answer(person: Person, path:
     assert cors(answer) == {"allow-origin": "*", "expose-headers": EXPOSED}
 
 
-@pytest.mark.parametrize("path", [*SHARED, "/token/"])
+@pytest.mark.parametrize("path", SHARED)
 async def test_a_preflight_allows_what_it_asks_for_without_credentials(person: Person, path: str):
     wanted = "authorization, content-type, mcp-protocol-version, mcp-param-anything, dpop"
     asked = {**ORIGIN, "access-control-request-method": "POST", "access-control-request-headers": wanted}

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from support.oauth import Person, error_of
+from support.raw_http import ask, client_metadata
+from support.raw_http import post as post_of
 from support.registrations import CLIENTS, registration_body
 from support.server import Server
 
@@ -155,6 +157,28 @@ async def test_a_body_that_is_no_client_metadata_is_refused(person: Person, body
 async def test_a_body_of_more_than_64_kibibytes_is_refused(person: Person):
     answer = await post(person, {"redirect_uris": [HTTPS], "x": "x" * 65_536})
     assert error_of(answer) == (413, "invalid_request")
+
+
+async def test_another_loopback_port_is_the_same_client_and_the_answer_repeats_the_uri(person: Person):
+    uris = [f"http://localhost:{port}/callback" for port in (3118, 49152)]
+    answers = [await person.register(client_name="Claude Code", redirect_uris=[uri]) for uri in uris]
+    assert answers[0]["client_id"] == answers[1]["client_id"]
+    assert [answer["redirect_uris"] for answer in answers] == [[uri] for uri in uris]
+
+
+async def test_metadata_of_more_than_16_kibibytes_are_refused(person: Person):
+    uris = [f"https://client.example/{number}/" + "x" * 2_000 for number in range(9)]
+    assert error_of(await post(person, {"redirect_uris": uris})) == (400, "invalid_client_metadata")
+
+
+OTHER_SPELLINGS = ["//register", "/register/", "/./register", "/x/../register", "/%72egister", "/register%2F"]
+
+
+@pytest.mark.parametrize("path", OTHER_SPELLINGS)
+def test_another_spelling_of_a_path_is_not_found(server: Server, path: str):
+    answer = ask(server.origin, post_of(path, client_metadata(), kind="application/json"))
+    assert answer is not None
+    assert answer.error == (404, "not_found")
 
 
 async def test_a_refused_registration_leaves_nothing_in_the_ledger(server: Server, person: Person):

@@ -26,7 +26,21 @@ def guess_limit(
 def registration_limit(
     total: Rate | None, per_network: Rate | None, now: Callable[[], float] = time.monotonic
 ) -> RegistrationLimit:
-    return RegistrationLimit(total=throttle(total, now), per_network=throttle(per_network, now))
+    """Return the limit without a reserve; `adapters.throttles.registration_limit` has one."""
+    return RegistrationLimit(
+        total=throttle(total, now),
+        reserve=throttle(Rate(1, 10**9), now),
+        first_of_site=_Never(),
+        per_network=throttle(per_network, now),
+    )
+
+
+class _Never:
+    def take(self, *_: str) -> int:
+        return 1
+
+    def give_back(self, *_: str) -> None:
+        raise AssertionError("nothing was taken")
 
 
 def throttle(rate: Rate | None, now: Callable[[], float]) -> InProcessThrottle | Unthrottled:

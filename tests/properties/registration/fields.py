@@ -16,6 +16,7 @@ REDIRECT_URIS = {
     "https://client.example:8443/callback": HTTPS,
     "https://localhost/callback": LOOPBACK,
     "http://127.0.0.1:3118/callback": LOOPBACK,
+    "http://127.0.0.1:49152/callback": LOOPBACK,
     "http://localhost/callback": LOOPBACK,
     "http://[::1]:3118/": LOOPBACK,
     "com.example.app:/callback": PRIVATE,

