@@ -1,4 +1,4 @@
-"""All use cases of one server, and the ports that they are made from."""
+"""All use cases of one server, and the ports that they need."""
 
 from typing import Protocol
 

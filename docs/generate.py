@@ -18,7 +18,7 @@ import error_catalogue
 
 from grantledger.domain.kinds import KINDS, tag_of
 from grantledger.entrypoints.settings import Between, OneOf, ProtectedResource, Settings, rules
-from grantledger.entrypoints.settings_sources import PREFIX, load_settings
+from grantledger.entrypoints.settings_sources import PREFIX
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,6 +27,15 @@ Generated from [domain/](../domain/) by `make docs`. Every event that the ledger
 stream. Times are whole seconds since 1970, UTC. An event never changes: a new meaning gets a new tag. The
 ledger stores an envelope with each event: position, stream, version, time of recording, actor, client, user
 and request.
+""".strip()
+
+_ABOUT_SETTINGS = """
+Settings come from a TOML file, from `GRANTLEDGER_*` variables, and from options of the command line.
+Variables override the file, and options override both. The file is `grantledger.toml` in the working
+directory, or the one that `--config` or `GRANTLEDGER_CONFIG` names. In a variable, a list is one text with
+spaces or commas between its items, or a JSON array; `resources` is a JSON array of objects.
+
+Lifetimes are in seconds. Paths are relative to the working directory. URLs are used byte for byte.
 """.strip()
 
 _TYPES = {str: "text", int: "whole number", bool: "true or false", bytes: "bytes", float: "number"}
@@ -40,9 +49,7 @@ def settings_page() -> str:
         "",
         "Generated from [entrypoints/settings.py](../entrypoints/settings.py) by `make docs`.",
         "",
-        inspect.getdoc(load_settings) or "",
-        "",
-        inspect.getdoc(Settings) or "",
+        _ABOUT_SETTINGS,
         "",
     ]
     for field in fields(Settings):

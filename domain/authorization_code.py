@@ -14,7 +14,7 @@ from grantledger.domain.refusal import Refusal
 class CodeIssued(Struct, frozen=True, kw_only=True, array_like=True, tag="authorization_code.issued.v1"):
     """The user consented, and the browser was redirected to the client with a code.
 
-    `auth_time` and `nonce` are for the ID token; without the scope `openid` there is none.
+    `auth_time` and `nonce` are for the ID token. The nonce is stored only with the scope `openid`.
     """
 
     transaction_id: str

@@ -1,6 +1,6 @@
-"""How a server is put together: settings, adapters, ports, use cases. `server.py` puts HTTP in front of them.
+"""How a server is put together: settings, adapters, ports, use cases. `server.py` adds HTTP.
 
-dependency-injector keeps each part for as long as its server lives, and lets tests replace it.
+dependency-injector keeps each part for the lifetime of its server, and lets tests replace it.
 """
 
 import atexit
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Container:
-    """The adapters and use cases of one server. Each is made once, when it is first called for."""
+    """The adapters and use cases of one server. Each is created once, on first use."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -58,7 +58,7 @@ class Container:
     def _database(self) -> SqliteDatabase:
         if self.settings.database != IN_MEMORY:
             return SqliteDatabase(self.settings.database)
-        # The writer and the readers have connections of their own, which cannot share a database in memory.
+        # The writer and the readers have separate connections, which cannot share a database in memory.
         directory = tempfile.mkdtemp(prefix="grantledger-")
         atexit.register(shutil.rmtree, directory, ignore_errors=True)
         return SqliteDatabase(Path(directory) / "grantledger.sqlite3")
@@ -111,7 +111,7 @@ class Container:
 
 @asynccontextmanager
 async def ledger_open(container: Container) -> AsyncIterator[None]:
-    """Migrate and open the ledger; write what is queued and close it in the end."""
+    """Migrate and open the ledger; at the end write what is queued and close it."""
     migrations.migrate(container.database())
     await container.ledger().open()
     container.hasher().open()

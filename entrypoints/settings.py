@@ -1,6 +1,6 @@
-"""The settings of a server; then what must hold between several of them; then the rules by name."""
+"""The settings of a server, the rules between several settings, and the rules for single ones."""
 
-# Evaluates annotations late: the settings come first, the rules that they name after them.
+# Annotations are evaluated later, so that the settings can come before the rules that they name.
 from __future__ import annotations
 
 import ipaddress
@@ -21,7 +21,7 @@ from grantledger.domain.secret_text import parsed_secrets
 from grantledger.domain.token_grant import MAX_REUSE_WINDOW
 
 IN_MEMORY: Final = ":memory:"
-"""A database that ends with the process."""
+"""A database that is deleted when the process ends."""
 
 _DAY = 86_400
 _YEAR = 365 * _DAY
@@ -38,13 +38,13 @@ class SettingsInvalid(Exception):  # noqa: N818 - named for the fact, like a ref
 
 
 class ProtectedResource(Resource, frozen=True, forbid_unknown_fields=True):
-    """One `[[resources]]` table: identifier, name for people, and the scopes it adds to the server's own."""
+    """One `[[resources]]` table: identifier, display name, and the scopes it adds to the server's own."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every rule is checked when an instance is made, which raises `SettingsInvalid`.
+    """The settings. Making an instance checks every rule, and raises `SettingsInvalid`.
 
-    Lifetimes are in seconds. Paths are relative to the working directory. URLs stay byte for byte as written.
+    Lifetimes are in seconds. Paths are relative to the working directory. URLs are used byte for byte.
     """
 
     host: Annotated[str, listening_host] = "127.0.0.1"
@@ -54,23 +54,23 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The TCP port to listen on."""
 
     issuer: Annotated[str | None, issuer_url] = None
-    """The URL of this server as clients reach it. None, on loopback only: http, host and port."""
+    """The URL at which clients reach this server. Without it, on loopback only: `http://host:port`."""
 
     database: Annotated[str, database_path] = "grantledger.sqlite3"
     """The path of the SQLite file, or `:memory:`."""
 
     realm: Annotated[str, realm_name] = "main"
-    """Which of the independent ledgers in one database this server keeps."""
+    """The name of this server's ledger in the database. Several servers may have separate ledgers there."""
 
     login_page: Annotated[str | None, page_url] = None
     """Where the users of a host application sign in: a URL, or a path on the issuer's origin.
 
-    Only for a server that is embedded with a `host_identity`; `grantledger serve` refuses it.
-    None: people sign in on the built-in page.
+    Only for a server that is embedded with a `host_identity`; `grantledger serve` refuses it. Without it,
+    users sign in on the built-in page.
     """
 
     logout_page: Annotated[str | None, page_url] = None
-    """Where users of `login_page` sign out; not without that. None: the pages offer them no sign-out."""
+    """Where the users of a host application sign out. Without it, the pages offer no sign-out."""
 
     sign_up: Annotated[bool, anything] = False
     """Whether strangers may open an account on the built-in page; not with `login_page`.
@@ -79,16 +79,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     resource: Annotated[str | None, usable(checked_identifier)] = None
-    """The one MCP server to give tokens for, instead of `resources`. Neither of them: `{issuer}/mcp`."""
+    """The MCP server to issue tokens for, if it is only one. By default `{issuer}/mcp`."""
 
     resources: Annotated[tuple[ProtectedResource, ...], different_resources] = ()
-    """The MCP servers to give tokens for. A request without `resource` means the first."""
+    """The MCP servers to issue tokens for. A request without `resource` means the first."""
 
     scopes: Annotated[tuple[str, ...], each(checked_token)] = ("openid", "profile", "email", "offline_access")
     """The server's own scopes."""
 
     default_scope: Annotated[tuple[str, ...], each(checked_token)] = ("openid",)
-    """What a request without `scope` means: some of `scopes` and of the resources' scopes."""
+    """The scopes of a request without `scope`. They must be in `scopes` or in the scopes of a resource."""
 
     # OAuth 2.1 section 4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED."
     code_expires_in: Annotated[int, Between(1, 600)] = 600
@@ -98,28 +98,28 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long an access token is valid."""
 
     refresh_token_expires_in: Annotated[int, Between(1, _YEAR)] = 7 * _DAY
-    """How long a refresh token is valid. Each refresh starts it again."""
+    """How long a refresh token is valid. Each refresh issues a new one."""
 
     grant_expires_in: Annotated[int, Between(0, 10 * _YEAR)] = 90 * _DAY
-    """The absolute limit of a grant, however often it is refreshed; 0: no limit."""
+    """The absolute lifetime of a grant, however often it is refreshed. 0 switches it off."""
 
     refresh_reuse_window: Annotated[int, Between(0, MAX_REUSE_WINDOW)] = 30  # MAX_REUSE_WINDOW is 300
-    """How long a superseded refresh token still gets the current tokens, as a retry; 0: not at all.
+    """How long a superseded refresh token still gets the current tokens, as a retry. 0 switches it off.
 
     After that its use revokes the grant. Must be less than `access_token_expires_in`.
     """
 
     browser_session_expires_in: Annotated[int, Between(1, 30 * _DAY)] = _DAY
-    """How long a person stays signed in at the pages."""
+    """How long a user stays signed in at the pages."""
 
     private_use_redirect_uris: Annotated[tuple[str, ...], each(checked_private_use)] = ()
     """Redirect URIs ("myapp://callback") or schemes ("myapp") of native clients, added to the known ones."""
 
     master_secret: Annotated[tuple[str, ...], usable(parsed_secrets)] = ()
-    """Newest first, each at least 32 random bytes in base64."""
+    """The master secrets, newest first, each at least 32 random bytes in base64."""
 
     master_secret_file: Annotated[str | None, file_path] = None
-    """The path of a file that holds the same, one on each line, instead of `master_secret`."""
+    """The path of a file with the master secrets, one per line, instead of `master_secret`."""
 
     trusted_proxies: Annotated[tuple[str, ...], each(ipaddress.ip_network)] = ()
     """The addresses and networks whose forwarded headers are believed."""
@@ -128,10 +128,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many connections one process holds. One more is answered 503."""
 
     log_format: Annotated[str | None, OneOf("json", "console")] = None
-    """How log lines look on standard error. None: console on a terminal, else JSON."""
+    """The format of log lines on standard error. Without it: `console` on a terminal, otherwise `json`."""
 
     log_level: Annotated[str, OneOf("debug", "info", "warning", "error")] = "info"
-    """The least severe level that is logged. A request is `info` at least."""
+    """The lowest level that is logged. A request is logged at `info` or above."""
 
     log_callers: Annotated[str, OneOf("off", "digest", "plain")] = "digest"
     """How a warning names the caller's address and the account: not at all, or as keyed digests.
@@ -140,20 +140,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     sign_in_attempts: Annotated[str, parsed_rate] = "10/hour"
-    """Wrong passwords for one account from one address, as "10/hour" or "off".
+    """The limit of wrong passwords for one account from one network, as "10/hour" or "off".
 
-    Ten times as many for one account from everywhere, and from one address for all accounts. It limits
-    sign-ups too: as many new accounts from one address, ten times as many from everywhere.
+    Ten times as many are allowed for one account from all networks, and from one network for all accounts.
+    It limits sign-ups too: as many new accounts from one network, ten times as many in total.
     """
 
     client_secret_attempts: Annotated[str, parsed_rate] = "30/hour"
-    """Wrong secrets for one client from one address; ten times as many from everywhere."""
+    """The limit of wrong secrets for one client from one network; ten times as many from all networks."""
 
     registrations: Annotated[str, parsed_rate] = "1000/hour"
-    """New clients, from everywhere."""
+    """The limit of new clients in total."""
 
     registrations_per_address: Annotated[str, parsed_rate] = "200/hour"
-    """New clients from one address, which may be that of a platform with many users."""
+    """The limit of new clients from one network, which may be that of a platform with many users."""
 
     def __post_init__(self) -> None:
         for key in self.__struct_fields__:

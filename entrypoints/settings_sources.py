@@ -1,4 +1,4 @@
-"""Where settings are written: in `grantledger.toml`, in `GRANTLEDGER_*` variables, on the command line."""
+"""Where settings come from: `grantledger.toml`, `GRANTLEDGER_*` variables, and the command line."""
 
 import difflib
 import re
@@ -22,7 +22,7 @@ _NAMES = {str: "a text", int: "a whole number", bool: "true or false", tuple[str
 
 
 class Given(Struct, frozen=True):
-    """A value as it is written, and where. Variables and the command line may write it as text."""
+    """A given value and its source. `as_text`: from a variable or an option, where a number may be text."""
 
     value: Any
     source: str
@@ -30,11 +30,10 @@ class Given(Struct, frozen=True):
 
 
 def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
-    """Read `grantledger.toml`, `GRANTLEDGER_*` variables and `overrides`: the later ones win.
+    """Read `grantledger.toml`, `GRANTLEDGER_*` variables and `overrides`; later ones override earlier ones.
 
-    The file is `config`, or what `GRANTLEDGER_CONFIG` names, or `grantledger.toml` in the working directory
-    when there is one. A list may be one text with spaces or commas between, or a JSON array; `resources` in a
-    variable is a JSON array of objects. Raises `SettingsInvalid`.
+    The file is `config`, or the one that `GRANTLEDGER_CONFIG` names, or `grantledger.toml` in the working
+    directory if it exists. Raises `SettingsInvalid`.
     """
     given = given_settings(config, environ, overrides)
     values, faults = _read(given)
@@ -46,7 +45,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Ma
 def settings_faults(
     config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> list[SettingsInvalid]:
-    """Return all that is wrong with single settings, or else the first that contradicts another one."""
+    """Return the faults of all single settings; if there are none, the first contradiction between two."""
     try:
         given = given_settings(config, environ, overrides)
         values, faults = _read(given)
@@ -60,7 +59,7 @@ def settings_faults(
 def given_settings(
     config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> dict[str, Given]:
-    """Return what is written, by key: the command line wins over variables, and those over the file.
+    """Return the given values by key. The command line overrides variables, and these override the file.
 
     An override of None counts as not given. Raises `SettingsInvalid` for a file that cannot be read.
     """
@@ -78,7 +77,7 @@ def given_settings(
 
 
 def with_source(invalid: SettingsInvalid, given: Mapping[str, Given]) -> SettingsInvalid:
-    """Return the same, saying also where the setting is written."""
+    """Return the same fault with the source of the setting in its message."""
     source = given[invalid.key].source if invalid.key in given else None
     return SettingsInvalid(invalid.key, invalid.sentence, source)
 
@@ -103,7 +102,7 @@ def _in_file(config: Path | None, environ: Mapping[str, str]) -> dict[str, Given
 
 
 def _read(given: Mapping[str, Given]) -> tuple[dict[str, Any], list[SettingsInvalid]]:
-    """Return the values in the types of their settings, and what is wrong with each by itself."""
+    """Return the converted values, and the faults of single settings."""
     values: dict[str, Any] = {}
     faults: list[SettingsInvalid] = []
     for key, one in given.items():
@@ -144,7 +143,7 @@ def _kinds() -> dict[str, Any]:
 
 
 def _listed(value: Any) -> Any:
-    """Split a list that is written as one text, and the scopes of each table of a list."""
+    """Split a list that is given as one text, and the scopes of each table in a list."""
     if isinstance(value, str):
         if not value.lstrip().startswith("["):
             return [text for text in re.split(r"[\s,]+", value) if text]

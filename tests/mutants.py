@@ -1,4 +1,4 @@
-"""Mutation testing: break a sample of places in `domain/` and `application/` and count what the tests notice.
+"""Mutation testing: change a sample of `domain/` and `application/`, and count the changes that tests notice.
 
 mutmut makes the mutants and runs the tests against each, as `[tool.mutmut]` in `pyproject.toml` says. Here
 are its surroundings: a copy of the tree that is thrown away, a seeded sample, and the report. The sample
@@ -37,7 +37,7 @@ PACKAGE = "grantledger"
 
 
 class Mutant(Struct, frozen=True):
-    """One changed place. `outcome` is killed, timeout, survived or untested; `seconds` its tests took."""
+    """One change. `outcome` is killed, timeout, survived or untested; `seconds` its tests took."""
 
     name: str
     file: str
@@ -52,7 +52,7 @@ class Mutant(Struct, frozen=True):
 
 
 class Score(Struct, frozen=True):
-    """What became of some mutants. Only an untested one was run by no test at all."""
+    """The outcomes of some mutants. `untested` are those that no test ran."""
 
     killed: int
     timeout: int
@@ -90,7 +90,7 @@ def _percent(part: int, whole: int) -> str:
 
 
 def copy_tree(copy: Path) -> None:
-    """Lay the tree out as mutmut wants it: what is imported as a package lies in a folder of that name."""
+    """Copy the tree as mutmut needs it: a package is in a folder of its name."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -118,10 +118,10 @@ def all_mutants() -> list[str]:
 
 
 def draw(names: list[str], sample: int, seed: int) -> set[str]:
-    """Choose a sample by the names of module, function and mutant alone.
+    """Draw a sample by the names of module, function and mutant alone.
 
-    So most of it stays the same when files move to other folders or other functions change: two trees can
-    be compared without the error of two samples.
+    So most of the sample stays the same if files move or other functions change, and two trees can be
+    compared without the error of two samples.
     """
 
     def rank(name: str) -> tuple[bytes, str]:
@@ -132,7 +132,7 @@ def draw(names: list[str], sample: int, seed: int) -> set[str]:
 
 
 def test(names: set[str], jobs: int) -> None:
-    """Let mutmut try the mutants, and show its progress. Raises `CalledProcessError`."""
+    """Run mutmut on the mutants, and show its progress. Raises `CalledProcessError`."""
     command = [str(Path(sys.executable).with_name("mutmut")), "run", f"--max-children={jobs}", *sorted(names)]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as mutmut:
@@ -146,7 +146,7 @@ def test(names: set[str], jobs: int) -> None:
 
 
 def results(names: set[str]) -> list[Mutant]:
-    """Read what mutmut left in its folder. Raises `RuntimeError` where it left a mutant out."""
+    """Read the results of mutmut. Raises `RuntimeError` if a mutant has none."""
     found = []
     for path in sorted(walk_mutatable_files()):
         data = SourceFileMutationData(path=path)
@@ -169,9 +169,9 @@ def results(names: set[str]) -> list[Mutant]:
 
 
 def _outcome(exit_code: int | None) -> str:
-    """Whatever is no success of the tests is a kill: also a mutant for which they cannot be collected."""
+    """Return the outcome. Every failure is a kill, also if pytest cannot collect the tests."""
     if exit_code is None:
-        raise RuntimeError("mutmut did not get to all mutants")
+        raise RuntimeError("mutmut did not run all mutants")
     status = status_by_exit_code[exit_code]
     return {"survived": "survived", "timeout": "timeout", "no tests": "untested"}.get(status, "killed")
 
@@ -207,7 +207,7 @@ def score(mutants: list[Mutant]) -> Score:
 
 
 def run(sample: int, seed: int, jobs: int) -> dict[str, object]:
-    """Try a sample of the mutants in the current folder; print the report and return it."""
+    """Run a sample of the mutants in the current folder; print the report and return it."""
     began = time.monotonic()
     names = all_mutants()
     drawn = draw(names, sample, seed)

@@ -89,7 +89,7 @@ class BearerGuard:
             return GuardRefusal.TOKEN_INVALID
         except Unavailable:
             return GuardRefusal.UNAVAILABLE
-        except Exception:  # noqa: BLE001 - never 401: clients would throw away a token that may be valid
+        except Exception:  # noqa: BLE001 - never 401: clients would discard a token that may be valid
             _log.exception("an access token could not be checked")
             return GuardRefusal.UNAVAILABLE
         return Verified(token=token, resource=self._resource, session=session)

@@ -1,4 +1,4 @@
-"""What the ledger needs of a database, in words that fit every one."""
+"""What the ledger needs from a database, whichever it is."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -12,15 +12,15 @@ Rows = Sequence[Sequence[Any]]
 
 
 class CannotOpen(Exception):  # noqa: N818 - a sentence for the operator
-    """The database is not there, or is none of ours."""
+    """The database does not exist, or is not a ledger."""
 
 
 class UniqueTaken(Exception):  # noqa: N818 - named for the fact
-    """A row with this unique value is there already."""
+    """Another row already has this unique value."""
 
 
 class CommitOutcomeUnknown(Exception):  # noqa: N818 - a state of knowledge
-    """COMMIT was sent and not answered: the transaction may be committed or not."""
+    """COMMIT was sent and not answered: the transaction may or may not be committed."""
 
 
 class Transaction(Protocol):
@@ -32,11 +32,11 @@ class Transaction(Protocol):
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Rows: ...
 
     async def fetch_by_rows(self, statement: ByRows, rows: Rows) -> Rows:
-        """Execute the statement for all rows, a chunk at a time, and return what it gives."""
+        """Execute the statement for all rows, a chunk at a time, and return all results."""
         ...
 
     async def commit(self) -> None:
-        """Return when all is on disk. Raises `CommitOutcomeUnknown`."""
+        """Return when everything is on disk. Raises `CommitOutcomeUnknown`."""
         ...
 
 
@@ -44,19 +44,19 @@ class Database(Protocol):
     """One database, which holds any number of realms."""
 
     name: str
-    """How messages call it."""
+    """The name of the database in messages."""
     statements: Statements
     engine: Engine
-    """For tools and commands. It begins no transaction by itself."""
+    """For tools and commands. It starts no transaction by itself."""
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
-        """Read what was committed before. Raises `Unavailable` in an outage."""
+        """Read committed rows. Raises `Unavailable` in an outage."""
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """Read on the calling thread, all of it as of one moment."""
+        """Read on the calling thread, all from one snapshot."""
         ...
 
     def writing(self) -> AbstractContextManager[Connection]:
@@ -64,15 +64,15 @@ class Database(Protocol):
         ...
 
     def rebuilding(self) -> AbstractContextManager[bool]:
-        """Hold the lock of those who rebuild the read model; False when another process has it."""
+        """Hold the lock for rebuilds. The value is False if another process holds it."""
         ...
 
     def create(self) -> None:
-        """Make an empty database unless it is there."""
+        """Create an empty database unless it exists."""
         ...
 
     def why(self, error: Exception) -> str:
-        """Return what is in the way where the database cannot be opened, and what to do about it."""
+        """Return why the database cannot be opened, and what to do about it."""
         ...
 
     async def open(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Events as the log keeps them: their bytes, found by tag, and the envelope next to them."""
+"""Events as the log stores them: tag, bytes and envelope."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from grantledger.domain.kinds import EVENTS, tag_of
 
 
 class EventUnreadable(Exception):  # noqa: N818 - named for the fact
-    """The running release cannot say what the event means, so it cannot judge the event's stream."""
+    """The event cannot be decoded by this release, so its stream cannot be judged."""
 
 
 class UnknownTag(EventUnreadable):
@@ -21,7 +21,7 @@ class UnknownTag(EventUnreadable):
 
 
 class EventCodec:
-    """Between events and their stored bytes: a JSON array of the fields in their order (ADR 0050).
+    """Converts events to their stored bytes and back: a JSON array of the fields in their order (ADR 0050).
 
     The set of events is closed, so that no row can name a class to import.
     """
@@ -57,7 +57,7 @@ class Parties(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """What is kept next to each event of one append. Never null: empty where there is nothing to say."""
+    """What is stored next to each event of one append. Unknown values are empty, never null."""
 
     append_id: bytes
     actor_kind: str

@@ -1,4 +1,4 @@
-"""The read model folded again from the log alone, to compare it with the live tables."""
+"""A replay of the log alone, to compare its result with the live read model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from grantledger.domain.kinds import KINDS
 
 
 class Difference(NamedTuple):
-    """A row that is not what the log says; None where one side has no row."""
+    """A row that differs between the replay and the read model. A side without the row is None."""
 
     category: str
     key: str
@@ -28,7 +28,7 @@ class Difference(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What is wrong with the row."""
+        """What is wrong with the live row."""
         if self.replayed is None:
             return "the row has no stream in the log"
         if self.live is None:
@@ -43,7 +43,7 @@ class Difference(NamedTuple):
 
 
 def _members(of: Row) -> dict[str, Any]:
-    """Return what the row holds by name, as far as it can be read."""
+    """Return the columns of the row and the fields of its state, by name, if they can be decoded."""
     columns = (column.name for column in ROWS[of.category].c[4:-1])
     try:
         state = structs.asdict(state_of(of.category, of.state))
@@ -60,7 +60,7 @@ class ReplayedPage(NamedTuple):
 
 
 class Replay:
-    """Folds the log stream by stream, in as much memory as a page of it takes, while others write."""
+    """Folds the log stream by stream, with one page of events in memory, while servers write."""
 
     def __init__(
         self,
@@ -85,15 +85,15 @@ class Replay:
             return connection.execute(statement).scalar_one()
 
     def rows(self) -> Iterator[Row]:
-        """Yield every row that the log gives, in the order of the streams' ids."""
+        """Yield the row of every stream, in the order of the stream ids."""
         for _, page in self._pages():
             yield from (row for row, _ in page.rows)
 
     def differences(self, compared: Callable[[ReplayedPage], None] = lambda _: None) -> Iterator[Difference]:
-        """Yield each row that the replay and the live tables do not have in common.
+        """Yield each row that differs between the replay and the live tables.
 
-        Rows that can never be used again are deleted in time, and not compared. `compared` gets each page
-        once it was compared.
+        Rows that can never be used again may be deleted at any time, and are not compared. `compared` is
+        called with each page after its comparison.
         """
         for connection, page in self._pages():
             yield from self._differences(connection, page)
@@ -116,7 +116,7 @@ class Replay:
         }
         for row, stream in page.rows:
             held = live.get((row.category, row.key))
-            # Asked again: its time may have passed since the page was read, and a writer deleted it.
+            # Checked again: since the page was read, the stream may have ended and its row been deleted.
             if held != row and not (held is None and self._is_over(stream)):
                 yield Difference(row.category, row.key, row, held)
 
@@ -131,7 +131,7 @@ class Replay:
         return self._retention.is_over(stream.kind.category, stream.state, now=self._now())
 
     def _pages(self) -> Iterator[tuple[Connection, ReplayedPage]]:
-        """Yield the streams that end in each page, with a connection that still sees what the page saw."""
+        """Yield the streams that end in each page, with a connection that reads from the same snapshot."""
         last: tuple[str, int] = ("", 0)
         open_stream: Versioned[Any] | None = None
         more = True

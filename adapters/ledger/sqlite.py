@@ -1,4 +1,4 @@
-"""The SQLite file: how it is made, locked, read and written."""
+"""The SQLite file: creating, locking, reading and writing it."""
 
 import asyncio
 import fcntl
@@ -25,14 +25,14 @@ _READ_BUSY_TIMEOUT = 100
 """Milliseconds that a read may block the event loop. In WAL mode writers never block readers."""
 
 _INODE_CHECK = 0.05
-"""Seconds between looks at which file is at the path: one look per read cost a third of the read."""
+"""Seconds between checks of which file is at the path. A check per read would cost a third of the read."""
 
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "trusted_schema=OFF",
-    # The WAL grows while a reader stays open, and is cut to this afterwards. It is checkpointed after 1,000
-    # pages, SQLite's default: 4,000 gave 12 % more appends, and a p99 of 19 ms instead of 12.
+    # The WAL grows while a reader stays open, and is truncated to this afterwards. It is checkpointed after
+    # 1,000 pages, the default of SQLite: 4,000 gave 12 % more appends, but a p99 of 19 ms instead of 12.
     "journal_size_limit=67108864",
 )
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
@@ -43,8 +43,8 @@ Inode = tuple[int, int]
 class SqliteDatabase:
     """One SQLite file. Every connection to it is durable: WAL, and fsync before COMMIT returns.
 
-    Statements run on the event loop's thread, a few microseconds each; only COMMIT, which waits for the disk,
-    and waiting for locks happen on a thread of their own.
+    Statements run on the event loop's thread, a few microseconds each. Only COMMIT, which waits for the disk,
+    and waiting for locks run on another thread.
     """
 
     busy_timeout = BUSY_TIMEOUT
@@ -66,7 +66,7 @@ class SqliteDatabase:
         self._closed = False
 
     def create(self) -> None:
-        """Make the file, readable by its owner only, unless it is there.
+        """Create the file, readable by its owner only, unless it exists.
 
         SQLite gives its -wal and -shm files the same mode.
         """
@@ -174,25 +174,25 @@ class SqliteDatabase:
 
     def why(self, error: Exception) -> str:
         if not self.path.exists():
-            return "there is no such file; `grantledger migrate` makes it, `--database` names another one"
+            return "the file does not exist; `grantledger migrate` creates it, `--database` names another one"
         if not self.path.is_file():
-            return "it is no file; `--database` names another one"
+            return "it is not a file; `--database` names another one"
         # The low byte of SQLite's code is the kind of error, the others give details.
         match getattr(error, "sqlite_errorcode", 0) & 0xFF:
             case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-                return "it is not a ledger, or is damaged; `--database` names another one"
+                return "it is not a ledger, or it is damaged; `--database` names another one"
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return "another program holds its lock; try again when that has ended"
+                return "another program has locked it; try again when that has ended"
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-                return "it and its folder must be readable and writable for this user"
+                return "this user must be able to read and write it and its folder"
         return str(getattr(error, "strerror", None) or error)
 
     async def open(self) -> None:
-        """Begin, or begin again after `close`."""
+        """Allow reads, again after `close`."""
         self._closed = False
 
     async def close(self, patience: float) -> None:
-        """Close every connection; the thread of commits may be stuck."""
+        """Close every connection. Wait at most `patience` seconds for a commit, which may be stuck."""
         self._closed = True
         self._stop_reading()
         with suppress(TimeoutError):
@@ -201,9 +201,9 @@ class SqliteDatabase:
         self.engine.dispose()
 
     def inode(self) -> Inode | None:
-        """Return which file is at the path now, None when there is none.
+        """Return the inode of the file that is at the path now, None if there is none.
 
-        A connection outlives its file: what is written into a file that was moved away is lost.
+        A connection stays open when its file is moved away; what it writes then is lost.
         """
         try:
             found = os.stat(self._text)  # noqa: PTH116 - called often, and faster
@@ -255,7 +255,7 @@ class SqliteDatabase:
         inode = self.inode()
         if inode != self._writing_inode:
             self._stop_writing()
-            self._checked_at = float("-inf")  # reads look at once, too
+            self._checked_at = float("-inf")  # the next read checks the inode too
         if self._writing is None:
             self._writing, self._writing_inode = self.connect(busy_timeout=0), inode
         connection = self._writing
@@ -293,13 +293,13 @@ class SqliteTransaction:
             raise CommitOutcomeUnknown(str(error)) from error
 
     def _execute(self, text: str, parameters: Any) -> Rows:
-        # Closed at once: a cursor that stays alive would keep its statement from being used again.
+        # Closed at once, because sqlite3 cannot reuse the statement of an open cursor.
         with closing(self._connection.execute(text, parameters)) as cursor:
             return cursor.fetchall()
 
 
 class _Thread:
-    """Does one thing after the other, away from the event loop."""
+    """Runs one call after the other on a thread of its own."""
 
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = (
@@ -308,7 +308,7 @@ class _Thread:
         self._thread: threading.Thread | None = None
 
     def call(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
-        """Return the future of what `work` returns or raises."""
+        """Run `work` on the thread, and return the future of its result or exception."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, args=(self._work,), name="ledger", daemon=True)
             self._thread.start()
@@ -317,7 +317,7 @@ class _Thread:
         return answer
 
     def stop(self) -> None:
-        """End when what was asked for is done; the next call begins with another thread."""
+        """End the thread after the queued calls. The next call starts another one."""
         if self._thread is not None:
             self._work.put(None)
             self._thread, self._work = None, queue.SimpleQueue()

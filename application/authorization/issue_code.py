@@ -46,7 +46,7 @@ async def authorization_facts(
 
 
 def has_ended(session: BrowserSession, facts: AuthorizationFacts, *, now: int) -> bool:
-    """Whether the session that a request began with is no session any more."""
+    """Whether the browser session of a request has ended since it was found."""
     user = facts.user.state
     if user is None or user.session_epoch != session.session_epoch:
         return True

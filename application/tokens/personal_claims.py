@@ -16,12 +16,12 @@ class PersonalClaims(Struct, frozen=True, kw_only=True):
 
     @property
     def email_verified(self) -> bool | None:
-        """Always false: nobody has proved the address. None without an address."""
+        """Always false, because no address is verified. None without an address."""
         return None if self.email is None else False
 
 
 async def personal_claims(private: PrivateRecords, user_id: str, scopes: Collection[str]) -> PersonalClaims:
-    """Return the claims that the scopes give (section 5.4), with one read, or none where they give none."""
+    """Return the claims of the scopes (section 5.4). Takes one read, or none if no scope has a claim."""
     names = [name for name, scope in (("name", PROFILE), ("email", EMAIL)) if scope in scopes]
     if not names:
         return PersonalClaims()

@@ -66,7 +66,7 @@ class DemoClient:
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Client]:
-        """Connect, which logs in where that is needed."""
+        """Connect, and sign in if needed."""
         async with (
             httpx2.AsyncClient(
                 auth=self._provider,
@@ -79,7 +79,7 @@ class DemoClient:
             yield client
 
     def expire_access_token(self) -> None:
-        """Make the client take its access token for expired."""
+        """Make the client treat its access token as expired."""
         self._provider.context.token_expiry_time = time.time() - 1
 
     async def _open_browser(self, url: str) -> None:

@@ -32,7 +32,7 @@ def test_two_tabs_at_the_hosts_page_are_both_answered(page: Page, guest: Loopbac
     for tab in (page, other):
         signs_in_at_the_host(tab)
         comes_to(tab, "Allow access?")
-    allow(page)  # of the first sign-in; the second may be of the same second, and then is the same
+    allow(page)  # Bound to the first sign-in, which the second has replaced unless both were in one second.
     if comes_to(page, "This form cannot be used", "Connected") != "Connected":
         page.get_by_role("link", name="Go on with what you were asked").click()
         allow(page)

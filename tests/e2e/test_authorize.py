@@ -72,7 +72,7 @@ async def test_an_unreadable_query_gets_an_error_page(person: Person, text: str)
     [({"client_id": "glc_unknown"}, UNKNOWN_CLIENT), ({"redirect_uri": "https://evil.example/"}, NO_RETURN)],
     ids=["client", "redirect URI"],
 )
-async def test_the_client_and_its_redirect_uri_are_checked_before_all_else(
+async def test_the_client_and_its_redirect_uri_are_checked_first(
     person: Person, wrong: dict[str, str], shown: Any
 ):
     client = await person.register()
@@ -121,7 +121,7 @@ async def test_a_refusal_goes_back_to_the_client_with_state_and_issuer(
 
 
 @pytest.mark.parametrize("name", ["scope", "x"])
-async def test_a_parameter_that_is_there_twice_is_refused(person: Person, name: str):
+async def test_a_repeated_parameter_is_refused(person: Person, name: str):
     client = await person.register()
     parameters = {"scope": "openid", "prompt": "login", "x": "1", **query(client["client_id"])}
     twice = urlencode([*parameters.items(), (name, parameters[name])])
@@ -135,7 +135,7 @@ async def test_two_different_resources_are_refused(two_resources: Server, member
     assert returned(await raw(member, f"{parameters}&{both}"))["error"] == "invalid_target"
 
 
-async def test_a_refusal_is_guarded_like_a_page(person: Person):
+async def test_a_refusal_has_the_security_headers_of_a_page(person: Person):
     client = await person.register()
     assert_guarded((await person.authorize(client["client_id"], response_type="token")).headers)
 
@@ -172,7 +172,7 @@ async def test_no_state_comes_back_where_none_was_sent(person: Person):
 
 
 @pytest.mark.parametrize("decision", ["allow", "deny"])
-async def test_the_issuer_is_on_every_answer_of_the_person(
+async def test_the_issuer_is_in_the_response_to_every_decision(
     server: Server, ada: Person, client: str, decision: str
 ):
     page = await ada.asked(client)
@@ -235,7 +235,7 @@ async def test_the_url_of_a_pending_request_carries_nothing_of_it(person: Person
 
 
 async def test_a_request_too_large_for_a_cookie_gets_an_error_page(person: Person):
-    """Each of its values is within its limit: it is all of them together that no cookie holds."""
+    """Each value is within its limit, but together they are too large for a cookie."""
     client = await person.register(redirect_uris=[f"{REDIRECT_URI}?x={token_urlsafe(1_500)}"])
     answer = await person.authorize(client["client_id"], redirect_uri=None, state=token_urlsafe(1_536))
     assert heading_of(answer) == UNREADABLE

@@ -1,4 +1,4 @@
-"""What scripts of other origins may do, and HEAD wherever GET."""
+"""What scripts of other origins may do; and HEAD is answered like GET."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ async def heads_like_get(http: httpx2.AsyncClient, path: str, **headers: str) ->
     get, head = await http.get(path, headers=headers), await http.head(path, headers=headers)
     assert head.status_code == get.status_code
     assert head.content == b""
-    # Some answers have a number of their own on them, so only the names are the same.
+    # Some responses have an id of their own, so only the names of the headers are compared.
     assert set(head.headers) == set(get.headers)
     assert head.headers["content-type"] == get.headers["content-type"]
 

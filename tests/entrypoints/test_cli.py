@@ -1,4 +1,4 @@
-"""The command line as a person or a script meets it: processes, their output and exit codes."""
+"""The command line as people and scripts use it: processes, their output and exit codes."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def test_help_names_every_command(database: Path):
     assert all(command in said for command in ("demo", "serve", "migrate", "user", "keys", "ledger"))
 
 
-def test_migrate_makes_the_database_and_says_its_revision(database: Path):
+def test_migrate_creates_the_database_and_prints_its_revision(database: Path):
     code, said, _ = run(database, "migrate")
     assert code == 0
     assert re.fullmatch(rf"{database} is at revision \d{{4}}\n", said)
@@ -57,7 +57,7 @@ def test_a_user_is_added_and_named(database: Path):
     assert said.endswith(" can sign in as ada@example.com\n")
 
 
-def test_without_a_terminal_to_ask_on_the_password_has_to_be_given(database: Path):
+def test_without_a_terminal_the_password_must_be_on_standard_input(database: Path):
     code, said, complaint = run(database, "user", "add", "ada@example.com", stdin=f"{PASSWORD}\n")
     assert (code, said) == (2, "")
     assert "give --password-stdin" in complaint
@@ -144,7 +144,7 @@ def test_a_filter_shows_only_what_it_names(database: Path):
     assert ada not in said
 
 
-def test_where_nothing_matches_that_is_said(database: Path):
+def test_without_a_match_the_ledger_says_so(database: Path):
     ada = added(database)
     filters = ("--user", ada, "--since", "2999-01-01T00:00")
     assert run(database, "ledger", "show", *filters)[:2] == (0, "No event matches.\n")
@@ -170,7 +170,7 @@ def test_the_ledger_of_a_user_is_found_by_the_e_mail_address(database: Path, nam
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--json",), ("--since", "1h"), ("--user", "ada@example.com")])
-def test_a_filter_of_which_nothing_was_ever_recorded_is_one_sentence(
+def test_a_filter_without_any_event_is_refused_with_one_sentence(
     database: Path, what: str, name: str, more: tuple[str, ...]
 ):
     added(database)
@@ -185,7 +185,7 @@ def test_the_ledger_of_an_id_is_read_without_the_master_secret(database: Path):
     assert run(database, "ledger", "show", "--user", "glu_nobody")[2].startswith("grantledger: there is no ")
 
 
-def test_since_takes_how_long_ago(database: Path):
+def test_since_accepts_a_duration(database: Path):
     added(database)
     assert "user opened" in run(database, "ledger", "show", "--since", "1h")[1]
 
@@ -198,7 +198,7 @@ def test_a_time_that_cannot_be_read_is_refused(database: Path):
 
 
 @pytest.mark.parametrize("command", [("ledger", "show"), ("migrate",), ("serve",)])
-def test_a_database_that_cannot_be_is_one_sentence_and_no_traceback(command: tuple[str, ...]):
+def test_an_impossible_database_is_one_sentence_and_no_traceback(command: tuple[str, ...]):
     code, _, said = run_at("/nowhere/x.db", *command)
     assert code == 1
     assert said == "grantledger: the directory /nowhere does not exist\n"
@@ -209,7 +209,7 @@ def run_at(database: str, *command: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_ledger_that_was_never_made_is_not_made_by_looking(database: Path):
+def test_showing_a_ledger_does_not_create_it(database: Path):
     code, _, said = run(database, "ledger", "show")
     assert code == 1
     assert said.startswith(f"grantledger: {database} cannot be opened")

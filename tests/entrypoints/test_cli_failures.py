@@ -136,7 +136,7 @@ def test_a_migration_during_a_rebuild_is_the_sentence_that_the_catalogue_has(
 
 @pytest.mark.parametrize("command", [("ledger", "show"), ("migrate",), ("serve",)])
 @pytest.mark.parametrize(
-    ("content", "what"), [("no database", "it is not a ledger"), (None, "it is no file")]
+    ("content", "what"), [("no database", "it is not a ledger"), (None, "it is not a file")]
 )
 def test_the_sentence_about_a_database_that_cannot_be_opened_says_what_to_do(
     tmp_path: Path, content: str | None, what: str, command: tuple[str, ...]

@@ -17,7 +17,7 @@ def run(directory: Path, *arguments: str, **settings: str) -> tuple[int, str, st
     return done.returncode, done.stdout, done.stderr
 
 
-def test_good_settings_are_said_to_be_good_and_nothing_is_made(tmp_path: Path):
+def test_good_settings_are_reported_and_nothing_is_created(tmp_path: Path):
     assert run(tmp_path, "settings", "check") == (0, "The settings are good.\n", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -35,7 +35,7 @@ def test_every_fault_is_named_with_its_source(tmp_path: Path):
     ]
 
 
-def test_what_does_not_go_together_is_a_fault(tmp_path: Path):
+def test_settings_that_contradict_each_other_are_a_fault(tmp_path: Path):
     code, _, complaint = run(tmp_path, "settings", "check", host="0.0.0.0")
     assert code == 1
     assert complaint.startswith("grantledger: issuer is missing")
@@ -80,7 +80,7 @@ def test_secrets_are_hidden(tmp_path: Path, form: tuple[str, ...]):
 
 
 def test_bash_completes_commands(tmp_path: Path):
-    """What the shell does at the tab key, without a terminal."""
+    """Run what the shell runs for the tab key, without a terminal."""
     script = """
         eval "$(grantledger completion bash)"
         COMP_WORDS=(grantledger client di) COMP_CWORD=2

@@ -1,4 +1,4 @@
-"""Token grants of the use cases and of the running server, for the machine of refreshes."""
+"""Token grants of the use cases and of a running server, for the state machine of refreshes."""
 
 import asyncio
 from collections.abc import Hashable, Sequence
@@ -21,7 +21,7 @@ MONTH = 30 * 86_400
 
 
 class GrantsOfTheUseCases(OverUseCases):
-    """Tokens are readable here, so a grant goes by its id."""
+    """A grant is identified by its id, which the tokens contain."""
 
     def __init__(self, settings: Settings, storages: SqliteFiles) -> None:
         policy = a_policy(
@@ -91,7 +91,7 @@ NO_TOKENS = Tokens(access_token="", refresh_token=None, expires_in=0, scopes=(),
 
 
 class GrantsOverHttp(OverHttp):
-    """A grant goes by its first access token."""
+    """A grant is identified by its first access token."""
 
     def __init__(self, settings: Settings, servers: TimedServers) -> None:
         limit = {} if settings.limit is None else {"grant_expires_in": str(settings.limit)}

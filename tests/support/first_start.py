@@ -1,4 +1,4 @@
-"""What a server does at its start, in a process that waits for others to do it at the same moment."""
+"""The start of a server, in a process that waits until several others start at the same time."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ from grantledger.entrypoints.settings_sources import load_settings
 
 
 def start_once_all_are_there(database: str, barrier: Any, seen: Any) -> None:
-    """Put the ids of the keys that are known after the start, where the active one can be unsealed."""
+    """Put into `seen` the ids of the signing keys after the start. The active one must be readable."""
     seen.put(asyncio.run(_started(database, barrier)))
 
 

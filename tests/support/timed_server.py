@@ -1,4 +1,4 @@
-"""A real server whose clock a test sets: a process of its own, over TCP, on SQLite."""
+"""A real server in a process of its own, over TCP, on SQLite, with a clock that the test sets."""
 
 import asyncio
 import itertools
@@ -35,11 +35,11 @@ class Account(Struct, frozen=True):
 
 
 class TimedServer:
-    """One server for many examples: each brings users and clients of its own.
+    """One server for many examples, each with its own users and clients.
 
-    `operator` are the use cases in this process, on the same ledger and clock: what the commands do. All
-    that is asynchronous runs in the event loop of `run`. The clock may be set back within an example;
-    between two of them it goes forward (`begin`).
+    `operator` has the use cases in this process, on the same ledger and clock, as commands call them.
+    Coroutines run in the event loop of `run`. An example may set the clock back; `begin` sets it to a time
+    after all earlier examples.
     """
 
     def __init__(self, server: Server, clock: SetClock, runner: asyncio.Runner, operator: Container) -> None:
@@ -55,7 +55,7 @@ class TimedServer:
         return self._runner.run(work)
 
     def begin(self) -> int:
-        """Leave the time of other examples behind; return what time it is."""
+        """Set the clock to a time after all earlier examples, and return it."""
         self._latest += 1
         self.clock.set(self._latest)
         return self._latest
@@ -68,7 +68,7 @@ class TimedServer:
         return contradictions(self.server.database, now=self._latest)
 
     def visitor(self) -> Person:
-        """Return a browser that has never been here. Close `http` in the end."""
+        """Return a browser without cookies. Close its `http` at the end."""
         return Person.at(self.server.origin, base=self.server.base)
 
     async def open_account(self) -> Account:
@@ -78,7 +78,7 @@ class TimedServer:
 
 @contextmanager
 def timed_server(directory: Path, **settings: str) -> Iterator[TimedServer]:
-    """Run such a server; `settings` as for `serving`."""
+    """Run a `TimedServer`; `settings` as for `serving`."""
     path = directory / "clock"
     clock = SetClock.at(path, BEGINNING)
     packages = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _TESTS)))
@@ -101,7 +101,7 @@ def timed_server(directory: Path, **settings: str) -> Iterator[TimedServer]:
 
 
 class TimedServers:
-    """One server for all settings that are alike, started when it is first asked for."""
+    """One server for each combination of settings, started on first use."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -117,7 +117,7 @@ class TimedServers:
         return self._running[key]
 
     def contradictions(self) -> list[str]:
-        """Name each row that is not what a replay gives, and the gaps in the logs."""
+        """Return the rows that differ from a replay, and the gaps in the logs."""
         return [found for running in self._running.values() for found in running.contradictions()]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a person does on the pages, in a real browser."""
+"""What a user does on the pages, in a real browser."""
 
 import re
 
@@ -12,16 +12,16 @@ issued("password", NEW_PASSWORD)
 
 
 def comes_to(page: Page, *headings: str) -> str:
-    """Wait for a page with one of these headings, and tell which: a form answers in its time."""
+    """Wait for a page with one of these headings, and return its heading."""
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_have_text(re.compile(f"^({'|'.join(map(re.escape, headings))})$"))
     return heading.inner_text()
 
 
 def keep_cookies(context: BrowserContext) -> None:
-    """Watch for the secrets in the cookies that the browser has."""
+    """Register the secrets in the browser's cookies for the search for leaked secrets."""
     for cookie in context.cookies():
-        if not cookie["name"].endswith("-notice"):  # a word of ours
+        if not cookie["name"].endswith("-notice"):  # one of our own words, no secret
             issued("cookie", cookie["value"].rpartition(".")[2])
 
 
@@ -33,7 +33,7 @@ def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
 
 
 def fills_sign_up(page: Page, email: str, password: str = PASSWORD) -> None:
-    """Fill the form: `password`, and then, perhaps not the same, the one of everybody here."""
+    """Fill the form with `password`, and repeat it as `PASSWORD`, which may differ."""
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_label("The same password again").fill(PASSWORD)
@@ -56,7 +56,7 @@ def changes_password(page: Page, present: str = PASSWORD) -> None:
 
 
 def presses_twice(page: Page, button: str) -> None:
-    """Click before the answer to the first click has come."""
+    """Click twice, the second time before the answer to the first."""
     page.get_by_role("button", name=button).evaluate("button => { button.click(); button.click(); }")
 
 

@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD = max(path.name[1:5] for path in (Path(__file__).parent / "versions").glob("v[0-9][0-9][0-9][0-9]_*.py"))
-"""The newest revision, by the names of its files: a start with a current schema need not import Alembic."""
+"""The newest revision, from the file names, so that a start with a current schema need not import Alembic."""
 
 _ALEMBIC = tuple(logging.getLogger(f"alembic.runtime.{name}") for name in ("migration", "plugins"))
 
 
 class SchemaMismatch(Exception):  # noqa: N818 - a sentence for the operator
-    """The database was made by another release than this one."""
+    """The database has the schema of another release."""
 
 
 class SchemaOlder(SchemaMismatch):
-    """The database is no ledger yet, or has the schema of an older release."""
+    """The database is empty, or has the schema of an older release."""
 
 
 class SchemaNewer(SchemaMismatch):
-    """A newer release has migrated the database, which this one cannot read."""
+    """A newer release has migrated the database; this release cannot read it."""
 
 
 def migrate(database: Database) -> None:
-    """Make the database, or bring it to this release's schema; all of it or nothing.
+    """Create the database, or upgrade it to this release's schema, in one transaction.
 
-    Two processes may do so at once: the second finds it done.
+    Two processes may do so at once: the second one has nothing to do.
 
     Raises `CannotOpen`, and `SchemaNewer` when a newer release has migrated it already.
     """
@@ -52,7 +52,7 @@ def migrate(database: Database) -> None:
 def current(database: Database) -> str | None:
     """Return the revision of the database, None before the first migration.
 
-    Raises `CannotOpen` when there is no such file, or it is not a database.
+    Raises `CannotOpen` if the file does not exist or is not a database.
     """
     with _opening(database):
         return _current(database)
@@ -75,7 +75,7 @@ def _current(database: Database) -> str | None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """Return what Alembic noted. Its table is not there before the first migration."""
+    """Return the revision that Alembic has stored. Its table does not exist before the first migration."""
     if not connection.dialect.has_table(connection, "alembic_version"):
         return None
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
@@ -83,16 +83,16 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _refuse_unknown(revision: str | None) -> None:
-    # Revisions are numbers of one length, so that text tells which is newer.
+    # Revisions are numbers of one length, so they can be compared as text.
     if revision is not None and revision > HEAD:
         raise SchemaNewer(
-            f"the database is at revision {revision}, which only a newer release knows: run that one, or go "
-            "back to a backup from before it"
+            f"the database is at revision {revision}, which only a newer release knows: run that release, "
+            "or restore a backup from before it"
         )
 
 
 def _upgrade(connection: Connection) -> None:
-    """Run what is missing inside the transaction of the connection."""
+    """Run the missing migrations in the transaction of the connection."""
     from alembic import command  # noqa: PLC0415 - only a start that has to migrate pays for it
 
     command.upgrade(config(connection), "head")
@@ -109,7 +109,7 @@ def config(connection: Connection | None = None) -> "Config":
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep Alembic's progress out of a host's log, and leave the level to the host's own migrations."""
+    """Keep Alembic's progress out of a host's log; then restore the level for the host's own migrations."""
     levels = [logger.level for logger in _ALEMBIC]
     for logger in _ALEMBIC:
         logger.setLevel(logging.WARNING)

@@ -28,7 +28,7 @@ def headers(response: PlainResponse) -> dict[str, str]:
 
 
 def test_only_a_failed_client_authentication_is_401():
-    """On 401 clients throw their registration away."""
+    """On 401 clients discard their registration."""
     unauthorized = {refusal for refusal, error in WIRE_ERRORS.items() if error.status == 401}
     assert unauthorized == {ClientUnknown, ClientAuthenticationFailed}
 

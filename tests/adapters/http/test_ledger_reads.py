@@ -1,4 +1,4 @@
-"""How often a request reads the ledger, and that none reads it once its own change is committed."""
+"""How often a request reads the ledger, and that no request reads it after its own commit."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +22,7 @@ NOTES = f'[{{"identifier": "{ORIGIN}/mcp", "name": "Notes", "scopes": ["notes:re
 
 
 class World(Struct):
-    """A person who is signed in and has allowed the client what it asks for without parameters."""
+    """A signed-in user who has allowed the client the default scope."""
 
     person: Person
     database: CountingDatabase
