@@ -155,7 +155,8 @@ def show(
     events = events_of(settings.database, settings.realm, wanted)
     if as_json:
         for event in events:
-            print_record(event)
+            # Events are stored as arrays of their fields; programs get the names too.
+            print_record({**structs.asdict(event), "event": structs.asdict(event.event)})
     else:
         from rich.console import Console
 

@@ -65,7 +65,7 @@ def twice(*arguments: str) -> Callable[[Operator], tuple[int, str]]:
     return run
 
 
-def beside_a_rebuild(operator: Operator) -> tuple[int, str]:
+def during_a_rebuild(operator: Operator) -> tuple[int, str]:
     steps = Rebuild(SqliteDatabase(operator.database), page=10, now=1_000).steps()
     next(steps)
     answer = operator.run("ledger", "rebuild")
@@ -90,18 +90,21 @@ MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
     "CannotOpen": lambda it: it.run(*USERS, "--database", "nowhere.sqlite3"),
     "SchemaOlder": lambda it: it.after("UPDATE alembic_version SET version_num = '0000'", *USERS),
     "SchemaNewer": lambda it: it.after("UPDATE alembic_version SET version_num = '9999'", *USERS),
-    "EventUnreadable": lambda it: it.after("UPDATE events SET data = '{}'", "ledger", "show"),
+    "EventUnreadable": lambda it: it.after("UPDATE events SET data = x'7b7d'", "ledger", "show"),
     "UnknownTag": lambda it: it.after("UPDATE events SET tag = 'user.promoted.v1'", "ledger", "show"),
     "MasterSecretMissing": another_secret,
     "Unavailable": lambda it: it.after("UPDATE private_record SET sealed = x'00'", *USERS),
     "RowsDiffer": lambda it: it.after("UPDATE client SET version = 99", "ledger", "replay"),
-    "RebuildRunning": beside_a_rebuild,
+    "RebuildRunning": during_a_rebuild,
     "ClientNotFound": lambda it: it.run("client", "show", "glc_nobody"),
     "GrantNotFound": lambda it: it.run("grant", "revoke", "nobody"),
     "UserNotFound": lambda it: it.run("user", "disable", "nobody@example.com"),
     "NotThereThen": lambda it: it.run("ledger", "show", "--as-of", "1h", "--client", "glc_nobody"),
     "AddressRefused": lambda it: it.run(
         "user", "add", "nobody", "--password-stdin", stdin=f"{server.PASSWORD}\n"
+    ),
+    "NameRefused": lambda it: it.run(
+        "user", "add", "a@example.com", "--name", "x" * 201, "--password-stdin", stdin=f"{server.PASSWORD}\n"
     ),
     "PasswordRefused": lambda it: it.run("user", "add", "a@example.com", "--password-stdin", stdin="x\n"),
     "RotationTooEarly": twice("keys", "rotate"),
@@ -119,7 +122,7 @@ def check(name: str, answer: tuple[int, str]) -> None:
     assert re.fullmatch(f"grantledger: {pattern}\n", complaint), complaint
 
 
-def test_each_is_met_here():
+def test_every_failure_of_the_catalogue_is_tested():
     assert {*MET, "MigratedMeanwhile"} == PRINTED.keys()
 
 
