@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from grantledger.domain.authorization_request import Askable
 from grantledger.domain.client_metadata import RegistrationPolicy
+from grantledger.domain.offer import Offer
 from grantledger.domain.redirect_uri import RedirectUriPolicy
 from grantledger.domain.resource_indicator import Resource
 from grantledger.domain.token_grant import Lifetimes
@@ -43,6 +44,10 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     def known_scopes(self) -> tuple[str, ...]:
         """The server's own scopes and those of its resources."""
         return tuple(dict.fromkeys((*self.server_scopes, *(s for r in self.resources for s in r.scopes))))
+
+    @property
+    def offer(self) -> Offer:
+        return Offer(frozenset(r.identifier for r in self.resources), frozenset(self.known_scopes))
 
     @property
     def registration(self) -> RegistrationPolicy:

@@ -110,7 +110,7 @@ class UseCases:
         self.describe_server = DescribeServer(policy)
 
         self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)
-        self.resume_authorization = ResumeAuthorization(ledger, issue_code, clock)
+        self.resume_authorization = ResumeAuthorization(ledger, issue_code, clock, policy)
         self.give_consent = GiveConsent(ledger, issue_code)
 
         self.register_client = RegisterClient(ledger, clock, randomness, policy, ports.registrations)
@@ -143,7 +143,7 @@ class UseCases:
         )
         self.revoke_grant = RevokeGrant(ledger, clock)
         self.revoke_token = RevokeToken(ledger, ledger, self.authenticate_client, ports.tokens, clock)
-        self.look_up_session = LookUpSession(ledger, ports.tokens, clock)
+        self.look_up_session = LookUpSession(ledger, ports.tokens, clock, policy)
         self.describe_user = DescribeUser(self.look_up_session, ledger)
 
         self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)

@@ -257,7 +257,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         # The same for every generation that got this far: the refusal must not reveal which one is current.
         access = self._narrowed(asked)
         if generation < self.generation:
-            if access != self.current:
+            if access != _known(self.current, asked):
                 raise RetryAsksForSomethingElse
             return self._retried(generation, networks, now=now)
         return (
@@ -295,12 +295,14 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         return None if known in (networks or ("",)) else newest
 
     def _narrowed(self, asked: Narrowing) -> Access:
-        """Return the requested part of what was consented to.
+        """Return the requested part of what was consented to and is still configured.
 
         Raises `ScopeInvalid`, `ResourceForeign` or `TooManyNarrowings`.
         """
         resource = resource_indicator.narrowed(asked.resources, granted=self.consented.resource)
-        scopes = scope.narrowed(asked.scope, granted=self.consented.scopes, known=asked.known_scopes)
+        scopes = scope.narrowed(
+            asked.scope, granted=_known(self.consented, asked).scopes, known=asked.known_scopes
+        )
         access = Access(resource, scopes)
         if access not in self.pairs and len(self.pairs) == MAX_PAIRS:
             raise TooManyNarrowings
@@ -357,6 +359,11 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
     def current(self) -> Access:
         """What the newest access token gives access to."""
         return self.pairs[self.pair]
+
+
+def _known(access: Access, asked: Narrowing) -> Access:
+    """Return the access without scopes that were removed from the settings."""
+    return Access(access.resource, tuple(token for token in access.scopes if token in asked.known_scopes))
 
 
 def earliest(moment: int, limit: int | None) -> int:

@@ -75,6 +75,7 @@ class IssueCode:
         self._clock = clock
         self._codes = codes
         self._lifetime = policy.code_lifetime
+        self._offer = policy.offer
 
     async def __call__(
         self,
@@ -90,7 +91,8 @@ class IssueCode:
         So a response that was lost, or a form that was sent twice, ends like one that was sent once.
         `consent_given` means: to this request, not only to an earlier one. `facts` saves the first read.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `SignInNeeded` when the session has
-        ended, `TransactionSpent`, `TransactionExpired`, and `ConsentNeeded` without consent.
+        ended, `TransactionSpent`, `TransactionExpired`, `NoLongerOffered`, and `ConsentNeeded` without
+        consent.
         """
         read = [facts] if facts is not None else []
         return await retry_on_conflict(
@@ -110,6 +112,7 @@ class IssueCode:
     ) -> IssuedCode:
         now = self._clock.now()
         request.check_open(now=now)
+        self._offer.check_all(request.scopes, resource=request.resource)
         facts = facts or await authorization_facts(self._facts, request, session)
         usable_client(facts.client, request)
         user = facts.user.state

@@ -9,6 +9,7 @@ from grantledger.application.authorization.issue_code import (
     has_ended,
     usable_client,
 )
+from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import AuthorizationFacts, Clock, DecisionReader
 from grantledger.application.provenance import Caller
 from grantledger.domain.authorization_request import (
@@ -33,10 +34,13 @@ class AskForConsent(Struct, frozen=True, kw_only=True):
 class ResumeAuthorization:
     """Find what an authorization request still needs: a sign-in, consent, or nothing more."""
 
-    def __init__(self, facts: DecisionReader, issue_code: IssueCode, clock: Clock) -> None:
+    def __init__(
+        self, facts: DecisionReader, issue_code: IssueCode, clock: Clock, policy: ServerPolicy
+    ) -> None:
         self._facts = facts
         self._issue_code = issue_code
         self._clock = clock
+        self._offer = policy.offer
 
     async def __call__(
         self,
@@ -48,9 +52,10 @@ class ResumeAuthorization:
         """Return the page to show, or the code where the user has consented to all of this before.
 
         `facts`, if the request was checked just now, saves a read.
-        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`, and `SentBack` where
-        a page is needed and the client allowed none.
+        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
+        `NoLongerOffered`, and `SentBack` where a page is needed and the client allowed none.
         """
+        self._offer.check_all(request.scopes, resource=request.resource)
         facts = facts or await authorization_facts(self._facts, request, session)
         client = usable_client(facts.client, request)
         if session is not None and has_ended(session, facts, now=self._clock.now()):

@@ -1,5 +1,6 @@
 from msgspec import Struct
 
+from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, DecisionReader, TokenSealer
 from grantledger.domain import resource_indicator
 from grantledger.domain.client_registration import ClientUnknown
@@ -29,16 +30,19 @@ class McpSession(Struct, frozen=True, kw_only=True):
 class LookUpSession:
     """Find the user, client and scopes of an access token. Revocations and disabling count at once."""
 
-    def __init__(self, facts: DecisionReader, sealer: TokenSealer, clock: Clock) -> None:
+    def __init__(
+        self, facts: DecisionReader, sealer: TokenSealer, clock: Clock, policy: ServerPolicy
+    ) -> None:
         self._facts = facts
         self._sealer = sealer
         self._clock = clock
+        self._offer = policy.offer
 
     async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
         """Return the session; with `resource`, only if the token is for it (RFC 8707).
 
         Raises `AccessTokenUnknown`, `AccessTokenForAnotherResource`, `ClientUnknown`, `ClientIsDisabled`,
-        `UserIsDisabled` and the refusals of `TokenGrant.check_access`.
+        `UserIsDisabled`, `NoLongerOffered` and the refusals of `TokenGrant.check_access`.
         """
         sealed = self._sealer.read(access_token)
         if sealed is None or sealed.is_refresh_token:
@@ -62,10 +66,11 @@ class LookUpSession:
         facts.user.state.check_usable()
         if resource is not None and not resource_indicator.same(resource, access.resource):
             raise AccessTokenForAnotherResource
+        scopes = self._offer.left_of(access.scopes, resource=access.resource)
         return McpSession(
             user_id=grant.user_id,
             client_id=grant.client_id,
-            scopes=access.scopes,
+            scopes=scopes,
             resource=access.resource,
             expires_at=claims.expires_at,
             grant_id=claims.grant_id,

@@ -64,12 +64,13 @@ class RedeemCode:
         self._clock = clock
         self._randomness = randomness
         self._policy = policy
+        self._offer = policy.offer
 
     async def __call__(self, request: CodeRedemption) -> Tokens:
         """Return the first tokens of a new grant.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `ClientIsDisabled`, `UserIsDisabled`,
-        `CodeUnknown`, `CodeAlreadyRedeemed`, `ConsentWithdrawnSince` and the refusals of
+        `CodeUnknown`, `CodeAlreadyRedeemed`, `ConsentWithdrawnSince`, `NoLongerOffered` and the refusals of
         `AuthorizationCode.redeem`.
         """
         return await retry_on_conflict(lambda: self._redeem(request))
@@ -131,7 +132,7 @@ class RedeemCode:
             user_id=code.user_id,
             code_key=code_key,
             resource=code.resource,
-            scopes=code.scopes,
+            scopes=self._offer.left_of(code.scopes, resource=code.resource),
             nonce=self._randomness.token(),
             key_id=self._sealer.key_id,
             opened_at=now,

@@ -55,13 +55,13 @@ class RefreshGrant:
         self._network_digests = network_digests
         self._clock = clock
         self._lifetimes = policy.lifetimes
-        self._known_scopes = frozenset(policy.known_scopes)
+        self._offer = policy.offer
 
     async def __call__(self, request: Refresh) -> Tokens:
         """Return the current tokens of the grant.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `ClientIsDisabled`, `UserIsDisabled`,
-        `RefreshTokenAlreadyUsed` and the refusals of `TokenGrant.refresh`.
+        `NoLongerOffered`, `RefreshTokenAlreadyUsed` and the refusals of `TokenGrant.refresh`.
         """
         return await retry_on_conflict(lambda: self._refresh(request))
 
@@ -82,13 +82,14 @@ class RefreshGrant:
         if facts.user.state is None:
             raise UserIsDisabled
         facts.user.state.check_usable()
+        self._offer.left_of(grant.consented.scopes, resource=grant.consented.resource)
         now = self._clock.now()
         events = grant.refresh(
             client_id=client.client_id,
             client_registration=client.registration,
             generation=sealed.claims.generation,
             asked=Narrowing(
-                scope=request.scope, resources=request.resources, known_scopes=self._known_scopes
+                scope=request.scope, resources=request.resources, known_scopes=self._offer.scopes
             ),
             key_id=self._sealer.key_id,
             lifetimes=self._lifetimes,

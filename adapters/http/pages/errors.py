@@ -32,6 +32,7 @@ from grantledger.domain.authorization_request import (
     TransactionSpent,
 )
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
+from grantledger.domain.offer import NoLongerOffered
 from grantledger.domain.redirect_uri import RedirectUriMismatch, RedirectUriRequired
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import UserIsDisabled
@@ -91,6 +92,11 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
     RequestTooLarge: _BAD_REQUEST,
     PendingRequestLost: _EXPIRED,
     TransactionExpired: _EXPIRED,
+    NoLongerOffered: PageRefusal(
+        "This request is out of date",
+        "It asks for access that this server does not offer any more.",
+        (_START_AGAIN,),
+    ),
     TransactionSpent: PageRefusal(
         "This request was answered already",
         "Each request can be answered only once, and the application has its answer.",
