@@ -15,20 +15,18 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
-
-from grantledger.domain.kinds import EVENTS
+from grantledger.adapters.ledger.events import EventCodec
 
 REPEATS = 3
 
 
 def decode(path: str) -> int:
     """Read and decode all events, which any replay must do at least. Return how many there are."""
-    decoders = {tag: msgspec.json.Decoder(event) for tag, event in EVENTS.items()}
+    codec = EventCodec()
     count = 0
     with closing(sqlite3.connect(path)) as connection:
         for tag, data in connection.execute("SELECT tag, data FROM events ORDER BY stream_id, version"):
-            decoders[tag].decode(data)
+            codec.decode(tag, data)
             count += 1
     return count
 

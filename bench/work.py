@@ -9,9 +9,6 @@ from bench.connection import Connection
 from bench.pool import Pool
 from bench.target import Client, Target, User
 
-SAMPLE = 8_000
-"""Grants that are kept in mind of very many."""
-
 OPERATIONS = ("register", "authorize", "token", "session", "refresh", "flow")
 
 
@@ -56,20 +53,11 @@ class Work:
         """Open new grants."""
         return await self.pool.run(count, 16, lambda connection, _: self.grant(connection))
 
-    async def fill(self, count: int) -> None:
-        """Open that many grants; the operations then work on a sample that is spread over all of them."""
-        step = max(1, count // SAMPLE)
-        sample: list[Grant] = []
-
-        async def open_one(connection: Connection, number: int) -> None:
-            grant = await self.grant(connection)
-            if number % step == 0:
-                sample.append(grant)
-
-        await self.pool.run(count, 16, open_one)
-        half = len(sample) // 2
+    async def use_new_grants(self, count: int) -> None:
+        """Open that many grants, on which the operations then work instead of the first ones."""
+        sample = await self.grants(count)
         random.Random(count).shuffle(sample)
-        self._looked_up, self._refreshed = sample[:half], deque(sample[half:])
+        self._looked_up, self._refreshed = sample[: count // 2], deque(sample[count // 2 :])
 
     async def grant(self, connection: Connection) -> Grant:
         user, client = self._pair()
