@@ -141,7 +141,7 @@ class IssueCode:
             facts.user.unchanged(),
             facts.session.unchanged(),
         ]
-        by = by_user(user.user_id, caller, client_id=request.client_id)
+        by = by_user(user.user_id, caller)
         await self._ledger.record(changes, by)
         return answer
 

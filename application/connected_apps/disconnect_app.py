@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 from grantledger.application.ports import Clock, Ledger, Listings
@@ -21,10 +20,10 @@ class DisconnectApp:
 
     async def __call__(self, user_id: str, client_id: str, caller: Caller) -> None:
         """Return when the client has neither consent nor a grant of the user that is not revoked."""
-        await self.disconnect(user_id, client_id, by_user(user_id, caller, client_id=client_id))
+        await self.disconnect(user_id, client_id, by_user(user_id, caller))
 
     async def disconnect(self, user_id: str, client_id: str, by: Provenance) -> None:
-        """Do so as the act of the user or of an operator."""
+        """The same, recorded as the act of the user or of an operator."""
         # List again after the commit: a parallel redemption may have opened a grant after the first listing.
         # It asserts the consent, so none can open one after the withdrawal is committed.
         while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, by)):
@@ -62,20 +61,20 @@ class DisconnectEveryApp:
         self._disconnect = disconnect
 
     async def __call__(self, user_id: str, caller: Caller) -> None:
-        await self._every(user_id, lambda client_id: by_user(user_id, caller, client_id=client_id))
+        await self._every(user_id, by_user(user_id, caller))
 
     async def as_operator(self, user_id: str, caller: Caller) -> None:
-        """Do so as the act of the operator who calls."""
-        await self._every(user_id, lambda client_id: by_operator(caller, client_id=client_id))
+        """The same, recorded as the act of the operator."""
+        await self._every(user_id, by_operator(caller))
 
-    async def _every(self, user_id: str, by: Callable[[str], Provenance]) -> None:
+    async def _every(self, user_id: str, by: Provenance) -> None:
         after: str | None = None
         while True:
             page = await self._listings.consents(user_id, after=after)
             for consent in page.items:
                 if consent.state is not None:
                     client_id = consent.state.client_id
-                    await self._disconnect.disconnect(user_id, client_id, by(client_id))
+                    await self._disconnect.disconnect(user_id, client_id, by)
             if page.after is None:
                 return
             after = page.after

@@ -79,6 +79,4 @@ class RevokeGrant:
             raise GrantUnknown(grant_id)
         events = grant.state.revoke("revoked_by_operator", now=self._clock.now())
         if events:
-            # With the client's id, so that the client's audit shows the revocation.
-            by = by_operator(caller, client_id=grant.state.client_id)
-            await self._ledger.record([grant.then(events)], by)
+            await self._ledger.record([grant.then(events)], by_operator(caller))

@@ -37,7 +37,7 @@ async def test_disconnecting_is_recorded_as_the_users_act(ledger, story, client,
         ConsentWithdrawn(withdrawn_at=now),
         GrantRevoked(reason="revoked_by_user", revoked_at=now),
     ]
-    assert ledger.log[-1].by == by_user(ada.user_id, CALLER, client_id=client.client_id)
+    assert ledger.log[-1].by == by_user(ada.user_id, CALLER)
 
 
 async def test_a_disconnected_app_has_to_ask_again(story, client, ada, tokens):

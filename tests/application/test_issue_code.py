@@ -47,7 +47,7 @@ async def test_the_ledger_knows_a_code_by_its_transaction_alone(ledger, story, c
 
 
 async def test_issuing_is_recorded_as_the_users_act(ledger, client, ada, code):
-    assert ledger.log[-1].by == by_user(ada.user_id, CALLER, client_id=client.client_id)
+    assert ledger.log[-1].by == by_user(ada.user_id, CALLER)
 
 
 async def test_code_and_consent_are_recorded_together(ledger, story, client, ada):

@@ -22,7 +22,7 @@ from grantledger.domain.user_account import AccountOpened
 from support import codes, history
 
 CALLER = Caller(correlation_id="request", trace_id="trace", address="203.0.113.7")
-BY = Provenance(actor_kind="user", actor_id="glu_ada", client_id="glc_editor", caller=CALLER)
+BY = Provenance(actor_kind="user", actor_id="glu_ada", caller=CALLER)
 NAMES = [column.name for column in events.c]
 
 

@@ -85,9 +85,7 @@ async def audit(ledger: EventLedger, database: WatchedDatabase) -> Audit:
     await ledger.record([redeemed, facts.opened("ada-grant", code_key="ada-code")], EDITOR)
     bob = {"user_id": "glu_bob", "client_id": "glc_other"}
     named_like_ada = bob | {"session_id": "glu_ada"}
-    await ledger.record(
-        [facts.issued("bob-code", **named_like_ada)], by_user("glu_bob", CALLER, client_id="glc_other")
-    )
+    await ledger.record([facts.issued("bob-code", **named_like_ada)], by_user("glu_bob", CALLER))
     await ledger.record(
         [facts.opened("bob-grant", code_key="bob-code", **bob)], by_client("glc_other", CALLER)
     )
