@@ -163,10 +163,10 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
 }
 
 CLIENT_DISABLED = WireError("access_denied", "An operator has disabled this client.", 403)
-"""At `/register`, where `invalid_grant` would say nothing to the client."""
+"""At `/register`, where `invalid_grant` would have no meaning."""
 
 UNAVAILABLE = WireError("temporarily_unavailable", "The server cannot answer now. Try again.", 503)
-"""Never 401: a client that cannot be checked now keeps its tokens and comes back."""
+"""Never 401: a client that cannot be checked now must keep its tokens."""
 
 SERVER_FAULT = WireError("server_error", "Something went wrong here.", 500)
 
@@ -295,7 +295,7 @@ def json_response(status: int, content: Any, headers: Headers) -> PlainResponse:
 
 
 def error_response(error: WireError, headers: Headers = NO_STORE) -> PlainResponse:
-    """Return the JSON that RFC 6749, RFC 7009 and RFC 7591 share."""
+    """Return the JSON error of RFC 6749, RFC 7009 and RFC 7591."""
     content = {"error": error.code, "error_description": error.description}
     return json_response(error.status, content, headers)
 
@@ -321,13 +321,13 @@ def unavailable_response() -> PlainResponse:
 
 
 def status_response(status: int, headers: Headers) -> PlainResponse:
-    """Return the answer where no endpoint answers. A status without a description of its own: unreadable."""
+    """Return the answer if no endpoint answers. An unknown status gets the description of 400."""
     error = STATUS_ERRORS.get(status, STATUS_ERRORS[400])
     return error_response(replace(error, status=status), [*NO_STORE, *headers])
 
 
 def bearer_response(refusal: BearerRefusal, resource_metadata_url: str | None = None) -> PlainResponse:
-    """Return the answer with its challenge, which names the metadata of the resource if there is one."""
+    """Return the answer with its challenge, which contains the metadata URL if there is one."""
     bearer = refusal.value
     authenticate = challenge(
         resource_metadata_url,

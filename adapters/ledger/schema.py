@@ -1,4 +1,4 @@
-"""The tables: the log, the rows folded from it, and the private records kept next to it.
+"""The tables: the log, the read model, and the private records.
 
 Rows of `events` are never rewritten, not even by a migration. A row of the read model belongs to one stream
 and can be folded again from the log; a private record cannot.
@@ -34,7 +34,7 @@ heads = Table(
     Column("realm", Text, primary_key=True),
     _not_null("position", BigInteger),
 )
-"""The last position of each realm. Its row is the lock that puts the writers of a realm in order."""
+"""The last position of each realm. Its row is the lock on which the writers of a realm queue."""
 
 events = Table(
     "events",
@@ -45,7 +45,7 @@ events = Table(
     _not_null("stream_id", Text),
     _not_null("version", BigInteger),
     _not_null("tag", Text),
-    # From here to `address_digest` the envelope: never null, empty where there is nothing to say.
+    # From here to `address_digest`: the envelope. Unknown values are empty, never null.
     _not_null("event_id", LargeBinary),
     _not_null("append_id", LargeBinary),
     _not_null("recorded_at", BigInteger),
@@ -62,7 +62,7 @@ events = Table(
 
 
 def _opening(party: str) -> Index:
-    """Find the streams of a client or a user by their first events only, which keeps the index small."""
+    """An index of the first events of the streams of a client or user, which stays small."""
     first = and_(column("version") == 1, column(party) != "")
     return Index(
         f"events_{party}", events.c.realm, events.c[party], sqlite_where=first, postgresql_where=first
@@ -74,7 +74,7 @@ _opening("user_id")
 
 
 def _fixed(name: str, kind: type[Text] | type[BigInteger]) -> Column[Any]:
-    """A column that no later event of a stream changes: an update of the row leaves its indexes alone."""
+    """A column that no later event of the stream changes, so that an update need not touch its indexes."""
     return Column(name, kind, nullable=False, info={"fixed": True})
 
 
@@ -109,7 +109,7 @@ ROWS: dict[str, Table] = {
         _fixed("client_id", Text),
         _fixed("user_id", Text),
         _fixed("opened_at", BigInteger),
-        # Not indexed: each refresh changes it. Ended grants are found by walking the keys.
+        # Not indexed, because each refresh changes it. The sweep finds ended grants by walking the keys.
         _not_null("ends_at", BigInteger),
         Index("token_grant_opened", "realm", "opened_at", "key"),
         Index("token_grant_client", "realm", "client_id", "opened_at", "key"),
@@ -135,7 +135,7 @@ ROWS: dict[str, Table] = {
     "keys": _folded("signing_keys"),
     "secrets": _folded("master_secrets"),
 }
-"""The read model, by category. Two tables have another name: SQL reserves `grant` and `user`."""
+"""The read model, by category. Two tables have other names, because SQL reserves `grant` and `user`."""
 
 private_record = Table(
     "private_record",

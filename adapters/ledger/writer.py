@@ -16,22 +16,22 @@ from grantledger.application.ports import Conflict, Unavailable
 _log = logging.getLogger(__name__)
 
 Outcome = Exception | None
-"""None: recorded. Otherwise what the caller gets."""
+"""None if the append was recorded; otherwise the exception that the caller gets."""
 
 SWEEP_EVERY = 1.0
-"""Seconds between two deletions of rows that ended."""
+"""Seconds between two sweeps, which delete rows that ended."""
 
 SWEEP_IDLE = 10.0
 """The same while nothing is written."""
 
 _SWEPT = 1_000
-"""How many rows of each table one sweep deletes or walks."""
+"""How many rows of each table one sweep deletes or checks."""
 
 
 class Append:
-    """What one caller wants recorded together, and the future it waits for.
+    """The changes of one caller that are recorded together, and the future that the caller awaits.
 
-    Either the writer claims it or its caller abandons it, never both: what was abandoned is not written.
+    Either the writer claims it or its caller abandons it, never both: an abandoned append is not written.
     """
 
     __slots__ = ("answered", "claimed", "envelope", "events", "expected", "given_up", "private", "rows")
@@ -55,17 +55,17 @@ class Append:
         self.given_up = False
 
     def claim(self) -> bool:
-        """Whether the writer may write it."""
+        """Claim it for the writer, and return whether that succeeded."""
         self.claimed = self.claimed or not self.given_up
         return self.claimed
 
     def abandon(self) -> bool:
-        """Whether it will never be written."""
+        """Abandon it, and return whether that succeeded: then it will never be written."""
         self.given_up = not self.claimed
         return self.given_up
 
     def answer(self, outcome: Outcome) -> None:
-        """Answer the caller, unless it was answered before or waits no longer."""
+        """Answer the caller, unless it was answered before or was cancelled."""
         if self.answered.done():
             return
         if outcome is None:
@@ -104,18 +104,18 @@ class Writer:
         self._walked = ""
 
     def start(self) -> None:
-        """Begin, or begin again after `close`. Raises `Unavailable` while the last transaction is open."""
+        """Start, or start again after `close`. Raises `Unavailable` while the last transaction is open."""
         if self._open or self._task is not None:
             raise Unavailable("the ledger is open already, or was closed and has not ended")
         self._open = True
-        # The first sweep comes later: a short command must not pay for one.
+        # The first sweep comes later, so that a short command does not pay for one.
         self._swept_at = asyncio.get_running_loop().time()
         self._sweep_when_idle()
 
     def put(self, append: Append) -> None:
-        """Take the append over; it is written even if its caller stops waiting.
+        """Queue the append. It is written even if its caller is cancelled.
 
-        Raises `Unavailable` when too many wait already, before `start` and after `close`.
+        Raises `Unavailable` if the queue is full, before `start` and after `close`.
         """
         if not self._open:
             raise Unavailable("the ledger is not open")
@@ -125,7 +125,7 @@ class Writer:
         self._wake()
 
     async def close(self, patience: float) -> None:
-        """Write what waits, then end; wait for that no longer than `patience` seconds."""
+        """Write the queued appends, then stop. Wait for that at most `patience` seconds."""
         self._open = False
         if self._timer is not None:
             self._timer.cancel()
@@ -133,7 +133,7 @@ class Writer:
             await asyncio.wait([self._task], timeout=patience)
 
     def _wake(self) -> None:
-        # The task begins in the next turn of the loop: all requests of this turn share its transaction.
+        # The task starts in the next turn of the event loop: all appends of this turn share its transaction.
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._drain())
 
@@ -159,17 +159,17 @@ class Writer:
     async def _answer(self, batch: Sequence[Append], *, sweep: bool) -> None:
         try:
             outcomes = await self._write(batch, sweep=sweep)
-        except Exception as error:  # noqa: BLE001 - those who wait must be answered
+        except Exception as error:  # noqa: BLE001 - the callers must be answered
             _log.critical("the ledger's writer failed", exc_info=True)
             outcomes = [(append, unavailable(error)) for append in batch]
         for append, outcome in outcomes:
             append.answer(outcome)
 
     async def _write(self, batch: Sequence[Append], *, sweep: bool) -> list[tuple[Append, Outcome]]:
-        """Write the appends that are not abandoned, and return what became of each.
+        """Write the appends that are not abandoned, and return the outcome of each.
 
-        A conflict fails its own append only, an outage all of them. After any other error they are tried
-        one by one, so that it fails the append that caused it.
+        A conflict fails its own append only, an outage fails all of them. After any other error they are
+        written one by one, so that only the append that caused it fails.
         """
         try:
             async with self._database.transaction() as transaction:
@@ -201,7 +201,7 @@ class Writer:
         claimed = [append for append in batch if append.claim()]
         if not claimed:
             return [], False
-        # First of all: it locks the realm's head, so that the versions below are read after it.
+        # First of all, because it locks the realm's head: the versions below must be read under the lock.
         position = await self._head(transaction)
         now = self._now()
         versions = await self._versions(transaction, claimed)
@@ -270,14 +270,14 @@ class Writer:
         await transaction.fetch(self._statements.move_head, {"at": self._realm, "position": position})
 
     async def _sweep(self, transaction: Transaction) -> None:
-        """Delete some of the rows that can never be used again: `Retention` says which."""
+        """Delete some of the rows that can never be used again, as `Retention` says."""
         horizons = self._retention.horizons(self._now() // 1_000_000)
         realm = {"realm": self._realm}
         for category, statement in self._statements.sweep.items():
             await transaction.fetch(
                 statement, {**realm, "of": self._realm, "horizon": horizons[category], "most": _SWEPT}
             )
-        # Grants are not indexed by their end: a few keys at a time are walked, round and round.
+        # Grants are not indexed by their end: each sweep checks the next keys, and after the last the first.
         walk = {**realm, "key": self._walked}
         ((last, walked),) = await transaction.fetch(self._statements.sweep_end, {**walk, "most": _SWEPT})
         if walked:

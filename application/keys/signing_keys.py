@@ -12,7 +12,7 @@ from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKey, SigningKe
 
 
 class JsonWebKey(Struct, frozen=True, kw_only=True):
-    """The public half of a signing key (RFC 7517 section 4)."""
+    """A public signing key (RFC 7517 section 4)."""
 
     kty: str
     use: str
@@ -50,7 +50,7 @@ def _json_web_key(key: SigningKey) -> JsonWebKey:
 
 
 class MakeSigningKeys:
-    """Make the first keys unless keys exist. Of several parallel processes exactly one makes them."""
+    """Make the first keys unless there are keys. Of several parallel processes exactly one makes them."""
 
     def __init__(self, ledger: Ledger, maker: SigningKeyMaker, clock: Clock) -> None:
         self._ledger = ledger
@@ -70,7 +70,7 @@ class MakeSigningKeys:
 
 
 def private_halves(pairs: Sequence[KeyPair]) -> list[PrivateRecord]:
-    """Return the private records with the private halves of the keys."""
+    """Return the private records that hold the private keys."""
     return [PrivateRecord(subject=pair.key.kid, name=PRIVATE_KEY, value=pair.private) for pair in pairs]
 
 

@@ -28,7 +28,7 @@ class McpSession(Struct, frozen=True, kw_only=True):
 
 
 class LookUpSession:
-    """Find the user, client and scopes of an access token. Revocations and disabling count at once."""
+    """Find the user, client and scopes of an access token. Revoking and disabling take effect at once."""
 
     def __init__(
         self, facts: DecisionReader, sealer: TokenSealer, clock: Clock, policy: ServerPolicy

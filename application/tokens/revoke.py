@@ -63,7 +63,7 @@ class RevokeToken:
 
 
 class RevokeGrant:
-    """Refuse every token of a grant from now on, because an operator says so."""
+    """Revoke a grant as an operator: every token of it is refused from now on."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger

@@ -12,6 +12,6 @@ _WORDS = (
 
 
 def readable_password() -> str:
-    """Return three words and a number. The demo listens on loopback and forgets its users."""
+    """Return three words and a number, enough for a server on loopback with temporary users."""
     words = [secrets.choice(_WORDS) for _ in range(3)]
     return f"{'-'.join(words)}-{secrets.randbelow(90) + 10}"

@@ -1,4 +1,4 @@
-"""No code, token, verifier, client secret or person's data is in the log, whatever happens."""
+"""The log never contains a code, token, verifier, client secret or personal data."""
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ from support.story import CALLER, EMAIL, PASSWORD
 
 @pytest.fixture
 async def secrets(story):
-    """Walk through everything that can happen, and return each secret that was shown on the way."""
+    """Do everything that can happen, and return each secret that a caller got or sent."""
     await story.open_account(EMAIL, PASSWORD, CALLER)
     signed_in = await story.sign_in(EMAIL, PASSWORD, CALLER)
     ada = signed_in.session

@@ -1,4 +1,4 @@
-"""The whole flow in Chromium: a client asks, a person signs in and allows, the client gets its answer."""
+"""The whole flow in Chromium: a client asks, a user signs in and allows, the client gets its answer."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect

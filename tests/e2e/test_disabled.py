@@ -1,4 +1,4 @@
-"""Disabling and deleting, by another process on the same ledger: refused on the very next request."""
+"""Disabling and deleting by another process on the same ledger takes effect on the next request."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from secrets import token_hex
@@ -32,7 +32,9 @@ async def test_a_disabled_clients_access_token_is_refused(ada: Person, client: s
     assert error_of(await ada.session(tokens["access_token"])) == (401, "invalid_token")
 
 
-async def test_a_disabled_clients_refresh_token_is_a_dead_one(ada: Person, client: str, operator: Container):
+async def test_a_disabled_clients_refresh_token_is_invalid_grant(
+    ada: Person, client: str, operator: Container
+):
     tokens = await ada.tokens(client)
     await operator.use_cases().disable_client(client, CALLER)
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
@@ -136,7 +138,7 @@ async def test_a_deleted_client_registers_again_under_its_id(reborn: dict[str, A
     assert reborn["registered"] == reborn["client_id"]
 
 
-async def test_tokens_from_before_the_deletion_stay_dead(ada: Person, reborn: dict[str, Any]):
+async def test_tokens_from_before_the_deletion_stay_refused(ada: Person, reborn: dict[str, Any]):
     client_id, tokens = reborn["client_id"], reborn["tokens"]
     assert error_of(await ada.session(tokens["access_token"])) == (401, "invalid_token")
     assert error_of(await ada.refresh(client_id, tokens["refresh_token"])) == DEAD

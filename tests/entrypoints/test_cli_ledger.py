@@ -1,4 +1,4 @@
-"""`grantledger ledger replay` and `rebuild`, as an operator meets them."""
+"""`grantledger ledger show --as-of`, `replay` and `rebuild`, as an operator uses them."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def test_a_row_without_events_is_named(database: Path):
     assert (code, said.splitlines()[0]) == (1, "signin eve: the row has no stream in the log")
 
 
-def test_with_json_each_difference_is_an_object_and_the_last_line_is_the_sum(database: Path):
+def test_json_has_an_object_per_difference_and_the_total_at_the_end(database: Path):
     grant = a_grant(database)
     by_hand(database, f"DELETE FROM token_grant WHERE key = '{grant}'")
     code, said, _ = run(database, "replay", "--json")
@@ -98,14 +98,14 @@ def test_with_json_each_difference_is_an_object_and_the_last_line_is_the_sum(dat
     ]
 
 
-def test_a_rebuild_makes_it_right(database: Path):
+def test_a_rebuild_corrects_the_rows(database: Path):
     by_hand(database, "DELETE FROM token_grant")
     assert run(database, "replay")[0] == 1
     assert run(database, "rebuild") == (0, "102 events replayed; the read model is rebuilt\n", "")
     assert run(database, "replay")[0] == 0
 
 
-def test_more_differences_than_a_person_reads_are_counted(database: Path):
+def test_more_than_fifty_differences_are_only_counted(database: Path):
     by_hand(
         database,
         "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 55)"
@@ -118,7 +118,7 @@ def test_more_differences_than_a_person_reads_are_counted(database: Path):
 
 
 @pytest.mark.parametrize("command", ["replay", "rebuild"])
-def test_on_a_terminal_a_bar_shows_how_far_it_is_and_elsewhere_none(database: Path, command: str):
+def test_a_progress_bar_is_shown_on_a_terminal_only(database: Path, command: str):
     shown = on_a_terminal(database, command)
     assert {"replay": "Replaying", "rebuild": "Rebuilding"}[command] in shown
     assert "/102" in shown or "/90" in shown
@@ -140,7 +140,7 @@ def on_a_terminal(database: Path, command: str) -> str:
         try:
             while read := os.read(ours, 65_536):
                 shown += read
-        except OSError:  # the terminal is gone with its last program
+        except OSError:  # the terminal closes with its last program
             pass
         os.close(ours)
     seen(f"ledger {command} on a terminal", shown.decode())
@@ -168,7 +168,7 @@ def refreshed_grant(database: Path) -> str:
 
 @pytest.fixture
 def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The zone of this machine, which is none of the ledger's business."""
+    """Set the time zone of the machine, which must not matter."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Asia/Tokyo")
         time.tzset()
@@ -181,10 +181,8 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ("hours", "written"),
     [(0, "%Y-%m-%dT%H:%M:%S"), (1, "%Y-%m-%dT%H:%M:%S%z"), (-5, "%Y%m%dT%H%M%S%z"), (0, "%s")],
 )
-def test_a_grant_is_shown_as_it_was_whatever_way_the_time_is_written(
-    database: Path, hours: int, written: str
-):
-    """Seen to catch: a zone that is ignored; a time without one taken for the machine's."""
+def test_a_grant_is_shown_as_of_every_form_of_time(database: Path, hours: int, written: str):
+    """Seen to catch: a zone is ignored; a time without a zone is taken for local time."""
     moment = datetime.fromtimestamp(START + 340, timezone(timedelta(hours=hours)))
     asked = str(START + 340) if written == "%s" else moment.strftime(written)
     code, said, _ = run(database, "show", "--as-of", asked, "--grant", refreshed_grant(database), "--json")
@@ -197,14 +195,14 @@ def test_a_grant_is_shown_as_it_was_whatever_way_the_time_is_written(
     ("after", "generation", "status"), [(99, 0, "live"), (150, 1, "live"), (9_999_999, 2, "expired")]
 )
 def test_a_past_grant_has_its_generation_and_status(database: Path, after: int, generation: int, status: str):
-    """Seen to catch: the newest state whatever the moment; expiry judged by the clock of the one who asks."""
+    """Seen to catch: always the newest state; expiry judged by the present clock."""
     grant = refreshed_grant(database)
     _, said, _ = run(database, "show", "--as-of", str(START + after), "--grant", grant, "--json")
     printed = json.loads(said)
     assert (printed["generation"], printed["status"]) == (generation, status)
 
 
-def test_for_a_person_a_grant_is_a_table_with_ids_and_no_personal_data(database: Path):
+def test_a_grant_is_printed_with_ids_and_no_personal_data(database: Path):
     grant = refreshed_grant(database)
     code, said, _ = run(database, "show", "--as-of", str(START + 150), "--grant", grant)
     lines = dict(line.strip().split(maxsplit=1) for line in said.splitlines())
@@ -226,10 +224,8 @@ def test_a_client_is_shown_as_it_was(database: Path):
 
 
 @pytest.mark.parametrize("forgotten", [(), ("client", "user_account", "token_grant", "private_record")])
-def test_what_was_deleted_or_only_the_log_knows_is_found_by_its_id(
-    database: Path, forgotten: tuple[str, ...]
-):
-    """Seen to catch: the filter looked for among the rows, which are not the log."""
+def test_deleted_things_and_those_only_in_the_log_are_found_by_id(database: Path, forgotten: tuple[str, ...]):
+    """Seen to catch: the filter searches the read model instead of the log."""
     with closing(sqlite3.connect(database)) as connection:
         (stream,) = connection.execute(
             "SELECT stream_id FROM events WHERE tag = 'client.deleted.v1'"
@@ -245,8 +241,8 @@ def test_what_was_deleted_or_only_the_log_knows_is_found_by_its_id(
         assert name in said
 
 
-def test_what_did_not_exist_yet_ends_with_exit_code_1(database: Path):
-    """Seen to catch: the newest state whatever the moment."""
+def test_a_grant_that_did_not_exist_yet_is_a_failure(database: Path):
+    """Seen to catch: always the newest state."""
     before = datetime.fromtimestamp(START - 1, UTC)
     asked = ("show", "--as-of", str(START - 1), "--grant", refreshed_grant(database))
     done = server.cli("ledger", *asked, cwd=database.parent, database=str(database))
@@ -257,7 +253,7 @@ def test_what_did_not_exist_yet_ends_with_exit_code_1(database: Path):
 @pytest.mark.parametrize(
     "filters", [(), ("--client", "c", "--grant", "g"), ("--user", "u"), ("--grant", "g", "--since", "1h")]
 )
-def test_as_of_wants_one_client_or_one_grant(database: Path, filters: tuple[str, ...]):
+def test_as_of_needs_one_client_or_one_grant(database: Path, filters: tuple[str, ...]):
     code, _, said = run(database, "show", "--as-of", "1h", *filters)
     assert code == 2
     assert "either --client or --grant" in " ".join(said.replace("│", " ").split())

@@ -15,7 +15,7 @@ from grantledger.application.connected_apps.list_connected_apps import (
 )
 
 NOTICE = "notice"
-"""The purpose of the cookie with the notice to show. In the URL, a link could make the page show it."""
+"""The purpose of the cookie with the notice to show. In the URL, any link could choose the notice."""
 
 NOTICES = {
     "disconnected": "The app is disconnected. Its access has ended.",

@@ -1,4 +1,4 @@
-"""What every page is built from, and how a page reads a submitted form."""
+"""What all pages share: how they are built, and how they read a submitted form."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ class SignInWays(Struct, frozen=True, kw_only=True):
 
 
 class SubmittedForm(Struct, frozen=True):
-    """A form, whose CSRF token is not checked yet, and the session of the browser that sent it."""
+    """A form and the session of the browser that sent it. Its CSRF token is not checked yet."""
 
     context: PageContext
     session: BrowserSession | None
@@ -49,7 +49,7 @@ class AccountForm(Struct, frozen=True):
 
 
 class PageParts(Struct, frozen=True, kw_only=True):
-    """What every page is built from. `resource_names` are by identifier."""
+    """What all pages share. `resource_names` are by identifier."""
 
     base_path: str
     ways: SignInWays

@@ -26,7 +26,7 @@ REFUSALS = (
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_lets_a_good_token_through_whatever_the_method(call, app, method):
+async def test_lets_a_valid_token_through_with_every_method(call, app, method):
     answer = await call(method, "Bearer good")
     assert answer.status == 200
     assert answer.body == b"behind the guard"
@@ -43,7 +43,7 @@ async def test_asks_about_its_own_resource_and_no_other(call, ledger):
     assert ledger.asked == [("good", "http://127.0.0.1:8000/mcp")]
 
 
-async def test_tells_the_app_who_calls(call, app):
+async def test_passes_the_caller_to_the_app(call, app):
     await call("POST", "Bearer good")
     (caller,) = app.callers
     assert (caller.token, caller.resource) == ("good", "http://127.0.0.1:8000/mcp")
@@ -78,7 +78,7 @@ async def test_passes_the_request_on_unchanged(call, app):
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_refuses_a_request_without_a_token_whatever_the_method(call, app, method):
+async def test_refuses_a_request_without_a_token_with_every_method(call, app, method):
     assert (await call(method)).status == 401
     assert app.callers == []
 
@@ -144,7 +144,7 @@ async def test_names_an_invalid_token_in_the_challenge(call, app):
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_does_not_tell_why_a_token_was_refused(call, ledger, refusal):
+async def test_does_not_reveal_why_a_token_was_refused(call, ledger, refusal):
     plain = await call("POST", "Bearer bad")
     ledger.refusal = refusal("a private detail")
     assert await call("POST", "Bearer bad") == plain
@@ -245,7 +245,7 @@ async def test_head_is_answered_like_get_without_the_body(call):
     assert head.headers == get.headers
 
 
-# What is no request
+# What is not an HTTP request
 
 
 async def test_refuses_websockets(guard, app):

@@ -1,4 +1,4 @@
-"""What the tests let other processes do."""
+"""Functions that tests run in other processes."""
 
 import asyncio
 import os
@@ -33,9 +33,9 @@ def record_many(
     racing: bool = True,
     realm: str = "main",
 ) -> None:
-    """Record that many appends of two streams, eight at a time; `racing` for the second with all processes.
+    """Record this many appends of two streams, eight at a time. If `racing`, all share the grants' streams.
 
-    Puts the name, how many of its appends were recorded and how many met a conflict.
+    Put the name, the number of recorded appends and the number of conflicts into the queue.
     """
     codes, grants = f"{name}-", "" if racing else f"{name}-"
     changes = [[facts.issued(f"{codes}{n}"), facts.opened(f"{grants}{n}")] for n in range(appends)]

@@ -1,4 +1,4 @@
-"""The read model equals a replay of the log, always; where it does not, the row is named."""
+"""The read model equals a replay of the log; a row that differs is named."""
 
 import asyncio
 import tempfile
@@ -29,7 +29,7 @@ PAGES = (1, 2, 3, 1_000)
 @settings(max_examples=60)
 @given(requests, st.sampled_from(PAGES))
 def test_after_any_requests_rows_equal_the_replay_and_a_plain_ledger(sent: list[Request], page: int):
-    """Seen to catch: a row is written without what has just happened."""
+    """Seen to catch: a row is written without the last event."""
 
     async def check(database: SqliteDatabase) -> None:
         ledger, plain = a_ledger(database), MemoryLedger()
@@ -114,7 +114,7 @@ async def test_a_difference_names_the_members_and_never_their_values(
 
 
 async def test_a_row_of_another_fold_is_named_as_such(ledger: EventLedger, database: WatchedDatabase):
-    """Seen to catch: rows of another fold passed over; only versions compared."""
+    """Seen to catch: rows of another fold are skipped; only versions are compared."""
     await remember_something(ledger)
     rows_of(database, "UPDATE token_grant SET fold = 99 WHERE key = '2'")
     assert differences(database) == [f"grant 2: the row is of fold 99, this release's is {FOLDS['grant']}"]
@@ -174,7 +174,7 @@ def test_rows_that_ended_may_be_missing_or_not(sent: list[Request], now: int, pa
 
 
 def keys(database: SqliteDatabase) -> set[tuple[str, str]]:
-    """Return what the live tables have."""
+    """Return the keys in the live tables."""
     tables = ROWS.items()
     return {(name, key) for name, table in tables for (key,) in rows_of(database, f"SELECT key FROM {table}")}
 
@@ -194,7 +194,7 @@ async def test_a_row_that_ended_may_be_missing_and_may_be_wrong(
 async def test_a_row_that_ends_during_the_replay_may_be_missing(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: the time asked for once, when the replay begins."""
+    """Seen to catch: the time is read once, when the replay begins."""
     await ledger.record([facts.issued("code", expires_at=facts.CODE_ENDS)], facts.OPERATOR)
     times = iter((facts.CODE_ENDS - 1, facts.CODE_ENDS))
     rows_of(database, "DELETE FROM code")
