@@ -14,8 +14,9 @@ from grantledger.adapters.embedding.host_identity import HostIdentity, resume_pa
 from grantledger.adapters.embedding.litestar_plugin import AuthorizationServerPlugin
 from grantledger.adapters.embedding.routing import in_front_of
 from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
 from grantledger.adapters.guards.refusals import guard_challenge
-from grantledger.adapters.guards.session import GetMcpSession
+from grantledger.adapters.guards.session import GetMcpSession, RequestHeaders, authorization_headers
 from grantledger.adapters.http.application import HttpLayer
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.adapters.http.middleware import Mount
@@ -174,7 +175,7 @@ class AuthorizationServer:
         return auth_settings(issuer=self.issuer, resource=self.resource(resource).identifier)
 
     async def get_mcp_session(
-        self, headers: Mapping[str, str], *, resource: str | None = None
+        self, headers: RequestHeaders, *, resource: str | None = None
     ) -> McpSession | None:
         """Return the session of a request's access token, None without a token or with a refused one.
 
@@ -182,14 +183,18 @@ class AuthorizationServer:
         """
         return await GetMcpSession(self.use_cases.look_up_session)(headers, resource=resource)
 
-    def challenge(self, headers: Mapping[str, str], *, resource: str | None = None) -> str:
+    def challenge(self, headers: RequestHeaders, *, resource: str | None = None) -> str:
         """Return the `WWW-Authenticate` header for a 401 that your own code answers.
 
         It holds the URL of the resource metadata, and says `invalid_token` if the request carried a token.
         """
         of = self.resource(resource)
-        sent = any(name.lower() == "authorization" for name in headers)
-        refusal = GuardRefusal.TOKEN_INVALID if sent else GuardRefusal.TOKEN_MISSING
+        try:
+            token = bearer_token(authorization_headers(headers))
+        except AuthorizationMalformed:
+            refusal = GuardRefusal.REQUEST_MALFORMED
+        else:
+            refusal = GuardRefusal.TOKEN_MISSING if token is None else GuardRefusal.TOKEN_INVALID
         return guard_challenge(refusal, resource_metadata_url(of.identifier), of.scopes)
 
     def run(self, mounts: Sequence[Mount] = ()) -> None:

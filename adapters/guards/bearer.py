@@ -10,8 +10,9 @@ class AuthorizationMalformed(Exception):  # noqa: N818 - a property of the reque
 def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """Return the token of the Authorization header; nothing else is read.
 
-    Return None if there is no such header, or one of another scheme: that request is answered with a
-    challenge (RFC 6750 section 3.1). `headers` are ASGI headers, with names in lower case.
+    Return None if there is no such header, one of another scheme, or one without a token, as a client sends
+    that has none yet: such a request is answered with a challenge (RFC 6750 section 3.1). `headers` are ASGI
+    headers, with names in lower case.
 
     Raises `AuthorizationMalformed`.
     """
@@ -24,6 +25,6 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     if scheme.lower() != "bearer":
         return None
     token = token.strip()
-    if not token or " " in token:
+    if " " in token:
         raise AuthorizationMalformed("not a Bearer token")
-    return token
+    return token or None

@@ -33,6 +33,7 @@ class LedgerTokenVerifier:
         self._issuer = issuer
 
     async def verify_token(self, token: str) -> AccessToken | None:
+        token = token.strip()  # RFC 9110 section 11.4 allows several spaces, and the SDK cuts after the first
         try:
             session = await self._session(token)
         except Refusal:

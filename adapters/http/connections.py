@@ -51,9 +51,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._deadline = self.loop.time() + HEAD_TIMEOUT
         if self._most_connections is not None and len(self.connections) > self._most_connections:
             self._refuse(503, (b"retry-after", b"1"))
-        self._deadline = self.loop.time() + HEAD_TIMEOUT
         self._watch = self.loop.call_later(HEAD_TIMEOUT, self._check_time)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -51,5 +51,11 @@ def cli() -> None:
 
 def run() -> None:
     """Run the command that the arguments name, and report what an operator can fix."""
+    for argument in sys.argv[1:]:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            sys.stderr.write("grantledger: an argument is not written in UTF-8\n")
+            sys.exit(2)
     with report_failures():
         sys.exit(cli(standalone_mode=True))

@@ -221,3 +221,8 @@ def test_an_unknown_setting_stops_every_command(database: Path):
     assert done.returncode == 1
     assert "acess_token_expires_in" in done.stderr
     assert "did you mean access_token_expires_in" in done.stderr
+
+
+def test_an_argument_that_is_not_utf_8_is_a_usage_error(database: Path):
+    code, _, complaint = run(database, "user", "disable", os.fsdecode(b"ad\xe4"))
+    assert (code, complaint) == (2, "grantledger: an argument is not written in UTF-8\n")

@@ -29,6 +29,12 @@ async def test_fills_the_access_token_of_the_sdk(verifier):
     }
 
 
+async def test_spaces_before_the_token_are_no_part_of_it(verifier, ledger):
+    """The SDK cuts the header after the first space."""
+    assert await verifier.verify_token("  good") is not None
+    assert ledger.asked == [("good", RESOURCE)]
+
+
 async def test_a_refused_token_is_none(verifier):
     assert await verifier.verify_token("bad") is None
 

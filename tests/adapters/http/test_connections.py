@@ -1,12 +1,14 @@
-"""How responses leave: a head together with its body, and never later than it could."""
+"""Connections: how responses are written, and what happens to a refused connection."""
 
 import asyncio
 from typing import Any
 
+import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
+from grantledger.adapters.http import connections
 from grantledger.adapters.http.connections import BoundedProtocol
 
 HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
@@ -34,6 +36,9 @@ class Wire(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 50_000) if name in ("peername", "sockname") else default
 
+    def write_eof(self) -> None:
+        pass
+
     def get_write_buffer_size(self) -> int:
         return 0
 
@@ -49,11 +54,17 @@ async def turns_of_the_loop() -> None:
         await asyncio.sleep(0)
 
 
-async def asked(app: ASGIApp, request: bytes) -> Wire:
-    config = Config(app, http=BoundedProtocol, log_config=None)
+def a_protocol(app: ASGIApp, wire: Wire, limit_concurrency: int | None = None) -> BoundedProtocol:
+    config = Config(app, http=BoundedProtocol, log_config=None, limit_concurrency=limit_concurrency)
     config.load()
-    protocol, wire = BoundedProtocol(config=config, server_state=ServerState(), app_state={}), Wire()
+    protocol = BoundedProtocol(config=config, server_state=ServerState(), app_state={})
     protocol.connection_made(wire)
+    return protocol
+
+
+async def asked(app: ASGIApp, request: bytes) -> Wire:
+    wire = Wire()
+    protocol = a_protocol(app, wire)
     protocol.data_received(request)
     await turns_of_the_loop()
     protocol.connection_lost(None)
@@ -63,6 +74,16 @@ async def asked(app: ASGIApp, request: bytes) -> Wire:
 async def answers(_: Scope, __: Receive, send: Send) -> None:
     await send(HEAD)
     await send(BODY)
+
+
+async def test_a_connection_that_was_refused_is_not_refused_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.01)
+    wire = Wire()
+    protocol = a_protocol(answers, wire, limit_concurrency=0)
+    await asyncio.sleep(0.05)
+    (written,) = wire.writes
+    assert written.startswith(b"HTTP/1.1 503 ")
+    protocol.connection_lost(None)
 
 
 async def test_a_head_and_the_body_that_follows_at_once_are_one_write():

@@ -1,0 +1,40 @@
+"""`get_mcp_session`: the headers of any framework."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import litestar.datastructures
+import pytest
+import starlette.datastructures
+
+from grantledger.adapters.guards.session import GetMcpSession, RequestHeaders
+
+GOOD = (b"authorization", b"Bearer good")
+TWO = [GOOD, (b"authorization", b"Bearer other")]
+
+FRAMEWORKS: dict[str, Callable[[Any], RequestHeaders]] = {
+    "a mapping": lambda raw: {name.decode().title(): value.decode() for name, value in raw},
+    "an ASGI scope": list,
+    "pairs of text": lambda raw: [(name.decode(), value.decode()) for name, value in raw],
+    "Starlette": lambda raw: starlette.datastructures.Headers(raw=raw),
+    "Litestar": litestar.datastructures.Headers,
+    "httpx": httpx2.Headers,
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+async def test_the_token_is_read_from_the_headers_of_any_framework(ledger, framework: str):
+    headers: RequestHeaders = FRAMEWORKS[framework]([GOOD])
+    assert await GetMcpSession(ledger)(headers) is not None
+
+
+@pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if name != "a mapping"])
+async def test_of_two_authorization_headers_none_counts(ledger, framework: str):
+    assert await GetMcpSession(ledger)(FRAMEWORKS[framework](TWO)) is None
+    assert ledger.asked == []
+
+
+@pytest.mark.parametrize("value", ["Bearer \u20ac", "Bearer go\u2010od", "\U0001f511"])
+async def test_a_character_that_no_header_can_hold_is_no_error(ledger, value: str):
+    assert await GetMcpSession(ledger)({"Authorization": value, "X-Name": "\u20ac"}) is None
