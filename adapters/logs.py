@@ -19,7 +19,7 @@ LogLine = MutableMapping[str, Any]
 WriteLine = Callable[[str, str, LogLine], None]
 
 _STDLIB = logging.getLogger("grantledger.http")
-_SECRET = re.compile(r"gl(?:ac|at|rt|cs)_[A-Za-z0-9_-]+")
+_SECRET = re.compile(r"gl(?:ac|at|rt|cs|rg)_[A-Za-z0-9_-]+")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 _PROCESS_ID = secrets.token_hex(8)

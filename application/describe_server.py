@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.resource_indicator import Resource
@@ -13,12 +13,15 @@ _OF_SCOPES = {PROFILE: ("name",), EMAIL: ("email", "email_verified")}
 
 
 class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
-    """RFC 8414 section 2, RFC 9207 section 3, RFC 9728 section 4."""
+    """RFC 8414 section 2, RFC 9207 section 3, RFC 9728 section 4.
+
+    `registration_endpoint` is absent where registration is closed.
+    """
 
     issuer: str
     authorization_endpoint: str
     token_endpoint: str
-    registration_endpoint: str
+    registration_endpoint: str | UnsetType
     revocation_endpoint: str
     scopes_supported: tuple[str, ...]
     protected_resources: tuple[str, ...]
@@ -77,7 +80,9 @@ class DescribeServer:
             "issuer": self._policy.issuer,
             "authorization_endpoint": f"{base}/authorize",
             "token_endpoint": f"{base}/token",
-            "registration_endpoint": f"{base}/register",
+            "registration_endpoint": UNSET
+            if self._policy.registration_mode == "closed"
+            else f"{base}/register",
             "revocation_endpoint": f"{base}/revoke",
             # Only the default scope: clients that find no scopes at the resource request all of these.
             "scopes_supported": self._policy.default_scope,

@@ -30,6 +30,8 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     grant_lifetime: int | None
     refresh_reuse_window: int
     browser_session_lifetime: int
+    # "open", "token" or "closed"
+    registration_mode: str = "open"
     transaction_lifetime: int = 600
     id_token_lifetime: int = 3600
     # Twelve times the cache lifetime of /jwks: some clients cache the keys for longer.

@@ -34,6 +34,10 @@ from grantledger.application.clients.administer_clients import (
 )
 from grantledger.application.clients.authenticate_client import AuthenticateClient
 from grantledger.application.clients.register_client import RegisterClient
+from grantledger.application.clients.registration_tokens import (
+    AddRegistrationToken,
+    RevokeRegistrationToken,
+)
 from grantledger.application.connected_apps.disconnect_app import DisconnectApp, DisconnectEveryApp
 from grantledger.application.connected_apps.list_connected_apps import ListConnectedApps
 from grantledger.application.describe_server import DescribeServer
@@ -120,6 +124,8 @@ class UseCases:
         self.approve_client = ApproveClient(ledger, clock)
         self.withdraw_approval = WithdrawApproval(ledger, clock)
         self.delete_client = DeleteClient(ledger, clock)
+        self.add_registration_token = AddRegistrationToken(ledger, clock, randomness)
+        self.revoke_registration_token = RevokeRegistrationToken(ledger, clock)
 
         self.redeem_code = RedeemCode(
             ledger=ledger,

@@ -149,6 +149,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     client_secret_attempts: Annotated[str, parsed_rate] = "30/hour"
     """The limit of wrong secrets for one client from one network; ten times as many from all networks."""
 
+    registration: Annotated[str, OneOf("open", "token", "closed")] = "open"
+    """Who may register a client: all, only a client with a registration token, or none.
+
+    `grantledger registration-token add` makes such a token. Clients that have registered are not affected.
+    """
+
     registrations: Annotated[str, parsed_rate] = "1000/hour"
     """The limit of new clients in total."""
 
@@ -203,6 +209,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             grant_lifetime=self.grant_expires_in or None,
             refresh_reuse_window=self.refresh_reuse_window,
             browser_session_lifetime=self.browser_session_expires_in,
+            registration_mode=self.registration,
         )
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:

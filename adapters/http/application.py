@@ -155,7 +155,8 @@ class HttpLayer:
         """What programs call."""
         use_cases, base, caller_of = self._use_cases, self._pages.base_path, self._caller_of
         discovery = DiscoveryEndpoint(self._policy, use_cases.describe_server)
-        registration = RegistrationEndpoint(use_cases.register_client, caller_of)
+        mode = self._policy.registration_mode
+        registration = RegistrationEndpoint(use_cases.register_client, caller_of, needs_token=mode == "token")
         token = TokenEndpoint(use_cases.redeem_code, use_cases.refresh_grant, caller_of)
         revocation = RevocationEndpoint(use_cases.revoke_token, caller_of)
         session = SessionEndpoint(use_cases.look_up_session, self._policy)
@@ -163,7 +164,7 @@ class HttpLayer:
         userinfo = UserinfoEndpoint(use_cases.describe_user)
         return [
             get(discovery.paths)(discovery.document),
-            post(f"{base}/register")(registration.register),
+            *([post(f"{base}/register")(registration.register)] if mode != "closed" else []),
             post(f"{base}/token")(token.token),
             post(f"{base}/revoke")(revocation.revoke),
             get(f"{base}/session")(session.session),

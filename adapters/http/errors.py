@@ -24,6 +24,7 @@ from grantledger.domain import (
     offer,
     pkce,
     redirect_uri,
+    registration_tokens,
     resource_indicator,
     scope,
     token_grant,
@@ -150,6 +151,9 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     client_registration.ClientUnknown: _BAD_CLIENT,
     client_registration.ClientAuthenticationFailed: _BAD_CLIENT,
     client_registration.ClientIsDisabled: _GRANT_DEAD,
+    registration_tokens.RegistrationTokenRefused: WireError(
+        "invalid_token", "Registration needs a registration token: send it as a Bearer token.", 401
+    ),
     redirect_uri.RedirectUriForbidden: WireError(
         "invalid_redirect_uri", "A redirect URI is malformed, too long or of a kind that is never allowed."
     ),
@@ -301,7 +305,9 @@ def error_response(error: WireError, headers: Headers = NO_STORE) -> PlainRespon
 
 
 def refusal_response(refusal: Refusal, *, sent_authorization: bool) -> PlainResponse:
-    """Return 400, 429 with Retry-After, or 401 for `invalid_client` alone: on 401 clients register again.
+    """Return 400, 429 with Retry-After, or 401 for `invalid_client`, on which clients register again.
+
+    A registration without its token is 401 too (RFC 7591 section 3), with the challenge of RFC 6750.
 
     `sent_authorization`: whether the request had an Authorization header (RFC 6749 section 5.2).
     """
@@ -311,8 +317,10 @@ def refusal_response(refusal: Refusal, *, sent_authorization: bool) -> PlainResp
         headers.append((b"retry-after", b"%d" % refusal.retry_after))
     # "If the client attempted to authenticate via the Authorization request header field, the authorization
     # server MUST [...] include the WWW-Authenticate response header field".
-    if error.status == _BAD_CLIENT.status and sent_authorization:
+    if error is _BAD_CLIENT and sent_authorization:
         headers.append((b"www-authenticate", b'Basic realm="token endpoint"'))
+    if isinstance(refusal, registration_tokens.RegistrationTokenRefused):
+        headers.append((b"www-authenticate", b'Bearer error="invalid_token"'))
     return error_response(error, headers)
 
 

@@ -29,6 +29,7 @@ from grantledger.domain.client_registration import ClientAuthenticationFailed
 from grantledger.domain.email_address import EmailInvalid, normalized
 from grantledger.domain.pkce import CodeVerifierMismatch
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.registration_tokens import RegistrationTokenRefused
 
 
 def with_cors(app: ASGIApp, is_shared: Callable[[str], bool]) -> ASGIApp:
@@ -151,6 +152,7 @@ SUSPICIOUS = (
     code.CodeBelongsToAnotherClient,
     grant.RefreshTokenAlreadyUsed,
     grant.TokenBelongsToAnotherClient,
+    RegistrationTokenRefused,
 )
 """Errors that are logged as a warning: an outage, or the signs of an attack."""
 

@@ -26,6 +26,7 @@ _COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "signin": lambda session: (session.user_id, session.expires_at),
     "keys": lambda _: (),
     "secrets": lambda _: (),
+    "regtokens": lambda _: (),
 }
 """By category, what its table has besides key, version, fold and state."""
 
@@ -38,6 +39,7 @@ _PARTIES: dict[str, Callable[[Any], Parties]] = {
     "signin": lambda session: Parties(user_id=session.user_id),
     "keys": lambda _: Parties(),
     "secrets": lambda _: Parties(),
+    "regtokens": lambda _: Parties(),
 }
 
 _DECODERS = {category: msgspec.json.Decoder(kind.state) for category, kind in KINDS.items()}

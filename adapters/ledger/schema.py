@@ -134,6 +134,7 @@ ROWS: dict[str, Table] = {
     ),
     "keys": _folded("signing_keys"),
     "secrets": _folded("master_secrets"),
+    "regtokens": _folded("registration_tokens"),
 }
 """The read model, by category. Two tables have other names, because SQL reserves `grant` and `user`."""
 

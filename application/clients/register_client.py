@@ -13,6 +13,12 @@ from grantledger.domain.client_metadata import (
 )
 from grantledger.domain.client_registration import CLIENT, ClientRegistration, register
 from grantledger.domain.digests import digest
+from grantledger.domain.registration_tokens import (
+    REGISTRATION,
+    REGISTRATION_TOKENS,
+    RegistrationTokenRefused,
+    RegistrationTokens,
+)
 
 
 class NewClient(Struct, frozen=True, kw_only=True):
@@ -28,7 +34,7 @@ class NewClient(Struct, frozen=True, kw_only=True):
 
 
 class RegisterClient:
-    """Register a client without authentication (RFC 7591 section 3).
+    """Register a client (RFC 7591 section 3): any client, or only one with a registration token.
 
     The id of a public client is derived from its metadata: registering the same metadata again, even with
     another port of a loopback redirect URI, returns the same client and records nothing. A confidential
@@ -47,14 +53,23 @@ class RegisterClient:
         self._clock = clock
         self._randomness = randomness
         self._policy = policy.registration
+        self._mode = policy.registration_mode
         self._limit = limit
 
-    async def __call__(self, request: RegistrationRequest, caller: Caller) -> NewClient:
-        """Return the client with all its effective metadata.
+    async def __call__(
+        self, request: RegistrationRequest, caller: Caller, *, token: str | None = None
+    ) -> NewClient:
+        """Return the client with all its effective metadata. `token` is the registration token that was sent.
 
-        Raises `RedirectUriForbidden`, `RedirectUriInvalid`, `ClientMetadataInvalid`, `ClientIsDisabled`, and
-        `TooManyRegistrations`, but not for a client that is registered already.
+        Raises `RegistrationTokenRefused`, `RedirectUriForbidden`, `RedirectUriInvalid`,
+        `ClientMetadataInvalid`, `ClientIsDisabled`, and `TooManyRegistrations`, but not for a client that is
+        registered already.
         """
+        if self._mode == "closed":
+            raise RegistrationTokenRefused("registration is closed")
+        if self._mode == "token":
+            loaded = await self._ledger.load(REGISTRATION_TOKENS, REGISTRATION)
+            (loaded.state or RegistrationTokens()).check(digest(token) if token else None)
         metadata = effective_metadata(request, self._policy)
         if metadata.token_endpoint_auth_method == "none":
             # 162 bits: other metadata with the id of an existing client cannot be found.

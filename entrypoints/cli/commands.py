@@ -16,6 +16,7 @@ _FILES = {
     "keys": "keys",
     "ledger": "ledger",
     "migrate": "serve",
+    "registration-token": "registration_token",
     "secret": "secret",
     "serve": "serve",
     "settings": "settings",
@@ -34,7 +35,7 @@ class LazyGroup(click.RichGroup):
         if cmd_name not in _FILES:
             return None
         command: click.Command = getattr(
-            import_module(f"grantledger.entrypoints.cli.{_FILES[cmd_name]}"), cmd_name
+            import_module(f"grantledger.entrypoints.cli.{_FILES[cmd_name]}"), cmd_name.replace("-", "_")
         )
         return command
 

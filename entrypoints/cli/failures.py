@@ -23,6 +23,10 @@ class UserNotFound(CommandFailed):
     """No user has that id, e-mail address or host application's id."""
 
 
+class RegistrationTokenNotChanged(CommandFailed):
+    """The registration token cannot be added or revoked."""
+
+
 class NotThereThen(CommandFailed):
     """The client or grant did not exist at that time."""
 

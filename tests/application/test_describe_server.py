@@ -47,6 +47,16 @@ def test_endpoints_are_where_clients_without_metadata_look_for_them():
     )
 
 
+def test_closed_registration_is_not_advertised():
+    described = DescribeServer(a_policy(registration_mode="closed")).authorization_server()
+    assert "registration_endpoint" not in msgspec.to_builtins(described)
+
+
+def test_registration_with_a_token_is_advertised():
+    described = DescribeServer(a_policy(registration_mode="token")).authorization_server()
+    assert described.registration_endpoint == "https://auth.example/register"
+
+
 def test_no_more_scopes_are_advertised_than_the_default():
     assert server().scopes_supported == ("openid",)
 

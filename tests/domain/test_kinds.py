@@ -11,6 +11,7 @@ from grantledger.domain import (
     client_registration,
     consent,
     master_secrets,
+    registration_tokens,
     signing_keys,
     token_grant,
     user_account,
@@ -27,6 +28,7 @@ MODULES: dict[str, ModuleType] = {
     "signin": browser_session,
     "keys": signing_keys,
     "secrets": master_secrets,
+    "regtokens": registration_tokens,
 }
 
 # Every tag that was ever written to a ledger. Lines are added here, never changed or taken away.
@@ -63,6 +65,8 @@ SHIPPED = {
     "master_secret.added.v1",
     "master_secret.activated.v1",
     "master_secret.retired.v1",
+    "registration_token.added.v1",
+    "registration_token.revoked.v1",
 }
 
 

@@ -20,7 +20,7 @@ OTHERS = {"serve", "demo", "completion"}
 """A server, whose log is JSON by `log_format`; a walk for people; a script for the shell."""
 
 LISTS = {"user list", "client list", "grant list", "keys list", "keys rotate", "secret list", "settings show"}
-LISTS |= {"ledger show"}
+LISTS |= {"ledger show", "registration-token list"}
 """Of many things, each an object on a line of its own. All other commands print one object."""
 
 RUNS: dict[str, list[str]] = {
@@ -36,6 +36,9 @@ RUNS: dict[str, list[str]] = {
     "client disable": ["CLIENT"],
     "client enable": ["CLIENT"],
     "client approve": ["CLIENT"],
+    "registration-token add": ["ci"],
+    "registration-token list": [],
+    "registration-token revoke": ["TOKEN"],
     "grant list": [],
     "grant show": ["GRANT"],
     "grant revoke": ["GRANT"],
@@ -123,6 +126,11 @@ def prepared(operator: Operator, run: str) -> list[str]:
         if run == "secret retire":
             operator.run("secret", "rotate", "--to", new, "--yes")
         words[words.index("SECRET")] = old if run == "secret retire" else new
+    if run == "registration-token list":
+        for name in ("ci", "team-a"):
+            operator.run("registration-token", "add", name)
+    if "TOKEN" in words:
+        words[words.index("TOKEN")] = operator.records("registration-token", "add", "ci")[0]["token_id"]
     named = {"CLIENT": lambda: operator.one_of("client"), "GRANT": lambda: operator.one_of("token_grant")}
     return [named[word]() if word in named else word for word in words]
 

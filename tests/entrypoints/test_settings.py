@@ -276,8 +276,10 @@ def test_the_defaults_are_those_of_the_manual():
         "max_connections": 1_000,
         "log_format": None,
         "log_level": "info",
+        "log_callers": "digest",
         "sign_in_attempts": "10/hour",
         "client_secret_attempts": "30/hour",
+        "registration": "open",
         "registrations": "1000/hour",
         "registrations_per_address": "200/hour",
     }

@@ -8,6 +8,7 @@ from grantledger.domain.browser_session import SignedIn, SignedOut
 from grantledger.domain.consent import ConsentGiven, ConsentWithdrawn
 from grantledger.domain.kinds import KINDS, tag_of
 from grantledger.domain.master_secrets import SecretActivated, SecretAdded, SecretRetired
+from grantledger.domain.registration_tokens import RegistrationTokenAdded, RegistrationTokenRevoked
 from grantledger.domain.signing_keys import KeyActivated, KeyRetired, begin
 from grantledger.domain.token_grant import (
     AccessTokensRevoked,
@@ -102,6 +103,11 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
         SecretAdded(key_id="0a1b2c3d", added_at=1_000),
         SecretActivated(key_id="0a1b2c3d", activated_at=1_060),
         SecretRetired(key_id="9f8e7d6c", retired_at=2_000, live_grants=0),
+    ),
+    "regtokens": (
+        RegistrationTokenAdded(token_id="aG9tZS1h", name="ci", secret_digest="digest", added_at=1_000),
+        RegistrationTokenAdded(token_id="b2ZmaWNl", name="team-a", secret_digest="digest", added_at=1_100),
+        RegistrationTokenRevoked(token_id="aG9tZS1h", revoked_at=2_000),
     ),
 }
 

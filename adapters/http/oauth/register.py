@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Response
 
+from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.errors import CLIENT_DISABLED, RegistrationMalformed, error_response
 from grantledger.adapters.http.middleware import note_client, note_refusal
@@ -12,27 +13,41 @@ from grantledger.adapters.http.responses import AnyRequest, json_answer, litesta
 from grantledger.application.clients.register_client import NewClient, RegisterClient
 from grantledger.domain.client_metadata import RegistrationRequest
 from grantledger.domain.client_registration import ClientIsDisabled
+from grantledger.domain.registration_tokens import RegistrationTokenRefused
 
 _decoder = msgspec.json.Decoder(RegistrationRequest)
 
 
 class RegistrationEndpoint:
-    def __init__(self, register_client: RegisterClient, caller_of: CallerReader) -> None:
+    def __init__(
+        self, register_client: RegisterClient, caller_of: CallerReader, *, needs_token: bool
+    ) -> None:
         self._register_client = register_client
+        self._needs_token = needs_token
         self._caller_of = caller_of
 
     async def register(self, request: AnyRequest) -> Response[bytes]:
+        token = self._token_of(request)
         try:
             registration = _decoder.decode(await request.body())
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RegistrationMalformed(str(error)) from error
         try:
-            new = await self._register_client(registration, self._caller_of(request))
+            new = await self._register_client(registration, self._caller_of(request), token=token)
         except ClientIsDisabled as refusal:
             note_refusal(request.scope, refusal)
             return litestar_response(error_response(CLIENT_DISABLED))
         note_client(request.scope, new.client.client_id)
         return json_answer(_client_information(new), status=201)
+
+    def _token_of(self, request: AnyRequest) -> str | None:
+        """Return the registration token, if one is needed: open registration ignores the header."""
+        if not self._needs_token:
+            return None
+        try:
+            return bearer_token(request.scope["headers"])
+        except AuthorizationMalformed as error:
+            raise RegistrationTokenRefused(str(error)) from error
 
 
 def _client_information(new: NewClient) -> dict[str, Any]:

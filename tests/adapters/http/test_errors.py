@@ -18,6 +18,7 @@ from grantledger.application.throttling import TooManyGuesses, TooManyRequests
 from grantledger.domain.authorization_code import CodeExpired
 from grantledger.domain.client_registration import ClientAuthenticationFailed, ClientUnknown
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.registration_tokens import RegistrationTokenRefused
 from grantledger.domain.scope import ScopeInvalid, ScopeWidened
 
 METADATA = "https://notes.example/.well-known/oauth-protected-resource/mcp"
@@ -27,10 +28,10 @@ def headers(response: PlainResponse) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in response.headers}
 
 
-def test_only_a_failed_client_authentication_is_401():
-    """On 401 clients discard their registration."""
+def test_only_an_unauthenticated_client_or_registration_is_401():
+    """On 401 clients discard their registration; one without it has none yet."""
     unauthorized = {refusal for refusal, error in WIRE_ERRORS.items() if error.status == 401}
-    assert unauthorized == {ClientUnknown, ClientAuthenticationFailed}
+    assert unauthorized == {ClientUnknown, ClientAuthenticationFailed, RegistrationTokenRefused}
 
 
 def test_only_a_refused_rate_is_429():

@@ -58,6 +58,7 @@ def upgrade() -> None:
     op.create_index("signin_ends", "signin", ["realm", "ends_at"])
     _create_rows("signing_keys")
     _create_rows("master_secrets")
+    _create_rows("registration_tokens")
     op.create_table(
         "private_record",
         sa.Column("realm", sa.Text(), nullable=False),
