@@ -24,7 +24,7 @@ class KeyedDigests:
         return base64url.encode(self.raw_digests(purpose, *parts)[0])
 
     def short(self, purpose: str, value: str) -> bytes:
-        """Return half a digest under the newest master secret, 16 bytes, which tells values apart as well."""
+        """Return half a digest under the newest master secret: 16 bytes, enough to distinguish values."""
         return self.raw_digests(purpose, value)[0][:16]
 
     def matches(self, presented: str, purpose: str, *parts: str) -> bool:

@@ -1,4 +1,4 @@
-"""The `TokenVerifier` of the official `mcp` SDK, so that tools see who calls them.
+"""The `TokenVerifier` of the official `mcp` SDK, so that tools know their caller.
 
 Importing this module needs the SDK (the extra `demo` brings it); the rest of the package does not.
 """
@@ -21,10 +21,10 @@ def auth_settings(*, issuer: str, resource: str) -> AuthSettings:
 
 
 class LedgerTokenVerifier:
-    """Tell the SDK the user and the client of an access token for `resource`.
+    """Returns the user and the client of an access token for `resource` to the SDK.
 
     Behind a `BearerGuard` the token is not looked up again. Without one, the SDK answers 401 for None and
-    500 for the exception that an outage raises: never 401, because clients would throw the token away.
+    500 for the exception that an outage raises: never 401, because clients would discard the token.
     """
 
     def __init__(self, verify: Verify, *, resource: str, issuer: str) -> None:

@@ -44,9 +44,9 @@ def litestar_response(plain: PlainResponse) -> Response[bytes]:
 
 
 def error_answer(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Return the response to a program for anything that was raised.
+    """Return the response to a program for an exception.
 
-    JSON also where no route answers: clients stumble over an HTML page under /.well-known.
+    It is JSON even if no route matches: clients fail on an HTML page under /.well-known.
     """
     match error:
         case Refusal():

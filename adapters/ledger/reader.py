@@ -33,8 +33,8 @@ S = TypeVar("S")
 class Reader:
     """`DecisionReader`, `Listings`, `PrivateRecords`, and `load` of `Ledger`.
 
-    Sees all that was acknowledged before. Raises `Unavailable` in an outage, and for what this release
-    cannot read.
+    It reads everything that was acknowledged. Raises `Unavailable` in an outage, and for events that this
+    release cannot decode.
     """
 
     def __init__(self, database: Database, *, sealer: Sealer, realm: str) -> None:
@@ -191,7 +191,7 @@ class Reader:
         return ListPage(items=tuple(items), after=items[-1].key if len(rows) > limit else None)
 
     async def _stream(self, kind: Kind[S], key: str, row: Sequence[Any]) -> Versioned[S]:
-        """Return the aggregate of a row, folded again where another release has folded it."""
+        """Return the aggregate of a row. If another release has folded it, fold it again from its events."""
         version, fold, state = row
         if version is None:
             return Versioned(kind=kind, key=key)
@@ -213,7 +213,7 @@ class Reader:
             raise Unavailable(str(error)) from error
 
     async def _without_row(self, kind: Kind[S], key: str) -> Versioned[S]:
-        """Return an empty stream, or a finished one where the row was deleted but events are there."""
+        """Return a stream without a row: empty, or finished if it has events and its row was deleted."""
         where = {"realm": self._realm, "stream_id": kind.stream_id(key)}
         found = await self._database.fetch(self._statements.last_version, where)
         return Versioned(kind=kind, key=key, version=found[0][0] or 0)

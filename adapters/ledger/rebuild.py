@@ -1,4 +1,4 @@
-"""The read model folded again next to the live one, while requests go on, and then swapped in."""
+"""Rebuilding the read model in new tables while servers run, and swapping them in."""
 
 from collections import defaultdict
 from collections.abc import Generator, Sequence
@@ -27,7 +27,7 @@ class RebuildRunning(Exception):  # noqa: N818 - a sentence for the operator
 
 
 class MigratedMeanwhile(Exception):  # noqa: N818 - a sentence for the operator
-    """What was rebuilt has the schema of the release before."""
+    """The database was migrated during the rebuild, so the new tables have the old schema."""
 
 
 class RebuildProgress(NamedTuple):
@@ -38,11 +38,11 @@ class RebuildProgress(NamedTuple):
 
 
 class Rebuild:
-    """Of all realms of a database, since they share its tables.
+    """A rebuild of all realms of a database, because they share its tables.
 
-    The rebuilt rows follow the log, page by page, each in a transaction of its own; writers of every process
-    write in between. The last page is folded, and the tables are swapped, in one transaction under the
-    writers' lock: nothing that was recorded is missing, and no request meets half a read model.
+    The log is folded into the new tables page by page, each page in its own transaction, and servers write in
+    between. The last page is folded, and the tables are swapped, in one transaction under the writers' lock.
+    So the new tables miss no event, and no request reads a half-built read model.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Rebuild:
         self._page = page
 
     def steps(self) -> Generator[RebuildProgress]:
-        """Rebuild and swap, yielding after each page how far it is; after the last one it is done.
+        """Rebuild and swap, and yield the progress after each page; after the last one the swap is done.
 
-        Closed before that, or killed, it has changed nothing: the next rebuild discards what is left over.
+        If it is closed or killed before that, nothing has changed; the next rebuild drops its tables.
         Raises `RebuildRunning`, `MigratedMeanwhile`, and `EventUnreadable` for an event of a later release.
         """
         with self._database.rebuilding() as alone:
@@ -96,7 +96,7 @@ class Rebuild:
         return dict(connection.execute(select(heads.c.realm, heads.c.position)).all())
 
     def _fold_a_page(self, connection: Connection, folded: dict[str, int]) -> bool:
-        """Fold up to one full page; False when every realm is folded up to its head."""
+        """Fold up to one full page. Return False if every realm is folded up to its head."""
         for realm, head in self._heads(connection).items():
             after = folded.get(realm, 0)
             if after < head:
@@ -117,7 +117,7 @@ class Rebuild:
         return False
 
     def _write(self, connection: Connection, realm: str, lines: Sequence[Any]) -> None:
-        """Bring the rebuilt rows to where they are after these lines of the log."""
+        """Apply these events of the log to the new tables."""
         streams: dict[str, Versioned[Any]] = {}
         for _, stream_id, version, tag, data in lines:
             category, _, key = stream_id.partition(":")
@@ -152,7 +152,7 @@ class Rebuild:
         found = connection.execute(statement).first()
         if found is not None:
             return Versioned(kind=kind, key=key, version=found.version, state=state_of(category, found.state))
-        # It looked as if nothing could come of it any more, and something did.
+        # Its row was not made because the stream looked finished, but more events follow.
         earlier = select(events.c.tag, events.c.data).where(
             events.c.realm == realm, events.c.stream_id == kind.stream_id(key), events.c.version < version
         )
@@ -160,7 +160,7 @@ class Rebuild:
         return Versioned(kind=kind, key=key).evolved(self._codec.decode(tag, data) for tag, data in rows)
 
     def _discard(self) -> None:
-        """Drop what is neither live nor about to be, in steps between which others write."""
+        """Drop the tables that are not live, in steps between which servers write."""
         for table in ROWS.values():
             for name in (_NEW + table.name, _OLD + table.name):
                 self._drop(table.to_metadata(MetaData(), name=name))
@@ -185,6 +185,6 @@ def _swap(connection: Connection) -> None:
     for live in ROWS.values():
         connection.exec_driver_sql(f"ALTER TABLE {live.name} RENAME TO {_OLD}{live.name}")
         connection.exec_driver_sql(f"ALTER TABLE {_NEW}{live.name} RENAME TO {live.name}")
-        for index in live.indexes:  # index names are the database's, and belong to one table
+        for index in live.indexes:  # an index name is unique in the database
             connection.exec_driver_sql(f"DROP INDEX {index.name}")
             connection.execute(CreateIndex(index))

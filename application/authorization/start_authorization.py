@@ -22,7 +22,7 @@ class StartedAuthorization(Struct, frozen=True):
 
 
 class StartAuthorization:
-    """Check an authorization request before anything of it is shown or redirected; write nothing."""
+    """Check an authorization request before anything is shown or redirected, and record nothing."""
 
     def __init__(
         self, facts: DecisionReader, clock: Clock, randomness: Randomness, policy: ServerPolicy

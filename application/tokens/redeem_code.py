@@ -107,7 +107,7 @@ class RedeemCode:
                 opened = empty.then([self._opened(client, facts.code.key, code, now)])
                 assert opened.state is not None
                 tokens = current_tokens(self._sealer, grant_id, opened.state, now=now)
-                # Before the code is consumed: where nothing can be signed now, the client can try again.
+                # Before the code is consumed: if nothing can be signed now, the client can try again.
                 id_token = await self._issue_id_token(code, access_token=tokens.access_token, now=now)
                 read = (facts.client.unchanged(), facts.user.unchanged(), facts.consent.unchanged())
                 await self._ledger.record([facts.code.then(outcome), opened, *read], by)

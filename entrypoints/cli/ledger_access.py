@@ -64,14 +64,14 @@ _OTHER_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def _remember_operator(context: click.Context, _: click.Parameter, name: str | None) -> None:
-    # The log keeps it for ever, so it is a short id and no e-mail address.
+    # The log keeps it forever, so it is a short id and no e-mail address.
     if name is not None and not _OPERATOR_ID.fullmatch(name):
         raise click.BadParameter("a name has 1 to 64 letters, digits, dots, dashes or underscores")
     context.meta[_OPERATOR] = name or _system_user()
 
 
 def _system_user() -> str:
-    """Return the name of the process's user, or its number where the system has no name for it."""
+    """Return the name of the process's user, or its number if the system has no name for it."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -141,7 +141,7 @@ async def _open(container: "Container") -> AsyncIterator[None]:
 
 
 def this_command() -> Caller:
-    """Return the caller that one run of a command records: its events share operator and correlation id."""
+    """Return the caller for one run of a command. Its events share operator and correlation id."""
     context = click.get_current_context()
     assert context is not None
     operator = context.meta.get(_OPERATOR) or _system_user()

@@ -1,8 +1,8 @@
 """The server process of the demo: `python -m grantledger.entrypoints.demo.server PORT DIRECTORY`.
 
-Standard input brings one line, `["e-mail address", "password"]` of the demo user, since others can see what
-is on a command line. The pipe then stays open: when the process that started this one ends, even by a kill,
-its end of the pipe closes, and this process deletes the directory and ends too.
+It reads one line from standard input, `["e-mail address", "password"]` of the demo user, because other users
+can see command lines. The pipe stays open. When the process that started this one ends, even by a kill, the
+pipe closes, and this process deletes the directory and ends too.
 """
 
 import json

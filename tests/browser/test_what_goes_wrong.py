@@ -101,7 +101,7 @@ def test_an_answer_that_was_lost_on_the_way_is_sent_again(page: Page, client: Lo
     consent, kept = page.url, page.context.cookies()
     allow(page)
     page.wait_for_url("chrome-error://**")
-    page.context.add_cookies(kept)  # type: ignore[arg-type] # the browser never saw that they were to go
+    page.context.add_cookies(kept)  # type: ignore[arg-type] # the browser did not see them deleted
     page.goto(consent)
     allow(page)
     expect(page.get_by_text(LANDED)).to_be_visible()
@@ -177,7 +177,7 @@ def test_disconnect_pressed_twice_ends_on_the_list(
     expect(page.get_by_text("None. When you connect an app")).to_be_visible()
 
 
-def test_sign_up_pressed_twice_ends_where_one_signs_in(page: Page, server: Server, email: str):
+def test_sign_up_pressed_twice_ends_on_the_sign_in_page(page: Page, server: Server, email: str):
     page.goto(f"{server.origin}/authorize/account")
     page.get_by_role("link", name="Sign up").click()
     fills_sign_up(page, f"new-{email}")
@@ -201,7 +201,7 @@ def test_change_password_pressed_twice_ends_with_a_changed_password(page: Page, 
 
 
 def test_an_expired_request_says_to_connect_again(page: Page, client: LoopbackClient, email: str):
-    """As in ten minutes, when the browser drops the cookie of the request."""
+    """As after ten minutes, when the browser deletes the cookie of the request."""
     at_consent(page, client, email)
     name = next(c["name"] for c in page.context.cookies() if c["name"].startswith("grantledger-request-"))
     page.context.clear_cookies(name=name)
@@ -220,7 +220,7 @@ def test_a_wrong_password_keeps_the_address_and_goes_on(page: Page, client: Loop
     comes_to(page, "Allow access?")
 
 
-def test_an_address_where_nothing_is_leads_to_the_account(page: Page, server: Server):
+def test_an_unknown_address_leads_to_the_account(page: Page, server: Server):
     page.goto(f"{server.origin}/authorize/nothing/here")
     comes_to(page, "There is no page here")
     page.get_by_role("link", name="See your account").click()

@@ -14,7 +14,7 @@ from support.server import EMAIL, Server, serving
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 ADDRESS = r"(?P<address>(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f:]*:[0-9a-f:]*)"
-"""What fail2ban puts in the place of `<ADDR>`, but for its own checks."""
+"""The pattern that fail2ban substitutes for `<ADDR>`, without its own checks."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""While the ledger cannot be read or written: 503 and come back, never 401 or 400; and then it heals."""
+"""While the ledger cannot be read or written, the answer is 503, never 401 or 400. Then it recovers."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @contextmanager
 def unreadable(server: Server) -> Iterator[None]:
-    """Take away what the server reads and writes, until the block is left."""
+    """Move the files of the ledger away until the end of the block."""
     with closing(connect(server.database, isolation_level=None)) as connection:
         connection.executescript(rename("{0}", "{0}_away"))
         yield
@@ -181,7 +181,7 @@ async def test_reads_are_answered_while_the_file_is_locked(while_locked: dict[st
     assert while_locked["read"].status_code == 200
 
 
-async def test_a_refusal_needs_no_writing(while_locked: dict[str, httpx2.Response]):
+async def test_a_refusal_is_answered_while_the_file_is_locked(while_locked: dict[str, httpx2.Response]):
     assert error_of(while_locked["check"]) == (400, "invalid_grant")
 
 
@@ -190,7 +190,7 @@ async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[s
 
 
 @pytest.mark.full
-async def test_a_killed_server_goes_on_where_it_was(fragile: Server, person: Before):
+async def test_a_restarted_server_continues_after_a_kill(fragile: Server, person: Before):
     os.kill(fragile.pid, signal.SIGKILL)
     with serving(fragile.database.parent, port=int(fragile.settings["port"])):
         assert "code" in returned(await person.authorize(person.client, prompt="none"))

@@ -1,5 +1,7 @@
-"""`localhost`, `127.0.0.1` and `[::1]` are one machine: a browser can be sent to the pages by any of them,
-and then its cookies, which know no ports, reach a listener at that name under /authorize."""
+"""`localhost`, `127.0.0.1` and `[::1]` are one machine. A browser can reach the pages by each of these names.
+
+Cookies have no port, so its cookies are then sent to any listener at that name, under /authorize.
+"""
 
 import pytest
 

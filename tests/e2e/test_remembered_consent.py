@@ -59,11 +59,11 @@ async def test_consent_is_asked_again_where_any_program_may_be_the_client(ada: P
     assert heading_of(await ada.asked(client, redirect_uri=redirect_uri)) == CONSENT
 
 
-async def test_sign_in_is_asked_again_where_the_client_wants_it(ada: Person, client: str):
+async def test_a_client_can_request_a_new_sign_in(ada: Person, client: str):
     assert heading_of(await ada.asked(client, prompt="login")) == SIGN_IN
 
 
-async def test_sign_in_that_the_client_wants_is_asked_once(person: Person):
+async def test_a_requested_new_sign_in_is_asked_for_once(person: Person):
     client = (await person.register())["client_id"]
     await person.sign_in(await person.asked(client))
     page = await person.asked(client, prompt="login")

@@ -1,4 +1,4 @@
-"""A refresh token that comes again within its window is checked as it was the first time."""
+"""A refresh token that is retried within its window passes the same checks as the first time."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from secrets import token_hex
@@ -18,7 +18,7 @@ UNPROVEN = (401, "invalid_client")
 
 
 class Used(Struct, frozen=True):
-    """A refresh token that was traded once: the right form for it, and whose it is."""
+    """A refresh token that was used once: the correct form to retry it, its user and its client."""
 
     form: dict[str, str]
     client_id: str
@@ -33,7 +33,7 @@ async def operator(server: Server) -> AsyncIterator[Container]:
 
 @pytest.fixture
 async def used(person: Person, operator: Container) -> Used:
-    """Of a confidential client, and a user of this test alone."""
+    """A used refresh token of a confidential client, with a user of its own for each test."""
     email = f"carol-{token_hex(4)}@example.com"
     user_id = await operator.use_cases().open_account(email, PASSWORD, CALLER)
     client = await person.register(token_endpoint_auth_method="client_secret_post")
@@ -45,7 +45,7 @@ async def used(person: Person, operator: Container) -> Used:
     return Used(form, client["client_id"], user_id)
 
 
-async def test_a_retry_that_is_right_gets_tokens(person: Person, used: Used):
+async def test_a_correct_retry_gets_tokens(person: Person, used: Used):
     assert (await person.token(**used.form)).status_code == 200
 
 
