@@ -274,8 +274,18 @@ class KnownNetworks(Protocol):
     def has(self, subject: str, network: str) -> bool: ...
 
 
+class CommonPasswords(Protocol):
+    async def include(self, passwords: Collection[str]) -> bool:
+        """Return whether any of these is a common password. All are in lower case."""
+        ...
+
+
 class PasswordHasher(Protocol):
     async def hash(self, password: str) -> str: ...
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Return whether `hash` would use other parameters today."""
+        ...
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
         """Whether the password is right; takes as long for None, which no password matches."""

@@ -20,6 +20,7 @@ from grantledger.application.accounts.browser_sessions import (
 from grantledger.application.accounts.change_password import ChangePassword
 from grantledger.application.accounts.failed_sign_ins import FailedSignIns
 from grantledger.application.accounts.open_account import OpenAccount, SignUp
+from grantledger.application.accounts.password_rules import PasswordRules
 from grantledger.application.accounts.sign_in import SignIn
 from grantledger.application.authorization.give_consent import GiveConsent
 from grantledger.application.authorization.issue_code import IssueCode
@@ -56,6 +57,7 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import (
     Clock,
     CodeSealer,
+    CommonPasswords,
     DecisionReader,
     IdTokenSigner,
     Ledger,
@@ -89,6 +91,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     clock: Clock
     randomness: Randomness
     hasher: PasswordHasher
+    common_passwords: CommonPasswords
     tokens: TokenSealer
     codes: CodeSealer
     network_digests: NetworkDigests
@@ -152,7 +155,10 @@ class UseCases:
         self.look_up_session = LookUpSession(ledger, ports.tokens, clock, policy)
         self.describe_user = DescribeUser(self.look_up_session, ledger)
 
-        self.open_account = OpenAccount(ledger, ledger, hasher, clock, randomness)
+        rules = PasswordRules(ports.common_passwords)
+        self.open_account = OpenAccount(
+            ledger=ledger, private=ledger, hasher=hasher, rules=rules, clock=clock, randomness=randomness
+        )
         self.sign_up = SignUp(self.open_account, ports.sign_ups)
         self.failed_sign_ins = FailedSignIns(ledger, clock)
         self.sign_in = SignIn(
@@ -170,6 +176,7 @@ class UseCases:
             ledger=ledger,
             private=ledger,
             hasher=hasher,
+            rules=rules,
             clock=clock,
             sessions=sessions,
             guesses=ports.password_guesses,
@@ -181,7 +188,14 @@ class UseCases:
         self.list_connected_apps = ListConnectedApps(ledger, ledger, clock)
         self.disconnect_app = DisconnectApp(ledger, ledger, clock)
         self.disconnect_every_app = DisconnectEveryApp(ledger, self.disconnect_app)
-        self.set_password = SetPassword(ledger, hasher, clock, self.disconnect_every_app)
+        self.set_password = SetPassword(
+            ledger=ledger,
+            private=ledger,
+            hasher=hasher,
+            rules=rules,
+            clock=clock,
+            disconnect_every=self.disconnect_every_app,
+        )
         self.erase_password = ErasePassword(ledger, clock, self.disconnect_every_app)
 
         self.make_signing_keys = MakeSigningKeys(ledger, ports.key_maker, clock)

@@ -1,21 +1,28 @@
-"""E-mail addresses as account names: validity, and the normal form in which they are compared."""
+"""E-mail addresses as account names: validity, and the normal form in which they are compared.
 
+An address is stored as it was typed. Two addresses are one account if their normal forms are equal: space
+around is dropped, letters are composed (NFC), `A` to `Z` are lower case, and the host is lower case. Nothing
+else is changed, so that two mailboxes never become one account: `straße` and `strasse` differ, and so do a
+full-width letter and a plain one.
+"""
+
+import string
 import unicodedata
 
 from grantledger.domain.refusal import Refusal
 
 MAX_LENGTH = 254
 
-_MAX_FOLDS = 8
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class EmailInvalid(Refusal):
     """Not an e-mail address."""
 
 
-def normalized(email: str) -> str:
-    """Return the normal form of an address, by which its account is found. Raises `EmailInvalid`."""
-    address = _folded(email).strip()
+def typed(email: str) -> str:
+    """Return the address as it is stored: as it was typed, without space around. Raises `EmailInvalid`."""
+    address = email.strip()
     local, at, host = address.partition("@")
     if (
         not (local and at and host)
@@ -27,11 +34,15 @@ def normalized(email: str) -> str:
     return address
 
 
-def _folded(text: str) -> str:
-    """Return the text in lower case and composed (NFKC); each step can undo the other, so both repeat."""
-    for _ in range(_MAX_FOLDS):
-        folded = unicodedata.normalize("NFKC", text).casefold()
-        if folded == text:
-            return text
-        text = folded
-    raise EmailInvalid
+def normalized(email: str) -> str:
+    """Return the normal form of an address, by which its account is found. Raises `EmailInvalid`."""
+    local, _, host = _composed(typed(email)).partition("@")
+    return typed(_composed(f"{local.translate(_LOWER)}@{_lower(host)}"))
+
+
+def _lower(host: str) -> str:
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in host)
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

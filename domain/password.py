@@ -1,22 +1,38 @@
-"""Length limits of passwords, and the bytes of a password that are hashed."""
+"""What a password must be, and the bytes of it that are hashed."""
 
 import unicodedata
+from collections.abc import Iterator
 
 from grantledger.domain.refusal import Refusal
 
-MIN_PASSWORD = 8
+MIN_PASSWORD = 12
 """In characters."""
 
 MAX_PASSWORD_BYTES = 1024
 """Counted in `password_bytes`. Longer passwords take longer to hash."""
 
+_MAX_ADDED = 4
+"""Characters that may be added to a common password, or repeated, without making it a good one."""
 
-class PasswordTooShort(Refusal):
-    """The password is shorter than 8 characters."""
+
+class PasswordUnfit(Refusal):
+    """No account can have this password."""
 
 
-class PasswordTooLong(Refusal):
+class PasswordTooShort(PasswordUnfit):
+    """The password is shorter than 12 characters."""
+
+
+class PasswordTooLong(PasswordUnfit):
     """The password is longer than 1024 bytes of UTF-8."""
+
+
+class PasswordTooCommon(PasswordUnfit):
+    """The password is a common one, perhaps repeated or with up to four characters added."""
+
+
+class PasswordIsAddress(PasswordUnfit):
+    """The password is the user's e-mail address, or the part of it before the @."""
 
 
 def password_bytes(password: str) -> bytes:
@@ -27,9 +43,48 @@ def password_bytes(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
 
 
-def check_password(password: str) -> None:
+def check_length(password: str) -> None:
     """Raise `PasswordTooShort` or `PasswordTooLong` unless the length is allowed."""
     if len(password) < MIN_PASSWORD:
         raise PasswordTooShort
     if len(password_bytes(password)) > MAX_PASSWORD_BYTES:
         raise PasswordTooLong
+
+
+def check_is_not_address(password: str, email: str) -> None:
+    """Raise `PasswordIsAddress` if the password repeats the address, in whatever case."""
+    secret, address = password.strip().casefold(), email.strip().casefold()
+    if secret in (address, address.rpartition("@")[0]):
+        raise PasswordIsAddress
+
+
+def check_is_no_repetition(password: str) -> None:
+    """Raise `PasswordTooCommon` if the password repeats at most four characters."""
+    if len(_repeated(password.casefold())) <= _MAX_ADDED:
+        raise PasswordTooCommon
+
+
+def cores(password: str) -> Iterator[str]:
+    """Yield what makes the password a common one, if any of it is in a list of common passwords.
+
+    That is the password itself, what it repeats, and it without up to four characters at its start or end,
+    all in lower case.
+    """
+    text = password.casefold()
+    yield text
+    yield _repeated(text)
+    for added in range(1, _MAX_ADDED + 1):
+        yield text[:-added]
+        yield text[added:]
+
+
+def _repeated(text: str) -> str:
+    """Return the shortest text that this one is a repetition of, perhaps cut at the end."""
+    # The second copy begins where the text first occurs in itself again.
+    length = (text + text).find(text, 1)
+    if length < len(text):
+        return text[:length]
+    for length in range(1, len(text) // 2 + 1):
+        if text.startswith(text[length:]):
+            return text[:length]
+    return text

@@ -16,6 +16,7 @@ from dependency_injector.providers import Singleton
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests, KeyedNetworkDigests
 from grantledger.adapters.crypto.sealing import SealedBox, Vault
 from grantledger.adapters.crypto.tokens import DerivedCodes, DerivedTokens
+from grantledger.adapters.identity.common_passwords import ListedPasswords
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.history import Past
 from grantledger.adapters.ledger.ledger import EventLedger
@@ -88,6 +89,7 @@ class Container:
             clock=self.clock(),
             randomness=self.randomness(),
             hasher=self.hasher(),
+            common_passwords=ListedPasswords(),
             tokens=DerivedTokens(self.master_secrets(), settings.realm),
             codes=DerivedCodes(self.digests()),
             network_digests=KeyedNetworkDigests(self.digests()),

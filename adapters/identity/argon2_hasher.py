@@ -51,6 +51,9 @@ class Argon2Hasher:
             return False
         return await self._off_the_loop(lambda: self._verifies(secret, password_hash))
 
+    def is_outdated(self, password_hash: str) -> bool:
+        return self._argon2.check_needs_rehash(password_hash)
+
     def close(self) -> None:
         """Finish the queue and end the threads. Until the next `open`, calls raise `Unavailable`."""
         pool, self._pool = self._pool, None

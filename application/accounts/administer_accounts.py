@@ -1,10 +1,10 @@
 """What an operator decides about an account."""
 
+from grantledger.application.accounts.password_rules import PasswordRules
 from grantledger.application.connected_apps.disconnect_app import DisconnectEveryApp
 from grantledger.application.decide import decide
-from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord
+from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_operator
-from grantledger.domain.password import check_password
 from grantledger.domain.user_account import USER, UserUnknown
 
 
@@ -53,10 +53,19 @@ class SetPassword:
     """
 
     def __init__(
-        self, ledger: Ledger, hasher: PasswordHasher, clock: Clock, disconnect_every: DisconnectEveryApp
+        self,
+        *,
+        ledger: Ledger,
+        private: PrivateRecords,
+        hasher: PasswordHasher,
+        rules: PasswordRules,
+        clock: Clock,
+        disconnect_every: DisconnectEveryApp,
     ) -> None:
         self._ledger = ledger
+        self._private = private
         self._hasher = hasher
+        self._rules = rules
         self._clock = clock
         self._disconnect_every = disconnect_every
 
@@ -65,9 +74,9 @@ class SetPassword:
 
         Sessions end first, so that none of them connects an app again. In an outage between the two, the
         password is set and `Unavailable` is raised: a second call finishes.
-        Raises `UserUnknown` and the refusals of `check_password`.
+        Raises `UserUnknown` and the refusals of `PasswordRules`.
         """
-        check_password(password)
+        await self._rules.check(password, await self._private.value(user_id, "email"))
         password_hash = await self._hasher.hash(password)
         await decide(
             self._ledger,

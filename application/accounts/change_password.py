@@ -1,9 +1,9 @@
 from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
+from grantledger.application.accounts.password_rules import PasswordRules
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import GuessLimit
-from grantledger.domain.password import check_password
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import USER, UserUnknown
 
@@ -21,6 +21,7 @@ class ChangePassword:
         ledger: Ledger,
         private: PrivateRecords,
         hasher: PasswordHasher,
+        rules: PasswordRules,
         clock: Clock,
         sessions: BrowserSessionMaker,
         guesses: GuessLimit,
@@ -28,6 +29,7 @@ class ChangePassword:
         self._ledger = ledger
         self._private = private
         self._hasher = hasher
+        self._rules = rules
         self._clock = clock
         self._sessions = sessions
         self._guesses = guesses
@@ -36,9 +38,9 @@ class ChangePassword:
         """Return the new session.
 
         Raises `PasswordWrong`, `UserUnknown`, `UserIsDisabled`, `TooManyGuesses`, and the refusals of
-        `check_password`.
+        `PasswordRules`.
         """
-        check_password(new)
+        await self._rules.check(new, await self._private.value(user_id, "email"))
         with self._guesses.guess(user_id, caller.address):
             return await retry_on_conflict(lambda: self._change(user_id, old, new, caller))
 

@@ -1,8 +1,11 @@
 from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
 from grantledger.application.accounts.failed_sign_ins import FailedSignIns
-from grantledger.application.ports import Ledger, PasswordHasher, PrivateRecords
+from grantledger.application.accounts.open_account import EMAIL_KEY
+from grantledger.application.ports import Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
+from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import GuessLimit
+from grantledger.domain.aggregate import Versioned
 from grantledger.domain.email_address import EmailInvalid, normalized
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import USER, UserAccount
@@ -40,11 +43,12 @@ class SignIn:
         """
         address = _address(email)
         with self._guesses.guess(address or "", caller.address):
-            return await self._signed_in(address, password, caller)
+            return await retry_on_conflict(lambda: self._signed_in(address, password, caller))
 
     async def _signed_in(self, address: str | None, password: str, caller: Caller) -> NewBrowserSession:
         # Load the account before its password: a password change in between then ends this session too.
-        user = await self._user(address)
+        loaded = await self._load(address)
+        user = loaded.state
         password_hash = await self._private.value(user.user_id, "password_hash") if user else None
         matches = await self._hasher.matches(password, password_hash)
         if not matches or user is None or user.disabled:
@@ -52,12 +56,20 @@ class SignIn:
                 self._failed.count(user.user_id)
             raise SignInRefused
         change, new = self._sessions.make(user)
-        await self._ledger.record([change], by_user(user.user_id, caller))
+        by = by_user(user.user_id, caller)
+        if password_hash is not None and self._hasher.is_outdated(password_hash):
+            # Asserts the account: the old password must not take the place of one that was set meanwhile.
+            record = PrivateRecord(
+                subject=user.user_id, name="password_hash", value=await self._hasher.hash(password)
+            )
+            await self._ledger.record([change, loaded.unchanged()], by, [record])
+        else:
+            await self._ledger.record([change], by)
         return new
 
-    async def _user(self, address: str | None) -> UserAccount | None:
-        user_id = None if address is None else await self._private.find("email", address)
-        return None if user_id is None else (await self._ledger.load(USER, user_id)).state
+    async def _load(self, address: str | None) -> Versioned[UserAccount]:
+        user_id = None if address is None else await self._private.find(EMAIL_KEY, address)
+        return Versioned(kind=USER, key="") if user_id is None else await self._ledger.load(USER, user_id)
 
 
 def _address(email: str) -> str | None:

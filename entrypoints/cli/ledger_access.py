@@ -16,6 +16,7 @@ import rich_click as click
 from msgspec import Struct
 
 from grantledger.application.accounts.admit_host_user import HOST_USER
+from grantledger.application.accounts.open_account import EMAIL_KEY
 from grantledger.application.provenance import Caller
 from grantledger.domain.client_registration import CLIENT, ClientRegistration
 from grantledger.domain.email_address import EmailInvalid, normalized
@@ -183,7 +184,7 @@ async def named_user(container: "Container", name: str) -> str:
     ledger = container.ledger()
     user_id = None
     with suppress(EmailInvalid):
-        user_id = await ledger.find("email", normalized(name))
+        user_id = await ledger.find(EMAIL_KEY, normalized(name))
     user_id = user_id or await ledger.find(HOST_USER, name)
     if user_id is None:
         raise UserNotFound(f"there is no user {name!r}")

@@ -16,6 +16,8 @@ from grantledger.domain.email_address import EmailInvalid
 from grantledger.domain.password import (
     MAX_PASSWORD_BYTES,
     MIN_PASSWORD,
+    PasswordIsAddress,
+    PasswordTooCommon,
     PasswordTooLong,
     PasswordTooShort,
 )
@@ -238,6 +240,10 @@ def _passwords_refused() -> Iterator[None]:
         raise PasswordRefused(f"a password needs at least {MIN_PASSWORD} characters") from None
     except PasswordTooLong:
         raise PasswordRefused(f"a password may have {MAX_PASSWORD_BYTES} bytes at most") from None
+    except PasswordTooCommon:
+        raise PasswordRefused("too many people use this password, or one that is almost the same") from None
+    except PasswordIsAddress:
+        raise PasswordRefused("a password must not be the user's e-mail address") from None
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -7,7 +7,7 @@ from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller, by_operator
 from grantledger.domain.authorization_code import ConsentWithdrawnSince
 from grantledger.domain.consent import ConsentWithdrawn
-from grantledger.domain.password import PasswordTooShort
+from grantledger.domain.password import PasswordIsAddress, PasswordTooCommon, PasswordTooShort
 from grantledger.domain.token_grant import GrantIsRevoked, GrantRevoked
 from grantledger.domain.user_account import AccountEnabled, PasswordChanged, PasswordErased, UserUnknown
 from support.storage import InterleavingLedger, nothing_recorded
@@ -113,9 +113,13 @@ async def test_a_password_set_by_an_operator_replaces_the_old_one(ledger, story,
         await story.signs_in()
 
 
-async def test_a_password_that_is_too_short_is_refused(ledger, story, ada):
-    with nothing_recorded(ledger), pytest.raises(PasswordTooShort):
-        await story.set_password(ada.user_id, "short", CALLER)
+@pytest.mark.parametrize(
+    ("password", "refusal"),
+    [("short", PasswordTooShort), ("letmeinletmein", PasswordTooCommon), (EMAIL, PasswordIsAddress)],
+)
+async def test_an_operator_sets_no_unfit_password(ledger, story, ada, password, refusal):
+    with nothing_recorded(ledger), pytest.raises(refusal):
+        await story.set_password(ada.user_id, password, CALLER)
 
 
 async def test_an_unknown_user_is_refused(ledger, story):
@@ -125,4 +129,4 @@ async def test_an_unknown_user_is_refused(ledger, story):
         with pytest.raises(UserUnknown):
             await story.erase_password("glu_unknown", CALLER)
         with pytest.raises(UserUnknown):
-            await story.set_password("glu_unknown", "long enough", CALLER)
+            await story.set_password("glu_unknown", "long enough for all", CALLER)

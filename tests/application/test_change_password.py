@@ -6,7 +6,12 @@ from grantledger.application.accounts.change_password import PasswordWrong
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.provenance import by_user
 from grantledger.domain.browser_session import SignedIn
-from grantledger.domain.password import PasswordTooLong, PasswordTooShort
+from grantledger.domain.password import (
+    PasswordIsAddress,
+    PasswordTooCommon,
+    PasswordTooLong,
+    PasswordTooShort,
+)
 from grantledger.domain.user_account import PasswordChanged, SessionsEnded, UserIsDisabled
 from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD, Story
@@ -41,7 +46,15 @@ async def test_the_current_password_is_required(ledger, story, ada):
         await story.change_password(ada.user_id, "not the old one", NEW, CALLER)
 
 
-@pytest.mark.parametrize(("new", "refusal"), [("short", PasswordTooShort), ("x" * 1025, PasswordTooLong)])
+@pytest.mark.parametrize(
+    ("new", "refusal"),
+    [
+        ("short", PasswordTooShort),
+        ("x" * 1025, PasswordTooLong),
+        ("password2026", PasswordTooCommon),
+        (EMAIL, PasswordIsAddress),
+    ],
+)
 async def test_a_forbidden_new_password_is_refused_before_the_current_is_checked(
     ledger, story, ada, new, refusal
 ):

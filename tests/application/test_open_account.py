@@ -6,7 +6,12 @@ import pytest
 from grantledger.application.accounts.open_account import EmailTaken
 from grantledger.application.provenance import by_operator
 from grantledger.domain.email_address import EmailInvalid
-from grantledger.domain.password import PasswordTooLong, PasswordTooShort
+from grantledger.domain.password import (
+    PasswordIsAddress,
+    PasswordTooCommon,
+    PasswordTooLong,
+    PasswordTooShort,
+)
 from grantledger.domain.person_name import NameInvalid
 from grantledger.domain.user_account import AccountOpened
 from support.storage import InterleavingLedger, nothing_recorded
@@ -24,9 +29,15 @@ async def test_a_user_id_is_a_prefix_and_random_characters(story):
     assert re.fullmatch(r"glu_[A-Za-z0-9_-]{22}", user_id)
 
 
-async def test_the_normalized_address_is_a_private_record(ledger, story):
-    user_id = await story.open_account("  ADA@example.com ", PASSWORD, CALLER)
-    assert await ledger.value(user_id, "email") == EMAIL
+async def test_the_address_is_a_private_record_as_it_was_typed(ledger, story):
+    user_id = await story.open_account("  ADA@Example.com ", PASSWORD, CALLER)
+    assert await ledger.value(user_id, "email") == "ADA@Example.com"
+    assert await ledger.value(user_id, "email_key") == EMAIL
+
+
+async def test_two_mailboxes_are_two_accounts(story):
+    one = await story.open_account("stra\u00dfe@example.com", PASSWORD, CALLER)
+    assert await story.open_account("strasse@example.com", PASSWORD, CALLER) != one
 
 
 async def test_the_password_hash_is_a_private_record(ledger, story):
@@ -52,7 +63,7 @@ async def test_no_account_is_opened_with_a_name_that_cannot_be_shown(ledger, sto
 
 async def test_an_account_is_found_by_its_address_but_not_its_password_hash(ledger, story):
     user_id = await story.open_account(EMAIL, PASSWORD, CALLER)
-    assert await ledger.find("email", EMAIL) == user_id
+    assert await ledger.find("email_key", EMAIL) == user_id
     assert await ledger.find("password_hash", await story.hasher.hash(PASSWORD)) is None
 
 
@@ -79,7 +90,14 @@ async def test_no_account_is_opened_with_an_invalid_address(ledger, story, email
 
 
 @pytest.mark.parametrize(
-    ("password", "refusal"), [("short", PasswordTooShort), ("x" * 1025, PasswordTooLong)]
+    ("password", "refusal"),
+    [
+        ("short", PasswordTooShort),
+        ("x" * 1025, PasswordTooLong),
+        ("aaaaaaaaaaaa", PasswordTooCommon),
+        ("password2026", PasswordTooCommon),
+        (EMAIL.upper(), PasswordIsAddress),
+    ],
 )
 async def test_no_account_is_opened_with_a_forbidden_password(ledger, story, password, refusal):
     with nothing_recorded(ledger), pytest.raises(refusal):

@@ -123,7 +123,9 @@ async def test_guesses_at_the_current_password_in_a_session_are_bounded(ledger):
         with pytest.raises(PasswordWrong):
             await server.change_password(user_id, "wrong", "another password", caller("192.0.2.1"))
     with pytest.raises(TooManyGuesses):
-        await server.change_password(user_id, "correct horse battery", "another one", caller("192.0.2.1"))
+        await server.change_password(
+            user_id, "correct horse battery", "another password", caller("192.0.2.1")
+        )
 
 
 async def test_a_client_beyond_the_bound_is_refused_and_not_recorded(ledger):

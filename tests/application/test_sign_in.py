@@ -7,8 +7,8 @@ from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import by_user
 from grantledger.domain.browser_session import SignedIn
 from grantledger.domain.digests import digest
-from support.storage import nothing_recorded
-from support.story import CALLER, EMAIL, PASSWORD
+from support.storage import InterruptedLedger, nothing_recorded
+from support.story import CALLER, EMAIL, PASSWORD, Story
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ async def test_signs_in_with_the_right_password(story, user_id):
     assert (await story.sign_in(EMAIL, PASSWORD, CALLER)).session.user_id == user_id
 
 
-@pytest.mark.parametrize("spelling", ["ADA@Example.COM", "  ada@example.com ", "\uff41da@example.com"])
+@pytest.mark.parametrize("spelling", ["ADA@Example.COM", "  ada@example.com "])
 async def test_signs_in_with_any_spelling_of_the_address(story, user_id, spelling):
     assert (await story.sign_in(spelling, PASSWORD, CALLER)).session.user_id == user_id
 
@@ -102,3 +102,35 @@ async def test_an_outage_is_not_a_wrong_password(ledger, story, user_id):
     ledger.outage = True
     with pytest.raises(Unavailable):
         await story.sign_in(EMAIL, PASSWORD, CALLER)
+
+
+async def test_a_hash_with_old_parameters_is_replaced_at_the_next_sign_in(ledger, story, user_id):
+    story.hasher.parameters = "newer"
+    await story.signs_in()
+    assert await ledger.value(user_id, "password_hash") == f"newer {PASSWORD}"
+    assert await story.signs_in()
+
+
+async def test_a_hash_with_todays_parameters_stays(ledger, story, user_id):
+    before = await ledger.value(user_id, "password_hash")
+    await story.signs_in()
+    assert await ledger.value(user_id, "password_hash") == before
+
+
+async def test_a_wrong_password_replaces_no_hash(ledger, story, user_id):
+    before = await ledger.value(user_id, "password_hash")
+    story.hasher.parameters = "newer"
+    with pytest.raises(SignInRefused):
+        await story.sign_in(EMAIL, "a wrong password", CALLER)
+    assert await ledger.value(user_id, "password_hash") == before
+
+
+async def test_a_new_hash_does_not_take_the_place_of_a_password_set_meanwhile(ledger, story, user_id):
+    story.hasher.parameters = "newer"
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.set_password(user_id, "another long one", CALLER)),
+        outside=story.outside,
+    )
+    with pytest.raises(SignInRefused):
+        await racing.sign_in(EMAIL, PASSWORD, CALLER)
+    assert await story.signs_in(password="another long one")

@@ -3,7 +3,7 @@ import pytest
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.provenance import by_user
 from grantledger.domain.email_address import EmailInvalid
-from grantledger.domain.password import PasswordTooLong, PasswordTooShort
+from grantledger.domain.password import PasswordTooCommon, PasswordTooLong, PasswordTooShort
 from grantledger.domain.user_account import AccountOpened
 from support.storage import nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD
@@ -33,6 +33,7 @@ async def test_sign_up_with_a_taken_address_changes_no_password(story, ada):
     [
         ("not an address", PASSWORD, EmailInvalid),
         (EMAIL, "short", PasswordTooShort),
+        (EMAIL, "password2026", PasswordTooCommon),
         (EMAIL, "x" * 1025, PasswordTooLong),
     ],
 )

@@ -111,7 +111,7 @@ def tests() -> str:
     return "\n".join(p.read_text() for p in (ROOT / "tests").rglob("test_*.py") if p != Path(__file__))
 
 
-ROOTS = ("TooManyRequests",)
+ROOTS = ("TooManyRequests", "PasswordUnfit")
 """Never raised itself."""
 
 

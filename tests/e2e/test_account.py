@@ -246,7 +246,7 @@ async def test_a_changed_password_signs_in_and_the_old_one_does_not(visitor: Vis
     [
         ("wrong", NEW, NEW, "The present password is not right."),
         (PASSWORD, NEW, f"{NEW}?", "The two passwords are not the same."),
-        (PASSWORD, "short", "short", "The password needs at least 8 characters."),
+        (PASSWORD, "short", "short", "The password needs at least 12 characters."),
         (PASSWORD, "\u00e9" * 513, "\u00e9" * 513, "The password is too long: 1024 letters at most"),
     ],
 )
@@ -313,7 +313,7 @@ async def test_signing_up_with_a_taken_address_leaves_its_password(visitor: Visi
     [
         ("nobody", NEW, NEW, "This is not an e-mail address."),
         ("new@example.com", NEW, "x", "The two passwords are not the same."),
-        ("new@example.com", "short", "short", "The password needs at least 8 characters."),
+        ("new@example.com", "short", "short", "The password needs at least 12 characters."),
     ],
 )
 async def test_a_wrong_sign_up_says_what_is_wrong(
@@ -351,7 +351,7 @@ async def test_sign_up_is_404_where_it_is_not_offered(server: Server, person: Pe
 async def test_the_account_of_a_disabled_user_is_closed(visitor: Visitor, open_door: Server):
     await visitor.enter()
     async with open_door.use_cases() as container:
-        user_id = await container.ledger().find("email", visitor.email)
+        user_id = await container.ledger().find("email_key", visitor.email)
         assert user_id is not None
         await container.use_cases().disable_user(user_id, Caller(correlation_id="test"))
     assert heading_of(await visitor.home()) == SIGN_IN

@@ -189,7 +189,7 @@ def test_a_port_that_is_taken_is_named_in_one_sentence(tmp_path):
     [
         (("--once", "--serve-only"), "--once"),
         (("--email", "nobody"), "not an e-mail address"),
-        (("--password", "short"), "at least 8 characters"),
+        (("--password", "short"), "at least 12 characters"),
     ],
 )
 def test_options_that_cannot_work_are_refused_before_anything_starts(arguments, complaint):

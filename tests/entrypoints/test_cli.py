@@ -100,7 +100,7 @@ def rest(terminal: int) -> str:
     ("email", "password", "complaint"),
     [
         ("nobody", PASSWORD, "'nobody' is not an e-mail address"),
-        ("bob@example.com", "short", "at least 8 characters"),
+        ("bob@example.com", "short", "at least 12 characters"),
         ("bob@example.com", "x" * 1025, "1024 bytes at most"),
         ("Ada@Example.com", PASSWORD, "there is an account for Ada@Example.com already"),
     ],

@@ -271,7 +271,7 @@ def test_a_password_that_cannot_be_is_refused_with_a_sentence(server: Server):
     arguments = ("user", "set-password", EMAIL, "--password-stdin")
     code, said, complaint = run(server, *arguments, stdin="short\n")
     assert (code, said) == (1, "")
-    assert complaint == "grantledger: a password needs at least 8 characters\n"
+    assert complaint == "grantledger: a password needs at least 12 characters\n"
 
 
 async def test_each_change_is_remembered_as_the_operators(server: Server, person: Person):

@@ -3,10 +3,14 @@ class PlainPasswordHasher:
 
     def __init__(self) -> None:
         self.tried = 0
+        self.parameters = "plain"
 
     async def hash(self, password: str) -> str:
-        return f"plain {password}"
+        return f"{self.parameters} {password}"
+
+    def is_outdated(self, password_hash: str) -> bool:
+        return not password_hash.startswith(self.parameters)
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
         self.tried += 1
-        return password_hash == f"plain {password}"
+        return password_hash is not None and password_hash.partition(" ")[2] == password

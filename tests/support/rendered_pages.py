@@ -64,9 +64,9 @@ ERROR = ErrorPage(
     correlation_id="01JD2M",
 )
 
-SIGN_UP = SignUpPage(base_path="/auth", segment="t1", csrf_token="csrf-1", min_password=8, max_name=200)
+SIGN_UP = SignUpPage(base_path="/auth", segment="t1", csrf_token="csrf-1", min_password=12, max_name=200)
 PASSWORD = PasswordPage(
-    base_path="/auth", segment="account", csrf_token="csrf-1", user_name="ada@example.com", min_password=8
+    base_path="/auth", segment="account", csrf_token="csrf-1", user_name="ada@example.com", min_password=12
 )
 
 APP = App(

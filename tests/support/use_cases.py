@@ -4,6 +4,7 @@ from msgspec import Struct, field
 
 from fakes.clock import FrozenClock
 from fakes.codes import DigestedCodes
+from fakes.common_passwords import FewPasswords
 from fakes.id_token_signer import ReadableIdTokenSigner
 from fakes.no_past import NoPast
 from fakes.password_hasher import PlainPasswordHasher
@@ -40,6 +41,7 @@ class Outside(Struct):
             clock=self.clock,
             randomness=self.randomness,
             hasher=self.hasher,
+            common_passwords=FewPasswords(),
             tokens=self.sealer,
             codes=self.codes,
             network_digests=lambda address: () if address is None else (f"digest of {network_of(address)}",),

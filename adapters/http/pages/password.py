@@ -14,7 +14,7 @@ from grantledger.application.accounts.browser_sessions import SignOutEverywhere
 from grantledger.application.accounts.change_password import ChangePassword, PasswordWrong
 from grantledger.application.connected_apps.disconnect_app import DisconnectEveryApp
 from grantledger.domain.browser_session import BrowserSession
-from grantledger.domain.password import MIN_PASSWORD, PasswordTooLong, PasswordTooShort
+from grantledger.domain.password import MIN_PASSWORD, PasswordUnfit
 
 WRONG_OLD = "The present password is not right."
 
@@ -48,7 +48,7 @@ class PasswordEndpoints:
             return await self._password_page(request, session, problem=NOT_THE_SAME, at="new")
         try:
             opened = await self._change_password(session.user_id, old, new, caller)
-        except (PasswordTooShort, PasswordTooLong) as refusal:
+        except PasswordUnfit as refusal:
             note_refusal(request.scope, refusal)
             problem = UNFIT_PASSWORD[type(refusal)]
             return await self._password_page(request, session, problem=problem, at="new")

@@ -22,8 +22,11 @@ from grantledger.domain.email_address import EmailInvalid
 from grantledger.domain.password import (
     MAX_PASSWORD_BYTES,
     MIN_PASSWORD,
+    PasswordIsAddress,
+    PasswordTooCommon,
     PasswordTooLong,
     PasswordTooShort,
+    PasswordUnfit,
 )
 from grantledger.domain.person_name import MAX_NAME, NameInvalid
 from grantledger.domain.refusal import Refusal
@@ -34,6 +37,8 @@ UNFIT_NAME = f"The name has more than {MAX_NAME} characters, or some that nobody
 UNFIT_PASSWORD: dict[type[Refusal], str] = {
     PasswordTooShort: f"The password needs at least {MIN_PASSWORD} characters.",
     PasswordTooLong: f"The password is too long: {MAX_PASSWORD_BYTES} letters at most, fewer with accents.",
+    PasswordTooCommon: "Too many people use this password, or one that is almost the same. Choose another.",
+    PasswordIsAddress: "The password must not be your e-mail address.",
 }
 NOT_THE_SAME = "The two passwords are not the same."
 
@@ -162,7 +167,7 @@ class SignInEndpoints:
         except NameInvalid as refusal:
             note_refusal(request.scope, refusal)
             return self._sign_up_page(context, email=email, name=name, problem=UNFIT_NAME, at="name")
-        except (PasswordTooShort, PasswordTooLong) as refusal:
+        except PasswordUnfit as refusal:
             note_refusal(request.scope, refusal)
             problem = UNFIT_PASSWORD[type(refusal)]
             return self._sign_up_page(context, email=email, name=name, problem=problem, at="password")
