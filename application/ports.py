@@ -22,12 +22,12 @@ class Conflict(Exception):  # noqa: N818 - a lost race is an answer
     """Another request changed a stream, or took a unique value, first. Nothing was recorded."""
 
 
-class Unavailable(Exception):  # noqa: N818 - says what the caller meets: 503, never 401
+class Unavailable(Exception):  # noqa: N818 - the caller gets 503, never 401
     """The ledger cannot be read or written now; nothing can be said about any token."""
 
 
 class MasterSecretMissing(Unavailable):
-    """What was asked for is sealed under a master secret that is not configured here."""
+    """The data is sealed under a master secret that is not configured here."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(
@@ -170,7 +170,7 @@ class Listings(Protocol):
         after: str | None = None,
         limit: int = MAX_PAGE,
     ) -> ListPage[TokenGrant]:
-        """Return grants to the client, of the user, or of both where both are given."""
+        """Return the grants to the client, of the user, or both if both are given."""
         ...
 
     async def consents(
@@ -189,7 +189,7 @@ class PrivateRecords(Protocol):
         ...
 
     async def value(self, subject: str, name: str) -> str | None:
-        """Return the unsealed value, None when there is none (never was, or erased)."""
+        """Return the unsealed value, None if it never existed or was erased."""
         ...
 
     async def values(self, subject: str, names: Collection[str]) -> Mapping[str, str]:
@@ -237,7 +237,7 @@ class CodeSealer(Protocol):
     """Codes are derived from their transaction, so that none is stored."""
 
     def code_of(self, transaction_id: str) -> str:
-        """Return the one authorization code of the transaction, which only we can compute."""
+        """Return the authorization code of the transaction, which only this server can compute."""
         ...
 
     def transaction_of(self, code: str) -> str | None:
@@ -267,7 +267,7 @@ class Throttle(Protocol):
 
 
 class KnownNetworks(Protocol):
-    """Networks from which subjects have recently shown the right secret. It may forget any of them."""
+    """Networks from which a subject has recently presented the right secret. Any of them may be forgotten."""
 
     def add(self, subject: str, network: str) -> None: ...
 
@@ -288,7 +288,7 @@ class PasswordHasher(Protocol):
         ...
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password is right; takes as long for None, which no password matches."""
+        """Whether the password is right. No password matches None, which takes the same time to check."""
         ...
 
 

@@ -50,8 +50,8 @@ class GrantOpened(Struct, frozen=True, kw_only=True, array_like=True, tag="token
 class GrantRefreshed(Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.refreshed.v1"):
     """A refresh token was exchanged for tokens of the next `generation`.
 
-    `network` is a keyed digest of the network of the request, empty if that is unknown. It is none where
-    the refresh before came from the same network.
+    `network` is a keyed digest of the network of the request, empty if that is unknown. It is none if
+    the previous refresh came from the same network.
     """
 
     generation: int
@@ -67,7 +67,7 @@ class GrantRefreshed(Struct, frozen=True, kw_only=True, array_like=True, tag="to
 class RefreshRetriedElsewhere(
     Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.refresh_retried_elsewhere.v1"
 ):
-    """A refresh was retried within the reuse window, from another network than the refresh before.
+    """A refresh was retried within the reuse window, from another network than the previous refresh.
 
     The retry got the current tokens. It is recorded once for each superseded `generation`.
     """
@@ -289,7 +289,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         return (RefreshRetriedElsewhere(generation=generation, retried_at=now),)
 
     def _network_if_new(self, networks: tuple[str, ...]) -> str | None:
-        """Return the digest to record, None if the refresh before came from this network."""
+        """Return the digest to record, None if the previous refresh came from this network."""
         known = self.networks[-1][1] if self.networks else ""
         newest = networks[0] if networks else ""
         return None if known in (networks or ("",)) else newest

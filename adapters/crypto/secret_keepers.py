@@ -1,4 +1,4 @@
-"""Where the master secrets are kept: in a file, which commands may change, or in a setting."""
+"""Where the master secrets are configured: in a file, which commands can change, or in a setting."""
 
 import contextlib
 import os
@@ -21,12 +21,12 @@ class SecretFile:
         self._path = path
 
     def create(self) -> None:
-        """Make the file with a new secret, unless it exists. Processes that race all find the same secret.
+        """Create the file with a new secret, unless it exists. Parallel processes all get the same secret.
 
         Raises OSError.
         """
         if not self._path.exists():
-            # A link, unlike a rename, never replaces the file of another process.
+            # Unlike a rename, a hard link never replaces the file of another process.
             _write_durably(self._path, [_new_secret()], publish=_link_unless_there)
 
     async def key_ids(self) -> Sequence[str]:
@@ -88,9 +88,9 @@ def _write_durably(
     publish: Callable[[Path, Path], object],
     like: os.stat_result | None = None,
 ) -> None:
-    """Write the lines to a draft, then `publish(draft, path)`, so that readers see a whole file or none.
+    """Write the lines to a draft, then `publish(draft, path)`, so that no reader sees a partial file.
 
-    The file gets the owner and mode of `like`; without it only this user may read it. Raises OSError.
+    The file gets the owner and mode of `like`; without `like` only this user can read it. Raises OSError.
     """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:

@@ -1,4 +1,4 @@
-"""The HTTP layer as one ASGI application: all routes, and what answers where no route does."""
+"""The HTTP layer as one ASGI application: all routes, and the answers for unknown paths."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -52,11 +52,11 @@ from grantledger.application.ports import Clock, Randomness
 from grantledger.application.use_cases import UseCases
 
 _SHARED = ("register", "token", "revoke", "session", "jwks", "userinfo")
-"""The endpoints that scripts of every origin may call."""
+"""The endpoints that scripts of any origin may call (CORS)."""
 
 
 class HttpParts(Struct, frozen=True, kw_only=True):
-    """All that the HTTP layer is built from.
+    """What the HTTP layer needs.
 
     Forwarded headers count only from `trusted_proxies`. With a `host_identity` the users are those of the
     host application, who sign in at `sign_in_ways.login_page`.
@@ -152,7 +152,7 @@ class HttpLayer:
         return handlers
 
     def _endpoints(self) -> list[HTTPRouteHandler]:
-        """What programs call."""
+        """The endpoints that programs call."""
         use_cases, base, caller_of = self._use_cases, self._pages.base_path, self._caller_of
         discovery = DiscoveryEndpoint(self._policy, use_cases.describe_server)
         mode = self._policy.registration_mode

@@ -1,4 +1,4 @@
-"""Private records: sealed values next to the log, which may be erased or sealed again while history stays."""
+"""Private records: sealed values next to the log. They can be erased or resealed without changing history."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -9,7 +9,7 @@ from grantledger.application.ports import Conflict, MasterSecretMissing, Private
 
 
 class Sealer(Protocol):
-    """Seals values before they come near the database."""
+    """Seals and opens the values of private records."""
 
     @property
     def key_ids(self) -> Sequence[str]:
@@ -46,7 +46,7 @@ class PrivateRow(NamedTuple):
 def sealed_row(record: PrivateRecord, sealer: Sealer) -> PrivateRow:
     if record.value is None:
         return PrivateRow(record.subject, record.name, (), "", None)
-    # Found by its value, so that sealing it again can make the digest again.
+    # The lookup is the value itself, so that resealing can compute its digest again.
     assert record.lookup in (None, record.value)
     lookups = () if record.lookup is None else tuple(sealer.lookups(record.name, record.lookup))
     key_id, sealed = sealer.seal(record.subject, record.name, record.value)
@@ -56,10 +56,10 @@ def sealed_row(record: PrivateRecord, sealer: Sealer) -> PrivateRow:
 async def check_free(
     transaction: Transaction, statements: Statements, realm: str, row: PrivateRow, known: Sequence[str]
 ) -> None:
-    """Raise `Conflict` when another subject's record of that name is found by the same value.
+    """Raise `Conflict` if another subject's record of this name has the same lookup.
 
-    Also where that record was kept under an older master secret, and so under another digest: raises
-    `MasterSecretMissing` where such a secret is not among the `known` ones.
+    That record may have the digest of an older master secret. Raises `MasterSecretMissing` if records are
+    sealed under a secret that is not `known`, because then this cannot be checked.
     """
     if not row.lookups:
         return
@@ -73,9 +73,9 @@ async def check_free(
 
 
 async def check_secrets(fetch: Fetch, statements: Statements, realm: str, known: Sequence[str]) -> None:
-    """Raise `MasterSecretMissing` where a record is sealed under a secret that is not `known`.
+    """Raise `MasterSecretMissing` if a record is sealed under a secret that is not `known`.
 
-    It is found by a digest that this process cannot make, so nothing can be called missing.
+    This process cannot compute the lookup digest of such a record, so it cannot say that a record is missing.
     """
     key_id: str | None = ""
     while key_id is not None:
@@ -87,7 +87,7 @@ async def check_secrets(fetch: Fetch, statements: Statements, realm: str, known:
 async def write(
     transaction: Transaction, statements: Statements, realm: str, rows: Sequence[PrivateRow]
 ) -> None:
-    """Keep each row in place of the subject's earlier one of that name."""
+    """Write each row, and replace the earlier one of its subject and name."""
     kept = []
     for row in rows:
         if row.sealed is None:

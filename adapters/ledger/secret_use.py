@@ -1,4 +1,4 @@
-"""What is sealed under each master secret: private records, which can be sealed again, and live tokens."""
+"""What is sealed under each master secret: private records, which can be resealed, and live tokens."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -23,16 +23,16 @@ _c = private_record.c
 
 class SealerOfMany(Sealer, Protocol):
     def under(self, key_id: str) -> Sealer:
-        """Return one that seals under that key, and opens what this one opens."""
+        """Return a sealer that seals under this key id, and opens what this one opens."""
         ...
 
 
 class Resealing:
     """`SealedRecords`: each batch in one transaction. The next run continues what a crash interrupted.
 
-    A record is read and written in one transaction, so that no parallel change of it is lost. Its keyed
-    digest is made again with it. Every other process must have the newest secret by then: otherwise it could
-    not open what was sealed.
+    A record is read and written in one transaction, so that no parallel change of it is lost. Its lookup
+    digest is computed again too. Every other process must already have the new secret: otherwise it could not
+    open the resealed records.
     """
 
     def __init__(self, database: Database, sealer: SealerOfMany, realm: str, *, batch: int = 64) -> None:
@@ -69,7 +69,7 @@ class Resealing:
 
 
 def _again(sealer: Sealer, key_id: str, row: Any) -> dict[str, Any]:
-    """Return the columns of a record, sealed again."""
+    """Return the columns of the resealed record."""
     value = sealer.open(key_id, row.subject, row.name, row.sealed)
     lookups = () if row.lookup is None else tuple(sealer.lookups(row.name, value))
     if row.lookup is not None and row.lookup not in lookups:
@@ -81,7 +81,7 @@ def _again(sealer: Sealer, key_id: str, row: Any) -> dict[str, Any]:
 
 
 class _Issued(NamedTuple):
-    """Of one grant: its newest secret, the end of its access tokens, and the end of all tokens by secret."""
+    """The tokens of one grant: its newest secret, and when its access tokens and all tokens by secret end."""
 
     newest: str
     access_until: int
@@ -89,9 +89,9 @@ class _Issued(NamedTuple):
 
 
 class SecretUse:
-    """`IssuedTokens`, read from the log, which has every issue.
+    """`IssuedTokens`, computed from the log, which records every issue.
 
-    Older access tokens live until their own end, superseded refresh tokens as long as a retry may come.
+    Older access tokens live until they expire, superseded refresh tokens until their reuse window ends.
     """
 
     def __init__(self, database: Database, realm: str) -> None:
@@ -138,7 +138,7 @@ def _after(before: _Issued | None, event: Struct) -> _Issued | None:
         return None
     until = dict(before.until) if before else {}
     if before and isinstance(event, GrantRefreshed):
-        # Its refresh token is superseded now: under the older secret only access tokens and retries remain.
+        # Its refresh token is superseded: under the older secret only access tokens and retries remain.
         until[before.newest] = max(before.access_until, event.refreshed_at + MAX_REUSE_WINDOW)
     access_until = max(event.access_expires_at, before.access_until if before else 0)
     until[event.key_id] = max(event.access_expires_at, event.refresh_expires_at or 0)

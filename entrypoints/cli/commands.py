@@ -1,4 +1,4 @@
-"""All commands by name, each imported when it is used."""
+"""All commands by name. Each is imported when it is used."""
 
 import sys
 from importlib import import_module

@@ -5,7 +5,7 @@ from pathlib import Path
 from grantledger.entrypoints.settings import ProtectedResource, Settings
 
 HOST = "127.0.0.1"
-REALM = Settings().realm  # the default, so that the commands which the demo shows need no realm
+REALM = Settings().realm  # the default, so that the commands that the demo prints need no realm
 TO_DO_PATH = "/mcp"
 TO_DO_SCOPE = "todo:write"
 NOTES_PATH = "/notes/mcp"
@@ -21,13 +21,13 @@ def database_in(directory: Path) -> Path:
 
 
 def demo_settings(port: int, directory: Path) -> Settings:
-    """Nothing is read from files or variables: the demo is the same everywhere."""
+    """Files and variables are not read, so that the demo is the same everywhere."""
     return Settings(
         host=HOST,
         port=port,
         realm=REALM,
         database=str(database_in(directory)),
-        log_level="warning",  # the walk prints what happens; the log is shown if the server fails
+        log_level="warning",  # the demo prints what happens; the log is printed only if the server fails
         resources=(
             ProtectedResource(f"{origin_at(port)}{TO_DO_PATH}", "To-do list", (TO_DO_SCOPE,)),
             ProtectedResource(f"{origin_at(port)}{NOTES_PATH}", "Notes", (NOTES_SCOPE,)),

@@ -1,4 +1,4 @@
-"""The steps of a walk, shown as they pass; the first that does not pass ends it."""
+"""The steps of the demo, printed as they pass. The first one that fails ends it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from rich.markup import escape
 _NAME_WIDTH = 16
 
 
-class WalkEnded(Exception):  # noqa: N818 - how the walk went, and no fault of the code
-    """A step did not pass, and that was shown."""
+class WalkEnded(Exception):  # noqa: N818 - a result, not a bug
+    """A step failed, and the failure was printed."""
 
 
 class ExpectationFailed(Exception):  # noqa: N818 - named for the fact
     def __init__(self, expected: str, came: object) -> None:
-        super().__init__(f"expected {expected}, and {came} came")
+        super().__init__(f"expected {expected}, but got {came}")
         self.expected = expected
         self.came = came
 
@@ -42,9 +42,9 @@ class Steps:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Show the step when it has passed, or what was expected and what came. Raises `WalkEnded`.
+        """Print the step when it has passed, or what was expected and what came. Raises `WalkEnded`.
 
-        Steps may be taken inside of another one: by what the client calls back while it waits.
+        Steps may be nested, because the client calls back while it waits.
         """
         step = Step()
         try:
@@ -70,7 +70,7 @@ class Steps:
 
 
 def _bottom(error: BaseException) -> BaseException:
-    """Return what happened: task groups wrap it in groups of one."""
+    """Return the original error: task groups wrap it in groups of one."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,4 +1,4 @@
-"""The usual beginning: a client has registered, and Ada is signed in."""
+"""The usual start: a client has registered, and Ada is signed in."""
 
 import pytest
 

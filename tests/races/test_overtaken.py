@@ -1,4 +1,4 @@
-"""Promise 11: nothing is recorded that was decided on what another process has changed since."""
+"""Promise 11: an append fails if another process has changed what its decision read."""
 
 import asyncio
 import random
@@ -20,11 +20,11 @@ from support.server import PASSWORD
 CALLER = Caller(correlation_id="operator")
 AT_ONCE = 8
 MOMENT = 0.02
-"""Seconds from the requests to what overtakes them, at most: most requests take longer."""
+"""The maximum delay in seconds before the overtaking change: most requests take longer."""
 
 
 class Town:
-    """One user with a browser at each server, and a client; an operator is a process of its own."""
+    """One client, and one user with a browser at each server. The operator is a separate process."""
 
     def __init__(self, cluster: Cluster, operator: Container) -> None:
         self.cluster = cluster
@@ -111,7 +111,7 @@ class Town:
         if redeemed is None:
             return "refused"
         if _of_redemption(redeemed) == "refused":
-            return "done"  # the code was issued before, and opens nothing
+            return "done"  # the code was issued before the change, and opens nothing
         tokens = redeemed.json()
         assert await self.cluster.sessions(tokens["access_token"]) == {401}
         assert await self.cluster.refreshes(self.client, tokens["refresh_token"]) == {400}
@@ -134,7 +134,7 @@ def _of_consent(answer: httpx2.Response) -> str:
     if "location" in answer.headers:
         assert returned(answer)["code"]
         return "done"
-    # Whose session ended before the form was read sent one of another session: 403.
+    # If the session ended before the form was read, the form is of another session: 403.
     assert "/sign-in" in answer.text or answer.status_code == 403, answer.text
     return "refused"
 
@@ -142,7 +142,7 @@ def _of_consent(answer: httpx2.Response) -> str:
 async def raced(
     cluster: Cluster, operator: Container, rounds: int, race: Callable[[Town], Awaitable[list[str]]]
 ) -> Counter[str]:
-    """Run the race until something was done and something was refused, and as often as is asked."""
+    """Run the race until at least one request succeeded and one was refused, and at least `rounds` times."""
     outcomes: Counter[str] = Counter()
     run = 0
     while run < rounds or (len(outcomes) < 2 and run < 20 * rounds):

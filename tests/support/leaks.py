@@ -1,7 +1,7 @@
 """At the end of a session: no output of the suite holds a secret that the suite made the product issue.
 
 Output is all that tests and servers print: what pytest captures of each test, every `*.log` below the
-session's temporary folder, and what commands said (`seen`). Secrets are all that look like one of ours, ID
+session's temporary folder, and what commands print (`seen`). Secrets are all that look like one of ours, ID
 tokens, and those without a recognisable form, which the tests' own support code reports (`issued`). A test
 whose output is meant to show a secret is marked `shows_secrets`.
 """
@@ -16,7 +16,7 @@ _OURS = re.compile(r"gl(?:ac|at|rt|cs)_[A-Za-z0-9_-]{20,}")
 _ID_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}")
 _WORD = re.compile(r"[A-Za-z0-9_-]{16,}")
 _PIECE = 16
-"""So many characters of a secret in a row give it away."""
+"""The number of consecutive characters of a secret that count as a leak."""
 
 _words: dict[str, str] = {}
 _phrases: dict[str, str] = {}
@@ -26,7 +26,7 @@ _LEAKS = "grantledger_leaks"
 
 
 def issued(kind: str, secret: str) -> None:
-    """Watch for a secret that has no form of ours: a password, a cookie, a form token, a PKCE verifier."""
+    """Register a secret without a recognisable form: a password, a cookie, a form token, a PKCE verifier."""
     words = _WORD.findall(secret)
     for word in words:
         _words[word[:_PIECE]] = kind
@@ -35,12 +35,12 @@ def issued(kind: str, secret: str) -> None:
 
 
 def seen(where: str, output: str) -> None:
-    """Look through an output that neither pytest nor a log file has."""
+    """Search an output that is neither in pytest's capture nor in a log file."""
     _outputs.append((where, output))
 
 
 def leaks_in(output: str) -> set[str]:
-    """Return what kinds of secrets are in there."""
+    """Return the kinds of secrets in the text."""
     found = {kind for phrase, kind in _phrases.items() if phrase in output}
     if _ID_TOKEN.search(output):
         found.add("ID token")

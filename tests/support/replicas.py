@@ -1,4 +1,4 @@
-"""Several servers on one SQLite file: one authorization server, whichever of them a request reaches."""
+"""Several servers on one SQLite file, which act as one authorization server."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +11,11 @@ from support.server import Server, free_port, serving
 
 @contextmanager
 def replicas(directory: Path, count: int, **settings: str) -> Iterator[list[Server]]:
-    """Run `count` servers that all go by the name of the first."""
+    """Run `count` servers with the issuer of the first."""
     ports = [free_port() for _ in range(count)]
     shared = {"issuer": f"http://127.0.0.1:{ports[0]}", **settings}
     with ExitStack() as stack, ThreadPoolExecutor() as threads:
-        # The first makes the database; the others start side by side.
+        # The first creates the database; the others start in parallel.
         first = stack.enter_context(serving(directory, port=ports[0], **shared))
         starting = [partial(serving, directory, port=port, **shared) for port in ports[1:]]
         yield [first, *threads.map(lambda start: stack.enter_context(start()), starting)]

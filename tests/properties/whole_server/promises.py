@@ -1,6 +1,7 @@
-"""The promises of the whole server, restated: what was seen, in plain lists, and what follows from it.
+"""The model of the whole server: what was observed, in plain lists, and what the promises say about it.
 
-No events and no folds. A registration is an object: one made again is another, whatever its client id.
+It has no events and no folds. A registration is an object: registering again makes another one, even with the
+same client id.
 """
 
 from msgspec import Struct
@@ -54,7 +55,7 @@ class Browser(Struct, eq=False):
 
 
 class Tab(Struct, eq=False, kw_only=True):
-    """An authorization request that waits in a browser, and the page that was last seen of it."""
+    """A pending request in a browser, and the page of it that was last shown."""
 
     name: str
     browser: Browser
@@ -68,10 +69,10 @@ class Tab(Struct, eq=False, kw_only=True):
     answered: bool = False
     code: "Code | None" = None
     form: str | None = None
-    """Which page with a form was seen last, and by whom."""
+    """Which page with a form was shown last, and to whom."""
     form_of: SignIn | None = None
     asked_of: list[SignIn] = []
-    """Who has seen the consent page."""
+    """Who was shown the consent page."""
 
     def needs_sign_in(self, session: SignIn | None) -> bool:
         return session is None or (self.prompt == "login" and session is self.before)
@@ -104,7 +105,7 @@ class Issued(Struct, eq=False, kw_only=True):
     access_revoked: bool = False
 
     def session(self, now: int) -> Session | None:
-        """Return whom the access token speaks for now: promises 3 and 8."""
+        """Return the user and client for whom the access token is valid now: promises 3 and 8."""
         if self.grant.has_ended(now) or self.access_revoked or now >= self.access_until:
             return None
         return Session(
@@ -116,7 +117,7 @@ class Issued(Struct, eq=False, kw_only=True):
         )
 
     def refreshing(self, scopes: tuple[str, ...] | None, resource: str | None, now: int) -> str:
-        """Return "next", "again", "reuse" or the error code, by the table of ARCHITECTURE section 6."""
+        """Return "next", "again", "reuse" or the error code, by the table in docs/flow.md."""
         newest = self.grant.issued[-1]
         if self.refresh is None or self.grant.has_ended(now) or now >= newest.refresh_until:
             return REFUSED
@@ -144,7 +145,7 @@ class Code(Struct, eq=False, kw_only=True):
 
 
 Yes = tuple[User, Registered, str, str, str]
-"""Who allowed whom, with answers to which host, at which resource, which scope."""
+"""One allowed scope: user, client, redirect host, resource and scope."""
 
 
 def host_of(redirect_uri: str) -> str:
@@ -152,20 +153,20 @@ def host_of(redirect_uri: str) -> str:
 
 
 def asked_scopes(ask: Ask) -> tuple[str, ...]:
-    """Return what of the asked is known here; nothing asked means `openid`."""
+    """Return the requested scopes that are known; without a request `openid`."""
     if ask.scope is None:
         return ("openid",)
     return tuple(scope for scope in ask.scope.split() if scope in facts.SCOPES)
 
 
 def yeses(tab: Tab, user: User) -> set[Yes]:
-    """Return all that a user consents to who allows what the tab asks."""
+    """Return everything that a user consents to by allowing the request of the tab."""
     host = host_of(tab.redirect_uri)
     return {(user, tab.client, host, tab.resource, scope) for scope in tab.scopes}
 
 
 def page_of(tab: Tab, said: set[Yes], now: int) -> str:
-    """Return what a look at the tab must show: promise 7."""
+    """Return what the tab must show: promise 7."""
     session = tab.browser.session(now)
     if tab.answered or now >= tab.until:
         return "expired"
@@ -175,13 +176,13 @@ def page_of(tab: Tab, said: set[Yes], now: int) -> str:
         return "disabled client"
     if session is None or tab.needs_sign_in(session):
         return "sign in"
-    # On loopback any program may listen: a remembered consent counts only for a web site.
+    # On loopback any program may listen, so a remembered consent counts only for https.
     is_remembered = yeses(tab, session.user) <= said and tab.redirect_uri != facts.LOOPBACK
     return "code" if is_remembered and tab.prompt != "consent" else "consent"
 
 
 def told_at_once(tab: Tab, said: set[Yes], now: int) -> Seen:
-    """Return what a browser must see that comes to /authorize."""
+    """Return what a browser must be shown at /authorize."""
     page = page_of(tab, said, now)
     if not tab.client.is_usable:
         return Seen(page)
