@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from grantledger.application.throttling import GuessLimit, RegistrationLimit
+from grantledger.application.throttling import ActionLimit, GuessLimit, RegistrationLimit
 from grantledger.domain.digests import length_prefixed
 from grantledger.domain.rate import Rate
 
@@ -116,7 +116,9 @@ def tenfold(rate: Rate | None) -> Rate | None:
     return None if rate is None else Rate(rate.count * 10, rate.period)
 
 
-def guess_limit(rate: Rate | None, *, per_network: bool = True) -> GuessLimit:
+def guess_limit(
+    rate: Rate | None, *, per_network: bool = True, most_waiting: int | None = None
+) -> GuessLimit:
     """Return the limit of `rate` per subject and network, and of ten times that per subject and per network.
 
     Without `per_network`, one network may guess at any number of subjects.
@@ -126,7 +128,13 @@ def guess_limit(rate: Rate | None, *, per_network: bool = True) -> GuessLimit:
         per_network=throttle_of(tenfold(rate) if per_network else None),
         per_subject=throttle_of(tenfold(rate)),
         known_networks=RecentNetworks(),
+        most_waiting=most_waiting,
     )
+
+
+def action_limit(name: str, rate: Rate | None, *, now: Callable[[], float] = time.monotonic) -> ActionLimit:
+    """Return the limit of `rate` for each key, and of ten times that for all keys within the same one."""
+    return ActionLimit(name, inner=throttle_of(rate, now=now), outer=throttle_of(tenfold(rate), now=now))
 
 
 def registration_limit(

@@ -1,5 +1,6 @@
 """Limits on how often something is tried, per subject and per network."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,12 +25,51 @@ class TooManyRegistrations(TooManyRequests):
     """Too many clients or users registered, in total or from one network."""
 
 
+class TooManyActions(TooManyRequests):
+    """A client or user that is authenticated has done something too often."""
+
+
+class ActionLimit:
+    """Bounds how often authenticated callers do one thing, for each key: the outer bound is tenfold.
+
+    Without it one account or one app could fill the ledger.
+    """
+
+    def __init__(self, name: str, *, inner: Throttle, outer: Throttle) -> None:
+        self._name = name
+        self._inner = inner
+        self._outer = outer
+
+    @contextmanager
+    def counted(self, key: str, *, within: str | None = None) -> Iterator[None]:
+        """Do it within the block, for `key` and for all keys `within` the same one. A failure does not count.
+
+        Raises `TooManyActions`, and what the block raises.
+        """
+        taken: list[tuple[Throttle, tuple[str, ...]]] = []
+        inner = (self._inner, (key, within or ""))
+        for throttle, parts in (inner, (self._outer, (within,))) if within is not None else (inner,):
+            wait = throttle.take(*parts)
+            if wait:
+                _give_back(taken)
+                raise TooManyActions(f"too many {self._name}", retry_after=wait)
+            taken.append((throttle, parts))
+        try:
+            yield
+        except BaseException:
+            _give_back(taken)
+            raise
+
+
 class GuessLimit:
     """Bounds wrong guesses at secrets: per subject and network, per network, and per subject.
 
     Each attempt takes a token of every bound first, so that parallel attempts count, and returns them unless
     the secret was wrong. A network from which a subject has shown the right secret is judged by the first
     bound alone: otherwise an attacker could lock a user out by using up the other two.
+
+    With `most_waiting`, so many checks of one subject may wait at a time: hashing a password takes 0.1 s, and
+    one account must not fill the queue that all share.
     """
 
     def __init__(
@@ -39,11 +79,19 @@ class GuessLimit:
         per_network: Throttle,
         per_subject: Throttle,
         known_networks: KnownNetworks,
+        most_waiting: int | None = None,
     ) -> None:
         self._per_subject_and_network = per_subject_and_network
         self._per_network = per_network
         self._per_subject = per_subject
         self._known_networks = known_networks
+        self._most_waiting = most_waiting
+        self._waiting: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """How many subjects have checks that wait or run."""
+        return len(self._waiting)
 
     @contextmanager
     def guess(self, subject: str, address: str | None) -> Iterator[None]:
@@ -53,14 +101,24 @@ class GuessLimit:
         Raises `TooManyGuesses`, and what the block raises.
         """
         network = None if address is None else network_of(address)
+        if self._most_waiting is not None and self._waiting.get(subject, 0) >= self._most_waiting:
+            raise TooManyGuesses("too many checks of one account are waiting", retry_after=1)
         taken = self._take(subject, network)
+        self._waiting[subject] += 1
         try:
             yield
+        except TooManyRequests:
+            _give_back(taken)  # another limit says nothing about the secret
+            raise
         except Refusal:
             raise
         except BaseException:
             _give_back(taken)  # an outage says nothing about the secret
             raise
+        finally:
+            self._waiting[subject] -= 1
+            if not self._waiting[subject]:
+                del self._waiting[subject]  # only what waits is remembered
         _give_back(taken)
         if network is not None:
             self._known_networks.add(subject, network)

@@ -70,7 +70,7 @@ from grantledger.application.ports import (
     SigningKeyMaker,
     TokenSealer,
 )
-from grantledger.application.throttling import GuessLimit, RegistrationLimit
+from grantledger.application.throttling import ActionLimit, GuessLimit, RegistrationLimit
 from grantledger.application.tokens.describe_user import DescribeUser
 from grantledger.application.tokens.issue_id_token import IssueIdToken
 from grantledger.application.tokens.look_up_session import LookUpSession
@@ -104,6 +104,9 @@ class Ports(Struct, frozen=True, kw_only=True):
     client_secret_guesses: GuessLimit
     registrations: RegistrationLimit
     sign_ups: RegistrationLimit
+    refreshes: ActionLimit
+    issued_codes: ActionLimit
+    sign_ins: ActionLimit
 
 
 class UseCases:
@@ -111,8 +114,17 @@ class UseCases:
 
     def __init__(self, ports: Ports, policy: ServerPolicy) -> None:
         ledger, clock, randomness, hasher = ports.ledger, ports.clock, ports.randomness, ports.hasher
-        sessions = BrowserSessionMaker(clock, randomness, lifetime=policy.browser_session_lifetime)
-        issue_code = IssueCode(ledger, ledger, clock, ports.codes, policy)
+        sessions = BrowserSessionMaker(
+            clock, randomness, lifetime=policy.browser_session_lifetime, limit=ports.sign_ins
+        )
+        issue_code = IssueCode(
+            ledger=ledger,
+            facts=ledger,
+            clock=clock,
+            codes=ports.codes,
+            policy=policy,
+            limit=ports.issued_codes,
+        )
 
         self.describe_server = DescribeServer(policy)
 
@@ -149,6 +161,7 @@ class UseCases:
             network_digests=ports.network_digests,
             clock=clock,
             policy=policy,
+            limit=ports.refreshes,
         )
         self.revoke_grant = RevokeGrant(ledger, clock)
         self.revoke_token = RevokeToken(ledger, ledger, self.authenticate_client, ports.tokens, clock)

@@ -23,8 +23,9 @@ from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.secret_use import Resealing, SecretUse
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.adapters.system import SystemClock, SystemRandomness
-from grantledger.adapters.throttles import guess_limit, registration_limit, tenfold
+from grantledger.adapters.throttles import action_limit, guess_limit, registration_limit, tenfold
 from grantledger.application.use_cases import Ports, UseCases
+from grantledger.domain.limits import MAX_WAITING_CHECKS
 from grantledger.domain.rate import parsed_rate
 from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings
@@ -98,7 +99,7 @@ class Container:
             secret_keeper=self.secret_keeper(),
             sealed_records=Resealing(database, self.vault(), settings.realm),
             issued_tokens=SecretUse(database, settings.realm),
-            password_guesses=guess_limit(sign_in_attempts),
+            password_guesses=guess_limit(sign_in_attempts, most_waiting=MAX_WAITING_CHECKS),
             # Clients of one platform share its addresses: wrong secrets for one must not stop the others.
             client_secret_guesses=guess_limit(
                 parsed_rate(settings.client_secret_attempts), per_network=False
@@ -108,6 +109,9 @@ class Container:
                 per_network=parsed_rate(settings.registrations_per_address),
             ),
             sign_ups=registration_limit(total=tenfold(sign_in_attempts), per_network=sign_in_attempts),
+            refreshes=action_limit("refreshes of one grant", parsed_rate(settings.refreshes_per_grant)),
+            issued_codes=action_limit("authorizations", parsed_rate(settings.codes_per_session)),
+            sign_ins=action_limit("sign-ins of one user", parsed_rate(settings.sign_ins_per_user)),
         )
 
 

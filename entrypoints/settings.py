@@ -161,6 +161,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     registrations_per_address: Annotated[str, parsed_rate] = "200/hour"
     """The limit of new clients from one network, which may be that of a platform with many users."""
 
+    refreshes_per_grant: Annotated[str, parsed_rate] = "60/minute"
+    """Refreshes of one grant. Retries within `refresh_reuse_window` do not count."""
+
+    codes_per_session: Annotated[str, parsed_rate] = "60/hour"
+    """Authorization codes for one browser session; ten times as many for one user."""
+
+    sign_ins_per_user: Annotated[str, parsed_rate] = "60/hour"
+    """Browser sessions of one user that begin: by sign-in or by a change of the password."""
+
     def __post_init__(self) -> None:
         for key in self.__struct_fields__:
             check_setting(key, getattr(self, key))

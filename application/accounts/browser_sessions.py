@@ -6,6 +6,7 @@ from grantledger.application.decide import decide
 from grantledger.application.ports import Clock, DecisionReader, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
+from grantledger.application.throttling import ActionLimit
 from grantledger.domain.aggregate import Change, Versioned
 from grantledger.domain.browser_session import SIGNIN, BrowserSession, SignedIn
 from grantledger.domain.digests import digest
@@ -22,13 +23,21 @@ class NewBrowserSession(Struct, frozen=True, kw_only=True):
 class BrowserSessionMaker:
     """Makes browser sessions, which the caller records together with the sign-in that earned them."""
 
-    def __init__(self, clock: Clock, randomness: Randomness, *, lifetime: int) -> None:
+    def __init__(self, clock: Clock, randomness: Randomness, *, lifetime: int, limit: ActionLimit) -> None:
+        self._limit = limit
         self._clock = clock
         self._randomness = randomness
         self._lifetime = lifetime
 
     def make(self, user: UserAccount) -> tuple[Change[BrowserSession], NewBrowserSession]:
-        """Return a new session of the user: the change to record, and what the browser gets."""
+        """Return a new session of the user: the change to record, and what the browser gets.
+
+        Raises `TooManyActions`.
+        """
+        with self._limit.counted(user.user_id):
+            return self._made(user)
+
+    def _made(self, user: UserAccount) -> tuple[Change[BrowserSession], NewBrowserSession]:
         session_id, secret = self._randomness.token(size=16), self._randomness.token()
         now = self._clock.now()
         event = SignedIn(

@@ -6,6 +6,7 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import AuthorizationFacts, Clock, CodeSealer, DecisionReader, Ledger
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
+from grantledger.application.throttling import ActionLimit
 from grantledger.domain.aggregate import Change, Versioned
 from grantledger.domain.authorization_code import CodeIssued
 from grantledger.domain.authorization_request import (
@@ -68,13 +69,21 @@ class IssueCode:
     """Answer an authorization request, once, and remember the user's consent."""
 
     def __init__(
-        self, ledger: Ledger, facts: DecisionReader, clock: Clock, codes: CodeSealer, policy: ServerPolicy
+        self,
+        *,
+        ledger: Ledger,
+        facts: DecisionReader,
+        clock: Clock,
+        codes: CodeSealer,
+        policy: ServerPolicy,
+        limit: ActionLimit,
     ) -> None:
         self._ledger = ledger
         self._facts = facts
         self._clock = clock
         self._codes = codes
         self._lifetime = policy.code_lifetime
+        self._limit = limit
         self._offer = policy.offer
 
     async def __call__(
@@ -142,7 +151,8 @@ class IssueCode:
             facts.session.unchanged(),
         ]
         by = by_user(user.user_id, caller)
-        await self._ledger.record(changes, by)
+        with self._limit.counted(session.session_id, within=user.user_id):
+            await self._ledger.record(changes, by)
         return answer
 
     def _issued(self, request: AuthorizationRequest, session: BrowserSession, now: int) -> CodeIssued:

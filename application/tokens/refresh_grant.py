@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -9,8 +11,10 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, DecisionReader, Ledger, NetworkDigests, TokenSealer
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.retry import retry_on_conflict
+from grantledger.application.throttling import ActionLimit
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
 from grantledger.domain.token_grant import (
+    GrantRefreshed,
     Narrowing,
     RefreshRetriedElsewhere,
     RefreshTokenAlreadyUsed,
@@ -47,7 +51,9 @@ class RefreshGrant:
         network_digests: NetworkDigests,
         clock: Clock,
         policy: ServerPolicy,
+        limit: ActionLimit,
     ) -> None:
+        self._limit = limit
         self._ledger = ledger
         self._facts = facts
         self._authenticate = authenticate
@@ -61,7 +67,8 @@ class RefreshGrant:
         """Return the current tokens of the grant.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `ClientIsDisabled`, `UserIsDisabled`,
-        `NoLongerOffered`, `RefreshTokenAlreadyUsed` and the refusals of `TokenGrant.refresh`.
+        `NoLongerOffered`, `RefreshTokenAlreadyUsed`, `TooManyActions`, and the refusals of
+        `TokenGrant.refresh`.
         """
         return await retry_on_conflict(lambda: self._refresh(request))
 
@@ -97,10 +104,13 @@ class RefreshGrant:
             now=now,
         )
         change = facts.grant.then(events)
-        await self._ledger.record(
-            [change, facts.client.unchanged(), facts.user.unchanged()],
-            by_client(client.client_id, request.caller),
-        )
+        # Retries are not counted: they change nothing, and 20 parallel requests are one refresh.
+        rotates = any(isinstance(event, GrantRefreshed) for event in events)
+        with self._limit.counted(change.key) if rotates else nullcontext():
+            await self._ledger.record(
+                [change, facts.client.unchanged(), facts.user.unchanged()],
+                by_client(client.client_id, request.caller),
+            )
         if any(isinstance(event, RefreshTokenReused) for event in events):
             raise RefreshTokenAlreadyUsed
         assert change.state is not None

@@ -1,6 +1,7 @@
 """429 over HTTP: what is throttled, what the response says, and who is not locked out."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from secrets import token_hex
 
 import httpx2
@@ -180,3 +181,20 @@ async def test_sign_ups_that_were_refused_for_their_form_do_not_count(at):
         )
         assert heading_of(refused) == (400, "Sign up")
     assert heading_of(await signs_up(person)) == (200, "Sign in")
+
+
+async def test_too_many_refreshes_of_one_grant_are_429(tmp_path: Path):
+    with serving(tmp_path, refreshes_per_grant="2/hour", codes_per_session="2/hour") as server:
+        person = Person.at(server.origin)
+        async with person.http:
+            client = (await person.register())["client_id"]
+            tokens = await person.tokens(client)
+            for _ in range(2):
+                tokens = (await person.refresh(client, tokens["refresh_token"])).json()
+            answer = await person.refresh(client, tokens["refresh_token"])
+            assert error_of(answer) == (429, "too_many_requests")
+            assert 1 <= int(answer.headers["retry-after"]) <= 1_800
+            await person.code(client)
+            refused = await person.asked(client)
+            assert heading_of(refused) == TOO_MANY
+            assert int(refused.headers["retry-after"]) >= 1

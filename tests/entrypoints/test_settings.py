@@ -282,4 +282,7 @@ def test_the_defaults_are_those_of_the_manual():
         "registration": "open",
         "registrations": "1000/hour",
         "registrations_per_address": "200/hour",
+        "refreshes_per_grant": "60/minute",
+        "codes_per_session": "60/hour",
+        "sign_ins_per_user": "60/hour",
     }

@@ -30,7 +30,16 @@ issued("password", PASSWORD)
 
 
 UNTHROTTLED = dict.fromkeys(
-    ("sign_in_attempts", "client_secret_attempts", "registrations", "registrations_per_address"), "off"
+    (
+        "sign_in_attempts",
+        "client_secret_attempts",
+        "registrations",
+        "registrations_per_address",
+        "refreshes_per_grant",
+        "codes_per_session",
+        "sign_ins_per_user",
+    ),
+    "off",
 )
 """One address does here in a minute what others do in a day. The tests of the throttles set their own."""
 

@@ -10,10 +10,11 @@ from fakes.no_past import NoPast
 from fakes.password_hasher import PlainPasswordHasher
 from fakes.randomness import CountingRandomness
 from fakes.secrets_in_memory import CountedRecords, MemorySecretKeeper, ToldTokens
+from grantledger.adapters.throttles import action_limit
 from grantledger.application import use_cases
 from grantledger.application.authorization.issue_code import IssueCode
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.throttling import GuessLimit, RegistrationLimit
+from grantledger.application.throttling import ActionLimit, GuessLimit, RegistrationLimit
 from grantledger.application.use_cases import Ports, Storage
 from grantledger.domain.network import network_of
 from support.policies import POLICY
@@ -32,6 +33,9 @@ class Outside(Struct):
     hasher: PlainPasswordHasher = field(default_factory=PlainPasswordHasher)
     codes: DigestedCodes = field(default_factory=DigestedCodes)
     guesses: GuessLimit = field(default_factory=lambda: guess_limit(None, None, None))
+    refreshes: ActionLimit = field(default_factory=lambda: action_limit("refreshes", None))
+    issued_codes: ActionLimit = field(default_factory=lambda: action_limit("codes", None))
+    sign_ins: ActionLimit = field(default_factory=lambda: action_limit("sign-ins", None))
     registrations: RegistrationLimit = field(default_factory=lambda: registration_limit(None, None))
 
     def ports(self, ledger: Storage) -> Ports:
@@ -54,6 +58,9 @@ class Outside(Struct):
             client_secret_guesses=self.guesses,
             registrations=self.registrations,
             sign_ups=self.registrations,
+            refreshes=self.refreshes,
+            issued_codes=self.issued_codes,
+            sign_ins=self.sign_ins,
         )
 
 
@@ -71,4 +78,11 @@ class UseCases(use_cases.UseCases):
             outside.hasher,
         )
         super().__init__(outside.ports(ledger), policy)
-        self.issue_code = IssueCode(ledger, ledger, outside.clock, outside.codes, policy)
+        self.issue_code = IssueCode(
+            ledger=ledger,
+            facts=ledger,
+            clock=outside.clock,
+            codes=outside.codes,
+            policy=policy,
+            limit=outside.issued_codes,
+        )
