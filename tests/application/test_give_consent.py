@@ -49,7 +49,7 @@ async def test_with_prompt_login_consent_needs_a_new_sign_in(ledger, story, clie
         await story.give_consent(request, ada, allowed=allowed, caller=CALLER)
 
 
-async def test_denial_is_not_sent_to_a_client_disabled_meanwhile(story, client, ada):
+async def test_denial_is_not_sent_to_a_client_disabled_since(story, client, ada):
     request = await story.asks(client)
     await story.disable_client(client.client_id, CALLER)
     with pytest.raises(ClientIsDisabled):

@@ -199,7 +199,7 @@ async def test_two_tabs_answered_in_parallel_get_a_code_each(ledger, story, clie
 # who may be gone meanwhile
 
 
-async def test_no_code_for_a_client_that_was_disabled_meanwhile(ledger, story, client, ada):
+async def test_no_code_for_a_client_that_was_disabled_since(ledger, story, client, ada):
     request = await story.asks(client)
     await story.disable_client(client.client_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(ClientIsDisabled):
@@ -207,7 +207,7 @@ async def test_no_code_for_a_client_that_was_disabled_meanwhile(ledger, story, c
 
 
 @pytest.mark.parametrize("registers_again", [False, True])
-async def test_no_code_for_a_client_that_was_deleted_meanwhile(ledger, story, client, ada, registers_again):
+async def test_no_code_for_a_client_that_was_deleted_since(ledger, story, client, ada, registers_again):
     request = await story.asks(client)
     await story.delete_client(client.client_id, CALLER)
     if registers_again:
@@ -216,7 +216,7 @@ async def test_no_code_for_a_client_that_was_deleted_meanwhile(ledger, story, cl
         await story.issue_code(request, ada, CALLER, consent_given=True)
 
 
-async def test_no_code_for_a_user_who_was_disabled_meanwhile(ledger, story, client, ada):
+async def test_no_code_for_a_user_who_was_disabled_since(ledger, story, client, ada):
     request = await story.asks(client)
     await story.disable_user(ada.user_id, CALLER)
     with nothing_recorded(ledger), pytest.raises(UserIsDisabled):

@@ -144,7 +144,7 @@ async def test_prompt_none_always_sends_a_native_client_back(story, resumed, ada
 
 
 @pytest.mark.parametrize("prompt", [None, "none"])
-async def test_a_client_disabled_meanwhile_gets_no_response(story, client, prompt):
+async def test_a_client_disabled_since_gets_no_response(story, client, prompt):
     request = await story.asks(client, prompt=prompt)
     await story.disable_client(client.client_id, CALLER)
     with pytest.raises(ClientIsDisabled):
@@ -152,7 +152,7 @@ async def test_a_client_disabled_meanwhile_gets_no_response(story, client, promp
 
 
 @pytest.mark.parametrize("registers_again", [False, True])
-async def test_a_client_deleted_meanwhile_gets_no_response(story, client, ada, registers_again):
+async def test_a_client_deleted_since_gets_no_response(story, client, ada, registers_again):
     request = await story.asks(client)
     await story.delete_client(client.client_id, CALLER)
     if registers_again:

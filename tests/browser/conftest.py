@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser.operator_at_hand import Operator
+from browser.browser_operator import Operator
 from browser.visitor import HOST_PASSWORD
 from support.chromium import chromium
 from support.loopback_client import LoopbackClient, listening

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from browser.browser_operator import Operator
 from browser.gallery import GALLERY
-from browser.operator_at_hand import Operator
 from browser.visitor import Visitor
 from support.loopback_client import LoopbackClient
 from support.server import Server

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from playwright.sync_api import Page, expect
 
-from browser.operator_at_hand import Operator
+from browser.browser_operator import Operator
 from support.loopback_client import LANDED, LoopbackClient
 from support.server import Server
 from support.visitors import allow, changes_password, sign_in, signs_up

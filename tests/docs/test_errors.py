@@ -73,7 +73,7 @@ LAYERS = ("domain", "application", "adapters", "entrypoints")
 NEVER_MET = {
     "AuthorizationMalformed": "a guard answers it",
     "CommitOutcomeUnknown": "the writer looks for the outcome",
-    "Conflict": "a use case decides again, and is Unavailable in the end",
+    "Conflict": "a use case decides again, and raises Unavailable after 8 attempts",
     "MasterSecretInvalid": "raised as SettingsInvalid, with its source",
     "SecretsUnchangeable": "raised as SecretsByHand, with what to do",
     "UniqueTaken": "the writer makes a Conflict of it",

@@ -95,7 +95,7 @@ def test_no_replay_is_recorded_for_a_request_with(request_, refusal):
 
 
 @wrong
-def test_an_expired_code_is_expired_whatever_else_is_wrong(request_, refusal):
+def test_expiry_is_checked_before_everything_else(request_, refusal):
     assert refusal is not CodeExpired
     with pytest.raises(CodeExpired):
         redeem(a_code(), at=EXPIRES_AT, **request_)

@@ -334,7 +334,7 @@ def test_no_parameter_hides_a_reuse(asked):
 
 
 @pytest.mark.parametrize("asked", IMPOSSIBLE)
-def test_a_revoked_or_expired_grant_is_refused_whatever_is_asked(asked):
+def test_a_revoked_or_expired_grant_is_refused_for_every_request(asked):
     grant = after(an_open_grant(), an_open_grant().revoke("revoked_by_client", now=1_500))
     with pytest.raises(GrantIsRevoked):
         refresh(grant, 0, at=2_000, asked=asked)

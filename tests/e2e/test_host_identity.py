@@ -175,7 +175,7 @@ def test_users_of_a_host_need_a_page_to_sign_in():
 
 
 def test_a_login_page_needs_a_host_that_identifies_users():
-    """Or everybody would be sent from the consent page to the sign-in page and back, for ever."""
+    """Otherwise users would be redirected between consent page and sign-in page without end."""
     with pytest.raises(SettingsInvalid, match=r"embed the server with AuthorizationServer\(host_identity"):
         AuthorizationServer.from_environment(None, {}, login_page="/login")
 

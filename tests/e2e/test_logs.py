@@ -349,7 +349,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-async def test_on_the_console_a_line_is_one_line_whatever_strangers_write(console: Server):
+async def test_strangers_cannot_break_a_line_on_the_console(console: Server):
     async with Person.at(console.origin).http as http:
         headers = {"x-request-id": "from-the-proxy"}
         data = {

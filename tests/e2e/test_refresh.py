@@ -150,7 +150,7 @@ GARBAGE = ["glrt_" + "A" * 72, "\0", "\u00e9", "x" * 8000]
 
 
 @pytest.mark.parametrize("token", GARBAGE, ids=lambda token: ascii(token)[:16])
-async def test_garbage_is_invalid_grant_like_a_dead_refresh_token(ada: Person, client: str, token: str):
+async def test_a_malformed_refresh_token_is_invalid_grant(ada: Person, client: str, token: str):
     assert error_of(await ada.refresh(client, token)) == DEAD
 
 

@@ -59,7 +59,7 @@ def test_a_request_that_does_not_arrive_is_408(slow_answers: dict[str, RawAnswer
 
 
 def test_a_client_that_takes_no_answers_is_cut_off(greedy: select.epoll):
-    """It would keep its place among the connections for ever."""
+    """Otherwise it would occupy a connection without end."""
     assert greedy.poll(timeout=TIMEOUT) != []
 
 

@@ -186,9 +186,9 @@ def test_a_grant_is_shown_as_of_every_form_of_time(database: Path, hours: int, w
     moment = datetime.fromtimestamp(START + 340, timezone(timedelta(hours=hours)))
     asked = str(START + 340) if written == "%s" else moment.strftime(written)
     code, said, _ = run(database, "show", "--as-of", asked, "--grant", refreshed_grant(database), "--json")
-    told = json.loads(said)
-    assert (code, told["as_of"]) == (0, f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
-    assert (told["generation"], told["access"]["scopes"]) == (2, ["notes:read"])
+    printed = json.loads(said)
+    assert (code, printed["as_of"]) == (0, f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    assert (printed["generation"], printed["access"]["scopes"]) == (2, ["notes:read"])
 
 
 @pytest.mark.parametrize(

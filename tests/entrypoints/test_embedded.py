@@ -87,7 +87,7 @@ async def nothing(_: object) -> AsyncIterator[None]:
 
 @pytest.fixture(params=["litestar", "starlette", "without lifespan", "the server alone"])
 async def origin(request, server):
-    """Every way in which the server can be served beside a host."""
+    """Every way to serve the server together with a host application."""
     async with server:
         await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
     async with hosting(Host(nothing).of(request.param, server), server.settings.port) as origin:
@@ -215,8 +215,8 @@ def test_the_challenge_of_a_host_says_where_to_get_a_token(server, headers):
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization"])
 def test_the_challenge_of_a_host_says_that_the_token_is_refused(server, name):
-    told = server.challenge({name: "Bearer glat_unknown"}, resource=server.resource().identifier)
-    assert told.startswith('Bearer error="invalid_token", ')
+    challenge = server.challenge({name: "Bearer glat_unknown"}, resource=server.resource().identifier)
+    assert challenge.startswith('Bearer error="invalid_token", ')
 
 
 def test_a_challenge_for_a_resource_that_is_not_configured_is_an_error(server):

@@ -151,7 +151,7 @@ def test_a_folder_that_is_not_there_stops_the_start(tmp_path):
     assert message == f"database needs a master secret next to it, {secret}: No such file or directory"
 
 
-def test_uses_a_secret_that_another_process_made_meanwhile(database, monkeypatch):
+def test_uses_a_secret_that_another_process_has_just_created(database, monkeypatch):
     obtain_master_secrets(Settings(database=str(database)))
     theirs = made(database).read_text()
     monkeypatch.setattr(Path, "exists", lambda _: False)

@@ -77,7 +77,7 @@ async def crash_repeatedly(
 
 
 async def _start_all(hosts: list[RestartableServer], run: CrashRun, disk: Disk | None) -> None:
-    """Start the servers that do not run; kill one in five once more during its start."""
+    """Start the servers that do not run, and kill one in five of them again during the start."""
     dice = run.witness.random
 
     def power_comes_back() -> None:

@@ -44,7 +44,7 @@ async def served_until_told_to_stop(person: Person, server: RestartableServer, w
 
 
 class Terms(Struct):
-    """How a busy server ended, time and again, and what was found when it ran once more."""
+    """How a busy server stopped, several times, and what was found after it was started again."""
 
     exit_codes: list[int]
     answered: list[int]

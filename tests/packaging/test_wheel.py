@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    # Neither the settings nor the import path of whoever runs the tests may reach the installed package.
+    # Settings and import path of the test run must not reach the installed package.
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GRANTLEDGER_", "PYTHON", "VIRTUAL_ENV"))}
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"

@@ -63,7 +63,7 @@ def running_servers(directory: Path) -> Iterator[TimedServers]:
 
 @pytest.fixture
 def servers(running_servers: TimedServers) -> Iterator[TimedServers]:
-    """Running servers by their settings; their ledgers are checked against a replay in the end."""
+    """Running servers by their settings. At the end their ledgers are compared with a replay."""
     yield running_servers
     assert running_servers.contradictions() == []
 

@@ -25,7 +25,7 @@ def seconds(request: pytest.FixtureRequest) -> float:
 def saturation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, seconds: float
 ) -> Saturation:
-    """What was measured; once more where it was not fair, but others kept the machine busy."""
+    """The measurement. It is repeated if it was not fair while other programs kept the machine busy."""
     tried: list[Saturation] = []
     while len(tried) < ATTEMPTS:
         database = SqliteDatabase(tmp_path_factory.mktemp("fairness") / "ledger.db")

@@ -28,7 +28,7 @@ def in_file(text: str) -> Settings:
 
 
 def sentence(read: Callable[..., object], *args: object, **kwargs: object) -> str:
-    """Return what is said when these settings are refused."""
+    """Return the message with which these settings are refused."""
     with pytest.raises(SettingsInvalid) as refused:
         read(*args, **kwargs)
     return str(refused.value)

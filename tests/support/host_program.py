@@ -1,7 +1,7 @@
-"""A host application with users of its own and a ledger in a file, at which an operator can work beside it.
+"""A host application with its own users, and a ledger in a file that an operator can use too.
 
-Whoever brings the cookie `host_session` is signed in under its value. The host has a fault: it fails over the
-user `unreadable`.
+A browser with the cookie `host_session` is signed in as the user in its value. The host has a bug: it raises
+an exception for the user `unreadable`.
 """
 
 from http.cookies import SimpleCookie

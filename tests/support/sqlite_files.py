@@ -21,7 +21,7 @@ _SECRETS = MasterSecrets([bytes(range(32))])
 
 
 class SqliteFiles:
-    """Opens a copy of a migrated file, and asserts in the end that it does not contradict itself."""
+    """Opens a copy of a migrated file, and asserts at the end that it does not contradict itself."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -241,7 +241,7 @@ class Witness:
 
 
 async def _now(request: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
-    """Ask again as long as the server says to come back; in the end that is its answer."""
+    """Ask again while the server answers 503, and return the last answer."""
     for _ in range(TIMEOUT):
         answer = await request()
         if answer.status_code != 503:

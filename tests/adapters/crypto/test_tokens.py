@@ -138,7 +138,7 @@ def test_a_token_of_another_realm_is_not_genuine():
     assert not genuine(elsewhere.access_token(CLAIMS, NONCE), NONCE)
 
 
-def test_the_mac_tells_realm_and_nonce_apart():
+def test_realm_and_nonce_cannot_be_confused_in_the_mac():
     one = DerivedTokens(SECRETS, "main").access_token(CLAIMS, "nonce")
     assert not genuine(one, "nonc", DerivedTokens(SECRETS, "emain"))
 

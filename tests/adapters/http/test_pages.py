@@ -129,9 +129,9 @@ def test_a_value_that_is_missing_is_an_error_and_not_a_blank():
                 raise AttributeError(name)
             return super().__getattribute__(name)
 
-    told = {field: getattr(ERROR, field) for field in ERROR.__struct_fields__}
+    values = {field: getattr(ERROR, field) for field in ERROR.__struct_fields__}
     with pytest.raises(UndefinedError, match="title"):
-        PageRenderer({Misspelt: "error.html"})(Misspelt(**told))
+        PageRenderer({Misspelt: "error.html"})(Misspelt(**values))
 
 
 def test_an_error_says_what_happened_and_what_to_do():

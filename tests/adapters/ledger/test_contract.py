@@ -314,7 +314,7 @@ async def test_where_there_is_nothing_a_list_is_empty(storage: Storage):
     assert await storage.grants() == ListPage(items=(), after=None)
 
 
-async def test_the_newest_comes_first_whatever_was_recorded_first(storage: Storage):
+async def test_lists_are_in_the_order_of_opening_not_of_recording(storage: Storage):
     await grants(storage, middle=20, newest=30, oldest=10)
     assert keys(await storage.grants()) == ["newest", "middle", "oldest"]
 
@@ -386,7 +386,7 @@ async def test_the_last_page_says_that_it_is_the_last(storage: Storage):
     assert (await storage.grants(limit=1)).after == "b"
 
 
-async def test_what_begins_meanwhile_moves_nothing_from_one_page_to_another(storage: Storage):
+async def test_new_items_move_nothing_from_one_page_to_another(storage: Storage):
     await grants(storage, a=10, b=20, c=30)
     first = await storage.grants(limit=2)
     await grants(storage, d=40)

@@ -282,7 +282,7 @@ async def test_a_stream_holds_what_was_recorded_by_then(days: Days):
     assert [await days.version(moment) for moment in moments] == [0, 1, 1, 2, 2]
 
 
-async def test_events_before_one_of_the_moment_are_held_whatever_their_clock(days: Days):
+async def test_earlier_events_are_held_even_if_their_clock_was_fast(days: Days):
     """Seen to catch: events picked by their own time alone, which leaves a gap in the stream."""
     await opened(days)
     await days.at(5_000, facts.refreshed(await days.ledger.load(GRANT, "grant")))  # a clock that is fast

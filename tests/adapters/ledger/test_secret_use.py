@@ -114,7 +114,7 @@ async def test_without_the_old_secret_nothing_is_touched(under_the_old: WatchedD
 async def test_a_process_without_the_new_secret_refuses_at_once(
     under_the_old: WatchedDatabase,
 ):
-    """It would seal under the old one for ever."""
+    """It would keep sealing under the old one."""
     with pytest.raises(MasterSecretMissing, match=key_id(NEW)):
         Resealing(under_the_old, vault(OLD), "main").reseal(key_id(NEW))
 

@@ -72,7 +72,7 @@ async def test_of_two_requests_on_one_stream_the_second_conflicts(
     assert (await ledger.load(GRANT, "grant")).version == 1
 
 
-async def test_positions_are_gapless_whatever_conflicts(ledger: EventLedger, database: WatchedDatabase):
+async def test_positions_are_gapless_in_spite_of_conflicts(ledger: EventLedger, database: WatchedDatabase):
     """Seen to catch: a conflict uses up positions."""
     appends = [[facts.issued(f"{n}"), facts.opened(f"{n % 3}")] for n in range(9)]
     await written_together(ledger, database, *appends)

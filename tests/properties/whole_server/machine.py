@@ -60,7 +60,7 @@ class WholeServer(Operators, People, Apps):
 
     @rule(tab=PICKS)
     def a_client_is_deleted_and_its_users_come_back(self, tab):
-        """Ask once more for what was allowed to the registration before."""
+        """Ask again for what was allowed to an earlier registration."""
         tab = newest([tab for tab in self.tabs if tab.code is not None], tab)
         if self.latest(tab.client) is not tab.client or tab.client.deleted:
             self.passes(1)

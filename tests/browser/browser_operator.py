@@ -1,4 +1,4 @@
-"""Who runs the server, at hand while a browser is looked at."""
+"""An operator who acts on the server while a browser test runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
