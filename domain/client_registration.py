@@ -35,7 +35,7 @@ class ClientEnabled(Struct, frozen=True, kw_only=True, array_like=True, tag="cli
 class ClientApproved(Struct, frozen=True, kw_only=True, array_like=True, tag="client.approved.v1"):
     """An operator vouches for this registration of the client.
 
-    Its consents may be remembered, and the consent page does not warn of it.
+    If it has a secret, its remembered consents count on loopback too. The consent page does not warn of it.
     """
 
     approved_at: int

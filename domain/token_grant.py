@@ -281,7 +281,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
 
     def _retried(self, generation: int, networks: tuple[str, ...], *, now: int) -> tuple[Event, ...]:
         """Record a retry from another network, once for each generation, and at most 16 at a time."""
-        known = network_of(self.networks, generation)
+        known = superseding_network(self.networks, generation)
         if not networks or not known or known in networks:
             return ()
         if generation in self.retried_elsewhere or len(self.retried_elsewhere) == MAX_NETWORKS:
@@ -448,7 +448,7 @@ def when_superseded(entries: Supersessions, generation: int) -> int | None:
     return next((second for second, first in reversed(entries) if first <= generation), None)
 
 
-def network_of(networks: Networks, generation: int) -> str:
+def superseding_network(networks: Networks, generation: int) -> str:
     """Return the digest of the network that superseded the generation, empty if it is unknown."""
     return next((network for first, network in reversed(networks) if first <= generation), "")
 

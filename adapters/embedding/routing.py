@@ -1,4 +1,4 @@
-"""The server and a host's ASGI application under one address: who gets a request, and a shared lifespan."""
+"""The server and a host's ASGI application at one origin: routing of requests, and a shared lifespan."""
 
 import logging
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""From events to rows, pure: the live append, the replay and the rebuild use the same functions."""
+"""Pure functions from events to rows, which the live append, the replay and the rebuild share."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,10 +11,10 @@ from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import TokenGrant
 
 FOLDS: dict[str, int] = dict.fromkeys(KINDS, 1) | {"grant": 2, "user": 2}
-"""By category, the number of the way in which events are folded, kept in each row.
+"""By category, the number of the current fold, which each row holds.
 
 Raised with every change to a state, an `evolve` or the set of tags of a kind. A row with another number was
-folded by another release: it is folded again from its events, so that an unknown tag is met, not overlooked.
+folded by another release: it is folded again from its events, so that an unknown tag is noticed.
 """
 
 _COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
@@ -28,7 +28,7 @@ _COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "secrets": lambda _: (),
     "regtokens": lambda _: (),
 }
-"""By category, what its table has besides key, version, fold and state."""
+"""By category, the values of the columns that only its table has."""
 
 _PARTIES: dict[str, Callable[[Any], Parties]] = {
     "client": lambda client: Parties(client_id=client.client_id),

@@ -9,7 +9,7 @@ from grantledger.domain.password import (
 
 
 class PasswordRules:
-    """What a new password must be."""
+    """The rules for new passwords."""
 
     def __init__(self, common: CommonPasswords) -> None:
         self._common = common

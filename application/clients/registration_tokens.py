@@ -1,4 +1,4 @@
-"""What an operator does with registration tokens."""
+"""Adding and revoking registration tokens."""
 
 from collections.abc import Callable
 

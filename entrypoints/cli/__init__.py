@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 
 def main() -> None:
-    """Run a command; where the extra with the commands is missing, say what to install and exit with 1."""
+    """Run a command. If the extra with the commands is missing, print what to install and exit with 1."""
     if find_spec("rich_click") is None:
         extra = "demo" if sys.argv[1:2] == ["demo"] else "server"
         sys.exit(f"grantledger: commands need the authorization server: pip install 'grantledger[{extra}]'")

@@ -1,4 +1,4 @@
-"""What answers must look like, and what the client must have done on its own to get them."""
+"""Checks of the responses, and of the requests that the client made to get them."""
 
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ _PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 def check_discovery(traffic: Traffic, origin: str, resource: str) -> None:
-    """From the first refusal to both documents (RFC 9728 section 5, RFC 8414 section 3)."""
+    """Check the requests from the first 401 to both metadata documents (RFC 9728 section 5, RFC 8414)."""
     path = urlsplit(resource).path
     refused = _first(traffic, "POST", path, 401)
     challenge = refused.headers.get("www-authenticate", "")
@@ -46,7 +46,7 @@ def check_registration(traffic: Traffic) -> str:
 
 
 def check_token(traffic: Traffic, resource: str) -> None:
-    """The code was redeemed with PKCE, for this resource (OAuth 2.1 section 4.1.3, RFC 8707)."""
+    """Check that the code was redeemed with PKCE, for this resource (OAuth 2.1 section 4.1.3, RFC 8707)."""
     exchange = _first(traffic, "POST", "/token", 200)
     sent, answer = exchange.form, exchange.json
     sent_right = sent.get("grant_type") == "authorization_code" and bool(sent.get("code_verifier"))
@@ -60,7 +60,7 @@ def check_token(traffic: Traffic, resource: str) -> None:
 
 
 def check_answer(answer: httpx2.Response, status: int, *words: str) -> None:
-    """The words are in the challenge or in the body."""
+    """Check the status, and that the words are in the challenge or in the body."""
     said = f"{answer.status_code} {answer.headers.get('www-authenticate', '')} {answer.text}"
     fits = answer.status_code == status and all(word in said for word in words)
     expect(" ".join((str(status), *words)), fits, came=said)

@@ -1,4 +1,4 @@
-"""The MCP servers of the demo, each behind a guard and a resource of its own."""
+"""The MCP servers of the demo, each with its own guard and resource."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -43,10 +43,10 @@ def guarded(make_server: MakeServer, resource: Resource, *, issuer: str, verify:
 
 
 def _loopback_only(host: str) -> TransportSecuritySettings:
-    """Serve only who calls us by our own name, and pages of this computer such as MCP Inspector.
+    """Accept only requests for our own host name, and pages of this computer such as MCP Inspector.
 
     MCP: "Servers MUST validate the Origin header on all incoming connections to prevent DNS rebinding
-    attacks". Which port a page comes from does not matter: it needs a token all the same.
+    attacks". The port of a page does not matter, because it needs a token anyway.
     """
     return TransportSecuritySettings(
         allowed_hosts=[host],

@@ -466,7 +466,7 @@ async def test_the_seventeenth_set_of_scopes_is_refused(ledger, story, client, a
 
 @pytest.fixture
 def racing(ledger, story):
-    """The same server over a ledger in which requests run into each other."""
+    """The same server over a ledger in which parallel requests conflict."""
     return Story(InterleavingLedger(ledger), outside=story.outside)
 
 

@@ -270,7 +270,7 @@ def test_a_digest_does_not_depend_on_the_port_of_a_loopback_uri(port):
         "https://localhost:3119/callback",
     ],
 )
-def test_a_digest_depends_on_all_else_of_a_redirect_uri(uri):
+def test_a_digest_depends_on_everything_else_in_a_redirect_uri(uri):
     assert metadata_digest(registered(uri)) != metadata_digest(registered(LOOPBACK))
 
 

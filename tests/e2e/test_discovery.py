@@ -136,7 +136,7 @@ async def test_what_is_not_there_is_404_as_json(person: Person, path: str):
 
 
 async def test_the_metadata_of_a_resource_on_another_origin_is_not_given_here(member: Person):
-    # The path of https://mcp.example is empty, so the root would be its place.
+    # The path of https://mcp.example is empty, so its document would be at the root.
     paths = [PROTECTED_RESOURCE, f"{PROTECTED_RESOURCE}/", f"{PROTECTED_RESOURCE}/notes/mcp"]
     described = [(await member.http.get(path)).json()["resource"] for path in paths]
     assert "https://mcp.example" not in described

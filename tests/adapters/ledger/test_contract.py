@@ -208,7 +208,7 @@ class TestDecisionReader:
     async def test_a_code_that_was_never_issued_is_at_version_0(self, storage: Storage):
         assert (await storage.code_facts("code")).code == Versioned(kind=CODE, key="code")
 
-    async def test_a_request_is_read_with_all_that_decides_it(self, storage: Storage):
+    async def test_a_request_is_read_with_everything_that_decides_it(self, storage: Storage):
         changes: list[Any] = [
             facts.registered(),
             facts.opened_account(),
@@ -228,7 +228,7 @@ class TestDecisionReader:
             code=await storage.load(CODE, "code"),
         )
 
-    async def test_of_a_request_everything_may_be_missing(self, storage: Storage):
+    async def test_everything_about_a_request_may_be_missing(self, storage: Storage):
         read = await storage.authorization_facts(
             client_id="glc_editor", user_id="", session_id="", transaction_id="code"
         )
@@ -308,7 +308,7 @@ async def grants(storage: Storage, **opened_at: int) -> None:
         await storage.record([facts.opened(key, opened_at=second)], facts.OPERATOR)
 
 
-async def test_where_there_is_nothing_a_list_is_empty(storage: Storage):
+async def test_a_list_without_items_is_empty(storage: Storage):
     assert await storage.clients() == ListPage(items=(), after=None)
     assert await storage.users() == ListPage(items=(), after=None)
     assert await storage.grants() == ListPage(items=(), after=None)
@@ -367,7 +367,7 @@ async def test_grants_are_found_by_client_by_user_and_by_both(storage: Storage):
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 6])
-async def test_all_pages_are_the_whole_list_though_several_began_at_once(storage: Storage, limit: int):
+async def test_all_pages_together_are_the_whole_list(storage: Storage, limit: int):
     await grants(storage, a=10, b=20, c=20, d=20, e=30)
     seen, after = [], None
     while True:
@@ -394,7 +394,7 @@ async def test_new_items_move_nothing_from_one_page_to_another(storage: Storage)
     assert keys(await storage.grants(limit=2, after=first.after)) == ["a"]
 
 
-async def test_behind_an_unknown_key_there_is_nothing(storage: Storage):
+async def test_a_page_after_an_unknown_key_is_empty(storage: Storage):
     await grants(storage, a=10)
     assert await storage.grants(after="nobody") == ListPage(items=(), after=None)
 
