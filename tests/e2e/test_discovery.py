@@ -42,7 +42,7 @@ async def test_the_metadata_says_what_is_enforced_and_nothing_else(server: Serve
         "id_token_signing_alg_values_supported": ["ES256"],
         "claims_supported": [
             *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"),
-            *("email", "email_verified"),
+            *("name", "email", "email_verified"),
         ],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
