@@ -88,7 +88,7 @@ class AuthorizationFacts(Struct, frozen=True, kw_only=True):
     code: Versioned[AuthorizationCode]
 
 
-class SessionFacts(Struct, frozen=True, kw_only=True):
+class BrowserSessionFacts(Struct, frozen=True, kw_only=True):
     """A browser session with its user and the user's e-mail address, as one read saw them."""
 
     session: BrowserSession
@@ -136,7 +136,7 @@ class DecisionReader(Protocol):
         """Return the facts of a request. A host's session has no row here."""
         ...
 
-    async def session_facts(self, session_id: str) -> SessionFacts | None: ...
+    async def browser_session_facts(self, session_id: str) -> BrowserSessionFacts | None: ...
 
 
 MAX_PAGE = 200

@@ -13,10 +13,10 @@ from grantledger.adapters.ledger.read_model import FOLDS, state_of
 from grantledger.application.ports import (
     MAX_PAGE,
     AuthorizationFacts,
+    BrowserSessionFacts,
     CodeFacts,
     GrantFacts,
     ListPage,
-    SessionFacts,
     Unavailable,
 )
 from grantledger.domain.aggregate import Kind, Versioned
@@ -115,9 +115,9 @@ class Reader:
             code=code,
         )
 
-    async def session_facts(self, session_id: str) -> SessionFacts | None:
+    async def browser_session_facts(self, session_id: str) -> BrowserSessionFacts | None:
         where = {"realm": self._realm, "key": session_id}
-        found = await self._database.fetch(self._statements.session_facts, where)
+        found = await self._database.fetch(self._statements.browser_session_facts, where)
         if not found:
             return None
         row = found[0]
@@ -125,7 +125,7 @@ class Reader:
         assert session is not None
         user = (await self._stream(USER, session.user_id, row[3:6])).state
         email = None if row[8] is None else self._sealer.open(row[7], session.user_id, "email", row[8])
-        return SessionFacts(session=session, user=user, email=email)
+        return BrowserSessionFacts(session=session, user=user, email=email)
 
     async def clients(
         self, *, after: str | None = None, limit: int = MAX_PAGE

@@ -71,7 +71,7 @@ class Statements:
         self.grant_facts = self.one(_grant_facts())
         self.code_facts = self.one(_code_facts())
         self.authorization_facts = self.one(_authorization_facts())
-        self.session_facts = self.one(_session_facts())
+        self.browser_session_facts = self.one(_session_facts())
         self.owner = self.one(_owner())
         self.sealed = self.one(_sealed())
         self.all_sealed = self.one(_all_sealed())

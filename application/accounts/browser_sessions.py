@@ -54,7 +54,7 @@ class BrowserSessionMaker:
         return empty.then([event]), NewBrowserSession(session=session, cookie=f"{session_id}.{secret}")
 
 
-class FoundSession(Struct, frozen=True):
+class FoundBrowserSession(Struct, frozen=True):
     """A live session, with the e-mail address of its user if there is one."""
 
     session: BrowserSession
@@ -68,18 +68,18 @@ class FindBrowserSession:
         self._facts = facts
         self._clock = clock
 
-    async def __call__(self, cookie: str | None) -> FoundSession | None:
+    async def __call__(self, cookie: str | None) -> FoundBrowserSession | None:
         """Return the live session, None when no usable user is signed in."""
         session_id, dot, secret = (cookie or "").partition(".")
         if not (session_id and dot and secret):
             return None
-        facts = await self._facts.session_facts(session_id)
+        facts = await self._facts.browser_session_facts(session_id)
         if facts is None or facts.user is None or facts.user.disabled:
             return None
         live = facts.session.is_live(
             presented_digest=digest(secret), session_epoch=facts.user.session_epoch, now=self._clock.now()
         )
-        return FoundSession(facts.session, facts.email) if live else None
+        return FoundBrowserSession(facts.session, facts.email) if live else None
 
 
 class SignOut:

@@ -8,12 +8,12 @@ from msgspec import Struct
 from grantledger.application.ports import (
     MAX_PAGE,
     AuthorizationFacts,
+    BrowserSessionFacts,
     CodeFacts,
     Conflict,
     GrantFacts,
     ListPage,
     PrivateRecord,
-    SessionFacts,
     Unavailable,
 )
 from grantledger.application.provenance import Provenance
@@ -117,11 +117,11 @@ class MemoryLedger:
             code=await self.load(CODE, transaction_id),
         )
 
-    async def session_facts(self, session_id: str) -> SessionFacts | None:
+    async def browser_session_facts(self, session_id: str) -> BrowserSessionFacts | None:
         session = (await self.load(SIGNIN, session_id)).state
         if session is None:
             return None
-        return SessionFacts(
+        return BrowserSessionFacts(
             session=session,
             user=(await self.load(USER, session.user_id)).state,
             email=await self.value(session.user_id, "email"),

@@ -10,12 +10,12 @@ from fakes.memory_ledger import MemoryLedger
 from grantledger.application.ports import (
     MAX_PAGE,
     AuthorizationFacts,
+    BrowserSessionFacts,
     CodeFacts,
     Conflict,
     GrantFacts,
     ListPage,
     PrivateRecord,
-    SessionFacts,
 )
 from grantledger.application.provenance import Provenance
 from grantledger.application.use_cases import Storage
@@ -65,9 +65,9 @@ class InterleavingLedger:
         await asyncio.sleep(0)
         return await self._inner.authorization_facts(**keys)
 
-    async def session_facts(self, session_id: str) -> SessionFacts | None:
+    async def browser_session_facts(self, session_id: str) -> BrowserSessionFacts | None:
         await asyncio.sleep(0)
-        return await self._inner.session_facts(session_id)
+        return await self._inner.browser_session_facts(session_id)
 
     async def clients(
         self, *, after: str | None = None, limit: int = MAX_PAGE

@@ -7,7 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.ledger import facts
-from grantledger.application.ports import AuthorizationFacts, Conflict, ListPage, PrivateRecord, SessionFacts
+from grantledger.application.ports import (
+    AuthorizationFacts,
+    BrowserSessionFacts,
+    Conflict,
+    ListPage,
+    PrivateRecord,
+)
 from grantledger.application.use_cases import Storage
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import CODE
@@ -238,14 +244,14 @@ class TestDecisionReader:
     async def test_a_session_is_read_with_its_user_and_the_email_address(self, storage: Storage):
         await storage.record([facts.opened_account()], facts.OPERATOR, [an_email("glu_ada")])
         await storage.record([facts.signed_in()], facts.OPERATOR)
-        read = await storage.session_facts("session")
+        read = await storage.browser_session_facts("session")
         session = (await storage.load(SIGNIN, "session")).state
         assert session is not None
         user = (await storage.load(USER, "glu_ada")).state
-        assert read == SessionFacts(session=session, user=user, email="ada@example.com")
+        assert read == BrowserSessionFacts(session=session, user=user, email="ada@example.com")
 
     async def test_a_session_that_never_began_has_no_facts(self, storage: Storage):
-        assert await storage.session_facts("session") is None
+        assert await storage.browser_session_facts("session") is None
 
 
 class TestPrivateRecords:

@@ -106,7 +106,7 @@ async def test_a_finished_stream_is_not_begun_again(finished: EventLedger):
 async def test_decisions_read_a_finished_stream_as_finished(finished: EventLedger):
     assert (await finished.code_facts("code")).code.is_finished
     assert await finished.grant_facts("grant") is None
-    assert await finished.session_facts("session") is None
+    assert await finished.browser_session_facts("session") is None
     read = await finished.authorization_facts(
         client_id="glc_editor", user_id="glu_ada", session_id="session", transaction_id="code"
     )
