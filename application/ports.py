@@ -96,6 +96,20 @@ class BrowserSessionFacts(Struct, frozen=True, kw_only=True):
     email: str | None
 
 
+class AppFacts(Struct, frozen=True, kw_only=True):
+    """A client that a user has allowed something, as one read saw it. Times are seconds since 1970, UTC.
+
+    `connections` counts the usable grants to the client's present registration: the oldest began at `since`,
+    one of them was refreshed last at `last_refresh`.
+    """
+
+    client: ClientRegistration
+    consent: Consent
+    connections: int
+    since: int | None
+    last_refresh: int | None
+
+
 class Ledger(Protocol):
     """The event log with its read model. Every method raises `Unavailable` in an outage."""
 
@@ -137,6 +151,13 @@ class DecisionReader(Protocol):
         ...
 
     async def browser_session_facts(self, session_id: str) -> BrowserSessionFacts | None: ...
+
+    async def connected_apps(self, user_id: str, *, now: int) -> Sequence[AppFacts]:
+        """Return the clients that the user has allowed something, the most recently connected first.
+
+        At most 200, and of more than 2,000 grants only the newest count.
+        """
+        ...
 
 
 MAX_PAGE = 200

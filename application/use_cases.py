@@ -198,7 +198,7 @@ class UseCases:
         self.disable_user = DisableUser(ledger, clock)
         self.enable_user = EnableUser(ledger, clock)
 
-        self.list_connected_apps = ListConnectedApps(ledger, ledger, clock)
+        self.list_connected_apps = ListConnectedApps(ledger, clock)
         self.disconnect_app = DisconnectApp(ledger, ledger, clock)
         self.disconnect_every_app = DisconnectEveryApp(ledger, self.disconnect_app)
         self.set_password = SetPassword(

@@ -20,7 +20,14 @@ folded by another release: it is folded again from its events, so that an unknow
 _COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "client": lambda client: (client.registered_at,),
     "code": lambda code: (code.client_id, code.user_id, code.expires_at),
-    "grant": lambda grant: (grant.client_id, grant.user_id, grant.opened_at, _grant_ends(grant)),
+    "grant": lambda grant: (
+        grant.client_id,
+        grant.user_id,
+        grant.client_registration,
+        grant.opened_at,
+        grant.issued_at if grant.generation else 0,
+        _grant_ends(grant),
+    ),
     "consent": lambda consent: (consent.user_id, consent.client_id),
     "user": lambda user: (user.opened_at,),
     "signin": lambda session: (session.user_id, session.expires_at),
@@ -102,4 +109,5 @@ def _grant_ends(grant: TokenGrant) -> int:
     """Return the second from which no token of the grant is accepted."""
     if grant.revoked_at is not None:
         return grant.revoked_at
-    return max(grant.access_expires_at, grant.refresh_expires_at or 0)
+    access_expires_at = grant.access_expires_at if grant.generation > grant.access_revoked_through else 0
+    return max(access_expires_at, grant.refresh_expires_at or 0) or grant.issued_at

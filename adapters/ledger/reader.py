@@ -12,6 +12,7 @@ from grantledger.adapters.ledger.private_records import Sealer
 from grantledger.adapters.ledger.read_model import FOLDS, state_of
 from grantledger.application.ports import (
     MAX_PAGE,
+    AppFacts,
     AuthorizationFacts,
     BrowserSessionFacts,
     CodeFacts,
@@ -126,6 +127,26 @@ class Reader:
         user = (await self._stream(USER, session.user_id, row[3:6])).state
         email = None if row[8] is None else self._sealer.open(row[7], session.user_id, "email", row[8])
         return BrowserSessionFacts(session=session, user=user, email=email)
+
+    async def connected_apps(self, user_id: str, *, now: int) -> Sequence[AppFacts]:
+        where = {"realm": self._realm, "user_id": user_id, "now": now, "bound": 2_000, "most": MAX_PAGE}
+        apps: dict[str, AppFacts] = {}
+        for row in await self._database.fetch(self._statements.connected_apps, where):
+            key, client_id, registration, connections, since, last_refresh = row[6:12]
+            consent = (await self._stream(CONSENT, key, row[0:3])).state
+            client = (await self._stream(CLIENT, client_id, row[3:6])).state
+            assert consent is not None
+            assert client is not None
+            is_present = registration == client.registration
+            if is_present or client_id not in apps:  # grants of two registrations are two rows
+                apps[client_id] = AppFacts(
+                    client=client,
+                    consent=consent,
+                    connections=connections if is_present else 0,
+                    since=since if is_present else None,
+                    last_refresh=last_refresh or None if is_present else None,
+                )
+        return tuple(apps.values())
 
     async def clients(
         self, *, after: str | None = None, limit: int = MAX_PAGE

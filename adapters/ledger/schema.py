@@ -108,7 +108,10 @@ ROWS: dict[str, Table] = {
         "token_grant",
         _fixed("client_id", Text),
         _fixed("user_id", Text),
+        _fixed("client_registration", BigInteger),
         _fixed("opened_at", BigInteger),
+        # 0 before the first refresh
+        _not_null("refreshed_at", BigInteger),
         # Not indexed, because each refresh changes it. The sweep finds ended grants by walking the keys.
         _not_null("ends_at", BigInteger),
         Index("token_grant_opened", "realm", "opened_at", "key"),

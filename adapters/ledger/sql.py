@@ -72,6 +72,7 @@ class Statements:
         self.code_facts = self.one(_code_facts())
         self.authorization_facts = self.one(_authorization_facts())
         self.browser_session_facts = self.one(_session_facts())
+        self.connected_apps = self.one(_connected_apps())
         self.owner = self.one(_owner())
         self.sealed = self.one(_sealed())
         self.all_sealed = self.one(_all_sealed())
@@ -292,6 +293,79 @@ def _session_facts() -> ClauseElement:
             )
         )
         .where(_at(_signin, "realm", "key"))
+    )
+
+
+def _connected_apps() -> ClauseElement:
+    """Return the clients of a user with their usable grants counted, the most recently connected first.
+
+    Of the newest `bound` grants and of `bound` consents, so that no user can make the query slow.
+    """
+    recent = (
+        select(
+            _grant.c.client_id,
+            _grant.c.client_registration,
+            _grant.c.opened_at,
+            _grant.c.refreshed_at,
+            _grant.c.ends_at,
+        )
+        .where(_at(_grant, "realm", "user_id"))
+        .order_by(_grant.c.opened_at.desc(), _grant.c.key.desc())
+        .limit(bindparam("bound"))
+        .subquery("recent")
+    )
+    alive = (
+        select(
+            recent.c.client_id,
+            recent.c.client_registration,
+            func.count().label("connections"),
+            func.min(recent.c.opened_at).label("since"),
+            func.max(recent.c.refreshed_at).label("last_refresh"),
+        )
+        .where(recent.c.ends_at > bindparam("now"))
+        .group_by(recent.c.client_id, recent.c.client_registration)
+        .subquery("alive")
+    )
+    given = (
+        select(_consent.c.key, _consent.c.client_id)
+        .where(_at(_consent, "realm", "user_id"))
+        .order_by(_consent.c.client_id)
+        .limit(bindparam("bound"))
+        .subquery("given")
+    )
+    since = func.coalesce(alive.c.since, 0)
+    chosen = (
+        select(
+            given.c.key,
+            given.c.client_id,
+            alive.c.client_registration,
+            alive.c.connections,
+            since.label("since"),
+            alive.c.last_refresh,
+        )
+        .select_from(given.outerjoin(alive, alive.c.client_id == given.c.client_id))
+        .order_by(since.desc(), given.c.client_id)
+        .limit(bindparam("most"))
+        .subquery("chosen")
+    )
+    realm: ColumnElement[str] = bindparam("realm")
+    return (
+        select(
+            *_facts(_consent),
+            *_facts(_client),
+            chosen.c.key,
+            chosen.c.client_id,
+            chosen.c.client_registration,
+            chosen.c.connections,
+            chosen.c.since,
+            chosen.c.last_refresh,
+        )
+        .select_from(
+            chosen.join(_consent, and_(_consent.c.realm == realm, _consent.c.key == chosen.c.key)).join(
+                _client, and_(_client.c.realm == realm, _client.c.key == chosen.c.client_id)
+            )
+        )
+        .order_by(chosen.c.since.desc(), chosen.c.client_id)
     )
 
 

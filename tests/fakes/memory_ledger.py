@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from grantledger.application.ports import (
     MAX_PAGE,
+    AppFacts,
     AuthorizationFacts,
     BrowserSessionFacts,
     CodeFacts,
@@ -126,6 +127,31 @@ class MemoryLedger:
             user=(await self.load(USER, session.user_id)).state,
             email=await self.value(session.user_id, "email"),
         )
+
+    async def connected_apps(self, user_id: str, *, now: int) -> Sequence[AppFacts]:
+        found = []
+        for consent in (await self.consents(user_id)).items:
+            assert consent.state is not None
+            client = (await self.load(CLIENT, consent.state.client_id)).state
+            assert client is not None
+            grants = await self.grants(client_id=client.client_id, user_id=user_id)
+            alive = [
+                grant.state
+                for grant in grants.items
+                if grant.state is not None
+                and grant.state.client_registration == client.registration
+                and grant.state.is_usable(now=now)
+            ]
+            refreshed = [grant.issued_at for grant in alive if grant.generation]
+            app = AppFacts(
+                client=client,
+                consent=consent.state,
+                connections=len(alive),
+                since=min((grant.opened_at for grant in alive), default=None),
+                last_refresh=max(refreshed, default=None),
+            )
+            found.append(app)
+        return sorted(found, key=lambda app: (-(app.since or 0), app.client.client_id))
 
     async def clients(
         self, *, after: str | None = None, limit: int = MAX_PAGE

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from fakes.memory_ledger import MemoryLedger
 from grantledger.application.ports import (
     MAX_PAGE,
+    AppFacts,
     AuthorizationFacts,
     BrowserSessionFacts,
     CodeFacts,
@@ -68,6 +69,10 @@ class InterleavingLedger:
     async def browser_session_facts(self, session_id: str) -> BrowserSessionFacts | None:
         await asyncio.sleep(0)
         return await self._inner.browser_session_facts(session_id)
+
+    async def connected_apps(self, user_id: str, *, now: int) -> Sequence[AppFacts]:
+        await asyncio.sleep(0)
+        return await self._inner.connected_apps(user_id, now=now)
 
     async def clients(
         self, *, after: str | None = None, limit: int = MAX_PAGE

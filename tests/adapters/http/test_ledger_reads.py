@@ -101,6 +101,15 @@ async def test_a_remembered_consent_answers_an_authorization_with_two_reads(worl
     assert world.reads() == 2
 
 
+async def test_the_account_page_takes_two_reads_however_many_apps_there_are(world: World):
+    for _ in range(3):
+        await world.person.tokens((await world.person.register())["client_id"])
+    world.reads()
+    page = await world.person.http.get("/authorize/account")
+    assert page.text.count("Test client") >= 3
+    assert world.reads() == 2
+
+
 async def test_the_consent_page_takes_two_reads_and_its_answer_two_more(world: World):
     other = (await world.person.register())["client_id"]
     world.reads()

@@ -37,18 +37,18 @@ def issued(code: str = "code", **but: Any) -> Change[Any]:
     return Versioned(kind=CODE, key=code).then((event,))
 
 
-def consented() -> Change[Any]:
-    """Ada allows the editor what `issued` gives it."""
+def consented(client_id: str = "glc_editor") -> Change[Any]:
+    """Ada allows the client what `issued` gives the editor."""
     event = ConsentGiven(
         user_id="glu_ada",
-        client_id="glc_editor",
+        client_id=client_id,
         client_registration=1,
         redirect_host="127.0.0.1",
         resource=grants.RESOURCE,
         scopes=("openid",),
         given_at=1_000,
     )
-    return Versioned(kind=CONSENT, key=consent_key("glu_ada", "glc_editor")).then((event,))
+    return Versioned(kind=CONSENT, key=consent_key("glu_ada", client_id)).then((event,))
 
 
 def signed_in(session: str = "session", **but: Any) -> Change[Any]:

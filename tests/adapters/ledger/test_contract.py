@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 
 from adapters.ledger import facts
 from grantledger.application.ports import (
+    AppFacts,
     AuthorizationFacts,
     BrowserSessionFacts,
     Conflict,
@@ -20,7 +22,7 @@ from grantledger.domain.authorization_code import CODE
 from grantledger.domain.browser_session import SIGNIN
 from grantledger.domain.client_registration import CLIENT, ClientDeleted, ClientDisabled
 from grantledger.domain.consent import CONSENT, ConsentGiven, consent_key
-from grantledger.domain.token_grant import GRANT
+from grantledger.domain.token_grant import GRANT, AccessTokensRevoked, GrantRevoked
 from grantledger.domain.user_account import USER, AccountDisabled, AccountOpened
 from support import clients
 
@@ -403,6 +405,60 @@ async def test_new_items_move_nothing_from_one_page_to_another(storage: Storage)
 async def test_a_page_after_an_unknown_key_is_empty(storage: Storage):
     await grants(storage, a=10)
     assert await storage.grants(after="nobody") == ListPage(items=(), after=None)
+
+
+async def app_of(storage: Storage, *, now: int) -> AppFacts:
+    (app,) = await storage.connected_apps("glu_ada", now=now)
+    return app
+
+
+async def test_an_app_has_its_usable_grants_counted(storage: Storage):
+    await storage.record([facts.registered(), facts.consented()], facts.OPERATOR)
+    for key, opened_at in (("one", 1_100), ("two", 1_000), ("three", 1_200)):
+        await storage.record([facts.opened(key, opened_at=opened_at)], facts.OPERATOR)
+    await storage.record([facts.refreshed(await storage.load(GRANT, "three"))], facts.OPERATOR)
+    app = await app_of(storage, now=2_000)
+    assert (app.connections, app.since, app.last_refresh) == (3, 1_000, 1_001)
+    assert app.client.client_id == app.consent.client_id == "glc_editor"
+
+
+async def test_an_app_without_grants_is_connected_since_no_time(storage: Storage):
+    await storage.record([facts.registered(), facts.consented()], facts.OPERATOR)
+    app = await app_of(storage, now=2_000)
+    assert (app.connections, app.since, app.last_refresh) == (0, None, None)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [GrantRevoked(reason="test", revoked_at=1_500), AccessTokensRevoked(through_generation=0, revoked_at=1)],
+)
+async def test_an_app_whose_grant_has_ended_has_no_connection(storage: Storage, end: Struct):
+    opened = facts.opened(refresh_expires_at=None)
+    await storage.record([facts.registered(), facts.consented(), opened], facts.OPERATOR)
+    await storage.record([(await storage.load(GRANT, "grant")).then((end,))], facts.OPERATOR)
+    assert (await app_of(storage, now=2_000)).connections == 0
+
+
+@pytest.mark.parametrize(("now", "connections"), [(605_799, 1), (605_800, 0)])
+async def test_a_grant_is_a_connection_until_it_expires(storage: Storage, now: int, connections: int):
+    await storage.record([facts.registered(), facts.consented(), facts.opened()], facts.OPERATOR)
+    assert (await app_of(storage, now=now)).connections == connections
+
+
+async def test_grants_of_another_registration_or_user_are_no_connections(storage: Storage):
+    await storage.record([facts.registered(), facts.consented()], facts.OPERATOR)
+    others = [facts.opened("one", client_registration=2), facts.opened("two", user_id="glu_eve")]
+    await storage.record([*others, facts.opened()], facts.OPERATOR)
+    assert (await app_of(storage, now=2_000)).connections == 1
+
+
+async def test_the_most_recently_connected_app_comes_first(storage: Storage):
+    for client, opened_at in (("glc_a", 1_000), ("glc_b", 3_000), ("glc_c", 2_000)):
+        consent = facts.consented(client)
+        grant = facts.opened(client, client_id=client, opened_at=opened_at)
+        await storage.record([facts.registered(client), consent, grant], facts.OPERATOR)
+    apps = await storage.connected_apps("glu_ada", now=4_000)
+    assert [app.client.client_id for app in apps] == ["glc_b", "glc_c", "glc_a"]
 
 
 async def test_the_consents_of_a_user_are_listed_page_by_page(storage: Storage):

@@ -45,7 +45,13 @@ def upgrade() -> None:
     _create_rows("code", _text("client_id"), _text("user_id"), _number("ends_at"))
     op.create_index("code_ends", "code", ["realm", "ends_at"])
     _create_rows(
-        "token_grant", _text("client_id"), _text("user_id"), _number("opened_at"), _number("ends_at")
+        "token_grant",
+        _text("client_id"),
+        _text("user_id"),
+        _number("client_registration"),
+        _number("opened_at"),
+        _number("refreshed_at"),
+        _number("ends_at"),
     )
     op.create_index("token_grant_opened", "token_grant", ["realm", "opened_at", "key"])
     op.create_index("token_grant_client", "token_grant", ["realm", "client_id", "opened_at", "key"])
