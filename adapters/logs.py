@@ -20,6 +20,8 @@ WriteLine = Callable[[str, str, LogLine], None]
 
 _STDLIB = logging.getLogger("grantledger.http")
 _SECRET = re.compile(r"gl(?:ac|at|rt|cs|rg)_[A-Za-z0-9_-]+")
+_EMAIL = re.compile(r"[\w.+%-]+(?:@|%40)[\w.-]+")
+_URI_WITH_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:[^\s?#'\"]+)[?#][^\s'\"]*")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 _PROCESS_ID = secrets.token_hex(8)
@@ -52,8 +54,13 @@ def configure(log_format: str, level: str) -> None:
 
 
 def redacted(text: str) -> str:
-    """Return the text without our tokens, codes and client secrets, which a client may send anywhere."""
-    return _SECRET.sub("[secret]", text)
+    """Return the text without what strangers may send anywhere and no log may hold.
+
+    That is our tokens, codes and client secrets, e-mail addresses, and the query and fragment of a URI, which
+    hold a client's own secrets.
+    """
+    text = _SECRET.sub("[secret]", text)
+    return _EMAIL.sub("[e-mail]", _URI_WITH_QUERY.sub(r"\1?[query]", text))
 
 
 def _straight(processors: Sequence[Any], log_format: str, level: str) -> WriteLine:

@@ -27,6 +27,7 @@ from grantledger.adapters.throttles import action_limit, guess_limit, registrati
 from grantledger.application.use_cases import Ports, UseCases
 from grantledger.domain.limits import MAX_WAITING_CHECKS
 from grantledger.domain.rate import parsed_rate
+from grantledger.entrypoints.exposed_files import check_database_closed
 from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings
 
@@ -59,6 +60,7 @@ class Container:
 
     def _database(self) -> SqliteDatabase:
         if self.settings.database != IN_MEMORY:
+            check_database_closed(self.settings)
             return SqliteDatabase(self.settings.database)
         # The writer and the readers have separate connections, which cannot share a database in memory.
         directory = tempfile.mkdtemp(prefix="grantledger-")

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.adapters.crypto.secret_keepers import SecretFile, SecretSetting
 from grantledger.application.keys.master_secrets import SecretKeeper
 from grantledger.domain.secret_text import MIN_BYTES, MasterSecretInvalid, parsed_secrets
+from grantledger.entrypoints.exposed_files import check_closed
 from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvalid
 
 
@@ -65,9 +65,7 @@ def _in_file(path: Path) -> MasterSecrets:
     key = "master_secret_file"
     try:
         with path.open(encoding="ascii") as file:
-            # With the secret, other users of the machine could make tokens. The group may be the server's.
-            if os.fstat(file.fileno()).st_mode & stat.S_IRWXO:
-                raise SettingsInvalid(key, f"must be closed to other users: run `chmod o= {path}`")
+            check_closed(key, path, os.fstat(file.fileno()))  # who reads the secret can make tokens
             lines = file.read().split()
     except OSError as error:
         raise SettingsInvalid(key, f"cannot be read: {path}: {error.strerror}") from None

@@ -1,6 +1,7 @@
 """Where settings come from: `grantledger.toml`, `GRANTLEDGER_*` variables, and the command line."""
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
+from grantledger.entrypoints.exposed_files import check_closed
 from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_setting
 
 PREFIX = "GRANTLEDGER_"
@@ -93,7 +95,10 @@ def _in_file(config: Path | None, environ: Mapping[str, str]) -> dict[str, Given
     else:
         return {}
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            written = tomllib.loads(file.read())
+            if "master_secret" in written:
+                check_closed(key, path, os.fstat(file.fileno()))
     except OSError as error:
         raise SettingsInvalid(key, f"names a file that cannot be read: {path}: {error.strerror}") from None
     except ValueError as error:

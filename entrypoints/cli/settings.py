@@ -75,6 +75,7 @@ def show(*, as_json: bool, database: str | None, config: Path | None) -> None:
 
 
 def _check_for_serving(config: Path | None, overrides: Mapping[str, Any]) -> None:
+    from grantledger.entrypoints.exposed_files import check_database_closed
     from grantledger.entrypoints.master_secret import configured_master_secrets
     from grantledger.entrypoints.settings import SettingsInvalid, check_identity
     from grantledger.entrypoints.settings_sources import given_settings, load_settings, with_source
@@ -85,6 +86,7 @@ def _check_for_serving(config: Path | None, overrides: Mapping[str, Any]) -> Non
     except SettingsInvalid as invalid:
         raise with_source(invalid, given_settings(config, os.environ, overrides)) from None
     configured_master_secrets(loaded)
+    check_database_closed(loaded)
 
 
 def _value(effective: "Settings", key: str) -> Any:

@@ -148,8 +148,10 @@ async def test_a_line_names_the_route_never_the_path_or_the_query(
 
 
 async def test_a_refusal_is_logged_with_its_reason(server: Server, ada: Person, client: str):
-    answer = await ada.authorize(client, redirect_uri="https://evil.example/?q=1")
+    answer = await ada.authorize(client, redirect_uri="https://evil.example/cb?q=1#f")
     line = line_of(server, answer)
+    assert "https://evil.example/cb?[query]" in line["detail"]
+    assert "q=1" not in line["detail"]
     assert (line["refusal"], line["level"], line["client_id"]) == ("RedirectUriMismatch", "info", client)
     assert "evil.example" in line["detail"]
 
@@ -279,6 +281,13 @@ async def test_failed_sign_ins_are_recorded_when_the_server_stops(tmp_path: Path
             page = await person.asked((await person.register())["client_id"])
             await person.post(page, "sign-in", email=EMAIL, password="wrong password")
     assert server.events("user.sign_ins_failed.v1") == 1
+
+
+async def test_an_address_in_the_wrong_field_is_not_logged(server: Server, ada: Person, client: str):
+    answer = await ada.authorize(client, redirect_uri="mailto:ada@example.com", state="x")
+    assert "ada@example.com" not in json.dumps(line_of(server, answer))
+    answer = await ada.authorize("ada%40example.com")
+    assert "example.com" not in json.dumps(line_of(server, answer))
 
 
 async def test_a_secret_in_the_wrong_field_is_not_logged(server: Server, person: Person):

@@ -150,6 +150,7 @@ def test_the_sentence_about_a_database_that_cannot_be_opened_says_what_to_do(
         path.mkdir()
     else:
         path.write_text(content * 100)
+        path.chmod(0o600)
     done = server.cli(*command, cwd=tmp_path, database=str(path))
     assert done.returncode == 1
     assert done.stderr.startswith(f"grantledger: {path} cannot be opened: {what}")

@@ -147,6 +147,7 @@ async def test_the_host_starts_after_the_ledger_is_open_and_ends_before_it_close
 @pytest.mark.parametrize("kind", ["litestar", "starlette", "without lifespan"])
 async def test_a_host_does_not_start_without_the_ledger(server, kind):
     Path(server.settings.database).write_bytes(b"no database" * 1000)
+    Path(server.settings.database).chmod(0o600)
     with pytest.raises(NotStarted):
         async with hosting(Host(nothing).of(kind, server), server.settings.port):
             pass
@@ -187,6 +188,7 @@ async def test_a_server_can_be_opened_again_and_in_parallel(server):
 async def test_an_opening_that_failed_can_be_tried_again(server):
     database = Path(server.settings.database)
     database.write_bytes(b"no database" * 1000)
+    database.chmod(0o600)
     with pytest.raises(CannotOpen):
         async with server:
             pass

@@ -35,6 +35,16 @@ LEAKS = {
     ),
     "id_token": f"def test_id_token():\n    print('see {ID_TOKEN}')",
     "part_of_cookie": f"def test_cookie():\n    seen('part_of_cookie', 'xx{COOKIE[5:30]}xx')",
+    "address_in_log": (
+        "def test_address(tmp_path):\n"
+        '    line = \'{"detail":"ada@example.com","correlation_id":"1"}\'\n'
+        "    (tmp_path / 'address_in_log.log').write_text(line)"
+    ),
+    "query_in_log": (
+        "def test_query(tmp_path):\n"
+        "    line = 'request detail=https://client.example/cb?code=1 correlation_id=1'\n"
+        "    (tmp_path / 'query_in_log.log').write_text(line)"
+    ),
     "in_fixture": (
         f"@pytest.fixture\ndef it():\n    yield\n    print({TOKEN!r})\ndef test_in_fixture(it):\n    pass"
     ),
@@ -102,8 +112,9 @@ def test_a_secret_in_the_output_of_a_worker_fails_the_session(folder: Path):
     [
         "def test_it():\n    print('glc_' + 'a' * 27, 'nothing to see')",
         f"@pytest.mark.shows_secrets\ndef test_it():\n    print({TOKEN!r})",
+        "from support.leaks import seen\ndef test_it():\n    seen('a command', 'as ada@example.com')",
     ],
-    ids=["nothing secret", "on purpose"],
+    ids=["nothing secret", "on purpose", "an address that a command shows"],
 )
 def test_a_session_without_leaks_passes(folder: Path, test: str):
     assert run(folder, test).returncode == 0

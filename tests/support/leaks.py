@@ -4,6 +4,8 @@ Output is all that tests and servers print: what pytest captures of each test, e
 session's temporary folder, and what commands print (`seen`). Secrets are all that look like one of ours, ID
 tokens, and those without a recognisable form, which the tests' own support code reports (`issued`). A test
 whose output is meant to show a secret is marked `shows_secrets`.
+
+Log lines also hold no e-mail address and no query of a URI. Commands may show both to an operator.
 """
 
 import re
@@ -15,6 +17,9 @@ import pytest
 _OURS = re.compile(r"gl(?:ac|at|rt|cs)_[A-Za-z0-9_-]{20,}")
 _ID_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}")
 _WORD = re.compile(r"[A-Za-z0-9_-]{16,}")
+_EMAIL = re.compile(r"[\w.+%-]+(?:@|%40)[\w-]+\.[\w.-]+")
+_QUERY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/[^\s\"'?\\]*\?[^\s\"'\\[]")
+_LOG_LINE = re.compile(r"\bcorrelation_id\b")
 _PIECE = 16
 """The number of consecutive characters of a secret that count as a leak."""
 
@@ -52,6 +57,16 @@ def leaks_in(output: str) -> set[str]:
     return found
 
 
+def personal_in(output: str) -> set[str]:
+    """Return what log lines among the output hold that no log may hold, beside secrets."""
+    lines = [line for line in output.splitlines() if _LOG_LINE.search(line)]
+    found = set()
+    for name, pattern in (("e-mail address", _EMAIL), ("query of a URI", _QUERY)):
+        if any(pattern.search(line) for line in lines):
+            found.add(name)
+    return found
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "shows_secrets: prints a secret to its user on purpose")
 
@@ -74,7 +89,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     leaks = [
         f"{where}: {', '.join(sorted(found))}"
         for where, text in (*_outputs, *logs)
-        if (found := leaks_in(text))
+        if (found := leaks_in(text) | personal_in(text))
     ]
     if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist: the controller reports it
         session.config.workeroutput[_LEAKS] = leaks

@@ -1,0 +1,33 @@
+"""Files with secrets that other users of the machine can read."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from grantledger.entrypoints.settings import Settings, SettingsInvalid
+
+
+def check_closed(key: str, path: Path, found: os.stat_result) -> None:
+    """Refuse a file of ours that other users can read, and warn of one that another user owns.
+
+    We can close our own file, but a mounted secret only whoever mounts it. The group may read: it may be the
+    server's. Raises `SettingsInvalid`.
+    """
+    if not found.st_mode & stat.S_IRWXO or not stat.S_ISREG(found.st_mode):
+        return
+    if found.st_uid == os.geteuid():
+        raise SettingsInvalid(key, f"must be closed to other users: run `chmod o= {path}`")
+    from grantledger.adapters import logs  # noqa: PLC0415 - commands that need no warning start faster
+
+    logs.write_line(
+        "warning",
+        f"{key}: other users of this machine can read {path}, which another user owns: close it there",
+    )
+
+
+def check_database_closed(settings: Settings) -> None:
+    """Check the file of the database, if there is one. Raises `SettingsInvalid`."""
+    path = Path(settings.database)
+    with suppress(OSError):  # opening it says what is wrong
+        check_closed("database", path, path.stat())

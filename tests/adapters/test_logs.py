@@ -1,0 +1,24 @@
+import pytest
+
+from grantledger.adapters.logs import redacted
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "asked for 'https://evil.example/cb?code=1&x=2', registered",
+            "asked for 'https://evil.example/cb?[query]', registered",
+        ),
+        ("com.example.app:/cb?code=1", "com.example.app:/cb?[query]"),
+        ("http://127.0.0.1:33418/cb#secret", "http://127.0.0.1:33418/cb?[query]"),
+        ("https://client.example/cb", "https://client.example/cb"),
+        ("no account for ada.lovelace+mcp@mail.example.com here", "no account for [e-mail] here"),
+        ("login_hint=ada%40example.com", "login_hint=[e-mail]"),
+        ("mailto:ada@example.com", "mailto:[e-mail]"),
+        ("glrt_" + "a" * 43, "[secret]"),
+        ("does it end? yes: it does", "does it end? yes: it does"),
+    ],
+)
+def test_a_log_holds_no_secret_no_address_and_no_query(text, shown):
+    assert redacted(text) == shown
