@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import cached_property
@@ -136,8 +137,18 @@ class AuthorizationServer:
         raise ValueError(f"{identifier!r} is not one of the protected resources: {known}")
 
     def guard(self, app: ASGIApp, resource: str | None = None) -> BearerGuard:
-        """Return `app` for requests with an access token for `resource`; others get a challenge."""
+        """Return `app` for requests with an access token for `resource`; others get a challenge.
+
+        `app` sees the scheme and the host of the resource. If it is an application of the official `mcp` SDK,
+        its checks of Host and Origin for loopback are switched off: the guard does their work.
+        """
         of = self.resource(resource)
+        if "mcp.server.streamable_http_manager" in sys.modules:  # otherwise it cannot be one of the SDK's
+            from grantledger.adapters.guards.mcp_sdk import (  # noqa: PLC0415 - an extra
+                leave_origins_to_the_guard,
+            )
+
+            leave_origins_to_the_guard(app)
         return BearerGuard(
             app,
             verify=self.use_cases.look_up_session,
@@ -155,9 +166,10 @@ class AuthorizationServer:
     ) -> Mount:
         """Return `app`, guarded, at the path of its resource, for `app(mounts=[...])`.
 
-        `lifespan` is entered while `app` serves.
+        A resource without a path gets every path that is not the server's. `lifespan` is entered while `app`
+        serves.
         """
-        path = urlsplit(self.resource(resource).identifier).path
+        path = urlsplit(self.resource(resource).identifier).path.rstrip("/")
         return Mount(path=path, app=self.guard(app, resource), lifespan=lifespan)
 
     def token_verifier(self, resource: str | None = None) -> "LedgerTokenVerifier":

@@ -1,10 +1,14 @@
-"""An account to sign in with, for the examples."""
+"""An account to sign in with, for the examples, and where they keep their ledger."""
 
 import asyncio
 import os
 import secrets
 
 from grantledger import AuthorizationServer, Caller
+from grantledger.application.accounts.open_account import EmailTaken
+
+DATABASE = os.environ.get("GRANTLEDGER_DATABASE", ":memory:")
+"""Without a file the ledger ends with the process. Behind a proxy it must be a file."""
 
 EMAIL = "ada@example.com"
 CALLER = Caller(correlation_id="example", operator="example")
@@ -13,7 +17,10 @@ CALLER = Caller(correlation_id="example", operator="example")
 def open_demo_account(server: AuthorizationServer) -> None:
     """Open an account and print its password: the one in EXAMPLE_PASSWORD, or a random one."""
     password = os.environ.get("EXAMPLE_PASSWORD") or secrets.token_urlsafe(12)
-    asyncio.run(_open(server, password))
+    try:
+        asyncio.run(_open(server, password))
+    except EmailTaken:  # the ledger is a file, and this is not the first start
+        password = "the password of the first start"
     print(f"{server.resource().identifier}: sign in as {EMAIL} with {password}", flush=True)
 
 

@@ -10,10 +10,10 @@ import uvicorn
 from litestar import Litestar, Request, Response, get
 from litestar.exceptions import NotAuthorizedException
 
-from demo_account import open_demo_account
+from demo_account import DATABASE, open_demo_account
 from grantledger import AuthorizationServer, Unavailable
 
-server = AuthorizationServer.from_environment(database=":memory:")
+server = AuthorizationServer.from_environment(database=DATABASE)
 
 
 @get("/")

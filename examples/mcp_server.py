@@ -7,10 +7,10 @@ e-mail address and password that are printed. The ledger ends with the process.
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
 
-from demo_account import open_demo_account
+from demo_account import DATABASE, open_demo_account
 from grantledger import AuthorizationServer
 
-server = AuthorizationServer.from_environment(database=":memory:")
+server = AuthorizationServer.from_environment(database=DATABASE)
 notes = MCPServer("Notes", token_verifier=server.token_verifier(), auth=server.auth_settings())
 
 

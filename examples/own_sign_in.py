@@ -59,7 +59,9 @@ async def who_is_signed_in(scope: Any) -> HostUser | None:
 
 
 server = AuthorizationServer.from_environment(
-    host_identity=who_is_signed_in, database=":memory:", login_page="/login"
+    host_identity=who_is_signed_in,
+    database=os.environ.get("GRANTLEDGER_DATABASE", ":memory:"),
+    login_page="/login",
 )
 
 

@@ -8,12 +8,12 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
-from demo_account import open_demo_account
+from demo_account import DATABASE, open_demo_account
 from grantledger import AuthorizationServer, current_session
 
-server = AuthorizationServer.from_environment(database=":memory:")
+server = AuthorizationServer.from_environment(database=DATABASE)
 
 
 async def home(_: Request) -> PlainTextResponse:
@@ -26,8 +26,8 @@ async def whoami(_: Request) -> JSONResponse:
     return JSONResponse({"user": session.user_id, "client": session.client_id})
 
 
-guarded = server.guard(Starlette(routes=[Route("/", whoami)]))
-host = Starlette(routes=[Route("/", home), Mount("/mcp", guarded)])
+guarded = server.guard(Starlette(routes=[Route("/mcp", whoami)]))
+host = Starlette(routes=[Route("/", home), Route("/mcp", guarded)])
 app = server.in_front_of(host)
 
 

@@ -71,25 +71,34 @@ def in_front_of(
 ) -> ASGIApp:
     """Return an application that passes requests for `routes` to `server`, and all others to `app`.
 
-    `running` is open while both serve. A route is a path; if it has parameters in braces, all paths that
-    begin like it belong to the server.
+    `running` is open while both serve.
     """
-    paths = frozenset(route for route in routes if "{" not in route)
-    below = tuple({route.partition("{")[0] for route in routes if "{" in route})
+    is_ours = matcher(routes)
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "lifespan":
                 await lifespan_around(running, app, scope, receive, send)
-            case "http" if _is_ours(scope["path"]):
+            case "http" if is_ours(scope["path"]):
                 await server(scope, receive, send)
             case _:
                 await app(scope, receive, send)
 
-    def _is_ours(path: str) -> bool:
+    return handle
+
+
+def matcher(routes: Iterable[str]) -> Callable[[str], bool]:
+    """Return a function that says whether a path belongs to one of `routes`.
+
+    A route is a path; if it has parameters in braces, all paths that begin like it belong to it.
+    """
+    paths = frozenset(route for route in routes if "{" not in route)
+    below = tuple({route.partition("{")[0] for route in routes if "{" in route})
+
+    def matches(path: str) -> bool:
         if path.startswith(below) or path in paths:
             return True
         # Clients append resources to the well-known paths as they are, some with a slash at the end.
         return "/.well-known/" in path and path.rstrip("/") in paths
 
-    return handle
+    return matches

@@ -2,6 +2,7 @@
 
 import logging
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
@@ -32,7 +33,8 @@ class BearerGuard:
     """Refuse every request that has no access token for `resource` (OAuth 2.1 section 5).
 
     The challenge tells clients to ask for `scopes`. The guarded application checks whether a token has the
-    scopes that an operation needs.
+    scopes that an operation needs. Its requests have the scheme and the host of `resource`, whatever a proxy
+    sends: so redirects and absolute URLs are right behind TLS.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class BearerGuard:
         self._app = app
         self._verify = verify
         self._resource = resource
+        self._origin = _Origin(resource)
         self._responses = {
             refusal: guard_response(refusal, resource_metadata_url, scopes) for refusal in GuardRefusal
         }
@@ -72,7 +75,7 @@ class BearerGuard:
             return
         before = verified.set(checked)
         try:
-            await self._app(scope, receive, _with_cors(send))
+            await self._app(self._origin.applied(scope, headers), receive, _with_cors(send))
         finally:
             verified.reset(before)
 
@@ -93,6 +96,26 @@ class BearerGuard:
             _log.exception("an access token could not be checked")
             return GuardRefusal.UNAVAILABLE
         return Verified(token=token, resource=self._resource, session=session)
+
+
+class _Origin:
+    """What the ASGI scope of a request to `url` says of scheme, host and port."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        default = 443 if parts.scheme == "https" else 80
+        self._scheme = parts.scheme
+        self._server = (parts.hostname or "", parts.port or default)
+        self._host = parts.netloc.lower().removesuffix(f":{default}").encode("ascii")
+
+    def applied(self, scope: Scope, headers: Headers) -> Scope:
+        others = [header for header in headers if header[0] != b"host"]
+        return {
+            **scope,
+            "scheme": self._scheme,
+            "server": self._server,
+            "headers": [(b"host", self._host), *others],
+        }
 
 
 def _with_cors(send: Send) -> Send:

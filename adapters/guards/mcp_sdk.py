@@ -1,11 +1,15 @@
-"""The `TokenVerifier` of the official `mcp` SDK, so that tools know their caller.
+"""What the official `mcp` SDK needs: who calls a tool, and who checks Host and Origin.
 
 Importing this module needs the SDK (the extra `demo` brings it); the rest of the package does not.
 """
 
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
 
+from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.guards.asgi import Verify
 from grantledger.adapters.guards.session import verified
 from grantledger.application.tokens.look_up_session import McpSession
@@ -18,6 +22,29 @@ def auth_settings(*, issuer: str, resource: str) -> AuthSettings:
     return AuthSettings.model_validate(
         {"issuer_url": issuer, "resource_server_url": resource, "validate_token_resource": True}
     )
+
+
+_LOOPBACK_HOSTS = ["127.0.0.1:*", "localhost:*", "[::1]:*"]
+"""What an application of the SDK accepts as Host if its program names no hosts."""
+
+
+def leave_origins_to_the_guard(app: ASGIApp) -> None:
+    """Switch off the check of Host and Origin in `app` if it is one of the SDK's, with the SDK's defaults.
+
+    They are for a server on loopback: behind a proxy every request would be 421, and 403 from a browser.
+    Their purpose is to stop a web page that reaches a server by DNS rebinding. A guard stops it too: no
+    request passes without an access token, and a browser adds none by itself. Rules that the program has set
+    with `transport_security` stay.
+    """
+    if not isinstance(app, Starlette):
+        return
+    for route in app.routes:
+        endpoint = getattr(route, "endpoint", None)
+        endpoint = getattr(endpoint, "app", endpoint)  # inside of RequireAuthMiddleware
+        if isinstance(endpoint, StreamableHTTPASGIApp):
+            manager = endpoint.session_manager
+            if manager.security_settings and manager.security_settings.allowed_hosts == _LOOPBACK_HOSTS:
+                manager.security_settings = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
 
 class LedgerTokenVerifier:

@@ -13,6 +13,7 @@ from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.sealing import SealedBox
 from grantledger.adapters.embedding.host_identity import HostIdentity
+from grantledger.adapters.embedding.routing import matcher
 from grantledger.adapters.http.caller import CallerReader, Network
 from grantledger.adapters.http.direct import with_direct_endpoints
 from grantledger.adapters.http.limits import MAX_BODY
@@ -132,6 +133,12 @@ class HttpLayer:
         def is_shared(path: str) -> bool:
             return path in shared or path.startswith(well_known)
 
+        # Not the home page: a mount at the origin, or at the path of the issuer, is there instead.
+        is_route = matcher(set(self.routes) - {"/", base})
+
+        def is_own(path: str) -> bool:
+            return is_route(path) or path.startswith(well_known)
+
         hottest = [f"{base}/{name}" for name in ("authorize", "register", "session", "token")]
         direct = with_direct_endpoints(app, hottest, answer_error)
 
@@ -141,7 +148,7 @@ class HttpLayer:
             await response.to_asgi_response(None, request)(scope, receive, send)
 
         normalized = with_normalized_paths(direct, not_found)
-        whole = with_mounts(with_cors(with_head(normalized), is_shared), mounts)
+        whole = with_mounts(with_cors(with_head(normalized), is_shared), mounts, is_own)
         return with_request_log(whole, self._caller_of, self._caller_names)
 
     def _handlers(self) -> list[HTTPRouteHandler]:

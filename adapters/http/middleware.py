@@ -88,23 +88,32 @@ def with_head(app: ASGIApp) -> ASGIApp:
 
 
 class Mount(Struct, frozen=True, kw_only=True):
-    """An application for `path` and all paths below it. It receives the whole path of a request."""
+    """An application for `path` and all paths below it. It receives the whole path of a request.
+
+    With the path "" or "/" it gets every path that is not the server's.
+    """
 
     path: str
     app: ASGIApp
     lifespan: Callable[[], AbstractAsyncContextManager[None]]
 
 
-def with_mounts(app: ASGIApp, mounts: Sequence[Mount]) -> ASGIApp:
-    """Pass requests below the path of a mount to that mount, all others to `app`."""
+def with_mounts(app: ASGIApp, mounts: Sequence[Mount], is_own: Callable[[str], bool]) -> ASGIApp:
+    """Pass requests to the mount with the longest path that they are below, and all others to `app`.
+
+    `app` also gets every path that `is_own` accepts, so that no mount hides the server.
+    """
+    by_path = {mount.path.rstrip("/"): mount.app for mount in reversed(mounts)}
+    longest_first = sorted(by_path.items(), key=lambda item: len(item[0]), reverse=True)
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"] if scope["type"] in ("http", "websocket") else ""
-        for mount in mounts:
-            if path == mount.path or path.startswith(f"{mount.path}/"):
-                scope["path_template"] = mount.path
-                await mount.app(scope, receive, send)
-                return
+        path = scope["path"] if scope["type"] in ("http", "websocket") else None
+        if path is not None and not is_own(path):
+            for below, mounted in longest_first:
+                if path == below or path.startswith(f"{below}/"):
+                    scope["path_template"] = below or "/"
+                    await mounted(scope, receive, send)
+                    return
         await app(scope, receive, send)
 
     return handle if mounts else app

@@ -1,14 +1,11 @@
 """Every example, started by its one command, does what it says."""
 
-import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -17,41 +14,9 @@ from msgspec import Struct
 
 from support.leaks import seen
 from support.oauth import Person, heading_of, returned
-from support.server import free_port
+from support.programs import EXAMPLES, PASSWORD, running
 
 pytestmark = pytest.mark.full
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-PASSWORD = "what the example prints"
-"""For its user: nothing that the watch over the output looks for."""
-
-
-@contextmanager
-def running(name: str, directory: Path) -> Iterator[str]:
-    """Start the example and yield its origin once it answers."""
-    port = free_port()
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("GRANTLEDGER_")}
-    environ |= {"GRANTLEDGER_PORT": str(port), "EXAMPLE_PASSWORD": PASSWORD, "TMPDIR": str(directory)}
-    log = directory / "printed"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, EXAMPLES / name], cwd=directory, env=environ, stdout=out, stderr=out
-        )
-    try:
-        give_up = time.monotonic() + 90
-        while time.monotonic() < give_up and process.poll() is None:
-            try:
-                httpx2.get(f"http://127.0.0.1:{port}/", trust_env=False)
-                break
-            except httpx2.TransportError:
-                time.sleep(0.05)
-        else:
-            raise AssertionError(log.read_text())
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-        seen(name, log.read_text())
 
 
 class Host(Struct, frozen=True):
@@ -64,7 +29,7 @@ class Host(Struct, frozen=True):
 @pytest.fixture(scope="module", params=["litestar_app.py", "starlette_app.py"])
 def host(request, tmp_path_factory) -> Iterator[Host]:
     directory = tmp_path_factory.mktemp("host")
-    with running(request.param, directory) as origin:
+    with running(EXAMPLES / request.param, directory) as origin:
         yield Host(origin, directory)
 
 
@@ -110,7 +75,7 @@ async def test_a_host_application_that_cannot_check_a_token_is_503(host: Host):
 @pytest.fixture(scope="module")
 def mcp_server(tmp_path_factory) -> Iterator[Host]:
     directory = tmp_path_factory.mktemp("mcp-server")
-    with running("mcp_server.py", directory) as origin:
+    with running(EXAMPLES / "mcp_server.py", directory) as origin:
         yield Host(origin, directory)
 
 
@@ -141,7 +106,7 @@ def test_the_mcp_server_prints_first_of_all_how_to_sign_in(mcp_server: Host):
 
 @pytest.fixture(scope="module")
 def own_sign_in(tmp_path_factory) -> Iterator[str]:
-    with running("own_sign_in.py", tmp_path_factory.mktemp("own-sign-in")) as origin:
+    with running(EXAMPLES / "own_sign_in.py", tmp_path_factory.mktemp("own-sign-in")) as origin:
         yield origin
 
 

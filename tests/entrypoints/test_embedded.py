@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import grantledger
-from grantledger import AuthorizationServer, Caller, Mount, Refusal, Settings
+from grantledger import AuthorizationServer, Caller, Mount, ProtectedResource, Refusal, Settings
 from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.ledger.database import CannotOpen
 from support.hosting import NotStarted, hosting
@@ -207,6 +207,64 @@ async def test_a_guarded_mount_is_at_the_path_of_its_resource(server):
         answer = await http.post(f"{origin}/mcp")
         assert answer.status_code == 401
         assert f"{origin}/.well-known/oauth-protected-resource/mcp" in answer.headers["www-authenticate"]
+
+
+def at_the_origin(server: AuthorizationServer, *resources: str) -> AuthorizationServer:
+    """Return a server with protected resources at these paths of its origin."""
+    urls = [f"{server.issuer}{path}" for path in resources]
+    return AuthorizationServer(
+        Settings(
+            database=server.settings.database,
+            port=server.settings.port,
+            resources=tuple(ProtectedResource(url) for url in urls),
+        )
+    )
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+async def test_a_mount_at_the_origin_hides_none_of_the_servers_routes(server, path):
+    server = at_the_origin(server, path)
+    async with (
+        hosting(server.app([server.mount(without_lifespan)]), server.settings.port) as origin,
+        httpx2.AsyncClient(base_url=origin, verify=False) as http,
+    ):
+        for route in server.routes:
+            answer = await http.request("PATCH", re.sub(r"\{[^}]+\}", "unknown", route))
+            assert answer.status_code == 405, route
+        assert (await http.get("/.well-known/oauth-authorization-server/mcp")).status_code == 404
+        assert [(await http.get(url)).status_code for url in ("/", "/tools", "/tokens")] == [401, 401, 401]
+
+
+async def test_the_mount_with_the_longest_path_gets_the_request(server):
+    server = at_the_origin(server, "", "/mcp", "/mcp/notes/")
+
+    def named(name: str) -> ASGIApp:
+        async def answer(_scope, _receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": name.encode()})
+
+        return answer
+
+    paths = ("", "/mcp", "/mcp/notes/")
+    mounts = [Mount(path=path, app=named(path), lifespan=lambda: nothing(None)) for path in paths]
+    async with (
+        hosting(server.app(mounts), server.settings.port) as origin,
+        httpx2.AsyncClient(base_url=origin, verify=False) as http,
+    ):
+        asked = ("/", "/mcpx", "/mcp", "/mcp/x", "/mcp/notes", "/mcp/notes/", "/mcp/notes/x")
+        answered = [(await http.get(path)).text for path in asked]
+    assert answered == ["", "", "/mcp", "/mcp", "/mcp/notes/", "/mcp/notes/", "/mcp/notes/"]
+
+
+async def test_a_resource_without_a_path_has_metadata_of_its_own(server):
+    server = at_the_origin(server, "/mcp", "")
+    async with (
+        hosting(server.app(), server.settings.port) as origin,
+        httpx2.AsyncClient(base_url=origin, verify=False) as http,
+    ):
+        well_known = "/.well-known/oauth-protected-resource"
+        described = [(await http.get(path)).json()["resource"] for path in (well_known, f"{well_known}/mcp")]
+    assert described == [origin, f"{origin}/mcp"]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}])

@@ -39,10 +39,12 @@ def _documents(policy: ServerPolicy, describe: DescribeServer) -> dict[str, Any]
     issuer_origin = _origin(policy.issuer)
     # A resource on another origin serves its own metadata: clients must reject ours (RFC 9728 section 3.3).
     local = [resource for resource in policy.resources if _origin(resource.identifier) == issuer_origin]
-    for resource in reversed(local):
-        document = describe.protected_resource(resource)
+    # The first also at the path of a resource without a path, unless there is such a resource.
+    if local:
+        documents[PROTECTED_RESOURCE] = describe.protected_resource(local[0])
+    for resource in local:
         path = urlsplit(resource.identifier).path.rstrip("/")
-        documents |= {f"{PROTECTED_RESOURCE}{path}": document, PROTECTED_RESOURCE: document}
+        documents[f"{PROTECTED_RESOURCE}{path}"] = describe.protected_resource(resource)
     return documents
 
 

@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from grantledger.adapters.asgi_types import Message
 from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.guards.session import current_session, verified
 from grantledger.application.ports import Unavailable
@@ -68,10 +69,10 @@ async def test_the_session_ends_with_the_request(call):
 
 
 async def test_passes_the_request_on_unchanged(call, app):
-    await call("POST", "Bearer good", query="cursor=2")
+    await call("POST", "Bearer good", query="cursor=2", headers=(("origin", "null"),))
     (scope,) = app.scopes
     assert (scope["method"], scope["path"], scope["query_string"]) == ("POST", "/mcp", b"cursor=2")
-    assert scope["headers"] == [(b"authorization", b"Bearer good")]
+    assert scope["headers"][1:] == [(b"authorization", b"Bearer good"), (b"origin", b"null")]
 
 
 # A request without a token
@@ -278,3 +279,38 @@ def test_a_scope_that_no_header_can_carry_stops_the_start(app, ledger):
         BearerGuard(
             app, verify=ledger, resource="r", resource_metadata_url="https://x.example", scopes=('a"b',)
         )
+
+
+# The URL that the application sees
+
+
+@pytest.mark.parametrize(
+    ("resource", "seen"),
+    [
+        ("https://mcp.example.com/mcp", ("https", b"mcp.example.com", ("mcp.example.com", 443))),
+        ("https://MCP.example.com:443/mcp", ("https", b"mcp.example.com", ("mcp.example.com", 443))),
+        ("https://mcp.example.com:8443", ("https", b"mcp.example.com:8443", ("mcp.example.com", 8443))),
+        ("http://[::1]:8000/mcp", ("http", b"[::1]:8000", ("::1", 8000))),
+    ],
+)
+async def test_the_application_sees_scheme_and_host_of_its_resource(app, ledger, resource, seen):
+    guard = BearerGuard(app, verify=ledger, resource=resource, resource_metadata_url="https://as.example/")
+    given = {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/mcp",
+        "server": ("127.0.0.1", 8000),
+        "headers": [(b"host", b"evil.example"), (b"authorization", b"Bearer good")],
+    }
+    await guard(given, nothing_received, nothing_sent)
+    (scope,) = app.scopes
+    (host,) = [value for name, value in scope["headers"] if name == b"host"]
+    assert (scope["scheme"], host, scope["server"]) == seen
+
+
+async def nothing_received() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def nothing_sent(_: Message) -> None: ...

@@ -1,11 +1,17 @@
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from mcp.server.auth.provider import TokenVerifier
+from mcp.server.mcpserver import MCPServer
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import JSONRPCError, jsonrpc_message_adapter
+from starlette.applications import Starlette
+from starlette.routing import Route
 
-from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
+from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier, leave_origins_to_the_guard
 from grantledger.application.ports import Unavailable
 
 RESOURCE = "http://127.0.0.1:8000/mcp"
@@ -78,3 +84,37 @@ def test_the_guard_works_where_the_sdk_is_not_installed():
         f"import grantledger.adapters.guards.{name}" for name in modules
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def sdk_app(**options: Any) -> Starlette:
+    return MCPServer("To-do list").streamable_http_app(**options)
+
+
+def security_of(app: Starlette) -> TransportSecuritySettings:
+    (endpoint,) = [route.endpoint for route in app.routes if isinstance(route, Route)]
+    assert isinstance(endpoint, StreamableHTTPASGIApp)
+    settings = endpoint.session_manager.security_settings
+    assert settings is not None
+    return settings
+
+
+def test_an_application_without_rules_leaves_host_and_origin_to_the_guard():
+    app = sdk_app()
+    assert security_of(app).enable_dns_rebinding_protection
+    leave_origins_to_the_guard(app)
+    assert not security_of(app).enable_dns_rebinding_protection
+
+
+def test_rules_that_the_program_has_set_stay():
+    own = TransportSecuritySettings(
+        allowed_hosts=["mcp.example.com"], allowed_origins=["https://example.com"]
+    )
+    app = sdk_app(transport_security=own)
+    leave_origins_to_the_guard(app)
+    assert security_of(app) == own
+    assert security_of(app).enable_dns_rebinding_protection
+
+
+def test_an_application_of_no_sdk_is_left_alone(app):
+    leave_origins_to_the_guard(app)
+    leave_origins_to_the_guard(Starlette(routes=[Route("/", lambda _: None)]))

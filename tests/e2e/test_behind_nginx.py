@@ -1,0 +1,200 @@
+"""The programs of README and `examples/` behind nginx, which ends TLS, as a client and a browser see them."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from msgspec import Struct
+
+from grantledger import AuthorizationServer, Caller
+from support.nginx import CONFIGURATIONS, HOST, needs_nginx, nginx
+from support.oauth import Person, heading_of
+from support.programs import EXAMPLES, PASSWORD, running, written_readme_program
+from support.server import EMAIL, free_port
+
+pytestmark = [pytest.mark.full, needs_nginx]
+
+SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
+ELSEWHERE = "https://inspector.example"
+TOOL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch):
+    """Let HOST be this machine."""
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
+        return resolve("127.0.0.1" if host in (HOST, HOST.encode()) else host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+class Site(Struct, frozen=True):
+    """A program behind nginx: its public origin, and the URL of its protected resource."""
+
+    origin: str
+    resource: str
+
+    def person(self) -> Person:
+        return Person.at(self.origin, password=PASSWORD)
+
+
+def site(program: Path, directory: Path, configuration: str, path: str = "/mcp") -> Iterator[Site]:
+    port = free_port()
+    origin = f"https://{HOST}:{port}"
+    settings = {
+        "issuer": origin,
+        "resource": f"{origin}{path}",
+        "database": str(directory / "grantledger.sqlite3"),
+        "master_secret": SECRET,
+        "trusted_proxies": "127.0.0.1",
+    }
+    if "readme" in program.name:
+        asyncio.run(open_account(settings))
+    with running(program, directory, **settings) as inside:
+        server_port = urlsplit(inside).port
+        assert server_port
+        with nginx(CONFIGURATIONS[configuration], directory, port=port, server_port=server_port):
+            yield Site(origin, f"{origin}{path}")
+
+
+async def open_account(settings: dict[str, str]) -> None:
+    server = AuthorizationServer.from_environment(None, {}, **cast("Any", settings))
+    async with server:
+        await server.use_cases.open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
+
+
+@pytest.fixture(scope="module", params=CONFIGURATIONS)
+def readme(request, tmp_path_factory) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("readme")
+    yield from site(written_readme_program(directory), directory, request.param)
+
+
+@pytest.fixture(scope="module", params=["mcp_server.py", "litestar_app.py", "starlette_app.py"])
+def example(request, tmp_path_factory) -> Iterator[Site]:
+    yield from site(EXAMPLES / request.param, tmp_path_factory.mktemp("example"), "as shipped")
+
+
+class Connected(Struct, frozen=True):
+    """A client with an access token, at its MCP server."""
+
+    http: httpx2.AsyncClient
+    resource: str
+    token: str
+    user_id: str
+
+    async def call(self, url: str = "", **headers: str) -> httpx2.Response:
+        """Call the tool `whoami`."""
+        mcp = {
+            "authorization": f"Bearer {self.token}",
+            "accept": "application/json, text/event-stream",
+        }
+        return await self.http.post(url or self.resource, json=TOOL, headers={**mcp, **headers})
+
+
+async def connected(site: Site) -> AsyncIterator[Connected]:
+    person = site.person()
+    async with person.http:
+        tokens = await person.tokens((await person.register())["client_id"])
+        session = (await person.session(tokens["access_token"])).json()
+        yield Connected(person.http, site.resource, tokens["access_token"], session["user_id"])
+
+
+@pytest.fixture
+async def client(readme: Site) -> AsyncIterator[Connected]:
+    async for one in connected(readme):
+        yield one
+
+
+async def test_the_program_of_the_readme_answers_its_client(client: Connected):
+    answer = await client.call()
+    assert answer.status_code == 200
+    assert client.user_id in answer.text
+
+
+async def test_the_program_of_the_readme_answers_a_browser_of_another_origin(client: Connected):
+    answer = await client.call(origin=ELSEWHERE)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_a_slash_at_the_end_leads_to_the_same_place_over_tls(client: Connected):
+    moved = await client.call(f"{client.resource}/")
+    assert (moved.status_code, moved.headers["location"]) == (307, client.resource)
+    assert (await client.call(moved.headers["location"])).status_code == 200
+
+
+async def test_a_client_without_a_token_finds_out_where_to_get_one(readme: Site):
+    async with readme.person().http as http:
+        refused = await http.post(readme.resource, json=TOOL)
+        url = refused.headers["www-authenticate"].partition('resource_metadata="')[2].rstrip('"')
+        metadata = (await http.get(url)).json()
+    assert refused.status_code == 401
+    assert metadata["resource"] == readme.resource
+    assert metadata["authorization_servers"] == [readme.origin]
+
+
+async def test_an_example_issues_tokens_and_takes_them(example: Site):
+    async for client in connected(example):
+        answer = await client.call()
+        if answer.status_code == 405:  # not an MCP server, but an endpoint of the host application
+            bearer = {"authorization": f"Bearer {client.token}"}
+            answer = await client.http.get(example.resource, headers=bearer)
+        assert answer.status_code == 200
+        assert client.user_id in answer.text
+
+
+async def test_users_of_a_host_sign_in_on_its_own_page(tmp_path):
+    for here in site(EXAMPLES / "own_sign_in.py", tmp_path, "as shipped"):
+        person = here.person()
+        async with person.http:
+            page = await person.asked((await person.register())["client_id"])
+            form = {"_csrf_token": csrf_token_in(page), "name": "grace", "password": PASSWORD}
+            consent = await person.followed(await person.http.post(page.url, data=form))
+        assert page.url.path == "/login"
+        assert heading_of(consent) == (200, "Allow access?")
+
+
+def csrf_token_in(page: httpx2.Response) -> str:
+    found = re.search(r'name="_csrf_token" value="([^"]+)"', page.text)
+    assert found
+    return found[1]
+
+
+ORIGIN_PROGRAM = """
+import asyncio
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.mcpserver import MCPServer
+from demo_account import open_demo_account
+from grantledger import AuthorizationServer
+
+server = AuthorizationServer.from_environment()
+notes = MCPServer("Notes", token_verifier=server.token_verifier(), auth=server.auth_settings())
+
+
+@notes.tool()
+def whoami() -> str:
+    return str(get_access_token().subject)
+
+
+open_demo_account(server)
+app = notes.streamable_http_app(streamable_http_path="/", stateless_http=True)
+server.run([server.mount(app, lifespan=lambda: app.router.lifespan_context(app))])
+"""
+
+
+async def test_an_mcp_server_without_a_path_leaves_the_server_its_own(tmp_path):
+    program = tmp_path / "origin.py"
+    program.write_text(f"import sys\nsys.path.append({str(EXAMPLES)!r})\n{ORIGIN_PROGRAM}")
+    for here in site(program, tmp_path, "as shipped", path=""):
+        async for client in connected(here):
+            answer = await client.call()
+            assert answer.status_code == 200
+            assert client.user_id in answer.text
