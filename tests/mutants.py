@@ -1,7 +1,7 @@
 """Mutation testing: change a sample of `domain/` and `application/`, and count the changes that tests notice.
 
 mutmut makes the mutants and runs the tests against each, as `[tool.mutmut]` in `pyproject.toml` says. Here
-are its surroundings: a copy of the tree that is thrown away, a seeded sample, and the report. The sample
+are its surroundings: a temporary copy of the tree, a seeded sample, and the report. The sample
 depends on the source, the seed and the version of mutmut, not on the machine.
 """
 

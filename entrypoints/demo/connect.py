@@ -13,13 +13,13 @@ from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH
 
 
 def print_how_to_connect(console: Console, origin: str, database: Path, email: str, password: str) -> None:
-    """Print each command on a line of its own, unwrapped, so that it can be copied."""
+    """Print each command on one line, so that it can be copied."""
     todo, notes = f"{origin}{TO_DO_PATH}", f"{origin}{NOTES_PATH}"
     vs_code = json.dumps({"name": "demo-todo", "type": "http", "url": todo}, separators=(",", ":"))
     mcp_json = json.dumps({"servers": {"demo-todo": {"type": "http", "url": todo}}})
     _way(
         console,
-        "Connect a client of your own; where its browser asks you to sign in",
+        "Connect your own client. When its browser asks you to sign in, use",
         f"e-mail    {email}",
         f"password  {password}",
     )
@@ -42,12 +42,12 @@ def print_how_to_connect(console: Console, origin: str, database: Path, email: s
     )
     _way(
         console,
-        "Clients that speak stdio only take this as their command",
+        "Clients that only support stdio: use this as their command",
         f"npx mcp-remote {todo}",
     )
     _way(
         console,
-        "See in the same browser what is connected, and disconnect it",
+        "See and disconnect connected apps, in the same browser",
         f"{origin}/authorize/account",
     )
     _way(

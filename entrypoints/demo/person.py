@@ -1,4 +1,4 @@
-"""The person at the browser: signs in, reads the consent page, and allows or denies."""
+"""The user at the browser: signs in, reads the consent page, and allows or denies."""
 
 from grantledger.entrypoints.demo.browser import Arrival, Browser
 from grantledger.entrypoints.demo.client import CLIENT_NAME
@@ -39,7 +39,7 @@ class Person:
                 expect(f"{name} on the page: {words!r}", words in text, came=text)
             arrival = await self._browser.press("Allow", page)
             expect("a redirect to the client", isinstance(arrival, Arrival), came=_described(arrival))
-            step.seen = "who asks, where to, what for; two warnings; allowed"
+            step.seen = "client, host, scope, resource and two warnings shown; allowed"
         assert isinstance(arrival, Arrival)
         return arrival
 

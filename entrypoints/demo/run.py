@@ -1,4 +1,4 @@
-"""The whole demo: start the server, walk, show the ledger, stay up."""
+"""The demo: start the server, run the flow, print the ledger, and wait for other clients."""
 
 import logging
 import signal
@@ -15,7 +15,7 @@ from grantledger.entrypoints.demo.process import RunningServer, ServerFailed, fr
 
 
 class DemoOptions(Struct, frozen=True, kw_only=True):
-    """`password=None` is a new one."""
+    """`password=None` means a random one."""
 
     port: int
     email: str
@@ -25,7 +25,7 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
 
 
 def run_demo(options: DemoOptions) -> bool:
-    """Return whether the walk passed, True without one. Raises `KeyboardInterrupt` if it is interrupted."""
+    """Return whether the flow passed; True if it was not run. Raises `KeyboardInterrupt`."""
     # The walk shows what fails; the client would log it again.
     logging.getLogger("mcp").addHandler(logging.NullHandler())
     # SIGTERM ends the server too.
@@ -48,7 +48,7 @@ def _demonstrate(server: RunningServer, options: DemoOptions, password: str, con
         walking = False
         if not options.once:
             print_how_to_connect(console, server.origin, server.database, options.email, password)
-            console.print("Running until Ctrl-C; then this ledger is thrown away.")
+            console.print("Press Ctrl-C to stop. The ledger is then deleted.")
             _stay_up(server)
     except KeyboardInterrupt:
         if walking:
@@ -66,7 +66,7 @@ def _walked(server: RunningServer, email: str, password: str, console: Console) 
     from grantledger.entrypoints.demo.walk import Walk  # noqa: PLC0415
 
     passed = asyncio.run(Walk(console, server.origin, email, password)())
-    console.print("\n[bold]The ledger of what just happened[/], as `grantledger ledger show` prints it\n")
+    console.print("\n[bold]The ledger of this flow[/], as `grantledger ledger show` prints it\n")
     print_events(events_of(server.database, REALM, Filter()), console)
     console.print()
     return passed
@@ -76,4 +76,4 @@ def _stay_up(server: RunningServer) -> None:
     # Not wait(): it would not notice a Ctrl-C that comes just before its system call.
     while server.process.poll() is None:
         time.sleep(0.1)
-    raise ServerFailed(f"the server at {server.origin} has ended. It said:\n{server.output()}")
+    raise ServerFailed(f"the server at {server.origin} has ended. Its output:\n{server.output()}")

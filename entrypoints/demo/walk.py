@@ -1,4 +1,4 @@
-"""The walk: the official client goes the whole way through public endpoints, and every step is checked."""
+"""The flow: the official client runs it through the public endpoints, and every step is checked."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -37,7 +37,7 @@ class Walk:
         self._denied: Arrival | None = None
 
     async def __call__(self) -> bool:
-        """Go, and return whether every step has passed."""
+        """Run the flow, and return whether every step has passed."""
         try:
             async with self._browser, self._http:
                 async with AsyncExitStack() as stack:
@@ -142,7 +142,7 @@ class Walk:
             step.seen = f"401 at {TO_DO_PATH}, invalid_grant at /token, user asked again"
 
     async def _client_asks_again(self) -> None:
-        """The client meets the 401 itself: it sends its user to the browser, where they say no this time."""
+        """Let the client get the 401 itself: it opens the browser, where the user denies access this time."""
         try:
             async with self._client.connected():
                 pass

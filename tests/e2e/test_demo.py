@@ -146,7 +146,7 @@ def test_every_step_is_shown_as_passed(walked):
 
 
 def test_the_ledger_of_what_happened_is_shown_in_order(walked):
-    _, _, ledger = walked.stdout.partition("The ledger of what just happened")
+    _, _, ledger = walked.stdout.partition("The ledger of this flow")
     lines = re.findall(r"^ *(\d+)  [0-9-]{10} [0-9:]{8}  (.+?)  ", ledger, flags=re.MULTILINE)
     assert lines == [(str(position), event) for position, event in enumerate(EVENTS, start=1)]
 
