@@ -34,12 +34,12 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 def registration_token() -> None:
     """Add, list and revoke the tokens that clients need to register.
 
-    They count where the setting `registration` is `token` (RFC 7591, initial access token).
+    Clients need one if the setting `registration` is `token` (RFC 7591, initial access token).
     """
 
 
 def _name(_: click.Context, __: click.Parameter, name: str) -> str:
-    # The log keeps it for ever, so it is a short word and no e-mail address.
+    # The log keeps it forever, so it is a short word and no e-mail address.
     if not _NAME.fullmatch(name):
         raise click.BadParameter("a name has 1 to 64 letters, digits, dots, dashes or underscores")
     return name
@@ -50,10 +50,10 @@ def _name(_: click.Context, __: click.Parameter, name: str) -> str:
 @json_option
 @operator_options
 def add(name: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Make a registration token and print it. It is not shown again.
+    """Create a registration token and print it. It is not shown again.
 
-    NAME says what it is for, such as `ci` or `team-a`. A client sends the token as `Authorization: Bearer`
-    when it registers; one token is good for any number of clients.
+    NAME says what the token is for, such as `ci` or `team-a`. A client sends the token as `Authorization:
+    Bearer` when it registers. Any number of clients may use one token.
     """
 
     async def work(container: "Container") -> None:
@@ -97,7 +97,7 @@ def list_tokens(*, as_json: bool, database: str | None, config: Path | None) -> 
 @json_option
 @operator_options
 def revoke(token_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Refuse a registration token from the next registration on. The clients that it registered stay."""
+    """Refuse a registration token from the next registration on. Clients that registered with it stay."""
 
     async def work(container: "Container") -> None:
         try:
