@@ -39,7 +39,7 @@ class Person:
                 expect(f"{name} on the page: {words!r}", words in text, came=text)
             arrival = await self._browser.press("Allow", page)
             expect("a redirect to the client", isinstance(arrival, Arrival), came=_described(arrival))
-            step.seen = "client, host, scope, resource and two warnings shown; allowed"
+            step.seen = "client, host, scope, resource, two warnings; allowed"
         assert isinstance(arrival, Arrival)
         return arrival
 
