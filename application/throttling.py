@@ -94,16 +94,21 @@ class GuessLimit:
         return len(self._waiting)
 
     @contextmanager
-    def guess(self, subject: str, address: str | None) -> Iterator[None]:
+    def guess(self, subject: str, address: str | None, device: str | None = None) -> Iterator[None]:
         """Check a secret within the block. With an unknown `address` (None) no network is judged.
 
         `subject` is the user or client whose secret is checked. A name that does not exist is throttled too.
+        A `device` that has shown the right secret before has a count of its own, which others cannot use up.
         Raises `TooManyGuesses`, and what the block raises.
         """
         network = None if address is None else network_of(address)
-        if self._most_waiting is not None and self._waiting.get(subject, 0) >= self._most_waiting:
+        if (
+            device is None
+            and self._most_waiting is not None
+            and self._waiting.get(subject, 0) >= self._most_waiting
+        ):
             raise TooManyGuesses("too many checks of one account are waiting", retry_after=1)
-        taken = self._take(subject, network)
+        taken = self._take_for_device(subject, device) or self._take(subject, network)
         self._waiting[subject] += 1
         try:
             yield
@@ -122,6 +127,16 @@ class GuessLimit:
         _give_back(taken)
         if network is not None:
             self._known_networks.add(subject, network)
+
+    def _is_full(self, subject: str) -> bool:
+        return self._most_waiting is not None and self._waiting.get(subject, 0) >= self._most_waiting
+
+    def _take_for_device(self, subject: str, device: str | None) -> list[tuple[Throttle, tuple[str, ...]]]:
+        """Return the token of a known device, none if it has used up its own."""
+        key = (subject, f"device {device}")
+        if device is None or self._per_subject_and_network.take(*key):
+            return []
+        return [(self._per_subject_and_network, key)]
 
     def _take(self, subject: str, network: str | None) -> list[tuple[Throttle, tuple[str, ...]]]:
         bounds: list[tuple[Throttle, tuple[str, ...]]] = [

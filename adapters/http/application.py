@@ -39,6 +39,7 @@ from grantledger.adapters.http.oauth.userinfo import UserinfoEndpoint
 from grantledger.adapters.http.pages.account import AccountEndpoints
 from grantledger.adapters.http.pages.browser import CsrfTokens, PageContexts, PageCookies, PendingRequests
 from grantledger.adapters.http.pages.consent import ConsentEndpoint
+from grantledger.adapters.http.pages.devices import KnownDevices
 from grantledger.adapters.http.pages.errors import PageErrors
 from grantledger.adapters.http.pages.flow import AuthorizationFlow
 from grantledger.adapters.http.pages.parts import PageParts, SignInWays
@@ -89,6 +90,7 @@ class HttpLayer:
         self._responses = AuthorizationResponses(parts.policy.issuer)
         self._caller_of = CallerReader(parts.trusted_proxies)
         self._caller_names = parts.caller_names
+        self._devices = KnownDevices(parts.policy.issuer, parts.sealed_box, parts.randomness)
         self._pages = _page_parts(parts, self._caller_of)
         self._page_errors = PageErrors(
             base_path=self._pages.base_path,
@@ -213,6 +215,7 @@ class HttpLayer:
             sign_in=use_cases.sign_in,
             sign_up=use_cases.sign_up,
             sign_out=use_cases.sign_out,
+            devices=self._devices,
         )
         password = PasswordEndpoints(
             pages,

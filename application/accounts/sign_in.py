@@ -35,14 +35,16 @@ class SignIn:
         self._guesses = guesses
         self._failed = failed
 
-    async def __call__(self, email: str, password: str, caller: Caller) -> NewBrowserSession:
-        """Return a new session.
+    async def __call__(
+        self, email: str, password: str, caller: Caller, *, device: str | None = None
+    ) -> NewBrowserSession:
+        """Return a new session. `device` is a browser from which this account has signed in before.
 
         Raises `SignInRefused`, with the same message and timing for every reason, and `TooManyGuesses`, for
         addresses with and without an account.
         """
         address = _address(email)
-        with self._guesses.guess(address or "", caller.address):
+        with self._guesses.guess(address or "", caller.address, device):
             return await retry_on_conflict(lambda: self._signed_in(address, password, caller))
 
     async def _signed_in(self, address: str | None, password: str, caller: Caller) -> NewBrowserSession:

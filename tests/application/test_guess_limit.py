@@ -128,3 +128,30 @@ def test_a_caller_without_an_address_is_bounded_per_subject(limit: GuessLimit):
     for _ in range(3):
         fails(limit, address=None)
     is_throttled(limit, address=None)
+
+
+def test_guesses_by_others_do_not_lock_out_a_known_device(limit: GuessLimit):
+    for subject in "abcde":
+        fails(limit, subject)  # the network of the device is used up
+    for number in range(10):
+        fails(limit, "ada", f"198.51.100.{number}")  # and so is the account
+    is_throttled(limit)
+    with limit.guess("ada", HOME, "device"):
+        pass
+
+
+def test_a_known_device_is_bounded_by_its_own_count_and_then_as_others(limit: GuessLimit):
+    for _ in range(6):
+        with pytest.raises(SignInRefused), limit.guess("ada", HOME, "device"):
+            raise SignInRefused
+    with pytest.raises(TooManyGuesses), limit.guess("ada", HOME, "device"):
+        pass
+
+
+def test_a_known_device_is_not_kept_out_by_checks_that_wait():
+    limit = guess_limit(None, None, None, most_waiting=1)
+    with limit.guess("ada", ELSEWHERE):
+        with pytest.raises(TooManyGuesses), limit.guess("ada", HOME):
+            pass
+        with limit.guess("ada", HOME, "device"):
+            pass

@@ -13,6 +13,8 @@ def guess_limit(
     per_network: Rate | None,
     per_subject: Rate | None,
     now: Callable[[], float] = time.monotonic,
+    *,
+    most_waiting: int | None = None,
 ) -> GuessLimit:
     """None: no bound."""
     return GuessLimit(
@@ -20,6 +22,7 @@ def guess_limit(
         per_network=throttle(per_network, now),
         per_subject=throttle(per_subject, now),
         known_networks=RecentNetworks(),
+        most_waiting=most_waiting,
     )
 
 

@@ -7,6 +7,7 @@ from litestar.params import FromPath
 
 from grantledger.adapters.http.middleware import note_account, note_refusal
 from grantledger.adapters.http.pages.browser import PageContext
+from grantledger.adapters.http.pages.devices import KnownDevices
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import SignInAgainPage, SignInPage, SignUpPage
 from grantledger.adapters.http.pages.responses import page, redirect
@@ -101,12 +102,14 @@ class SignInEndpoints:
         sign_in: SignIn,
         sign_up: SignUp,
         sign_out: SignOut,
+        devices: KnownDevices,
     ) -> None:
         self._parts = parts
         self._resume = resume
         self._sign_in = sign_in
         self._sign_up = sign_up
         self._sign_out = sign_out
+        self._devices = devices
 
     async def submit_sign_in(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
         submitted = await self._parts.submitted(request, segment)
@@ -117,7 +120,12 @@ class SignInEndpoints:
         email, password = submitted.form.get("email") or "", submitted.form.get("password") or ""
         note_account(request.scope, email)
         try:
-            new = await self._sign_in(email, password, self._parts.caller_of(request))
+            new = await self._sign_in(
+                email,
+                password,
+                self._parts.caller_of(request),
+                device=self._devices.find(request, email),
+            )
         except SignInRefused as refusal:
             note_refusal(request.scope, refusal)
             return sign_in_page(
@@ -133,6 +141,8 @@ class SignInEndpoints:
             await self._sign_out(submitted.session, self._parts.caller_of(request))
         response = redirect(submitted.context.url)
         response.set_cookie(session_cookie(self._parts.cookies, new))
+        for cookie in self._devices.remember(request, email):
+            response.set_cookie(cookie)
         return response
 
     async def submit_sign_out(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
