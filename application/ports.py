@@ -181,6 +181,13 @@ class Listings(Protocol):
         self, *, after: str | None = None, limit: int = MAX_PAGE
     ) -> ListPage[ClientRegistration]: ...
 
+    async def unused_clients(self, before: int) -> Sequence[Versioned[ClientRegistration]]:
+        """Return at most 200 clients that registered by then and that no user has allowed anything.
+
+        Only those that may be pruned, the oldest first.
+        """
+        ...
+
     async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]: ...
 
     async def grants(

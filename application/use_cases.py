@@ -34,6 +34,7 @@ from grantledger.application.clients.administer_clients import (
     WithdrawApproval,
 )
 from grantledger.application.clients.authenticate_client import AuthenticateClient
+from grantledger.application.clients.prune_clients import PruneClients
 from grantledger.application.clients.register_client import RegisterClient
 from grantledger.application.clients.registration_tokens import (
     AddRegistrationToken,
@@ -139,6 +140,7 @@ class UseCases:
         self.approve_client = ApproveClient(ledger, clock)
         self.withdraw_approval = WithdrawApproval(ledger, clock)
         self.delete_client = DeleteClient(ledger, clock)
+        self.prune_clients = PruneClients(ledger, ledger, clock, policy)
         self.add_registration_token = AddRegistrationToken(ledger, clock, randomness)
         self.revoke_registration_token = RevokeRegistrationToken(ledger, clock)
 

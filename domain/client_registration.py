@@ -50,7 +50,10 @@ class ClientApprovalWithdrawn(
 
 
 class ClientDeleted(Struct, frozen=True, kw_only=True, array_like=True, tag="client.deleted.v1"):
-    """An operator deleted the client with its grants. It may register again, but gets none of them back."""
+    """The client was deleted with its grants. It may register again, but gets none of them back.
+
+    An operator deleted it, or the server did because it was never used.
+    """
 
     deleted_at: int
 
@@ -115,6 +118,11 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
             raise ClientUnknown(self.client_id)
         if self.disabled:
             raise ClientIsDisabled(self.client_id)
+
+    @property
+    def may_be_pruned(self) -> bool:
+        """Whether the client may be deleted if it was never used: not if an operator has decided about it."""
+        return not (self.deleted or self.disabled or self.approved)
 
     def disable(self, *, now: int) -> tuple[Event, ...]:
         """Refuse the client and all its grants from now on."""

@@ -59,13 +59,17 @@ async def server_open(container: Container) -> AsyncIterator[None]:
     async with ledger_open(container):
         await container.use_cases().make_signing_keys(Caller(correlation_id="start"))
         failed_sign_ins = container.use_cases().failed_sign_ins
-        recording = asyncio.create_task(failed_sign_ins.run())
+        running = [
+            asyncio.create_task(work())
+            for work in (failed_sign_ins.run, container.use_cases().prune_clients.run)
+        ]
         try:
             yield
         finally:
-            recording.cancel()
-            with suppress(asyncio.CancelledError):
-                await recording
+            for task in running:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await failed_sign_ins.record()
 
 

@@ -155,6 +155,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `grantledger registration-token add` makes such a token. Clients that have registered are not affected.
     """
 
+    unused_client_expires_in: Annotated[int, Between(0, 10 * _YEAR)] = 30 * _DAY
+    """When a client is deleted that no user has ever allowed anything; 0: never. It may register again.
+
+    A client that an operator has approved or disabled stays.
+    """
+
     registrations: Annotated[str, parsed_rate] = "1000/hour"
     """The limit of new clients in total."""
 
@@ -219,6 +225,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             refresh_reuse_window=self.refresh_reuse_window,
             browser_session_lifetime=self.browser_session_expires_in,
             registration_mode=self.registration,
+            unused_client_lifetime=self.unused_client_expires_in or None,
         )
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:

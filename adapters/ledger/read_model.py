@@ -18,7 +18,7 @@ folded by another release: it is folded again from its events, so that an unknow
 """
 
 _COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
-    "client": lambda client: (client.registered_at,),
+    "client": lambda client: (client.registered_at, int(client.may_be_pruned)),
     "code": lambda code: (code.client_id, code.user_id, code.expires_at),
     "grant": lambda grant: (
         grant.client_id,

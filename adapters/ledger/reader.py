@@ -1,5 +1,6 @@
 """Reads for decisions and lists. Each decision has one query, which joins all that it needs."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -152,6 +153,17 @@ class Reader:
         self, *, after: str | None = None, limit: int = MAX_PAGE
     ) -> ListPage[ClientRegistration]:
         return await self._page(CLIENT, {}, after, limit)
+
+    async def unused_clients(self, before: int) -> Sequence[Versioned[ClientRegistration]]:
+        unused: list[Versioned[ClientRegistration]] = []
+        where = {"realm": self._realm, "before": before, "began": -1, "key": "", "most": MAX_PAGE}
+        while rows := await self._database.fetch(self._statements.prunable_clients, where):
+            unused += [await self._stream(CLIENT, row[0], row[1:4]) for row in rows if not row[5]]
+            if len(unused) >= MAX_PAGE:
+                break
+            where |= {"key": rows[-1][0], "began": rows[-1][4]}
+            await asyncio.sleep(0)  # there may be many that are used
+        return unused[:MAX_PAGE]
 
     async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]:
         return await self._page(USER, {}, after, limit)

@@ -95,7 +95,10 @@ ROWS: dict[str, Table] = {
     "client": _folded(
         "client",
         _not_null("registered_at", BigInteger),
+        # 1 if it may be deleted because it was never used
+        _not_null("prunable", BigInteger),
         Index("client_registered", "realm", "registered_at", "key"),
+        Index("client_prunable", "realm", "prunable", "registered_at", "key"),
     ),
     "code": _folded(
         "code",
@@ -123,6 +126,7 @@ ROWS: dict[str, Table] = {
         _fixed("user_id", Text),
         _fixed("client_id", Text),
         Index("consent_parties", "realm", "user_id", "client_id"),
+        Index("consent_client", "realm", "client_id"),
     ),
     "user": _folded(
         "user_account",

@@ -73,6 +73,7 @@ class Statements:
         self.authorization_facts = self.one(_authorization_facts())
         self.browser_session_facts = self.one(_session_facts())
         self.connected_apps = self.one(_connected_apps())
+        self.prunable_clients = self.one(_prunable_clients())
         self.owner = self.one(_owner())
         self.sealed = self.one(_sealed())
         self.all_sealed = self.one(_all_sealed())
@@ -366,6 +367,28 @@ def _connected_apps() -> ClauseElement:
             )
         )
         .order_by(chosen.c.since.desc(), chosen.c.client_id)
+    )
+
+
+def _prunable_clients() -> ClauseElement:
+    """Return the next `most` clients after the cursor that may be pruned, and whether each was ever used."""
+    c = _client.c
+    used = (
+        select(_consent.c.key)
+        .where(_consent.c.realm == c.realm, _consent.c.client_id == c.key)
+        .correlate(_client)
+        .exists()
+    )
+    return (
+        select(c.key, *_facts(_client), c.registered_at, used)
+        .where(
+            c.realm == bindparam("realm"),
+            c.prunable == literal(1),
+            c.registered_at <= bindparam("before"),
+            tuple_(c.registered_at, c.key) > tuple_(bindparam("began"), bindparam("key")),
+        )
+        .order_by(c.registered_at, c.key)
+        .limit(bindparam("most"))
     )
 
 

@@ -36,7 +36,10 @@ class AddRegistrationToken:
     async def __call__(self, name: str, caller: Caller) -> NewRegistrationToken:
         """Raises `TooManyRegistrationTokens`."""
         new = NewRegistrationToken(
-            token_id=self._randomness.token(size=6), name=name, token=self._randomness.token(PREFIX)
+            # With a prefix: an id that began with a dash would be an option on the command line.
+            token_id=self._randomness.token("t_", size=6),
+            name=name,
+            token=self._randomness.token(PREFIX),
         )
         await _record(
             self._ledger,

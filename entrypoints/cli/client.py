@@ -46,7 +46,7 @@ _COLUMNS: Columns = {
 
 @click.group()
 def client() -> None:
-    """List, approve, disable and enable registered clients."""
+    """List, approve, disable, enable and delete registered clients."""
 
 
 @client.command("list")
@@ -133,6 +133,47 @@ def approve(
     else:
         change = _change(client_id, lambda it: it.use_cases().approve_client, as_json=as_json)
     on_ledger(database, config, change)
+
+
+@client.command()
+@click.argument("client_id")
+@json_option
+@operator_options
+def delete(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Delete a client with all its grants, from the next request on.
+
+    It may register again, under the same id if it has no secret, but gets none of its grants back.
+    """
+    on_ledger(database, config, _change(client_id, lambda it: it.use_cases().delete_client, as_json=as_json))
+
+
+@client.command()
+@click.option(
+    "--unused-for",
+    "days",
+    type=click.IntRange(min=0),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="Delete those that registered so long ago.",
+)
+@json_option
+@operator_options
+def prune(*, days: int, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Delete clients that no user has ever allowed anything, and print their ids.
+
+    A server does the same by itself, as `unused_client_expires_in` says. Clients that were approved or
+    disabled stay. A deleted client may register again.
+    """
+
+    async def work(container: "Container") -> None:
+        deleted = await container.use_cases().prune_clients(this_command(), unused_for=days * 86_400)
+        if as_json:
+            print_record({"deleted": deleted})
+        else:
+            click.echo("\n".join(deleted) or "There is no unused client.")
+
+    on_ledger(database, config, work)
 
 
 def _change(

@@ -59,3 +59,8 @@ async def test_the_ledger_holds_only_the_digest_of_a_registration_token(ledger, 
     assert added == RegistrationTokenAdded(
         token_id=new.token_id, name="ci", secret_digest=digest(new.token), added_at=guarded.clock.now()
     )
+
+
+async def test_the_id_of_a_registration_token_is_no_option_on_the_command_line(guarded):
+    new = [await guarded.add_registration_token("ci", CALLER) for _ in range(20)]
+    assert all(token.token_id.startswith("t_") for token in new)

@@ -36,6 +36,8 @@ RUNS: dict[str, list[str]] = {
     "client disable": ["CLIENT"],
     "client enable": ["CLIENT"],
     "client approve": ["CLIENT"],
+    "client delete": ["CLIENT"],
+    "client prune": ["--unused-for", "0"],
     "registration-token add": ["ci"],
     "registration-token list": [],
     "registration-token revoke": ["TOKEN"],

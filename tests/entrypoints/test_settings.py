@@ -229,6 +229,8 @@ def test_the_policy_holds_what_the_use_cases_need():
         grant_expires_in=4,
         refresh_reuse_window=5,
         browser_session_expires_in=6,
+        registration="token",
+        unused_client_expires_in=7,
     )
     assert settings.policy == ServerPolicy(
         issuer="https://localhost",
@@ -242,6 +244,8 @@ def test_the_policy_holds_what_the_use_cases_need():
         grant_lifetime=4,
         refresh_reuse_window=5,
         browser_session_lifetime=6,
+        registration_mode="token",
+        unused_client_lifetime=7,
     )
 
 
@@ -280,6 +284,7 @@ def test_the_defaults_are_those_of_the_manual():
         "sign_in_attempts": "10/hour",
         "client_secret_attempts": "30/hour",
         "registration": "open",
+        "unused_client_expires_in": 30 * 86_400,
         "registrations": "1000/hour",
         "registrations_per_address": "200/hour",
         "refreshes_per_grant": "60/minute",

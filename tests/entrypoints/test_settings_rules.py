@@ -22,6 +22,7 @@ def working_directory(tmp_path, monkeypatch):
         ("access_token_expires_in", 1, 2_592_000),
         ("refresh_token_expires_in", 1, 31_536_000),
         ("grant_expires_in", 0, 315_360_000),
+        ("unused_client_expires_in", 0, 315_360_000),
         ("refresh_reuse_window", 0, 300),
         ("browser_session_expires_in", 1, 2_592_000),
     ],

@@ -158,6 +158,20 @@ class MemoryLedger:
     ) -> ListPage[ClientRegistration]:
         return self._page(CLIENT, lambda client: client.registered_at, after, limit)
 
+    async def unused_clients(self, before: int) -> Sequence[Versioned[ClientRegistration]]:
+        self._check()
+        used = {of.state.client_id for of in self._streams.values() if of.kind is CONSENT and of.state}
+        clients = (await self.clients(limit=len(self._streams))).items
+        unused = [
+            client
+            for client in clients
+            if client.state is not None
+            and client.state.may_be_pruned
+            and client.state.registered_at <= before
+            and client.key not in used
+        ]
+        return unused[::-1][:MAX_PAGE]
+
     async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]:
         return self._page(USER, lambda user: user.opened_at, after, limit)
 

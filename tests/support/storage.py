@@ -80,6 +80,10 @@ class InterleavingLedger:
         await asyncio.sleep(0)
         return await self._inner.clients(after=after, limit=limit)
 
+    async def unused_clients(self, before: int) -> Sequence[Versioned[ClientRegistration]]:
+        await asyncio.sleep(0)
+        return await self._inner.unused_clients(before)
+
     async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]:
         await asyncio.sleep(0)
         return await self._inner.users(after=after, limit=limit)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from adapters.ledger import facts
 from grantledger.application.ports import (
+    MAX_PAGE,
     AppFacts,
     AuthorizationFacts,
     BrowserSessionFacts,
@@ -342,6 +343,37 @@ async def test_a_client_that_registers_again_is_the_newest(storage: Storage):
     deleted = await storage.load(CLIENT, "glc_a")
     await storage.record([deleted.then((ClientDeleted(deleted_at=3), again))], facts.OPERATOR)
     assert keys(await storage.clients()) == ["glc_a", "glc_b"]
+
+
+async def unused(storage: Storage, before: int = 10_000) -> list[str]:
+    return [client.key for client in await storage.unused_clients(before)]
+
+
+async def test_a_client_is_unused_until_a_user_allows_it_something(storage: Storage):
+    await storage.record([facts.registered("glc_a"), facts.registered("glc_b")], facts.OPERATOR)
+    await storage.record([facts.consented("glc_a")], facts.OPERATOR)
+    assert await unused(storage) == ["glc_b"]
+
+
+@pytest.mark.parametrize(("before", "count"), [(999, 0), (1_000, 1)])
+async def test_only_clients_that_registered_by_then_are_unused(storage: Storage, before: int, count: int):
+    await storage.record([facts.registered()], facts.OPERATOR)
+    assert len(await unused(storage, before)) == count
+
+
+@pytest.mark.parametrize("event", [clients.DISABLED, clients.APPROVED, clients.DELETED])
+async def test_a_client_that_may_not_be_pruned_is_not_unused(storage: Storage, event: Struct):
+    await storage.record([facts.registered()], facts.OPERATOR)
+    await storage.record([(await storage.load(CLIENT, "glc_editor")).then((event,))], facts.OPERATOR)
+    assert await unused(storage) == []
+
+
+async def test_unused_clients_are_found_behind_many_that_are_used(storage: Storage):
+    for number in range(MAX_PAGE + 1):
+        client = f"glc_{number:03}"
+        await storage.record([facts.registered(client), facts.consented(client)], facts.OPERATOR)
+    await storage.record([facts.registered("glc_unused")], facts.OPERATOR)
+    assert await unused(storage) == ["glc_unused"]
 
 
 async def test_users_are_listed_by_the_opening_of_their_accounts(storage: Storage):

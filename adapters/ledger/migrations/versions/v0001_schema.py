@@ -40,8 +40,9 @@ def upgrade() -> None:
         op.create_index(
             f"events_{party}", "events", ["realm", party], sqlite_where=opening, postgresql_where=opening
         )
-    _create_rows("client", _number("registered_at"))
+    _create_rows("client", _number("registered_at"), _number("prunable"))
     op.create_index("client_registered", "client", ["realm", "registered_at", "key"])
+    op.create_index("client_prunable", "client", ["realm", "prunable", "registered_at", "key"])
     _create_rows("code", _text("client_id"), _text("user_id"), _number("ends_at"))
     op.create_index("code_ends", "code", ["realm", "ends_at"])
     _create_rows(
@@ -58,6 +59,7 @@ def upgrade() -> None:
     op.create_index("token_grant_user", "token_grant", ["realm", "user_id", "opened_at", "key"])
     _create_rows("consent", _text("user_id"), _text("client_id"))
     op.create_index("consent_parties", "consent", ["realm", "user_id", "client_id"])
+    op.create_index("consent_client", "consent", ["realm", "client_id"])
     _create_rows("user_account", _number("opened_at"))
     op.create_index("user_account_opened", "user_account", ["realm", "opened_at", "key"])
     _create_rows("signin", _text("user_id"), _number("ends_at"))
