@@ -64,9 +64,7 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     @property
     def askable(self) -> Askable:
         return Askable(
-            resources=tuple(r.identifier for r in self.resources),
-            scopes=self.known_scopes,
-            default_scope=self.default_scope,
+            resources=self.resources, server_scopes=self.server_scopes, default_scope=self.default_scope
         )
 
     @property

@@ -10,7 +10,8 @@ from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import Asked, Consent
 from grantledger.domain.limits import MAX_NONCE, MAX_STATE, is_longer
 from grantledger.domain.refusal import Refusal
-from grantledger.domain.scope import OPENID
+from grantledger.domain.resource_indicator import Resource
+from grantledger.domain.scope import OFFLINE_ACCESS, OPENID
 
 PROMPTS = frozenset({"none", "login", "consent"})
 
@@ -109,11 +110,21 @@ class AuthorizationParameters(Struct, frozen=True, kw_only=True):
 
 
 class Askable(Struct, frozen=True, kw_only=True):
-    """What a client can ask for: identifiers of the resources, all scopes, and the default scope."""
+    """What a client can ask for. The first resource is the default one.
 
-    resources: tuple[str, ...]
-    scopes: tuple[str, ...]
+    A token is for one resource. It can have the server's own scopes, which are for every resource, and those
+    of its resource; `offline_access` only if the client may refresh.
+    """
+
+    resources: tuple[Resource, ...]
+    server_scopes: tuple[str, ...]
     default_scope: tuple[str, ...]
+
+    def scopes(self, resource: str, *, can_refresh: bool) -> frozenset[str]:
+        """Return the scopes that a client can ask for at a configured resource."""
+        own = (each.scopes for each in self.resources if each.identifier == resource)
+        known = frozenset(self.server_scopes).union(*own)
+        return known if can_refresh else known - {OFFLINE_ACCESS}
 
 
 class AuthorizationRequest(Struct, frozen=True, kw_only=True):
@@ -210,8 +221,11 @@ def checked(
     """Return the checked request, or raise the `Refusal` to send to the client at `target`."""
     _check_form(asked)
     challenge = pkce.checked_challenge(asked.code_challenge, asked.code_challenge_method)
-    scopes = scope.requested(asked.scope, known=askable.scopes, default=askable.default_scope)
-    resource = resource_indicator.resolve(asked.resources, configured=askable.resources)
+    resource = resource_indicator.resolve(
+        asked.resources, configured=tuple(each.identifier for each in askable.resources)
+    )
+    known = askable.scopes(resource, can_refresh="refresh_token" in client.metadata.grant_types)
+    scopes = scope.requested(asked.scope, known=known, default=askable.default_scope)
     max_age = _max_age(asked.max_age)
     return AuthorizationRequest(
         transaction_id=transaction_id,

@@ -32,6 +32,14 @@ class ClientMetadataInvalid(Refusal):
     """The registration requires something that this server does not support."""
 
 
+class TooManyRedirectUris(RedirectUriInvalid):
+    """A client may register 20 redirect URIs."""
+
+
+class AuthMethodUnsupported(ClientMetadataInvalid):
+    """The client authenticates in no way that this server supports, such as `private_key_jwt`."""
+
+
 class RegistrationRequest(Struct, frozen=True, kw_only=True):
     """A registration request: RFC 7591 section 2. A null member counts as omitted.
 
@@ -96,14 +104,17 @@ def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy)
     redirect_uris = _redirect_uris(
         request.redirect_uris or (), policy.redirect_uris, is_public=auth_method == "none"
     )
-    known_scope = tuple(token for token in scope.split(request.scope) if token in policy.known_scopes)
+    grant_types = _grant_types(request.grant_types)
+    without = () if "refresh_token" in grant_types else (scope.OFFLINE_ACCESS,)
+    known = [token for token in policy.known_scopes if token not in without]
+    asked = [token for token in scope.split(request.scope) if token in known]
     metadata = ClientMetadata(
         redirect_uris=tuple(redirect_uris),
         token_endpoint_auth_method=auth_method,
-        grant_types=_grant_types(request.grant_types),
+        grant_types=grant_types,
         response_types=_response_types(request.response_types),
         application_type=_application_type(request.application_type, redirect_uris),
-        scope=scope.join(known_scope or policy.default_scope),
+        scope=scope.join(asked or [token for token in policy.default_scope if token in known]),
         client_name=_name(request.client_name),
         client_uri=_link(request.client_uri),
         logo_uri=_link(request.logo_uri),
@@ -147,7 +158,7 @@ def _auth_method(request: RegistrationRequest) -> str:
         # RFC 7591 section 3.2.1 would allow a substitute. But a client with a method that it did not ask for
         # fails at the token endpoint, after its user has consented. And a client that wanted to authenticate
         # with a key must not become a public client.
-        raise ClientMetadataInvalid("no supported token_endpoint_auth_method")
+        raise AuthMethodUnsupported(str(wanted or offered[0])[:200])
     return "client_secret_basic"  # the default of RFC 7591 section 2
 
 
@@ -159,7 +170,7 @@ def _redirect_uris(
     A URI that no rule allows is dropped: many clients, such as Cursor, register several kinds at once.
     """
     if len(uris) > MAX_REDIRECT_URIS:
-        raise RedirectUriInvalid(f"more than {MAX_REDIRECT_URIS} redirect URIs")
+        raise TooManyRedirectUris(f"{len(uris)} redirect URIs")
     kept = {}
     for uri in uris:
         kind = kind_of(uri, policy)
@@ -174,7 +185,9 @@ def _redirect_uris(
 
 def _grant_types(wanted: tuple[str, ...] | None) -> tuple[str, ...]:
     if not wanted:
-        return ("authorization_code",)
+        # RFC 7591 section 2 has authorization_code alone. But a client that says nothing refreshes if it can,
+        # and otherwise sends its user to the browser every hour.
+        return _GRANT_TYPES
     # Clients list every grant type they support: VS Code the device grant, Claude the JWT bearer grant.
     kept = tuple(grant for grant in _GRANT_TYPES if grant in wanted)
     if "authorization_code" not in kept:

@@ -51,13 +51,15 @@ def checked_identifier(identifier: str) -> str:
 def resolve(presented: tuple[str, ...], *, configured: tuple[str, ...]) -> str:
     """Return the requested resource as it is configured, or the first configured one by default.
 
+    With a slash too many, as some clients send it, it is the one without, unless both are configured.
     Raises `ResourceForeign`.
     """
     if not presented:
         return configured[0]
-    for identifier in configured:
-        if all(same(identifier, other) for other in presented):
-            return identifier
+    for names in (presented, tuple(name.removesuffix("/") for name in presented)):
+        for identifier in configured:
+            if all(same(identifier, name) for name in names):
+                return identifier
     raise ResourceForeign(f"requested: {presented[0][:200]!r}")
 
 

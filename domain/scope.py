@@ -9,6 +9,9 @@ from grantledger.domain.refusal import Refusal
 OPENID = "openid"
 """The scope that asks for an ID token (OpenID Connect Core section 3.1.2.1)."""
 
+OFFLINE_ACCESS = "offline_access"
+"""The scope that asks for a refresh token (OpenID Connect Core section 11)."""
+
 PROFILE = "profile"
 """The scope that gives the claim `name`."""
 
@@ -51,15 +54,14 @@ def join(scopes: Iterable[str]) -> str:
 
 
 def requested(scope: str | None, *, known: Collection[str], default: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the scopes to ask the user for: the known ones of the request, or the default if it names none.
+    """Return the scopes to ask the user for: those of the request, or the default if it names none, if known.
 
     Unknown scopes are dropped, because clients guess scopes; the token response says which were granted.
     Raises `ScopeTooLong`, and `ScopeInvalid` if none is left.
     """
-    if _is_blank(scope):
-        return default
     _check_length(scope)
-    kept = tuple(token for token in split(scope) if token in known)
+    wanted = default if _is_blank(scope) else split(scope)
+    kept = tuple(token for token in wanted if token in known)
     if not kept:
         raise ScopeInvalid
     return kept

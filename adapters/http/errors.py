@@ -126,6 +126,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     pkce.CodeVerifierMalformed: WireError("invalid_grant", "code_verifier is not a PKCE verifier."),
     pkce.CodeVerifierMismatch: WireError("invalid_grant", "code_verifier does not match the challenge."),
     scope.ScopeInvalid: WireError("invalid_scope", "No scope is left that may be granted."),
+    scope.ScopeWidened: WireError("invalid_scope", "A refresh cannot get a scope that was not granted."),
     scope.ScopeTooLong: WireError("invalid_scope", "scope is longer than 1024 bytes."),
     resource_indicator.ResourceForeign: WireError(
         "invalid_target", "The resource is not one of this grant or server."
@@ -156,6 +157,13 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     ),
     redirect_uri.RedirectUriForbidden: WireError(
         "invalid_redirect_uri", "A redirect URI is malformed, too long or of a kind that is never allowed."
+    ),
+    client_metadata.TooManyRedirectUris: WireError(
+        "invalid_redirect_uri", "redirect_uris has more than 20 entries."
+    ),
+    client_metadata.AuthMethodUnsupported: WireError(
+        "invalid_client_metadata",
+        "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post.",
     ),
     client_metadata.RedirectUriInvalid: WireError(
         "invalid_redirect_uri",

@@ -21,7 +21,7 @@ def test_a_scope_of_two_resources_is_listed_once():
 
 
 def test_the_first_of_the_resources_is_the_default():
-    assert a_policy().askable.resources == (MCP, NOTES)
+    assert [each.identifier for each in a_policy().askable.resources] == [MCP, NOTES]
 
 
 def test_clients_cannot_register_the_servers_own_pages():

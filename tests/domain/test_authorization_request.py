@@ -27,7 +27,16 @@ from grantledger.domain.pkce import (
 from grantledger.domain.redirect_uri import RedirectUriMismatch, RedirectUriRequired
 from grantledger.domain.resource_indicator import ResourceForeign
 from grantledger.domain.scope import ScopeInvalid
-from support.clients import APPROVAL_WITHDRAWN, APPROVED, DELETED, DISABLED, HTTPS, LOOPBACK, a_client
+from support.clients import (
+    APPROVAL_WITHDRAWN,
+    APPROVED,
+    DELETED,
+    DISABLED,
+    HTTPS,
+    LOOPBACK,
+    METADATA,
+    a_client,
+)
 from support.codes import CHALLENGE
 from support.requests import MCP, NOTES, a_request, asking
 
@@ -154,6 +163,18 @@ def test_a_request_without_a_scope_asks_for_the_default():
 
 def test_unknown_scopes_are_dropped():
     assert a_request(scope="  admin notes:read \t openid notes:read").scopes == ("notes:read", "openid")
+
+
+def test_scopes_of_another_resource_are_dropped():
+    asked = "openid notes:read notes:share"
+    assert a_request(scope=asked, resources=(NOTES,)).scopes == ("openid", "notes:read", "notes:share")
+    assert a_request(scope=asked, resources=(MCP,)).scopes == ("openid", "notes:read")
+
+
+def test_a_client_that_cannot_refresh_is_not_granted_offline_access():
+    client = replace(a_client(), metadata=replace(METADATA, grant_types=("authorization_code",)))
+    assert a_request(client, scope="openid offline_access").scopes == ("openid",)
+    assert a_request(scope="openid offline_access").scopes == ("openid", "offline_access")
 
 
 def test_a_request_without_a_resource_gets_the_first_configured_one():

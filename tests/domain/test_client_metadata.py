@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from grantledger.domain.client_metadata import (
+    AuthMethodUnsupported,
     ClientMetadata,
     ClientMetadataInvalid,
     RedirectUriInvalid,
     RegistrationPolicy,
     RegistrationRequest,
+    TooManyRedirectUris,
     effective_metadata,
     metadata_digest,
 )
@@ -93,15 +95,21 @@ def test_an_empty_member_counts_as_omitted():
     )
 
 
-def test_a_minimal_registration_gets_the_defaults_of_rfc7591():
+def test_a_minimal_registration_gets_the_defaults_and_may_refresh():
     assert registered() == ClientMetadata(
         redirect_uris=(HTTPS,),
         token_endpoint_auth_method="client_secret_basic",
-        grant_types=("authorization_code",),
+        grant_types=("authorization_code", "refresh_token"),
         response_types=("code",),
         application_type="web",
         scope="openid",
     )
+
+
+def test_offline_access_is_left_out_for_a_client_that_cannot_refresh():
+    asked = {"scope": "openid offline_access"}
+    assert registered(**asked).scope == "openid offline_access"
+    assert registered(**asked, grant_types=("authorization_code",)).scope == "openid"
 
 
 def test_a_redirect_uri_that_no_rule_allows_is_dropped():
@@ -114,10 +122,20 @@ def test_a_confidential_client_gets_no_private_use_redirect_uri():
     assert registered(CURSOR, HTTPS, token_endpoint_auth_method="none").redirect_uris == (CURSOR, HTTPS)
 
 
-@pytest.mark.parametrize("uris", [[], ["myapp://callback"], [CURSOR], [f"{HTTPS}/{n}" for n in range(21)]])
+@pytest.mark.parametrize("uris", [[], ["myapp://callback"], [CURSOR]])
 def test_a_registration_without_an_allowed_redirect_uri_is_refused(uris):
     with pytest.raises(RedirectUriInvalid):
         effective_metadata(RegistrationRequest(redirect_uris=tuple(uris)), POLICY)
+
+
+def test_more_than_twenty_redirect_uris_are_refused_as_too_many():
+    with pytest.raises(TooManyRedirectUris):
+        registered(*(f"{HTTPS}/{number}" for number in range(21)))
+
+
+def test_an_authentication_method_that_is_not_supported_is_refused_by_its_name():
+    with pytest.raises(AuthMethodUnsupported, match="private_key_jwt"):
+        registered(token_endpoint_auth_method="private_key_jwt")
 
 
 @pytest.mark.parametrize("uri", ["javascript:alert(1)", "/callback", "https://auth.example/authorize/x"])
@@ -286,7 +304,7 @@ def test_all_metadata_together_have_at_most_16_kibibytes():
     [
         {"redirect_uris": (HTTPS, LOOPBACK)},
         {"token_endpoint_auth_method": "none"},
-        {"grant_types": ("authorization_code", "refresh_token")},
+        {"grant_types": ("authorization_code",)},
         {"application_type": "native"},
         {"scope": "openid email"},
         {"client_name": "Claude"},
@@ -301,10 +319,11 @@ def test_a_digest_covers_every_member(other):
 def test_a_digest_is_the_same_in_every_release():
     # A public client's id is made from it: another digest would give all of them new ids.
     canonical = (
-        b'{"application_type":"native","client_name":"Claude Code","grant_types":["authorization_code"],'
+        b'{"application_type":"native","client_name":"Claude Code",'
+        b'"grant_types":["authorization_code","refresh_token"],'
         b'"redirect_uris":["http://localhost/callback"],"response_types":["code"],"scope":"openid",'
         b'"token_endpoint_auth_method":"none"}'
     )
     expected = urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
     metadata = registered(LOOPBACK, client_name="Claude Code", token_endpoint_auth_method="none")
-    assert metadata_digest(metadata) == expected == "9gqS2lFv4NMpfkLjDVcCftG6AKgVZjhp76ZjhYGrzTU"
+    assert metadata_digest(metadata) == expected == "td2Jy4HeakhDEpyV8Z6y8--FIBRSzmbfFJTB2_zIaNk"

@@ -90,7 +90,7 @@ async def test_nothing_but_a_redirect_uri_is_needed(person: Person):
         "client_secret_expires_at": 0,
         "redirect_uris": [HTTPS],
         "token_endpoint_auth_method": "client_secret_basic",
-        "grant_types": ["authorization_code"],
+        "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "application_type": "web",
         "scope": "openid",

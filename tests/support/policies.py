@@ -11,7 +11,7 @@ from support.requests import MCP, NOTES
 POLICY = ServerPolicy(
     issuer="https://auth.example",
     resources=(
-        Resource(identifier=MCP, name="Files", scopes=("files:read",)),
+        Resource(identifier=MCP, name="Files", scopes=("files:read", "notes:read", "notes:write")),
         Resource(identifier=NOTES, name="Notes", scopes=("notes:read", "notes:write")),
     ),
     server_scopes=("openid", "profile", "email", "offline_access"),

@@ -10,6 +10,8 @@ from grantledger.domain.authorization_request import (
     AuthorizationRequest,
     checked,
 )
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.resource_indicator import Resource
 from support.clients import HTTPS, a_client
 from support.codes import CHALLENGE
 
@@ -17,8 +19,11 @@ MCP = "https://mcp.example/mcp"
 NOTES = "https://mcp.example/notes/mcp"
 
 ASKABLE = Askable(
-    resources=(MCP, NOTES),
-    scopes=("openid", "profile", "email", "offline_access", "notes:read", "notes:write"),
+    resources=(
+        Resource(MCP, scopes=("notes:read", "notes:write")),
+        Resource(NOTES, scopes=("notes:read", "notes:share")),
+    ),
+    server_scopes=("openid", "profile", "email", "offline_access"),
     default_scope=("openid",),
 )
 PARAMETERS = AuthorizationParameters(
@@ -38,12 +43,14 @@ def asking(**parameters: Any) -> AuthorizationParameters:
     return replace(PARAMETERS, **parameters)
 
 
-def a_request(*, session_before: str | None = None, **parameters: Any) -> AuthorizationRequest:
+def a_request(
+    client: ClientRegistration | None = None, *, session_before: str | None = None, **parameters: Any
+) -> AuthorizationRequest:
     """Return such a request after it has passed every check."""
     asked = asking(**parameters)
     return checked(
         asked,
-        client=a_client(),
+        client=client or a_client(),
         target=asked.redirect_uri or HTTPS,
         askable=ASKABLE,
         transaction_id="transaction",

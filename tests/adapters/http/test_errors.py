@@ -19,7 +19,8 @@ from grantledger.domain.authorization_code import CodeExpired
 from grantledger.domain.client_registration import ClientAuthenticationFailed, ClientUnknown
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.registration_tokens import RegistrationTokenRefused
-from grantledger.domain.scope import ScopeInvalid, ScopeWidened
+from grantledger.domain.scope import ScopeInvalid
+from grantledger.domain.token_grant import TooManyNarrowings
 
 METADATA = "https://notes.example/.well-known/oauth-protected-resource/mcp"
 
@@ -38,7 +39,7 @@ def test_only_a_refused_rate_is_429():
     assert {refusal for refusal, error in WIRE_ERRORS.items() if error.status == 429} == {TooManyRequests}
 
 
-@pytest.mark.parametrize(("refusal", "base"), [(ScopeWidened, ScopeInvalid)])
+@pytest.mark.parametrize(("refusal", "base"), [(TooManyNarrowings, ScopeInvalid)])
 def test_a_refusal_without_an_entry_has_the_error_of_its_base_class(
     refusal: type[Refusal], base: type[Refusal]
 ):

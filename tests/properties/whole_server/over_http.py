@@ -30,7 +30,7 @@ from support.wire import Answer
 
 SETTINGS = {
     "resources": json.encode(
-        [{"identifier": facts.FILES}, {"identifier": facts.NOTES, "scopes": ["notes:read", "notes:write"]}]
+        [{"identifier": each, "scopes": ["notes:read", "notes:write"]} for each in (facts.FILES, facts.NOTES)]
     ).decode(),
     "code_expires_in": str(facts.CODE_LIFETIME),
     "access_token_expires_in": str(facts.ACCESS_LIFETIME),

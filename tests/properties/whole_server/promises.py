@@ -188,10 +188,10 @@ def told_at_once(tab: Tab, said: set[Yes], now: int) -> Seen:
         return Seen(page)
     if tab.redirect_uri not in tab.client.program.redirect_uris:
         return Seen("wrong redirect URI")
-    if not tab.scopes:
-        return Seen("error", "invalid_scope")
     if tab.resource == facts.ELSEWHERE:
         return Seen("error", "invalid_target")
+    if not tab.scopes:
+        return Seen("error", "invalid_scope")
     if tab.prompt == "none" and page in _WITHOUT_A_PAGE:
         return Seen("error", _WITHOUT_A_PAGE[page])
     return Seen(page)
