@@ -123,13 +123,16 @@ class Issued(Struct, eq=False, kw_only=True):
             return REFUSED
         wanted = self.grant.scopes if scopes is None else scopes
         same_place = resource in (None, self.grant.resource)
-        if self.superseded_at is None:
-            if not same_place:
-                return "invalid_target"
-            return "next" if set(wanted) <= set(self.grant.scopes) else "invalid_scope"
-        if now >= self.superseded_at + WINDOW:
+        if self.superseded_at is not None and now >= self.superseded_at + WINDOW:
             return "reuse"
-        return "again" if same_place and set(wanted) == set(newest.scopes) else REFUSED
+        # What is wrong in itself is answered alike for both, so that it does not show who has refreshed.
+        if not same_place:
+            return "invalid_target"
+        if not set(wanted) <= set(self.grant.scopes):
+            return "invalid_scope"
+        if self.superseded_at is None:
+            return "next"
+        return "again" if set(wanted) == set(newest.scopes) else REFUSED
 
 
 class Code(Struct, eq=False, kw_only=True):
