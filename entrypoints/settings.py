@@ -26,6 +26,7 @@ IN_MEMORY: Final = ":memory:"
 _DAY = 86_400
 _YEAR = 365 * _DAY
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+_ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what a container listens on
 
 
 class SettingsInvalid(Exception):  # noqa: N818 - named for the fact, like a refusal
@@ -195,8 +196,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the server is for programs on this machine only."""
-        return self.host in _LOOPBACK_HOSTS and parse(self.issuer_identifier).is_loopback
+        """Whether the server is for programs on this machine only.
+
+        In a container it listens on all addresses, and its port is published on the loopback of the machine.
+        """
+        return self.host in _LOOPBACK_HOSTS | _ALL_ADDRESSES and parse(self.issuer_identifier).is_loopback
 
     @property
     def protected_resources(self) -> tuple[Resource, ...]:
@@ -279,6 +283,17 @@ def _check_for_the_network(settings: Settings) -> None:
         raise SettingsInvalid("master_secret", "is missing: away from loopback, set it or master_secret_file")
     if settings.database == IN_MEMORY:
         raise SettingsInvalid("database", f"must be a file: away from loopback, {IN_MEMORY!r} loses grants")
+
+
+def proxy_doubts(settings: Settings) -> list[str]:
+    """Return what is probably wrong for a server behind a proxy, though it may start."""
+    if parse(settings.issuer_identifier).scheme != "https" or settings.trusted_proxies:
+        return []
+    doubt = (
+        "trusted_proxies is empty, but issuer is https, so a proxy ends TLS in front of this server. Unless "
+        "trusted_proxies names it, every caller has its address, and all share the limits of one."
+    )
+    return [doubt]
 
 
 def check_identity(settings: Settings, *, by_host: bool) -> None:

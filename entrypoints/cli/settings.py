@@ -21,27 +21,37 @@ def settings() -> None:
 
 
 @settings.command()
+@click.option("--online", is_flag=True, help="Also ask the running server at its issuer's URL, as a client.")
 @json_option
 @database_options
-def check(*, as_json: bool, database: str | None, config: Path | None) -> None:
+def check(*, online: bool, as_json: bool, database: str | None, config: Path | None) -> None:
     """Check the settings for `grantledger serve`, and print every fault with its source.
 
     Exits with 1 if there is a fault. Reads the file, the variables and the master secret; changes nothing and
-    does not open the database.
+    does not open the database. With --online it finds a proxy that does not fit the settings.
     """
-    from grantledger.entrypoints.settings import SettingsInvalid
-    from grantledger.entrypoints.settings_sources import settings_faults
+    from grantledger.entrypoints.settings import SettingsInvalid, proxy_doubts
+    from grantledger.entrypoints.settings_sources import load_settings, settings_faults
 
     overrides = given(database=database)
     faults = settings_faults(config, os.environ, overrides)
+    doubts: list[str] = []
     if not faults:
+        loaded = load_settings(config, os.environ, overrides)
+        doubts = proxy_doubts(loaded)
         try:
             _check_for_serving(config, overrides)
         except SettingsInvalid as invalid:
             faults = [invalid]
+        if online and not faults:
+            from grantledger.entrypoints.online_check import online_faults
+
+            faults = online_faults(loaded)
     if as_json:
         listed = [{"setting": fault.key, "fault": str(fault)} for fault in faults]
-        print_record({"good": not faults, "faults": listed})
+        print_record({"good": not faults, "faults": listed, "doubts": doubts})
+    for doubt in doubts:
+        click.secho(f"grantledger: {doubt}", fg="yellow", err=True)
     for fault in faults[:-1]:
         click.secho(f"grantledger: {fault}", fg="red", err=True)
     if faults:

@@ -79,6 +79,7 @@ NEVER_MET = {
     "UniqueTaken": "the writer makes a Conflict of it",
     "UriMalformed": "each caller refuses in its own words",
     "_HeadTooLarge": "the server answers 431",
+    "_Mismatch": "reported as SettingsInvalid, with the setting",
 }
 """What else can be raised, and why no operator reads it."""
 

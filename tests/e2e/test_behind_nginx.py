@@ -3,7 +3,9 @@
 import asyncio
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -13,10 +15,12 @@ import pytest
 from msgspec import Struct
 
 from grantledger import AuthorizationServer, Caller
+from grantledger.entrypoints.online_check import online_faults
+from grantledger.entrypoints.settings_sources import load_settings
 from support.nginx import CONFIGURATIONS, HOST, needs_nginx, nginx
 from support.oauth import Person, heading_of
 from support.programs import EXAMPLES, PASSWORD, running, written_readme_program
-from support.server import EMAIL, free_port
+from support.server import EMAIL, free_port, serving
 
 pytestmark = [pytest.mark.full, needs_nginx]
 
@@ -198,3 +202,75 @@ async def test_an_mcp_server_without_a_path_leaves_the_server_its_own(tmp_path):
             answer = await client.call()
             assert answer.status_code == 200
             assert client.user_id in answer.text
+
+
+# `grantledger settings check --online`
+
+
+@contextmanager
+def served(directory: Path, configuration: str, **settings: str) -> Iterator[dict[str, str]]:
+    """Run `grantledger serve` behind nginx, and yield the settings that it has."""
+    port = free_port()
+    given = {"issuer": f"https://{HOST}:{port}", "master_secret": SECRET, "trusted_proxies": "127.0.0.1"}
+    given |= settings
+    with serving(directory, **cast("Any", given)) as server:
+        server_port = urlsplit(server.origin).port
+        assert server_port
+        with nginx(configuration, directory, port=port, server_port=server_port):
+            yield {**given, "database": str(server.database)}
+
+
+def faults_of(directory: Path, settings: dict[str, str], **changes: str) -> list[str]:
+    checked = load_settings(None, {}, {**settings, **changes})
+    trusted = ssl.create_default_context(cafile=directory / "fullchain.pem")
+    return [str(fault) for fault in online_faults(checked, trusted)]
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_a_proxy_that_fits_the_settings_is_no_fault(tmp_path, configuration):
+    with served(tmp_path, CONFIGURATIONS[configuration]) as settings:
+        assert faults_of(tmp_path, settings) == []
+
+
+def test_an_issuer_that_the_server_does_not_have_is_a_fault(tmp_path):
+    with served(tmp_path, CONFIGURATIONS["as shipped"]) as settings:
+        (fault,) = faults_of(tmp_path, settings, issuer=f"{settings['issuer']}/")
+    assert fault.startswith(f"issuer is '{settings['issuer']}/', but the server at ")
+    assert f"says '{settings['issuer']}'" in fault
+
+
+def test_a_proxy_that_is_not_trusted_is_a_fault(tmp_path):
+    with served(tmp_path, CONFIGURATIONS["as shipped"], trusted_proxies="10.1.2.3") as settings:
+        (fault,) = faults_of(tmp_path, settings)
+    assert fault.startswith("trusted_proxies does not name the proxy in front of the server")
+
+
+@pytest.mark.parametrize(
+    ("location", "answer"),
+    [
+        ("location /session { return 301 http://$host$request_uri; }", "answers 301 to http://"),
+        ("location /session { proxy_pass http://127.0.0.1:8000/auth/session; }", "answers 404, not 401"),
+        ("location /.well-known/ { return 200 hello; }", "answers no JSON object"),
+    ],
+)
+def test_a_proxy_that_keeps_or_changes_a_path_is_a_fault(tmp_path, location, answer):
+    other = CONFIGURATIONS["as shipped"].replace("    location / {", f"    {location}\n    location / {{")
+    with served(tmp_path, other) as settings:
+        (fault,) = faults_of(tmp_path, settings)
+    assert fault.startswith("issuer is not passed on as it is: ")
+    assert answer in fault
+
+
+def test_metadata_of_a_resource_that_the_proxy_keeps_is_a_fault(tmp_path):
+    kept = "location /.well-known/oauth-protected-resource/ { return 404; }\n    location / {"
+    other = CONFIGURATIONS["as shipped"].replace("location / {", kept)
+    with served(tmp_path, other) as settings:
+        (fault,) = faults_of(tmp_path, settings)
+    assert fault.startswith("resource is not passed on as it is: ")
+
+
+def test_a_certificate_that_is_not_trusted_is_a_fault(tmp_path):
+    with served(tmp_path, CONFIGURATIONS["as shipped"]) as settings:
+        (fault,) = online_faults(load_settings(None, {}, settings), verify=True)
+    assert str(fault).startswith("issuer cannot be reached: ")
+    assert "certificate" in str(fault)

@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from grantledger.entrypoints.cli import main
-from support.server import cli
+from support.server import cli, free_port, serving
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
 
@@ -94,3 +95,11 @@ def test_the_process_ends_with_exit_code_1_and_one_sentence(tmp_path: Path):
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert sentence("issuer", ended.stderr), ended.stderr
+
+
+def test_a_container_listens_on_all_addresses_for_an_issuer_on_localhost(tmp_path: Path):
+    port = free_port()
+    issuer = f"http://localhost:{port}"
+    with serving(tmp_path, port=port, host="0.0.0.0", issuer=issuer) as server:
+        answer = httpx2.get(f"{server.origin}/.well-known/oauth-authorization-server", trust_env=False)
+    assert answer.json()["issuer"] == issuer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.server import cli
+from support.server import cli, free_port
 
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCE"
 
@@ -39,6 +39,20 @@ def test_settings_that_contradict_each_other_are_a_fault(tmp_path: Path):
     code, _, complaint = run(tmp_path, "settings", "check", host="0.0.0.0")
     assert code == 1
     assert complaint.startswith("grantledger: issuer is missing")
+
+
+def test_an_https_issuer_without_a_trusted_proxy_is_doubted(tmp_path: Path):
+    public = {"issuer": "https://auth.example", "master_secret": SECRET}
+    code, said, complaint = run(tmp_path, "settings", "check", **public)
+    assert (code, said) == (0, "The settings are good.\n")
+    assert complaint.startswith("grantledger: trusted_proxies is empty, but issuer is https")
+    assert run(tmp_path, "settings", "check", **public, trusted_proxies="127.0.0.1")[2] == ""
+
+
+def test_an_issuer_at_which_nothing_answers_is_a_fault_online(tmp_path: Path):
+    code, _, complaint = run(tmp_path, "settings", "check", "--online", port=str(free_port()))
+    assert code == 1
+    assert complaint.startswith("grantledger: issuer cannot be reached: http://127.0.0.1:")
 
 
 def test_a_login_page_is_a_fault_because_a_server_of_its_own_has_no_host(tmp_path: Path):

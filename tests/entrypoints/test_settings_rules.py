@@ -197,7 +197,15 @@ def test_starts_anywhere_with_a_file_of_secrets():
     assert not settings.is_loopback
 
 
-@pytest.mark.parametrize("change", [{"host": "127.0.0.1"}, {"issuer": "https://127.0.0.1"}])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("issuer", ["http://localhost:8000", "http://127.0.0.1:8000/auth"])
+def test_a_container_may_listen_on_all_addresses_for_an_issuer_on_loopback(host, issuer):
+    assert given(host=host, issuer=issuer).is_loopback
+
+
+@pytest.mark.parametrize(
+    "change", [{"host": "127.0.0.1"}, {"host": "10.0.0.7", "issuer": "https://127.0.0.1"}]
+)
 def test_loopback_needs_both_host_and_issuer_on_loopback(change):
     assert sentence(given, **PUBLIC | change | {"master_secret": None}).startswith(
         "master_secret is missing: "
@@ -211,8 +219,8 @@ def test_a_missing_issuer_stops_the_start_away_from_loopback():
 
 
 def test_a_missing_https_stops_the_start_away_from_loopback():
-    assert sentence(given, **PUBLIC | {"issuer": "http://127.0.0.1:8000"}) == (
-        "issuer must be https, not 'http://127.0.0.1:8000', because host '0.0.0.0' is not loopback"
+    assert sentence(given, **PUBLIC | {"host": "10.0.0.7", "issuer": "http://127.0.0.1:8000"}) == (
+        "issuer must be https, not 'http://127.0.0.1:8000', because host '10.0.0.7' is not loopback"
         " (from the command line)"
     )
 
