@@ -4,7 +4,7 @@ from litestar import Response
 
 from grantledger.adapters.http.errors import FormForeign
 from grantledger.adapters.http.pages.parts import PageParts
-from grantledger.adapters.http.pages.rendering import AccountPage, App, AppAccess, ScopeLine, words_for
+from grantledger.adapters.http.pages.rendering import AccountPage, App, AppAccess, scope_lines
 from grantledger.adapters.http.pages.responses import page, redirect
 from grantledger.adapters.http.pages.sign_in import sign_in_page
 from grantledger.adapters.http.responses import AnyRequest
@@ -87,7 +87,7 @@ class AccountEndpoints:
                 AppAccess(
                     resource=access.resource,
                     resource_name=names.get(access.resource, access.resource),
-                    scopes=tuple(ScopeLine(scope, words_for(scope)) for scope in access.scopes),
+                    scopes=scope_lines(access.scopes, built_in=self._parts.ways.built_in),
                 )
                 for access in app.access
             ),

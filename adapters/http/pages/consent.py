@@ -7,7 +7,7 @@ from grantledger.adapters.http.errors import FormForeign, PendingRequestLost
 from grantledger.adapters.http.middleware import note_refusal
 from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
 from grantledger.adapters.http.pages.parts import PageParts
-from grantledger.adapters.http.pages.rendering import ConsentPage, ScopeLine, words_for
+from grantledger.adapters.http.pages.rendering import ConsentPage, scope_lines
 from grantledger.adapters.http.pages.responses import page
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.authorization.give_consent import GiveConsent
@@ -36,7 +36,7 @@ def consent_page(
             is_loopback=redirect_uri.is_loopback(pending.redirect_uri),
             is_private_use=not pending.redirect_uri.startswith(("https:", "http:")),
             self_registered=not client.approved,
-            scopes=tuple(ScopeLine(scope, words_for(scope)) for scope in pending.scopes),
+            scopes=scope_lines(pending.scopes, built_in=parts.ways.built_in),
             resource=pending.resource,
             resource_name=parts.resource_names[pending.resource],
         )

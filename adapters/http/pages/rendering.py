@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from msgspec import Struct
+
+from grantledger.domain.scope import EMAIL, PROFILE
 
 _WORDS = {
     "openid": "Know which account here is yours",
@@ -29,8 +31,14 @@ _MONTHS = (
 )
 
 
-def words_for(scope: str) -> str:
-    return _WORDS.get(scope, f"Use “{scope}” at this server")
+_OF_OUR_ACCOUNTS = frozenset({PROFILE, EMAIL})
+"""Of the users of a host application we know neither name nor address, so these scopes give neither."""
+
+
+def words_for(scope: str, *, built_in: bool = True) -> str:
+    """Return in plain words what the scope gives; of a host's users (not `built_in`) less is known."""
+    words = None if scope in _OF_OUR_ACCOUNTS and not built_in else _WORDS.get(scope)
+    return words or f"Use “{scope}” at this server"
 
 
 def without_controls(value: Any) -> Any:
@@ -112,6 +120,11 @@ class SignInAgainPage(TemplateContext, frozen=True, kw_only=True):
 class ScopeLine(Struct, frozen=True):
     scope: str
     words: str
+
+
+def scope_lines(scopes: Iterable[str], *, built_in: bool) -> tuple[ScopeLine, ...]:
+    """Return the scopes as pages list them. `built_in`: the accounts are ours, not a host's."""
+    return tuple(ScopeLine(scope, words_for(scope, built_in=built_in)) for scope in scopes)
 
 
 class ConsentPage(FormContext, frozen=True, kw_only=True):

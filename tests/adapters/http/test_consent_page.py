@@ -113,3 +113,13 @@ def test_a_client_uri_is_shown_as_the_host_a_browser_would_visit(uri, host):
 )
 def test_scopes_have_plain_words(scope, expected):
     assert words_for(scope) == expected
+
+
+@pytest.mark.parametrize("scope", ["profile", "email"])
+def test_of_a_hosts_users_no_claim_is_promised(scope):
+    """A host's users have no name and no address here, so `/userinfo` returns neither."""
+    assert words_for(scope, built_in=False) == f"Use “{scope}” at this server"
+
+
+def test_of_a_hosts_users_the_account_is_known():
+    assert words_for("openid", built_in=False) == "Know which account here is yours"
