@@ -10,7 +10,7 @@ from grantledger.application.accounts.administer_accounts import (
     ErasePassword,
     SetPassword,
 )
-from grantledger.application.accounts.admit_host_user import AdmitHostUser
+from grantledger.application.accounts.admit_host_user import AdmitHostUser, SignInHostUser
 from grantledger.application.accounts.browser_sessions import (
     BrowserSessionMaker,
     FindBrowserSession,
@@ -135,8 +135,7 @@ class UseCases:
 
         self.register_client = RegisterClient(ledger, clock, randomness, policy, ports.registrations)
         self.authenticate_client = AuthenticateClient(ledger, ports.client_secret_guesses)
-        self.disable_client = DisableClient(ledger, clock)
-        self.enable_client = EnableClient(ledger, clock)
+        self.disable_client, self.enable_client = DisableClient(ledger, clock), EnableClient(ledger, clock)
         self.approve_client = ApproveClient(ledger, clock)
         self.withdraw_approval = WithdrawApproval(ledger, clock)
         self.delete_client = DeleteClient(ledger, clock)
@@ -197,6 +196,7 @@ class UseCases:
             guesses=ports.password_guesses,
         )
         self.admit_host_user = AdmitHostUser(ledger, ledger, clock, randomness)
+        self.sign_in_host_user = SignInHostUser(ledger, self.admit_host_user, sessions)
         self.disable_user = DisableUser(ledger, clock)
         self.enable_user = EnableUser(ledger, clock)
 

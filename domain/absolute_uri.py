@@ -56,6 +56,29 @@ class AbsoluteUri(Struct, frozen=True):
         """Whether it is an http or https URI of the browser's own machine."""
         return self.is_web and (self.host or "").lower() in _LOOPBACK_HOSTS
 
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether browsers look for the host on their own machine.
+
+        Wider than `is_loopback`, which is about registered redirect URIs: any loopback address, `localhost`
+        and all names below it (RFC 6761 section 6.3).
+        """
+        host = (self.host or "").lower()
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
+        try:
+            address = ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            return False
+        return address.is_loopback or address.is_unspecified
+
+    @property
+    def origin(self) -> str:
+        """The origin of a web URI as browsers write it: without a default port (RFC 6454 section 6.2)."""
+        default = {"https": 443, "http": 80}.get(self.scheme)
+        port = "" if self.port in (None, default) else f":{self.port}"
+        return f"{self.scheme}://{(self.host or '').lower()}{port}"
+
 
 @lru_cache(1_024)  # the same few URIs come again and again: parsing them took 6 % of a registration
 def parse(text: str) -> AbsoluteUri:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from grantledger.adapters.asgi_types import ASGIApp
-from grantledger.adapters.embedding.host_identity import HostIdentity, resume_path
+from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser, resume_path
 from grantledger.adapters.embedding.litestar_plugin import AuthorizationServerPlugin
 from grantledger.adapters.embedding.routing import in_front_of
 from grantledger.adapters.guards.asgi import BearerGuard
@@ -22,6 +22,7 @@ from grantledger.adapters.http.application import HttpLayer
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.adapters.http.middleware import Mount
 from grantledger.adapters.http.oauth.discovery import resource_metadata_url
+from grantledger.adapters.http.pages.browser import ACCOUNT
 from grantledger.application.tokens.look_up_session import McpSession
 from grantledger.application.use_cases import UseCases
 from grantledger.domain import resource_indicator
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
     from mcp.server.auth.settings import AuthSettings
 
     from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
+
+
+class VouchNeeded(Exception):  # noqa: N818 - named for the fact
+    """A sign-in page on a loopback issuer sends the browser on without having vouched for the user."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the issuer is on loopback, where other programs receive your cookies: redirect to "
+            "`await server.vouch(transaction, user)`, right after the password was checked"
+        )
 
 
 class AuthorizationServer:
@@ -90,6 +101,11 @@ class AuthorizationServer:
         return self._http.routes
 
     @property
+    def account_path(self) -> str:
+        """The path where people see their connected apps."""
+        return resume_path(self.settings.base_path, ACCOUNT)
+
+    @property
     def use_cases(self) -> UseCases:
         return self._container.use_cases()
 
@@ -123,9 +139,20 @@ class AuthorizationServer:
     def resume_path(self, transaction: str) -> str:
         """Return where your sign-in page redirects the browser to, for the `transaction` it was given.
 
-        Raises `ValueError` for a malformed transaction.
+        Raises `ValueError` for a malformed transaction, and `VouchNeeded` on a loopback issuer.
         """
+        if self.settings.issuer_on_loopback:
+            raise VouchNeeded
         return resume_path(self.settings.base_path, transaction)
+
+    async def vouch(self, transaction: str, user: HostUser) -> str:
+        """Return where your sign-in page redirects the browser to, once it has checked the user's password.
+
+        Call it for the request that brought the password, never for one that brought your cookie: on a
+        loopback issuer every program on the machine receives that. The path is good for 60 seconds, once.
+        On any other issuer it is `resume_path(transaction)`. Raises `ValueError` for a malformed transaction.
+        """
+        return self._http.vouch(transaction, user)
 
     def resource(self, identifier: str | None = None) -> Resource:
         """Return a configured protected resource, the default one for None. Raises `ValueError`."""

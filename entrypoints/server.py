@@ -1,6 +1,8 @@
 """The HTTP server: all routes over the use cases of one container, and the process that serves them."""
 
 import asyncio
+import errno
+import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,8 +17,9 @@ from grantledger.adapters.http.connections import BoundedProtocol
 from grantledger.adapters.http.middleware import CallerNames, Mount
 from grantledger.adapters.http.pages.parts import SignInWays
 from grantledger.application.provenance import Caller
+from grantledger.domain.absolute_uri import parse
 from grantledger.entrypoints.composition import Container, ledger_open
-from grantledger.entrypoints.settings import Settings, check_identity
+from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_identity
 
 
 def http_layer(container: Container, host_identity: HostIdentity | None = None) -> HttpLayer:
@@ -81,8 +84,9 @@ def run(app: ASGIApp, settings: Settings) -> None:
     on_terminal = sys.stderr.isatty()
     logs.configure(settings.log_format or ("console" if on_terminal else "json"), settings.log_level)
     issuer, database = settings.issuer_identifier, settings.database
+    sockets = localhost_sockets(settings)
     logs.write_line("info", f"Grantledger serves {issuer} from {database}")
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -99,3 +103,52 @@ def run(app: ASGIApp, settings: Settings) -> None:
         lifespan="on",
         timeout_graceful_shutdown=10,
     )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets)
+    if not server.started:
+        sys.exit(_START_FAILED)
+
+
+_START_FAILED = 3
+"""The exit code that uvicorn has for it."""
+
+
+def localhost_sockets(settings: Settings) -> list[socket.socket] | None:
+    """Return the sockets of both addresses that browsers try for `localhost`, None for any other issuer.
+
+    A program that listens on the one that we leave free would be our origin to some browsers, and be sent
+    passwords. Raises `SettingsInvalid` where one of them is taken.
+    """
+    issuer = parse(settings.issuer_identifier)
+    name = issuer.host or ""
+    if issuer.scheme != "http" or not (name == "localhost" or name.endswith(".localhost")):
+        return None
+    if (issuer.port or 80) != settings.port or settings.listens_on_all_addresses:
+        return None  # a proxy or the network of a container listens there, and must do the same
+    bound = [_bound(family, address, settings.port) for family, address in _LOCALHOST]
+    return [one for one in bound if one is not None]
+
+
+_LOCALHOST = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+
+
+def _bound(family: socket.AddressFamily, address: str, port: int) -> socket.socket | None:
+    """Return None on a machine without that kind of address."""
+    try:
+        listener = socket.socket(family)
+    except OSError:
+        return None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            return None
+        sentence = (
+            f"{port} cannot be used at {address} ({error.strerror}), where browsers may look for localhost: "
+            f"free it there, or let the issuer be http://127.0.0.1:{port}"
+        )
+        raise SettingsInvalid("port", sentence) from None
+    return listener

@@ -203,6 +203,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.host in _LOOPBACK_HOSTS | _ALL_ADDRESSES and parse(self.issuer_identifier).is_loopback
 
     @property
+    def listens_on_all_addresses(self) -> bool:
+        return self.host in _ALL_ADDRESSES
+
+    @property
+    def issuer_on_loopback(self) -> bool:
+        """Whether browsers reach the server on their own machine, where every port gets its cookies."""
+        return parse(self.issuer_identifier).is_this_machine
+
+    @property
     def protected_resources(self) -> tuple[Resource, ...]:
         """The MCP servers to give tokens for, the default one first."""
         if self.resources:

@@ -2,6 +2,9 @@
 
 Run `python examples/own_sign_in.py`. Users who authorize a client are redirected to /login of this program,
 and from there back to the consent page. The users and the ledger end with the process.
+
+On a loopback issuer this application sets no cookie that signs a user in: every program on the machine would
+receive it. It vouches for the user instead, in the request that brought the password.
 """
 
 import os
@@ -10,6 +13,7 @@ import time
 from typing import Annotated, Any
 
 import uvicorn
+from anyio import to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from jinja2 import Environment
@@ -51,7 +55,10 @@ WAY_OUT = """<p><a href="{{ connected_apps }}">Your connected apps</a></p>
 
 
 async def who_is_signed_in(scope: Any) -> HostUser | None:
-    """Return the user who is signed in. The session middleware has read this application's cookie."""
+    """Return the user who is signed in. The session middleware has read this application's cookie.
+
+    On a loopback issuer the server does not call this.
+    """
     session = scope.get("session") or {}
     if "user" not in session:
         return None
@@ -63,14 +70,6 @@ server = AuthorizationServer.from_environment(
     database=os.environ.get("GRANTLEDGER_DATABASE", ":memory:"),
     login_page="/login",
 )
-
-
-def where_to_go_on(transaction: str) -> str:
-    """Return the path to continue at. A link to this page must not be able to redirect elsewhere."""
-    try:
-        return server.resume_path(transaction)
-    except ValueError:
-        raise ClientException("This link is broken. Start again in your application.") from None
 
 
 def form(problem: str | None = None, *, status: int = 200) -> Template:
@@ -86,30 +85,34 @@ def form_again(request: Request[Any, Any, Any], _: HTTPException) -> Template:
 
 
 def broken(_: Request[Any, Any, Any], error: HTTPException) -> Template:
-    context = {"problem": error.detail, "connected_apps": server.resume_path("account")}
+    context = {"problem": error.detail, "connected_apps": server.account_path}
     return Template(template_str=HEAD + WAY_OUT, context=context, status_code=error.status_code)
 
 
-# Who comes by themselves goes on to their connected apps.
 @get("/login")
-async def login(transaction: FromQuery[str] = "account") -> Template:
-    where_to_go_on(transaction)
+async def login() -> Template:
+    """Show the form, to users who are signed in too: their cookie may be another program's on loopback."""
     return form()
 
 
-@post("/login", sync_to_thread=True)  # checking a password takes a while
-def log_in(
+# Without a transaction the user goes on to the connected apps.
+@post("/login")
+async def log_in(
     request: Request[Any, Any, Any],
     data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)],
     transaction: FromQuery[str] = "account",
 ) -> Template | Redirect:
-    back = where_to_go_on(transaction)
-    name = data.get("name", "")
+    user = HostUser(user_id=data.get("name", ""), signed_in_at=int(time.time()))
     try:
-        HASHER.verify(USERS.get(name, NO_USER), data.get("password", ""))
+        # The path is never one of another site, even if a link brought the user here.
+        back = await server.vouch(transaction, user)
+        await to_thread.run_sync(HASHER.verify, USERS.get(user.user_id, NO_USER), data.get("password", ""))
+    except ValueError:
+        raise ClientException("This link is broken. Start again in your application.") from None
     except VerifyMismatchError:
         return form("The name or the password is not right.", status=400)
-    request.set_session({"user": name, "since": int(time.time())})
+    if not server.settings.issuer_on_loopback:
+        request.set_session({"user": user.user_id, "since": user.signed_in_at})
     return Redirect(back, status_code=303)
 
 

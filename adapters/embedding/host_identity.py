@@ -4,6 +4,9 @@ The contract has three parts. The setting `login_page` names the host's sign-in 
 in is redirected there with `?transaction=...`. After the sign-in the host redirects the browser to
 `resume_path(base_path, transaction)`. And for each request to the pages a `HostIdentity` returns the user.
 The pages of the built-in identity (sign-in, sign-up, password) are then not served.
+
+On a loopback issuer every program on the machine receives the host's cookies, so they prove nothing. There
+the `HostIdentity` is not asked: the host vouches for the user whose password it has just checked.
 """
 
 import re
@@ -36,6 +39,16 @@ class HostIdentity(Protocol):
 
         `scope` is the ASGI scope of a request to our pages, with the host's cookies in its headers. Trust
         nothing in it that the host has not authenticated. Raise `Unavailable` during an outage.
+        """
+        ...
+
+
+class Confirm(Protocol):
+    async def __call__(self, scope: Scope, user_id: str) -> bool:
+        """Return whether the user may allow an access now, without another sign-in at the host.
+
+        A `HostIdentity` may have this as its method `confirm`. It is asked after each press of Allow, with
+        the scope of that request and the host's id of the user.
         """
         ...
 

@@ -8,11 +8,12 @@ from litestar import HttpMethod, Litestar, Request, Response, get, post, route
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.sealing import SealedBox
-from grantledger.adapters.embedding.host_identity import HostIdentity
+from grantledger.adapters.embedding.host_identity import Confirm, HostIdentity, HostUser, resume_path
 from grantledger.adapters.embedding.routing import matcher
 from grantledger.adapters.http.caller import CallerReader, Network
 from grantledger.adapters.http.direct import with_direct_endpoints
@@ -37,17 +38,25 @@ from grantledger.adapters.http.oauth.session import SessionEndpoint
 from grantledger.adapters.http.oauth.token import TokenEndpoint
 from grantledger.adapters.http.oauth.userinfo import UserinfoEndpoint
 from grantledger.adapters.http.pages.account import AccountEndpoints
-from grantledger.adapters.http.pages.browser import CsrfTokens, PageContexts, PageCookies, PendingRequests
+from grantledger.adapters.http.pages.browser import (
+    ACCOUNT,
+    CsrfTokens,
+    PageContexts,
+    PageCookies,
+    PendingRequests,
+)
 from grantledger.adapters.http.pages.consent import ConsentEndpoint
 from grantledger.adapters.http.pages.devices import KnownDevices
 from grantledger.adapters.http.pages.errors import PageErrors
 from grantledger.adapters.http.pages.flow import AuthorizationFlow
+from grantledger.adapters.http.pages.homes import Homes
 from grantledger.adapters.http.pages.parts import PageParts, SignInWays
 from grantledger.adapters.http.pages.password import PasswordEndpoints
 from grantledger.adapters.http.pages.rendering import PageRenderer
 from grantledger.adapters.http.pages.responses import stylesheet
-from grantledger.adapters.http.pages.sessions import CookieSessions, HostSessions
-from grantledger.adapters.http.pages.sign_in import SignInEndpoints
+from grantledger.adapters.http.pages.sessions import CookieSessions, HostSessions, SessionCookies
+from grantledger.adapters.http.pages.sign_in import SignInEndpoints, SignOutEndpoint
+from grantledger.adapters.http.pages.vouching import Vouchers, VouchingEndpoint
 from grantledger.adapters.http.responses import AnyRequest, error_answer
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Randomness
@@ -92,10 +101,16 @@ class HttpLayer:
         self._caller_names = parts.caller_names
         self._devices = KnownDevices(parts.policy.issuer, parts.sealed_box, parts.randomness)
         self._pages = _page_parts(parts, self._caller_of)
+        use_cases = parts.use_cases
+        flow = AuthorizationFlow(self._pages, self._responses, use_cases.resume_authorization)
+        self._authorization = AuthorizationEndpoint(self._pages, flow, use_cases.start_authorization)
+        self._vouchers = Vouchers(parts.sealed_box, parts.clock, parts.randomness)
+        self._confirm: Confirm | None = getattr(parts.host_identity, "confirm", None)
         self._page_errors = PageErrors(
             base_path=self._pages.base_path,
             render=self._pages.render,
             responses=self._responses,
+            homes=self._pages.homes,
             contexts=self._pages.contexts,
             caller_of=self._caller_of,
         )
@@ -103,7 +118,18 @@ class HttpLayer:
     @property
     def routes(self) -> list[str]:
         """The paths of all routes, with parameters in braces."""
-        return sorted({path for handler in self._handlers() for path in handler.paths})
+        handled = {path for handler in self._handlers() for path in handler.paths}
+        return sorted({*handled, *self._pages.homes.routes})
+
+    def vouch(self, segment: str, user: HostUser) -> str:
+        """Return where a host redirects the browser of a user whose password it has just checked.
+
+        Raises `ValueError` for a malformed transaction.
+        """
+        path = resume_path(self._pages.base_path, segment)
+        if not self._pages.homes.on_loopback:  # there the host's own session counts
+            return path
+        return f"{path}/vouched/{self._vouchers.make(segment, user)}"
 
     def app(
         self,
@@ -142,7 +168,7 @@ class HttpLayer:
             return is_route(path) or path.startswith(well_known)
 
         hottest = [f"{base}/{name}" for name in ("authorize", "register", "session", "token")]
-        direct = with_direct_endpoints(app, hottest, answer_error)
+        direct = self._pages.homes.with_homes(with_direct_endpoints(app, hottest, answer_error))
 
         async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
             request: AnyRequest = Request(scope, receive, send)
@@ -155,10 +181,28 @@ class HttpLayer:
 
     def _handlers(self) -> list[HTTPRouteHandler]:
         """Return new handlers: Litestar binds each to one application."""
-        handlers = [*self._endpoints(), *self._authorization_pages(), *self._account_pages()]
+        handlers = [
+            *self._endpoints(),
+            get(f"{self._pages.base_path}/authorize")(self._authorization.authorize),
+            get(f"{self._pages.base_path}/authorize/assets/page.css")(stylesheet),
+            *self._authorization_pages(),
+            *self._account_pages(),
+        ]
+        if self._pages.ways.own_sessions:
+            handlers += self._pages_of_own_sessions()
         if self._pages.ways.built_in:
             handlers += self._pages_of_built_in_identity()
         return handlers
+
+    def _show(self, *paths: str) -> Callable[..., HTTPRouteHandler]:
+        """Return the decorator for a page at these paths below the root of the pages."""
+        root = self._pages.homes.root.path
+        return get([f"{root}/{path}" for path in paths], before_request=self._pages.homes.guard)
+
+    def _submit(self, path: str) -> Callable[..., HTTPRouteHandler]:
+        """Return the decorator for a form at this path below the root of the pages."""
+        homes = self._pages.homes
+        return post(f"{homes.root.path}/{path}", before_request=homes.guard)
 
     def _endpoints(self) -> list[HTTPRouteHandler]:
         """The endpoints that programs call."""
@@ -182,30 +226,31 @@ class HttpLayer:
         ]
 
     def _authorization_pages(self) -> list[HTTPRouteHandler]:
-        use_cases, pages, responses = self._use_cases, self._pages, self._responses
-        flow = AuthorizationFlow(pages, responses, use_cases.resume_authorization)
-        authorization = AuthorizationEndpoint(pages, flow, use_cases.start_authorization)
-        consent = ConsentEndpoint(pages, responses, use_cases.give_consent)
-        authorize = f"{pages.base_path}/authorize"
-        page = f"{authorize}/{{segment:str}}"
+        consent = ConsentEndpoint(self._pages, self._responses, self._use_cases.give_consent, self._confirm)
+        page = "{segment:str}"
         forms = ("sign-in", "consent", "sign-out")
         return [
-            get(authorize)(authorization.authorize),
-            get(page)(authorization.resume),
-            get([f"{page}/{form}" for form in forms])(authorization.reload),
-            post(f"{page}/consent")(consent.submit_consent),
-            get(f"{authorize}/assets/page.css")(stylesheet),
+            self._show(page)(self._authorization.resume),
+            self._show(*(f"{page}/{form}" for form in forms))(self._authorization.reload),
+            self._submit(f"{page}/consent")(consent.submit_consent),
         ]
 
     def _account_pages(self) -> list[HTTPRouteHandler]:
         use_cases = self._use_cases
         account = AccountEndpoints(self._pages, use_cases.list_connected_apps, use_cases.disconnect_app)
-        url = self._pages.contexts.account_url
         return [
-            get(url)(account.show_account),
-            post(f"{url}/disconnect")(account.submit_disconnect),
-            get([f"{url}/disconnect", f"{url}/sign-out-everywhere"])(account.reload_account),
+            self._show(ACCOUNT)(account.show_account),
+            self._submit(f"{ACCOUNT}/disconnect")(account.submit_disconnect),
+            self._show(f"{ACCOUNT}/disconnect", f"{ACCOUNT}/sign-out-everywhere")(account.reload_account),
         ]
+
+    def _pages_of_own_sessions(self) -> list[HTTPRouteHandler]:
+        sign_out = SignOutEndpoint(self._pages, self._use_cases.sign_out)
+        handlers = [self._submit("{segment:str}/sign-out")(sign_out.submit_sign_out)]
+        if not self._pages.ways.built_in:
+            vouching = VouchingEndpoint(self._pages, self._vouchers, self._use_cases.sign_in_host_user)
+            handlers.append(self._show("{segment:str}/vouched/{voucher:str}")(vouching.accept))
+        return handlers
 
     def _pages_of_built_in_identity(self) -> list[HTTPRouteHandler]:
         use_cases, pages = self._use_cases, self._pages
@@ -223,19 +268,17 @@ class HttpLayer:
             sign_out_everywhere=use_cases.sign_out_everywhere,
             disconnect_all=use_cases.disconnect_every_app,
         )
-        page = f"{pages.base_path}/authorize/{{segment:str}}"
-        url = pages.contexts.account_url
+        page = "{segment:str}"
         handlers = [
-            post(f"{page}/sign-in")(sign_in.submit_sign_in),
-            post(f"{page}/sign-out")(sign_in.submit_sign_out),
-            get(f"{url}/password")(password.show_password),
-            post(f"{url}/password")(password.submit_password),
-            post(f"{url}/sign-out-everywhere")(password.submit_sign_out_everywhere),
+            self._submit(f"{page}/sign-in")(sign_in.submit_sign_in),
+            self._show(f"{ACCOUNT}/password")(password.show_password),
+            self._submit(f"{ACCOUNT}/password")(password.submit_password),
+            self._submit(f"{ACCOUNT}/sign-out-everywhere")(password.submit_sign_out_everywhere),
         ]
         if pages.ways.sign_up:
             handlers += [
-                get(f"{page}/sign-up")(sign_in.show_sign_up),
-                post(f"{page}/sign-up")(sign_in.submit_sign_up),
+                self._show(f"{page}/sign-up")(sign_in.show_sign_up),
+                self._submit(f"{page}/sign-up")(sign_in.submit_sign_up),
             ]
         return handlers
 
@@ -243,22 +286,26 @@ class HttpLayer:
 def _page_parts(parts: HttpParts, caller_of: CallerReader) -> PageParts:
     policy, use_cases = parts.policy, parts.use_cases
     base_path = urlsplit(policy.issuer).path.rstrip("/")
-    cookies = PageCookies(policy.issuer)
-    pending_requests = PendingRequests(parts.sealed_box, cookies, parts.clock)
+    homes = Homes(policy.issuer)
+    cookies = PageCookies(policy.issuer, homes)
+    session_cookies = SessionCookies(cookies, homes, parts.sealed_box)
+    pending_requests = PendingRequests(parts.sealed_box, cookies, homes, parts.clock)
     return PageParts(
         base_path=base_path,
-        ways=parts.sign_in_ways,
+        ways=replace(parts.sign_in_ways, own_sessions=parts.sign_in_ways.built_in or homes.on_loopback),
         resource_names={
             resource.identifier: resource.name or resource.identifier for resource in policy.resources
         },
         render=PageRenderer(),
+        homes=homes,
         cookies=cookies,
+        session_cookies=session_cookies,
         pending_requests=pending_requests,
-        contexts=PageContexts(base_path, pending_requests, cookies, parts.randomness),
+        contexts=PageContexts(homes, pending_requests),
         csrf=CsrfTokens(parts.digests),
         sessions=(
-            CookieSessions(use_cases.find_browser_session, cookies)
-            if parts.host_identity is None
+            CookieSessions(use_cases.find_browser_session, session_cookies)
+            if parts.host_identity is None or homes.on_loopback
             else HostSessions(parts.host_identity, use_cases.admit_host_user, caller_of)
         ),
         caller_of=caller_of,

@@ -1,7 +1,16 @@
-from grantledger.application.ports import Clock, Ledger, PrivateRecord, PrivateRecords, Randomness
+from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
+from grantledger.application.ports import (
+    Clock,
+    Conflict,
+    Ledger,
+    PrivateRecord,
+    PrivateRecords,
+    Randomness,
+)
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.aggregate import Versioned
+from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
 HOST_USER = "host_user"
@@ -38,3 +47,32 @@ class AdmitHostUser:
         state = empty.evolved([opened]).state
         assert state is not None
         return state
+
+
+class VoucherUsed(Refusal):
+    """The host's word for this sign-in has opened its session already."""
+
+
+class SignInHostUser:
+    """Open a browser session for a user whom the host has signed in just now."""
+
+    def __init__(self, ledger: Ledger, admit: AdmitHostUser, sessions: BrowserSessionMaker) -> None:
+        self._ledger = ledger
+        self._admit = admit
+        self._sessions = sessions
+
+    async def __call__(
+        self, host_user_id: str, caller: Caller, *, session_id: str, longest: int | None
+    ) -> NewBrowserSession:
+        """Return the new session, which ends after `longest` seconds if the setting allows more.
+
+        Raises `VoucherUsed` if there is a session of that id, and `UserIsDisabled`.
+        """
+        account = await self._admit(host_user_id, caller)
+        account.check_usable()
+        change, new = self._sessions.make(account, session_id=session_id, longest=longest)
+        try:
+            await self._ledger.record([change], by_user(account.user_id, caller))
+        except Conflict:
+            raise VoucherUsed from None
+        return new

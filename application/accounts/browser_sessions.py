@@ -29,23 +29,28 @@ class BrowserSessionMaker:
         self._randomness = randomness
         self._lifetime = lifetime
 
-    def make(self, user: UserAccount) -> tuple[Change[BrowserSession], NewBrowserSession]:
+    def make(
+        self, user: UserAccount, *, session_id: str | None = None, longest: int | None = None
+    ) -> tuple[Change[BrowserSession], NewBrowserSession]:
         """Return a new session of the user: the change to record, and what the browser gets.
 
-        Raises `TooManyActions`.
+        It ends after `longest` seconds, or sooner where the setting says so. Raises `TooManyActions`.
         """
         with self._limit.counted(user.user_id):
-            return self._made(user)
+            return self._made(user, session_id or self._randomness.token(size=16), longest)
 
-    def _made(self, user: UserAccount) -> tuple[Change[BrowserSession], NewBrowserSession]:
-        session_id, secret = self._randomness.token(size=16), self._randomness.token()
+    def _made(
+        self, user: UserAccount, session_id: str, longest: int | None
+    ) -> tuple[Change[BrowserSession], NewBrowserSession]:
+        secret = self._randomness.token()
+        lifetime = self._lifetime if longest is None else min(longest, self._lifetime)
         now = self._clock.now()
         event = SignedIn(
             session_id=session_id,
             user_id=user.user_id,
             secret_digest=digest(secret),
             signed_in_at=now,
-            expires_at=now + self._lifetime,
+            expires_at=now + lifetime,
             session_epoch=user.session_epoch,
         )
         empty: Versioned[BrowserSession] = Versioned(kind=SIGNIN, key=session_id)

@@ -34,17 +34,21 @@ class ChangePassword:
         self._sessions = sessions
         self._guesses = guesses
 
-    async def __call__(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
-        """Return the new session.
+    async def __call__(
+        self, user_id: str, old: str, new: str, caller: Caller, *, longest: int | None = None
+    ) -> NewBrowserSession:
+        """Return the new session, which ends after `longest` seconds if the setting allows more.
 
         Raises `PasswordWrong`, `UserUnknown`, `UserIsDisabled`, `TooManyGuesses`, and the refusals of
         `PasswordRules`.
         """
         await self._rules.check(new, await self._private.value(user_id, "email"))
         with self._guesses.guess(user_id, caller.address):
-            return await retry_on_conflict(lambda: self._change(user_id, old, new, caller))
+            return await retry_on_conflict(lambda: self._change(user_id, old, new, caller, longest))
 
-    async def _change(self, user_id: str, old: str, new: str, caller: Caller) -> NewBrowserSession:
+    async def _change(
+        self, user_id: str, old: str, new: str, caller: Caller, longest: int | None
+    ) -> NewBrowserSession:
         user = await self._ledger.load(USER, user_id)
         if user.state is None:
             raise UserUnknown(user_id)
@@ -54,7 +58,7 @@ class ChangePassword:
         changed = user.state.change_password(now=self._clock.now())
         after = user.evolved(changed).state
         assert after is not None
-        session, opened = self._sessions.make(after)
+        session, opened = self._sessions.make(after, longest=longest)
         record = PrivateRecord(subject=user_id, name="password_hash", value=await self._hasher.hash(new))
         await self._ledger.record([user.then(changed), session], by_user(user_id, caller), [record])
         return opened

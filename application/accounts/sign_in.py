@@ -36,18 +36,28 @@ class SignIn:
         self._failed = failed
 
     async def __call__(
-        self, email: str, password: str, caller: Caller, *, device: str | None = None
+        self,
+        email: str,
+        password: str,
+        caller: Caller,
+        *,
+        device: str | None = None,
+        longest: int | None = None,
     ) -> NewBrowserSession:
-        """Return a new session. `device` is a browser from which this account has signed in before.
+        """Return a new session, which ends after `longest` seconds if the setting allows more.
+
+        `device` is a browser from which this account has signed in before.
 
         Raises `SignInRefused`, with the same message and timing for every reason, and `TooManyGuesses`, for
         addresses with and without an account.
         """
         address = _address(email)
         with self._guesses.guess(address or "", caller.address, device):
-            return await retry_on_conflict(lambda: self._signed_in(address, password, caller))
+            return await retry_on_conflict(lambda: self._signed_in(address, password, caller, longest))
 
-    async def _signed_in(self, address: str | None, password: str, caller: Caller) -> NewBrowserSession:
+    async def _signed_in(
+        self, address: str | None, password: str, caller: Caller, longest: int | None
+    ) -> NewBrowserSession:
         # Load the account before its password: a password change in between then ends this session too.
         loaded = await self._load(address)
         user = loaded.state
@@ -57,7 +67,7 @@ class SignIn:
             if user is not None:
                 self._failed.count(user.user_id)
             raise SignInRefused
-        change, new = self._sessions.make(user)
+        change, new = self._sessions.make(user, longest=longest)
         by = by_user(user.user_id, caller)
         if password_hash is not None and self._hasher.is_outdated(password_hash):
             # Asserts the account: the old password must not take the place of one that was set meanwhile.

@@ -42,7 +42,7 @@ class StartAuthorization:
         """
         if asked.client_id is None:
             raise ClientUnknown("no client_id")
-        transaction_id = self._randomness.token(size=12)
+        transaction_id = self._randomness.token(size=16)
         facts = await self._facts.authorization_facts(
             client_id=asked.client_id,
             user_id=session.user_id if session else "",

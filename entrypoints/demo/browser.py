@@ -52,7 +52,7 @@ class Browser:
             raise LookupError(f"no field {', '.join(sorted(unknown))} on the page {page.heading!r}")
         name, value = form.buttons[button]
         sent = {**form.fields, **filled, **({name: value} if name else {})}
-        # "no-referrer" makes browsers hide the origin of a form too.
+        # "no-referrer" makes browsers hide the origin of a form too, and our pages then refuse it.
         origin = "null" if page.referrer_policy == "no-referrer" else _origin(page.url)
         headers = {**_NAVIGATION, "sec-fetch-site": "same-origin", "origin": origin}
         return await self._followed(

@@ -44,8 +44,8 @@ class Person:
         return arrival
 
     async def deny(self, url: str) -> Arrival:
-        """Deny on the consent page, where the user is still signed in."""
-        page = _page(await self._browser.open(url), CONSENT)
+        """Sign in again, as is needed on loopback for each authorization, and deny on the consent page."""
+        page = await self._sign_in(url)
         arrival = await self._browser.press("Deny", page)
         expect("a redirect to the client", isinstance(arrival, Arrival), came=_described(arrival))
         assert isinstance(arrival, Arrival)

@@ -1,8 +1,10 @@
 import asyncio
 
-from grantledger.application.accounts.admit_host_user import HOST_USER
+import pytest
+
+from grantledger.application.accounts.admit_host_user import HOST_USER, VoucherUsed
 from grantledger.application.provenance import by_user
-from grantledger.domain.user_account import AccountOpened
+from grantledger.domain.user_account import AccountOpened, UserIsDisabled
 from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, EMAIL, Story
 
@@ -45,3 +47,17 @@ async def test_parallel_requests_of_a_new_host_user_open_one_account(ledger, sto
     seen = await asyncio.gather(*(racing.admit_host_user("ada", CALLER) for _ in range(6)))
     assert len({account.user_id for account in seen}) == 1
     assert len(ledger.log) == 1
+
+
+async def test_a_voucher_opens_one_session(ledger, story):
+    new = await story.sign_in_host_user("ada", CALLER, session_id="signin-1", longest=900)
+    assert new.session.expires_at == story.clock.now() + 900
+    with nothing_recorded(ledger), pytest.raises(VoucherUsed):
+        await story.sign_in_host_user("ada", CALLER, session_id="signin-1", longest=900)
+
+
+async def test_a_disabled_user_of_the_host_is_not_signed_in(story):
+    account = await story.admit_host_user("ada", CALLER)
+    await story.disable_user(account.user_id, CALLER)
+    with pytest.raises(UserIsDisabled):
+        await story.sign_in_host_user("ada", CALLER, session_id="signin-1", longest=900)

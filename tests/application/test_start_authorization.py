@@ -147,7 +147,7 @@ async def test_every_request_gets_its_own_transaction(story, client):
 
 
 async def test_a_transaction_id_is_url_safe(story, client):
-    assert re.fullmatch(r"[A-Za-z0-9_-]{16}", (await story.asks(client)).transaction_id)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", (await story.asks(client)).transaction_id)
 
 
 async def test_a_request_expires_after_ten_minutes(story, client):

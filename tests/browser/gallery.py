@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from browser.visitor import WEBSITE, Visitor
+from browser.visitor import WEBSITE, Visitor, signs_in_at_the_host
 from support.loopback_client import LANDED, LoopbackClient, listening
 from support.outages import nobody_may_write
 from support.server import EMAIL, PASSWORD
@@ -65,14 +65,21 @@ def _consent_at_a_host(visitor: Visitor) -> None:
 
 
 def _home_at_a_host(visitor: Visitor) -> None:
-    visitor.signs_in_at_the_host()
     visitor.page.goto(f"{visitor.host.origin}/authorize/account")
+    signs_in_at_the_host(visitor.page)
+    expect(visitor.page.get_by_role("heading", name="Connected apps")).to_be_visible()
+
+
+def _signed_in_at_a_host_of_another_origin(visitor: Visitor) -> None:
+    visitor.is_a_member("another-member")
+    expect(visitor.page.get_by_role("heading", name="You are signed in")).to_be_visible()
 
 
 def _sign_in_again_at_a_host(visitor: Visitor) -> None:
-    visitor.signs_in_at_the_host()
-    with LoopbackClient.of(visitor.host.origin, WEBSITE) as client:
-        visitor.page.goto(client.url(prompt="login"))
+    with LoopbackClient.of(visitor.member_host.origin, WEBSITE) as client:
+        visitor.is_signed_in_as_a_member("hesitant", client)
+    allow(visitor.page)
+    expect(visitor.page.get_by_role("heading", name="Sign in again")).to_be_visible()
 
 
 def _home_without_apps(visitor: Visitor) -> None:
@@ -88,16 +95,16 @@ def _home_with_an_app_that_left(visitor: Visitor) -> None:
     allow(visitor.page)
     expect(visitor.page.get_by_text(LANDED)).to_be_visible()
     visitor.client.revoke(visitor.client.tokens()["refresh_token"])
-    visitor.goes_to("account")
+    visitor.is_home()
 
 
 def _home_with_a_disabled_app(visitor: Visitor) -> None:
     visitor.has_connected()
     for _ in range(2):
         with listening(visitor.server.origin) as client:
-            visitor.page.goto(client.url())
+            visitor.is_asked_by(client)
             visitor.allows(client)
-    visitor.goes_to("account")
+    visitor.is_home()
     # The one in the middle: apps that were connected in the same second stand in any order.
     disconnect = visitor.page.get_by_role("button", name="Disconnect", exact=True).nth(1)
     visitor.operator.disables_client(disconnect.get_attribute("value") or "")
@@ -135,7 +142,7 @@ def _not_found(visitor: Visitor) -> None:
 
 
 def _expired(visitor: Visitor) -> None:
-    visitor.goes_to("A" * 16)
+    visitor.goes_to("A" * 22)
 
 
 def _answered_already(visitor: Visitor) -> None:
@@ -145,6 +152,7 @@ def _answered_already(visitor: Visitor) -> None:
     visitor.allows(visitor.client)
     visitor.page.context.add_cookies(kept)  # type: ignore[arg-type] # the same shape, declared twice
     visitor.page.goto(consent)
+    sign_in(visitor.page, visitor.email)
     allow(visitor.page)
     comes_to(visitor.page, "This request was answered already")
 
@@ -198,8 +206,11 @@ def _too_many_new_accounts(visitor: Visitor) -> None:
 
 
 def _broken(visitor: Visitor) -> None:
-    """The host's own code fails while it is asked who is signed in."""
-    visitor.is_a_member("unreadable")
+    """The host's own code fails while it is asked whether its user may allow this."""
+    with LoopbackClient.of(visitor.member_host.origin, WEBSITE) as client:
+        visitor.is_signed_in_as_a_member("unreadable", client)
+    allow(visitor.page)
+    expect(visitor.page.get_by_role("heading", name="Something went wrong here")).to_be_visible()
 
 
 def _cannot_answer(visitor: Visitor) -> None:
@@ -222,6 +233,7 @@ GALLERY: dict[str, Callable[[Visitor], None]] = {
     "consent-for-a-private-scheme": _consent_for_a_private_scheme,
     "consent-at-a-host": _consent_at_a_host,
     "home-at-a-host": _home_at_a_host,
+    "signed-in-at-a-host-of-another-origin": _signed_in_at_a_host_of_another_origin,
     "sign-in-again-at-a-host": _sign_in_again_at_a_host,
     "home-without-apps": _home_without_apps,
     "home": _home,

@@ -25,8 +25,9 @@ CHANGING = (
     (re.compile(r"Editor [0-9a-f]{8}"), "CLIENT_NAME"),
     (re.compile(r"127\.0\.0\.1:\d+"), "LOOPBACK"),
     (re.compile(r"\d+ [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC"), "TIME"),
-    (re.compile(r"/authorize/[A-Za-z0-9_-]{16}\b"), "/authorize/TRANSACTION"),
-    (re.compile(r"transaction=[A-Za-z0-9_-]{16}"), "transaction=TRANSACTION"),
+    (re.compile(r"/authorize/s/[A-Za-z0-9_-]{22}/"), "/authorize/s/SEGMENT/"),
+    (re.compile(r"/[A-Za-z0-9_-]{22}\b"), "/TRANSACTION"),
+    (re.compile(r"transaction=[A-Za-z0-9_-]{22}"), "transaction=TRANSACTION"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "NUMBER"),
 )
 

@@ -52,7 +52,7 @@ class Visitor(Struct, frozen=True):
     def has_connected(self) -> None:
         self.asks_to_consent()
         self.allows(self.client)
-        self.goes_to("account")
+        self.is_home()
 
     def allows(self, client: LoopbackClient) -> None:
         allow(self.page)
@@ -83,6 +83,15 @@ class Visitor(Struct, frozen=True):
             [{"name": "host_session", "value": host_user_id, "url": self.member_host.origin}]
         )
         self.page.goto(f"{self.member_host.origin}/authorize/account")
+
+    def is_signed_in_as_a_member(self, host_user_id: str, client: LoopbackClient) -> None:
+        """Come to the consent page of the host's client."""
+        self.page.context.add_cookies(
+            [{"name": "host_session", "value": host_user_id, "url": self.member_host.origin}]
+        )
+        self.page.goto(client.url())
+        self.page.get_by_role("link", name="Continue").click()
+        expect(self.page.get_by_role("heading", name="Allow access?")).to_be_visible()
 
     def signs_up(self, address: str, password: str) -> None:
         self.goes_to("account")

@@ -78,6 +78,7 @@ NEVER_MET = {
     "SecretsUnchangeable": "raised as SecretsByHand, with what to do",
     "UniqueTaken": "the writer makes a Conflict of it",
     "UriMalformed": "each caller refuses in its own words",
+    "VouchNeeded": "developers of a host application read it in a traceback",
     "_HeadTooLarge": "the server answers 431",
     "_Mismatch": "reported as SettingsInvalid, with the setting",
 }

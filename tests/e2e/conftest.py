@@ -8,7 +8,7 @@ import pytest
 
 from grantledger.application.provenance import Caller
 from support.oauth import SESSION_COOKIE, LongAgo, Person
-from support.server import EMAIL, PASSWORD, Server, free_port, serving
+from support.server import EMAIL, PASSWORD, PUBLIC, Server, free_port, serving
 
 RESOURCES = """[
     {"identifier": "https://mcp.example", "name": "Mail", "scopes": ["mail:read"]},
@@ -25,6 +25,13 @@ def anyio_backend() -> str:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with nothing set: every default holds."""
     with serving(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a host of its own, where a browser stays signed in."""
+    with serving(tmp_path_factory.mktemp("public"), **PUBLIC) as running:
         yield running
 
 
@@ -45,15 +52,6 @@ async def stranger(server: Server) -> AsyncIterator[Person]:
 
 
 @pytest.fixture(scope="session")
-async def session_cookie(server: Server) -> str:
-    person = Person.at(server.origin)
-    async with person.http:
-        client = await person.register()
-        await person.sign_in(await person.asked(client["client_id"]))
-        return str(person.http.cookies[SESSION_COOKIE])
-
-
-@pytest.fixture(scope="session")
 async def eve(server: Server) -> str:
     """The e-mail address of another user, with the same password."""
     async with server.use_cases() as container:
@@ -62,9 +60,11 @@ async def eve(server: Server) -> str:
 
 
 @pytest.fixture
-def ada(person: Person, session_cookie: str) -> Person:
-    """A signed-in user. Tests must not sign out: they share the session."""
-    person.http.cookies.set(SESSION_COOKIE, session_cookie, domain="127.0.0.1", path="/authorize")
+async def ada(server: Server, person: Person) -> Person:
+    """A signed-in user. On loopback, where nobody is, she signs in at each authorization."""
+    person.signs_in = True
+    if server.issuer == PUBLIC["issuer"]:
+        await person.sign_in(await person.http.get("/authorize/account"))
     return person
 
 
@@ -110,6 +110,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         refresh_token_expires_in="4",
         grant_expires_in="6",
         browser_session_expires_in="3",
+        **PUBLIC,
     ) as running:
         yield running
 
@@ -122,7 +123,7 @@ async def long_ago(hasty: Server) -> LongAgo:
         client = (await person.register())["client_id"]
         async with hasty.use_cases() as container:
             signed_in = await container.use_cases().sign_in(EMAIL, PASSWORD, Caller(correlation_id="test"))
-        person.http.cookies.set(SESSION_COOKIE, signed_in.cookie, domain="127.0.0.1", path="/authorize")
+        person.http.cookies.set(SESSION_COOKIE, signed_in.cookie, domain="127.0.0.1", path="/")
         unused, used, sliding = [await person.tokens(client) for _ in range(3)]
         refreshed = await person.refresh(client, used["refresh_token"])
         code = await person.code(client)

@@ -231,7 +231,7 @@ async def test_the_url_of_a_pending_request_carries_nothing_of_it(person: Person
     answer = await person.authorize(client["client_id"], scope="openid email")
     path, _, transaction_id = answer.headers["location"].rpartition("/")
     assert path == "/authorize"
-    assert len(transaction_id) == 16
+    assert len(transaction_id) == 22
 
 
 async def test_a_request_too_large_for_a_cookie_gets_an_error_page(person: Person):

@@ -55,6 +55,7 @@ EVENTS = [
     "token grant refreshed",
     "token grant refreshed",
     "token grant revoked",
+    "browser session signed in",
 ]
 
 

@@ -11,6 +11,13 @@ from grantledger.entrypoints.composition import Container
 from support.oauth import Person, error_of, heading_of, returned
 from support.server import PASSWORD, Server
 
+
+@pytest.fixture(scope="session")
+def server(public: Server) -> Server:
+    """Where a browser stays signed in from one request to the next."""
+    return public
+
+
 CALLER = Caller(correlation_id="operator")
 DEAD = (400, "invalid_grant")
 DISABLED = (403, "This application is disabled")

@@ -163,7 +163,6 @@ async def test_a_broken_link_to_the_hosts_own_page_is_named_for_any_password(gue
     page = await guest.http.get("/login")
     for password in (PASSWORD, "guessed"):
         url = page.url.copy_with(params={"transaction": "//evil.example"})
-        assert is_broken_link(await guest.http.get(url))
         form = {"_csrf_token": csrf_token_in(page), "name": "grace", "password": password}
         assert is_broken_link(await guest.http.post(url, data=form))
         assert "session" not in guest.cookies()

@@ -7,6 +7,13 @@ from support.oauth import Person, csrf_token, heading_of, transaction_url
 from support.pages import CONSENT, FOREIGN, LOST, SIGNED_OUT, UNREADABLE, as_it_was
 from support.server import EMAIL, PASSWORD, Server
 
+
+@pytest.fixture(scope="session")
+def server(public: Server) -> Server:
+    """Where a browser stays signed in from one request to the next."""
+    return public
+
+
 FORMS = ("sign-in", "consent", "sign-out")
 
 

@@ -14,9 +14,9 @@ from grantledger.adapters.embedding.host_identity import resume_path
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.settings import SettingsInvalid
 from support.oauth import Person, csrf_token, heading_of, returned
-from support.server import cli
+from support.server import PUBLIC, cli
 
-ORIGIN = "http://127.0.0.1:8000"
+ORIGIN = PUBLIC["issuer"]
 ACCOUNT = "/authorize/account"
 HOME = (200, "Connected apps")
 CONSENT = (200, "Allow access?")
@@ -33,7 +33,7 @@ async def identify(scope: Scope) -> HostUser | None:
 
 class Member(Person):
     def signs_in_at_the_host(self, user_id: str = "ada", since: int = 1_000, name: str = "Ada") -> None:
-        self.http.cookies.set("host_session", f"{user_id}~{since}~{name}", domain="127.0.0.1", path="/")
+        self.http.cookies.set("host_session", f"{user_id}~{since}~{name}", domain="auth.example", path="/")
 
 
 @pytest.fixture
@@ -45,6 +45,8 @@ async def host(tmp_path: Path) -> AsyncIterator[AuthorizationServer]:
         database=str(tmp_path / "ledger.sqlite3"),
         login_page="/login?theme=dark",
         logout_page="/logout",
+        issuer=PUBLIC["issuer"],
+        master_secret=(PUBLIC["master_secret"],),
     )
     async with server:
         yield server
@@ -186,7 +188,11 @@ async def test_a_command_works_on_the_ledger_of_an_embedded_server(
     member.signs_in_at_the_host()
     await member.http.get(ACCOUNT)
     listed = cli(
-        *("user", "list", "--json"), cwd=tmp_path, database=host.settings.database, login_page="/login"
+        *("user", "list", "--json"),
+        cwd=tmp_path,
+        database=host.settings.database,
+        login_page="/login",
+        **PUBLIC,
     )
     assert (listed.returncode, listed.stderr) == (0, "")
     assert json.loads(listed.stdout)["user_id"].startswith("glu_")

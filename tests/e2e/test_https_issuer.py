@@ -37,7 +37,7 @@ def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 async def person(behind_proxy: Server) -> AsyncIterator[Person]:
-    someone = Person.at(behind_proxy.origin, behind_tls=True)
+    someone = Person.at(behind_proxy.origin)
     yield someone
     await someone.http.aclose()
 

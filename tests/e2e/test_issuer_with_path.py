@@ -1,12 +1,13 @@
 """A server whose issuer has a path: everything lives under it, and is found from outside it too."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
-from http.cookies import SimpleCookie
 
 import httpx2
 import pytest
 
 from support.oauth import Person, error_of, returned
+from support.pages import cookies_set
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
 
 
@@ -78,7 +79,8 @@ async def test_the_flow_stays_under_the_path(person: Person):
     assert f'action="{start.headers["location"]}/sign-in"' in sign_in.text
     assert 'href="/t1/authorize/assets/page.css' in sign_in.text
     signed_in = await person.post(sign_in, "sign-in", email=EMAIL, password=PASSWORD)
-    assert signed_in.headers["location"] == start.headers["location"]
+    transaction = start.headers["location"].rpartition("/")[2]
+    assert re.fullmatch(f"/t1/authorize/s/[A-Za-z0-9_-]{{22}}/{transaction}", signed_in.headers["location"])
 
 
 async def test_the_stylesheet_is_under_the_path(person: Person):
@@ -104,11 +106,13 @@ async def test_cookies_carry_the_path_of_the_pages(person: Person):
     client = (await person.register())["client_id"]
     start = await person.authorize(client)
     signed_in = await person.post(await person.followed(start), "sign-in", email=EMAIL, password=PASSWORD)
-    assert paths_of(start) | paths_of(signed_in) == {"/t1/authorize"}
+    session = signed_in.headers["location"].rpartition("/")[0]
+    assert paths_of(start) == {start.headers["location"]}
+    assert paths_of(signed_in) == {session}
 
 
 def paths_of(answer: httpx2.Response) -> set[str]:
-    return {morsel["path"] for morsel in SimpleCookie(answer.headers["set-cookie"]).values()}
+    return {morsel["path"] for morsel in cookies_set(answer).values()}
 
 
 async def test_the_challenge_names_metadata_that_is_there(tenant: Server, person: Person):

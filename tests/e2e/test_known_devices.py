@@ -40,7 +40,7 @@ class Browsers:
         self._opened = opened
 
     async def at(self, address: str) -> Person:
-        person = Person.at(self._server.origin, behind_tls=True)
+        person = Person.at(self._server.origin)
         person.http.headers["x-forwarded-for"] = address
         await self._opened.enter_async_context(person.http)
         return person

@@ -182,11 +182,13 @@ async def test_scripts_of_any_origin_may_ask_userinfo(person: Person):
 # max_age
 
 
-async def test_who_has_just_signed_in_is_not_asked_again_for_max_age(person: Person):
-    client = str((await person.register())["client_id"])
-    consent = await person.sign_in(await person.asked(client, max_age="600"))
-    assert "/consent" in consent.text
-    assert "/consent" in (await person.asked(client, max_age="600")).text
+async def test_who_has_just_signed_in_is_not_asked_again_for_max_age(public: Server):
+    person = Person.at(public.origin)
+    async with person.http:
+        client = str((await person.register())["client_id"])
+        consent = await person.sign_in(await person.asked(client, max_age="600"))
+        assert "/consent" in consent.text
+        assert "/consent" in (await person.asked(client, max_age="600")).text
 
 
 async def test_max_age_0_asks_for_the_password_again_once(person: Person):

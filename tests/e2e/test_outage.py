@@ -15,7 +15,7 @@ from grantledger.adapters.guards.session import GetMcpSession
 from grantledger.application.ports import Unavailable
 from support.oauth import SESSION_COOKIE, Person, error_of, heading_of, returned
 from support.outages import nobody_may_write
-from support.server import Server, serving
+from support.server import PUBLIC, Server, serving
 
 OUTAGE = (503, "temporarily_unavailable")
 OUTAGE_PAGE = (503, "This server cannot answer now")
@@ -35,7 +35,7 @@ TABLES = (
 
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("fragile")) as running:
+    with serving(tmp_path_factory.mktemp("fragile"), **PUBLIC) as running:
         yield running
 
 
@@ -192,7 +192,7 @@ async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[s
 @pytest.mark.full
 async def test_a_restarted_server_continues_after_a_kill(fragile: Server, person: Before):
     os.kill(fragile.pid, signal.SIGKILL)
-    with serving(fragile.database.parent, port=int(fragile.settings["port"])):
+    with serving(fragile.database.parent, port=int(fragile.settings["port"]), **PUBLIC):
         assert "code" in returned(await person.authorize(person.client, prompt="none"))
         assert (await person.redeem(person.client, person.code_before)).status_code == 200
         refreshed = await person.refresh(person.client, person.tokens_before["refresh_token"])

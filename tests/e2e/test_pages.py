@@ -1,14 +1,16 @@
 """The pages under `/authorize` as browsers use them: forms, tabs, cookies, and people who are not meant."""
 
 import re
-from http.cookies import Morsel
+from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 import pytest
 
-from support.oauth import SESSION_COOKIE, Person, assert_guarded, heading_of
-from support.pages import REQUEST, cookies_set
+from support.oauth import Person, assert_guarded, heading_of
+from support.pages import cookies_set
 from support.server import EMAIL, PASSWORD, Server
+
+REQUEST = "grantledger-request-"
 
 
 async def test_pages_need_no_script_and_load_nothing_from_elsewhere(person: Person):
@@ -64,38 +66,41 @@ async def test_no_other_origin_may_read_a_page(person: Person, path: str):
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-async def test_the_cookie_of_a_request_reaches_only_the_pages(person: Person):
+async def test_the_cookie_of_a_request_reaches_only_its_own_page(person: Person):
     client = await person.register()
-    ((name, cookie),) = cookies_set(await person.authorize(client["client_id"])).items()
-    assert name.startswith(REQUEST)
+    start = await person.authorize(client["client_id"])
+    ((name, cookie),) = cookies_set(start).items()
+    assert name == REQUEST + start.headers["location"].rpartition("/")[2]
     assert attributes_of(cookie) == {
-        "path": "/authorize",
+        "path": start.headers["location"],
         "httponly": True,
         "samesite": "lax",
         "max-age": "600",
     }
 
 
-async def test_the_cookie_of_a_session_reaches_only_the_pages(person: Person):
+async def test_the_cookies_of_a_session_reach_only_a_path_that_no_other_program_knows(person: Person):
     client = await person.register()
     page = await person.asked(client["client_id"])
     answer = await person.post(page, "sign-in", email=EMAIL, password=PASSWORD)
-    assert attributes_of(cookies_set(answer)[SESSION_COOKIE]) == {
-        "path": "/authorize",
-        "httponly": True,
-        "samesite": "lax",
-        "max-age": "86400",
-    }
+    home = answer.headers["location"].rpartition("/")[0]
+    segment = home.removeprefix("/authorize/s/")
+    session, request = cookies_set(answer)[f"grantledger-session-{segment}"], cookies_set(answer)
+    assert attributes_of(session) == {"path": home, "httponly": True, "samesite": "lax", "max-age": "900"}
+    assert {cookie["path"] for cookie in request.values()} == {home}
 
 
-async def test_a_cookie_is_forgotten_where_it_was_set(ada: Person, client: str):
+async def test_a_cookie_is_forgotten_wherever_it_was_set(ada: Person, client: str):
     page = await ada.asked(client)
     answer = await ada.post(page, "consent", decision="allow")
-    ((name, cookie),) = cookies_set(answer).items()
-    assert name == REQUEST + page.url.path.rpartition("/")[2]
-    assert cookie.value == ""
-    assert attributes_of(cookie)["path"] == "/authorize"
-    assert attributes_of(cookie)["max-age"] == "0"
+    transaction = page.url.path.rpartition("/")[2]
+    headers = [SimpleCookie(header) for header in answer.headers.get_list("set-cookie")]
+    cookies = [cookie for header in headers for cookie in header.values()]
+    assert {cookie.key for cookie in cookies} == {REQUEST + transaction}
+    assert {(cookie["path"], cookie["max-age"]) for cookie in cookies} == {
+        (f"/authorize/{transaction}", "0"),
+        (page.url.path.rpartition("/")[0], "0"),
+    }
 
 
 def attributes_of(cookie: Morsel[str]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ async def everybody(servers: list[Server]) -> list[Person]:
     await first.sign_in(await first.asked((await first.register())["client_id"]))
     cookie = str(first.http.cookies[SESSION_COOKIE])
     for person in people[1:]:
-        person.http.cookies.set(SESSION_COOKIE, cookie, domain="127.0.0.1", path="/authorize")
+        person.http.cookies.set(SESSION_COOKIE, cookie, domain="127.0.0.1", path="/")
     return people
 
 

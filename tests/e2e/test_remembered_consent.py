@@ -5,6 +5,13 @@ import pytest
 from support.oauth import REDIRECT_URI, Person, heading_of, returned
 from support.server import Server
 
+
+@pytest.fixture(scope="session")
+def server(public: Server) -> Server:
+    """Where a browser stays signed in from one request to the next."""
+    return public
+
+
 CONSENT = (200, "Allow access?")
 
 SIGN_IN = (200, "Sign in")
@@ -46,6 +53,7 @@ async def test_another_redirect_host_than_was_shown_is_asked(ada: Person):
 
 
 async def test_another_resource_than_was_allowed_is_asked(two_resources: Server, member: Person):
+    member.signs_in = True
     client = (await member.register())["client_id"]
     await member.code(client, resource="https://mcp.example")
     page = await member.asked(client, resource=f"{two_resources.origin}/notes/mcp")

@@ -62,4 +62,5 @@ async def test_the_default_resource_is_the_first_one(member: Person):
 
 async def test_the_same_resource_may_be_named_twice(ada: Person, server: Server, client: str):
     text = urlencode([*query(client).items(), *[("resource", f"{server.origin}/mcp")] * 2])
-    assert heading_of(await ada.followed(await raw(ada, text))) == CONSENT
+    page = await ada.followed(await raw(ada, text))
+    assert heading_of(await ada.sign_in(page)) == CONSENT

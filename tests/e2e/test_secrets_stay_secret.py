@@ -9,7 +9,6 @@ import pytest
 
 from support.oauth import (
     REDIRECT_URI,
-    SESSION_COOKIE,
     VERIFIER,
     Person,
     basic,
@@ -76,8 +75,8 @@ async def secrets(server: Server, refusals: list[httpx2.Response]) -> dict[str, 
         "wrong password": "another password",
         "e-mail address": EMAIL,
         "local part of the e-mail address": EMAIL.partition("@")[0] + "@",
-        "session cookie": cookies[SESSION_COOKIE],
-        "secret in the session cookie": cookies[SESSION_COOKIE].partition(".")[2],
+        "session cookie": person.session_cookie(),
+        "secret in the session cookie": person.session_cookie().partition(".")[2],
         "cookie of the request": request,
         "form token": csrf_token(consent),
         "master secret": Path(f"{server.database}.secret").read_text().strip(),

@@ -134,9 +134,9 @@ async def test_a_token_is_read_from_the_header_only(ada: Person, client: str):
     assert error_of(answer) == REFUSED
 
 
-async def test_cookies_are_never_read(ada: Person, client: str, session_cookie: str):
+async def test_cookies_are_never_read(ada: Person, client: str):
     token = (await ada.tokens(client))["access_token"]
-    for value in (session_cookie, token):
+    for value in (ada.session_cookie(), token):
         headers = {"cookie": f"grantledger-session={value}; access_token={value}"}
         assert error_of(await ada.http.get("/session", headers=headers)) == REFUSED
 

@@ -9,12 +9,18 @@ from support.pages import CONSENT, SIGN_IN, SIGN_IN_AGAIN, as_it_was
 from support.server import EMAIL, PASSWORD, Server
 
 
+@pytest.fixture(scope="session")
+def server(public: Server) -> Server:
+    """Where a browser stays signed in from one request to the next."""
+    return public
+
+
 async def test_the_sign_in_page_says_for_which_application_and_resource(server: Server, person: Person):
     client = await person.register(client_name="Notes for editors")
     page = await person.asked(client["client_id"])
     assert heading_of(page) == SIGN_IN
     assert "Notes for editors" in page.text
-    assert f"{server.origin}/mcp" in page.text
+    assert f"{server.issuer}/mcp" in page.text
 
 
 async def test_the_right_password_leads_on_to_consent(person: Person):
@@ -84,7 +90,7 @@ async def test_others_are_answered_while_passwords_are_checked(person: Person):
 
 async def test_signing_in_does_not_adopt_a_session_that_was_there_before(person: Person):
     client = await person.register()
-    person.http.cookies.set(SESSION_COOKIE, "planted.secret", domain="127.0.0.1", path="/authorize")
+    person.http.cookies.set(SESSION_COOKIE, "planted.secret", domain="127.0.0.1", path="/")
     await person.sign_in(await person.asked(client["client_id"]))
     assert not person.cookies()[SESSION_COOKIE].startswith("planted")
 
@@ -106,6 +112,11 @@ FORGED = [
     "x" * 4000,
     "{id}.wrong",
 ]
+
+
+@pytest.fixture
+async def session_cookie(ada: Person) -> str:
+    return ada.cookies()[SESSION_COOKIE]
 
 
 @pytest.mark.parametrize("value", FORGED, ids=ascii)

@@ -1,6 +1,8 @@
 """`grantledger serve` does not start with a setting that cannot hold; it says which, in one sentence."""
 
+import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import httpx2
 import pytest
 
 from grantledger.entrypoints.cli import main
-from support.server import cli, free_port, serving
+from support.server import Server, cli, free_port, serving
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
 
@@ -103,3 +105,32 @@ def test_a_container_listens_on_all_addresses_for_an_issuer_on_localhost(tmp_pat
     with serving(tmp_path, port=port, host="0.0.0.0", issuer=issuer) as server:
         answer = httpx2.get(f"{server.origin}/.well-known/oauth-authorization-server", trust_env=False)
     assert answer.json()["issuer"] == issuer
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_an_issuer_on_localhost_needs_both_of_its_addresses(tmp_path: Path, address: str):
+    """Else browsers may take the program at the other address for this server, and send it passwords."""
+    with socket.create_server((address, 0), family=_family(address)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = cli("serve", cwd=tmp_path, issuer=f"http://localhost:{port}", port=port)
+    assert ended.returncode == 1
+    assert sentence("port", ended.stderr), ended.stderr
+    assert f"at {address} " in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_an_issuer_on_localhost_is_answered_at_both_of_its_addresses(localhost: Server, host: str):
+    url = f"http://{host}:{localhost.settings['port']}/.well-known/oauth-authorization-server"
+    assert httpx2.get(url, verify=False).json()["issuer"] == localhost.issuer
+
+
+@pytest.fixture(scope="module")
+def localhost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    port = free_port()
+    issuer = f"http://localhost:{port}"
+    with serving(tmp_path_factory.mktemp("localhost"), port=port, issuer=issuer) as running:
+        yield running
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -15,6 +15,12 @@ from support.pages import CONSENT, FOREIGN, LOST, REQUEST, SPENT, as_it_was, pen
 from support.server import Server
 
 
+@pytest.fixture(scope="session")
+def server(public: Server) -> Server:
+    """Where a browser stays signed in from one request to the next."""
+    return public
+
+
 async def test_two_requests_wait_side_by_side(ada: Person):
     one, two = [(await ada.register())["client_id"] for _ in range(2)]
     first, second = await ada.asked(one, state="first"), await ada.asked(two, state="second")
@@ -119,7 +125,7 @@ async def test_the_cookie_of_one_request_does_not_open_another(person: Person):
     client = await person.register()
     pages = [await person.asked(client["client_id"]) for _ in range(2)]
     first, second = [REQUEST + page.url.path.rpartition("/")[2] for page in pages]
-    person.http.cookies.set(first, person.cookies()[second], domain="127.0.0.1", path="/authorize")
+    person.http.cookies.set(first, person.cookies()[second], domain="127.0.0.1", path="/")
     assert heading_of(await person.http.get(pages[0].url.path)) == LOST
 
 
@@ -132,11 +138,11 @@ async def test_a_cookie_that_was_changed_is_none_of_ours(person: Person, positio
     other[position] = "B" if other[position] == "A" else "A"
     # Of the last character of base64 only some bits count.
     changed = "".join(other) if position >= 0 else value[:-2]
-    person.http.cookies.set(name, changed, domain="127.0.0.1", path="/authorize")
+    person.http.cookies.set(name, changed, domain="127.0.0.1", path="/")
     assert heading_of(await person.http.get(page.url.path)) == LOST
 
 
-@pytest.mark.parametrize("transaction_id", ["x", "A" * 16, "%00", "..%2f", "\u00e9", "A" * 4000])
+@pytest.mark.parametrize("transaction_id", ["x", "A" * 22, "%00", "..%2f", "\u00e9", "A" * 4000])
 async def test_a_request_that_never_was_is_lost(person: Person, transaction_id: str):
     assert heading_of(await person.http.get(f"/authorize/{transaction_id}"))[0] in (400, 404)
 
@@ -169,15 +175,15 @@ LATER = {
 
 @pytest.mark.parametrize("change", LATER.values(), ids=LATER)
 async def test_a_request_is_lost(server: Server, person: Person, change: Any):
-    transaction_id = "A" * 16
+    transaction_id = "A" * 22
     value = await sealed(server, transaction_id, change)
-    person.http.cookies.set(REQUEST + transaction_id, value, domain="127.0.0.1", path="/authorize")
+    person.http.cookies.set(REQUEST + transaction_id, value, domain="127.0.0.1", path="/")
     assert heading_of(await person.http.get(f"/authorize/{transaction_id}")) == LOST
 
 
 async def test_lost_requests_make_room(server: Server, person: Person):
-    value = await sealed(server, "A" * 16, LATER["ten minutes later"])
-    person.http.cookies.set(REQUEST + "A" * 16, value, domain="127.0.0.1", path="/authorize")
+    value = await sealed(server, "A" * 22, LATER["ten minutes later"])
+    person.http.cookies.set(REQUEST + "A" * 22, value, domain="127.0.0.1", path="/")
     client = await person.register()
     await person.authorize(client["client_id"])
     assert len(pending_requests(person)) == 1

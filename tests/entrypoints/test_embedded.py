@@ -108,7 +108,11 @@ async def test_the_whole_flow_works_in_every_host(origin, server):
 async def test_each_route_is_answered_by_the_server(origin, server):
     async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
         for route in server.routes:
-            path = re.sub(r"\{[^}]+\}", "unknown", route)
+            path = re.sub(
+                r"\{[^}]+\}",
+                "unknown",
+                route.replace("{home:str}", "S" * 22).replace("{form:str}", "consent"),
+            )
             answer = await http.request("PATCH", path)
             assert answer.status_code == 405, path
 

@@ -16,8 +16,8 @@ from support.server import EMAIL, PASSWORD
 from support.timeouts import TIMEOUT
 
 REDIRECT_URI = "https://client.example/callback"
-SESSION_COOKIE = "grantledger-session"
-"""On http, where it has no `__Host-` prefix."""
+SESSION_COOKIE = "__Host-grantledger-session"
+"""On an issuer with a host of its own."""
 
 VERIFIER = "verifier-verifier-verifier-verifier-verifier"
 issued("PKCE verifier", VERIFIER)
@@ -27,17 +27,21 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 class Person:
     """A client's view of the server and a person's browser, over one HTTP connection pool."""
 
+    signs_in = False
+    """Whether `asked` fills in the sign-in page that a client's request leads to."""
+
     def __init__(
         self, origin: str, http: httpx2.AsyncClient, base: str = "", password: str = PASSWORD
     ) -> None:
         self.origin = origin
         self.http = http
+        self.http.headers["sec-fetch-site"] = "same-origin"  # as after a click on one of our pages
         self.base = base
         self._password = password
 
     @classmethod
-    def at(cls, origin: str, *, base: str = "", password: str = PASSWORD, behind_tls: bool = False) -> Self:
-        """Return a new browser. `behind_tls`: a proxy ends TLS, so the browser sends secure cookies too."""
+    def at(cls, origin: str, *, base: str = "", password: str = PASSWORD) -> Self:
+        """Return a new browser, which sends secure cookies too, as if a proxy ended TLS."""
         # Shorter than the server's 5 s, or on a busy machine a request meets the closing of its connection.
         limits = httpx2.Limits(max_connections=64, keepalive_expiry=2)
         # Nothing here speaks TLS, and reading the certificates of the world takes longer than most tests.
@@ -48,9 +52,9 @@ class Person:
                 name, _, secret = value.partition(";")[0].partition("=")
                 # Of a session's cookie the second half is the secret; that of a notice is a word of ours.
                 # One that is taken back has no value, which is written as two quotation marks.
-                if not name.endswith("-notice") and "max-age=0" not in value.lower():
+                if "-notice" not in name and "max-age=0" not in value.lower():
                     issued("cookie", secret.rpartition(".")[2])
-            for cookie in http.cookies.jar if behind_tls else ():
+            for cookie in http.cookies.jar:
                 cookie.secure = False
 
         http.event_hooks = {"request": [], "response": [keep]}
@@ -74,7 +78,10 @@ class Person:
 
     async def asked(self, client_id: str, /, **parameters: str | None) -> httpx2.Response:
         """Send the browser to /authorize and return the page it ends at, or the redirect that leaves."""
-        return await self.followed(await self.authorize(client_id, **parameters))
+        page = await self.followed(await self.authorize(client_id, **parameters))
+        if self.signs_in and '/sign-in"' in page.text and parameters.get("prompt") != "login":
+            return await self.sign_in(page)
+        return page
 
     async def sign_in(
         self, page: httpx2.Response, *, email: str = EMAIL, password: str | None = None
@@ -97,6 +104,11 @@ class Person:
         while (target := answer.headers.get("location")) and target.startswith(("/", self.origin)):
             answer = await self.http.get(target)
         return answer
+
+    def session_cookie(self) -> str:
+        """Return the value of the cookie that keeps the browser signed in, "" without one."""
+        name = SESSION_COOKIE.removeprefix("__Host-")
+        return next((value for key, value in self.cookies().items() if name in key), "")
 
     def cookies(self) -> dict[str, str]:
         """Return all cookies that the browser holds, by name."""
@@ -187,7 +199,7 @@ def csrf_token(page: httpx2.Response) -> str:
 
 def transaction_url(page: httpx2.Response) -> str:
     """Return the URL of the authorization request that the page is about."""
-    found = re.match(r".*/authorize/[A-Za-z0-9_-]+", page.url.path)
+    found = re.match(r".*/authorize/(s/[A-Za-z0-9_-]{22}/)?[A-Za-z0-9_-]+", page.url.path)
     assert found, page.url
     return found[0]
 
@@ -224,7 +236,7 @@ def assert_guarded(headers: Mapping[str, str]) -> None:
     """The headers that every answer to a browser carries."""
     assert headers["cache-control"] == "no-store"
     assert headers["x-frame-options"] == "DENY"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert headers["x-content-type-options"] == "nosniff"
     policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"

@@ -17,7 +17,7 @@ LOST = (400, "This page has expired")
 SPENT = (400, "This request was answered already")
 UNREADABLE = (400, "This request cannot be read")
 SIGNED_OUT = (403, "You are not signed in any more")
-REQUEST = "grantledger-request-"
+REQUEST = "__Host-grantledger-request-"
 
 
 def cookies_set(answer: httpx2.Response) -> dict[str, Morsel[str]]:

@@ -31,6 +31,7 @@ pages = PageRenderer()
 
 SIGN_IN = SignInPage(
     base_path="/auth",
+    home="/auth/authorize",
     segment="t1",
     csrf_token="csrf-1",
     client_name="Claude Code",
@@ -40,6 +41,7 @@ SIGN_IN = SignInPage(
 REFUSED = replace(SIGN_IN, email="ada@example.com", problem="E-mail address or password is wrong.")
 CONSENT = ConsentPage(
     base_path="/auth",
+    home="/auth/authorize",
     segment="t1",
     csrf_token="csrf-1",
     user_name="ada@example.com",
@@ -57,6 +59,7 @@ CONSENT = ConsentPage(
 
 ERROR = ErrorPage(
     base_path="/auth",
+    home="/auth/authorize",
     title="This sign-in has expired",
     explanation="It was left open for too long.",
     way_out=("Go back to your application.", "Start again."),
@@ -64,9 +67,21 @@ ERROR = ErrorPage(
     correlation_id="01JD2M",
 )
 
-SIGN_UP = SignUpPage(base_path="/auth", segment="t1", csrf_token="csrf-1", min_password=12, max_name=200)
+SIGN_UP = SignUpPage(
+    base_path="/auth",
+    home="/auth/authorize",
+    segment="t1",
+    csrf_token="csrf-1",
+    min_password=12,
+    max_name=200,
+)
 PASSWORD = PasswordPage(
-    base_path="/auth", segment="account", csrf_token="csrf-1", user_name="ada@example.com", min_password=12
+    base_path="/auth",
+    home="/auth/authorize",
+    segment="account",
+    csrf_token="csrf-1",
+    user_name="ada@example.com",
+    min_password=12,
 )
 
 APP = App(
@@ -82,6 +97,7 @@ APP = App(
 
 ACCOUNT = AccountPage(
     base_path="/auth",
+    home="/auth/authorize",
     segment="account",
     csrf_token="csrf-1",
     user_name="ada@example.com",

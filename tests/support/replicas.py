@@ -6,14 +6,14 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from support.server import Server, free_port, serving
+from support.server import PUBLIC, Server, free_port, serving
 
 
 @contextmanager
 def replicas(directory: Path, count: int, **settings: str) -> Iterator[list[Server]]:
-    """Run `count` servers with the issuer of the first."""
+    """Run `count` servers of one issuer."""
     ports = [free_port() for _ in range(count)]
-    shared = {"issuer": f"http://127.0.0.1:{ports[0]}", **settings}
+    shared = PUBLIC | settings
     with ExitStack() as stack, ThreadPoolExecutor() as threads:
         # The first creates the database; the others start in parallel.
         first = stack.enter_context(serving(directory, port=ports[0], **shared))

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from grantledger.application.provenance import Caller
-from support.server import EMAIL, PASSWORD, UNTHROTTLED, Server, free_port
+from support.server import EMAIL, PASSWORD, PUBLIC, UNTHROTTLED, Server, free_port
 from support.timeouts import TIMEOUT
 
 
@@ -33,6 +34,7 @@ class RestartableServer:
             "database": str(self.database),
             "port": str(self.port),
             **UNTHROTTLED,
+            **PUBLIC,
             **settings,
         }
         self.environment = environment or {}
@@ -118,12 +120,10 @@ class RestartableServer:
 
 @contextmanager
 def restartable_servers(
-    directory: Path, count: int, environment: Mapping[str, str] | None = None, **settings: str
+    directory: Path, count: int, environment: Mapping[str, str] | None = None, **settings: Any
 ) -> Iterator[list[RestartableServer]]:
-    """Make servers on one file, with the issuer of the first; none of them runs yet."""
-    ports = [free_port() for _ in range(count)]
-    shared = {"issuer": f"http://127.0.0.1:{ports[0]}", **settings}
-    made = [RestartableServer(directory, port=port, environment=environment, **shared) for port in ports]
+    """Make servers on one file; none of them runs yet."""
+    made = [RestartableServer(directory, environment=environment, **settings) for _ in range(count)]
     try:
         yield made
     finally:

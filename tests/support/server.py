@@ -1,6 +1,7 @@
 """A real server: `grantledger serve` in a process of its own, over TCP, on SQLite."""
 
 import asyncio
+import base64
 import os
 import socket
 import sqlite3
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -42,6 +44,15 @@ UNTHROTTLED = dict.fromkeys(
     "off",
 )
 """One address does here in a minute what others do in a day. The tests of the throttles set their own."""
+
+
+PUBLIC: dict[str, Any] = {
+    "issuer": "https://auth.example",
+    "master_secret": base64.b64encode(b"secret " * 5).decode(),
+}
+"""A host of its own behind a proxy that ends TLS. On loopback each authorization has a sign-in of its own."""
+
+issued("master secret", PUBLIC["master_secret"])
 
 
 class Program(Struct, frozen=True):

@@ -14,7 +14,7 @@ from grantledger.application.provenance import Caller
 from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import server_open
 from support.oauth import Person
-from support.server import PASSWORD, Program, Server, serving
+from support.server import PASSWORD, PUBLIC, Program, Server, serving
 from support.set_clock import SetClock
 from support.wire import Wire
 from support.witness import contradictions
@@ -84,7 +84,7 @@ def timed_server(directory: Path, **settings: str) -> Iterator[TimedServer]:
     packages = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _TESTS)))
     program = Program(("-m", "support.timed_serve", str(path)), {"PYTHONPATH": packages})
     with (
-        serving(directory, program, port=None, **settings) as server,
+        serving(directory, program, port=None, **PUBLIC | settings) as server,
         asyncio.Runner() as runner,
     ):
         operator = server.wiring()

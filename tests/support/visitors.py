@@ -21,7 +21,7 @@ def comes_to(page: Page, *headings: str) -> str:
 def keep_cookies(context: BrowserContext) -> None:
     """Register the secrets in the browser's cookies for the search for leaked secrets."""
     for cookie in context.cookies():
-        if not cookie["name"].endswith("-notice"):  # one of our own words, no secret
+        if "-notice" not in cookie["name"]:  # one of our own words, no secret
             issued("cookie", cookie["value"].rpartition(".")[2])
 
 

@@ -20,6 +20,8 @@ class AuthorizationEndpoint:
         self._start = start
 
     async def authorize(self, request: AnyRequest) -> Response[bytes]:
+        if (url := self._parts.homes.elsewhere(request)) is not None:
+            return redirect(url)
         parameters = _authorization_parameters(parsed(request.scope["query_string"]))
         note_client(request.scope, parameters.client_id)
         session = await self._parts.sessions(request)

@@ -3,6 +3,8 @@
 from litestar import Response
 
 from grantledger.adapters.http.errors import FormForeign
+from grantledger.adapters.http.pages.browser import PageContext
+from grantledger.adapters.http.pages.homes import sent_cookies
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import AccountPage, App, AppAccess, scope_lines
 from grantledger.adapters.http.pages.responses import page, redirect
@@ -25,10 +27,10 @@ NOTICES = {
 }
 
 
-def account_with_notice(parts: PageParts, notice: str) -> Response[bytes]:
+def account_with_notice(parts: PageParts, context: PageContext, notice: str) -> Response[bytes]:
     """Redirect to the account page, which then shows the notice once."""
-    response = redirect(parts.contexts.account_url)
-    response.set_cookie(parts.cookies.set(NOTICE, notice, max_age=60))
+    response = redirect(context.url)
+    response.set_cookie(parts.cookies.set(NOTICE, notice, context.home, max_age=60))
     return response
 
 
@@ -41,28 +43,29 @@ class AccountEndpoints:
     async def show_account(self, request: AnyRequest) -> Response[bytes]:
         parts = self._parts
         session = await parts.sessions(request)
-        context, cookie = parts.contexts.of_account(request)
+        context = parts.contexts.of_account(request)
         if session is None:
-            response = sign_in_page(parts, context, None, client=None)
-            response.set_cookie(cookie)
-            return response
-        notice = request.cookies.get(parts.cookies.name(NOTICE))
+            if context.home.segment:
+                return redirect(parts.contexts.signed_out(context).url)
+            return sign_in_page(parts, context, None, client=None)
+        notice = sent_cookies(request).get(parts.cookies.name(NOTICE, context.home))
         html = parts.render(
             AccountPage(
                 base_path=parts.base_path,
+                home=context.home.path,
                 segment=context.segment,
                 csrf_token=parts.csrf.make(context, session),
-                user_name=await parts.sessions.name(request, session),
+                user_name=parts.sessions.name(request, session),
                 apps=tuple(self._shown(app) for app in await self._list_apps(session.user_id)),
                 built_in=parts.ways.built_in,
+                own_sessions=parts.ways.own_sessions,
                 logout_page=parts.ways.logout_page,
                 notice=NOTICES.get(notice or ""),
             )
         )
         response = page(html)
-        response.set_cookie(cookie)
         if notice is not None:
-            response.set_cookie(parts.cookies.clear(NOTICE))
+            response.set_cookie(parts.cookies.clear(NOTICE, context.home))
         return response
 
     async def submit_disconnect(self, request: AnyRequest) -> Response[bytes]:
@@ -71,11 +74,11 @@ class AccountEndpoints:
         if client_id is None:
             raise FormForeign("no client")
         await self._disconnect(submitted.session.user_id, client_id, self._parts.caller_of(request))
-        return account_with_notice(self._parts, "disconnected")
+        return account_with_notice(self._parts, submitted.context, "disconnected")
 
-    async def reload_account(self) -> Response[bytes]:
+    async def reload_account(self, request: AnyRequest) -> Response[bytes]:
         """Redirect from the URL of a form, which a browser shows if the response to the form was a page."""
-        return redirect(self._parts.contexts.account_url)
+        return redirect(self._parts.contexts.of_account(request).url)
 
     def _shown(self, app: ConnectedApp) -> App:
         names = self._parts.resource_names

@@ -7,57 +7,66 @@ from urllib.parse import urlsplit
 import msgspec
 from litestar.datastructures import Cookie
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.sealing import SealedBox
 from grantledger.adapters.http.errors import FormForeign, PendingRequestLost, RequestTooLarge
 from grantledger.adapters.http.middleware import note_client
+from grantledger.adapters.http.pages.homes import Home, Homes, sent_cookies
 from grantledger.adapters.http.parameters import Parameters
 from grantledger.adapters.http.responses import AnyRequest
-from grantledger.application.ports import Clock, Randomness
+from grantledger.application.ports import Clock
 from grantledger.domain.authorization_request import AuthorizationRequest
 from grantledger.domain.browser_session import BrowserSession
+
+_PENDING = "request-"
 
 
 class PageCookies:
     """Makes and names the cookies of the pages. No script can read them.
 
-    On https the `__Host-` prefix binds them to the host. On http loopback, where browsers send cookies to
-    every port, their path is that of the pages: without it they would reach a client's own callback listener,
-    which could then approve its own request.
+    On an issuer with a host of its own, the `__Host-` prefix binds them to that host. On loopback they reach
+    every port, so each has a path that no other port can name, and holds half of a secret (`homes.py`).
     """
 
-    def __init__(self, issuer: str) -> None:
-        parts = urlsplit(issuer)
-        self._secure = parts.scheme.lower() == "https"
-        self._prefix = "__Host-grantledger-" if self._secure else "grantledger-"
-        self._path = "/" if self._secure else f"{parts.path.rstrip('/')}/authorize"
+    def __init__(self, issuer: str, homes: Homes) -> None:
+        self._secure = urlsplit(issuer).scheme.lower() == "https"
+        self._by_path = homes.on_loopback
+        self._prefix = "grantledger-" if homes.on_loopback else "__Host-grantledger-"
 
-    def name(self, purpose: str) -> str:
-        return f"{self._prefix}{purpose}"
+    def name(self, purpose: str, home: Home) -> str:
+        """Return the name of a cookie of one session: another port cannot plant one of the same name."""
+        return f"{self._prefix}{purpose}-{home.segment}" if home.segment else f"{self._prefix}{purpose}"
 
-    def purposes(self, cookies: dict[str, str]) -> dict[str, str]:
-        """Return our cookies among those of a request, by purpose."""
+    def pending(self, cookies: dict[str, str]) -> dict[str, str]:
+        """Return the cookies of pending requests, by transaction id."""
+        prefix = self._prefix + _PENDING
         return {
-            name.removeprefix(self._prefix): value
-            for name, value in cookies.items()
-            if name.startswith(self._prefix)
+            name.removeprefix(prefix): value for name, value in cookies.items() if name.startswith(prefix)
         }
 
-    def set(self, purpose: str, value: str, *, max_age: int) -> Cookie:
+    def set(self, purpose: str, value: str, home: Home, *, max_age: int) -> Cookie:
+        """Return a cookie of one session."""
+        return self._cookie(self.name(purpose, home), value, home.path, max_age)
+
+    def set_pending(self, transaction_id: str, value: str, path: str, *, max_age: int) -> Cookie:
+        return self._cookie(self._prefix + _PENDING + transaction_id, value, path, max_age)
+
+    def clear(self, purpose: str, home: Home) -> Cookie:
+        return self.set(purpose, "", home, max_age=0)
+
+    def _cookie(self, name: str, value: str, path: str, max_age: int) -> Cookie:
         """Return a cookie. It is `Lax`, so that the browser sends it when a client redirects here."""
         return Cookie(
-            key=self.name(purpose),
+            key=name,
             value=value,
-            path=self._path,
+            path=path if self._by_path else "/",
             max_age=max_age,
             secure=self._secure,
             httponly=True,
             samesite="lax",
         )
-
-    def clear(self, purpose: str) -> Cookie:
-        return self.set(purpose, "", max_age=0)
 
 
 MAX_PENDING = 8
@@ -68,43 +77,61 @@ MAX_ALL_PENDING = 16 * 1024
 """Of all these cookies together: half of `limits.MAX_HEAD`, the rest is for other headers."""
 
 _MAX_UNPACKED = 64 * 1024
-_PENDING = "request-"
-_TRANSACTION_ID = re.compile(r"[A-Za-z0-9_-]{16}")
+_TRANSACTION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 class PendingRequests:
     """Keeps each authorization request in a sealed cookie. The URL carries only its transaction id."""
 
-    def __init__(self, box: SealedBox, cookies: PageCookies, clock: Clock) -> None:
+    def __init__(self, box: SealedBox, cookies: PageCookies, homes: Homes, clock: Clock) -> None:
         self._box = box
         self._cookies = cookies
+        self._root = homes.root
         self._clock = clock
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(AuthorizationRequest)
 
-    def keep(self, request: AuthorizationRequest, sent_cookies: dict[str, str]) -> list[Cookie]:
-        """Return the cookie that keeps the request, and those that delete others to make room.
+    def keep(self, asked: AuthorizationRequest, request: AnyRequest) -> list[Cookie]:
+        """Return the cookie that keeps `asked`, and those that delete others to make room.
 
-        `sent_cookies` are the cookies that the browser sent. Raises `RequestTooLarge`.
+        Raises `RequestTooLarge`.
         """
-        sealed = self._box.seal(zlib.compress(self._encoder.encode(request), 6), request.transaction_id)
+        transaction_id = asked.transaction_id
+        sealed = self._box.seal(zlib.compress(self._encoder.encode(asked), 6), transaction_id)
         if len(sealed) > MAX_COOKIE:
             raise RequestTooLarge
-        lifetime = request.expires_at - self._clock.now()
-        kept = self._cookies.set(_PENDING + request.transaction_id, sealed, max_age=lifetime)
-        surplus = self._surplus(sent_cookies, len(sealed))
-        return [kept, *(self.forget(transaction_id) for transaction_id in surplus)]
+        surplus = self._surplus(sent_cookies(request), len(sealed))
+        return [
+            self._set(asked, sealed, self._path(transaction_id, self._root)),
+            *(cookie for other in surplus for cookie in self.forget(other, self._root)),
+        ]
 
-    def find(self, transaction_id: str, sent_cookies: dict[str, str]) -> AuthorizationRequest | None:
+    def carry(self, pending: AuthorizationRequest, request: AnyRequest, home: Home) -> Cookie:
+        """Return the cookie that keeps the request of this browser below the home of a new session too."""
+        sealed = self._cookies.pending(sent_cookies(request))[pending.transaction_id]
+        return self._set(pending, sealed, self._path(pending.transaction_id, home))
+
+    def find(self, transaction_id: str, request: AnyRequest) -> AuthorizationRequest | None:
         """Return the pending request, None if there is no such cookie, or it is not ours or has expired."""
-        sealed = self._cookies.purposes(sent_cookies).get(_PENDING + transaction_id)
-        if sealed is None or not _TRANSACTION_ID.fullmatch(transaction_id):
+        if not _TRANSACTION_ID.fullmatch(transaction_id):
             return None
-        return self._opened(transaction_id, sealed)
+        sealed = self._cookies.pending(sent_cookies(request)).get(transaction_id)
+        return None if sealed is None else self._opened(transaction_id, sealed)
 
-    def forget(self, transaction_id: str) -> Cookie:
-        """Return the cookie that deletes the request."""
-        return self._cookies.clear(_PENDING + transaction_id)
+    def forget(self, transaction_id: str, home: Home) -> list[Cookie]:
+        """Return the cookies that delete the request, at the root and below the home of the session."""
+        homes = [self._root, home] if home.segment else [self._root]
+        return [
+            self._cookies.set_pending(transaction_id, "", self._path(transaction_id, each), max_age=0)
+            for each in homes
+        ]
+
+    def _set(self, pending: AuthorizationRequest, sealed: str, path: str) -> Cookie:
+        lifetime = pending.expires_at - self._clock.now()
+        return self._cookies.set_pending(pending.transaction_id, sealed, path, max_age=lifetime)
+
+    def _path(self, transaction_id: str, home: Home) -> str:
+        return home.path if home.segment else f"{home.path}/{transaction_id}"
 
     def _opened(self, transaction_id: str, sealed: str) -> AuthorizationRequest | None:
         packed = self._box.open(sealed, transaction_id)
@@ -118,16 +145,12 @@ class PendingRequests:
             return None
         return request if self._clock.now() < request.expires_at else None
 
-    def _surplus(self, sent_cookies: dict[str, str], new_size: int) -> list[str]:
+    def _surplus(self, cookies: dict[str, str], new_size: int) -> list[str]:
         """Return the transactions to delete, so that at most 8 stay, of at most 16 KiB together.
 
         Those that cannot be opened go first, then the oldest.
         """
-        sealed_by_id = {
-            purpose.removeprefix(_PENDING): sealed
-            for purpose, sealed in self._cookies.purposes(sent_cookies).items()
-            if purpose.startswith(_PENDING)
-        }
+        sealed_by_id = self._cookies.pending(cookies)
         opened = {
             transaction_id: self._opened(transaction_id, sealed)
             for transaction_id, sealed in sealed_by_id.items()
@@ -148,79 +171,57 @@ class PendingRequests:
 ACCOUNT = "account"
 """The URL segment of the account pages, where other pages have a transaction id of 16 characters."""
 
-_BROWSER = "visit"
-"""The purpose of the cookie that the forms of the account pages are bound to."""
-
-_BROWSER_LIFETIME = 24 * 3600
-
 
 class PageContext(Struct, frozen=True, kw_only=True):
-    """What a page is about: the account, or a pending request.
-
-    `segment` is its part of the URL. Forms are bound to `csrf_binding`, which only this browser's cookies
-    prove.
-    """
+    """What a page is about: the account, or a pending request. `segment` is its part of the URL."""
 
     segment: str
-    url: str
-    csrf_binding: str
+    home: Home
     pending: AuthorizationRequest | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{self.home.path}/{self.segment}"
+
+    def at(self, home: Home) -> "PageContext":
+        return replace(self, home=home)
 
 
 class PageContexts:
     """Finds the page context of a request by its URL segment and the browser's cookies."""
 
-    def __init__(
-        self,
-        base_path: str,
-        pending_requests: PendingRequests,
-        cookies: PageCookies,
-        randomness: Randomness,
-    ) -> None:
-        self._base_path = base_path
+    def __init__(self, homes: Homes, pending_requests: PendingRequests) -> None:
+        self._homes = homes
         self._pending_requests = pending_requests
-        self._cookies = cookies
-        self._randomness = randomness
 
     def of_pending(self, pending: AuthorizationRequest) -> PageContext:
-        segment = pending.transaction_id
-        return PageContext(segment=segment, url=self._url(segment), csrf_binding=segment, pending=pending)
+        """Return the context of a new request, which belongs to no session yet."""
+        return PageContext(segment=pending.transaction_id, home=self._homes.root, pending=pending)
 
-    def of_account(self, request: AnyRequest) -> tuple[PageContext, Cookie]:
-        """Return the context of the account pages, and the cookie that binds their forms to this browser."""
-        browser = request.cookies.get(self._cookies.name(_BROWSER)) or self._randomness.token(size=16)
-        return self._account(browser), self._cookies.set(_BROWSER, browser, max_age=_BROWSER_LIFETIME)
+    def of_account(self, request: AnyRequest) -> PageContext:
+        return PageContext(segment=ACCOUNT, home=self._homes.of(request))
 
     def find(self, request: AnyRequest, segment: str) -> PageContext:
         """Return the context that this browser has for the segment. Raises `PendingRequestLost`."""
         if segment == ACCOUNT:
-            browser = request.cookies.get(self._cookies.name(_BROWSER))
-            if not browser:
-                raise PendingRequestLost
-            return self._account(browser)
-        pending = self._pending_requests.find(segment, request.cookies)
+            return self.of_account(request)
+        pending = self._pending_requests.find(segment, request)
         if pending is None:
             raise PendingRequestLost
         note_client(request.scope, pending.client_id)
-        return self.of_pending(pending)
+        return PageContext(segment=segment, home=self._homes.of(request), pending=pending)
 
     def resumable(self, request: AnyRequest) -> str | None:
         """Return the URL where a user can continue after an error, None if there is none."""
-        path = request.scope["path"].removeprefix(f"{self._base_path}/authorize")
-        segment = path.strip("/").partition("/")[0]
-        if segment == ACCOUNT or self._pending_requests.find(segment, request.cookies) is not None:
-            return self._url(segment)
+        home = self._homes.of(request)
+        segment = request.scope["path"].removeprefix(self._homes.root.path).strip("/").partition("/")[0]
+        if segment == ACCOUNT or self._pending_requests.find(segment, request) is not None:
+            return f"{home.path}/{segment}"
         return None
 
-    @property
-    def account_url(self) -> str:
-        return self._url(ACCOUNT)
-
-    def _account(self, browser: str) -> PageContext:
-        return PageContext(segment=ACCOUNT, url=self.account_url, csrf_binding=f"{ACCOUNT} {browser}")
-
-    def _url(self, segment: str) -> str:
-        return f"{self._base_path}/authorize/{segment}"
+    def signed_out(self, context: PageContext) -> PageContext:
+        """Return the same context where no session is: the page to sign in at."""
+        return context.at(self._homes.root)
 
 
 CSRF_FIELD = "csrf_token"
@@ -229,7 +230,10 @@ _CSRF = "form token"
 
 
 class CsrfTokens:
-    """A token proves that the form comes from our page, in this browser, for this context and session."""
+    """A token proves that the form comes from our page, for this context and session.
+
+    That it comes from this browser, `Homes.guard` has checked.
+    """
 
     def __init__(self, digests: KeyedDigests) -> None:
         self._digests = digests
@@ -248,7 +252,7 @@ class CsrfTokens:
 
 def _bound_to(context: PageContext, session: BrowserSession | None) -> tuple[str, str, str]:
     return (
-        context.csrf_binding,
+        context.segment,
         session.session_id if session else "",
         session.user_id if session else "",
     )

@@ -3,12 +3,16 @@
 from litestar import Response
 from litestar.params import FromPath
 
+from grantledger.adapters.embedding.host_identity import Confirm
 from grantledger.adapters.http.errors import FormForeign, PendingRequestLost
 from grantledger.adapters.http.middleware import note_refusal
 from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
+from grantledger.adapters.http.pages.browser import PageContext
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import ConsentPage, scope_lines
 from grantledger.adapters.http.pages.responses import page
+from grantledger.adapters.http.pages.sessions import host_user_id
+from grantledger.adapters.http.pages.sign_in import confirm_page
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.authorization.give_consent import GiveConsent
 from grantledger.application.authorization.resume_authorization import AskForConsent
@@ -17,17 +21,22 @@ from grantledger.domain.authorization_request import AuthorizationRequest, SentB
 
 
 def consent_page(
-    parts: PageParts, asking: AskForConsent, pending: AuthorizationRequest, *, user_name: str
+    parts: PageParts,
+    asking: AskForConsent,
+    context: PageContext,
+    pending: AuthorizationRequest,
+    *,
+    user_name: str,
 ) -> Response[bytes]:
     client = asking.client
-    context = parts.contexts.of_pending(pending)
     html = parts.render(
         ConsentPage(
             base_path=parts.base_path,
+            home=context.home.path,
             segment=context.segment,
             csrf_token=parts.csrf.make(context, asking.session),
             user_name=user_name,
-            built_in=parts.ways.built_in,
+            own_sessions=parts.ways.own_sessions,
             logout_page=parts.ways.logout_page,
             client_name=client.metadata.client_name,
             client_id=client.client_id,
@@ -46,11 +55,16 @@ def consent_page(
 
 class ConsentEndpoint:
     def __init__(
-        self, parts: PageParts, responses: AuthorizationResponses, give_consent: GiveConsent
+        self,
+        parts: PageParts,
+        responses: AuthorizationResponses,
+        give_consent: GiveConsent,
+        confirm: Confirm | None,
     ) -> None:
         self._parts = parts
         self._responses = responses
         self._give_consent = give_consent
+        self._confirm = confirm
 
     async def submit_consent(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
         submitted = await self._parts.submitted(request, segment)
@@ -61,6 +75,8 @@ class ConsentEndpoint:
         decision = submitted.form.get("decision")
         if decision not in ("allow", "deny"):
             raise FormForeign("no decision")
+        if decision == "allow" and submitted.session is not None and not await self._confirmed(request):
+            return confirm_page(self._parts, submitted.context)
         caller = self._parts.caller_of(request)
         try:
             issued = await self._give_consent(
@@ -71,5 +87,10 @@ class ConsentEndpoint:
             response = self._responses.error(denied)
         else:
             response = self._responses.success(issued)
-        response.set_cookie(self._parts.pending_requests.forget(pending.transaction_id))
+        for cookie in self._parts.pending_requests.forget(pending.transaction_id, submitted.context.home):
+            response.set_cookie(cookie)
         return response
+
+    async def _confirmed(self, request: AnyRequest) -> bool:
+        """Return whether the host, if it wants to be asked, lets its user allow this."""
+        return self._confirm is None or await self._confirm(request.scope, host_user_id(request))

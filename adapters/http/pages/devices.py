@@ -26,7 +26,7 @@ class KnownDevices:
     """
 
     def __init__(self, issuer: str, box: SealedBox, randomness: Randomness) -> None:
-        self._on_loopback = parse(issuer).is_loopback
+        self._on_loopback = parse(issuer).is_this_machine
         self._box = box
         self._randomness = randomness
 

@@ -19,6 +19,7 @@ from grantledger.adapters.http.errors import (
 )
 from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
 from grantledger.adapters.http.pages.browser import PageContexts
+from grantledger.adapters.http.pages.homes import Homes
 from grantledger.adapters.http.pages.rendering import ErrorPage, Link, PageRenderer
 from grantledger.adapters.http.pages.responses import page
 from grantledger.adapters.http.responses import AnyRequest
@@ -220,12 +221,14 @@ class PageErrors:
         base_path: str,
         render: PageRenderer,
         responses: AuthorizationResponses,
+        homes: Homes,
         contexts: PageContexts,
         caller_of: CallerReader,
     ) -> None:
         self._base_path = base_path
         self._render = render
         self._responses = responses
+        self._homes = homes
         self._contexts = contexts
         self._caller_of = caller_of
 
@@ -260,6 +263,7 @@ class PageErrors:
         html = self._render(
             ErrorPage(
                 base_path=self._base_path,
+                home=self._homes.of(request).path,
                 title=refusal.title,
                 explanation=refusal.explanation,
                 way_out=refusal.way_out,
@@ -273,7 +277,7 @@ class PageErrors:
         return response
 
     def _links(self, request: AnyRequest, refusal: PageRefusal) -> tuple[Link, ...]:
-        account = self._contexts.account_url
+        account = self._contexts.of_account(request).url
         links = []
         resumed = self._contexts.resumable(request) if refusal.resumable else None
         if resumed not in (None, account):

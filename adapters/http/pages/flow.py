@@ -36,7 +36,7 @@ class AuthorizationFlow:
         if isinstance(outcome, IssuedCode):
             return self._responses.success(outcome)
         response = redirect(self._parts.contexts.of_pending(asked).url)
-        for cookie in self._parts.pending_requests.keep(asked, request.cookies):
+        for cookie in self._parts.pending_requests.keep(asked, request):
             response.set_cookie(cookie)
         return response
 
@@ -50,10 +50,13 @@ class AuthorizationFlow:
         match outcome:
             case IssuedCode():
                 response = self._responses.success(outcome)
-                response.set_cookie(self._parts.pending_requests.forget(pending.transaction_id))
+                for cookie in self._parts.pending_requests.forget(pending.transaction_id, context.home):
+                    response.set_cookie(cookie)
                 return response
+            case AskToSignIn() if context.home.segment:
+                return redirect(self._parts.contexts.signed_out(context).url)
             case AskToSignIn():
                 return sign_in_page(self._parts, context, session, client=outcome.client)
             case AskForConsent():
-                user_name = await self._parts.sessions.name(request, outcome.session)
-                return consent_page(self._parts, outcome, pending, user_name=user_name)
+                user_name = self._parts.sessions.name(request, outcome.session)
+                return consent_page(self._parts, outcome, context, pending, user_name=user_name)

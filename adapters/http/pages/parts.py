@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from litestar.datastructures import Cookie
 from msgspec import Struct
 
+from grantledger.adapters.embedding.host_identity import HostUser
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.pages.browser import (
     ACCOUNT,
@@ -13,10 +15,12 @@ from grantledger.adapters.http.pages.browser import (
     PageCookies,
     PendingRequests,
 )
+from grantledger.adapters.http.pages.homes import Homes
 from grantledger.adapters.http.pages.rendering import PageRenderer
-from grantledger.adapters.http.pages.sessions import BrowserSessions
+from grantledger.adapters.http.pages.sessions import BrowserSessions, SessionCookies
 from grantledger.adapters.http.parameters import Parameters, read_form
 from grantledger.adapters.http.responses import AnyRequest
+from grantledger.application.accounts.browser_sessions import NewBrowserSession
 from grantledger.domain.authorization_request import SignInNeeded
 from grantledger.domain.browser_session import BrowserSession
 
@@ -27,6 +31,8 @@ class SignInWays(Struct, frozen=True, kw_only=True):
     login_page: str | None
     logout_page: str | None
     sign_up: bool
+    own_sessions: bool = True
+    """Whether sessions are ours: those of the built-in identity, and on loopback those of a host's users."""
 
     @property
     def built_in(self) -> bool:
@@ -44,6 +50,7 @@ class SubmittedForm(Struct, frozen=True):
 class AccountForm(Struct, frozen=True):
     """A form of the account pages, from the signed-in user, with a valid CSRF token."""
 
+    context: PageContext
     session: BrowserSession
     form: Parameters
 
@@ -55,7 +62,9 @@ class PageParts(Struct, frozen=True, kw_only=True):
     ways: SignInWays
     resource_names: Mapping[str, str]
     render: PageRenderer
+    homes: Homes
     cookies: PageCookies
+    session_cookies: SessionCookies
     pending_requests: PendingRequests
     contexts: PageContexts
     csrf: CsrfTokens
@@ -74,11 +83,21 @@ class PageParts(Struct, frozen=True, kw_only=True):
         if submitted.session is None:
             raise SignInNeeded
         self.check_csrf(submitted)
-        return AccountForm(submitted.session, submitted.form)
+        return AccountForm(submitted.context, submitted.session, submitted.form)
 
     def check_csrf(self, submitted: SubmittedForm) -> None:
-        """Raises `FormForeign` unless the form was made for this browser, context and session."""
+        """Raises `FormForeign` unless the form was made for this context and session."""
         self.csrf.check(submitted.form, submitted.context, submitted.session)
+
+    def signed_in(
+        self, request: AnyRequest, context: PageContext, new: NewBrowserSession, user: HostUser | None = None
+    ) -> tuple[PageContext, list[Cookie]]:
+        """Return where a new session goes on, and its cookies. `user` is the host's, if a host vouches."""
+        home, cookie = self.session_cookies.open(new, user)
+        cookies = [cookie]
+        if context.pending is not None and home.segment:
+            cookies.append(self.pending_requests.carry(context.pending, request, home))
+        return context.at(home), cookies
 
     def signed_in_since(self, submitted: SubmittedForm) -> bool:
         """Return whether the form was made before a sign-in in another tab."""

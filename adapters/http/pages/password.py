@@ -7,7 +7,6 @@ from grantledger.adapters.http.pages.account import account_with_notice
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import PasswordPage
 from grantledger.adapters.http.pages.responses import page, redirect
-from grantledger.adapters.http.pages.sessions import SESSION, session_cookie
 from grantledger.adapters.http.pages.sign_in import NOT_THE_SAME, UNFIT_PASSWORD
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.browser_sessions import SignOutEverywhere
@@ -36,8 +35,8 @@ class PasswordEndpoints:
     async def show_password(self, request: AnyRequest) -> Response[bytes]:
         session = await self._parts.sessions(request)
         if session is None:
-            return redirect(self._parts.contexts.account_url)
-        return await self._password_page(request, session)
+            return redirect(self._parts.contexts.of_account(request).url)
+        return self._password_page(request, session)
 
     async def submit_password(self, request: AnyRequest) -> Response[bytes]:
         submitted = await self._parts.submitted_to_account(request)
@@ -45,21 +44,25 @@ class PasswordEndpoints:
         caller = self._parts.caller_of(request)
         old, new = form.get("old_password") or "", form.get("new_password") or ""
         if new != (form.get("new_password_again") or ""):
-            return await self._password_page(request, session, problem=NOT_THE_SAME, at="new")
+            return self._password_page(request, session, problem=NOT_THE_SAME, at="new")
         try:
-            opened = await self._change_password(session.user_id, old, new, caller)
+            longest = self._parts.session_cookies.longest(submitted.context)
+            opened = await self._change_password(session.user_id, old, new, caller, longest=longest)
         except PasswordUnfit as refusal:
             note_refusal(request.scope, refusal)
             problem = UNFIT_PASSWORD[type(refusal)]
-            return await self._password_page(request, session, problem=problem, at="new")
+            return self._password_page(request, session, problem=problem, at="new")
         except PasswordWrong as refusal:
             note_refusal(request.scope, refusal)
-            return await self._password_page(request, session, problem=WRONG_OLD, at="old")
+            return self._password_page(request, session, problem=WRONG_OLD, at="old")
         disconnects = form.get("disconnect") == "every"
         if disconnects:
             await self._disconnect_all(session.user_id, caller)
-        response = account_with_notice(self._parts, "password-and-apps" if disconnects else "password")
-        response.set_cookie(session_cookie(self._parts.cookies, opened))
+        context, cookies = self._parts.signed_in(request, submitted.context, opened)
+        notice = "password-and-apps" if disconnects else "password"
+        response = account_with_notice(self._parts, context, notice)
+        for cookie in cookies:
+            response.set_cookie(cookie)
         return response
 
     async def submit_sign_out_everywhere(self, request: AnyRequest) -> Response[bytes]:
@@ -69,11 +72,11 @@ class PasswordEndpoints:
         await self._sign_out_everywhere(user_id, caller)
         if submitted.form.get("disconnect") == "every":
             await self._disconnect_all(user_id, caller)
-        response = redirect(self._parts.contexts.account_url)
-        response.set_cookie(self._parts.cookies.clear(SESSION))
+        response = redirect(self._parts.contexts.signed_out(submitted.context).url)
+        response.set_cookie(self._parts.session_cookies.close(submitted.context.home))
         return response
 
-    async def _password_page(
+    def _password_page(
         self,
         request: AnyRequest,
         session: BrowserSession,
@@ -82,18 +85,17 @@ class PasswordEndpoints:
         at: str | None = None,
     ) -> Response[bytes]:
         """`at` is the field with the problem."""
-        context, cookie = self._parts.contexts.of_account(request)
+        context = self._parts.contexts.of_account(request)
         html = self._parts.render(
             PasswordPage(
                 base_path=self._parts.base_path,
+                home=context.home.path,
                 segment=context.segment,
                 csrf_token=self._parts.csrf.make(context, session),
-                user_name=await self._parts.sessions.name(request, session),
+                user_name=self._parts.sessions.name(request, session),
                 min_password=MIN_PASSWORD,
                 problem=problem,
                 at=at,
             )
         )
-        response = page(html, status=400 if problem else 200)
-        response.set_cookie(cookie)
-        return response
+        return page(html, status=400 if problem else 200)

@@ -75,15 +75,17 @@ def machine_moment(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def action(base_path: str, segment: str) -> str:
+def action(home: str, segment: str) -> str:
     """Return the path of a page. Each of its forms appends one segment."""
-    return f"{base_path}/authorize/{quote(segment, safe='', errors='replace')}"
+    return f"{home}/{quote(segment, safe='', errors='replace')}"
 
 
 class TemplateContext(Struct, frozen=True, kw_only=True):
     """The values of one template."""
 
     base_path: str
+    home: str
+    """The path that the pages of this session are below."""
 
 
 class FormContext(TemplateContext, frozen=True, kw_only=True):
@@ -115,6 +117,14 @@ class SignUpPage(FormContext, frozen=True, kw_only=True):
 
 class SignInAgainPage(TemplateContext, frozen=True, kw_only=True):
     login_page: str
+    reason: str
+
+
+class ContinuePage(TemplateContext, frozen=True, kw_only=True):
+    """The last step of a sign-in at a host, where the browser did not come from a page of this origin."""
+
+    user_name: str
+    url: str
 
 
 class ScopeLine(Struct, frozen=True):
@@ -128,10 +138,10 @@ def scope_lines(scopes: Iterable[str], *, built_in: bool) -> tuple[ScopeLine, ..
 
 
 class ConsentPage(FormContext, frozen=True, kw_only=True):
-    """`built_in` and `logout_page` are as on the account page."""
+    """`own_sessions` and `logout_page` are as on the account page."""
 
     user_name: str
-    built_in: bool = True
+    own_sessions: bool = True
     logout_page: str | None = None
     client_name: str | None
     client_id: str
@@ -165,11 +175,12 @@ class App(Struct, frozen=True, kw_only=True):
 
 
 class AccountPage(FormContext, frozen=True, kw_only=True):
-    """`built_in`: password and sessions are ours. Otherwise `logout_page` is that of the host, if any."""
+    """`built_in`: passwords are ours. `own_sessions`: sessions are; otherwise `logout_page` is the host's."""
 
     user_name: str
     apps: tuple[App, ...]
     built_in: bool
+    own_sessions: bool = True
     logout_page: str | None = None
     notice: str | None = None
 
@@ -205,6 +216,7 @@ _TEMPLATES: dict[type[TemplateContext], str] = {
     SignInPage: "sign_in.html",
     SignUpPage: "sign_up.html",
     SignInAgainPage: "sign_in_again.html",
+    ContinuePage: "continue.html",
     ConsentPage: "consent.html",
     AccountPage: "account.html",
     PasswordPage: "password.html",
@@ -237,7 +249,7 @@ class PageRenderer:
 
     def __call__(self, page: TemplateContext) -> str:
         """Return the page as HTML."""
-        more: dict[str, Any] = {"account": f"{page.base_path}/authorize/account"}
+        more: dict[str, Any] = {"account": f"{page.home}/account"}
         if isinstance(page, FormContext):
-            more["action"] = action(page.base_path, page.segment)
+            more["action"] = action(page.home, page.segment)
         return self._templates[type(page)].render(page=page, **more)

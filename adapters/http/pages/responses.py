@@ -12,7 +12,8 @@ PAGE_HEADERS = {
         "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    # Not "no-referrer": browsers would write "Origin: null" into our own forms.
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
 

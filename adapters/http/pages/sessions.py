@@ -2,60 +2,125 @@
 
 from typing import Protocol
 
+import msgspec
 from litestar.datastructures import Cookie
 
-from grantledger.adapters.embedding.host_identity import HostIdentity
+from grantledger.adapters.crypto.sealing import SealedBox
+from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser
 from grantledger.adapters.http.caller import CallerReader
-from grantledger.adapters.http.pages.browser import PageCookies
+from grantledger.adapters.http.pages.browser import PageContext, PageCookies
+from grantledger.adapters.http.pages.homes import SEGMENT_LENGTH, Home, Homes, sent_cookies
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.admit_host_user import AdmitHostUser
 from grantledger.application.accounts.browser_sessions import FindBrowserSession, NewBrowserSession
 from grantledger.domain.aggregate import composed_key
 from grantledger.domain.browser_session import BrowserSession
 
-SESSION = "session"
+_SESSION = "session"
 """The purpose of the cookie that keeps a browser signed in."""
 
+PENDING_LIFETIME = 15 * 60
+ACCOUNT_LIFETIME = 3600
+"""On loopback: seconds that a session lasts where an app waits for its user, and at the account."""
 
-def session_cookie(cookies: PageCookies, new: NewBrowserSession) -> Cookie:
-    lifetime = new.session.expires_at - new.session.signed_in_at
-    return cookies.set(SESSION, new.cookie, max_age=lifetime)
+
+class SessionCookies:
+    """Splits the secret of a session on loopback: a random segment of the path, and the cookie below it.
+
+    Neither is worth anything alone, and neither is ever taken from what a browser sent (ADR 0036).
+    """
+
+    def __init__(self, cookies: PageCookies, homes: Homes, box: SealedBox) -> None:
+        self._cookies = cookies
+        self._homes = homes
+        self._box = box
+
+    def longest(self, context: PageContext) -> int | None:
+        """Return how long a session may last that is opened in this context, None for the setting."""
+        if not self._homes.on_loopback:
+            return None
+        return ACCOUNT_LIFETIME if context.pending is None else PENDING_LIFETIME
+
+    def open(self, new: NewBrowserSession, user: HostUser | None = None) -> tuple[Home, Cookie]:
+        """Return the home of a new session, and its cookie, which remembers the `user` of a host."""
+        lifetime = new.session.expires_at - new.session.signed_in_at
+        if not self._homes.on_loopback:
+            return self._homes.root, self._cookies.set(
+                _SESSION, new.cookie, self._homes.root, max_age=lifetime
+            )
+        session_id, _, secret = new.cookie.partition(".")
+        home = self._homes.below(secret[:SEGMENT_LENGTH])
+        value = f"{session_id}.{secret[SEGMENT_LENGTH:]}"
+        if user is not None:
+            value += f".{self._box.seal(msgspec.json.encode(user), _SESSION + home.segment)}"
+        return home, self._cookies.set(_SESSION, value, home, max_age=lifetime)
+
+    def presented(self, request: AnyRequest) -> tuple[str | None, HostUser | None]:
+        """Return what `FindBrowserSession` takes, and the user of the host that the cookie remembers."""
+        home = self._homes.of(request)
+        cookie = sent_cookies(request).get(self._cookies.name(_SESSION, home))
+        if not self._homes.on_loopback:
+            return cookie, None
+        if cookie is None or not home.segment:
+            return None, None
+        session_id, _, rest = cookie.partition(".")
+        secret, _, sealed = rest.partition(".")
+        known = self._box.open(sealed, _SESSION + home.segment)
+        user = None if known is None else msgspec.json.decode(known, type=HostUser)
+        return f"{session_id}.{home.segment}{secret}", user
+
+    def close(self, home: Home) -> Cookie:
+        return self._cookies.clear(_SESSION, home)
 
 
 _USER_NAME = "user_name"
+_HOST_USER_ID = "host_user_id"
 """Where the request keeps what was read together with its session."""
 
 
 class BrowserSessions(Protocol):
+    """Finds who is signed in, once for each request."""
+
     async def __call__(self, request: AnyRequest) -> BrowserSession | None:
         """Return the session of the signed-in user, None if no user is signed in. Raises `UserIsDisabled`."""
         ...
 
-    async def name(self, request: AnyRequest, session: BrowserSession) -> str:
-        """Return the name that pages show for the user of the session."""
-        ...
+    def name(self, request: AnyRequest, session: BrowserSession) -> str:
+        """Return the name that pages show for the user of the session that was found."""
+        return str(request.state.get(_USER_NAME, session.user_id))
 
 
-class CookieSessions:
-    """`BrowserSessions` of the built-in identity."""
+def host_user_id(request: AnyRequest) -> str:
+    """Return the host's id of the user whose session was found."""
+    return str(request.state[_HOST_USER_ID])
 
-    def __init__(self, find_session: FindBrowserSession, cookies: PageCookies) -> None:
+
+def _note_user(request: AnyRequest, user: HostUser) -> None:
+    request.state[_USER_NAME] = user.name or user.user_id
+    request.state[_HOST_USER_ID] = user.user_id
+
+
+class CookieSessions(BrowserSessions):
+    """Sessions of our own: of the built-in identity, and on loopback of a host's users too."""
+
+    def __init__(self, find_session: FindBrowserSession, cookies: SessionCookies) -> None:
         self._find_session = find_session
         self._cookies = cookies
 
     async def __call__(self, request: AnyRequest) -> BrowserSession | None:
-        found = await self._find_session(request.cookies.get(self._cookies.name(SESSION)))
+        value, user = self._cookies.presented(request)
+        found = await self._find_session(value)
         if found is None:
             return None
-        request.state[_USER_NAME] = found.email or found.session.user_id
+        if user is not None:
+            _note_user(request, user)
+        elif found.email is not None:
+            request.state[_USER_NAME] = found.email
         return found.session
 
-    async def name(self, request: AnyRequest, session: BrowserSession) -> str:
-        return str(request.state.get(_USER_NAME, session.user_id))
 
-
-class HostSessions:
-    """`BrowserSessions` of a host application, which keeps its own sessions: none is recorded here."""
+class HostSessions(BrowserSessions):
+    """Sessions of a host application, which keeps them itself: none is recorded here."""
 
     def __init__(self, identify: HostIdentity, admit: AdmitHostUser, caller_of: CallerReader) -> None:
         self._identify = identify
@@ -69,6 +134,7 @@ class HostSessions:
         account = await self._admit(user.user_id, self._caller_of(request))
         # Raises instead of returning None: the host's sign-in page would redirect the user back in a loop.
         account.check_usable()
+        _note_user(request, user)
         return BrowserSession(
             session_id=composed_key(account.user_id, str(user.signed_in_at)),
             user_id=account.user_id,
@@ -77,7 +143,3 @@ class HostSessions:
             expires_at=user.signed_in_at,
             session_epoch=account.session_epoch,
         )
-
-    async def name(self, request: AnyRequest, session: BrowserSession) -> str:
-        user = await self._identify(request.scope)
-        return session.user_id if user is None else user.name or user.user_id

@@ -11,7 +11,6 @@ from grantledger.adapters.http.pages.devices import KnownDevices
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import SignInAgainPage, SignInPage, SignUpPage
 from grantledger.adapters.http.pages.responses import page, redirect
-from grantledger.adapters.http.pages.sessions import SESSION, session_cookie
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.browser_sessions import SignOut
 from grantledger.application.accounts.open_account import SignUp
@@ -69,6 +68,7 @@ def sign_in_page(
     html = parts.render(
         SignInPage(
             base_path=parts.base_path,
+            home=context.home.path,
             segment=context.segment,
             csrf_token=parts.csrf.make(context, session),
             client_name=client.metadata.client_name if client else None,
@@ -85,12 +85,32 @@ def sign_in_page(
 def _to_login_page(
     parts: PageParts, login_page: str, context: PageContext, session: BrowserSession | None
 ) -> Response[bytes]:
-    target = f"{login_page}{'&' if '?' in login_page else '?'}transaction={quote(context.segment)}"
+    target = _login_page_for(login_page, context)
     if session is None:
         return redirect(target)
     # The user is signed in, but the client wants a new sign-in. The host's page might redirect a signed-in
     # user straight back, in a loop: a page with a link ends it.
-    return page(parts.render(SignInAgainPage(base_path=parts.base_path, login_page=target)))
+    reason = "The application wants to be sure that it is you, and asks you to sign in once more."
+    return _sign_in_again_page(parts, context, target, reason)
+
+
+def confirm_page(parts: PageParts, context: PageContext) -> Response[bytes]:
+    """Return the page for a user whom the host does not let allow an access before another sign-in."""
+    assert parts.ways.login_page is not None  # with a host identity alone
+    reason = "Before you allow this access, sign in once more. Nothing was done yet."
+    target = _login_page_for(parts.ways.login_page, context)
+    return _sign_in_again_page(parts, context, target, reason)
+
+
+def _sign_in_again_page(parts: PageParts, context: PageContext, target: str, reason: str) -> Response[bytes]:
+    html = parts.render(
+        SignInAgainPage(base_path=parts.base_path, home=context.home.path, login_page=target, reason=reason)
+    )
+    return page(html)
+
+
+def _login_page_for(login_page: str, context: PageContext) -> str:
+    return f"{login_page}{'&' if '?' in login_page else '?'}transaction={quote(context.segment)}"
 
 
 class SignInEndpoints:
@@ -119,12 +139,14 @@ class SignInEndpoints:
         self._parts.check_csrf(submitted)
         email, password = submitted.form.get("email") or "", submitted.form.get("password") or ""
         note_account(request.scope, email)
+        longest = self._parts.session_cookies.longest(submitted.context)
         try:
             new = await self._sign_in(
                 email,
                 password,
                 self._parts.caller_of(request),
                 device=self._devices.find(request, email),
+                longest=longest,
             )
         except SignInRefused as refusal:
             note_refusal(request.scope, refusal)
@@ -139,20 +161,10 @@ class SignInEndpoints:
         # Never reuse a session that another person may know.
         if submitted.session is not None:
             await self._sign_out(submitted.session, self._parts.caller_of(request))
-        response = redirect(submitted.context.url)
-        response.set_cookie(session_cookie(self._parts.cookies, new))
-        for cookie in self._devices.remember(request, email):
+        context, cookies = self._parts.signed_in(request, submitted.context, new)
+        response = redirect(context.url)
+        for cookie in (*cookies, *self._devices.remember(request, email)):
             response.set_cookie(cookie)
-        return response
-
-    async def submit_sign_out(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
-        submitted = await self._parts.submitted(request, segment)
-        if submitted.session is None:  # sent twice, or signed out in another tab
-            return redirect(submitted.context.url)
-        self._parts.check_csrf(submitted)
-        await self._sign_out(submitted.session, self._parts.caller_of(request))
-        response = redirect(submitted.context.url)
-        response.set_cookie(self._parts.cookies.clear(SESSION))
         return response
 
     async def show_sign_up(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
@@ -197,6 +209,7 @@ class SignInEndpoints:
         html = self._parts.render(
             SignUpPage(
                 base_path=self._parts.base_path,
+                home=context.home.path,
                 segment=context.segment,
                 csrf_token=self._parts.csrf.make(context, None),
                 min_password=MIN_PASSWORD,
@@ -216,3 +229,20 @@ class SignInEndpoints:
         asking = await self._resume(context.pending, None, self._parts.caller_of(request))
         assert isinstance(asking, AskToSignIn)  # a request that allows no page is never pending
         return asking.client
+
+
+class SignOutEndpoint:
+    def __init__(self, parts: PageParts, sign_out: SignOut) -> None:
+        self._parts = parts
+        self._sign_out = sign_out
+
+    async def submit_sign_out(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+        submitted = await self._parts.submitted(request, segment)
+        signed_out = self._parts.contexts.signed_out(submitted.context)
+        if submitted.session is None:  # sent twice, or signed out in another tab
+            return redirect(signed_out.url)
+        self._parts.check_csrf(submitted)
+        await self._sign_out(submitted.session, self._parts.caller_of(request))
+        response = redirect(self._parts.ways.logout_page or signed_out.url)
+        response.set_cookie(self._parts.session_cookies.close(submitted.context.home))
+        return response

@@ -15,9 +15,9 @@ from grantledger.entrypoints.settings_sources import load_settings
 from support.counting_database import CountingDatabase
 from support.oauth import Person, returned
 from support.quick_hasher import QuickHasher
-from support.server import EMAIL, PASSWORD
+from support.server import EMAIL, PASSWORD, PUBLIC
 
-ORIGIN = "http://127.0.0.1:8000"
+ORIGIN = PUBLIC["issuer"]
 NOTES = f'[{{"identifier": "{ORIGIN}/mcp", "name": "Notes", "scopes": ["notes:read"]}}]'
 
 
@@ -41,7 +41,12 @@ class World(Struct):
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     database = tmp_path / "ledger.sqlite3"
-    variables = {"GRANTLEDGER_DATABASE": str(database), "GRANTLEDGER_RESOURCES": NOTES}
+    variables = {
+        "GRANTLEDGER_DATABASE": str(database),
+        "GRANTLEDGER_RESOURCES": NOTES,
+        "GRANTLEDGER_ISSUER": PUBLIC["issuer"],
+        "GRANTLEDGER_MASTER_SECRET": PUBLIC["master_secret"],
+    }
     container = Container(load_settings(None, variables, {}))
     counting = CountingDatabase(database)
     container.database.override(counting)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from grantledger.adapters.http.pages.rendering import (
     PAGE_CSS_DIGEST,
+    ContinuePage,
     ErrorPage,
     PageRenderer,
     SignInAgainPage,
@@ -27,6 +28,8 @@ from support.rendered_pages import (
     words,
 )
 
+AT_A_HOST = replace(ACCOUNT, built_in=False, own_sessions=False)
+
 RENDERED = {
     "sign-in": pages(SIGN_IN),
     "sign-in with a problem": pages(REFUSED),
@@ -40,15 +43,31 @@ RENDERED = {
     "error": pages(ERROR),
     "sign-in to the account": pages(replace(SIGN_IN, resource_name=None, client_name=None)),
     "sign-in after sign-up": pages(replace(SIGN_IN, offers_sign_up=True, notice="There is an account.")),
-    "sign-in again": pages(SignInAgainPage(base_path="/auth", login_page="/login?transaction=t1")),
+    "sign-in again": pages(
+        SignInAgainPage(
+            base_path="/auth",
+            home="/auth/authorize",
+            login_page="/login?transaction=t1",
+            reason="The application asks you to sign in once more.",
+        )
+    ),
+    "the end of a sign-in at a host": pages(
+        ContinuePage(
+            base_path="/auth",
+            home="/auth/authorize",
+            user_name="Ada",
+            url=f"/auth/authorize/s/{'S' * 22}/t1",
+        )
+    ),
     "sign-up": pages(SIGN_UP),
     "sign-up with a wrong address": pages(replace(SIGN_UP, problem="No address.", at="email")),
     "sign-up with a short password": pages(replace(SIGN_UP, problem="Too short.", at="password")),
     "account": pages(ACCOUNT),
     "account without apps": pages(replace(ACCOUNT, apps=(), notice="Done.")),
-    "account of a host's user": pages(replace(ACCOUNT, built_in=False, logout_page="/logout")),
-    "account of a host's user who cannot sign out": pages(replace(ACCOUNT, built_in=False)),
-    "consent of a host's user": pages(replace(CONSENT, built_in=False, logout_page="/logout")),
+    "account of a host's user": pages(replace(AT_A_HOST, logout_page="/logout")),
+    "account of a host's user who cannot sign out": pages(AT_A_HOST),
+    "account of a host's user on loopback": pages(replace(ACCOUNT, built_in=False)),
+    "consent of a host's user": pages(replace(CONSENT, own_sessions=False, logout_page="/logout")),
     "password": pages(PASSWORD),
     "password with a wrong one": pages(replace(PASSWORD, problem="Wrong.", at="old")),
     "password with a short one": pages(replace(PASSWORD, problem="Too short.", at="new")),

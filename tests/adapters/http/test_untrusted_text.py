@@ -55,6 +55,7 @@ def test_a_client_name_is_shown_as_it_is_written(name: str):
 def test_no_value_on_sign_in_ever_produces_a_tag_or_an_attribute(value: str):
     page = SignInPage(
         base_path=value,
+        home=value,
         segment=value,
         csrf_token=value,
         client_name=value,
@@ -69,6 +70,7 @@ def test_no_value_on_sign_in_ever_produces_a_tag_or_an_attribute(value: str):
 def test_no_value_on_consent_ever_produces_a_tag_or_an_attribute(value: str):
     page = ConsentPage(
         base_path=value,
+        home=value,
         segment=value,
         csrf_token=value,
         user_name=value,
@@ -90,6 +92,7 @@ def test_no_value_on_consent_ever_produces_a_tag_or_an_attribute(value: str):
 def test_no_value_on_an_error_ever_produces_a_tag_or_an_attribute(value: str):
     page = ErrorPage(
         base_path=value,
+        home=value,
         title=value,
         explanation=value,
         way_out=(value, value),

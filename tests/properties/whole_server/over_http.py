@@ -53,7 +53,7 @@ class ServerOverHttp:
     def __init__(self, server: TimedServer) -> None:
         self.server = server
         self.salt = f" of {server.begin()}"
-        self.own_page = f"http://127.0.0.1:3118{server.server.base}/authorize/x"
+        self.own_page = f"{server.server.issuer}/authorize/x"
         self._somebody = server.visitor()
         self._people: dict[str, Person] = {}
         self._tabs: dict[str, OpenTab] = {}

@@ -1,0 +1,137 @@
+"""Where the pages of a session are, and which requests may reach them.
+
+On a loopback issuer, browsers send cookies to every port of the host, over http and https, and every port can
+set cookies for all the others. So the pages of a session are below a random segment of the path, and a
+cookie counts only together with that segment (ADR 0036).
+"""
+
+import re
+
+from litestar import Response
+from msgspec import Struct
+
+from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
+from grantledger.adapters.http.errors import FormForeign
+from grantledger.adapters.http.pages.responses import redirect
+from grantledger.adapters.http.responses import AnyRequest
+from grantledger.domain.absolute_uri import parse
+
+SEGMENT_LENGTH = 22
+"""128 random bits and more, in base64url."""
+
+_BELOW = re.compile(rf"/s/([A-Za-z0-9_-]{{{SEGMENT_LENGTH}}})(?=/)")
+_SEGMENT = "grantledger.home"
+
+
+class Home(Struct, frozen=True):
+    """The path that the pages of one session are below.
+
+    `segment` is empty for the root, where on a loopback issuer nobody is signed in.
+    """
+
+    path: str
+    segment: str = ""
+
+
+class Homes:
+    """`root` is the path of the pages. On loopback each session has a home of its own below it."""
+
+    def __init__(self, issuer: str) -> None:
+        uri = parse(issuer)
+        self.root = Home(f"{uri.path.rstrip('/')}/authorize")
+        self.on_loopback = uri.is_this_machine
+        self._origin = uri.origin
+        self._host = uri.origin.partition("://")[2]
+
+    def below(self, segment: str) -> Home:
+        return Home(f"{self.root.path}/s/{segment}", segment)
+
+    def of(self, request: AnyRequest) -> Home:
+        """Return the home that the path of a request began with."""
+        segment = str(dict(request.scope).get(_SEGMENT, ""))
+        return self.below(segment) if segment else self.root
+
+    @property
+    def routes(self) -> list[str]:
+        """The paths below the homes of sessions, with parameters in braces."""
+        below = f"{self.root.path}/s/{{home:str}}/{{segment:str}}"
+        return [below, f"{below}/{{form:str}}"] if self.on_loopback else []
+
+    def with_homes(self, app: ASGIApp) -> ASGIApp:
+        """Route a request below the home of a session as one below the root, and remember its home."""
+        root = self.root.path
+
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            path: str = scope["path"] if scope["type"] == "http" else ""
+            found = _BELOW.match(path, len(root)) if path.startswith(root) else None
+            if found is None:
+                await app(scope, receive, send)
+                return
+            below = {**scope, "path": root + path[found.end() :], _SEGMENT: found[1]}
+            try:
+                await app(below, receive, send)
+            finally:
+                scope["path_template"] = below.get("path_template")
+
+        return handle if self.on_loopback else app
+
+    def elsewhere(self, request: AnyRequest) -> str | None:
+        """Return the same URL at the issuer's origin if the request came by another name of this machine.
+
+        A browser has its cookies by host name, and another name may be another program's.
+        """
+        if not self.on_loopback or request.headers.get("host", "").lower() == self._host:
+            return None
+        query = request.scope["query_string"].decode("latin-1")
+        path = request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1")
+        return f"{self._origin}{path.partition('?')[0]}{f'?{query}' if query else ''}"
+
+    async def guard(self, request: AnyRequest) -> Response[bytes] | None:
+        """Let through what our own pages sent, before any cookie and any body is read.
+
+        Forms must come from our origin. Below a random segment a GET must too: another port may have planted
+        the cookies of its own sign-in there, and then send the browser. Raises `FormForeign`.
+        """
+        site = request.headers.get("sec-fetch-site")
+        if request.method == "POST":
+            self._check_form(request, site)
+            return None
+        if (url := self.elsewhere(request)) is not None:
+            return redirect(url)
+        home = self.of(request)
+        if not home.segment or site in (None, "same-origin"):
+            return None
+        page = request.scope["path"].removeprefix(self.root.path).strip("/").partition("/")[0]
+        return redirect(f"{self.root.path}/{page}")
+
+    def _check_form(self, request: AnyRequest, site: str | None) -> None:
+        """Without fetch metadata the `Origin` decides: browsers send it with every POST."""
+        own = request.headers.get("origin") == self._origin if site is None else site == "same-origin"
+        if not own:
+            raise FormForeign("sent from another origin")
+        if self.elsewhere(request) is not None:
+            raise FormForeign("sent to another name of this machine")
+
+
+_COOKIES = "cookies"
+
+
+def sent_cookies(request: AnyRequest) -> dict[str, str]:
+    """Return the cookies of the request, without those whose name is sent more than once.
+
+    Two of one name have different paths, and nothing says which of them is ours.
+    """
+    known: dict[str, str] | None = request.state.get(_COOKIES)
+    if known is not None:
+        return known
+    cookies: dict[str, str] = {}
+    repeated: set[str] = set()
+    for header in request.headers.getall("cookie", []):
+        for pair in header.split(";"):
+            name, _, value = (part.strip() for part in pair.partition("="))
+            if name in cookies:
+                repeated.add(name)
+            cookies[name] = value
+    found = {name: value for name, value in cookies.items() if name not in repeated}
+    request.state[_COOKIES] = found
+    return found
