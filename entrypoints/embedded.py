@@ -200,11 +200,12 @@ class AuthorizationServer:
         return Mount(path=path, app=self.guard(app, resource), lifespan=lifespan)
 
     def token_verifier(self, resource: str | None = None) -> "LedgerTokenVerifier":
-        """Return what the official `mcp` SDK takes as `token_verifier`. Needs the SDK."""
+        """Return what the official `mcp` SDK and FastMCP take as `token_verifier`. Needs the SDK."""
         from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier  # noqa: PLC0415 - an extra
 
+        of = self.resource(resource)
         return LedgerTokenVerifier(
-            self.use_cases.look_up_session, resource=self.resource(resource).identifier, issuer=self.issuer
+            self.use_cases.look_up_session, resource=of.identifier, issuer=self.issuer, scopes=of.scopes
         )
 
     def auth_settings(self, resource: str | None = None) -> "AuthSettings":

@@ -48,16 +48,19 @@ def leave_origins_to_the_guard(app: ASGIApp) -> None:
 
 
 class LedgerTokenVerifier:
-    """Returns the user and the client of an access token for `resource` to the SDK.
+    """Returns the user and the client of an access token for `resource` to the SDK, or to FastMCP.
 
     Behind a `BearerGuard` the token is not looked up again. Without one, the SDK answers 401 for None and
     500 for the exception that an outage raises: never 401, because clients would discard the token.
     """
 
-    def __init__(self, verify: Verify, *, resource: str, issuer: str) -> None:
+    def __init__(self, verify: Verify, *, resource: str, issuer: str, scopes: tuple[str, ...] = ()) -> None:
         self._verify = verify
         self._resource = resource
         self._issuer = issuer
+        # Read by FastMCP's RemoteAuthProvider. A tool checks itself whether the token has its scope.
+        self.required_scopes: list[str] = []
+        self.scopes_supported = list(scopes)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         token = token.strip()  # RFC 9110 section 11.4 allows several spaces, and the SDK cuts after the first
