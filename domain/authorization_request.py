@@ -80,10 +80,16 @@ class TransactionExpired(Refusal):
 
 
 class SentBack(Refusal):
-    """The request is refused with `cause`, which may be sent to the client at its redirect URI."""
+    """The request is refused with `cause`, which may be sent to the client at its redirect URI.
 
-    def __init__(self, cause: Refusal, *, redirect_uri: str, state: str | None) -> None:
+    `needs_click`: the user has to follow a link there, since nothing says yet that they trust the address.
+    """
+
+    def __init__(
+        self, cause: Refusal, *, redirect_uri: str, state: str | None, needs_click: bool = False
+    ) -> None:
         super().__init__(str(cause))
+        self.needs_click = needs_click
         self.cause = cause
         self.redirect_uri = redirect_uri
         self.state = state
@@ -193,6 +199,22 @@ def remembered_consent_counts(client: ClientRegistration, target: str) -> bool:
     if target.startswith("https:") and not redirect_uri.is_loopback(target):
         return True
     return client.approved and not client.is_public
+
+
+def may_redirect_unasked(client: ClientRegistration, target: str, consent: Consent | None) -> bool:
+    """Whether a response that no click on our pages preceded may be redirected to `target`.
+
+    Anyone can register a client, and a link to this server must not lead wherever they want (RFC 9700 section
+    4.11.2). Nor must their address learn whether a visitor is signed in here. `consent` is that of the
+    signed-in user, if there is one.
+    """
+    if redirect_uri.is_loopback(target) or client.approved or redirect_uri.is_of_well_known_client(target):
+        return True
+    return (
+        consent is not None
+        and consent.client_registration == client.registration
+        and redirect_uri.shown_host(target) in consent.redirect_hosts
+    )
 
 
 def redirect_target(client: ClientRegistration, asked: AuthorizationParameters) -> str:

@@ -62,6 +62,11 @@ class Consent(Struct, frozen=True, kw_only=True, array_like=True):
         by_target = {(host, at): scopes for host, at, scopes in self.allowed}
         return by_target.get((redirect_host, resource), ())
 
+    @property
+    def redirect_hosts(self) -> frozenset[str]:
+        """The redirect hosts to which the user has allowed something."""
+        return frozenset(host for host, _, _ in self.allowed)
+
     def withdraw(self, *, now: int) -> tuple[Event, ...]:
         """Withdraw all consent, so that the client has to ask again."""
         return (ConsentWithdrawn(withdrawn_at=now),) if self.allowed else ()

@@ -28,8 +28,26 @@ _FORBIDDEN_SCHEMES = frozenset({"about", "blob", "data", "file", "javascript", "
 # user's name in it), so a list of exact URIs would not last. Cursor's own is
 # cursor://anysphere.cursor-mcp/oauth/callback.
 _EDITORS = frozenset({"cursor", "vscode", "vscode-insiders", "vscodium", "windsurf"})
+# Where well-known clients receive responses. These addresses belong to their makers, so a response may be
+# redirected there before the user has clicked. One of VS Code and one of Cursor open the editor.
+_WELL_KNOWN = frozenset(
+    {
+        "https://claude.ai/api/mcp/auth_callback",
+        "https://claude.com/api/mcp/auth_callback",
+        "https://chatgpt.com/connector_platform_oauth_redirect",
+        "https://vscode.dev/redirect",
+        "https://insiders.vscode.dev/redirect",
+        "https://www.cursor.com/agents/mcp/oauth/callback",
+        "cursor://anysphere.cursor-mcp/oauth/callback",
+        "zed://oauth/callback",
+    }
+)
+_CHATGPT_CONNECTOR = re.compile(r"https://chatgpt\.com/connector/oauth/[A-Za-z0-9_-]{1,128}")
 # Zed receives responses on loopback today; this is the URI that servers list for it.
 _EXACT_CALLBACKS = frozenset({("zed", "oauth", "/callback")})
+# RFC 8252 section 7.1: the scheme of an app is a domain name of its maker, from the top level down. Schemes
+# of operating systems and programs do not begin with a top-level domain (`x-apple.systempreferences:`).
+_DOMAIN_SCHEME = re.compile(r"(?:[a-z]{2,63}|xn--[a-z0-9\-]{1,59})(?:\.[a-z0-9](?:[a-z0-9\-]*[a-z0-9])?)+")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 
 
@@ -76,12 +94,17 @@ def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
         return RedirectUriKind.HTTPS
     if parts.scheme == "http":
         return RedirectUriKind.LOOPBACK if parts.is_loopback else None
-    # RFC 8252 section 7.1: a scheme made from a domain name belongs to its owner, so it needs no list.
-    if "." in parts.scheme or _is_of_known_client(parts):
+    # A scheme made from a domain name belongs to its owner, so it needs no list.
+    if _is_domain_scheme(parts.scheme) or _is_of_known_client(parts):
         return RedirectUriKind.PRIVATE_USE
     if uri in policy.private_use or parts.scheme in policy.private_use:
         return RedirectUriKind.PRIVATE_USE
     return None
+
+
+def is_of_well_known_client(uri: str) -> bool:
+    """Whether a well-known client receives responses at exactly this address."""
+    return uri in _WELL_KNOWN or _CHATGPT_CONNECTOR.fullmatch(uri) is not None
 
 
 def matches(registered: str, presented: str) -> bool:
@@ -182,6 +205,12 @@ def _checked(uri: str) -> AbsoluteUri:
     if parts.host != (parts.host and parts.host.lower()):
         raise RedirectUriForbidden(f"has a host in capitals: {quoted}")
     return parts
+
+
+def _is_domain_scheme(scheme: str) -> bool:
+    # "javascript.x" runs no script today; it is made to look like one.
+    top_level = scheme.partition(".")[0]
+    return _DOMAIN_SCHEME.fullmatch(scheme) is not None and top_level not in _FORBIDDEN_SCHEMES
 
 
 def _is_of_known_client(uri: AbsoluteUri) -> bool:

@@ -17,9 +17,11 @@ from grantledger.domain.authorization_request import (
     ConsentNeeded,
     SentBack,
     SignInNeeded,
+    may_redirect_unasked,
 )
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.consent import Consent
 
 
 class AskToSignIn(Struct, frozen=True, kw_only=True):
@@ -62,15 +64,21 @@ class ResumeAuthorization:
             session = None
         if session is None or request.needs_sign_in(session):
             if request.allows_no_page:
-                raise _sent_back(request, SignInNeeded())
+                raise _sent_back(request, SignInNeeded(), client, facts.consent.state if session else None)
             return AskToSignIn(client=client)
         if not request.needs_consent_page(facts.consent.state, client):
             with suppress(ConsentNeeded):  # withdrawn since it was read
                 return await self._issue_code(request, session, caller, consent_given=False, facts=facts)
         if request.allows_no_page:
-            raise _sent_back(request, ConsentNeeded())
+            raise _sent_back(request, ConsentNeeded(), client, facts.consent.state)
         return AskForConsent(client=client, session=session)
 
 
-def _sent_back(request: AuthorizationRequest, refusal: SignInNeeded | ConsentNeeded) -> SentBack:
-    return SentBack(refusal, redirect_uri=request.redirect_uri, state=request.state)
+def _sent_back(
+    request: AuthorizationRequest,
+    refusal: SignInNeeded | ConsentNeeded,
+    client: ClientRegistration,
+    consent: Consent | None,
+) -> SentBack:
+    trusted = may_redirect_unasked(client, request.redirect_uri, consent)
+    return SentBack(refusal, redirect_uri=request.redirect_uri, state=request.state, needs_click=not trusted)

@@ -7,6 +7,7 @@ from grantledger.domain.authorization_request import (
     AuthorizationRequest,
     SentBack,
     checked,
+    may_redirect_unasked,
     redirect_target,
 )
 from grantledger.domain.browser_session import BrowserSession
@@ -65,5 +66,8 @@ class StartAuthorization:
                 lifetime=self._lifetime,
             )
         except Refusal as refusal:
-            raise SentBack(refusal, redirect_uri=target, state=asked.state) from refusal
+            trusted = may_redirect_unasked(client, target, facts.consent.state if session else None)
+            raise SentBack(
+                refusal, redirect_uri=target, state=asked.state, needs_click=not trusted
+            ) from refusal
         return StartedAuthorization(request, facts)

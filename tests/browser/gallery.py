@@ -145,6 +145,16 @@ def _expired(visitor: Visitor) -> None:
     visitor.goes_to("A" * 22)
 
 
+def _cannot_go_on(visitor: Visitor) -> None:
+    with LoopbackClient.of(visitor.server.origin, WEBSITE) as client:
+        visitor.page.goto(client.url(scope="unknown"))
+
+
+def _cannot_go_on_to_a_private_scheme(visitor: Visitor) -> None:
+    with LoopbackClient.of(visitor.server.origin, PRIVATE_SCHEME) as client:
+        visitor.page.goto(client.url(prompt="none"))
+
+
 def _answered_already(visitor: Visitor) -> None:
     """As when the browser never saw that the cookie of the request was to go."""
     visitor.asks_to_consent()
@@ -246,6 +256,8 @@ GALLERY: dict[str, Callable[[Visitor], None]] = {
     "password-changed-and-apps-disconnected": _password_changed_and_apps_disconnected,
     "not-found": _not_found,
     "expired": _expired,
+    "cannot-go-on": _cannot_go_on,
+    "cannot-go-on-to-a-private-scheme": _cannot_go_on_to_a_private_scheme,
     "answered-already": _answered_already,
     "foreign-form": _foreign_form,
     "unknown-client": _unknown_client,

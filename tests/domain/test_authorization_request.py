@@ -13,6 +13,7 @@ from grantledger.domain.authorization_request import (
     ResponseTypeMissing,
     ResponseTypeUnsupported,
     StateTooLong,
+    may_redirect_unasked,
     redirect_target,
 )
 from grantledger.domain.browser_session import BrowserSession
@@ -345,3 +346,34 @@ def test_a_nonce_of_512_bytes_is_kept_and_a_longer_one_refused():
     assert a_request(nonce="n" * 512).nonce == "n" * 512
     with pytest.raises(NonceTooLong):
         a_request(nonce="n" * 513)
+
+
+# Responses that no click preceded
+
+
+WELL_KNOWN = "https://claude.ai/api/mcp/auth_callback"
+
+
+@pytest.mark.parametrize("target", [LOOPBACK, "http://localhost/callback", WELL_KNOWN, PRIVATE_USE])
+def test_loopback_and_well_known_clients_are_redirected_to_without_a_click(target):
+    assert may_redirect_unasked(a_client(), target, None)
+
+
+@pytest.mark.parametrize("target", [HTTPS, "com.example.app:/callback", "vscode://ms-vscode.remote/open"])
+def test_an_address_that_anyone_may_register_needs_a_click(target):
+    assert not may_redirect_unasked(a_client(), target, None)
+
+
+def test_an_approved_client_needs_no_click():
+    assert may_redirect_unasked(a_client(APPROVED), HTTPS, None)
+
+
+def test_a_client_that_the_user_has_consented_to_needs_no_click():
+    assert may_redirect_unasked(a_client(), HTTPS, consent_to("openid"))
+
+
+@pytest.mark.parametrize(
+    "consent", [consent_to("openid", host="other.example"), consent_to("openid", registration=2)]
+)
+def test_consent_for_another_host_or_registration_does_not_spare_the_click(consent):
+    assert not may_redirect_unasked(a_client(), HTTPS, consent)

@@ -11,6 +11,7 @@ from grantledger.domain.redirect_uri import (
     checked_private_use,
     choose,
     is_loopback,
+    is_of_well_known_client,
     kind_of,
     matches,
     shown_host,
@@ -396,3 +397,55 @@ def test_https_on_loopback_is_loopback_too():
     assert is_loopback("http://[::1]:1/")
     assert not is_loopback("https://claude.ai/cb")
     assert not is_loopback("com.example.app://localhost/cb")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "x-apple.systempreferences:com.apple.preference.security",
+        "javascript.x:alert(1)",
+        "data.x:text",
+        "ms-settings.privacy:x",
+        "a.b:x",
+    ],
+)
+def test_a_scheme_that_begins_with_no_top_level_domain_needs_the_operators_list(uri):
+    assert kind_of(uri, POLICY) is None
+
+
+def test_a_scheme_below_an_internationalized_domain_is_private_use():
+    assert kind_of("xn--p1ai.example.app:/callback", POLICY) is RedirectUriKind.PRIVATE_USE
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://claude.ai/api/mcp/auth_callback",
+        "https://chatgpt.com/connector_platform_oauth_redirect",
+        "https://chatgpt.com/connector/oauth/a1B2c3D4e5",
+        "https://vscode.dev/redirect",
+        "https://insiders.vscode.dev/redirect",
+        "https://www.cursor.com/agents/mcp/oauth/callback",
+        "cursor://anysphere.cursor-mcp/oauth/callback",
+    ],
+)
+def test_the_addresses_of_well_known_clients_are_known(uri):
+    assert is_of_well_known_client(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://claude.ai/api/mcp/auth_callback/",
+        "https://claude.ai/api/mcp/auth_callback?x=1",
+        "https://claude.ai:8443/api/mcp/auth_callback",
+        "https://chatgpt.com/connector/oauth/a/b",
+        "https://chatgpt.com/connector/oauth/",
+        "https://chatgpt.com.evil.example/connector/oauth/a",
+        "https://vscode.dev/redirect?url=x",
+        "vscode://ms-vscode.remote/open",
+        "cursor://anysphere.cursor-mcp/other",
+    ],
+)
+def test_addresses_near_those_of_well_known_clients_are_not_known(uri):
+    assert not is_of_well_known_client(uri)

@@ -103,7 +103,7 @@ async def test_a_connected_app_is_shown_with_what_it_may_and_since_when(visitor:
     client = (await visitor.register(client_name="Notes & more"))["client_id"]
     await visitor.tokens(client, scope="openid email")
     page = await visitor.home()
-    for shown in ("Notes &amp; more", client, "client.example", "See your e-mail address", "Connected since"):
+    for shown in ("Notes &amp; more", client, "claude.ai", "See your e-mail address", "Connected since"):
         assert shown in page.text
     assert re.search(
         r'<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ">\d+ [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC', page.text

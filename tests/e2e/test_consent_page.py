@@ -12,7 +12,7 @@ async def test_the_consent_page_names_client_host_scopes_resource_and_user(serve
     assert heading_of(page) == CONSENT
     for shown in (
         "Notes for editors",
-        "client.example",
+        "claude.ai",
         "Know which account here is yours",
         "See your e-mail address",
         f"{server.origin}/mcp",

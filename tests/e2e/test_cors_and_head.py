@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.oauth import Person
+from support.oauth import REDIRECT_URI, Person
 
 METADATA = [
     "/.well-known/oauth-authorization-server",
@@ -88,11 +88,7 @@ async def test_head_is_answered_like_get_for_a_known_client(person: Person):
     client = await person.register()
     path = f"/authorize?client_id={client['client_id']}&response_type=code"
     await heads_like_get(person.http, path)
-    assert (
-        (await person.http.head(path))
-        .headers["location"]
-        .startswith("https://client.example/callback?error=")
-    )
+    assert (await person.http.head(path)).headers["location"].startswith(f"{REDIRECT_URI}?error=")
 
 
 async def test_head_has_the_content_length_of_get(person: Person):

@@ -10,7 +10,7 @@ from authlib.integrations.starlette_client import OAuth  # type: ignore[import-u
 from joserfc import jws
 from joserfc.errors import BadSignatureError, InvalidClaimError
 
-from support.oauth import VERIFIER, Person, error_of, returned
+from support.oauth import REDIRECT_URI, VERIFIER, Person, error_of, returned
 from support.server import EMAIL, Server
 
 NONCE = "n-0S6_WzA2Mj"
@@ -29,9 +29,7 @@ class RelyingParty:
 
     async def signed_in(self, code: str) -> dict[str, Any]:
         return dict(
-            await self.client.fetch_access_token(
-                code=code, redirect_uri="https://client.example/callback", code_verifier=VERIFIER
-            )
+            await self.client.fetch_access_token(code=code, redirect_uri=REDIRECT_URI, code_verifier=VERIFIER)
         )
 
     async def verified(self, tokens: dict[str, Any], *, nonce: str | None = NONCE) -> dict[str, Any]:

@@ -20,7 +20,7 @@ async def test_a_request_without_scope_resource_and_redirect_uri_means_the_defau
 ):
     page = await ada.asked(client, redirect_uri=None)
     assert heading_of(page) == CONSENT
-    assert "client.example" in page.text
+    assert "claude.ai" in page.text
     assert f"{server.origin}/mcp" in page.text
     answer = await ada.submit(page, "consent", decision="allow")
     tokens = (await ada.redeem(client, returned(answer)["code"])).json()

@@ -15,7 +15,9 @@ from support.leaks import issued
 from support.server import EMAIL, PASSWORD
 from support.timeouts import TIMEOUT
 
-REDIRECT_URI = "https://client.example/callback"
+REDIRECT_URI = "https://claude.ai/api/mcp/auth_callback"
+"""Of a well-known client: errors are redirected there, too, before the user has clicked."""
+
 SESSION_COOKIE = "__Host-grantledger-session"
 """On an issuer with a host of its own."""
 

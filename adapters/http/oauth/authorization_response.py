@@ -22,9 +22,12 @@ class AuthorizationResponses:
 
     def error(self, sent_back: SentBack) -> Response[bytes]:
         """OAuth 2.1 section 4.1.2.1."""
+        return redirect(self.error_location(sent_back))
+
+    def error_location(self, sent_back: SentBack) -> str:
         error = wire_error(sent_back.cause)
         parameters = {"error": error.code, "error_description": error.description}
-        return redirect(self._location(sent_back.redirect_uri, parameters, sent_back.state))
+        return self._location(sent_back.redirect_uri, parameters, sent_back.state)
 
     def _location(self, redirect_uri: str, parameters: dict[str, str], state: str | None) -> str:
         parameters = {

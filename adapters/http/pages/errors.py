@@ -16,15 +16,17 @@ from grantledger.adapters.http.errors import (
     ParametersMalformed,
     PendingRequestLost,
     RequestTooLarge,
+    wire_error,
 )
 from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
 from grantledger.adapters.http.pages.browser import PageContexts
 from grantledger.adapters.http.pages.homes import Homes
-from grantledger.adapters.http.pages.rendering import ErrorPage, Link, PageRenderer
+from grantledger.adapters.http.pages.rendering import ErrorPage, LeavePage, Link, PageRenderer
 from grantledger.adapters.http.pages.responses import page
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import TooManyRegistrations, TooManyRequests
+from grantledger.domain import redirect_uri
 from grantledger.domain.authorization_request import (
     ParameterRepeated,
     SentBack,
@@ -240,6 +242,8 @@ class PageErrors:
     def response(self, request: AnyRequest, error: Exception) -> Response[bytes]:
         """Return the response to a user for anything that was raised."""
         match error:
+            case SentBack(needs_click=True):
+                return self._leave_page(request, error)
             case SentBack():
                 return self._responses.error(error)
             case TooManyRequests():
@@ -255,6 +259,21 @@ class PageErrors:
             case _:
                 _log.error("unexpected error", exc_info=error)
                 return self._page(request, SERVER_FAULT)
+
+    def _leave_page(self, request: AnyRequest, refused: SentBack) -> Response[bytes]:
+        """Name the address of an error response, and link to it instead of redirecting there."""
+        html = self._render(
+            LeavePage(
+                base_path=self._base_path,
+                home=self._homes.of(request).path,
+                problem=wire_error(refused.cause).description,
+                redirect_host=redirect_uri.shown_host(refused.redirect_uri),
+                is_private_use=not refused.redirect_uri.startswith(("https:", "http:")),
+                url=self._responses.error_location(refused),
+                correlation_id=self._caller_of(request).correlation_id,
+            )
+        )
+        return page(html, status=400)
 
     def _page(
         self, request: AnyRequest, refusal: PageRefusal, *, retry_after: int | None = None

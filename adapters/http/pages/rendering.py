@@ -207,6 +207,16 @@ class ErrorPage(TemplateContext, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class LeavePage(TemplateContext, frozen=True, kw_only=True):
+    """Where an error response would go, and why there is one. Nothing there has been trusted yet."""
+
+    problem: str
+    redirect_host: str
+    is_private_use: bool
+    url: str
+    correlation_id: str
+
+
 _TEMPLATES_FOLDER = Path(__file__).parent / "templates"
 
 PAGE_CSS = (_TEMPLATES_FOLDER / "page.css").read_bytes()
@@ -221,6 +231,7 @@ _TEMPLATES: dict[type[TemplateContext], str] = {
     AccountPage: "account.html",
     PasswordPage: "password.html",
     ErrorPage: "error.html",
+    LeavePage: "leave.html",
 }
 
 

@@ -11,6 +11,7 @@ from grantledger.adapters.http.pages.rendering import (
     PAGE_CSS_DIGEST,
     ContinuePage,
     ErrorPage,
+    LeavePage,
     PageRenderer,
     SignInAgainPage,
 )
@@ -72,6 +73,19 @@ RENDERED = {
     "password with a wrong one": pages(replace(PASSWORD, problem="Wrong.", at="old")),
     "password with a short one": pages(replace(PASSWORD, problem="Too short.", at="new")),
 }
+
+LEAVE = LeavePage(
+    base_path="/auth",
+    home="/auth/authorize",
+    problem="No scope is left.",
+    redirect_host="evil.example",
+    is_private_use=False,
+    url="https://evil.example/?error=invalid_scope",
+    correlation_id="01JD2M",
+)
+
+RENDERED["an error for an address that needs a click"] = pages(LEAVE)
+RENDERED["an error for a private scheme"] = pages(replace(LEAVE, is_private_use=True, url="com.example:/x"))
 
 every_page = pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in RENDERED.items()])
 
@@ -138,7 +152,8 @@ def test_every_form_posts_its_csrf_token(html):
 def test_every_link_leads_to_a_page_of_ours_or_of_the_host(html):
     ours = ("/auth/authorize/", "/login?transaction=", "/logout")
     for link in Document(html).all("a"):
-        assert str(link["href"]).startswith(ours)
+        # Only the page that names an unknown address links to it.
+        assert str(link["href"]).startswith(ours) or link["rel"] == "noreferrer"
 
 
 def test_a_value_that_is_missing_is_an_error_and_not_a_blank():
