@@ -4,7 +4,10 @@ Only its list is used. Its estimate of a password's strength takes half a second
 """
 
 import asyncio
+import runpy
 from collections.abc import Collection
+from importlib.util import find_spec
+from pathlib import Path
 
 
 class ListedPasswords:
@@ -20,8 +23,10 @@ class ListedPasswords:
 
 
 def _loaded() -> frozenset[str]:
-    from zxcvbn.frequency_lists import (  # type: ignore[import-untyped]  # noqa: PLC0415 - for a fast start
-        FREQUENCY_LISTS,
-    )
-
-    return frozenset(FREQUENCY_LISTS["passwords"])
+    # Its file is read without the package, which would keep all its lists in memory: 13 MB.
+    package = find_spec("zxcvbn")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    file = Path(package.submodule_search_locations[0]) / "frequency_lists.py"
+    lists: dict[str, list[str]] = runpy.run_path(str(file))["FREQUENCY_LISTS"]
+    return frozenset(lists["passwords"])
