@@ -154,3 +154,17 @@ def tabs_to(page: Page, button: str) -> None:
         ):
             return
     raise AssertionError(f"no Tab leads to {button}")
+
+
+def test_an_address_that_is_not_ascii_reaches_the_server_as_it_was_typed(page: Page, server: Server):
+    """A field of type email refuses `ß` before the @, and changes it behind the @."""
+    for address in ("straße@example.com", "ada@straße.example"):
+        page.goto(f"{server.origin}/authorize/account")
+        page.get_by_role("link", name="Sign up").click()
+        signs_up(page, address)
+        comes_to(page, "Sign in")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        comes_to(page, "Connected apps")
+        expect(page.get_by_text(address).first).to_be_visible()
+        page.context.clear_cookies()

@@ -32,7 +32,7 @@ def test_a_transaction_id_is_one_segment_of_the_path():
 
 def test_password_managers_recognise_the_fields_of_sign_in():
     document = Document(pages(SIGN_IN))
-    assert document.all("input", name="email", type="email", autocomplete="username")
+    assert document.all("input", name="email", inputmode="email", autocomplete="username")
     assert document.all("input", name="password", type="password", autocomplete="current-password")
 
 
