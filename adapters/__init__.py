@@ -1,1 +1,1 @@
-"""The only code that knows a library: each package fulfils ports, or calls use cases, with one technology."""
+"""Each package implements ports, or calls use cases, with one technology."""

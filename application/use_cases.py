@@ -111,7 +111,10 @@ class Ports(Struct, frozen=True, kw_only=True):
 
 
 class UseCases:
-    """Each is called as `await use_cases.name(...)`; its class says what it takes, returns and raises."""
+    """Every use case. The signature and docstring of its class say what it takes, returns and raises.
+
+    Most are called as `await use_cases.name(...)`; `describe_server` and `failed_sign_ins` have methods.
+    """
 
     def __init__(self, ports: Ports, policy: ServerPolicy) -> None:
         ledger, clock, randomness, hasher = ports.ledger, ports.clock, ports.randomness, ports.hasher

@@ -83,7 +83,7 @@ def errors_page() -> str:
     for section, entries in fixes().items():
         lines += [f"## {section}", ""]
         match section:
-            case "What HTTP itself refuses":
+            case "HTTP statuses":
                 rows = (_http_row(status, str(how)) for status, how in entries.items())
                 lines += [*_table("status", "answer", rows), ""]
             case "Commands":
@@ -162,7 +162,7 @@ def _bearer_row(name: str, how: str) -> tuple[str, ...]:
 
 def _guard_row(name: str, how: str) -> tuple[str, ...]:
     error = GuardRefusal[name].value
-    return str(error.status), error.message.format(metadata_url="the metadata URL"), how
+    return str(error.status), error.message.format(metadata_url="The metadata URL"), how
 
 
 def _import_all() -> None:

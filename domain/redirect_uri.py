@@ -7,7 +7,7 @@ A client may register (`kind_of`):
 - the private-use URIs of well-known MCP clients, listed in this module;
 - the private-use URIs and schemes that the operator adds.
 
-Dangerous or malformed URIs, and this server's own pages, refuse the whole registration.
+If one URI is dangerous, malformed or a page of this server, the whole registration is refused.
 """
 
 import enum
@@ -203,7 +203,7 @@ def _checked(uri: str) -> AbsoluteUri:
         # https://claude.ai@evil.example/ looks like claude.ai.
         raise RedirectUriForbidden(f"has a user name: {quoted}")
     if parts.host != (parts.host and parts.host.lower()):
-        raise RedirectUriForbidden(f"has a host in capitals: {quoted}")
+        raise RedirectUriForbidden(f"has capital letters in its host: {quoted}")
     return parts
 
 
@@ -218,8 +218,8 @@ def _is_of_known_client(uri: AbsoluteUri) -> bool:
 
     An editor's scheme also carries commands (`vscode:mcp/install?...`, `vscode://file/...`,
     `cursor://.../prompt?text=...`). A malicious registration must not make this server send such a command,
-    least of all in an error response, which needs no consent. Commands have a query or no extension id as
-    host, so both are refused.
+    least of all in an error response, which needs no consent. A command has a query, or a host that is not an
+    extension id, so both are refused.
     """
     if uri.query is not None:
         return False

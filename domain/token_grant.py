@@ -4,17 +4,18 @@ A refresh, where `n` is the current generation (`TokenGrant.refresh`):
 
 | presented token | when | result |
 |---|---|---|
+| any | grant revoked or expired | refused, nothing changes |
 | n, or older within the reuse window | the request is invalid in itself | the same refusal, nothing changes |
 | n | grant alive | generation n+1 |
 | older than n | within the reuse window, same scope and resource | the current tokens, for a retry |
 | older than n | within the reuse window, other scope or resource | refused, nothing revoked |
 | older than n | after the reuse window, whatever it asks for | refused as a reuse, grant revoked |
-| any | grant revoked or expired | refused, nothing changes |
 
-The reuse window of a generation begins when the next generation supersedes it. A request is invalid in itself
-if it names a foreign resource, an invalid scope or one narrowing too many. The first row keeps a thief from
-learning by such requests whether the owner has refreshed. A retry from another network than the refresh that
-superseded its generation is recorded once for each generation.
+The first row that fits applies. The reuse window of a generation begins when the next generation supersedes
+it. A request is invalid in itself if it names a foreign resource, an invalid scope, or more combinations of
+scopes and resource than a grant can hold. The second row keeps a thief from learning by such requests
+whether the owner has refreshed. A retry from another network than the refresh that superseded its
+generation is recorded once for each generation.
 """
 
 from typing import assert_never
@@ -142,7 +143,7 @@ class RefreshTokenAlreadyUsed(Refusal):
 
 
 class RetryAsksForSomethingElse(Refusal):
-    """A retried refresh asks for another scope or resource than the first request got."""
+    """A retried refresh asks for another scope or resource than the current tokens have."""
 
 
 class AccessTokenHasEnded(Refusal):

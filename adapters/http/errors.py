@@ -110,7 +110,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
         "request_uri_not_supported", "request_uri is not offered."
     ),
     authorization_request.PromptContradictory: WireError("invalid_request", "prompt=none stands alone."),
-    authorization_request.SignInNeeded: WireError("login_required", "Nobody is signed in recently enough."),
+    authorization_request.SignInNeeded: WireError("login_required", "The user must sign in."),
     authorization_request.ConsentNeeded: WireError(
         "consent_required", "The user has not agreed to this yet."
     ),
@@ -125,7 +125,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     pkce.CodeVerifierMissing: WireError("invalid_request", "code_verifier is missing."),
     pkce.CodeVerifierMalformed: WireError("invalid_grant", "code_verifier is not a PKCE verifier."),
     pkce.CodeVerifierMismatch: WireError("invalid_grant", "code_verifier does not match the challenge."),
-    scope.ScopeInvalid: WireError("invalid_scope", "No scope is left that may be granted."),
+    scope.ScopeInvalid: WireError("invalid_scope", "None of the requested scopes can be granted."),
     scope.ScopeWidened: WireError("invalid_scope", "A refresh cannot get a scope that was not granted."),
     scope.ScopeTooLong: WireError("invalid_scope", "scope is longer than 1024 bytes."),
     resource_indicator.ResourceForeign: WireError(
@@ -167,7 +167,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     ),
     client_metadata.RedirectUriInvalid: WireError(
         "invalid_redirect_uri",
-        "No redirect URI is left: use https, loopback http, or a private-use scheme with a dot.",
+        "No redirect URI is allowed: use https, loopback http, or a private-use scheme with a dot.",
     ),
     client_metadata.ClientMetadataInvalid: WireError(
         "invalid_client_metadata", "The client metadata cannot be used."

@@ -10,7 +10,7 @@ from grantledger.domain.kinds import EVENTS, tag_of
 
 
 class EventUnreadable(Exception):  # noqa: N818 - named for the fact
-    """The event cannot be decoded by this release, so its stream cannot be judged."""
+    """The event cannot be decoded by this release, so its stream cannot be used for decisions."""
 
 
 class UnknownTag(EventUnreadable):

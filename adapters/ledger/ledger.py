@@ -34,7 +34,7 @@ class EventLedger(Reader):
         realm: str = "main",
         retention: Retention = RETENTION,
         now: Callable[[], int] = microseconds_now,
-        random_bits: Callable[[int], int] = random.getrandbits,  # an id of ours is no secret
+        random_bits: Callable[[int], int] = random.getrandbits,  # event ids are not secret
         timeout: float = 10.0,
         queue_limit: int = 2_048,
         batch_limit: int = 128,
@@ -58,15 +58,15 @@ class EventLedger(Reader):
     async def open(self) -> None:
         """Begin to take appends, or begin again after `close`.
 
-        Raises `Unavailable` when it is open, `CannotOpen`, and `SchemaMismatch` when the database is behind
-        or ahead of this release.
+        Raises `Unavailable` if it is already open, `CannotOpen`, and `SchemaMismatch` if the database is
+        behind or ahead of this release.
         """
         migrations.check(self._database)
         self._writer.start()
         await self._database.open()
 
     async def close(self) -> None:
-        """Write what waits, then let go of the database."""
+        """Write the queued appends, then close the database."""
         await self._writer.close(self._timeout)
         await self._database.close(self._timeout)
 

@@ -27,7 +27,7 @@ class RebuildRunning(Exception):  # noqa: N818 - a sentence for the operator
 
 
 class MigratedMeanwhile(Exception):  # noqa: N818 - a sentence for the operator
-    """The database was migrated during the rebuild, so the new tables have the old schema."""
+    """The database was migrated during the rebuild."""
 
 
 class RebuildProgress(NamedTuple):

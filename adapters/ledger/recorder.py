@@ -273,7 +273,7 @@ def _library_errors() -> Iterator[None]:
     try:
         yield
     except SqlIntegrityError as error:
-        # Only a taken value is a lost race: a caller would retry a missing one without end.
+        # Only a violated unique key is a lost race. Retrying after any other violation would never end.
         taken = "UNIQUE" in str(error.orig).upper()
         raise (IntegrityError if taken else DataError)(error) from error
     except (SqlInterfaceError, SqlProgrammingError) as error:

@@ -1,4 +1,4 @@
-"""The tables: the log, the read model, and the private records.
+"""The tables: the log with its heads, the read model, the private records, and the tracking of followers.
 
 Rows of `events` are never rewritten, not even by a migration. A row of the read model belongs to one stream
 and can be folded again from the log; a private record cannot.
@@ -62,7 +62,7 @@ events = Table(
 
 
 def _opening(party: str) -> Index:
-    """An index of the first events of the streams of a client or user, which stays small."""
+    """An index of first events only, to find the streams of a client or user. So it stays small."""
     first = and_(column("version") == 1, column(party) != "")
     return Index(
         f"events_{party}", events.c.realm, events.c[party], sqlite_where=first, postgresql_where=first
@@ -74,7 +74,7 @@ _opening("user_id")
 
 
 def _fixed(name: str, kind: type[Text] | type[BigInteger]) -> Column[Any]:
-    """A column that no later event of the stream changes, so that an update need not touch its indexes."""
+    """A column that never changes after the first event, so updates of a row do not touch its indexes."""
     return Column(name, kind, nullable=False, info={"fixed": True})
 
 
@@ -143,7 +143,10 @@ ROWS: dict[str, Table] = {
     "secrets": _folded("master_secrets"),
     "regtokens": _folded("registration_tokens"),
 }
-"""The read model, by category. Two tables have other names, because SQL reserves `grant` and `user`."""
+"""The read model. The key is the category.
+
+SQL reserves `grant` and `user`, so their tables have longer names.
+"""
 
 private_record = Table(
     "private_record",
@@ -165,3 +168,4 @@ tracking = Table(
     Column("application_name", Text, primary_key=True),
     _not_null("notification_id", BigInteger),
 )
+"""How far each follower of the log has read."""

@@ -22,7 +22,11 @@ BUSY_TIMEOUT = 5_000
 """Milliseconds for which a writer waits for a lock whose owner does not use the lock file."""
 
 _READ_BUSY_TIMEOUT = 100
-"""Milliseconds that a read may block the event loop. In WAL mode writers never block readers."""
+"""Milliseconds that a read may block the event loop.
+
+In WAL mode writers never block readers. Recovery of the WAL after a crash does, and so does a program that
+locks the whole file.
+"""
 
 _INODE_CHECK = 0.05
 """Seconds between checks of which file is at the path. A check per read would cost a third of the read."""
@@ -114,7 +118,7 @@ class SqliteDatabase:
             if connection.in_transaction:
                 connection.rollback()
         except asyncio.CancelledError:
-            self._thread.call(self._stop_writing)  # which may be committing on the connection
+            self._thread.call(self._stop_writing)  # on the thread, which may be committing
             raise
         except BaseException as error:
             self._stop_writing()  # rolls back, before the next process begins
@@ -358,7 +362,7 @@ def _begin_patiently(connection: sqlite3.Connection, milliseconds: int) -> None:
 
 def _translated(error: Exception) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
-        # Only a taken value is a lost race: a missing one would be retried without end.
+        # Only a violated unique key is a lost race. Retrying after any other violation would never end.
         return UniqueTaken(str(error)) if error.sqlite_errorcode in _UNIQUE else error
     if isinstance(error, (sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)):
         return error

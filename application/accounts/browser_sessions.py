@@ -21,7 +21,7 @@ class NewBrowserSession(Struct, frozen=True, kw_only=True):
 
 
 class BrowserSessionMaker:
-    """Makes browser sessions, which the caller records together with the sign-in that earned them."""
+    """Makes browser sessions, which the caller records together with the change that caused them."""
 
     def __init__(self, clock: Clock, randomness: Randomness, *, lifetime: int, limit: ActionLimit) -> None:
         self._limit = limit
@@ -74,7 +74,7 @@ class FindBrowserSession:
         self._clock = clock
 
     async def __call__(self, cookie: str | None) -> FoundBrowserSession | None:
-        """Return the live session, None when no usable user is signed in."""
+        """Return the live session, None if nobody is signed in, or the user is disabled."""
         session_id, dot, secret = (cookie or "").partition(".")
         if not (session_id and dot and secret):
             return None

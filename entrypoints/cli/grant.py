@@ -130,7 +130,7 @@ async def _only(record: Record) -> AsyncIterator[Record]:
 async def _with_names(container: "Container", grants: AsyncIterator[Record]) -> AsyncIterator[Record]:
     """Add the names of client and user for people.
 
-    Of a client its own `client_name`, of a user the e-mail address or the id at the host application.
+    A client has its own `client_name`, a user the e-mail address or the id at the host application.
     """
     users = UserNames(container)
     names: dict[str, str | None] = {}

@@ -42,7 +42,7 @@ class MemoryStorage(TokenStorage):
 
 
 class DemoClient:
-    """A client of one MCP server. `open_browser` is what its user does with a URL that the client opens."""
+    """A client of one MCP server. `open_browser` plays the user: it opens the URL in a browser."""
 
     def __init__(self, server_url: str, open_browser: Callable[[str], Awaitable[Arrival]]) -> None:
         self.storage = MemoryStorage()

@@ -91,7 +91,7 @@ def test_who_lost_the_hosts_session_at_consent_signs_in_there_and_goes_on(page: 
     page.context.clear_cookies(name=re.compile("-session-"))
     allow(page)
     comes_to(page, "This form cannot be used", "You are not signed in any more")
-    page.get_by_role("link", name="Go on with what you were asked").click()
+    page.get_by_role("link", name="Continue with the request").click()
     signs_in_at_the_host(page)
     allow(page)
     expect(page.get_by_text(LANDED)).to_be_visible()

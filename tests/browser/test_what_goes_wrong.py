@@ -148,7 +148,7 @@ def test_signing_out_everywhere_stops_a_consent_page_that_was_left_open(
     allow(page)
     comes_to(page, "This form cannot be used")
     assert client.answers == []
-    page.get_by_role("link", name="Go on with what you were asked").click()
+    page.get_by_role("link", name="Continue with the request").click()
     sign_in(page, email)
     allow(page)
     expect(page.get_by_text(LANDED)).to_be_visible()

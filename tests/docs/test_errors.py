@@ -29,7 +29,7 @@ _spec.loader.exec_module(catalogue)
 REFUSALS = catalogue.refusals()
 FIXES = catalogue.fixes()
 BEARER = "Access tokens at `/session` and `/userinfo`"
-OTHERS = ("What HTTP itself refuses", BEARER, "Guards", "Commands")
+OTHERS = ("HTTP statuses", BEARER, "Guards", "Commands")
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 ENTRIES = [name for section, entries in FIXES.items() if section not in OTHERS for name in entries]
 
@@ -43,13 +43,13 @@ def test_every_wire_error_and_every_page_is_of_a_refusal_in_the_catalogue() -> N
 
 
 def test_every_status_of_http_itself_has_an_entry() -> None:
-    statuses = {int(status) for status in FIXES["What HTTP itself refuses"]}
+    statuses = {int(status) for status in FIXES["HTTP statuses"]}
     assert statuses == {*STATUS_ERRORS, *CONNECTION_ERRORS}
 
 
 @pytest.mark.parametrize("status", sorted({*STATUS_ERRORS, *CONNECTION_ERRORS}))
 def test_the_catalogue_has_the_answer_for_each_status(status: int) -> None:
-    section = PAGE.partition("## What HTTP itself refuses")[2].partition("\n## ")[0]
+    section = PAGE.partition("## HTTP statuses")[2].partition("\n## ")[0]
     (row,) = [line for line in section.splitlines() if line.startswith(f"| {status} |")]
     errors = [errors[status] for errors in (CONNECTION_ERRORS, STATUS_ERRORS) if status in errors]
     assert errors
@@ -73,7 +73,7 @@ LAYERS = ("domain", "application", "adapters", "entrypoints")
 NEVER_MET = {
     "AuthorizationMalformed": "a guard answers it",
     "CommitOutcomeUnknown": "the writer looks for the outcome",
-    "Conflict": "a use case decides again, and raises Unavailable after 8 attempts",
+    "Conflict": "the use case tries again, then raises Unavailable",
     "MasterSecretInvalid": "raised as SettingsInvalid, with its source",
     "SecretsUnchangeable": "raised as SecretsByHand, with what to do",
     "UniqueTaken": "the writer makes a Conflict of it",

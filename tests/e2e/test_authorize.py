@@ -89,7 +89,7 @@ async def test_a_refusal_stores_nothing_in_the_browser(person: Person):
 
 async def test_authorize_cannot_be_posted_to(person: Person):
     answer = await person.http.post("/authorize")
-    assert heading_of(answer) == (405, "This address takes no such request")
+    assert heading_of(answer) == (405, "This page cannot be opened this way")
 
 
 REFUSED: dict[str, tuple[dict[str, str | None], str]] = {

@@ -24,7 +24,7 @@ from support.throttles import guess_limit, registration_limit
 
 
 class Outside(Struct):
-    """What is not the ledger: time, chance, secrets and passwords."""
+    """The fakes other than the ledger."""
 
     clock: FrozenClock = field(default_factory=FrozenClock)
     randomness: CountingRandomness = field(default_factory=CountingRandomness)

@@ -62,14 +62,14 @@ _BAD_REQUEST = PageRefusal(
 )
 _NO_REDIRECT = PageRefusal(
     "This return address is not registered",
-    "The application asked to be answered at an address that it has not registered. "
+    "The application gave a return address that it has not registered. "
     "For your safety nothing was sent there.",
     ("Remove the connection in the application and add it again, so that it registers again.",),
 )
 
 _EXPIRED = PageRefusal(
     "This page has expired",
-    "Its time is over, it was answered already, or your browser did not keep its cookie.",
+    "It took too long, it was answered already, or your browser did not keep its cookie.",
     (_START_AGAIN, "If it happens again, allow cookies for this site."),
 )
 
@@ -168,8 +168,8 @@ _STATUS_REFUSALS: dict[int, PageRefusal] = {
         404,
     ),
     405: PageRefusal(
-        "This address takes no such request",
-        "It belongs to a form, or to a page that only can be looked at.",
+        "This page cannot be opened this way",
+        "It belongs to a form, or to a page that can only be viewed.",
         (_START_AGAIN,),
         405,
         resumable=True,
@@ -300,7 +300,7 @@ class PageErrors:
         links = []
         resumed = self._contexts.resumable(request) if refusal.resumable else None
         if resumed not in (None, account):
-            links.append(Link("Go on with what you were asked", resumed))
+            links.append(Link("Continue with the request", resumed))
         if refusal.links_account:
             links.append(Link("See your account and your connected apps", account))
         return tuple(links)

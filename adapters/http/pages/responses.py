@@ -5,7 +5,8 @@ from litestar.enums import MediaType
 
 from grantledger.adapters.http.pages.rendering import PAGE_CSS
 
-# Without `form-action`: Chromium applies it to the redirect after the form, which leads to the client.
+# No `form-action`: Chromium applies it to the redirect after the form too, and would block the redirect to
+# the client.
 PAGE_HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": (

@@ -75,7 +75,7 @@ class SessionCookies:
 
 _USER_NAME = "user_name"
 _HOST_USER_ID = "host_user_id"
-"""Where the request keeps what was read together with its session."""
+"""The keys in `request.state` for the name of the user, and for the id at the host application."""
 
 
 class BrowserSessions(Protocol):

@@ -1,4 +1,7 @@
-"""The first schema: the log, the rows folded from it, private records, and what followers have read."""
+"""The first schema.
+
+The log, the rows folded from it, private records, and how far each follower of the log has read.
+"""
 
 import sqlalchemy as sa
 from alembic import op
