@@ -1,11 +1,14 @@
 """Files with secrets that other users of the machine can read."""
 
+import logging
 import os
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 from grantledger.entrypoints.settings import Settings, SettingsInvalid
+
+_log = logging.getLogger("grantledger.settings")
 
 
 def check_closed(key: str, path: Path, found: os.stat_result) -> None:
@@ -18,11 +21,8 @@ def check_closed(key: str, path: Path, found: os.stat_result) -> None:
         return
     if found.st_uid == os.geteuid():
         raise SettingsInvalid(key, f"must be closed to other users: run `chmod o= {path}`")
-    from grantledger.adapters import logs  # noqa: PLC0415 - commands that need no warning start faster
-
-    logs.write_line(
-        "warning",
-        f"{key}: other users of this machine can read {path}, which another user owns: close it there",
+    _log.warning(
+        "%s: other users of this machine can read %s, which another user owns: close it there", key, path
     )
 
 

@@ -75,6 +75,7 @@ def test_settings_import_no_adapter_and_no_library_but_msgspec() -> None:
     needed = graph.find_upstream_modules("grantledger.entrypoints.settings_sources")
     ours = {".".join(name.split(".")[1:]) for name in needed if name.startswith("grantledger.")}
     assert {name.split(".")[0] for name in ours} <= {"application", "domain", "entrypoints"}
-    assert {name for name in ours if name.startswith("entrypoints")} == {"entrypoints.settings"}
+    entrypoints = {name for name in ours if name.startswith("entrypoints")}
+    assert entrypoints == {"entrypoints.exposed_files", "entrypoints.settings"}
     libraries = {name for name in needed if not name.startswith("grantledger")}
     assert libraries <= {"msgspec", *sys.stdlib_module_names}
