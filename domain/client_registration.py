@@ -101,6 +101,11 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
         """Whether the client has no secret (OAuth 2.1 section 2.1)."""
         return self.secret_digest is None
 
+    @property
+    def refreshes(self) -> bool:
+        """Whether the client gets refresh tokens."""
+        return "refresh_token" in self.metadata.grant_types
+
     def authenticate(self, presented_digest: str | None) -> None:
         """Raise `ClientAuthenticationFailed` unless `presented_digest` is the digest of the client's secret.
 

@@ -42,4 +42,6 @@ app = Litestar(
 
 if __name__ == "__main__":
     open_demo_account(server)
-    uvicorn.run(app, host=server.settings.host, port=server.settings.port, access_log=False)
+    where = server.settings
+    # Forwarded headers are believed from `trusted_proxies` alone, which the server reads itself.
+    uvicorn.run(app, host=where.host, port=where.port, access_log=False, proxy_headers=False)

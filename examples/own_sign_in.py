@@ -132,4 +132,6 @@ app = Litestar(
 
 if __name__ == "__main__":
     print(f"{server.resource().identifier}: sign in as grace with {PASSWORD}", flush=True)
-    uvicorn.run(app, host=server.settings.host, port=server.settings.port, access_log=False)
+    where = server.settings
+    # Forwarded headers are believed from `trusted_proxies` alone, which the server reads itself.
+    uvicorn.run(app, host=where.host, port=where.port, access_log=False, proxy_headers=False)

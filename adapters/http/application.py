@@ -24,6 +24,7 @@ from grantledger.adapters.http.middleware import (
     note_exception,
     with_cors,
     with_head,
+    with_hsts,
     with_mounts,
     with_normalized_paths,
     with_request_log,
@@ -176,7 +177,10 @@ class HttpLayer:
             await response.to_asgi_response(None, request)(scope, receive, send)
 
         normalized = with_normalized_paths(direct, not_found)
-        whole = with_mounts(with_cors(with_head(normalized), is_shared), mounts, is_own)
+        ours = with_cors(with_head(normalized), is_shared)
+        if self._policy.issuer.startswith("https:") and not self._pages.homes.on_loopback:
+            ours = with_hsts(ours)
+        whole = with_mounts(ours, mounts, is_own)
         return with_request_log(whole, self._caller_of, self._caller_names)
 
     def _handlers(self) -> list[HTTPRouteHandler]:

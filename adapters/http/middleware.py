@@ -61,6 +61,16 @@ def _adding(headers: list[tuple[bytes, bytes]], send: Send) -> Send:
     return send_with
 
 
+def with_hsts(app: ASGIApp) -> ASGIApp:
+    """Tell browsers to use https for this host. Its subdomains are not ours to decide about (RFC 6797)."""
+    header = [(b"strict-transport-security", b"max-age=31536000")]
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, _adding(header, send) if scope["type"] == "http" else send)
+
+    return handle
+
+
 def with_head(app: ASGIApp) -> ASGIApp:
     """Answer HEAD as GET, without the body (RFC 9110 section 9.3.2)."""
 

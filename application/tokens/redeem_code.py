@@ -125,7 +125,7 @@ class RedeemCode:
         limit = now + policy.grant_lifetime if policy.grant_lifetime is not None else None
         # A refresh token does not need the scope offline_access: many clients cannot ask for it, and would
         # send their users to the browser every hour.
-        refreshes = "refresh_token" in client.metadata.grant_types
+        refreshes = client.refreshes
         return GrantOpened(
             client_id=client.client_id,
             client_registration=client.registration,

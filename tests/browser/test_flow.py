@@ -97,6 +97,23 @@ def test_the_client_on_loopback_gets_no_cookie_of_ours(page: Page, client: Loopb
     assert client.cookies == [""]
 
 
+def test_a_client_that_opens_a_popup_is_answered_in_it(page: Page, client: LoopbackClient, email: str):
+    """The callback needs `window.opener`, so no page on the way may cut the popup off."""
+    page.route(
+        "http://app.test/",
+        lambda route: route.fulfill(content_type="text/html", body="<h1>A client in the browser</h1>"),
+    )
+    page.goto("http://app.test/")
+    with page.expect_popup() as opened:
+        page.evaluate("url => { window.popup = window.open(url); }", client.url())
+    popup = opened.value
+    sign_in(popup, email)
+    allow(popup)
+    expect(popup.get_by_text(LANDED)).to_be_visible()
+    assert popup.evaluate("window.opener !== null")
+    assert not page.evaluate("window.popup.closed")
+
+
 def test_a_new_user_signs_up_during_an_authorization(page: Page, client: LoopbackClient, email: str):
     page.goto(client.url())
     page.get_by_role("link", name="Sign up").click()

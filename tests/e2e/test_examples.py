@@ -1,5 +1,6 @@
 """Every example, started by its one command, does what it says."""
 
+import ast
 import re
 import sqlite3
 import subprocess
@@ -204,3 +205,13 @@ def test_the_use_cases_work_without_http(tmp_path):
     printed = subprocess.check_output(command, cwd=tmp_path, text=True, timeout=60)
     seen("without_http.py", printed)
     assert printed.splitlines()[-1] == "refused: ClientIsDisabled"
+
+
+@pytest.mark.parametrize("example", [*EXAMPLES.glob("*.py")], ids=lambda path: path.stem)
+def test_no_example_lets_its_server_believe_forwarded_headers(example):
+    """uvicorn believes those from loopback by default, so a caller could choose the address in the log."""
+    calls = [node for node in ast.walk(ast.parse(example.read_text())) if isinstance(node, ast.Call)]
+    served = [call for call in calls if ast.unparse(call.func) == "uvicorn.run"]
+    for call in served:
+        assert "proxy_headers=False" in {ast.unparse(keyword) for keyword in call.keywords}
+        assert not {"forwarded_allow_ips"} & {keyword.arg for keyword in call.keywords}

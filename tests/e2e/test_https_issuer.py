@@ -198,3 +198,26 @@ async def test_a_number_that_is_none_is_not_taken_from_a_proxy_either(person: Pe
     page = await person.http.get("/authorize", headers={"x-request-id": number})
     assert heading_of(page) == (400, "This application is not known here")
     assert number not in page.text
+
+
+# Headers of a host of its own
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/authorize", "/authorize/account", "/register"])
+async def test_browsers_learn_to_use_https_for_this_host_alone(person: Person, path: str):
+    answer = await person.http.get(path)
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+
+
+@pytest.mark.parametrize("path", ["/authorize", "/authorize/account", "/jwks"])
+async def test_a_loopback_host_is_never_bound_to_https(server: Server, path: str):
+    async with Person.at(server.origin).http as http:
+        assert "strict-transport-security" not in (await http.get(path)).headers
+
+
+async def test_account_pages_alone_are_cut_off_from_the_window_that_opened_them(person: Person):
+    sign_in = await person.asked((await person.register())["client_id"])
+    consent = await person.sign_in(sign_in)
+    account = [await person.http.get(f"/authorize/account{page}") for page in ("", "/password")]
+    policies = [page.headers.get("cross-origin-opener-policy") for page in (sign_in, consent, *account)]
+    assert policies == [None, None, "same-origin", "same-origin"]

@@ -105,14 +105,15 @@ async def test_the_whole_flow_works_in_every_host(origin, server):
     assert session.client_id == client["client_id"]
 
 
+def a_path_of(route: str) -> str:
+    route = route.replace("{home:str}", "S" * 22).replace("{form:str}", "consent")
+    return re.sub(r"\{[^}]+\}", "unknown", route)
+
+
 async def test_each_route_is_answered_by_the_server(origin, server):
     async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
         for route in server.routes:
-            path = re.sub(
-                r"\{[^}]+\}",
-                "unknown",
-                route.replace("{home:str}", "S" * 22).replace("{form:str}", "consent"),
-            )
+            path = a_path_of(route)
             answer = await http.request("PATCH", path)
             assert answer.status_code == 405, path
 
@@ -233,7 +234,7 @@ async def test_a_mount_at_the_origin_hides_none_of_the_servers_routes(server, pa
         httpx2.AsyncClient(base_url=origin, verify=False) as http,
     ):
         for route in server.routes:
-            answer = await http.request("PATCH", re.sub(r"\{[^}]+\}", "unknown", route))
+            answer = await http.request("PATCH", a_path_of(route))
             assert answer.status_code == 405, route
         assert (await http.get("/.well-known/oauth-authorization-server/mcp")).status_code == 404
         assert [(await http.get(url)).status_code for url in ("/", "/tools", "/tokens")] == [401, 401, 401]

@@ -52,6 +52,7 @@ CONSENT = ConsentPage(
     is_loopback=False,
     is_private_use=False,
     self_registered=False,
+    refreshes=True,
     scopes=(ScopeLine("email", words_for("email")), ScopeLine("notes:write", "Write your notes")),
     resource="https://mcp.example/notes",
     resource_name="Notes",

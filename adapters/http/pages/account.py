@@ -7,7 +7,7 @@ from grantledger.adapters.http.pages.browser import PageContext
 from grantledger.adapters.http.pages.homes import sent_cookies
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import AccountPage, App, AppAccess, scope_lines
-from grantledger.adapters.http.pages.responses import page, redirect
+from grantledger.adapters.http.pages.responses import account_page, redirect
 from grantledger.adapters.http.pages.sign_in import sign_in_page
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.connected_apps.disconnect_app import DisconnectApp
@@ -63,7 +63,7 @@ class AccountEndpoints:
                 notice=NOTICES.get(notice or ""),
             )
         )
-        response = page(html)
+        response = account_page(html)
         if notice is not None:
             response.set_cookie(parts.cookies.clear(NOTICE, context.home))
         return response

@@ -45,6 +45,7 @@ def consent_page(
             is_loopback=redirect_uri.is_loopback(pending.redirect_uri),
             is_private_use=not pending.redirect_uri.startswith(("https:", "http:")),
             self_registered=not client.approved,
+            refreshes=client.refreshes,
             scopes=scope_lines(pending.scopes, built_in=parts.ways.built_in),
             resource=pending.resource,
             resource_name=parts.resource_names[pending.resource],

@@ -6,7 +6,7 @@ from grantledger.adapters.http.middleware import note_refusal
 from grantledger.adapters.http.pages.account import account_with_notice
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import PasswordPage
-from grantledger.adapters.http.pages.responses import page, redirect
+from grantledger.adapters.http.pages.responses import account_page, redirect
 from grantledger.adapters.http.pages.sign_in import NOT_THE_SAME, UNFIT_PASSWORD
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.browser_sessions import SignOutEverywhere
@@ -98,4 +98,4 @@ class PasswordEndpoints:
                 at=at,
             )
         )
-        return page(html, status=400 if problem else 200)
+        return account_page(html, status=400 if problem else 200)

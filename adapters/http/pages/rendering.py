@@ -102,6 +102,7 @@ class SignInPage(FormContext, frozen=True, kw_only=True):
     problem: str | None = None
     notice: str | None = None
     offers_sign_up: bool = False
+    self_registered: bool = False
 
 
 class SignUpPage(FormContext, frozen=True, kw_only=True):
@@ -150,6 +151,8 @@ class ConsentPage(FormContext, frozen=True, kw_only=True):
     is_loopback: bool
     is_private_use: bool
     self_registered: bool
+    refreshes: bool
+    """Whether the client gets a refresh token, so that its access does not end by itself."""
     scopes: tuple[ScopeLine, ...]
     resource: str
     resource_name: str

@@ -5,6 +5,12 @@ from litestar.enums import MediaType
 
 from grantledger.adapters.http.pages.rendering import PAGE_CSS
 
+_FEATURES = (
+    *("accelerometer", "bluetooth", "camera", "clipboard-read", "display-capture", "geolocation"),
+    *("gyroscope", "hid", "identity-credentials-get", "magnetometer", "microphone", "midi", "payment"),
+    *("publickey-credentials-get", "serial", "usb"),
+)
+
 # No `form-action`: Chromium applies it to the redirect after the form too, and would block the redirect to
 # the client.
 PAGE_HEADERS = {
@@ -16,11 +22,23 @@ PAGE_HEADERS = {
     # Not "no-referrer": browsers would write "Origin: null" into our own forms.
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
+    # The pages have no scripts; this is for a browser that runs one anyway.
+    "permissions-policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
 }
 
 
 def page(html: str, *, status: int = 200) -> Response[bytes]:
     return Response(html.encode(), status_code=status, media_type=MediaType.HTML, headers=PAGE_HEADERS)
+
+
+def account_page(html: str, *, status: int = 200) -> Response[bytes]:
+    """Return a page of the account, apart from any window that opened it.
+
+    Never an authorization page: clients open those as popups, and the callback needs `window.opener`.
+    """
+    response = page(html, status=status)
+    response.headers["cross-origin-opener-policy"] = "same-origin"
+    return response
 
 
 def redirect(location: str) -> Response[bytes]:

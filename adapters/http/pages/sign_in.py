@@ -77,6 +77,7 @@ def sign_in_page(
             problem=problem,
             notice=notice,
             offers_sign_up=parts.ways.sign_up,
+            self_registered=client is not None and not client.approved,
         )
     )
     return page(html, status=400 if problem else 200)

@@ -123,3 +123,9 @@ def test_of_a_hosts_users_no_claim_is_promised(scope):
 
 def test_of_a_hosts_users_the_account_is_known():
     assert words_for("openid", built_in=False) == "Know which account here is yours"
+
+
+def test_consent_says_that_access_lasts_where_a_client_can_renew_it():
+    lasts = "The application can renew its access by itself, until you disconnect it under Connected apps."
+    assert lasts in Document(pages(CONSENT)).text
+    assert "renew" not in Document(pages(replace(CONSENT, refreshes=False))).text

@@ -63,3 +63,9 @@ def test_a_problem_keeps_the_email_and_never_a_password():
     document = Document(pages(REFUSED))
     assert document.all("input", name="email", value="ada@example.com")
     assert "value" not in document.all("input", name="password")[0]
+
+
+def test_sign_in_warns_of_self_registered_clients():
+    text = Document(pages(replace(SIGN_IN, self_registered=True))).text
+    assert "Not verified. This application registered itself" in text
+    assert "Not verified" not in Document(pages(SIGN_IN)).text

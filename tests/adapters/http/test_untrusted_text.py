@@ -81,6 +81,7 @@ def test_no_value_on_consent_ever_produces_a_tag_or_an_attribute(value: str):
         is_loopback=False,
         is_private_use=False,
         self_registered=False,
+        refreshes=True,
         scopes=(ScopeLine(value, value), ScopeLine(value, words_for(value))),
         resource=value,
         resource_name=f"{value}, by name",
