@@ -116,11 +116,11 @@ class Person:
         """Return all cookies that the browser holds, by name."""
         return {cookie.name: cookie.value or "" for cookie in self.http.cookies.jar}
 
-    async def code(self, client_id: str, **parameters: str | None) -> str:
+    async def code(self, client_id: str, /, *, email: str = EMAIL, **parameters: str | None) -> str:
         """Do all that a person does for a client, and return the code."""
         answer = await self.asked(client_id, **parameters)
         if "/sign-in" in answer.text:
-            answer = await self.sign_in(answer)
+            answer = await self.sign_in(answer, email=email)
         if "location" not in answer.headers:
             answer = await self.submit(answer, "consent", decision="allow")
         return returned(answer)["code"]
@@ -140,9 +140,11 @@ class Person:
             f"{self.base}/revoke", data={"client_id": client_id, "token": token, **form}
         )
 
-    async def tokens(self, client_id: str, **parameters: str | None) -> dict[str, Any]:
+    async def tokens(
+        self, client_id: str, /, *, email: str = EMAIL, **parameters: str | None
+    ) -> dict[str, Any]:
         """Return the first tokens of a new grant."""
-        answer = await self.redeem(client_id, await self.code(client_id, **parameters))
+        answer = await self.redeem(client_id, await self.code(client_id, email=email, **parameters))
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
