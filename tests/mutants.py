@@ -1,8 +1,8 @@
 """Mutation testing: change a sample of `domain/` and `application/`, and count the changes that tests notice.
 
-mutmut makes the mutants and runs the tests against each, as `[tool.mutmut]` in `pyproject.toml` says. Here
-are its surroundings: a temporary copy of the tree, a seeded sample, and the report. The sample
-depends on the source, the seed and the version of mutmut, not on the machine.
+mutmut makes the mutants and runs the tests against each, as `[tool.mutmut]` in `pyproject.toml` says. This
+script adds a temporary copy of the tree, a seeded sample, and the report. The sample depends on the source,
+the seed and the version of mutmut, not on the machine.
 """
 
 import argparse
@@ -75,7 +75,7 @@ class Score(Struct, frozen=True):
         return (
             f"{_percent(self.noticed, self.tested)}: {self.noticed} of {self.tested}, "
             f"{self.timeout} by timeout; "
-            f"with {self.untested} that no test runs {_percent(self.noticed, self.total)}"
+            f"counting {self.untested} that no test runs {_percent(self.noticed, self.total)}"
         )
 
 
@@ -239,7 +239,7 @@ def run(sample: int, seed: int, jobs: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", type=int, default=600, help="how many mutants")
-    parser.add_argument("--seed", type=int, default=1, help="which")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once")
     parser.add_argument("--json", type=Path, help="a file for the results")
     asked = parser.parse_args()

@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Es256KeyMaker:
-    """Makes keys on the curve P-256. The private half is a JWK (RFC 7518 section 6.2.2)."""
+    """Makes keys on the curve P-256. The private key is a JWK (RFC 7518 section 6.2.2)."""
 
     def make(self) -> KeyPair:
         key = ECKey.generate_key("P-256")
@@ -52,6 +52,6 @@ class LedgerIdTokenSigner:
         if self._unsealed is None or self._unsealed[0] != kid:
             private = await self._private.value(kid, PRIVATE_KEY)
             if private is None:
-                raise Unavailable(f"the private half of signing key {kid} is missing")
+                raise Unavailable(f"the private key of signing key {kid} is missing")
             self._unsealed = (kid, ECKey.import_key(msgspec.json.decode(private)))
         return self._unsealed[1]

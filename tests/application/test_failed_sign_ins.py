@@ -1,4 +1,4 @@
-"""Failed sign-ins of existing accounts: counted by the request, recorded apart from it."""
+"""Failed sign-ins of existing accounts. The request counts them; a background task records them."""
 
 import asyncio
 
@@ -61,7 +61,7 @@ async def test_two_processes_record_at_most_one_event_an_hour_together(ledger, s
     assert [event.failures for event in failures_of(ledger)] == [1, 1]
 
 
-async def test_what_fails_while_an_event_is_written_is_not_lost(ledger, story, fails):
+async def test_failures_during_recording_are_not_lost(ledger, story, fails):
     await fails()
     recording = asyncio.ensure_future(story.failed_sign_ins.record())
     await asyncio.sleep(0)
@@ -94,7 +94,7 @@ async def test_in_an_outage_the_count_is_kept(ledger, story, fails):
     assert [event.failures for event in failures_of(ledger)] == [2]
 
 
-async def test_a_count_is_of_bounded_size(ledger, story, fails, monkeypatch):
+async def test_the_number_of_counted_accounts_is_limited(ledger, story, fails, monkeypatch):
     monkeypatch.setattr(failed_sign_ins, "MOST_ACCOUNTS", 1)
     await story.open_account("eve@example.com", PASSWORD, CALLER)
     await fails()

@@ -67,21 +67,21 @@ async def test_of_parallel_rotations_one_rotates():
     assert [type(outcome) for outcome in outcomes].count(NextKeyTooNew) == 7
 
 
-async def test_the_private_half_of_every_key_is_a_private_record(keys, ledger):
+async def test_every_private_key_is_a_private_record(keys, ledger):
     await keys.make(CALLER)
     keys.clock.advance(POLICY.signing_key_lead)
     await keys.rotate(CALLER)
     assert [await ledger.value(kid, PRIVATE_KEY) for kid in ("kid-1", "kid-2", "kid-3")] == [
-        "private half 1",
-        "private half 2",
-        "private half 3",
+        "private key 1",
+        "private key 2",
+        "private key 3",
     ]
 
 
-async def test_no_private_half_is_in_an_event_or_published(keys, ledger):
+async def test_no_private_key_is_in_an_event_or_published(keys, ledger):
     await keys.make(CALLER)
     public = msgspec.json.encode([ledger.events, await keys.describe()]).decode()
-    assert "private half" not in public
+    assert "private key" not in public
 
 
 async def test_rotations_are_the_operators_acts_and_the_first_keys_the_systems(keys, ledger):

@@ -34,9 +34,7 @@ def test_two_tabs_are_answered_one_after_the_other(page: Page, client: LoopbackC
     assert [answer["state"] for answer in client.answers] == ["second", "first"]
 
 
-def test_back_after_signing_in_goes_on_when_the_form_is_sent_again(
-    page: Page, client: LoopbackClient, email: str
-):
+def test_after_going_back_signing_in_again_leads_to_consent(page: Page, client: LoopbackClient, email: str):
     at_consent(page, client, email)
     page.go_back()
     if comes_to(page, "Sign in", "Allow access?") == "Sign in":
@@ -46,7 +44,7 @@ def test_back_after_signing_in_goes_on_when_the_form_is_sent_again(
     expect(page.get_by_text(LANDED)).to_be_visible()
 
 
-def test_back_after_allowing_says_that_it_is_over_and_shows_the_app(
+def test_going_back_after_allowing_shows_an_error_with_a_link_to_the_app_list(
     page: Page, client: LoopbackClient, email: str
 ):
     at_consent(page, client, email)
@@ -89,7 +87,7 @@ def test_an_answer_that_was_lost_on_the_way_is_sent_again(page: Page, client: Lo
     consent, kept = page.url, page.context.cookies()
     allow(page)
     page.wait_for_url("chrome-error://**")
-    page.context.add_cookies(kept)  # type: ignore[arg-type] # the browser did not see them deleted
+    page.context.add_cookies(kept)  # type: ignore[arg-type] # it never got the response that deletes them
     page.goto(consent)
     sign_in(page, email)  # typed, it leads to the page where nobody is signed in
     allow(page)
@@ -136,7 +134,7 @@ def test_a_form_that_another_page_made_does_nothing(
     assert client.answers == []
 
 
-def test_signing_out_everywhere_stops_a_consent_page_that_was_left_open(
+def test_a_consent_page_after_sign_out_links_back_to_the_request(
     page: Page, server: Server, client: LoopbackClient, email: str
 ):
     at_consent(page, client, email)

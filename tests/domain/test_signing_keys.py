@@ -101,7 +101,7 @@ def test_the_state_holds_a_bounded_number_of_keys():
     assert len(shown(keys, now=now)) == 4
 
 
-def test_no_event_holds_a_private_half():
+def test_no_event_holds_a_private_key():
     members = {name for event in begin(FIRST, SECOND, now=1) for name in event.__struct_fields__}
     assert members == {"kid", "alg", "public_key", "created_at", "activated_at"}
     assert set(FIRST.public_key.__struct_fields__) == {"kty", "crv", "x", "y"}

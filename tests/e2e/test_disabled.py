@@ -1,4 +1,4 @@
-"""Disabling and deleting by another process on the same ledger takes effect on the next request."""
+"""A client or user that another process disables or deletes is refused on the next request."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from secrets import token_hex
@@ -47,7 +47,7 @@ async def test_a_disabled_clients_refresh_token_is_invalid_grant(
     assert error_of(await ada.refresh(client, tokens["refresh_token"])) == DEAD
 
 
-async def test_a_disabled_clients_retry_is_refused_too(ada: Person, client: str, operator: Container):
+async def test_a_disabled_clients_retry_is_invalid_grant(ada: Person, client: str, operator: Container):
     tokens = await ada.tokens(client)
     await ada.refresh(client, tokens["refresh_token"])
     await operator.use_cases().disable_client(client, CALLER)

@@ -62,6 +62,6 @@ def test_a_restart_keeps_the_keys(rotating: Server):
         assert jwks(again) == jwks(rotating)
 
 
-def test_private_halves_are_not_in_the_file_in_clear(rotating: Server):
+def test_private_keys_are_not_in_the_file_in_clear(rotating: Server):
     assert b'"d":"' not in rotating.written()
     assert b'\\"d\\"' not in rotating.written()

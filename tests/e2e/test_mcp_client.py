@@ -131,7 +131,7 @@ async def test_a_client_whose_grant_was_revoked_asks_its_user_again(demo, client
     assert client.storage.tokens.access_token != before.access_token
 
 
-async def test_an_outage_costs_a_client_neither_its_tokens_nor_a_sign_in(demo, client, user):
+async def test_after_an_outage_a_client_goes_on_with_its_tokens(demo, client, user):
     async with client.connected() as connection:
         await connection.call_tool("whoami")
         before = client.storage.tokens

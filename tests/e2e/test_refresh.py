@@ -19,7 +19,7 @@ def pair(tokens: dict[str, Any]) -> tuple[str, str]:
 # The current refresh token
 
 
-async def test_a_refresh_token_is_traded_for_the_next_pair(ada: Person, client: str):
+async def test_a_refresh_token_is_exchanged_for_the_next_tokens(ada: Person, client: str):
     first = await ada.tokens(client, scope="openid email")
     answer = await ada.refresh(client, first["refresh_token"])
     second = answer.json()
@@ -45,7 +45,7 @@ async def test_the_resource_may_be_left_out_or_said_again(server: Server, ada: P
 # Many at once, and again
 
 
-async def test_of_twenty_at_once_all_get_the_same_pair(server: Server, ada: Person, client: str):
+async def test_of_twenty_at_once_all_get_the_same_tokens(server: Server, ada: Person, client: str):
     tokens = await ada.tokens(client)
     before = server.events()
     answers = await asyncio.gather(*(ada.refresh(client, tokens["refresh_token"]) for _ in range(20)))
@@ -54,7 +54,7 @@ async def test_of_twenty_at_once_all_get_the_same_pair(server: Server, ada: Pers
     assert server.events() == before + 1
 
 
-async def test_a_retry_gets_the_pair_that_the_first_attempt_got(server: Server, ada: Person, client: str):
+async def test_a_retry_gets_the_tokens_that_the_first_attempt_got(server: Server, ada: Person, client: str):
     tokens = await ada.tokens(client)
     first = (await ada.refresh(client, tokens["refresh_token"])).json()
     before = server.written()

@@ -130,13 +130,13 @@ async def test_the_cookie_of_one_request_does_not_open_another(person: Person):
 
 
 @pytest.mark.parametrize("position", [0, 10, 30, -1])
-async def test_a_cookie_that_was_changed_is_none_of_ours(person: Person, position: int):
+async def test_a_changed_cookie_is_refused(person: Person, position: int):
     client = await person.register()
     page = await person.asked(client["client_id"])
     ((name, value),) = person.cookies().items()
     other = list(value)
     other[position] = "B" if other[position] == "A" else "A"
-    # Of the last character of base64 only some bits count.
+    # Only some bits of the last base64 character count.
     changed = "".join(other) if position >= 0 else value[:-2]
     person.http.cookies.set(name, changed, domain="127.0.0.1", path="/")
     assert heading_of(await person.http.get(page.url.path)) == LOST
@@ -148,7 +148,7 @@ async def test_a_request_that_never_was_is_lost(person: Person, transaction_id: 
 
 
 async def sealed(server: Server, transaction_id: str, change: Any) -> str:
-    """Return the cookie of a request that is in the box as `change` makes it."""
+    """Return the sealed cookie of a pending request, changed by `change`."""
     waiting = AuthorizationRequest(
         transaction_id=transaction_id,
         client_id="glc_client",
@@ -181,7 +181,7 @@ async def test_a_request_is_lost(server: Server, person: Person, change: Any):
     assert heading_of(await person.http.get(f"/authorize/{transaction_id}")) == LOST
 
 
-async def test_lost_requests_make_room(server: Server, person: Person):
+async def test_expired_requests_are_removed(server: Server, person: Person):
     value = await sealed(server, "A" * 22, LATER["ten minutes later"])
     person.http.cookies.set(REQUEST + "A" * 22, value, domain="127.0.0.1", path="/")
     client = await person.register()

@@ -66,7 +66,7 @@ def test_a_person_reads_which_key_signs_and_when_the_next_may(started: Path):
     assert all(key["kid"] in said for key in listed(started))
 
 
-def test_no_private_half_is_listed(started: Path):
+def test_no_private_key_is_listed(started: Path):
     assert all("d" not in key["public_key"] for key in listed(started))
 
 
@@ -79,7 +79,7 @@ def test_before_the_first_start_there_are_no_keys(database: Path):
 
 
 @pytest.mark.parametrize("command", ["list", "rotate"])
-def test_a_ledger_that_was_never_made_is_not_made_by_this(database: Path, command: str):
+def test_a_missing_ledger_is_not_created(database: Path, command: str):
     code, _, said = run(database, command)
     assert code == 1
     assert "cannot be opened" in said
@@ -114,7 +114,7 @@ def test_withdrawing_is_asked_about_first(started: Path):
     assert len(listed(started)) == 2
 
 
-def test_a_rotation_is_remembered_as_the_operators(an_hour_old: Path):
+def test_a_rotation_is_recorded_with_the_operator_as_actor(an_hour_old: Path):
     run(an_hour_old, "rotate")
     said = cli("ledger", "show", "--json", cwd=an_hour_old.parent, database=str(an_hour_old)).stdout
     lines = [json.loads(line) for line in said.splitlines()]

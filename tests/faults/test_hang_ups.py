@@ -59,7 +59,7 @@ async def test_a_refresh_whose_client_hung_up_is_done(scene: Scene) -> None:
     assert scene.server.events("token_grant.refreshed.v1") == before + 1
 
 
-async def test_a_retry_after_a_hang_up_gets_the_pair_of_the_lost_refresh(scene: Scene) -> None:
+async def test_a_retry_after_a_hang_up_gets_the_tokens_of_the_lost_refresh(scene: Scene) -> None:
     tokens = await scene.ada.tokens(scene.client)
     await scene.lost_in_the_middle("/token", refreshing(scene.client, tokens["refresh_token"]))
     before = scene.server.events()

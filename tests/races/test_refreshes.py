@@ -39,7 +39,7 @@ async def test_twenty_refreshes_are_all_answered(races: list[Race]) -> None:
     assert statuses == [[200] * REFRESHES] * len(races)
 
 
-async def test_twenty_refreshes_get_the_same_pair(races: list[Race]) -> None:
+async def test_twenty_refreshes_get_the_same_tokens(races: list[Race]) -> None:
     assert [len(race.pairs) for race in races] == [1] * len(races)
 
 
@@ -48,7 +48,9 @@ async def test_twenty_refreshes_are_one_event(cluster: Cluster, races: list[Race
         assert cluster.remembered(race.client).count("token_grant.refreshed.v1") == 1
 
 
-async def test_every_server_accepts_the_pair_of_twenty_refreshes(cluster: Cluster, races: list[Race]) -> None:
+async def test_every_server_accepts_the_tokens_of_twenty_refreshes(
+    cluster: Cluster, races: list[Race]
+) -> None:
     for race in races:
         access, refresh = next(iter(race.pairs))
         assert await cluster.sessions(access) == {200}

@@ -1,4 +1,4 @@
-"""What can be taken from a server that runs."""
+"""Outages of a running server."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

@@ -19,4 +19,4 @@ class CountingKeyMaker:
 
     def make(self) -> KeyPair:
         number = next(self._numbers)
-        return KeyPair(key=replace(FIRST, kid=f"kid-{number}"), private=f"private half {number}")
+        return KeyPair(key=replace(FIRST, kid=f"kid-{number}"), private=f"private key {number}")

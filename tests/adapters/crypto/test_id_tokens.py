@@ -121,8 +121,8 @@ async def test_an_outage_of_the_ledger_is_an_outage_of_signing(signing: Signing)
         await signing.signer.sign(CLAIMS)
 
 
-async def test_a_key_without_its_private_half_is_an_outage(signing: Signing):
+async def test_a_public_key_without_its_private_key_is_an_outage(signing: Signing):
     erased = InterleavingLedger(MemoryLedger())
     signing.signer = LedgerIdTokenSigner(signing.ledger, erased)
-    with pytest.raises(Unavailable, match="private half"):
+    with pytest.raises(Unavailable, match="private key"):
         await signing.signer.sign(CLAIMS)

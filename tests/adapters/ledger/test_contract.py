@@ -89,7 +89,7 @@ class TestLedger:
         with pytest.raises(Conflict):
             await storage.record([facts.opened(), facts.opened()], facts.OPERATOR)
 
-    async def test_of_many_at_once_one_changes_the_stream(self, storage: Storage):
+    async def test_of_fifty_parallel_changes_of_a_stream_one_succeeds(self, storage: Storage):
         attempts = [storage.record([facts.opened(), facts.issued(f"{n}")], facts.OPERATOR) for n in range(50)]
         outcomes = await asyncio.gather(*attempts, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes].count(Conflict) == 49
@@ -147,8 +147,8 @@ class TestAssertions:
         await storage.record([client.then((ClientDisabled(disabled_at=2),))], facts.OPERATOR)
         assert (await storage.load(CLIENT, "glc_editor")).version == 2
 
-    async def test_of_many_at_once_none_asserts_what_another_changed(self, storage: Storage):
-        """One disables the client; what others assert of it holds for those before it alone."""
+    async def test_parallel_appends_that_read_an_older_version_conflict(self, storage: Storage):
+        """One disables the client. The appends before it succeed, those after it conflict."""
         await storage.record([facts.registered()], facts.OPERATOR)
         client = await storage.load(CLIENT, "glc_editor")
         disabling = [client.then((ClientDisabled(disabled_at=2),))]

@@ -282,7 +282,7 @@ async def test_a_stream_holds_what_was_recorded_by_then(days: Days):
     assert [await days.version(moment) for moment in moments] == [0, 1, 1, 2, 2]
 
 
-async def test_earlier_events_are_held_even_if_their_clock_was_fast(days: Days):
+async def test_earlier_events_are_included_even_if_their_clock_was_fast(days: Days):
     """Seen to catch: events picked by their own time alone, which leaves a gap in the stream."""
     await opened(days)
     await days.at(5_000, facts.refreshed(await days.ledger.load(GRANT, "grant")))  # a clock that is fast
@@ -386,9 +386,7 @@ async def test_a_past_client_is_known_through_deletion_and_return(days: Days):
     ]
 
 
-async def test_an_append_is_dated_when_it_is_written_not_when_it_was_asked(
-    days: Days, database: WatchedDatabase
-):
+async def test_an_event_has_the_time_of_its_write_not_of_its_queueing(days: Days, database: WatchedDatabase):
     """Seen to catch: an event is dated when it was asked for."""
     await opened(days)
     days.second = 2_000

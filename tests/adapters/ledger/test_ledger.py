@@ -51,7 +51,7 @@ async def test_a_failed_commit_is_not_taken_for_a_lost_answer(ledger: EventLedge
     await ledger.record([facts.opened()], facts.OPERATOR)
 
 
-async def test_anothers_append_at_the_same_version_is_not_taken_for_ones_own(
+async def test_an_event_of_another_process_does_not_confirm_a_failed_commit(
     ledger: EventLedger, database: WatchedDatabase
 ):
     """Seen to catch: any event at that version is taken for the append."""
@@ -110,7 +110,7 @@ async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(d
     await ledger.close()
 
 
-async def test_an_error_that_ends_programs_is_an_outage_of_one_commit(
+async def test_a_system_exit_in_a_commit_fails_only_that_commit(
     ledger: EventLedger, database: WatchedDatabase, caplog: pytest.LogCaptureFixture
 ):
     """Seen to catch: the writer ends with the error that strikes it."""

@@ -137,7 +137,9 @@ ENDS = (1_000, 1_600, 2_000, 5_000, 4_000_000)
 
 @settings(max_examples=40)
 @given(requests, st.sampled_from(ENDS), st.sampled_from(PAGES))
-def test_rows_that_ended_may_be_missing_or_not(sent: list[Request], now: int, page: int):
+def test_rows_equal_the_replay_before_and_after_a_sweep_and_a_rebuild(
+    sent: list[Request], now: int, page: int
+):
     """The rows equal the replay before a sweep, after it and after a rebuild, which makes none of them."""
 
     async def sweep(database: SqliteDatabase) -> None:

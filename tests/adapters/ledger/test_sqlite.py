@@ -227,7 +227,7 @@ def test_two_processes_of_two_realms_write_two_gapless_logs(database: WatchedDat
     assert found == [(realm, 2 * APPENDS, 1, 2 * APPENDS) for realm in ("one", "two")]
 
 
-def test_no_position_appears_behind_one_that_was_read(database: WatchedDatabase):
+def test_positions_become_visible_in_order(database: WatchedDatabase):
     """Seen to catch: each process draws positions from a range of its own."""
     seen: dict[int, int] = {}
     with closing(sqlite3.connect(database.path)) as reader:
