@@ -7,7 +7,7 @@ from secrets import token_hex
 import httpx2
 import pytest
 
-from support.oauth import Person, basic, error_of, heading_of
+from support.oauth import REDIRECT_URI, Person, basic, error_of, heading_of
 from support.server import EMAIL, PASSWORD, Server, serving
 
 PROXIED = "127.0.0.0/8"
@@ -62,7 +62,7 @@ async def register(container, **members):
     from grantledger.domain.client_metadata import RegistrationRequest  # noqa: PLC0415
 
     asked = RegistrationRequest(
-        redirect_uris=("https://client.example/callback",),
+        redirect_uris=(REDIRECT_URI,),
         **{"token_endpoint_auth_method": "none", **members},
     )
     return await container.use_cases().register_client(asked, Caller(correlation_id="test"))
@@ -183,8 +183,8 @@ async def test_sign_ups_that_were_refused_for_their_form_do_not_count(at):
     assert heading_of(await signs_up(person)) == (200, "Sign in")
 
 
-async def test_too_many_refreshes_of_one_grant_are_429(tmp_path: Path):
-    with serving(tmp_path, refreshes_per_grant="2/hour", codes_per_session="2/hour") as server:
+async def test_too_many_refreshes_of_one_grant_and_sign_ins_of_one_user_are_429(tmp_path: Path):
+    with serving(tmp_path, refreshes_per_grant="2/hour", sign_ins_per_user="1/hour") as server:
         person = Person.at(server.origin)
         async with person.http:
             client = (await person.register())["client_id"]
@@ -194,7 +194,6 @@ async def test_too_many_refreshes_of_one_grant_are_429(tmp_path: Path):
             answer = await person.refresh(client, tokens["refresh_token"])
             assert error_of(answer) == (429, "too_many_requests")
             assert 1 <= int(answer.headers["retry-after"]) <= 1_800
-            await person.code(client)
-            refused = await person.asked(client)
+            refused = await person.sign_in(await person.asked(client))
             assert heading_of(refused) == TOO_MANY
             assert int(refused.headers["retry-after"]) >= 1
