@@ -43,7 +43,7 @@ def guarded(make_server: MakeServer, resource: Resource, *, issuer: str, verify:
 
 
 def _loopback_only(host: str) -> TransportSecuritySettings:
-    """Accept only requests for our own host name, and pages of this computer such as MCP Inspector.
+    """Of web pages, accept only those of this computer, such as MCP Inspector.
 
     MCP: "Servers MUST validate the Origin header on all incoming connections to prevent DNS rebinding
     attacks". The port of a page does not matter, because it needs a token anyway.

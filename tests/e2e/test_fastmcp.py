@@ -124,3 +124,33 @@ async def test_a_fastmcp_server_offers_the_scopes_of_its_resource(server):
     auth = notes(server).auth
     assert auth is not None
     assert (auth.scopes_supported, auth.required_scopes) == (["notes:write"], [])
+
+
+async def test_a_mounted_fastmcp_server_answers_browsers_at_its_public_host(tmp_path):
+    issuer = "https://mcp.example.com"
+    secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
+    database = str(tmp_path / "grantledger.sqlite3")
+    public = AuthorizationServer(
+        Settings(issuer=issuer, master_secret=(secret,), database=database, port=free_port())
+    )
+    async with public:
+        await public.use_cases.open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
+    async with hosting(mounted(public), public.settings.port) as origin:
+        person = Person.at(origin)
+        tokens = await person.tokens((await person.register())["client_id"])
+        headers = {
+            "host": "mcp.example.com",
+            "origin": "https://inspector.example",
+            "authorization": f"Bearer {tokens['access_token']}",
+            "accept": "application/json, text/event-stream",
+        }
+        call = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "whoami", "arguments": {}},
+        }
+        answer = await person.http.post("/mcp", json=call, headers=headers)
+        await person.http.aclose()
+    assert answer.status_code == 200
+    assert "glu_" in answer.text

@@ -159,7 +159,8 @@ async def test_a_page_of_this_computer_may_call_and_another_may_not(demo, client
         assert inspector.status_code == 200
         assert inspector.headers["access-control-allow-origin"] == "*"
         assert (await call(origin="https://evil.example")).status_code == 403
-        assert (await call(host="rebound.example")).status_code == 421
+        rebound = {"host": "rebound.example:8434", "origin": "http://rebound.example:8434"}
+        assert (await call(**rebound)).status_code == 403
 
 
 @contextmanager
