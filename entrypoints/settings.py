@@ -305,6 +305,23 @@ def proxy_doubts(settings: Settings) -> list[str]:
     return [doubt]
 
 
+def origin_doubts(settings: Settings) -> list[str]:
+    """Return what is unsafe about the origins for `grantledger serve`, which mounts no resource."""
+    issuer = parse(settings.issuer_identifier)
+    if issuer.is_this_machine:
+        return []
+    shared = [
+        resource.identifier
+        for resource in settings.protected_resources
+        if parse(resource.identifier).origin == issuer.origin
+    ]
+    return [
+        f"{identifier} is on the origin of the issuer, but is not mounted in this server. Pages of that MCP "
+        "server could use the sign-in of every user here: give the issuer a host of its own."
+        for identifier in shared
+    ]
+
+
 def check_identity(settings: Settings, *, by_host: bool) -> None:
     """Raise `SettingsInvalid` unless `login_page` is set exactly when a host application signs users in."""
     if by_host and settings.login_page is None:

@@ -42,11 +42,22 @@ def test_settings_that_contradict_each_other_are_a_fault(tmp_path: Path):
 
 
 def test_an_https_issuer_without_a_trusted_proxy_is_doubted(tmp_path: Path):
-    public = {"issuer": "https://auth.example", "master_secret": SECRET}
+    public = {"issuer": "https://auth.example", "master_secret": SECRET, "resource": "https://mcp.example/"}
     code, said, complaint = run(tmp_path, "settings", "check", **public)
     assert (code, said) == (0, "The settings are good.\n")
     assert complaint.startswith("grantledger: trusted_proxies is empty, but issuer is https")
     assert run(tmp_path, "settings", "check", **public, trusted_proxies="127.0.0.1")[2] == ""
+
+
+@pytest.mark.parametrize("resource", ["https://auth.example/mcp", "https://auth.example:443/mcp"])
+def test_an_mcp_server_on_the_origin_of_the_issuer_is_doubted(tmp_path: Path, resource: str):
+    """They share cookies and script access; `grantledger serve` mounts none, so it is another program."""
+    public = {"issuer": "https://auth.example", "master_secret": SECRET, "trusted_proxies": "127.0.0.1"}
+    code, _, complaint = run(tmp_path, "settings", "check", **public, resource=resource)
+    assert code == 0
+    assert complaint.startswith(f"grantledger: {resource} is on the origin of the issuer")
+    elsewhere = run(tmp_path, "settings", "check", **public, resource="https://mcp.example/mcp")
+    assert elsewhere[2] == ""
 
 
 def test_an_issuer_at_which_nothing_answers_is_a_fault_online(tmp_path: Path):
