@@ -15,11 +15,9 @@ async def test_a_removed_resource_is_refused_by_page_token_and_session(tmp_path:
         person = Person.at(server.origin)
         client = (await person.register())["client_id"]
         asked = {"resource": "https://notes.example/mcp"}
-        unsigned = await person.asked(client, **asked)
-        await person.sign_in(unsigned)
         tokens = await person.tokens(client, **asked)
         code = await person.code(client, **asked)
-        waiting = await person.asked(client, **asked, prompt="consent")
+        waiting = await person.sign_in(await person.asked(client, **asked, prompt="consent"))
     with serving(tmp_path, port=port, resources=f"[{MAIL}]"):
         assert heading_of(await person.http.get(waiting.url.path)) == (400, "This request is out of date")
         allowed = await person.post(waiting, "consent", decision="allow")
@@ -27,5 +25,6 @@ async def test_a_removed_resource_is_refused_by_page_token_and_session(tmp_path:
         assert error_of(await person.refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
         assert error_of(await person.token(**redemption(client, code))) == (400, "invalid_grant")
         assert (await person.session(tokens["access_token"])).status_code == 401
-        assert "mcp" in (await person.http.get("/authorize/account")).text
+        account = await person.sign_in(await person.http.get("/authorize/account"))
+        assert "https://notes.example/mcp" in account.text  # to be disconnected
     await person.http.aclose()
