@@ -54,7 +54,7 @@ def operator_options(command: F) -> F:
         metavar="NAME",
         expose_value=False,
         callback=_remember_operator,
-        help="Who acts, for the ledger. By default the name of the system's user.",
+        help="Who acts, for the ledger. By default the login name.",
     )
     return database_options(operator(command))
 
