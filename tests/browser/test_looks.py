@@ -23,7 +23,7 @@ CHANGING = (
     (re.compile(r"glc_[A-Za-z0-9_-]+"), "CLIENT_ID"),
     (re.compile(r"[0-9a-f]{8}@example\.com"), "EMAIL"),
     (re.compile(r"Editor [0-9a-f]{8}"), "CLIENT_NAME"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "LOOPBACK"),
+    (re.compile(r"127\.0\.0\.1(:|%3A)\d+"), "LOOPBACK"),
     (re.compile(r"\d+ [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC"), "TIME"),
     (re.compile(r"/authorize/s/[A-Za-z0-9_-]{22}/"), "/authorize/s/SEGMENT/"),
     (re.compile(r"/[A-Za-z0-9_-]{22}\b"), "/TRANSACTION"),
