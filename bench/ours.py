@@ -84,7 +84,9 @@ class Ours(Target):
                         return next(link for link in page.links if link.endswith("/sign-up"))
                     user.signed_up = True
                     typed = {"email": user.email, "password": PASSWORD}
-                    return form.action, {n: typed.get(kind, value) for n, kind, value in form.inputs}
+                    return form.action, {
+                        n: typed.get(n, typed.get(kind, value)) for n, kind, value in form.inputs
+                    }
                 for name, value, label in form.buttons:
                     if re.search("Allow|Continue", label):
                         return form.action, {n: v for n, _, v in form.inputs} | {name: value}
