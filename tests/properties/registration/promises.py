@@ -62,7 +62,7 @@ def expected(body: dict[str, Any]) -> Expected:
         "grant_types": _grant_types(body, errors),
         "response_types": _response_types(body, errors),
         "application_type": "native" if is_native else "web",
-        "scope": _scope(body),
+        "scope": _scope(body, can_refresh="refresh_token" in _grant_types(body, errors)),
         "software_id": body["software_id"],
         **{name: KEPT_TEXTS[body.get(name)] for name in TEXTS},
         **{name: KEPT_LINKS[body.get(name)] for name in LINKS},
@@ -90,7 +90,7 @@ def _redirect_uris(body: dict[str, Any], errors: set[str], *, is_public: bool) -
 
 
 def _grant_types(body: dict[str, Any], errors: set[str]) -> list[str]:
-    given = body.get("grant_types") or ["authorization_code"]
+    given = body.get("grant_types") or ["authorization_code", "refresh_token"]
     if "authorization_code" not in given:
         errors.add(BAD_METADATA)
     return [grant for grant in ("authorization_code", "refresh_token") if grant in given]
@@ -102,6 +102,7 @@ def _response_types(body: dict[str, Any], errors: set[str]) -> list[str]:
     return ["code"]
 
 
-def _scope(body: dict[str, Any]) -> str:
+def _scope(body: dict[str, Any], *, can_refresh: bool) -> str:
     asked = dict.fromkeys((body.get("scope") or "").split())
-    return " ".join(token for token in asked if token in KNOWN_SCOPES) or "openid"
+    kept = (token for token in asked if token in KNOWN_SCOPES)
+    return " ".join(token for token in kept if can_refresh or token != "offline_access") or "openid"
