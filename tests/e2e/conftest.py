@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import anyio
 import pytest
 
+from grantledger.application.accounts.open_account import EmailTaken
 from grantledger.application.provenance import Caller
 from support.oauth import SESSION_COOKIE, LongAgo, Person
 from support.server import EMAIL, PASSWORD, PUBLIC, Server, free_port, serving
@@ -51,11 +53,14 @@ async def stranger(server: Server) -> AsyncIterator[Person]:
     await someone.http.aclose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def eve(server: Server) -> str:
-    """The e-mail address of another user, with the same password."""
+    """The e-mail address of another user of the module's server, with the same password."""
     async with server.use_cases() as container:
-        await container.use_cases().open_account("eve@example.com", PASSWORD, Caller(correlation_id="test"))
+        with suppress(EmailTaken):  # a module before had the same server
+            await container.use_cases().open_account(
+                "eve@example.com", PASSWORD, Caller(correlation_id="test")
+            )
     return "eve@example.com"
 
 
