@@ -167,6 +167,7 @@ class Disk:
             path.unlink(missing_ok=True)
         for name, content in files.synced.items():
             Path(name).write_bytes(content)
+            Path(name).chmod(0o600)
 
     def _files(self) -> list[Path]:
         return [path for path in (self._database, Path(f"{self._database}-wal")) if path.exists()]

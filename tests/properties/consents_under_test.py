@@ -4,6 +4,7 @@ import asyncio
 import html
 from collections import defaultdict
 from collections.abc import Sequence
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import msgspec
@@ -21,6 +22,7 @@ from properties.consent_memory import CLIENTS, REDIRECTS, USERS, Granted, Outcom
 from properties.over_http import OverHttp
 from properties.over_use_cases import FOREVER, OverUseCases, error_code
 from support.oauth import Person, csrf_token, redemption, returned, transaction_url
+from support.pages import leave_link
 from support.policies import POLICY, a_policy
 from support.requests import asking
 from support.sqlite_files import SqliteFiles
@@ -205,6 +207,9 @@ class ConsentsOverHttp(OverHttp):
             assert answer.headers["location"].startswith(f"{wish.redirect_uri}?")
             sent = returned(answer)
             return self._granted(wish, sent["code"]) if "code" in sent else sent["error"]
+        if (link := leave_link(answer)) is not None:
+            assert link.startswith(f"{wish.redirect_uri}?")
+            return parse_qs(urlsplit(link).query)["error"][0]
         if answer.status_code != 200:
             assert answer.status_code in (400, 403), answer.text
             return "refused"

@@ -1,5 +1,7 @@
 """What the tests of the pages share: their headings, and cookies as browsers keep them."""
 
+import html
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookies import Morsel, SimpleCookie
@@ -25,6 +27,12 @@ def cookies_set(answer: httpx2.Response) -> dict[str, Morsel[str]]:
     for header in answer.headers.get_list("set-cookie"):
         morsels |= SimpleCookie(header)
     return morsels
+
+
+def leave_link(page: httpx2.Response) -> str | None:
+    """Return where the page "The application cannot go on" leads, None on another page."""
+    found = re.search(r'<a href="([^"]+)" rel="noreferrer">', page.text)
+    return None if found is None else html.unescape(found[1])
 
 
 def pending_requests(person: Person) -> list[str]:

@@ -24,6 +24,7 @@ from properties.whole_server.facts import (
 )
 from properties.whole_server.pages import name_of_page
 from support.oauth import VERIFIER, Person, csrf_token, transaction_url
+from support.pages import leave_link
 from support.server import PASSWORD
 from support.timed_server import CALLER, TimedServer
 from support.wire import Answer
@@ -212,6 +213,8 @@ def _seen(page: httpx2.Response) -> Seen:
         return Seen("consent", html.unescape(page.text))
     if '/sign-in"' in page.text:
         return Seen("sign in")
+    if (link := leave_link(page)) is not None:
+        return Seen("error", *parse_qs(urlsplit(link).query, strict_parsing=True)["error"])
     title = re.search("<h1>([^<]+)</h1>", page.text)
     assert title, page.text
     return Seen(name_of_page(html.unescape(title[1])))
