@@ -137,7 +137,8 @@ class PastReader(Protocol):
 class DecisionReader(Protocol):
     """One query for all that a decision needs. Every method raises `Unavailable` in an outage.
 
-    What does not exist is returned at version 0, but a missing grant or browser session is None.
+    `grant_facts` and `browser_session_facts` return None if there is no such grant or session. Anything else
+    that is missing is at version 0.
     """
 
     async def grant_facts(self, grant_id: str) -> GrantFacts | None: ...
@@ -147,7 +148,10 @@ class DecisionReader(Protocol):
     async def authorization_facts(
         self, *, client_id: str, user_id: str, session_id: str, transaction_id: str
     ) -> AuthorizationFacts:
-        """Return the facts of a request. A host's session has no row here."""
+        """Return the facts of a request.
+
+        A session that an embedding application manages is not in the ledger: it is at version 0.
+        """
         ...
 
     async def browser_session_facts(self, session_id: str) -> BrowserSessionFacts | None: ...

@@ -37,7 +37,7 @@ class TooManyRedirectUris(RedirectUriInvalid):
 
 
 class AuthMethodUnsupported(ClientMetadataInvalid):
-    """The client authenticates in no way that this server supports, such as `private_key_jwt`."""
+    """The client authenticates only in ways that this server does not support, such as `private_key_jwt`."""
 
 
 class RegistrationRequest(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,10 @@ _EXPOSED = b"WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id"
 
 
 def response_headers() -> Headers:
-    """Return the headers of every response, so that a script may read the challenge and the session id."""
+    """Return the headers of every response that other origins may read, which is never a page.
+
+    A script can then read the challenge and the session id, too.
+    """
     return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
 
 

@@ -11,7 +11,7 @@ from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.user_account import FAILURES_PERIOD, USER
 
 MOST_ACCOUNTS = 10_000
-"""How many accounts are counted at once. The log has a line for each failed sign-in, beyond that too."""
+"""How many accounts are counted at once. The failures of others are not, but each has a log line."""
 
 PAUSE = 1.0
 """Seconds between two looks at the counts."""

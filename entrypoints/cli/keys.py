@@ -63,7 +63,7 @@ def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None,
     """
     if compromised and not yes:
         click.confirm(
-            "No ID token signed so far can be verified any more. Access tokens stay valid. Continue?",
+            "After this, no ID token signed so far can be verified. Access tokens stay valid. Continue?",
             abort=True,
             err=True,
         )
