@@ -14,8 +14,8 @@ _log = logging.getLogger("grantledger.settings")
 def check_closed(key: str, path: Path, found: os.stat_result) -> None:
     """Refuse a file of ours that other users can read, and warn of one that another user owns.
 
-    We can close our own file, but a mounted secret only whoever mounts it. The group may read: it may be the
-    server's. Raises `SettingsInvalid`.
+    The server's user can close its own file. A mounted secret can be closed only where it is mounted, so that
+    is a warning. The group may read: it may be the server's. Raises `SettingsInvalid`.
     """
     if not found.st_mode & stat.S_IRWXO or not stat.S_ISREG(found.st_mode):
         return

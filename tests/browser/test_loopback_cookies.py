@@ -337,7 +337,7 @@ FORMS = {
 def test_a_form_of_another_port_does_nothing(
     *, page: Page, server: Server, local: Site, thief: OtherPort, email: str, kind: str
 ):
-    """It would sign the browser in as somebody else, with a request and a form token that are good."""
+    """Request and form token are good: without the rule the browser would be signed in as the thief."""
     with listening(local.origin) as client, httpx2.Client(base_url=local.origin, verify=False) as http:
         path = http.get(client.url()).headers["location"]
         (name, value) = next(iter(http.cookies.items()))
