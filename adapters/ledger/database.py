@@ -1,12 +1,15 @@
 """What the ledger needs from a database, whichever it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Engine
 
 from grantledger.adapters.ledger.sql import ByRows, Statement, Statements
+
+if TYPE_CHECKING:
+    from grantledger.adapters.ledger.writer import Append, Outcome
 
 Rows = Sequence[Sequence[Any]]
 
@@ -54,6 +57,21 @@ class Database(Protocol):
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+    async def record(
+        self,
+        transaction: Transaction,
+        realm: str,
+        appends: Sequence["Append"],
+        *,
+        now: Callable[[], int],
+        known_secrets: Sequence[str],
+    ) -> Sequence["Outcome"]:
+        """Write those of the appends that conflict with nothing, and return the outcome of each.
+
+        The first thing it does is to lock the realm's head: what it checks must be read under the lock.
+        """
+        ...
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Read on the calling thread, all from one snapshot."""

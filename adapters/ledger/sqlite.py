@@ -7,16 +7,25 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, QueuePool, create_engine
 
-from grantledger.adapters.ledger.database import CannotOpen, CommitOutcomeUnknown, Rows, UniqueTaken
+from grantledger.adapters.ledger import private_records
+from grantledger.adapters.ledger.database import (
+    CannotOpen,
+    CommitOutcomeUnknown,
+    Rows,
+    Transaction,
+    UniqueTaken,
+)
 from grantledger.adapters.ledger.sql import CHUNKS, ByRows, Statement, Statements
-from grantledger.application.ports import Unavailable
+from grantledger.adapters.ledger.writer import Append, Outcome
+from grantledger.application.ports import Conflict, Unavailable
 
 BUSY_TIMEOUT = 5_000
 """Milliseconds for which a writer waits for a lock whose owner does not use the lock file."""
@@ -128,6 +137,83 @@ class SqliteDatabase:
         finally:
             if lock >= 0:
                 os.close(lock)
+
+    async def record(
+        self,
+        transaction: Transaction,
+        realm: str,
+        appends: Sequence[Append],
+        *,
+        now: Callable[[], int],
+        known_secrets: Sequence[str],
+    ) -> list[Outcome]:
+        position = await self._head(transaction, realm)
+        recorded_at = now()
+        versions = await self._versions(transaction, realm, appends)
+        outcomes: list[Outcome] = []
+        accepted: list[Append] = []
+        for append in appends:
+            refused = await self._refused(transaction, realm, append, versions, known_secrets)
+            outcomes.append(refused)
+            if refused is None:
+                accepted.append(append)
+        if accepted:
+            await self._insert(transaction, realm, accepted, position, recorded_at)
+        return outcomes
+
+    async def _head(self, transaction: Transaction, realm: str) -> int:
+        found = await transaction.fetch(self.statements.head, {"realm": realm})
+        if found:
+            return int(found[0][0])
+        await transaction.fetch(self.statements.begin_head, {"realm": realm, "position": 0})
+        return 0
+
+    async def _versions(
+        self, transaction: Transaction, realm: str, appends: Sequence[Append]
+    ) -> dict[str, int]:
+        streams = {stream_id: (realm, stream_id) for append in appends for stream_id, _ in append.expected}
+        found = await transaction.fetch_by_rows(self.statements.versions, list(streams.values()))
+        return {stream_id: version or 0 for stream_id, version in found}
+
+    async def _refused(
+        self,
+        transaction: Transaction,
+        realm: str,
+        append: Append,
+        versions: dict[str, int],
+        known_secrets: Sequence[str],
+    ) -> Conflict | Unavailable | None:
+        """Return why the append is not written; otherwise count its events into `versions`."""
+        for stream_id, version in append.expected:
+            if versions[stream_id] != version:
+                return Conflict(stream_id)
+        for row in append.private:
+            try:
+                await private_records.check_free(transaction, self.statements, realm, row, known_secrets)
+            except (Conflict, Unavailable) as refused:
+                return refused
+        for event in append.events:
+            versions[event.stream_id] = event.version
+        return None
+
+    async def _insert(
+        self, transaction: Transaction, realm: str, appends: Sequence[Append], position: int, recorded_at: int
+    ) -> None:
+        lines: list[tuple[Any, ...]] = []
+        rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for append in appends:
+            for event in append.events:
+                position += 1
+                lines.append(event.row(realm, position, recorded_at, append.envelope))
+            for row in append.rows:
+                rows[row.category].append(row.values(realm))
+        await transaction.fetch_by_rows(self.statements.insert_events, lines)
+        for category, values in rows.items():
+            await transaction.fetch_by_rows(self.statements.put[category], values)
+        private = [row for append in appends for row in append.private]
+        if private:
+            await private_records.write(transaction, self.statements, realm, private)
+        await transaction.fetch(self.statements.move_head, {"at": realm, "position": position})
 
     @contextmanager
     def queueing(self) -> Iterator[None]:

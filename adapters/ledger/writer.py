@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from grantledger.adapters.ledger import private_records
 from grantledger.adapters.ledger.database import CommitOutcomeUnknown, Database, Transaction, UniqueTaken
 from grantledger.adapters.ledger.events import Appended, Envelope
 from grantledger.adapters.ledger.private_records import PrivateRow
@@ -201,73 +199,10 @@ class Writer:
         claimed = [append for append in batch if append.claim()]
         if not claimed:
             return [], False
-        # First of all, because it locks the realm's head: the versions below must be read under the lock.
-        position = await self._head(transaction)
-        now = self._now()
-        versions = await self._versions(transaction, claimed)
-        outcomes: list[tuple[Append, Outcome]] = []
-        accepted: list[Append] = []
-        for append in claimed:
-            refused = await self._refused(transaction, append, versions)
-            outcomes.append((append, refused))
-            if refused is None:
-                accepted.append(append)
-        if accepted:
-            await self._insert(transaction, accepted, position, now)
-        return outcomes, bool(accepted)
-
-    async def _head(self, transaction: Transaction) -> int:
-        found = await transaction.fetch(self._statements.head, {"realm": self._realm})
-        if found:
-            return int(found[0][0])
-        await transaction.fetch(self._statements.begin_head, {"realm": self._realm, "position": 0})
-        return 0
-
-    async def _versions(self, transaction: Transaction, appends: Sequence[Append]) -> dict[str, int]:
-        streams = {
-            stream_id: (self._realm, stream_id) for append in appends for stream_id, _ in append.expected
-        }
-        found = await transaction.fetch_by_rows(self._statements.versions, list(streams.values()))
-        return {stream_id: version or 0 for stream_id, version in found}
-
-    async def _refused(
-        self, transaction: Transaction, append: Append, versions: dict[str, int]
-    ) -> Conflict | Unavailable | None:
-        """Return why the append is not written; otherwise count its events into `versions`."""
-        for stream_id, version in append.expected:
-            if versions[stream_id] != version:
-                return Conflict(stream_id)
-        try:
-            for row in append.private:
-                await private_records.check_free(
-                    transaction, self._statements, self._realm, row, self._known_secrets()
-                )
-        except Conflict as conflict:
-            return conflict
-        except Unavailable as missing:
-            return missing
-        for event in append.events:
-            versions[event.stream_id] = event.version
-        return None
-
-    async def _insert(
-        self, transaction: Transaction, appends: Sequence[Append], position: int, now: int
-    ) -> None:
-        lines: list[tuple[Any, ...]] = []
-        rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        for append in appends:
-            for event in append.events:
-                position += 1
-                lines.append(event.row(self._realm, position, now, append.envelope))
-            for row in append.rows:
-                rows[row.category].append(row.values(self._realm))
-        await transaction.fetch_by_rows(self._statements.insert_events, lines)
-        for category, values in rows.items():
-            await transaction.fetch_by_rows(self._statements.put[category], values)
-        private = [row for append in appends for row in append.private]
-        if private:
-            await private_records.write(transaction, self._statements, self._realm, private)
-        await transaction.fetch(self._statements.move_head, {"at": self._realm, "position": position})
+        outcomes = await self._database.record(
+            transaction, self._realm, claimed, now=self._now, known_secrets=self._known_secrets()
+        )
+        return list(zip(claimed, outcomes, strict=True)), None in outcomes
 
     async def _sweep(self, transaction: Transaction) -> None:
         """Delete some of the rows that can never be used again, as `Retention` says."""
