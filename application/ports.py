@@ -49,10 +49,11 @@ class Randomness(Protocol):
 
 
 class PrivateRecord(Struct, frozen=True, kw_only=True):
-    """Data that the log must not hold, stored sealed next to it: the `value` of `name` of the subject.
+    """A value that must not be in the log, such as an e-mail address. It is stored sealed, next to the log.
 
-    A `value` of None erases the record. `lookup` is the value if the record must be found by it, through a
-    keyed digest. No two records of one name have the same `lookup`.
+    `subject` is the id that it belongs to, and `name` says what it is. A `value` of None erases the record.
+    `lookup` is set if the record must be found by its value: only a keyed digest of it is stored. No two
+    records of one name have the same `lookup`.
     """
 
     subject: str
@@ -157,9 +158,9 @@ class DecisionReader(Protocol):
     async def browser_session_facts(self, session_id: str) -> BrowserSessionFacts | None: ...
 
     async def connected_apps(self, user_id: str, *, now: int) -> Sequence[AppFacts]:
-        """Return the clients that the user has allowed something, the most recently connected first.
+        """Return the clients to which the user has given access, the most recently connected first.
 
-        At most 200, and of more than 2,000 grants only the newest count.
+        Returns at most 200 clients, and reads at most the newest 2,000 grants of the user.
         """
         ...
 
@@ -186,9 +187,9 @@ class Listings(Protocol):
     ) -> ListPage[ClientRegistration]: ...
 
     async def unused_clients(self, before: int) -> Sequence[Versioned[ClientRegistration]]:
-        """Return at most 200 clients that registered by then and that no user has allowed anything.
+        """Return at most 200 clients that registered by then and to which no user has given access.
 
-        Only those that may be pruned, the oldest first.
+        Approved and disabled clients are left out. The oldest is first.
         """
         ...
 

@@ -12,7 +12,7 @@ from bench.work import OPERATIONS
 
 OURS, RIVAL, SAME_WORK = "ours", "ba16", "ba17"
 LOAD, CROWD = 16, 64
-"""Connections at which CPU time is compared, and at which latency is."""
+"""The number of connections for the comparison of CPU time, and for that of latency."""
 
 FRACTIONS = {
     "register": (1 / 1.5, 1.0),
@@ -29,7 +29,10 @@ STORAGE_MB, MEMORY_MB, LIVE, LONG_GRANT = 25.0, 130.0, 1.15, 1.1
 
 
 class Line(Struct, frozen=True):
-    """What was to be reached and what was measured; less is better. A goal may be its own floor."""
+    """A goal, a floor and what was measured; less is better. `floor` is the most that is accepted.
+
+    They may be equal.
+    """
 
     what: str
     measured: Summary
@@ -63,7 +66,7 @@ def _cpu(results: Results) -> Iterator[Line]:
         for operation in OPERATIONS:
             goal, floor = FRACTIONS[operation] if rival == RIVAL else (OF_SAME_WORK, OF_SAME_WORK)
             ratio = paired(*(_cpu_of(results, name, operation) for name in (OURS, rival)))
-            yield Line(f"{operation}: CPU time, of {title}'s", ratio, goal, floor)
+            yield Line(f"{operation}: CPU time, relative to {title}", ratio, goal, floor)
 
 
 def _latency(results: Results) -> Iterator[Line]:
@@ -84,10 +87,11 @@ def _growth(results: Results) -> Iterator[Line]:
         few, many = results.live[0], results.live[-1]
         for operation in live.MEASURED:
             cost = [live.cpu(results.live_rounds, count, operation) for count in (many, few)]
-            yield _bound(f"{operation} with {many:,} live grants, of that with {few:,}", paired(*cost), LIVE)
+            what = f"{operation}: CPU time with {many:,} live grants, relative to {few:,}"
+            yield _bound(what, paired(*cost), LIVE)
     if results.long_grant:
         first, last = long_grant.cpu(results.long_grant, OURS)
-        what = f"the {long_grant.REFRESHES:,}th refresh of a grant, of the first"
+        what = f"the {long_grant.REFRESHES:,}th refresh of a grant: CPU time, relative to the first"
         yield _bound(what, paired(last, first), LONG_GRANT)
 
 

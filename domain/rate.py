@@ -39,12 +39,12 @@ class Rate(Struct, frozen=True):
 
 
 def parsed_rate(text: str) -> Rate | None:
-    """Return the rate that is written as "10/hour", None for "off". Raises a ValueError, "must be ..."."""
+    """Return the rate of a text such as "10/hour", or None for "off". Raises `ValueError`."""
     if text == "off":
         return None
     found = _RATE.fullmatch(text)
     if found is None:
         raise ValueError(
-            f'must be a rate as "10/hour", per second, minute, hour or day, or "off", not {text!r}'
+            f'must be a rate such as "10/hour", per second, minute, hour or day, or "off", not {text!r}'
         )
     return Rate(count=int(found[1]), period=_PERIODS[found[2]])

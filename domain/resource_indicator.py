@@ -51,7 +51,7 @@ def checked_identifier(identifier: str) -> str:
 def resolve(presented: tuple[str, ...], *, configured: tuple[str, ...]) -> str:
     """Return the requested resource as it is configured, or the first configured one by default.
 
-    With a slash too many, as some clients send it, it is the one without, unless both are configured.
+    Some clients append a slash to the identifier. The slash is ignored, unless both forms are configured.
     Raises `ResourceForeign`.
     """
     if not presented:
@@ -64,7 +64,7 @@ def resolve(presented: tuple[str, ...], *, configured: tuple[str, ...]) -> str:
 
 
 def narrowed(presented: tuple[str, ...], *, granted: str) -> str:
-    """Return the granted resource if the token request names it or no resource: RFC 8707 section 2.2.
+    """Return the granted resource, if a token request names that one or none (RFC 8707 section 2.2).
 
     Raises `ResourceForeign`.
     """

@@ -14,8 +14,8 @@ A refresh, where `n` is the current generation (`TokenGrant.refresh`):
 The first row that fits applies. The reuse window of a generation begins when the next generation supersedes
 it. A request is invalid in itself if it names a foreign resource, an invalid scope, or more combinations of
 scopes and resource than a grant can hold. The second row keeps a thief from learning by such requests
-whether the owner has refreshed. A retry from another network than the refresh that superseded its
-generation is recorded once for each generation.
+whether the owner has refreshed. A retry is recorded if it comes from another network than the refresh that
+it repeats, once for each generation.
 """
 
 from typing import assert_never

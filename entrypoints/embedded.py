@@ -148,8 +148,8 @@ class AuthorizationServer:
     async def vouch(self, transaction: str, user: HostUser) -> str:
         """Return where your sign-in page redirects the browser to, once it has checked the user's password.
 
-        Call it for the request that brought the password, never for one that brought your cookie: on a
-        loopback issuer every program on the machine receives that. The path is good for 60 seconds, once.
+        Call it in the request that brought the password, never in one that only brought your cookie: on
+        loopback, other programs receive that cookie too. The path is valid for 60 seconds, once.
         On any other issuer it is `resume_path(transaction)`. Raises `ValueError` for a malformed transaction.
         """
         return self._http.vouch(transaction, user)
@@ -164,10 +164,11 @@ class AuthorizationServer:
         raise ValueError(f"{identifier!r} is not one of the protected resources: {known}")
 
     def guard(self, app: ASGIApp, resource: str | None = None) -> BearerGuard:
-        """Return `app` for requests with an access token for `resource`; others get a challenge.
+        """Return `app` behind a guard: it gets only requests with an access token for `resource`.
 
-        `app` sees the scheme and the host of the resource. If it is an application of the official `mcp` SDK,
-        its checks of Host and Origin for loopback are switched off: the guard does their work.
+        The guard answers all others with a challenge. `app` sees the scheme and host of the resource. If it
+        is an application of the official `mcp` SDK, the SDK's checks of Host and Origin are switched off,
+        because the guard replaces them.
         """
         of = self.resource(resource)
         if "mcp.server.streamable_http_manager" in sys.modules:  # otherwise it cannot be one of the SDK's

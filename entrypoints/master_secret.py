@@ -14,7 +14,7 @@ from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvali
 
 
 def obtain_master_secrets(settings: Settings) -> MasterSecrets:
-    """Return the configured secrets; on loopback without any, those of the file next to the database.
+    """Return the configured secrets. On loopback they default to those in a file next to the database.
 
     The first start makes that file. A database in memory gets a secret of its own, which is not kept.
     Raises `SettingsInvalid`.
@@ -36,7 +36,7 @@ def obtain_master_secrets(settings: Settings) -> MasterSecrets:
 
 
 def configured_master_secrets(settings: Settings) -> MasterSecrets | None:
-    """Return the existing secrets, None where the first start will make one. Raises `SettingsInvalid`."""
+    """Return the existing secrets, or None if the first start will make one. Raises `SettingsInvalid`."""
     if settings.master_secret:
         return _parsed(settings.master_secret, "master_secret")
     path = master_secret_path(settings)
@@ -56,7 +56,7 @@ def master_secret_path(settings: Settings) -> Path | None:
 
 
 def secret_keeper(settings: Settings, configured: MasterSecrets) -> SecretKeeper:
-    """Return what changes the secrets: their file, or only the operator where they are in a setting."""
+    """Return what changes the secrets: in their file, or by asking the operator to change the setting."""
     path = master_secret_path(settings)
     return SecretSetting(configured.key_ids) if path is None else SecretFile(path)
 

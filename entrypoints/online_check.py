@@ -11,7 +11,7 @@ from grantledger.adapters.http.oauth.discovery import AUTHORIZATION_SERVER, reso
 from grantledger.domain.absolute_uri import parse
 from grantledger.entrypoints.settings import Settings, SettingsInvalid
 
-# What the server writes where it believes no X-Request-Id.
+# The request id that the server makes itself, if it does not trust the X-Request-Id of the request.
 _OWN_REQUEST_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -73,7 +73,7 @@ def _check_resource(http: httpx2.Client, identifier: str) -> None:
     url = resource_metadata_url(identifier)
     named = _member(_answer(http, url, 200, {}), "resource")
     if named != identifier:
-        raise _Mismatch(f"{identifier!r} is {named!r} at {url}: clients compare them")
+        raise _Mismatch(f"names {identifier!r}, but {url} says {named!r}: clients compare the two")
 
 
 def _answer(http: httpx2.Client, url: str, expected: int, headers: dict[str, str]) -> httpx2.Response:

@@ -80,7 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     resource: Annotated[str | None, usable(checked_identifier)] = None
-    """The MCP server to issue tokens for, if it is only one. By default `{issuer}/mcp`."""
+    """The MCP server to issue tokens for, if there is only one. By default `{issuer}/mcp`."""
 
     resources: Annotated[tuple[ProtectedResource, ...], different_resources] = ()
     """The MCP servers to issue tokens for. A request without `resource` means the first."""
@@ -157,9 +157,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     unused_client_expires_in: Annotated[int, Between(0, 10 * _YEAR)] = 30 * _DAY
-    """When a client is deleted that no user has ever allowed anything; 0: never. It may register again.
+    """How long a client is kept to which no user has ever given access; 0: without limit.
 
-    A client that an operator has approved or disabled stays.
+    A deleted client may register again. Clients that an operator has approved or disabled are kept.
     """
 
     registrations: Annotated[str, parsed_rate] = "1000/hour"

@@ -1,4 +1,4 @@
-"""Digests under a secret key, by which a value is found or recognised and cannot be guessed."""
+"""Digests under a secret key: they find or recognise a value, and nobody can guess it from them."""
 
 import hmac
 from functools import lru_cache
@@ -9,7 +9,7 @@ from grantledger.domain.digests import length_prefixed
 from grantledger.domain.network import network_of
 
 _NETWORK_BYTES = 8
-"""It is stored with each grant, and only compared with another one of the same grant."""
+"""Short, because each grant stores it. It is only compared with other digests of the same grant."""
 
 
 class KeyedDigests:

@@ -109,7 +109,7 @@ class Mount(Struct, frozen=True, kw_only=True):
 
 
 def with_mounts(app: ASGIApp, mounts: Sequence[Mount], is_own: Callable[[str], bool]) -> ASGIApp:
-    """Pass requests to the mount with the longest path that they are below, and all others to `app`.
+    """Pass a request to the mount whose path is the longest prefix of its own, and all others to `app`.
 
     `app` also gets every path that `is_own` accepts, so that no mount hides the server.
     """
@@ -134,9 +134,9 @@ _PATH_CHARACTERS = "/:@!$&'()*+,;=-._~"
 
 
 def with_normalized_paths(app: ASGIApp, not_found: ASGIApp) -> ASGIApp:
-    """Let `not_found` answer each path that has another spelling, such as `//register` or `/%72egister`.
+    """Let `not_found` answer a path that is not normalized, such as `//register` or `/%72egister`.
 
-    The router would take it for the other one. A proxy that protects or limits a path does not.
+    The router would treat both as `/register`, and a proxy that limits access to `/register` would miss them.
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
@@ -191,7 +191,7 @@ class CallerNames:
         self._digests = digests
 
     def facts(self, address: str | None, account: str | None) -> dict[str, str]:
-        """Return what the line says of the two. `plain` shows the address alone: no line has an e-mail."""
+        """Return the fields of the line. `plain` shows the IP address; the account is always a digest."""
         named = {}
         if address is not None and self._mode != "off":
             named["address"] = address if self._mode == "plain" else self._digest("caller address", address)
@@ -219,7 +219,7 @@ def note_client(scope: Scope, client_id: str | None) -> None:
 
 
 def note_account(scope: Scope, email: str) -> None:
-    """Let a warning name the account that the e-mail address is of, or would be of."""
+    """Let a warning name the account of this e-mail address, whether or not it exists."""
     if _NOTES in scope:
         with suppress(EmailInvalid):
             scope[_NOTES].account = normalized(email)
@@ -266,7 +266,7 @@ def with_request_log(app: ASGIApp, caller_of: CallerReader, names: CallerNames) 
         try:
             await app(scope, receive, send_with)
         except Exception as error:
-            # From a mounted application: Litestar answers the exceptions of ours.
+            # From a mounted application: Litestar answers the exceptions of our own handlers.
             _log.exception("unexpected error")
             note_refusal(scope, error)
             if status:

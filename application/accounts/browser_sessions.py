@@ -34,7 +34,8 @@ class BrowserSessionMaker:
     ) -> tuple[Change[BrowserSession], NewBrowserSession]:
         """Return a new session of the user: the change to record, and what the browser gets.
 
-        It ends after `longest` seconds, or sooner where the setting says so. Raises `TooManyActions`.
+        It ends after the configured lifetime, and no later than after `longest` seconds. Raises
+        `TooManyActions`.
         """
         with self._limit.counted(user.user_id):
             return self._made(user, session_id or self._randomness.token(size=16), longest)

@@ -10,14 +10,14 @@ from grantledger.application.retry import retry_on_conflict
 
 FIRST_AFTER = 60.0
 PAUSE = 3_600.0
-"""Seconds from the start of a server to its first look, and between two looks."""
+"""Seconds from the start of a server to its first run, and from the end of a run to the next one."""
 
 
 class PruneClients:
-    """Delete clients that registered long ago and that no user has allowed anything since.
+    """Delete clients that were never used: they registered long ago, and no user has given them access.
 
-    Anybody can register a client. An approved or disabled client stays: an operator has decided about it. A
-    deleted one may register again.
+    Registration is open, so such clients pile up. Clients that an operator has approved or disabled are kept.
+    A deleted client may register again.
     """
 
     def __init__(self, ledger: Ledger, listings: Listings, clock: Clock, policy: ServerPolicy) -> None:
@@ -27,16 +27,16 @@ class PruneClients:
         self._unused_for = policy.unused_client_lifetime
 
     async def __call__(self, caller: Caller, *, unused_for: int) -> list[str]:
-        """Delete clients that were unused for so many seconds, for an operator. Return their ids."""
+        """Delete clients that registered over `unused_for` seconds ago, for an operator. Return their ids."""
         return await self._prune(unused_for, by_operator(caller))
 
     async def run(self) -> None:
-        """Delete them again and again, until the task is cancelled, if the settings want that."""
+        """Delete them every hour until the task is cancelled, unless the setting is off."""
         if self._unused_for is None:
             return
         await asyncio.sleep(FIRST_AFTER)
         while True:
-            with suppress(Unavailable):  # an outage only delays it
+            with suppress(Unavailable):  # in an outage, try again at the next run
                 await self._prune(self._unused_for, by_system(Caller(correlation_id="prune-clients")))
             await asyncio.sleep(PAUSE)
 

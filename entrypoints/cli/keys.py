@@ -50,7 +50,7 @@ def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> No
 @click.option(
     "--compromised",
     is_flag=True,
-    help="Withdraw every key at once and sign with new ones, because a private key may have leaked.",
+    help="If a private key may have leaked: withdraw every key at once, and sign with new ones.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of --compromised.")
 @json_option
@@ -58,8 +58,9 @@ def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> No
 def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None, config: Path | None) -> None:
     """Make the next key the active one, and publish a new next key.
 
-    The old key stays at /jwks until the last ID token that it signed has expired. A key must be published for
-    an hour before it signs. Servers need no restart: they use the new key from the next token on.
+    The new next key must be published for an hour before the next rotation makes it active. The old key stays
+    at /jwks until the last ID token that it signed has expired. Running servers sign with the new active key
+    from their next token on, without a restart.
     """
     if compromised and not yes:
         click.confirm(

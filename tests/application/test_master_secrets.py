@@ -49,7 +49,7 @@ def rotation(ledger: MemoryLedger) -> Rotation:
 
 
 async def test_each_step_is_recorded_as_the_operators_act(rotation, ledger):
-    """Seen to catch: an activation that is recorded by the system."""
+    """Fails if an activation is recorded with the system as actor."""
     await rotation.rotated()
     await rotation.retire("secret-1", CALLER)
     now = rotation.clock.now()
@@ -86,7 +86,7 @@ async def test_activating_a_secret_reseals_every_record_under_it(rotation):
 
 
 async def test_activating_again_after_a_crash_finishes_and_records_once(rotation, ledger):
-    """Seen to catch: an activation that is recorded each time; a record that is left behind."""
+    """Fails if each attempt records the activation, or a private record is not resealed."""
     await rotation.rotated()
     rotation.records.under = {"secret-1": 3, "secret-2": 2}
     with nothing_recorded(ledger):
@@ -117,7 +117,7 @@ async def test_the_secret_that_seals_cannot_be_retired(rotation):
 
 
 async def test_a_secret_that_private_records_need_cannot_be_retired(rotation):
-    """Seen to catch: `force` that drops records too."""
+    """Fails if `force` also retires a secret that private records need."""
     await rotation.rotated()
     rotation.records.under["secret-1"] = 1
     await refused(rotation, "secret-1", MasterSecretHoldsRecords, force=True)

@@ -117,7 +117,7 @@ async def test_a_grant_is_not_refreshed_from_its_absolute_limit_on(ledger, story
 
 @pytest.mark.parametrize("later", [0, 1, WINDOW - 1])
 async def test_a_retry_gets_the_same_tokens(story, client, tokens, later):
-    """Seen to catch: tokens are computed from the clock."""
+    """Fails if tokens depend on the clock."""
     first = await story.refreshes(client, tokens)
     story.clock.advance(later)
     again = await story.refreshes(client, tokens)
@@ -240,7 +240,7 @@ async def test_the_answer_says_that_a_retry_from_another_network_was_recorded(st
 
 
 async def test_reuse_in_the_second_the_window_ends_is_refused(story, client, tokens):
-    """Seen to catch: the window ends a second late."""
+    """Fails if the window ends a second late."""
     await story.refreshes(client, tokens)
     story.clock.advance(WINDOW)
     with pytest.raises(RefreshTokenAlreadyUsed):
@@ -248,7 +248,7 @@ async def test_reuse_in_the_second_the_window_ends_is_refused(story, client, tok
 
 
 async def test_reuse_is_recorded_and_revokes_the_grant(ledger, story, client, tokens):
-    """Seen to catch: reuse is not remembered."""
+    """Fails if reuse is not recorded."""
     await story.refreshes(client, tokens)
     story.clock.advance(WINDOW)
     before = len(ledger.log)

@@ -198,7 +198,7 @@ def resumed_while_disconnecting(ledger, story, remembered, ada):
 async def test_consent_withdrawn_in_parallel_is_asked_for_again(
     ledger, resumed_while_disconnecting, remembered, ada
 ):
-    """Seen to catch: a withdrawn consent is given again from the remembered one."""
+    """Fails if a remembered consent restores a consent that was withdrawn."""
     assert await resumed_while_disconnecting() == AskForConsent(client=remembered, session=ada)
     assert sum(isinstance(event, ConsentGiven) for event in ledger.events) == 1
 

@@ -84,7 +84,7 @@ async def test_no_private_key_is_in_an_event_or_published(keys, ledger):
     assert "private key" not in public
 
 
-async def test_rotations_are_the_operators_acts_and_the_first_keys_the_systems(keys, ledger):
+async def test_the_system_makes_the_first_keys_and_the_operator_rotates_them(keys, ledger):
     await keys.make(CALLER)
     await keys.rotate(CALLER, compromised=True)
     assert {recorded.by.actor_kind for recorded in ledger.log[:3]} == {"system"}

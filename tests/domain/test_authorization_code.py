@@ -68,7 +68,7 @@ def test_the_resource_may_be_omitted_repeated_or_spelled_differently(resources):
 
 
 def test_a_replay_names_the_grant_that_the_code_opened():
-    """Seen to catch: a redeemed code is redeemed again."""
+    """Fails if a redeemed code can be redeemed again."""
     assert redeem(a_redeemed_code(), at=ISSUED_AT + 10, grant_id="another-grant") == (
         CodeReplayed(grant_id="the-first-grant", replayed_at=ISSUED_AT + 10),
     )

@@ -74,5 +74,5 @@ def test_reads_a_rate_as_operators_write_it(text: str, rate: Rate | None):
     "text", ["", "10", "0/hour", "-1/day", "10/week", "1000000000/day", "OFF", "10 / hour"]
 )
 def test_refuses_other_texts_for_a_rate(text: str):
-    with pytest.raises(ValueError, match="must be a rate as"):
+    with pytest.raises(ValueError, match="must be a rate such as"):
         parsed_rate(text)

@@ -166,7 +166,7 @@ def test_without_a_window_every_reuse_revokes_the_grant():
 
 @pytest.mark.parametrize(("generation", "is_reuse"), [(0, True), (1, True), (2, False), (3, False)])
 def test_the_window_of_a_generation_begins_when_it_is_superseded(generation, is_reuse):
-    """Seen to catch: the window of every token counts from the newest refresh."""
+    """Fails if the window of every generation starts at the newest refresh."""
     grant = refreshed(an_open_grant(), 2_000, 2_010, 2_020, 2_030)
     assert refresh(grant, generation, at=2_070) == (reuse_of(generation, at=2_070) if is_reuse else ())
 
@@ -413,7 +413,7 @@ HISTORIES = st.lists(st.tuples(st.integers(-5, 70), st.sampled_from([CONSENTED, 
 
 @given(st.booleans(), HISTORIES, ASKED, st.integers(0, 70))
 def test_an_invalid_request_never_reveals_which_generation_is_current(is_full, history, asked, later):
-    """Seen to catch: the older generation is refused before its parameters are read, as in 6f85f63."""
+    """Fails if the older generation is refused before its parameters are checked, as in 6f85f63."""
     grant = a_grant_full_of_narrowings() if is_full else an_open_grant()
     at = 2_020
     for pause, access in history:

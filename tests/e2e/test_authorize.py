@@ -219,7 +219,7 @@ async def test_a_native_client_may_listen_on_another_port_than_it_registered(per
 
 
 async def test_a_get_without_cookies_stores_the_request_and_writes_no_event(server: Server, person: Person):
-    """FastMCP's client asks the URL first, to learn whether it is still known."""
+    """FastMCP's client sends it before it opens the browser, to learn whether it is still registered."""
     client = await person.register()
     before = server.events()
     answer = await person.authorize(client["client_id"])

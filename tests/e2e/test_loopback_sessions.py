@@ -1,4 +1,4 @@
-"""A session on a loopback issuer: half of its secret in the path, half in the cookie, and never reused."""
+"""A session on loopback: half of its secret is in the path, half in the cookie."""
 
 import re
 
@@ -26,7 +26,7 @@ def segment_of(page: httpx2.Response) -> str:
 
 
 async def with_cookies(person: Person, url: str, cookies: dict[str, str]) -> httpx2.Response:
-    """Ask with these cookies alone, wherever they come from."""
+    """Send a GET with these cookies and no others."""
     async with Person.at(person.origin).http as http:
         header = "; ".join(f"{name}={value}" for name, value in cookies.items())
         return await http.get(url, headers={"cookie": header})
@@ -57,7 +57,7 @@ async def test_neither_half_of_the_secret_signs_anyone_in(person: Person, way: s
     assert heading_of(honest) == HOME
 
 
-async def test_a_session_is_none_at_a_path_that_others_can_name(person: Person):
+async def test_a_session_cookie_signs_nobody_in_at_a_path_without_the_segment(person: Person):
     page = await home_of(person)
     cookies = person.cookies()
     for name, value in cookies.items():
@@ -67,7 +67,7 @@ async def test_a_session_is_none_at_a_path_that_others_can_name(person: Person):
 
 
 @pytest.mark.parametrize("site", ["none", "same-site", "cross-site"])
-async def test_a_session_is_none_for_a_browser_that_another_origin_sent(person: Person, site: str):
+async def test_a_link_from_another_origin_into_a_session_leads_to_the_sign_in(person: Person, site: str):
     page = await home_of(person)
     headers = {"sec-fetch-site": site}
     for path in (page.url.path, f"{page.url.path}/password"):
@@ -75,7 +75,7 @@ async def test_a_session_is_none_for_a_browser_that_another_origin_sent(person: 
     assert heading_of(await person.http.get(page.url.path)) == HOME
 
 
-async def test_a_cookie_that_is_sent_twice_is_none(person: Person):
+async def test_a_cookie_that_is_sent_twice_is_ignored(person: Person):
     page = await home_of(person)
     name = f"grantledger-session-{segment_of(page)}"
     value = person.cookies()[name]
@@ -139,7 +139,7 @@ async def test_another_account_is_chosen_at_the_same_request(person: Person):
     assert heading_of(await person.sign_in(page)) == CONSENT
 
 
-async def test_no_user_is_signed_in_where_no_page_is_allowed(ada: Person, client: str):
+async def test_prompt_none_always_answers_login_required(ada: Person, client: str):
     await ada.code(client)
     assert returned(await ada.authorize(client, prompt="none"))["error"] == "login_required"
 
@@ -178,12 +178,14 @@ async def test_a_browser_without_fetch_metadata_is_known_by_its_origin(server: S
 
 
 @pytest.mark.parametrize("path", ["/authorize", ACCOUNT, "/authorize/x"])
-async def test_another_name_of_the_machine_is_sent_to_the_issuers(server: Server, person: Person, path: str):
+async def test_a_request_to_another_host_name_is_redirected_to_the_issuer(
+    server: Server, person: Person, path: str
+):
     answer = await person.http.get(f"{path}?a=b%20c", headers={"host": "evil.example"})
     assert answer.headers["location"] == f"{server.issuer}{path}?a=b%20c"
 
 
-async def test_a_form_to_another_name_of_the_machine_does_nothing(person: Person):
+async def test_a_form_sent_to_another_host_name_does_nothing(person: Person):
     page = await person.asked((await person.register())["client_id"])
     person.http.headers["host"] = "localhost:1"
     assert heading_of(await person.post(page, "sign-in", email=EMAIL, password=PASSWORD)) == FOREIGN

@@ -152,7 +152,7 @@ def test_without_a_match_the_ledger_says_so(database: Path):
 
 @pytest.mark.parametrize("name", ["ada@example.com", "ADA@Example.com"])
 def test_the_ledger_of_a_user_is_found_by_the_e_mail_address(database: Path, name: str):
-    """Seen to catch: an address taken for an id."""
+    """Fails if the address is taken for an id."""
     ada = added(database)
     added(database, "bob@example.com")
     _, said, _ = run(database, "ledger", "show", "--json", "--user", name)

@@ -145,7 +145,7 @@ def test_a_migration_during_a_rebuild_is_the_sentence_that_the_catalogue_has(
 def test_the_sentence_about_a_database_that_cannot_be_opened_says_what_to_do(
     tmp_path: Path, content: str | None, what: str, command: tuple[str, ...]
 ):
-    """Seen to catch: the driver's words with an address of its manual; a server that starts without it."""
+    """Fails if the message is the one of the database driver, or the server starts without the database."""
     path = tmp_path / "ledger.sqlite3"
     if content is None:
         path.mkdir()

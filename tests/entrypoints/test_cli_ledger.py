@@ -67,9 +67,7 @@ def test_a_replay_that_finds_nothing_says_how_much_it_compared(database: Path):
     ],
 )
 def test_a_row_changed_by_hand_is_named_and_the_exit_code_is_1(database: Path, statement: str, named: str):
-    """Seen to catch: only versions compared; only rows that are there compared; rows of another fold
-    passed over.
-    """
+    """Fails if only versions or only existing rows are compared, or rows of another fold are skipped."""
     grant = a_grant(database)
     by_hand(database, f"{statement} WHERE key = '{grant}'")
     code, said, _ = run(database, "replay")
@@ -182,7 +180,7 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [(0, "%Y-%m-%dT%H:%M:%S"), (1, "%Y-%m-%dT%H:%M:%S%z"), (-5, "%Y%m%dT%H%M%S%z"), (0, "%s")],
 )
 def test_a_grant_is_shown_as_of_every_form_of_time(database: Path, hours: int, written: str):
-    """Seen to catch: a zone is ignored; a time without a zone is taken for local time."""
+    """Fails if a time zone is ignored, or a time without a zone is taken for local time."""
     moment = datetime.fromtimestamp(START + 340, timezone(timedelta(hours=hours)))
     asked = str(START + 340) if written == "%s" else moment.strftime(written)
     code, said, _ = run(database, "show", "--as-of", asked, "--grant", refreshed_grant(database), "--json")
@@ -195,7 +193,7 @@ def test_a_grant_is_shown_as_of_every_form_of_time(database: Path, hours: int, w
     ("after", "generation", "status"), [(99, 0, "live"), (150, 1, "live"), (9_999_999, 2, "expired")]
 )
 def test_a_past_grant_has_its_generation_and_status(database: Path, after: int, generation: int, status: str):
-    """Seen to catch: always the newest state; expiry judged by the present clock."""
+    """Fails if the newest state is shown, or expiry is judged by the present clock."""
     grant = refreshed_grant(database)
     _, said, _ = run(database, "show", "--as-of", str(START + after), "--grant", grant, "--json")
     printed = json.loads(said)
@@ -225,7 +223,7 @@ def test_a_client_is_shown_as_it_was(database: Path):
 
 @pytest.mark.parametrize("forgotten", [(), ("client", "user_account", "token_grant", "private_record")])
 def test_deleted_things_and_those_only_in_the_log_are_found_by_id(database: Path, forgotten: tuple[str, ...]):
-    """Seen to catch: the filter searches the read model instead of the log."""
+    """Fails if the filter searches the read model instead of the log."""
     with closing(sqlite3.connect(database)) as connection:
         (stream,) = connection.execute(
             "SELECT stream_id FROM events WHERE tag = 'client.deleted.v1'"
@@ -242,7 +240,7 @@ def test_deleted_things_and_those_only_in_the_log_are_found_by_id(database: Path
 
 
 def test_a_grant_that_did_not_exist_yet_is_a_failure(database: Path):
-    """Seen to catch: always the newest state."""
+    """Fails if the newest state is shown."""
     before = datetime.fromtimestamp(START - 1, UTC)
     asked = ("show", "--as-of", str(START - 1), "--grant", refreshed_grant(database))
     done = server.cli("ledger", *asked, cwd=database.parent, database=str(database))

@@ -63,7 +63,7 @@ def record(server: Server, *arguments: str) -> dict[str, Any]:
 async def test_a_disabled_client_is_refused_on_the_next_request_and_goes_on_when_enabled(
     server: Server, person: Person
 ):
-    """Seen to catch: an access token is good though its client is disabled."""
+    """Fails if an access token is accepted although its client is disabled."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     assert record(server, "client", "disable", client)["status"] == "disabled"
@@ -147,7 +147,7 @@ async def test_with_an_approval_users_of_a_client_with_a_secret_are_asked_once(
 
 
 async def test_a_revoked_grant_is_refused_on_the_next_request(server: Server, person: Person):
-    """Seen to catch: a revoked grant lives on."""
+    """Fails if the tokens of a revoked grant are accepted."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     grant = record(server, "grant", "list", "--client", client)
@@ -159,7 +159,7 @@ async def test_a_revoked_grant_is_refused_on_the_next_request(server: Server, pe
 
 
 async def test_where_one_of_the_named_grants_is_not_there_none_is_revoked(server: Server, person: Person):
-    """Seen to catch: each revoked before the next is looked for."""
+    """Fails if a grant is revoked before the next one is looked up."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     grant = record(server, "grant", "list", "--client", client)["grant_id"]
@@ -210,7 +210,7 @@ async def test_users_are_listed_with_their_addresses_and_found_by_them(server: S
 
 
 async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, person: Person):
-    """Seen to catch: an access token is good though its user is disabled."""
+    """Fails if an access token is accepted although its user is disabled."""
     output(server, "user", "add", "eve@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client, email="eve@example.com")
@@ -222,7 +222,7 @@ async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, pe
 
 
 async def test_an_erased_password_signs_nobody_in_until_another_is_set(server: Server, person: Person):
-    """Seen to catch: an erased password is kept."""
+    """Fails if an erased password is kept."""
     output(server, "user", "add", "mallory@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     client = (await person.register())["client_id"]
     output(server, "user", "erase-password", "mallory@example.com")
@@ -295,7 +295,7 @@ async def test_each_change_is_remembered_as_the_operators(server: Server, person
 
 
 async def test_each_change_of_a_user_is_remembered_as_the_operators(server: Server):
-    """Seen to catch: an event with the user as actor."""
+    """Fails if the event names the user as actor."""
     output(server, "user", "add", "grace@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     before = server.events()
     for change in ("disable", "enable", "erase-password"):

@@ -97,7 +97,7 @@ def test_each_setting_is_shown_with_its_source(tmp_path: Path):
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_secrets_are_hidden(tmp_path: Path, form: tuple[str, ...]):
-    """Seen to catch: settings are shown with their secrets."""
+    """Fails if secrets are shown."""
     code, said, complaint = run(tmp_path, "settings", "show", *form, master_secret=SECRET)
     assert code == 0
     assert SECRET not in said + complaint

@@ -51,6 +51,6 @@ async def test_after_each_kill_the_read_model_equals_the_replay(run: CrashRun) -
 
 
 @LONG
-async def test_until_they_are_killed_servers_give_no_wrong_answer(run: CrashRun) -> None:
+async def test_servers_give_no_wrong_answer_before_they_are_killed(run: CrashRun) -> None:
     assert run.witness.answered
     assert run.wrong_answers == []

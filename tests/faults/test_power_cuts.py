@@ -43,6 +43,6 @@ async def test_after_each_power_cut_the_read_model_equals_the_replay(run: CrashR
     assert run.contradictions == []
 
 
-async def test_until_its_power_is_cut_a_server_gives_no_wrong_answer(run: CrashRun) -> None:
+async def test_a_server_gives_no_wrong_answer_before_its_power_is_cut(run: CrashRun) -> None:
     assert run.witness.answered
     assert run.wrong_answers == []

@@ -1,4 +1,4 @@
-"""Promise 11: an append fails if another process has changed what its decision read."""
+"""Promise 11: an append fails if another process has changed a stream that was read for its decision."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Password hashes that cost nothing to check: a real one takes a tenth of a second at each sign-in."""
+"""Password hashes with the lowest cost: with the real one each sign-in would take a tenth of a second."""
 
 from argon2 import PasswordHasher
 
@@ -8,7 +8,7 @@ _QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class QuickHasher(Argon2Hasher):
-    """For the users of test servers. The cost is written in the hash, so a server checks it as any other."""
+    """For the users of test servers. A hash contains its own cost, so an unchanged server can check it."""
 
     async def hash(self, password: str) -> str:
         return _QUICK.hash(password)

@@ -1,4 +1,7 @@
-"""`grantledger serve`, but for its clock: `python -m support.timed_serve CLOCK`."""
+"""`grantledger serve` with a clock that the test sets through the file CLOCK.
+
+Run as `python -m support.timed_serve CLOCK`.
+"""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, over TCP, on SQLite, with a clock that the test sets."""
+"""A real server in its own process, with SQLite and TCP, whose clock the test sets."""
 
 import asyncio
 import itertools
@@ -37,8 +37,8 @@ class Account(Struct, frozen=True):
 class TimedServer:
     """One server for many examples, each with its own users and clients.
 
-    `operator` has the use cases in this process, on the same ledger and clock, as commands call them.
-    Coroutines run in the event loop of `run`. An example may set the clock back; `begin` sets it to a time
+    `operator` calls use cases in the test's process, on the same ledger and clock, as commands do. `run` runs
+    a coroutine in an event loop that is kept. An example may set the clock back; `begin` sets it to a time
     after all earlier examples.
     """
 

@@ -39,7 +39,8 @@ def _documents(policy: ServerPolicy, describe: DescribeServer) -> dict[str, Any]
     issuer_origin = _origin(policy.issuer)
     # A resource on another origin serves its own metadata: clients must reject ours (RFC 9728 section 3.3).
     local = [resource for resource in policy.resources if _origin(resource.identifier) == issuer_origin]
-    # The first also at the path of a resource without a path, unless there is such a resource.
+    # The well-known path without a suffix belongs to a resource without a path. If there is none, it answers
+    # for the first resource.
     if local:
         documents[PROTECTED_RESOURCE] = describe.protected_resource(local[0])
     for resource in local:

@@ -24,9 +24,9 @@ _SEGMENT = "grantledger.home"
 
 
 class Home(Struct, frozen=True):
-    """The path that the pages of one session are below.
+    """The path under which the pages of one session are.
 
-    `segment` is empty for the root, where on a loopback issuer nobody is signed in.
+    `segment` is empty for the root. On a loopback issuer nobody is signed in at the root.
     """
 
     path: str
@@ -34,7 +34,7 @@ class Home(Struct, frozen=True):
 
 
 class Homes:
-    """`root` is the path of the pages. On loopback each session has a home of its own below it."""
+    """The homes of all sessions: on loopback a separate one for each below `root`, otherwise `root`."""
 
     def __init__(self, issuer: str) -> None:
         uri = parse(issuer)
@@ -47,18 +47,18 @@ class Homes:
         return Home(f"{self.root.path}/s/{segment}", segment)
 
     def of(self, request: AnyRequest) -> Home:
-        """Return the home that the path of a request began with."""
+        """Return the home in the URL of the request, as `with_homes` found it."""
         segment = str(dict(request.scope).get(_SEGMENT, ""))
         return self.below(segment) if segment else self.root
 
     @property
     def routes(self) -> list[str]:
-        """The paths below the homes of sessions, with parameters in braces."""
+        """The paths of the pages below a home, with parameters in braces."""
         below = f"{self.root.path}/s/{{home:str}}/{{segment:str}}"
         return [below, f"{below}/{{form:str}}"] if self.on_loopback else []
 
     def with_homes(self, app: ASGIApp) -> ASGIApp:
-        """Route a request below the home of a session as one below the root, and remember its home."""
+        """Remove the random segment from the path before routing, and keep it in the scope."""
         root = self.root.path
 
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,9 +76,9 @@ class Homes:
         return handle if self.on_loopback else app
 
     def elsewhere(self, request: AnyRequest) -> str | None:
-        """Return the same URL at the issuer's origin if the request came by another name of this machine.
+        """Return the same URL at the issuer's origin if the `Host` of the request is another one, or None.
 
-        A browser has its cookies by host name, and another name may be another program's.
+        Browsers keep cookies per host name, and the other name may lead to another program.
         """
         if not self.on_loopback or request.headers.get("host", "").lower() == self._host:
             return None
@@ -87,10 +87,11 @@ class Homes:
         return f"{self._origin}{path.partition('?')[0]}{f'?{query}' if query else ''}"
 
     async def guard(self, request: AnyRequest) -> Response[bytes] | None:
-        """Let through what our own pages sent, before any cookie and any body is read.
+        """Return None if the request may proceed, or a redirect. Runs before cookies and body are read.
 
-        Forms must come from our origin. Below a random segment a GET must too: another port may have planted
-        the cookies of its own sign-in there, and then send the browser. Raises `FormForeign`.
+        A form must come from our origin. So must a GET below a random segment: another port could sign in
+        itself, plant the cookies of that session in the browser, and send the browser to its pages. Raises
+        `FormForeign`.
         """
         site = request.headers.get("sec-fetch-site")
         if request.method == "POST":
@@ -105,7 +106,7 @@ class Homes:
         return redirect(f"{self.root.path}/{page}")
 
     def _check_form(self, request: AnyRequest, site: str | None) -> None:
-        """Without fetch metadata the `Origin` decides: browsers send it with every POST."""
+        """Check the `Origin`, which browsers send with every POST, if there is no fetch metadata."""
         own = request.headers.get("origin") == self._origin if site is None else site == "same-origin"
         if not own:
             raise FormForeign("sent from another origin")
@@ -119,7 +120,7 @@ _COOKIES = "cookies"
 def sent_cookies(request: AnyRequest) -> dict[str, str]:
     """Return the cookies of the request, without those whose name is sent more than once.
 
-    Two of one name have different paths, and nothing says which of them is ours.
+    Two cookies of one name have different paths, and the header does not say which one is ours.
     """
     known: dict[str, str] | None = request.state.get(_COOKIES)
     if known is not None:

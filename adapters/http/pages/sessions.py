@@ -21,13 +21,13 @@ _SESSION = "session"
 
 PENDING_LIFETIME = 15 * 60
 ACCOUNT_LIFETIME = 3600
-"""On loopback: seconds that a session lasts where an app waits for its user, and at the account."""
+"""Seconds that a session lasts on loopback: for one authorization, and for the account pages."""
 
 
 class SessionCookies:
-    """Splits the secret of a session on loopback: a random segment of the path, and the cookie below it.
+    """Splits the secret of a session on loopback into a random path segment and a cookie for that path.
 
-    Neither is worth anything alone, and neither is ever taken from what a browser sent (ADR 0036).
+    Neither half signs anyone in alone. The server makes both; a browser never chooses them (ADR 0036).
     """
 
     def __init__(self, cookies: PageCookies, homes: Homes, box: SealedBox) -> None:
@@ -36,7 +36,7 @@ class SessionCookies:
         self._box = box
 
     def longest(self, context: PageContext) -> int | None:
-        """Return how long a session may last that is opened in this context, None for the setting."""
+        """Return the longest lifetime of a session that this page opens; None: only the setting limits it."""
         if not self._homes.on_loopback:
             return None
         return ACCOUNT_LIFETIME if context.pending is None else PENDING_LIFETIME
@@ -75,7 +75,7 @@ class SessionCookies:
 
 _USER_NAME = "user_name"
 _HOST_USER_ID = "host_user_id"
-"""The keys in `request.state` for the name of the user, and for the id at the host application."""
+"""The keys in `request.state` for the user's name, and for the user's id at the host application."""
 
 
 class BrowserSessions(Protocol):

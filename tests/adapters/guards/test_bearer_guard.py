@@ -39,7 +39,7 @@ async def test_reads_the_scheme_in_any_case_and_spaces_around_the_token(call, va
 
 
 async def test_asks_about_its_own_resource_and_no_other(call, ledger):
-    """Seen to catch: a guard takes the tokens of every resource."""
+    """Fails if a guard accepts the tokens of every resource."""
     await call("POST", "Bearer good")
     assert ledger.asked == [("good", "http://127.0.0.1:8000/mcp")]
 
@@ -163,7 +163,7 @@ async def test_keeps_refusals_out_of_caches(call, authorization):
     "outage", [Unavailable(), OSError("disk"), TimeoutError(), KeyError("a bug of ours")]
 )
 async def test_an_outage_is_503_and_never_401(call, app, ledger, outage):
-    """Seen to catch: a guard refuses tokens that it cannot check."""
+    """Fails if a guard answers 401 to a token that it cannot check."""
     ledger.outage = outage
     answer = await call("POST", "Bearer good")
     assert answer.status == 503

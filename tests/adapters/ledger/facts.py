@@ -1,4 +1,4 @@
-"""Small changes to record: each is the first of its stream unless it is made from what was loaded."""
+"""Small changes to record. Most begin a stream; those that take a `Versioned` continue the loaded stream."""
 
 from typing import Any
 

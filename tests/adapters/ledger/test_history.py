@@ -275,7 +275,7 @@ async def opened(days: Days, at: int = 1_000) -> None:
 
 
 async def test_a_stream_holds_what_was_recorded_by_then(days: Days):
-    """Seen to catch: the moment itself left out; the newest state whatever the moment."""
+    """Fails if events at the moment itself are left out, or the newest state is returned."""
     await opened(days)
     await days.at(1_010, facts.refreshed(await days.ledger.load(GRANT, "grant")))
     moments = (999.999999, 1_000, 1_009.999999, 1_010, 9_999)
@@ -283,7 +283,7 @@ async def test_a_stream_holds_what_was_recorded_by_then(days: Days):
 
 
 async def test_earlier_events_are_included_even_if_their_clock_was_fast(days: Days):
-    """Seen to catch: events picked by their own time alone, which leaves a gap in the stream."""
+    """Fails if events are selected by their time alone, which leaves a gap in the stream."""
     await opened(days)
     await days.at(5_000, facts.refreshed(await days.ledger.load(GRANT, "grant")))  # a clock that is fast
     await days.at(1_020, facts.revoked(await days.ledger.load(GRANT, "grant")))
@@ -317,7 +317,7 @@ def test_all_that_was_recorded_by_then_is_held_and_ends_with_such_an_event(times
 
 
 async def test_a_grant_is_judged_by_the_moment_and_not_by_today(days: Days):
-    """Seen to catch: expiry judged by the clock of the one who asks."""
+    """Fails if expiry is judged by the present clock."""
     await opened(days)
     assert grants.OPENED.refresh_expires_at is not None
     ends = grants.OPENED.refresh_expires_at
@@ -387,7 +387,7 @@ async def test_a_past_client_is_known_through_deletion_and_return(days: Days):
 
 
 async def test_an_event_has_the_time_of_its_write_not_of_its_queueing(days: Days, database: WatchedDatabase):
-    """Seen to catch: an event is dated when it was asked for."""
+    """Fails if an event has the time of its request."""
     await opened(days)
     days.second = 2_000
     revoked = (await days.ledger.load(GRANT, "grant")).then(
@@ -425,7 +425,7 @@ def statements(database: WatchedDatabase) -> list[tuple[str, Any]]:
 async def test_an_audit_of_one_party_is_answered_from_indexes(
     audit: Audit, database: WatchedDatabase, statements: list[tuple[str, Any]], wanted: Filter, index: str
 ):
-    """Seen to catch: every event read, and those of others left out."""
+    """Fails if all events are read, and those of others are filtered out afterwards."""
     assert list(audit.events(wanted))
     steps = []
     with closing(sqlite3.connect(database.path)) as connection:

@@ -15,7 +15,7 @@ from grantledger.domain.token_grant import GRANT
 
 
 async def test_the_append_of_a_cancelled_request_still_lands(ledger: EventLedger, database: WatchedDatabase):
-    """Seen to catch: an append ends with its request."""
+    """Fails if an append is cancelled with its request."""
     with writers_held_up(database):
         request = await writer_in_queue(database, ledger, facts.opened())
         request.cancel()
@@ -28,7 +28,7 @@ async def test_the_append_of_a_cancelled_request_still_lands(ledger: EventLedger
 async def test_a_commit_whose_answer_is_lost_is_found_by_its_append_id(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: a commit whose answer is lost counts as failed."""
+    """Fails if a commit whose answer is lost counts as failed."""
 
     def lose_the_answer() -> None:
         database.after_commit = lambda: None
@@ -54,7 +54,7 @@ async def test_a_failed_commit_is_not_taken_for_a_lost_answer(ledger: EventLedge
 async def test_an_event_of_another_process_does_not_confirm_a_failed_commit(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: any event at that version is taken for the append."""
+    """Fails if any event at that version counts as the one that was appended."""
 
     def fail_and_let_another_take_the_place() -> None:
         database.before_commit = lambda: None
@@ -73,7 +73,7 @@ async def test_an_event_of_another_process_does_not_confirm_a_failed_commit(
 
 
 async def test_an_append_that_waits_too_long_is_refused_and_never_written(database: WatchedDatabase):
-    """Seen to catch: an append that was given up is written all the same."""
+    """Fails if an append is written although its request was refused."""
     ledger = a_ledger(database, timeout=0.5)
     await ledger.open()
     with writers_held_up(database), pytest.raises(Unavailable, match="busy"):
@@ -99,7 +99,7 @@ async def test_a_commit_that_hangs_is_answered_all_the_same(database: WatchedDat
 
 
 async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(database: WatchedDatabase):
-    """Seen to catch: a commit that hangs counts as failed."""
+    """Fails if a commit that hangs counts as failed."""
     ledger = a_ledger(database, timeout=0.1)
     await ledger.open()
     done = threading.Event()
@@ -113,7 +113,7 @@ async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(d
 async def test_a_system_exit_in_a_commit_fails_only_that_commit(
     ledger: EventLedger, database: WatchedDatabase, caplog: pytest.LogCaptureFixture
 ):
-    """Seen to catch: the writer ends with the error that strikes it."""
+    """Fails if the writer thread ends with the error."""
 
     def die() -> None:
         database.before_commit = lambda: None
@@ -140,7 +140,7 @@ async def test_a_full_queue_refuses_at_once(database: WatchedDatabase):
 
 
 async def test_closing_writes_what_waits(database: WatchedDatabase):
-    """Seen to catch: closing drops what waits."""
+    """Fails if closing drops queued appends."""
     ledger = a_ledger(database)
     await ledger.open()
     with writers_held_up(database):

@@ -45,7 +45,7 @@ def differences(database: SqliteDatabase) -> list[str]:
 @settings(max_examples=50)
 @given(actions, st.sampled_from((1, 2, 5)))
 def test_requests_between_the_steps_of_a_rebuild_are_not_lost(done: list[Request | str], page: int):
-    """Seen to catch: a swap that does not catch up; what a step before has folded forgotten."""
+    """Fails if the swap misses the last events, or a step loses what an earlier step has folded."""
 
     async def check(database: SqliteDatabase) -> None:
         ledger, plain = a_ledger(database), MemoryLedger()
@@ -118,7 +118,7 @@ def tables(database: SqliteDatabase) -> list[Any]:
 
 
 async def test_a_rebuild_leaves_the_schema_as_it_was(ledger: EventLedger, database: WatchedDatabase):
-    """Seen to catch: an index that stays with the replaced table and is dropped with it."""
+    """Fails if an index stays with the replaced table and is dropped with it."""
     before = tables(database)
     await remember_something(ledger)
     rebuild(database)
@@ -151,7 +151,7 @@ async def test_an_open_read_transaction_keeps_its_view(ledger: EventLedger, data
 async def test_a_rebuild_that_dies_changes_nothing_and_can_be_repeated(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: leftovers of the dead one that are not discarded first."""
+    """Fails if what the dead rebuild left is not discarded first."""
     await remember_something(ledger)
     before, live = tables(database), rows_of(database, "SELECT * FROM token_grant")
     spawn = multiprocessing.get_context("spawn")
@@ -235,14 +235,14 @@ class Busy(SqliteDatabase):
 async def test_appends_between_two_transactions_of_a_rebuild_are_not_lost(
     ledger: EventLedger, database: WatchedDatabase, page: int
 ):
-    """Seen to catch: the last events folded in one transaction, and the tables swapped in another."""
+    """Fails if the last events are folded in one transaction and the tables swapped in another."""
     await remember_something(ledger)
     rebuild(Busy(database.path), page=page)
     assert differences(database) == []
 
 
 def test_appends_of_other_processes_during_a_rebuild_are_not_lost(database: WatchedDatabase):
-    """Seen to catch: a swap that does not catch up."""
+    """Fails if the swap misses the last events."""
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(3), spawn.Queue()
     writing = [
@@ -282,7 +282,7 @@ async def test_a_rebuild_makes_no_row_for_what_has_ended(ledger: EventLedger, da
 async def test_a_grant_that_looked_ended_and_was_refreshed_later_gets_its_row(
     ledger: EventLedger, database: WatchedDatabase, page: int
 ):
-    """Seen to catch: the refresh folded into no grant, or into that of version 1."""
+    """Fails if the refresh is folded into no grant, or into the grant of version 1."""
     await ledger.record([facts.opened(refresh_expires_at=5_000)], facts.OPERATOR)
     await ledger.record([facts.opened("other")], facts.OPERATOR)
     await ledger.record([facts.refreshed(await ledger.load(GRANT, "grant"))], facts.OPERATOR)

@@ -28,7 +28,7 @@ from support import grants
 
 
 class RecorderOfStreams(Recorder):
-    """The library's recorders of streams alone give no positions, and its case insists on it."""
+    """Returns no positions: the library's test of an aggregate recorder requires that."""
 
     def insert_events(  # type: ignore[override]
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
@@ -119,7 +119,7 @@ async def test_the_server_reads_what_the_event_store_wrote(ledger: EventLedger, 
 
 
 async def test_a_server_that_comes_second_meets_a_conflict(ledger: EventLedger, store: EventStore[str]):
-    """Seen to catch: a lost race is taken for recorded."""
+    """Fails if the append of the slower server counts as recorded."""
     await ledger.record([facts.opened()], facts.OPERATOR)
     seen = await ledger.load(GRANT, "grant")
     store.put([Entry("grant:grant", 2, REVOKED)])

@@ -29,7 +29,7 @@ PAGES = (1, 2, 3, 1_000)
 @settings(max_examples=60)
 @given(requests, st.sampled_from(PAGES))
 def test_after_any_requests_rows_equal_the_replay_and_a_plain_ledger(sent: list[Request], page: int):
-    """Seen to catch: a row is written without the last event."""
+    """Fails if a row is written without the last event."""
 
     async def check(database: SqliteDatabase) -> None:
         ledger, plain = a_ledger(database), MemoryLedger()
@@ -87,7 +87,7 @@ async def test_a_replay_gives_every_row_once(ledger: EventLedger, database: Watc
 async def test_a_row_changed_by_hand_is_named(
     ledger: EventLedger, database: WatchedDatabase, by_hand: str, named: str
 ):
-    """Seen to catch: only versions compared."""
+    """Fails if only versions are compared."""
     await remember_something(ledger)
     assert differences(database) == []
     rows_of(database, by_hand)
@@ -113,8 +113,10 @@ async def test_a_difference_names_the_members_and_never_their_values(
     assert found.endswith("what its events say: user_id, state.nonce")
 
 
-async def test_a_row_of_another_fold_is_named_as_such(ledger: EventLedger, database: WatchedDatabase):
-    """Seen to catch: rows of another fold are skipped; only versions are compared."""
+async def test_a_row_folded_by_another_release_is_named_as_such(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Fails if rows of another fold are skipped, or only versions are compared."""
     await remember_something(ledger)
     rows_of(database, "UPDATE token_grant SET fold = 99 WHERE key = '2'")
     assert differences(database) == [f"grant 2: the row is of fold 99, this release's is {FOLDS['grant']}"]
@@ -196,7 +198,7 @@ async def test_a_row_that_ended_may_be_missing_and_may_be_wrong(
 async def test_a_row_that_ends_during_the_replay_may_be_missing(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: the time is read once, when the replay begins."""
+    """Fails if the clock is read only once, when the replay begins."""
     await ledger.record([facts.issued("code", expires_at=facts.CODE_ENDS)], facts.OPERATOR)
     times = iter((facts.CODE_ENDS - 1, facts.CODE_ENDS))
     rows_of(database, "DELETE FROM code")

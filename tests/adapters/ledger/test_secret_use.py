@@ -94,7 +94,7 @@ async def test_a_batch_that_fails_leaves_no_half_of_itself(under_the_old: Watche
 async def test_records_are_sealed_under_the_named_secret_not_the_newest(
     under_the_old: WatchedDatabase,
 ):
-    """Seen to catch: records are sealed as before."""
+    """Fails if records stay sealed under the earlier secret."""
     assert sum(await batches(Resealing(under_the_old, vault(OLD, NEW), "main"))) == 10
     await check_readable(under_the_old, NEW)
 

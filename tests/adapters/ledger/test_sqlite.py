@@ -25,7 +25,7 @@ FULL = 2
 async def test_every_live_connection_syncs_before_a_commit_returns(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: the write-ahead log is synced at checkpoints only."""
+    """Fails if the write-ahead log is synced at checkpoints only."""
     await ledger.record([facts.opened()], facts.OPERATOR)
     await ledger.grant_facts("grant")
     live = database.live_connections
@@ -37,7 +37,7 @@ async def test_every_live_connection_syncs_before_a_commit_returns(
 async def test_the_live_writer_syncs_before_its_commit_returns(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: the writer syncs at checkpoints only."""
+    """Fails if the writer syncs at checkpoints only."""
     for version in (1, 2):
         await ledger.record([facts.opened(str(version))], facts.OPERATOR)
         writer = database.committed_on
@@ -87,7 +87,7 @@ async def test_a_full_disk_is_an_outage_until_there_is_room(ledger: EventLedger,
 async def test_a_full_disk_in_the_middle_of_an_append_leaves_nothing_of_it(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: a connection that failed is kept."""
+    """Fails if a connection is kept after it has failed."""
     await ledger.record([facts.opened()], facts.OPERATOR)
     ((pages,),) = rows_of(database, "PRAGMA page_count")
     for connection in database.live_connections:
@@ -102,7 +102,7 @@ async def test_a_full_disk_in_the_middle_of_an_append_leaves_nothing_of_it(
 async def test_a_read_only_file_is_an_outage_until_it_can_be_written(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: a failing disk is no outage."""
+    """Fails if a disk error is not reported as an outage."""
     database.pragmas = ("query_only=ON",)
     with pytest.raises(Unavailable, match="readonly"):
         await ledger.record([facts.opened()], facts.OPERATOR)
@@ -114,7 +114,7 @@ async def test_a_read_only_file_is_an_outage_until_it_can_be_written(
 async def test_a_locked_file_is_an_outage_until_the_lock_is_gone(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Seen to catch: a failing disk is no outage."""
+    """Fails if a disk error is not reported as an outage."""
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked"):
@@ -210,7 +210,7 @@ def written_by_two(
 
 @pytest.mark.parametrize("racing", [False, True])
 def test_two_processes_write_one_gapless_log(database: WatchedDatabase, racing: bool):
-    """Seen to catch: each process counts positions by itself."""
+    """Fails if each process keeps its own count of positions."""
     outcomes = written_by_two(database, racing=racing)
     recorded = sum(recorded for recorded, _ in outcomes.values())
     assert recorded == (APPENDS if racing else 2 * APPENDS)  # a grant of both was opened by one of them
@@ -228,7 +228,7 @@ def test_two_processes_of_two_realms_write_two_gapless_logs(database: WatchedDat
 
 
 def test_positions_become_visible_in_order(database: WatchedDatabase):
-    """Seen to catch: each process draws positions from a range of its own."""
+    """Fails if each process takes positions from its own range."""
     seen: dict[int, int] = {}
     with closing(sqlite3.connect(database.path)) as reader:
 

@@ -73,7 +73,7 @@ async def test_of_two_requests_on_one_stream_the_second_conflicts(
 
 
 async def test_positions_are_gapless_in_spite_of_conflicts(ledger: EventLedger, database: WatchedDatabase):
-    """Seen to catch: a conflict uses up positions."""
+    """Fails if a conflict uses up positions."""
     appends = [[facts.issued(f"{n}"), facts.opened(f"{n % 3}")] for n in range(9)]
     await written_together(ledger, database, *appends)
     positions = rows_of(database, "SELECT position FROM events ORDER BY position")
@@ -152,7 +152,7 @@ def a_grant(key: str, *, ends: int) -> Change[Any]:
 
 
 async def test_rows_are_deleted_from_the_second_of_their_end_on(swept: Swept):
-    """Seen to catch: grants deleted as soon as they end; codes kept as long as grants."""
+    """Fails if grants are deleted as soon as they end, or codes are kept as long as grants."""
     codes = [facts.issued("first", expires_at=10), facts.issued("last", expires_at=11)]
     sessions = [facts.signed_in("first", expires_at=10), facts.signed_in("last", expires_at=11)]
     grants = [a_grant("first", ends=10), a_grant("last", ends=11)]
@@ -219,7 +219,7 @@ async def test_rows_are_deleted_though_nothing_is_written(
 
 
 async def test_not_every_transaction_deletes(ledger: EventLedger, database: WatchedDatabase):
-    """Seen to catch: a sweep in each; a sweep that makes the first request wait."""
+    """Fails if each transaction sweeps, or the first request waits for a sweep."""
     await ledger.record([facts.opened_account("warm")], facts.OPERATOR)
     statements: list[str] = []
     assert database.committed_on is not None
@@ -230,7 +230,7 @@ async def test_not_every_transaction_deletes(ledger: EventLedger, database: Watc
 
 
 async def test_each_realm_counts_its_own_positions(database: WatchedDatabase):
-    """Seen to catch: one sequence of positions for all realms of a file."""
+    """Fails if all realms of a file share one sequence of positions."""
     ledgers = {realm: a_ledger(database, realm=realm) for realm in ("one", "two")}
     for ledger in ledgers.values():
         await ledger.open()
