@@ -15,7 +15,8 @@ _OF_SCOPES = {PROFILE: ("name",), EMAIL: ("email", "email_verified")}
 class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
     """RFC 8414 section 2, RFC 9207 section 3, RFC 9728 section 4.
 
-    `registration_endpoint` is absent where registration is closed.
+    `registration_endpoint` is absent where registration is closed, and `service_documentation` without its
+    setting.
     """
 
     issuer: str
@@ -25,6 +26,7 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
     revocation_endpoint: str
     scopes_supported: tuple[str, ...]
     protected_resources: tuple[str, ...]
+    service_documentation: str | UnsetType
     response_types_supported: tuple[str, ...] = ("code",)
     response_modes_supported: tuple[str, ...] = ("query",)
     grant_types_supported: tuple[str, ...] = ("authorization_code", "refresh_token")
@@ -87,6 +89,7 @@ class DescribeServer:
             # Only the default scope: clients that find no scopes at the resource request all of these.
             "scopes_supported": self._policy.default_scope,
             "protected_resources": tuple(resource.identifier for resource in self._policy.resources),
+            "service_documentation": self._policy.documentation or UNSET,
         }
         if OPENID not in self._policy.known_scopes:
             return AuthorizationServerMetadata(**offered)

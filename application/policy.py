@@ -32,6 +32,7 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     browser_session_lifetime: int
     # "open", "token" or "closed"
     registration_mode: str = "open"
+    documentation: str | None = None
     # After so many seconds a client that was never used is deleted; None means never.
     unused_client_lifetime: int | None = None
     transaction_lifetime: int = 600

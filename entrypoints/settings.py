@@ -79,6 +79,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `sign_in_attempts` limits how many accounts they open.
     """
 
+    service_documentation: Annotated[str | None, web_url] = None
+    """Where developers read about this server. The front page and the metadata name it (RFC 8414)."""
+
     resource: Annotated[str | None, usable(checked_identifier)] = None
     """The MCP server to issue tokens for, if there is only one. By default `{issuer}/mcp`."""
 
@@ -238,6 +241,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             refresh_reuse_window=self.refresh_reuse_window,
             browser_session_lifetime=self.browser_session_expires_in,
             registration_mode=self.registration,
+            documentation=self.service_documentation,
             unused_client_lifetime=self.unused_client_expires_in or None,
         )
 
@@ -414,6 +418,11 @@ def page_url(page: str) -> None:
         raise ValueError(f"must be a path, an https URL, or an http one on loopback, not {page!r}")
     if uri.userinfo is not None or uri.fragment is not None:
         raise ValueError(f"must have no user name and no fragment, not {page!r}")
+
+
+def web_url(url: str) -> None:
+    if not _is_https_or_loopback(_parsed(url)):
+        raise ValueError(f"must be an https URL, or an http one on loopback, not {url!r}")
 
 
 def database_path(path: str) -> None:

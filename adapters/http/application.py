@@ -50,6 +50,7 @@ from grantledger.adapters.http.pages.consent import ConsentEndpoint
 from grantledger.adapters.http.pages.devices import KnownDevices
 from grantledger.adapters.http.pages.errors import PageErrors
 from grantledger.adapters.http.pages.flow import AuthorizationFlow
+from grantledger.adapters.http.pages.front import FrontEndpoint
 from grantledger.adapters.http.pages.homes import Homes
 from grantledger.adapters.http.pages.parts import PageParts, SignInWays
 from grantledger.adapters.http.pages.password import PasswordEndpoints
@@ -118,9 +119,14 @@ class HttpLayer:
 
     @property
     def routes(self) -> list[str]:
-        """The paths of all routes, with parameters in braces."""
+        """The paths that only this server may answer, with parameters in braces: all but the front page."""
         handled = {path for handler in self._handlers() for path in handler.paths}
-        return sorted({*handled, *self._pages.homes.routes})
+        return sorted({*handled, *self._pages.homes.routes} - {self._front_path})
+
+    @property
+    def _front_path(self) -> str:
+        """Left to a host application, and to a mount at the origin or at the path of the issuer."""
+        return self._pages.base_path or "/"
 
     def vouch(self, segment: str, user: HostUser) -> str:
         """Return where a host redirects the browser of a user whose password it has just checked.
@@ -162,8 +168,7 @@ class HttpLayer:
         def is_shared(path: str) -> bool:
             return path in shared or path.startswith(well_known)
 
-        # Not the home page: a mount at the origin, or at the path of the issuer, is there instead.
-        is_route = matcher(set(self.routes) - {"/", base})
+        is_route = matcher(self.routes)
 
         def is_own(path: str) -> bool:
             return is_route(path) or path.startswith(well_known)
@@ -187,7 +192,9 @@ class HttpLayer:
         """Return new handlers: Litestar binds each to one application."""
         handlers = [
             *self._endpoints(),
+            get(self._front_path)(FrontEndpoint(self._pages, self._policy).front),
             get(f"{self._pages.base_path}/authorize")(self._authorization.authorize),
+            post(f"{self._pages.base_path}/authorize")(self._authorization.authorize_by_post),
             get(f"{self._pages.base_path}/authorize/assets/page.css")(stylesheet),
             *self._authorization_pages(),
             *self._account_pages(),

@@ -62,7 +62,11 @@ class FormForeign(Refusal):
 
 
 class RequestTooLarge(Refusal):
-    """The authorization request is too large to be kept in the browser."""
+    """The authorization request is too large to be kept in the browser. `parameter` takes most of it."""
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(parameter)
+        self.parameter = parameter
 
 
 class WireError(Struct, frozen=True):

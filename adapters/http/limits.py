@@ -15,6 +15,9 @@ MAX_PARAMETER = 8 * 1024
 MAX_PARAMETERS = 64
 MAX_RESOURCES = 8
 
+MAX_FORM_QUERY = 3 * 1024
+"""A posted authorization request as a query: it must fit into the 4 KiB that nginx keeps for all headers."""
+
 MAX_DISCARDED = 1024 * 1024
 """How much of a body is read and discarded after its response; then the connection is closed."""
 

@@ -1,14 +1,20 @@
 """Headers, and parameters as OAuth 2.1 sections 3.1 and 3.2 define them: none is repeated, none is empty."""
 
+from collections.abc import Collection
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from litestar import Request
 from msgspec import Struct
 
 from grantledger.adapters.asgi_types import Scope
-from grantledger.adapters.http.errors import ParameterMissing, ParametersMalformed
-from grantledger.adapters.http.limits import MAX_PARAMETER, MAX_PARAMETERS, MAX_RESOURCES
+from grantledger.adapters.http.errors import ParameterMissing, ParametersMalformed, RequestTooLarge
+from grantledger.adapters.http.limits import (
+    MAX_FORM_QUERY,
+    MAX_PARAMETER,
+    MAX_PARAMETERS,
+    MAX_RESOURCES,
+)
 from grantledger.domain.authorization_request import ParameterRepeated
 from grantledger.domain.limits import is_longer
 
@@ -26,16 +32,10 @@ class Parameters(Struct, frozen=True):
 
 def parsed(raw: bytes) -> Parameters:
     """Parse a query or a body in `application/x-www-form-urlencoded`. Raises `ParametersMalformed`."""
-    try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
-        )
-    except ValueError as error:
-        raise ParametersMalformed("undecodable or too many") from error
     values: dict[str, str] = {}
     resources: list[str] = []
     repeated: set[str] = set()
-    for name, value in pairs:
+    for name, value in _pairs(raw):
         if is_longer(name, MAX_PARAMETER) or is_longer(value, MAX_PARAMETER):
             raise ParametersMalformed("too long")
         if name == "resource":
@@ -51,6 +51,29 @@ def parsed(raw: bytes) -> Parameters:
         resources=tuple(resource for resource in resources if resource),
         repeated=frozenset(repeated),
     )
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
+        )
+    except ValueError as error:
+        raise ParametersMalformed("undecodable or too many") from error
+
+
+async def form_as_query(request: Request[Any, Any, Any], names: Collection[str]) -> str:
+    """Return the parameters of the body with these names as a query, repeated ones too.
+
+    Raises `ParametersMalformed`, and `RequestTooLarge` for a query longer than `MAX_FORM_QUERY`.
+    """
+    if not is_form(request):
+        raise ParametersMalformed("not a form")
+    pairs = [(name, value) for name, value in _pairs(await request.body()) if name in names]
+    query = urlencode(pairs)
+    if len(query) > MAX_FORM_QUERY:
+        raise RequestTooLarge(max(pairs, key=lambda pair: len(urlencode([pair])))[0])
+    return query
 
 
 def header_values(scope: Scope, wanted: bytes) -> list[str]:

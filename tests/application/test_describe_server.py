@@ -34,6 +34,12 @@ def test_endpoints_are_under_the_issuer(issuer, endpoint):
     assert DescribeServer(a_policy(issuer=issuer)).authorization_server().token_endpoint == endpoint
 
 
+def test_the_documentation_is_named_where_the_operator_has_one():
+    described = DescribeServer(a_policy(documentation="https://docs.example/")).authorization_server()
+    assert described.service_documentation == "https://docs.example/"
+    assert "service_documentation" not in msgspec.to_builtins(server())
+
+
 def test_endpoints_are_where_clients_without_metadata_look_for_them():
     described = server()
     endpoints = (

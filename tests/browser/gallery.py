@@ -14,6 +14,10 @@ from support.visitors import allow, changes_password, comes_to, sign_in, signs_u
 PRIVATE_SCHEME = "com.example.editor:/callback"
 
 
+def _front(visitor: Visitor) -> None:
+    visitor.page.goto(visitor.server.origin)
+
+
 def _sign_in(visitor: Visitor) -> None:
     visitor.page.goto(visitor.client.url())
 
@@ -231,6 +235,7 @@ def _cannot_answer(visitor: Visitor) -> None:
 
 
 GALLERY: dict[str, Callable[[Visitor], None]] = {
+    "front": _front,
     "sign-in": _sign_in,
     "sign-in-refused": _sign_in_refused,
     "sign-in-to-the-account": _sign_in_to_the_account,

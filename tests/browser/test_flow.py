@@ -1,5 +1,7 @@
 """The whole flow in Chromium: a client asks, a user signs in and allows, the client gets its answer."""
 
+from urllib.parse import parse_qsl
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -38,6 +40,20 @@ def test_by_keyboard_alone(page: Page, client: LoopbackClient, email: str):
     page.keyboard.press("Enter")
     expect(page.get_by_text(LANDED)).to_be_visible()
     assert client.is_let_in(client.tokens())
+
+
+def test_a_client_may_post_its_request_from_another_site(page: Page, client: LoopbackClient, email: str):
+    """OpenID Connect Core section 3.1.2.1."""
+    endpoint, _, asked = client.url().partition("?")
+    fields = "".join(f'<input name="{name}" value="{value}">' for name, value in parse_qsl(asked))
+    form = f'<form method="post" action="{endpoint}">{fields}<button>Connect</button></form>'
+    page.route("http://client.test/", lambda route: route.fulfill(content_type="text/html", body=form))
+    page.goto("http://client.test/")
+    page.get_by_role("button", name="Connect").click()
+    sign_in(page, email)
+    allow(page)
+    expect(page.get_by_text(LANDED)).to_be_visible()
+    assert client.answers[0]["state"] == "the-state"
 
 
 @pytest.mark.parametrize("width", [320, 1280])

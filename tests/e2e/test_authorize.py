@@ -2,7 +2,7 @@
 
 from secrets import token_urlsafe
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -21,6 +21,8 @@ UNKNOWN_CLIENT = (400, "This application is not known here")
 NO_RETURN = (400, "This return address is not registered")
 
 UNREADABLE = (400, "This request cannot be read")
+
+TOO_LARGE = (400, "This request is too large")
 
 CONSENT = (200, "Allow access?")
 
@@ -87,9 +89,59 @@ async def test_a_refusal_stores_nothing_in_the_browser(person: Person):
         assert "set-cookie" not in (await person.authorize(client["client_id"], **parameters)).headers
 
 
-async def test_authorize_cannot_be_posted_to(person: Person):
-    answer = await person.http.post("/authorize")
-    assert heading_of(answer) == (405, "This page cannot be opened this way")
+async def posted(person: Person, parameters: Any) -> Any:
+    """Send the browser to /authorize with a form, and return where it goes on."""
+    return await person.http.post("/authorize", data=parameters)
+
+
+async def test_a_posted_request_is_the_same_request_by_get(person: Person):
+    """OpenID Connect Core section 3.1.2.1."""
+    client = await person.register()
+    asked = query(client["client_id"], state="a&b=c äöü", resource=f"{person.origin}/mcp", claims="{}")
+    answer = await posted(person, asked)
+    assert answer.status_code == 303
+    path, _, sent = answer.headers["location"].partition("?")
+    assert path == "/authorize"
+    del asked["claims"]  # a parameter that means nothing here
+    assert parse_qs(sent, strict_parsing=True) == {name: [value] for name, value in asked.items()}
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_posted_request_of_another_site_leads_to_the_page_of_a_get(person: Person):
+    client = await person.register()
+    person.http.headers["sec-fetch-site"] = "cross-site"
+    answer = await person.followed(await posted(person, query(client["client_id"])))
+    assert heading_of(answer) == (200, "Sign in")
+
+
+async def test_a_parameter_that_is_posted_twice_is_refused(person: Person):
+    client = await person.register()
+    asked = {**query(client["client_id"]), "scope": ["openid", "email"]}
+    assert returned(await person.followed(await posted(person, asked)))["error"] == "invalid_request"
+
+
+async def test_only_the_body_of_a_posted_request_counts(person: Person):
+    client = await person.register()
+    asked = query(client["client_id"])
+    answer = await person.http.post("/authorize?scope=unknown", data=asked)
+    assert "scope" not in parse_qs(urlsplit(answer.headers["location"]).query)
+
+
+@pytest.mark.parametrize("body", ["x=%ff", "&".join(f"p{n}=1" for n in range(65))], ids=["bytes", "many"])
+async def test_a_form_that_cannot_be_read_gets_an_error_page(person: Person, body: str):
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert heading_of(await person.http.post("/authorize", content=body, headers=headers)) == UNREADABLE
+
+
+async def test_json_is_no_authorization_request(person: Person):
+    assert heading_of(await person.http.post("/authorize", json={})) == UNREADABLE
+
+
+async def test_a_posted_request_that_is_too_long_for_a_url_names_its_longest_parameter(person: Person):
+    client = await person.register()
+    page = await posted(person, query(client["client_id"], state="%" * 1000))
+    assert heading_of(page) == TOO_LARGE
+    assert "parameter “state” is too long" in page.text
 
 
 REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
@@ -239,4 +291,4 @@ async def test_a_request_too_large_for_a_cookie_gets_an_error_page(person: Perso
     """Each value is within its limit, but together they are too large for a cookie."""
     client = await person.register(redirect_uris=[f"{REDIRECT_URI}?x={token_urlsafe(1_500)}"])
     answer = await person.authorize(client["client_id"], redirect_uri=None, state=token_urlsafe(1_536))
-    assert heading_of(answer) == UNREADABLE
+    assert heading_of(answer) == TOO_LARGE

@@ -65,7 +65,7 @@ async def test_other_metadata_is_404_as_json(person: Person, path: str):
     assert error_of(await person.http.get(path)) == (404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/authorize", "/token", "/register", "/revoke", "/session", "/t1"])
+@pytest.mark.parametrize("path", ["/authorize", "/token", "/register", "/revoke", "/session"])
 async def test_outside_of_the_path_nothing_answers(person: Person, path: str):
     for answer in (await person.http.get(path), await person.http.post(path)):
         assert error_of(answer) == (404, "not_found")

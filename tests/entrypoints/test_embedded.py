@@ -240,6 +240,16 @@ async def test_a_mount_at_the_origin_hides_none_of_the_servers_routes(server, pa
         assert [(await http.get(url)).status_code for url in ("/", "/tools", "/tokens")] == [401, 401, 401]
 
 
+async def test_the_front_page_is_where_no_mount_is(server):
+    mount = Mount(path="/host", app=without_lifespan, lifespan=lambda: nothing(None))
+    async with (
+        hosting(server.app([mount]), server.settings.port) as origin,
+        httpx2.AsyncClient(base_url=origin, verify=False) as http,
+    ):
+        assert "<h1>Authorization server</h1>" in (await http.get("/")).text
+        assert (await http.get("/host")).text == "host"
+
+
 async def test_the_mount_with_the_longest_path_gets_the_request(server):
     server = at_the_origin(server, "", "/mcp", "/mcp/notes/")
 

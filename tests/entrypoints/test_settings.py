@@ -263,6 +263,7 @@ def test_the_defaults_are_those_of_the_manual():
         "login_page": None,
         "logout_page": None,
         "sign_up": False,
+        "service_documentation": None,
         "resource": None,
         "resources": (),
         "scopes": ("openid", "profile", "email", "offline_access"),

@@ -72,6 +72,8 @@ def test_every_number_has_bounds(key, low, high):
         ("login_page", "http://app.example.com/sign-in"),
         ("login_page", "https://me@app.example.com/sign-in"),
         ("login_page", "javascript:alert(1)"),
+        ("service_documentation", "/docs"),
+        ("service_documentation", "javascript:alert(1)"),
         ("resource", ""),
         ("resource", "http://api.example.com/mcp"),
         ("resource", "https://api.example.com/mcp#a"),

@@ -1,4 +1,4 @@
-"""GET /authorize (OAuth 2.1 section 3.1), and the URL that resumes a pending request."""
+"""GET and POST /authorize (OAuth 2.1 section 3.1), and the URL that resumes a pending request."""
 
 from litestar import Response
 from litestar.params import FromPath
@@ -7,10 +7,12 @@ from grantledger.adapters.http.middleware import note_client
 from grantledger.adapters.http.pages.flow import AuthorizationFlow
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.responses import redirect
-from grantledger.adapters.http.parameters import Parameters, parsed
+from grantledger.adapters.http.parameters import Parameters, form_as_query, parsed
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.authorization.start_authorization import StartAuthorization
 from grantledger.domain.authorization_request import AuthorizationParameters
+
+_NAMES = frozenset(AuthorizationParameters.__struct_fields__) - {"resources", "repeated"} | {"resource"}
 
 
 class AuthorizationEndpoint:
@@ -26,6 +28,14 @@ class AuthorizationEndpoint:
         note_client(request.scope, parameters.client_id)
         session = await self._parts.sessions(request)
         return await self._flow.begin(request, await self._start(parameters, session), session)
+
+    async def authorize_by_post(self, request: AnyRequest) -> Response[bytes]:
+        """Redirect to the same request as a GET, which is the only one that is handled (ADR 0057).
+
+        OpenID Connect Core section 3.1.2.1 requires both methods. With a form of another site, browsers send
+        no `Lax` cookie: the user would not seem to be signed in.
+        """
+        return redirect(f"{self._parts.homes.root.path}?{await form_as_query(request, _NAMES)}")
 
     async def resume(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
         context = self._parts.contexts.find(request, segment)

@@ -99,7 +99,7 @@ class PendingRequests:
         transaction_id = asked.transaction_id
         sealed = self._box.seal(zlib.compress(self._encoder.encode(asked), 6), transaction_id)
         if len(sealed) > MAX_COOKIE:
-            raise RequestTooLarge
+            raise RequestTooLarge(_longest(asked))
         surplus = self._surplus(sent_cookies(request), len(sealed))
         return [
             self._set(asked, sealed, self._path(transaction_id, self._root)),
@@ -166,6 +166,18 @@ class PendingRequests:
             if room < 0 or size < 0:
                 surplus.append(request.transaction_id)
         return surplus
+
+
+def _longest(asked: AuthorizationRequest) -> str:
+    """Return the name of the parameter that takes most of the request."""
+    values = {
+        "state": asked.state or "",
+        "redirect_uri": asked.redirect_uri,
+        "scope": " ".join(asked.scopes),
+        "nonce": asked.nonce or "",
+        "resource": asked.resource,
+    }
+    return max(values, key=lambda name: len(values[name].encode()))
 
 
 ACCOUNT = "account"

@@ -92,7 +92,11 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
     RedirectUriRequired: _NO_REDIRECT,
     ParameterRepeated: _BAD_REQUEST,
     ParametersMalformed: _BAD_REQUEST,
-    RequestTooLarge: _BAD_REQUEST,
+    RequestTooLarge: PageRefusal(
+        "This request is too large",
+        "The application sent you here with a request that your browser cannot keep.",
+        ("Tell the makers of the application.",),
+    ),
     PendingRequestLost: _EXPIRED,
     TransactionExpired: _EXPIRED,
     NoLongerOffered: PageRefusal(
@@ -205,10 +209,17 @@ def _too_many(refusal: TooManyRequests) -> PageRefusal:
     return replace(known, way_out=(wait,))
 
 
+def _too_large(refusal: RequestTooLarge) -> PageRefusal:
+    shorten = f"Tell the makers of the application that its parameter “{refusal.parameter}” is too long."
+    return replace(PAGE_REFUSALS[RequestTooLarge], way_out=(shorten,))
+
+
 def page_refusal(refusal: Refusal) -> PageRefusal:
     """Return the page of the refusal's class, or of the nearest base class; otherwise: unreadable request."""
     if isinstance(refusal, TooManyRequests):
         return _too_many(refusal)
+    if isinstance(refusal, RequestTooLarge):
+        return _too_large(refusal)
     return next(
         (PAGE_REFUSALS[base] for base in type(refusal).__mro__ if base in PAGE_REFUSALS), _BAD_REQUEST
     )

@@ -197,6 +197,15 @@ class PasswordPage(FormContext, frozen=True, kw_only=True):
     at: str | None = None
 
 
+class FrontPage(TemplateContext, frozen=True, kw_only=True):
+    """`documentation` is the operator's, None if there is none."""
+
+    resource_names: Mapping[str, str]
+    metadata: str
+    documentation: str | None
+    specification: str
+
+
 class Link(Struct, frozen=True):
     words: str
     path: str
@@ -233,6 +242,7 @@ _TEMPLATES: dict[type[TemplateContext], str] = {
     ConsentPage: "consent.html",
     AccountPage: "account.html",
     PasswordPage: "password.html",
+    FrontPage: "front.html",
     ErrorPage: "error.html",
     LeavePage: "leave.html",
 }

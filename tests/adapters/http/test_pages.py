@@ -11,6 +11,7 @@ from grantledger.adapters.http.pages.rendering import (
     PAGE_CSS_DIGEST,
     ContinuePage,
     ErrorPage,
+    FrontPage,
     LeavePage,
     PageRenderer,
     SignInAgainPage,
@@ -86,6 +87,18 @@ LEAVE = LeavePage(
 
 RENDERED["an error for an address that needs a click"] = pages(LEAVE)
 RENDERED["an error for a private scheme"] = pages(replace(LEAVE, is_private_use=True, url="com.example:/x"))
+
+FRONT = FrontPage(
+    base_path="/auth",
+    home="/auth/authorize",
+    resource_names={"https://mcp.example/notes": "Notes", "https://mcp.example": "https://mcp.example"},
+    metadata="https://mcp.example/auth/.well-known/oauth-authorization-server",
+    documentation="https://docs.example/",
+    specification="https://modelcontextprotocol.io/",
+)
+
+RENDERED["the front page"] = pages(FRONT)
+RENDERED["the front page without documentation"] = pages(replace(FRONT, documentation=None))
 
 every_page = pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in RENDERED.items()])
 
