@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser
+    from grantledger.adapters.guards.asgi import with_mcp_auth
     from grantledger.adapters.guards.session import current_session
     from grantledger.adapters.http.middleware import Mount
     from grantledger.application.ports import Unavailable
     from grantledger.application.provenance import Caller
-    from grantledger.application.tokens.look_up_session import McpSession
+    from grantledger.application.tokens.mcp_session import McpSession
     from grantledger.domain.refusal import Refusal
     from grantledger.entrypoints.embedded import AuthorizationServer
     from grantledger.entrypoints.settings import ProtectedResource, Settings, SettingsInvalid
@@ -27,6 +28,7 @@ __all__ = [
     "SettingsInvalid",
     "Unavailable",
     "current_session",
+    "with_mcp_auth",
 ]
 
 __version__ = "0.1.0"
@@ -36,7 +38,7 @@ _HOMES = {
     "Caller": "application.provenance",
     "HostIdentity": "adapters.embedding.host_identity",
     "HostUser": "adapters.embedding.host_identity",
-    "McpSession": "application.tokens.look_up_session",
+    "McpSession": "application.tokens.mcp_session",
     "Mount": "adapters.http.middleware",
     "ProtectedResource": "entrypoints.settings",
     "Refusal": "domain.refusal",
@@ -44,6 +46,7 @@ _HOMES = {
     "SettingsInvalid": "entrypoints.settings",
     "Unavailable": "application.ports",
     "current_session": "adapters.guards.session",
+    "with_mcp_auth": "adapters.guards.asgi",
 }
 
 

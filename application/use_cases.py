@@ -169,8 +169,8 @@ class UseCases:
         )
         self.revoke_grant = RevokeGrant(ledger, clock)
         self.revoke_token = RevokeToken(ledger, ledger, self.authenticate_client, ports.tokens, clock)
-        self.look_up_session = LookUpSession(ledger, ports.tokens, clock, policy)
-        self.describe_user = DescribeUser(self.look_up_session, ledger)
+        self.look_up_session = LookUpSession(ledger, ledger, ports.tokens, clock, policy)
+        self.describe_user = DescribeUser(self.look_up_session)
 
         rules = PasswordRules(ports.common_passwords)
         self.open_account = OpenAccount(

@@ -162,7 +162,7 @@ def _bearer_row(name: str, how: str) -> tuple[str, ...]:
 
 def _guard_row(name: str, how: str) -> tuple[str, ...]:
     error = GuardRefusal[name].value
-    return str(error.status), error.message.format(metadata_url="The metadata URL"), how
+    return str(error.status), error.message.format(metadata_url="The metadata URL", scopes="…"), how
 
 
 def _import_all() -> None:

@@ -2,28 +2,30 @@
 
 import asyncio
 import os
-import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+import msgspec
+
 from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser, resume_path
 from grantledger.adapters.embedding.litestar_plugin import AuthorizationServerPlugin
 from grantledger.adapters.embedding.routing import in_front_of
-from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
+from grantledger.adapters.guards.discovery_paths import resource_metadata_url
 from grantledger.adapters.guards.refusals import guard_challenge
-from grantledger.adapters.guards.session import GetMcpSession, RequestHeaders, authorization_headers
+from grantledger.adapters.guards.session import RequestHeaders, authorization_headers, get_mcp_session
+from grantledger.adapters.guards.source import GuardedResource, IssuerDocument
 from grantledger.adapters.http.application import HttpLayer
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.adapters.http.middleware import Mount
-from grantledger.adapters.http.oauth.discovery import resource_metadata_url
 from grantledger.adapters.http.pages.browser import ACCOUNT
-from grantledger.application.tokens.look_up_session import McpSession
+from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.application.use_cases import UseCases
 from grantledger.domain import resource_indicator
 from grantledger.domain.resource_indicator import Resource
@@ -35,7 +37,7 @@ from grantledger.entrypoints.settings_sources import load_settings
 if TYPE_CHECKING:
     from mcp.server.auth.settings import AuthSettings
 
-    from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier
+    from grantledger.adapters.guards.mcp_sdk import McpTokenVerifier
 
 
 class VouchNeeded(Exception):  # noqa: N818 - named for the fact
@@ -163,27 +165,30 @@ class AuthorizationServer:
         known = ", ".join(repr(resource.identifier) for resource in configured)
         raise ValueError(f"{identifier!r} is not one of the protected resources: {known}")
 
-    def guard(self, app: ASGIApp, resource: str | None = None) -> BearerGuard:
+    def guarded_resource(self, resource: str | None = None) -> GuardedResource:
+        """Return what guards need to know of a configured resource. Raises `ValueError`."""
+        of = self.resource(resource)
+        return GuardedResource(
+            identifier=of.identifier,
+            issuer=self.issuer,
+            verify=self.use_cases.look_up_session,
+            issuer_metadata=self._metadata,
+            scopes=of.scopes,
+            name=of.name,
+        )
+
+    async def _metadata(self, _: IssuerDocument) -> bytes:
+        """Both documents are the same one, as at the server's own paths."""
+        return msgspec.json.encode(self.use_cases.describe_server.authorization_server())
+
+    def guard(
+        self, app: ASGIApp, resource: str | None = None, *, required_scopes: Iterable[str] = ()
+    ) -> BearerGuard:
         """Return `app` behind a guard: it gets only requests with an access token for `resource`.
 
-        The guard answers all others with a challenge. `app` sees the scheme and host of the resource. If it
-        is an application of the official `mcp` SDK, the SDK's checks of Host and Origin are switched off,
-        because the guard replaces them.
+        The guard answers all others with a challenge. It is `with_mcp_auth`, which has more options. Raises `ValueError`.
         """
-        of = self.resource(resource)
-        if "mcp.server.streamable_http_manager" in sys.modules:  # otherwise it cannot be one of the SDK's
-            from grantledger.adapters.guards.mcp_sdk import (  # noqa: PLC0415 - an extra
-                leave_origins_to_the_guard,
-            )
-
-            leave_origins_to_the_guard(app)
-        return BearerGuard(
-            app,
-            verify=self.use_cases.look_up_session,
-            resource=of.identifier,
-            resource_metadata_url=resource_metadata_url(of.identifier),
-            scopes=of.scopes,
-        )
+        return with_mcp_auth(app, self, resource=resource, required_scopes=required_scopes)
 
     def mount(
         self,
@@ -200,14 +205,11 @@ class AuthorizationServer:
         path = urlsplit(self.resource(resource).identifier).path.rstrip("/")
         return Mount(path=path, app=self.guard(app, resource), lifespan=lifespan)
 
-    def token_verifier(self, resource: str | None = None) -> "LedgerTokenVerifier":
-        """Return what the official `mcp` SDK and FastMCP take as `token_verifier`. Needs the SDK."""
-        from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier  # noqa: PLC0415 - an extra
+    def token_verifier(self, resource: str | None = None) -> "McpTokenVerifier":
+        """Return what the official `mcp` SDK takes as `token_verifier`. Needs the SDK."""
+        from grantledger.adapters.guards.mcp_sdk import McpTokenVerifier  # noqa: PLC0415 - an extra
 
-        of = self.resource(resource)
-        return LedgerTokenVerifier(
-            self.use_cases.look_up_session, resource=of.identifier, issuer=self.issuer, scopes=of.scopes
-        )
+        return McpTokenVerifier(self.guarded_resource(resource))
 
     def auth_settings(self, resource: str | None = None) -> "AuthSettings":
         """Return what the official `mcp` SDK takes as `auth`. Needs the SDK."""
@@ -220,9 +222,10 @@ class AuthorizationServer:
     ) -> McpSession | None:
         """Return the session of a request's access token, None without a token or with a refused one.
 
-        Raises `Unavailable` in an outage: answer 503, since the token may be valid.
+        The token must be for `resource`, the default one for None. Raises `Unavailable` in an outage: answer
+        503, since the token may be valid.
         """
-        return await GetMcpSession(self.use_cases.look_up_session)(headers, resource=resource)
+        return await get_mcp_session(self, headers, resource=resource)
 
     def challenge(self, headers: RequestHeaders, *, resource: str | None = None) -> str:
         """Return the `WWW-Authenticate` header for a 401 that your own code answers.

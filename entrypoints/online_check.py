@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from grantledger.adapters.http.oauth.discovery import AUTHORIZATION_SERVER, resource_metadata_url
+from grantledger.adapters.guards.discovery_paths import AUTHORIZATION_SERVER, resource_metadata_url
 from grantledger.domain.absolute_uri import parse
 from grantledger.entrypoints.settings import Settings, SettingsInvalid
 

@@ -27,7 +27,7 @@ async def whoami(request: Request[Any, Any, Any]) -> dict[str, str]:
     session = await server.get_mcp_session(request.headers, resource=server.resource().identifier)
     if session is None:
         raise NotAuthorizedException(headers={"WWW-Authenticate": server.challenge(request.headers)})
-    return {"user": session.user_id, "client": session.client_id}
+    return {"user": str(session.user_id), "client": session.client_id}
 
 
 def try_again(_: Request[Any, Any, Any], __: Unavailable) -> Response[str]:

@@ -1,59 +1,77 @@
 """The guard: an ASGI wrapper that lets only requests with a valid access token through."""
 
-import logging
-from typing import Protocol
+import sys
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
-from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
-from grantledger.adapters.guards.cors import preflight_headers, response_headers
-from grantledger.adapters.guards.refusals import guard_response
-from grantledger.adapters.guards.session import Verified, verified
+from grantledger.adapters.guards.check import RequestCheck
+from grantledger.adapters.guards.cors import CORS_NAMES, AllowedOrigin, Cors
+from grantledger.adapters.guards.discovery import Discovery
+from grantledger.adapters.guards.discovery_paths import origin_of
+from grantledger.adapters.guards.session import verified
+from grantledger.adapters.guards.source import GuardedResource, McpAuth
 from grantledger.adapters.http.errors import GuardRefusal, PlainResponse
-from grantledger.application.ports import Unavailable
-from grantledger.application.tokens.look_up_session import McpSession
-from grantledger.domain.refusal import Refusal
-
-_log = logging.getLogger(__name__)
-
-_CORS_NAMES = frozenset(name for name, _ in response_headers())
 
 _POLICY_VIOLATION = 1008
 
 
-class Verify(Protocol):
-    """How a guard checks a token; `LookUpSession` is one way."""
+def with_mcp_auth(
+    app: ASGIApp,
+    auth: McpAuth,
+    *,
+    required_scopes: Iterable[str] = (),
+    resource: str | None = None,
+    public: Iterable[str] = (),
+    allowed_origin: AllowedOrigin | None = None,
+) -> "BearerGuard":
+    """Return `app` behind a guard: it gets only requests with an access token. Others get a challenge.
 
-    async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
-        """Return the session, or raise a `Refusal`. Any other exception is an outage."""
-        ...
+    A token must be for `resource` (None: the default one of `auth`) and have all `required_scopes`. The paths
+    in `public`, which are compared exactly, need no token. Pages of every origin may call, or only those of
+    `allowed_origin`. The guard also serves the discovery documents.
+
+    `app` sees the scheme and host of the resource. If it is an application of the official `mcp` SDK, the
+    SDK's checks of Host and Origin are switched off, because the guard replaces them.
+
+    Raises `ValueError` for an unknown resource, or scopes that a challenge cannot hold.
+    """
+    of = auth.guarded_resource(resource)
+    if allowed_origin is not None:
+        of = replace(of, allowed_origin=allowed_origin)
+    if "mcp.server.streamable_http_manager" in sys.modules:  # otherwise it cannot be one of the SDK's
+        from grantledger.adapters.guards.mcp_sdk import (  # noqa: PLC0415 - an extra
+            leave_origins_to_the_guard,
+        )
+
+        leave_origins_to_the_guard(app)
+    return BearerGuard(app, of, required_scopes=required_scopes, public=public)
 
 
 class BearerGuard:
-    """Refuse every request that has no access token for `resource` (OAuth 2.1 section 5).
+    """Refuse every request that has no access token for the resource (OAuth 2.1 section 5).
 
-    The challenge tells clients to ask for `scopes`. The guarded application checks whether a token has the
-    scopes that an operation needs. Its requests have the scheme and the host of `resource`, whatever a proxy
+    The requests of the guarded application have the scheme and the host of the resource, whatever a proxy
     sends: so redirects and absolute URLs are right behind TLS.
     """
 
     def __init__(
         self,
         app: ASGIApp,
+        of: GuardedResource,
         *,
-        verify: Verify,
-        resource: str,
-        resource_metadata_url: str,
-        scopes: tuple[str, ...] = (),
+        required_scopes: Iterable[str] = (),
+        public: Iterable[str] = (),
     ) -> None:
         """Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold."""
         self._app = app
-        self._verify = verify
-        self._resource = resource
-        self._origin = _Origin(resource)
-        self._responses = {
-            refusal: guard_response(refusal, resource_metadata_url, scopes) for refusal in GuardRefusal
-        }
+        self._check = RequestCheck(of, required_scopes)
+        self._discovery = Discovery(of)
+        self._public = frozenset(public)
+        self._cors = Cors(of.allowed_origin, own_origin=origin_of(of.identifier))
+        self._origin = _Origin(of.identifier)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -66,36 +84,41 @@ class BearerGuard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = list(scope["headers"])
-        if scope["method"] == "OPTIONS":  # browsers send a preflight without credentials
-            await PlainResponse(204, preflight_headers(headers)).send(send)
+        path, method = scope["path"], scope["method"]
+        if self._cors.refuses(headers):
+            response = self._check.responses[GuardRefusal.ORIGIN_FOREIGN]
+        elif method == "OPTIONS":  # browsers send a preflight without credentials
+            await PlainResponse(204, self._cors.preflight(headers)).send(send)
             return
-        checked = await self._check(headers)
-        if isinstance(checked, GuardRefusal):
-            await self._responses[checked].send(send, with_body=scope["method"] != "HEAD")
+        elif self._discovery.is_at(path):
+            response = await self._discovery.response(path, method)
+        elif path in self._public:
+            await self._app(self._origin.applied(scope, headers), receive, self._with_cors(headers, send))
             return
-        before = verified.set(checked)
-        try:
-            await self._app(self._origin.applied(scope, headers), receive, _with_cors(send))
-        finally:
-            verified.reset(before)
+        else:
+            checked = await self._check.session(headers, scope["query_string"])
+            if not isinstance(checked, GuardRefusal):
+                before = verified.set(checked)
+                try:
+                    seen = self._origin.applied(scope, headers)
+                    await self._app(seen, receive, self._with_cors(headers, send))
+                finally:
+                    verified.reset(before)
+                return
+            response = self._check.responses[checked]
+        await response.adding(self._cors.headers(headers)).send(send, with_body=method != "HEAD")
 
-    async def _check(self, headers: Headers) -> Verified | GuardRefusal:
-        try:
-            token = bearer_token(headers)
-        except AuthorizationMalformed:
-            return GuardRefusal.REQUEST_MALFORMED
-        if token is None:
-            return GuardRefusal.TOKEN_MISSING
-        try:
-            session = await self._verify(token, resource=self._resource)
-        except Refusal:
-            return GuardRefusal.TOKEN_INVALID
-        except Unavailable:
-            return GuardRefusal.UNAVAILABLE
-        except Exception:  # noqa: BLE001 - never 401: clients would discard a token that may be valid
-            _log.exception("an access token could not be checked")
-            return GuardRefusal.UNAVAILABLE
-        return Verified(token=token, resource=self._resource, session=session)
+    def _with_cors(self, request_headers: Headers, send: Send) -> Send:
+        """Replace the CORS headers of every response by those of the guard."""
+        cors = self._cors.headers(request_headers)
+
+        async def send_with_cors(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [header for header in message.get("headers", ()) if header[0].lower() not in CORS_NAMES]
+                message = {**message, "headers": [*own, *cors]}
+            await send(message)
+
+        return send_with_cors
 
 
 class _Origin:
@@ -116,15 +139,3 @@ class _Origin:
             "server": self._server,
             "headers": [(b"host", self._host), *others],
         }
-
-
-def _with_cors(send: Send) -> Send:
-    """Replace the CORS headers of every response by those of the guard."""
-
-    async def send_with_cors(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            own = [header for header in message.get("headers", ()) if header[0].lower() not in _CORS_NAMES]
-            message = {**message, "headers": [*own, *response_headers()]}
-        await send(message)
-
-    return send_with_cors

@@ -3,6 +3,8 @@
 Importing this module needs the SDK (the extra `demo` brings it); the rest of the package does not.
 """
 
+from typing import Any
+
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
@@ -10,10 +12,11 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from grantledger.adapters.asgi_types import ASGIApp
-from grantledger.adapters.guards.asgi import Verify
 from grantledger.adapters.guards.session import verified
-from grantledger.application.tokens.look_up_session import McpSession
+from grantledger.adapters.guards.source import GuardedResource
+from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.resource_indicator import same
 
 
 def auth_settings(*, issuer: str, resource: str) -> AuthSettings:
@@ -47,40 +50,46 @@ def leave_origins_to_the_guard(app: ASGIApp) -> None:
                 manager.security_settings = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
 
-class LedgerTokenVerifier:
-    """Returns the user and the client of an access token for `resource` to the SDK, or to FastMCP.
+class McpTokenVerifier:
+    """Returns the user and the client of an access token to the SDK.
 
-    Behind a `BearerGuard` the token is not looked up again. Without one, the SDK answers 401 for None and
-    500 for the exception that an outage raises: never 401, because clients would discard the token.
+    Behind a guard the token is not checked again. Without one, the SDK answers 401 for None and 500 for the
+    exception that an outage raises: never 401, because clients would discard the token. It cannot answer 503,
+    so wrap the SDK's application with `with_mcp_auth`.
     """
 
-    def __init__(self, verify: Verify, *, resource: str, issuer: str, scopes: tuple[str, ...] = ()) -> None:
-        self._verify = verify
-        self._resource = resource
-        self._issuer = issuer
+    def __init__(self, of: GuardedResource) -> None:
+        self._of = of
         # Read by FastMCP's RemoteAuthProvider. A tool checks itself whether the token has its scope.
         self.required_scopes: list[str] = []
-        self.scopes_supported = list(scopes)
+        self.scopes_supported = list(of.scopes)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         token = token.strip()  # RFC 9110 section 11.4 allows several spaces, and the SDK cuts after the first
         try:
-            session = await self._session(token)
+            session = await session_for(token, self._of)
         except Refusal:
             return None
-        return AccessToken(
-            token=token,
-            client_id=session.client_id,
-            scopes=list(session.scopes),
-            expires_at=session.expires_at,
-            resource=self._resource,  # as configured: the SDK compares it with the URL it was given
-            subject=session.user_id,
-            # The SDK identifies the owner of a session by client, issuer and subject.
-            claims={"iss": self._issuer},
-        )
+        return AccessToken(**access_token_members(session, self._of))
 
-    async def _session(self, token: str) -> McpSession:
-        found = verified.get()
-        if found is not None and found.token == token and found.resource == self._resource:
-            return found.session
-        return await self._verify(token, resource=self._resource)
+
+async def session_for(token: str, of: GuardedResource) -> McpSession:
+    """Return the session that a guard has found for the token, or find it. Raises as `Verify`."""
+    found = verified.get()
+    if found is not None and found.access_token == token and same(found.resource, of.identifier):
+        return found
+    return await of.verify(token, resource=of.identifier)
+
+
+def access_token_members(session: McpSession, of: GuardedResource) -> dict[str, Any]:
+    """Return what the `AccessToken` of the SDK, or FastMCP's, is made of."""
+    return {
+        "token": session.access_token,
+        "client_id": session.client_id,
+        "scopes": list(session.scopes),
+        "expires_at": session.expires_at,
+        "resource": of.identifier,  # as configured: the SDK compares it with the URL it was given
+        "subject": session.user_id or session.client_id,
+        # The SDK identifies the owner of a session by client, issuer and subject.
+        "claims": {**session.claims, "iss": of.issuer},
+    }

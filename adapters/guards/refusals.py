@@ -1,12 +1,14 @@
 """How a guard refuses a request: a challenge for OAuth clients, a JSON-RPC error for MCP clients."""
 
+from typing import Any
+
 from grantledger.adapters.asgi_types import Headers
 from grantledger.adapters.guards.challenge import challenge
-from grantledger.adapters.guards.cors import response_headers
 from grantledger.adapters.http.errors import GuardRefusal, PlainResponse, json_response
 
-# JSON-RPC 2.0 section 5.1
-_INVALID_REQUEST = -32600
+_REFUSED = -32000
+"""The code of Better Auth's guard, in the range that JSON-RPC 2.0 section 5.1 leaves to servers."""
+
 _INTERNAL_ERROR = -32603
 
 RETRY_AFTER = 5
@@ -14,7 +16,10 @@ RETRY_AFTER = 5
 
 
 def guard_challenge(refusal: GuardRefusal, resource_metadata_url: str, scopes: tuple[str, ...]) -> str:
-    """Return the value of `WWW-Authenticate`. Raises `ValueError` for text that a header cannot hold."""
+    """Return the value of `WWW-Authenticate`. Raises `ValueError` for text that a header cannot hold.
+
+    `scopes` are all that the operation needs.
+    """
     return challenge(
         resource_metadata_url,
         scopes=scopes,
@@ -26,13 +31,22 @@ def guard_challenge(refusal: GuardRefusal, resource_metadata_url: str, scopes: t
 def guard_response(
     refusal: GuardRefusal, resource_metadata_url: str, scopes: tuple[str, ...]
 ) -> PlainResponse:
-    """Return the whole response. Raises `ValueError` for text that a header cannot hold."""
-    if refusal is GuardRefusal.UNAVAILABLE:
-        code, header = _INTERNAL_ERROR, (b"retry-after", b"%d" % RETRY_AFTER)
-    else:
-        authenticate = guard_challenge(refusal, resource_metadata_url, scopes)
-        code, header = _INVALID_REQUEST, (b"www-authenticate", authenticate.encode("ascii"))
-    message = refusal.value.message.format(metadata_url=resource_metadata_url)
-    content = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
-    headers: Headers = [(b"cache-control", b"no-store"), header, *response_headers()]
-    return json_response(refusal.value.status, content, headers)
+    """Return the whole response but its CORS headers.
+
+    Raises `ValueError` for text that a header cannot hold.
+    """
+    message = refusal.value.message.format(metadata_url=resource_metadata_url, scopes=" ".join(scopes))
+    error: dict[str, Any] = {"code": _REFUSED, "message": message}
+    headers: Headers = [(b"cache-control", b"no-store")]
+    match refusal:
+        case GuardRefusal.UNAVAILABLE:
+            error["code"] = _INTERNAL_ERROR
+            headers.append((b"retry-after", b"%d" % RETRY_AFTER))
+        case GuardRefusal.ORIGIN_FOREIGN:  # no token would help
+            pass
+        case _:
+            authenticate = guard_challenge(refusal, resource_metadata_url, scopes)
+            # In the body too, for scripts of pages that cannot read the header.
+            error["www-authenticate"] = authenticate
+            headers.append((b"www-authenticate", authenticate.encode("ascii")))
+    return json_response(refusal.value.status, {"jsonrpc": "2.0", "id": None, "error": error}, headers)

@@ -3,29 +3,18 @@
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 
-from msgspec import Struct
-
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
-from grantledger.application.tokens.look_up_session import LookUpSession, McpSession
+from grantledger.adapters.guards.source import McpAuth, Verify
+from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
 
-
-class Verified(Struct, frozen=True, kw_only=True):
-    """A token that a guard has checked, and its session at `resource`."""
-
-    token: str
-    resource: str
-    session: McpSession
-
-
 # ASGI servers run each request in a context of its own.
-verified: ContextVar[Verified | None] = ContextVar("grantledger_verified", default=None)
+verified: ContextVar[McpSession | None] = ContextVar("grantledger_verified", default=None)
 
 
 def current_session() -> McpSession | None:
     """Return the session of the current request, None if no guard has checked it."""
-    found = verified.get()
-    return None if found is None else found.session
+    return verified.get()
 
 
 RequestHeaders = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
@@ -47,18 +36,22 @@ def _bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("latin-1", "replace")
 
 
-class GetMcpSession:
-    def __init__(self, look_up_session: LookUpSession) -> None:
-        self._look_up_session = look_up_session
+async def get_mcp_session(
+    auth: McpAuth, headers: RequestHeaders, *, resource: str | None = None
+) -> McpSession | None:
+    """Return the session of the request's access token, None if there is no token or it is refused.
 
-    async def __call__(self, headers: RequestHeaders, *, resource: str | None = None) -> McpSession | None:
-        """Return the session of the request's access token, None if there is no token or it is refused.
+    The token must be for `resource`, the default one of `auth` for None. Raises `Unavailable` if the token
+    cannot be checked now, and `ValueError` for an unknown resource.
+    """
+    of = auth.guarded_resource(resource)
+    return await session_of(headers, of.verify, resource=of.identifier)
 
-        Only Authorization headers are read; of two none counts. Raises `Unavailable` if the token cannot be
-        checked now.
-        """
-        try:
-            token = bearer_token(authorization_headers(headers))
-            return await self._look_up_session(token, resource=resource) if token else None
-        except (AuthorizationMalformed, Refusal):
-            return None
+
+async def session_of(headers: RequestHeaders, verify: Verify, *, resource: str) -> McpSession | None:
+    """Return the session. Only Authorization headers are read; of two none counts. Raises `Unavailable`."""
+    try:
+        token = bearer_token(authorization_headers(headers))
+        return await verify(token, resource=resource) if token else None
+    except (AuthorizationMalformed, Refusal):
+        return None

@@ -241,7 +241,8 @@ class BearerRefusal(Enum):
 class GuardError(Struct, frozen=True):
     """How a guard refuses a request: `message` in the JSON-RPC body, the rest in the challenge.
 
-    `{metadata_url}` in a message is replaced by the address of the resource's metadata.
+    `{metadata_url}` in a message is replaced by the address of the resource's metadata, and `{scopes}` by the
+    scopes that the operation needs.
     """
 
     status: int
@@ -251,17 +252,17 @@ class GuardError(Struct, frozen=True):
 
 
 class GuardRefusal(Enum):
-    """Refusals of a guard."""
+    """Refusals of a guard. The first words of a 401 are those of Better Auth's guard, which clients know."""
 
     TOKEN_MISSING = GuardError(
         401,
-        "Unauthorized. Send an access token in the Authorization header. {metadata_url} says where to get "
-        "one.",
+        "Unauthorized: Authentication required. Send an access token in the Authorization header. "
+        "{metadata_url} says where to get one.",
     )
     TOKEN_INVALID = GuardError(
         401,
-        "Unauthorized. The access token is not valid here or no longer valid. {metadata_url} says where to "
-        "get a new one.",
+        "Unauthorized: Invalid or expired token. The access token is not valid here or no longer valid. "
+        "{metadata_url} says where to get a new one.",
         "invalid_token",
         # The words of RFC 6750 section 3.1.
         "The access token is expired or revoked or not one for this server",
@@ -272,6 +273,20 @@ class GuardRefusal(Enum):
         "invalid_request",
         BearerRefusal.HEADER_MALFORMED.value.description,
     )
+    TOKEN_IN_QUERY = GuardError(
+        400,
+        "Send the access token in the Authorization header, never in the URL, which is logged. "
+        "Get a new token: this one may be known to others.",
+        "invalid_request",
+        "Access tokens in the URL are not accepted",
+    )
+    SCOPE_MISSING = GuardError(
+        403,
+        "Forbidden: The access token needs the scopes {scopes}. {metadata_url} says where to get a new one.",
+        "insufficient_scope",
+        "The access token does not have all scopes that this operation needs",
+    )
+    ORIGIN_FOREIGN = GuardError(403, "Forbidden: This server does not answer pages of this origin.")
     UNAVAILABLE = GuardError(
         503, "Access tokens cannot be checked at the moment. Keep the token and try again in a few seconds."
     )
@@ -288,6 +303,9 @@ class PlainResponse(Struct, frozen=True):
     status: int
     headers: Headers
     body: bytes = b""
+
+    def adding(self, headers: Headers) -> "PlainResponse":
+        return PlainResponse(self.status, [*self.headers, *headers], self.body)
 
     async def send(self, send: Send, *, with_body: bool = True) -> None:
         """Send it as ASGI messages."""

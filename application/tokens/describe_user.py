@@ -1,8 +1,7 @@
 from msgspec import Struct
 
-from grantledger.application.ports import PrivateRecords
 from grantledger.application.tokens.look_up_session import LookUpSession
-from grantledger.application.tokens.personal_claims import personal_claims
+from grantledger.application.tokens.mcp_session import SessionUser
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.scope import OPENID
 
@@ -23,16 +22,16 @@ class UserInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class DescribeUser:
     """Return the claims about the user that the scopes of an access token allow, for any resource."""
 
-    def __init__(self, look_up_session: LookUpSession, private: PrivateRecords) -> None:
+    def __init__(self, look_up_session: LookUpSession) -> None:
         self._look_up_session = look_up_session
-        self._private = private
 
     async def __call__(self, access_token: str) -> UserInfo:
         """Raises `OpenidNotGranted` and the refusals of `LookUpSession`."""
         session = await self._look_up_session(access_token)
-        if OPENID not in session.scopes:
+        # A machine has no `openid`: that scope is about a user.
+        if OPENID not in session.scopes or session.user_id is None:
             raise OpenidNotGranted
-        claims = await personal_claims(self._private, session.user_id, session.scopes)
+        user = session.user or SessionUser()
         return UserInfo(
-            sub=session.user_id, name=claims.name, email=claims.email, email_verified=claims.email_verified
+            sub=session.user_id, name=user.name, email=user.email, email_verified=user.email_verified
         )

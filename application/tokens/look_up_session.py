@@ -1,10 +1,11 @@
-from msgspec import Struct
-
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, DecisionReader, TokenSealer
+from grantledger.application.ports import Clock, DecisionReader, PrivateRecords, TokenSealer
+from grantledger.application.tokens.mcp_session import McpSession, SessionUser, token_claims
+from grantledger.application.tokens.personal_claims import personal_claims
 from grantledger.domain import resource_indicator
 from grantledger.domain.client_registration import ClientUnknown
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.scope import EMAIL, PROFILE
 from grantledger.domain.user_account import UserIsDisabled
 
 
@@ -16,30 +17,28 @@ class AccessTokenForAnotherResource(Refusal):
     """The access token is for another resource."""
 
 
-class McpSession(Struct, frozen=True, kw_only=True):
-    """What a resource server learns from an access token. `expires_at` is in seconds since 1970, UTC."""
-
-    user_id: str
-    client_id: str
-    scopes: tuple[str, ...]
-    resource: str
-    expires_at: int
-    grant_id: str
-
-
 class LookUpSession:
     """Find the user, client and scopes of an access token. Revoking and disabling take effect at once."""
 
     def __init__(
-        self, facts: DecisionReader, sealer: TokenSealer, clock: Clock, policy: ServerPolicy
+        self,
+        facts: DecisionReader,
+        private: PrivateRecords,
+        sealer: TokenSealer,
+        clock: Clock,
+        policy: ServerPolicy,
     ) -> None:
         self._facts = facts
+        self._private = private
         self._sealer = sealer
         self._clock = clock
         self._offer = policy.offer
+        self._issuer = policy.issuer
 
     async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
         """Return the session; with `resource`, only if the token is for it (RFC 8707).
+
+        Takes one read, and one more for a token with the scope `email` or `profile`.
 
         Raises `AccessTokenUnknown`, `AccessTokenForAnotherResource`, `ClientUnknown`, `ClientIsDisabled`,
         `UserIsDisabled`, `NoLongerOffered` and the refusals of `TokenGrant.check_access`.
@@ -67,11 +66,28 @@ class LookUpSession:
         if resource is not None and not resource_indicator.same(resource, access.resource):
             raise AccessTokenForAnotherResource
         scopes = self._offer.left_of(access.scopes, resource=access.resource)
+        user_id, client_id = grant.user_id, grant.client_id
         return McpSession(
-            user_id=grant.user_id,
-            client_id=grant.client_id,
+            access_token=access_token,
+            expires_at=claims.expires_at,
+            client_id=client_id,
+            user_id=user_id,
+            user=await self._user(user_id, scopes),
             scopes=scopes,
             resource=access.resource,
-            expires_at=claims.expires_at,
+            claims=token_claims(
+                issuer=self._issuer,
+                subject=user_id,
+                resource=access.resource,
+                client_id=client_id,
+                scopes=scopes,
+                expires_at=claims.expires_at,
+            ),
             grant_id=claims.grant_id,
         )
+
+    async def _user(self, user_id: str, scopes: tuple[str, ...]) -> SessionUser | None:
+        if EMAIL not in scopes and PROFILE not in scopes:
+            return None
+        known = await personal_claims(self._private, user_id, scopes)
+        return SessionUser(email=known.email, email_verified=known.email_verified, name=known.name)

@@ -9,29 +9,20 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
-from grantledger.adapters.guards.asgi import BearerGuard, Verify
-from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier, auth_settings
+from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.guards.mcp_sdk import McpTokenVerifier, auth_settings
+from grantledger.adapters.guards.source import GuardedResource
 from grantledger.adapters.http.middleware import Mount
-from grantledger.adapters.http.oauth.discovery import resource_metadata_url
-from grantledger.domain.resource_indicator import Resource
 
 MakeServer = Callable[[AuthSettings, TokenVerifier], MCPServer[None]]
 
 
-def guarded(make_server: MakeServer, resource: Resource, *, issuer: str, verify: Verify) -> Mount:
+def guarded(make_server: MakeServer, of: GuardedResource) -> Mount:
     """Return the MCP server, to be mounted at the path of its resource."""
-    url = urlsplit(resource.identifier)
-    settings = auth_settings(issuer=issuer, resource=resource.identifier)
-    verifier = LedgerTokenVerifier(verify, resource=resource.identifier, issuer=issuer)
-    app = make_server(settings, verifier).streamable_http_app(
+    url = urlsplit(of.identifier)
+    settings = auth_settings(issuer=of.issuer, resource=of.identifier)
+    app = make_server(settings, McpTokenVerifier(of)).streamable_http_app(
         streamable_http_path=url.path, stateless_http=True, transport_security=_loopback_only(url.netloc)
-    )
-    guard = BearerGuard(
-        app,
-        verify=verify,
-        resource=resource.identifier,
-        resource_metadata_url=resource_metadata_url(resource.identifier),
-        scopes=resource.scopes,
     )
 
     @asynccontextmanager
@@ -39,7 +30,7 @@ def guarded(make_server: MakeServer, resource: Resource, *, issuer: str, verify:
         async with app.router.lifespan_context(app):  # the SDK's session manager
             yield
 
-    return Mount(path=url.path, app=guard, lifespan=running)
+    return Mount(path=url.path, app=BearerGuard(app, of), lifespan=running)
 
 
 def _loopback_only(host: str) -> TransportSecuritySettings:

@@ -5,23 +5,20 @@ can see command lines. The pipe stays open. When the process that started this o
 pipe closes, and this process deletes the directory and ends too.
 """
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 from grantledger.application.provenance import Caller
-from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.demo.demo_settings import demo_settings
 from grantledger.entrypoints.demo.mcp_servers import notes_server, todo_server
 from grantledger.entrypoints.demo.mounts import guarded
-from grantledger.entrypoints.server import http_layer, run, server_open
+from grantledger.entrypoints.embedded import AuthorizationServer
 
 _CALLER = Caller(correlation_id="demo", operator="demo")
 
@@ -30,21 +27,19 @@ def main(port: int, directory: Path) -> None:
     email, password = json.loads(sys.stdin.readline())
     settings = demo_settings(port, directory)
     threading.Thread(target=_end_with_the_parent, args=(directory,), daemon=True).start()
-    container = Container(settings)
-    policy, verify = container.settings.policy, container.use_cases().look_up_session
-    mounts = [
-        guarded(make_server, resource, issuer=policy.issuer, verify=verify)
-        for make_server, resource in zip((todo_server, notes_server), policy.resources, strict=True)
-    ]
-    lifespan = partial(_open, container, email, password)
-    run(http_layer(container).app(lifespan=lifespan, mounts=mounts), settings)
+    server = AuthorizationServer(settings)
+    asyncio.run(_open_account(server, email, password))
+    server.run(
+        [
+            guarded(make_server, server.guarded_resource(resource.identifier))
+            for make_server, resource in zip((todo_server, notes_server), settings.resources, strict=True)
+        ]
+    )
 
 
-@asynccontextmanager
-async def _open(container: Container, email: str, password: str) -> AsyncIterator[None]:
-    async with server_open(container):
-        await container.use_cases().open_account(email, password, _CALLER)
-        yield
+async def _open_account(server: AuthorizationServer, email: str, password: str) -> None:
+    async with server:
+        await server.use_cases.open_account(email, password, _CALLER)
 
 
 def _end_with_the_parent(directory: Path) -> None:

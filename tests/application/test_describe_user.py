@@ -3,8 +3,10 @@ import pytest
 
 from fakes.memory_ledger import MemoryLedger
 from grantledger.application.tokens.describe_user import DescribeUser, OpenidNotGranted
+from grantledger.application.tokens.look_up_session import LookUpSession
 from grantledger.domain.token_grant import AccessTokenHasEnded
 from grantledger.domain.user_account import UserIsDisabled
+from support.policies import a_policy
 from support.requests import NOTES
 from support.story import CALLER, EMAIL, PASSWORD
 
@@ -55,9 +57,9 @@ async def test_the_resource_of_the_token_does_not_matter(story, client, ada):
     assert await claims_of(story, tokens) == {"sub": ada.user_id}
 
 
-async def test_an_erased_address_is_absent(story, client, ada):
+async def test_an_erased_address_is_absent(ledger, story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid email")
-    erased = DescribeUser(story.look_up_session, MemoryLedger())
+    erased = DescribeUser(LookUpSession(ledger, MemoryLedger(), story.sealer, story.clock, a_policy()))
     assert msgspec.to_builtins(await erased(tokens.access_token)) == {"sub": ada.user_id}
 
 

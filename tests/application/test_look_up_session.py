@@ -1,13 +1,17 @@
+from collections.abc import Collection, Mapping
+
 import pytest
 from msgspec.structs import replace
 
+from fakes.memory_ledger import MemoryLedger
 from grantledger.application.ports import TokenClaims, Unavailable
 from grantledger.application.provenance import by_operator
 from grantledger.application.tokens.look_up_session import (
     AccessTokenForAnotherResource,
     AccessTokenUnknown,
-    McpSession,
+    LookUpSession,
 )
+from grantledger.application.tokens.mcp_session import McpSession, SessionUser
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.resource_indicator import Resource
@@ -19,22 +23,58 @@ from grantledger.domain.token_grant import (
 )
 from grantledger.domain.user_account import UserIsDisabled
 from support.grants import OPENED
-from support.policies import a_policy
+from support.policies import POLICY, a_policy
 from support.requests import MCP, NOTES
 from support.storage import nothing_recorded
-from support.story import CALLER, Story
+from support.story import CALLER, EMAIL, PASSWORD, Story
 
 
 async def test_returns_user_client_scopes_resource_and_expiry(story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid notes:read", resources=(NOTES,))
     assert await story.looks_up(tokens) == McpSession(
+        access_token=tokens.access_token,
         user_id=ada.user_id,
         client_id=client.client_id,
         scopes=("openid", "notes:read"),
         resource=NOTES,
         expires_at=story.clock.now() + 3_600,
+        claims={
+            "iss": POLICY.issuer,
+            "sub": ada.user_id,
+            "aud": NOTES,
+            "client_id": client.client_id,
+            "scope": "openid notes:read",
+            "exp": story.clock.now() + 3_600,
+        },
         grant_id=story.sealer.read(tokens.access_token).claims.grant_id,
     )
+
+
+class UnreadablePrivateRecords(MemoryLedger):
+    async def values(self, subject: str, names: Collection[str]) -> Mapping[str, str]:
+        raise AssertionError(f"{names} of {subject} were read")
+
+
+async def test_with_email_and_profile_the_session_names_the_user(story, client):
+    await story.open_account(EMAIL, PASSWORD, CALLER, name="Ada Lovelace")
+    tokens = await story.tokens(client, await story.signs_in(), scope="openid email profile")
+    assert (await story.looks_up(tokens)).user == SessionUser(
+        email=EMAIL, email_verified=False, name="Ada Lovelace"
+    )
+
+
+async def test_without_email_and_profile_no_personal_data_is_read(ledger, story, client, ada):
+    """A second read would double the cost of every request that a guard checks."""
+    tokens = await story.tokens(client, ada, scope="openid")
+    look_up = LookUpSession(ledger, UnreadablePrivateRecords(), story.sealer, story.clock, POLICY)
+    assert (await look_up(tokens.access_token)).user is None
+
+
+async def test_a_session_does_not_show_its_token(story, tokens):
+    session = await story.looks_up(tokens)
+    for shown in (repr(session), str(session), f"{session}", repr(list(session.__rich_repr__()))):
+        assert tokens.access_token not in shown
+        assert session.client_id in shown
 
 
 async def test_looking_up_records_nothing(ledger, story, tokens):

@@ -11,7 +11,7 @@ import anyio
 import httpx2
 import pytest
 
-from grantledger.adapters.guards.session import GetMcpSession
+from grantledger.adapters.guards.session import session_of
 from grantledger.application.ports import Unavailable
 from support.oauth import SESSION_COOKIE, Person, error_of, heading_of, returned
 from support.outages import nobody_may_write
@@ -133,9 +133,9 @@ async def test_discovery_needs_no_ledger(fragile: Server, person: Before):
 async def test_an_outage_raises_in_process(fragile: Server, person: Before):
     headers = {"authorization": f"Bearer {person.tokens_before['access_token']}"}
     async with fragile.use_cases() as container:
-        get_mcp_session = GetMcpSession(container.use_cases().look_up_session)
+        verify = container.use_cases().look_up_session
         with unreadable(fragile), pytest.raises(Unavailable):
-            await get_mcp_session(headers)
+            await session_of(headers, verify, resource=f"{fragile.origin}/mcp")
 
 
 async def test_requests_succeed_when_the_outage_is_over(fragile: Server, person: Before):

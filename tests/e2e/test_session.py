@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from grantledger.adapters.guards.session import GetMcpSession
+from grantledger.adapters.guards.session import session_of
 from support.oauth import LongAgo, Person, error_of
 from support.server import Server
 
@@ -165,8 +165,10 @@ async def test_looking_up_a_session_writes_nothing(server: Server, ada: Person, 
 async def test_in_process_a_session_is_found_by_the_headers(server: Server, ada: Person, client: str):
     token = (await ada.tokens(client, scope="openid email"))["access_token"]
     async with server.use_cases() as container:
-        session = await GetMcpSession(container.use_cases().look_up_session)(
-            {"Authorization": f"Bearer {token}"}
+        session = await session_of(
+            {"Authorization": f"Bearer {token}"},
+            container.use_cases().look_up_session,
+            resource=f"{server.origin}/mcp",
         )
     assert session is not None
     assert (session.client_id, session.scopes) == (client, ("openid", "email"))
@@ -190,7 +192,8 @@ async def test_in_process_a_request_without_a_good_token_has_no_session(
     token = (await ada.tokens(client))["access_token"]
     given = {name: value.format(token=token) for name, value in headers.items()}
     async with server.use_cases() as container:
-        assert await GetMcpSession(container.use_cases().look_up_session)(given) is None
+        verify = container.use_cases().look_up_session
+        assert await session_of(given, verify, resource=f"{server.origin}/mcp") is None
 
 
 async def test_in_process_a_token_for_another_resource_has_no_session(
@@ -198,6 +201,6 @@ async def test_in_process_a_token_for_another_resource_has_no_session(
 ):
     headers = {"authorization": f"Bearer {(await ada.tokens(client))['access_token']}"}
     async with server.use_cases() as container:
-        get_mcp_session = GetMcpSession(container.use_cases().look_up_session)
-        assert await get_mcp_session(headers, resource="https://evil.example/mcp") is None
-        assert await get_mcp_session(headers, resource=f"{server.origin}/mcp") is not None
+        verify = container.use_cases().look_up_session
+        assert await session_of(headers, verify, resource="https://evil.example/mcp") is None
+        assert await session_of(headers, verify, resource=f"{server.origin}/mcp") is not None

@@ -125,6 +125,7 @@ class ConsentsOfTheUseCases(OverUseCases):
             tokens = await self.story.redeems(client, issued.code, redirect_uri=issued.redirect_uri)
             session = await self.story.look_up_session(tokens.access_token)
             assert session.client_id == client.client_id
+            assert session.user_id is not None
             user = self._users[session.user_id]
             self._tokens[user, name].append(tokens.access_token)
             self._redeemed[issued.code] = Granted(user, name, session.resource, session.scopes)

@@ -9,7 +9,7 @@ from grantledger.application.clients.authenticate_client import ClientCredential
 from grantledger.application.clients.register_client import NewClient
 from grantledger.application.provenance import Caller
 from grantledger.application.tokens.current_tokens import Tokens
-from grantledger.application.tokens.look_up_session import McpSession
+from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.application.tokens.redeem_code import CodeRedemption
 from grantledger.application.tokens.refresh_grant import Refresh
 from grantledger.application.tokens.revoke import Revocation

@@ -5,13 +5,15 @@ from urllib.parse import urlsplit
 
 from litestar import Response
 
+from grantledger.adapters.guards.discovery_paths import (
+    AUTHORIZATION_SERVER,
+    OPENID_CONFIGURATION,
+    PROTECTED_RESOURCE,
+    origin_of,
+)
 from grantledger.adapters.http.responses import AnyRequest, json_answer
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.policy import ServerPolicy
-
-AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
-OPENID_CONFIGURATION = "/.well-known/openid-configuration"
-PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 _CACHED = {"cache-control": "public, max-age=60"}
 
@@ -36,9 +38,9 @@ def _documents(policy: ServerPolicy, describe: DescribeServer) -> dict[str, Any]
     documents: dict[str, Any] = {}
     for name in (AUTHORIZATION_SERVER, OPENID_CONFIGURATION):
         documents |= dict.fromkeys((name, f"{name}{base}", f"{base}{name}"), server)
-    issuer_origin = _origin(policy.issuer)
+    issuer_origin = origin_of(policy.issuer)
     # A resource on another origin serves its own metadata: clients must reject ours (RFC 9728 section 3.3).
-    local = [resource for resource in policy.resources if _origin(resource.identifier) == issuer_origin]
+    local = [resource for resource in policy.resources if origin_of(resource.identifier) == issuer_origin]
     # The well-known path without a suffix belongs to a resource without a path. If there is none, it answers
     # for the first resource.
     if local:
@@ -47,14 +49,3 @@ def _documents(policy: ServerPolicy, describe: DescribeServer) -> dict[str, Any]
         path = urlsplit(resource.identifier).path.rstrip("/")
         documents[f"{PROTECTED_RESOURCE}{path}"] = describe.protected_resource(resource)
     return documents
-
-
-def resource_metadata_url(identifier: str) -> str:
-    """Return the address of the metadata of a resource (RFC 9728 section 3.1)."""
-    path = urlsplit(identifier).path.rstrip("/")
-    return f"{_origin(identifier)}{PROTECTED_RESOURCE}{path}"
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}"

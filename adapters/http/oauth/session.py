@@ -1,15 +1,18 @@
 """GET /session: the user and the client of an access token, for resource servers in other processes."""
 
+from typing import Any
+
 from litestar import Response
 
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
+from grantledger.adapters.guards.discovery_paths import resource_metadata_url
 from grantledger.adapters.http.errors import BearerRefusal, ParametersMalformed, bearer_response
 from grantledger.adapters.http.middleware import note_client, note_refusal
-from grantledger.adapters.http.oauth.discovery import resource_metadata_url
 from grantledger.adapters.http.parameters import parsed
 from grantledger.adapters.http.responses import AnyRequest, json_answer, litestar_response
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.tokens.look_up_session import LookUpSession
+from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
 
 
@@ -39,16 +42,7 @@ class SessionEndpoint:
         except Refusal as refusal:
             return self._refused(request, BearerRefusal.TOKEN_REFUSED, refusal)
         note_client(request.scope, session.client_id)
-        # Not the grant id, which resource servers do not need.
-        return json_answer(
-            {
-                "user_id": session.user_id,
-                "client_id": session.client_id,
-                "scope": " ".join(session.scopes),
-                "resource": session.resource,
-                "expires_at": session.expires_at,  # seconds since 1970, UTC
-            }
-        )
+        return json_answer(session_members(session))
 
     def _refused(
         self, request: AnyRequest, refusal: BearerRefusal, cause: Exception | None = None
@@ -56,3 +50,22 @@ class SessionEndpoint:
         if cause is not None:
             note_refusal(request.scope, cause)
         return litestar_response(self._refusals[refusal])
+
+
+def session_members(session: McpSession) -> dict[str, Any]:
+    """Return the JSON of a session, without the token. `McpAuthClient` reads it.
+
+    `expires_at` is in seconds since 1970, UTC. Personal data is there if a scope grants it.
+    """
+    members: dict[str, Any] = {
+        "user_id": session.user_id,
+        "client_id": session.client_id,
+        "subject_type": session.subject_type,
+        "scope": " ".join(session.scopes),
+        "resource": session.resource,
+        "expires_at": session.expires_at,
+        "grant_id": session.grant_id,
+    }
+    if session.user is not None:
+        members["user"] = session.user
+    return members

@@ -8,6 +8,7 @@ from grantledger.adapters.guards.session import current_session, verified
 from grantledger.application.ports import Unavailable
 from grantledger.application.tokens import look_up_session
 from grantledger.domain import client_registration, token_grant, user_account
+from support.guarding import guarded
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
 
@@ -47,8 +48,8 @@ async def test_asks_about_its_own_resource_and_no_other(call, ledger):
 async def test_passes_the_caller_to_the_app(call, app):
     await call("POST", "Bearer good")
     (caller,) = app.callers
-    assert (caller.token, caller.resource) == ("good", "http://127.0.0.1:8000/mcp")
-    assert caller.session.user_id == "glu_ann"
+    assert (caller.access_token, caller.resource) == ("good", "http://127.0.0.1:8000/mcp")
+    assert caller.user_id == "glu_ann"
 
 
 async def test_the_guarded_app_reads_the_current_session(call, app):
@@ -59,7 +60,7 @@ async def test_the_guarded_app_reads_the_current_session(call, app):
 
     app.work = work
     await call("POST", "Bearer good")
-    assert seen == [app.callers[0].session]
+    assert seen == [app.callers[0]]
     assert current_session() is None
 
 
@@ -94,7 +95,6 @@ async def test_the_challenge_without_a_token_names_no_error(call):
 @pytest.mark.parametrize(
     "elsewhere",
     [
-        {"query": "access_token=good"},
         {"headers": (("cookie", "access_token=good; authorization=good"),)},
         {"headers": (("x-authorization", "Bearer good"), ("proxy-authorization", "Bearer good"))},
         {"headers": (("content-type", "application/x-www-form-urlencoded"),), "body": b"access_token=good"},
@@ -227,7 +227,7 @@ async def test_the_body_of_a_refusal_says_what_to_do(call):
     assert answer.value("content-type") == "application/json"
     assert answer.value("content-length") == str(len(answer.body))
     assert answer.json()["error"]["message"] == (
-        "Unauthorized. Send an access token in the Authorization header. "
+        "Unauthorized: Authentication required. Send an access token in the Authorization header. "
         "http://127.0.0.1:8000/.well-known/oauth-protected-resource/mcp says where to get one."
     )
 
@@ -276,9 +276,7 @@ async def test_starts_and_stops_the_app_with_the_server(guard, app):
 
 def test_a_scope_that_no_header_can_carry_stops_the_start(app, ledger):
     with pytest.raises(ValueError, match="scope"):
-        BearerGuard(
-            app, verify=ledger, resource="r", resource_metadata_url="https://x.example", scopes=('a"b',)
-        )
+        BearerGuard(app, guarded(ledger, scopes=('a"b',)))
 
 
 # The URL that the application sees
@@ -294,12 +292,13 @@ def test_a_scope_that_no_header_can_carry_stops_the_start(app, ledger):
     ],
 )
 async def test_the_application_sees_scheme_and_host_of_its_resource(app, ledger, resource, seen):
-    guard = BearerGuard(app, verify=ledger, resource=resource, resource_metadata_url="https://as.example/")
+    guard = BearerGuard(app, guarded(ledger, identifier=resource))
     given = {
         "type": "http",
         "method": "GET",
         "scheme": "http",
         "path": "/mcp",
+        "query_string": b"",
         "server": ("127.0.0.1", 8000),
         "headers": [(b"host", b"evil.example"), (b"authorization", b"Bearer good")],
     }

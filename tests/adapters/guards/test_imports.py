@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-GUARDS = ("asgi", "bearer", "challenge", "cors", "refusals", "session")
+GUARDS = ("asgi", "bearer", "challenge", "check", "cors", "discovery", "refusals", "session", "source")
 
 
 @pytest.mark.parametrize("module", GUARDS)

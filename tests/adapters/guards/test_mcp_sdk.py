@@ -11,15 +11,16 @@ from mcp.types import JSONRPCError, jsonrpc_message_adapter
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from grantledger.adapters.guards.mcp_sdk import LedgerTokenVerifier, leave_origins_to_the_guard
+from grantledger.adapters.guards.mcp_sdk import McpTokenVerifier, leave_origins_to_the_guard
 from grantledger.application.ports import Unavailable
+from support.guarding import guarded
 
 RESOURCE = "http://127.0.0.1:8000/mcp"
 
 
 @pytest.fixture
 def verifier(ledger) -> TokenVerifier:
-    return LedgerTokenVerifier(ledger, resource=RESOURCE, issuer="http://127.0.0.1:8000")
+    return McpTokenVerifier(guarded(ledger))
 
 
 async def test_fills_the_access_token_of_the_sdk(verifier):
@@ -31,7 +32,7 @@ async def test_fills_the_access_token_of_the_sdk(verifier):
         "expires_at": 2_000_000_000,
         "resource": RESOURCE,
         "subject": "glu_ann",
-        "claims": {"iss": "http://127.0.0.1:8000"},
+        "claims": {"iss": "https://auth.example"},
     }
 
 
@@ -66,7 +67,7 @@ async def test_does_not_look_up_again_what_the_guard_has_checked(call, app, veri
     ("resource", "token"), [("http://127.0.0.1:8000/notes/mcp", "good"), (RESOURCE, "bad")]
 )
 async def test_looks_up_what_the_guard_has_not_checked(call, app, ledger, resource, token):
-    other = LedgerTokenVerifier(ledger, resource=resource, issuer="http://127.0.0.1:8000")
+    other = McpTokenVerifier(guarded(ledger, identifier=resource))
     app.work = lambda: other.verify_token(token)
     await call("POST", "Bearer good")
     assert ledger.asked == [("good", RESOURCE), (token, resource)]
@@ -75,7 +76,7 @@ async def test_looks_up_what_the_guard_has_not_checked(call, app, ledger, resour
 async def test_the_sdk_reads_the_message_of_a_refusal(call):
     message = jsonrpc_message_adapter.validate_json((await call()).body, by_name=False)
     assert isinstance(message, JSONRPCError)
-    assert message.error.message.startswith("Unauthorized. Send an access token")
+    assert message.error.message.startswith("Unauthorized: Authentication required. Send an access token")
 
 
 def test_the_guard_works_where_the_sdk_is_not_installed():

@@ -8,7 +8,8 @@ import litestar.datastructures
 import pytest
 import starlette.datastructures
 
-from grantledger.adapters.guards.session import GetMcpSession, RequestHeaders
+from grantledger.adapters.guards.session import RequestHeaders, session_of
+from support.guarding import RESOURCE
 
 GOOD = (b"authorization", b"Bearer good")
 TWO = [GOOD, (b"authorization", b"Bearer other")]
@@ -26,15 +27,16 @@ FRAMEWORKS: dict[str, Callable[[Any], RequestHeaders]] = {
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 async def test_the_token_is_read_from_the_headers_of_any_framework(ledger, framework: str):
     headers: RequestHeaders = FRAMEWORKS[framework]([GOOD])
-    assert await GetMcpSession(ledger)(headers) is not None
+    assert await session_of(headers, ledger, resource=RESOURCE) is not None
 
 
 @pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if name != "a mapping"])
 async def test_of_two_authorization_headers_none_counts(ledger, framework: str):
-    assert await GetMcpSession(ledger)(FRAMEWORKS[framework](TWO)) is None
+    assert await session_of(FRAMEWORKS[framework](TWO), ledger, resource=RESOURCE) is None
     assert ledger.asked == []
 
 
 @pytest.mark.parametrize("value", ["Bearer \u20ac", "Bearer go\u2010od", "\U0001f511"])
 async def test_a_character_that_no_header_can_hold_is_no_error(ledger, value: str):
-    assert await GetMcpSession(ledger)({"Authorization": value, "X-Name": "\u20ac"}) is None
+    headers = {"Authorization": value, "X-Name": "\u20ac"}
+    assert await session_of(headers, ledger, resource=RESOURCE) is None

@@ -267,6 +267,7 @@ class ServerOfTheUseCases:
             except Refusal:
                 found.append(None)
             else:
+                assert one.user_id is not None
                 found.append(Session(one.user_id, one.client_id, one.scopes, one.resource, one.expires_at))
         return found
 

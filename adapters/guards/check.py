@@ -1,0 +1,76 @@
+"""The decision about a request, for guards of every framework."""
+
+import logging
+from collections.abc import Iterable
+from urllib.parse import parse_qsl
+
+from grantledger.adapters.asgi_types import Headers
+from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
+from grantledger.adapters.guards.refusals import guard_response
+from grantledger.adapters.guards.source import GuardedResource
+from grantledger.adapters.http.errors import GuardRefusal
+from grantledger.application.ports import Unavailable
+from grantledger.application.tokens.mcp_session import McpSession
+from grantledger.domain.refusal import Refusal
+
+_log = logging.getLogger(__name__)
+
+
+class RequestCheck:
+    """Decides whether a request may pass, and holds the response for each refusal."""
+
+    def __init__(self, of: GuardedResource, required_scopes: Iterable[str] = ()) -> None:
+        """Without `required_scopes` the challenge names all scopes of the resource.
+
+        Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold.
+        """
+        self._verify = of.verify
+        self._resource = of.identifier
+        self._required = (required_scopes,) if isinstance(required_scopes, str) else tuple(required_scopes)
+        scopes = self._required or of.scopes
+        self.responses = {
+            refusal: guard_response(refusal, of.metadata_url, scopes) for refusal in GuardRefusal
+        }
+
+    async def session(self, headers: Headers, query: bytes) -> McpSession | GuardRefusal:
+        """Return the session of a request that may pass. Names of `headers` are in lower case."""
+        token = self.token(headers, query)
+        if isinstance(token, GuardRefusal):
+            return token
+        try:
+            session = await self._verify(token, resource=self._resource)
+        except Exception as error:  # noqa: BLE001 - see `failed`
+            return self.failed(error)
+        return self.with_scopes(session)
+
+    def token(self, headers: Headers, query: bytes) -> str | GuardRefusal:
+        """Return the access token of the Authorization header, and nothing from anywhere else."""
+        # OAuth 2.1 section 5.1.1: a URL is logged, and a token in it known to others.
+        if query and any(name == "access_token" for name, _ in _parsed(query)):
+            return GuardRefusal.TOKEN_IN_QUERY
+        try:
+            token = bearer_token(headers)
+        except AuthorizationMalformed:
+            return GuardRefusal.REQUEST_MALFORMED
+        return GuardRefusal.TOKEN_MISSING if token is None else token
+
+    def with_scopes(self, session: McpSession) -> McpSession | GuardRefusal:
+        """Return the session if it has every required scope."""
+        missing = self._required and not set(self._required).issubset(session.scopes)
+        return GuardRefusal.SCOPE_MISSING if missing else session
+
+    @staticmethod
+    def failed(error: Exception) -> GuardRefusal:
+        """Return the refusal for an exception of `Verify`: 401 only for a token that was checked.
+
+        Clients discard a token on 401, and it may be valid.
+        """
+        if isinstance(error, Refusal):
+            return GuardRefusal.TOKEN_INVALID
+        if not isinstance(error, Unavailable):
+            _log.error("an access token could not be checked", exc_info=error)
+        return GuardRefusal.UNAVAILABLE
+
+
+def _parsed(query: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True)
