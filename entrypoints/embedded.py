@@ -186,7 +186,9 @@ class AuthorizationServer:
     ) -> BearerGuard:
         """Return `app` behind a guard: it gets only requests with an access token for `resource`.
 
-        The guard answers all others with a challenge. It is `with_mcp_auth`, which has more options. Raises `ValueError`.
+        The guard answers all others with a challenge. It is `with_mcp_auth`, which has more options.
+
+        Raises `ValueError` for an unknown resource, or scopes that a challenge cannot hold.
         """
         return with_mcp_auth(app, self, resource=resource, required_scopes=required_scopes)
 
