@@ -2,7 +2,7 @@
 
 from litestar import Response
 
-from grantledger.adapters.http.oauth.discovery import AUTHORIZATION_SERVER
+from grantledger.adapters.guards.discovery_paths import AUTHORIZATION_SERVER
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import FrontPage
 from grantledger.adapters.http.pages.responses import account_page
