@@ -47,7 +47,7 @@ def print_how_to_connect(console: Console, origin: str, database: Path, email: s
     )
     _way(
         console,
-        "See and disconnect connected apps, in the same browser",
+        "See and disconnect connected apps; this asks for the password again",
         f"{origin}/authorize/account",
     )
     _way(

@@ -28,6 +28,17 @@ def test_by_mouse(page: Page, client: LoopbackClient, email: str):
     assert client.is_let_in(client.tokens())
 
 
+def test_chromium_complains_about_nothing_on_the_pages(page: Page, client: LoopbackClient, email: str):
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(client.url())
+    sign_in(page, email)
+    comes_to(page, "Allow access?")
+    page.get_by_role("link", name="Connected apps").click()
+    comes_to(page, "Connected apps")
+    assert complaints == []
+
+
 def test_by_keyboard_alone(page: Page, client: LoopbackClient, email: str):
     page.goto(client.url())
     expect(page.get_by_label("E-mail address")).to_be_focused()

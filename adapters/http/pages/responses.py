@@ -6,7 +6,7 @@ from litestar.enums import MediaType
 from grantledger.adapters.http.pages.rendering import PAGE_CSS
 
 _FEATURES = (
-    *("accelerometer", "bluetooth", "camera", "clipboard-read", "display-capture", "geolocation"),
+    *("accelerometer", "camera", "clipboard-read", "display-capture", "geolocation"),
     *("gyroscope", "hid", "identity-credentials-get", "magnetometer", "microphone", "midi", "payment"),
     *("publickey-credentials-get", "serial", "usb"),
 )
