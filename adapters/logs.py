@@ -19,7 +19,7 @@ LogLine = MutableMapping[str, Any]
 WriteLine = Callable[[str, str, LogLine], None]
 
 _STDLIB = logging.getLogger("grantledger.http")
-_SECRET = re.compile(r"gl(?:ac|at|rt|cs|rg)_[A-Za-z0-9_-]+")
+_SECRET = re.compile(r"gl(?:ac|at|rt|cs|rg|rs)_[A-Za-z0-9_-]+")
 _EMAIL = re.compile(r"[\w.+%-]+(?:@|%40)[\w.-]+")
 _URI_WITH_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:[^\s?#'\"]+)[?#][^\s'\"]*")
 _encode = msgspec.json.Encoder(enc_hook=str).encode

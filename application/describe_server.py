@@ -1,5 +1,6 @@
 """Discovery metadata, generated from the policy that is enforced, so that only that is advertised."""
 
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
@@ -75,8 +76,12 @@ class DescribeServer:
     def __init__(self, policy: ServerPolicy) -> None:
         self._policy = policy
 
-    def authorization_server(self) -> AuthorizationServerMetadata:
-        """Return the metadata for OAuth, and for OpenID Connect too if the scope `openid` is configured."""
+    def authorization_server(self, resources: Collection[str] = ()) -> AuthorizationServerMetadata:
+        """Return the metadata for OAuth, and for OpenID Connect too if the scope `openid` is configured.
+
+        `resources` are the identifiers of all that are offered; by default those of the settings.
+        """
+        named = resources or [resource.identifier for resource in self._policy.resources]
         base = self._policy.issuer.rstrip("/")
         offered: dict[str, Any] = {
             "issuer": self._policy.issuer,
@@ -88,7 +93,7 @@ class DescribeServer:
             "revocation_endpoint": f"{base}/revoke",
             # Only the default scope: clients that find no scopes at the resource request all of these.
             "scopes_supported": self._policy.default_scope,
-            "protected_resources": tuple(resource.identifier for resource in self._policy.resources),
+            "protected_resources": tuple(named),
             "service_documentation": self._policy.documentation or UNSET,
         }
         if OPENID not in self._policy.known_scopes:

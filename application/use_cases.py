@@ -71,6 +71,12 @@ from grantledger.application.ports import (
     SigningKeyMaker,
     TokenSealer,
 )
+from grantledger.application.resources.administer_resources import (
+    AddResource,
+    RemoveResource,
+    RotateResourceSecret,
+)
+from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.throttling import ActionLimit, GuessLimit, RegistrationLimit
 from grantledger.application.tokens.describe_user import DescribeUser
 from grantledger.application.tokens.issue_id_token import IssueIdToken
@@ -118,6 +124,7 @@ class UseCases:
 
     def __init__(self, ports: Ports, policy: ServerPolicy) -> None:
         ledger, clock, randomness, hasher = ports.ledger, ports.clock, ports.randomness, ports.hasher
+        self.catalogue = catalogue = Catalogue(ledger, clock, policy)
         sessions = BrowserSessionMaker(
             clock, randomness, lifetime=policy.browser_session_lifetime, limit=ports.sign_ins
         )
@@ -127,13 +134,14 @@ class UseCases:
             clock=clock,
             codes=ports.codes,
             policy=policy,
+            catalogue=catalogue,
             limit=ports.issued_codes,
         )
 
         self.describe_server = DescribeServer(policy)
 
-        self.start_authorization = StartAuthorization(ledger, clock, randomness, policy)
-        self.resume_authorization = ResumeAuthorization(ledger, issue_code, clock, policy)
+        self.start_authorization = StartAuthorization(ledger, clock, randomness, policy, catalogue)
+        self.resume_authorization = ResumeAuthorization(ledger, issue_code, clock, catalogue)
         self.give_consent = GiveConsent(ledger, issue_code)
 
         self.register_client = RegisterClient(ledger, clock, randomness, policy, ports.registrations)
@@ -156,6 +164,7 @@ class UseCases:
             clock=clock,
             randomness=randomness,
             policy=policy,
+            catalogue=catalogue,
         )
         self.refresh_grant = RefreshGrant(
             ledger=ledger,
@@ -165,11 +174,19 @@ class UseCases:
             network_digests=ports.network_digests,
             clock=clock,
             policy=policy,
+            catalogue=catalogue,
             limit=ports.refreshes,
         )
         self.revoke_grant = RevokeGrant(ledger, clock)
         self.revoke_token = RevokeToken(ledger, ledger, self.authenticate_client, ports.tokens, clock)
-        self.look_up_session = LookUpSession(ledger, ledger, ports.tokens, clock, policy)
+        self.look_up_session = LookUpSession(
+            facts=ledger,
+            private=ledger,
+            sealer=ports.tokens,
+            clock=clock,
+            policy=policy,
+            catalogue=catalogue,
+        )
         self.describe_user = DescribeUser(self.look_up_session)
 
         rules = PasswordRules(ports.common_passwords)
@@ -215,6 +232,15 @@ class UseCases:
             disconnect_every=self.disconnect_every_app,
         )
         self.erase_password = ErasePassword(ledger, clock, self.disconnect_every_app)
+
+        self._administer(ports, policy)
+
+    def _administer(self, ports: Ports, policy: ServerPolicy) -> None:
+        """Add the use cases of operators for resources, keys, secrets and the past."""
+        ledger, clock, randomness = ports.ledger, ports.clock, ports.randomness
+        self.add_resource = AddResource(ledger, clock, randomness, policy, self.catalogue)
+        self.rotate_resource_secret = RotateResourceSecret(ledger, clock, randomness)
+        self.remove_resource = RemoveResource(ledger, clock, self.catalogue)
 
         self.make_signing_keys = MakeSigningKeys(ledger, ports.key_maker, clock)
         self.rotate_signing_key = RotateSigningKey(ledger, ports.key_maker, clock, policy)

@@ -11,13 +11,14 @@ from grantledger.domain.client_registration import CLIENT
 from grantledger.domain.consent import CONSENT
 from grantledger.domain.master_secrets import SECRETS
 from grantledger.domain.registration_tokens import REGISTRATION_TOKENS
+from grantledger.domain.resource import RESOURCES
 from grantledger.domain.signing_keys import KEYS
 from grantledger.domain.token_grant import GRANT
 from grantledger.domain.user_account import USER
 
 KINDS: dict[str, Kind[Any]] = {
     kind.category: kind
-    for kind in (CLIENT, CODE, GRANT, CONSENT, USER, SIGNIN, KEYS, SECRETS, REGISTRATION_TOKENS)
+    for kind in (CLIENT, CODE, GRANT, CONSENT, USER, SIGNIN, KEYS, SECRETS, REGISTRATION_TOKENS, RESOURCES)
 }
 """By category, the first part of a stream id."""
 

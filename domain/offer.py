@@ -23,7 +23,7 @@ class Offer(Struct, frozen=True):
 
         Raises `NoLongerOffered` if the resource is not, or if no scope is left.
         """
-        if resource not in self.resources and not self._is_another_spelling(resource):
+        if resource not in self.resources and not self.has(resource):
             raise NoLongerOffered("the resource is not configured any more")
         if self.scopes.issuperset(scopes):
             return scopes
@@ -37,5 +37,6 @@ class Offer(Struct, frozen=True):
         if resource not in self.resources or not self.scopes.issuperset(scopes):
             raise NoLongerOffered("the resource or a scope is not configured any more")
 
-    def _is_another_spelling(self, resource: str) -> bool:
+    def has(self, resource: str) -> bool:
+        """Whether the resource is configured, perhaps in another spelling."""
         return any(resource_indicator.same(resource, other) for other in self.resources)

@@ -35,6 +35,11 @@ def same(a: str, b: str) -> bool:
     return _normal(a) == _normal(b)
 
 
+def differ_by_a_slash(a: str, b: str) -> bool:
+    """Whether two identifiers name different resources that `resolve` would take for each other."""
+    return not same(a, b) and same(a.removesuffix("/"), b.removesuffix("/"))
+
+
 def checked_identifier(identifier: str) -> str:
     """Return a configured identifier as it is, or raise a ValueError with the reason: RFC 8707 section 2."""
     try:

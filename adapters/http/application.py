@@ -218,7 +218,7 @@ class HttpLayer:
     def _endpoints(self) -> list[HTTPRouteHandler]:
         """The endpoints that programs call."""
         use_cases, base, caller_of = self._use_cases, self._pages.base_path, self._caller_of
-        discovery = DiscoveryEndpoint(self._policy, use_cases.describe_server)
+        discovery = DiscoveryEndpoint(self._policy, use_cases.describe_server, use_cases.catalogue)
         mode = self._policy.registration_mode
         registration = RegistrationEndpoint(use_cases.register_client, caller_of, needs_token=mode == "token")
         token = TokenEndpoint(use_cases.redeem_code, use_cases.refresh_grant, caller_of)
@@ -304,9 +304,7 @@ def _page_parts(parts: HttpParts, caller_of: CallerReader) -> PageParts:
     return PageParts(
         base_path=base_path,
         ways=replace(parts.sign_in_ways, own_sessions=parts.sign_in_ways.built_in or homes.on_loopback),
-        resource_names={
-            resource.identifier: resource.name or resource.identifier for resource in policy.resources
-        },
+        catalogue=use_cases.catalogue,
         render=PageRenderer(),
         homes=homes,
         cookies=cookies,

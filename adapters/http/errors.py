@@ -25,6 +25,7 @@ from grantledger.domain import (
     pkce,
     redirect_uri,
     registration_tokens,
+    resource,
     resource_indicator,
     scope,
     token_grant,
@@ -155,6 +156,7 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     offer.NoLongerOffered: _GRANT_DEAD,
     client_registration.ClientUnknown: _BAD_CLIENT,
     client_registration.ClientAuthenticationFailed: _BAD_CLIENT,
+    resource.ResourceAuthenticationFailed: _BAD_CLIENT,
     client_registration.ClientIsDisabled: _GRANT_DEAD,
     registration_tokens.RegistrationTokenRefused: WireError(
         "invalid_token", "Registration needs a registration token: send it as a Bearer token.", 401

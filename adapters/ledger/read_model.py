@@ -34,6 +34,7 @@ _COLUMNS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "keys": lambda _: (),
     "secrets": lambda _: (),
     "regtokens": lambda _: (),
+    "resources": lambda _: (),
 }
 """By category, the values of the columns that only its table has."""
 
@@ -47,6 +48,7 @@ _PARTIES: dict[str, Callable[[Any], Parties]] = {
     "keys": lambda _: Parties(),
     "secrets": lambda _: Parties(),
     "regtokens": lambda _: Parties(),
+    "resources": lambda _: Parties(),
 }
 
 _DECODERS = {category: msgspec.json.Decoder(kind.state) for category, kind in KINDS.items()}

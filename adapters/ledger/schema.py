@@ -142,6 +142,7 @@ ROWS: dict[str, Table] = {
     "keys": _folded("signing_keys"),
     "secrets": _folded("master_secrets"),
     "regtokens": _folded("registration_tokens"),
+    "resources": _folded("resources"),
 }
 """The read model. The key is the category.
 

@@ -5,6 +5,7 @@ from msgspec import Struct
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import AuthorizationFacts, Clock, CodeSealer, DecisionReader, Ledger
 from grantledger.application.provenance import Caller, by_user
+from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import ActionLimit
 from grantledger.domain.aggregate import Change, Versioned
@@ -76,6 +77,7 @@ class IssueCode:
         clock: Clock,
         codes: CodeSealer,
         policy: ServerPolicy,
+        catalogue: Catalogue,
         limit: ActionLimit,
     ) -> None:
         self._ledger = ledger
@@ -84,7 +86,7 @@ class IssueCode:
         self._codes = codes
         self._lifetime = policy.code_lifetime
         self._limit = limit
-        self._offer = policy.offer
+        self._catalogue = catalogue
 
     async def __call__(
         self,
@@ -121,7 +123,8 @@ class IssueCode:
     ) -> IssuedCode:
         now = self._clock.now()
         request.check_open(now=now)
-        self._offer.check_all(request.scopes, resource=request.resource)
+        offered = await self._catalogue.including((request.resource,))
+        offered.offer.check_all(request.scopes, resource=request.resource)
         facts = facts or await authorization_facts(self._facts, request, session)
         usable_client(facts.client, request)
         user = facts.user.state

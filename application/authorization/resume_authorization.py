@@ -9,9 +9,9 @@ from grantledger.application.authorization.issue_code import (
     has_ended,
     usable_client,
 )
-from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import AuthorizationFacts, Clock, DecisionReader
 from grantledger.application.provenance import Caller
+from grantledger.application.resources.catalogue import Catalogue
 from grantledger.domain.authorization_request import (
     AuthorizationRequest,
     ConsentNeeded,
@@ -37,12 +37,12 @@ class ResumeAuthorization:
     """Find what an authorization request still needs: a sign-in, consent, or nothing more."""
 
     def __init__(
-        self, facts: DecisionReader, issue_code: IssueCode, clock: Clock, policy: ServerPolicy
+        self, facts: DecisionReader, issue_code: IssueCode, clock: Clock, catalogue: Catalogue
     ) -> None:
         self._facts = facts
         self._issue_code = issue_code
         self._clock = clock
-        self._offer = policy.offer
+        self._catalogue = catalogue
 
     async def __call__(
         self,
@@ -57,7 +57,8 @@ class ResumeAuthorization:
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
         `NoLongerOffered`, and `SentBack` where a page is needed and the client allowed none.
         """
-        self._offer.check_all(request.scopes, resource=request.resource)
+        offered = await self._catalogue.including((request.resource,))
+        offered.offer.check_all(request.scopes, resource=request.resource)
         facts = facts or await authorization_facts(self._facts, request, session)
         client = usable_client(facts.client, request)
         if session is not None and has_ended(session, facts, now=self._clock.now()):

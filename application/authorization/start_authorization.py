@@ -2,6 +2,7 @@ from msgspec import Struct
 
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import AuthorizationFacts, Clock, DecisionReader, Randomness
+from grantledger.application.resources.catalogue import Catalogue
 from grantledger.domain.authorization_request import (
     AuthorizationParameters,
     AuthorizationRequest,
@@ -26,12 +27,17 @@ class StartAuthorization:
     """Check an authorization request before anything is shown or redirected, and record nothing."""
 
     def __init__(
-        self, facts: DecisionReader, clock: Clock, randomness: Randomness, policy: ServerPolicy
+        self,
+        facts: DecisionReader,
+        clock: Clock,
+        randomness: Randomness,
+        policy: ServerPolicy,
+        catalogue: Catalogue,
     ) -> None:
         self._facts = facts
         self._clock = clock
         self._randomness = randomness
-        self._askable = policy.askable
+        self._catalogue = catalogue
         self._lifetime = policy.transaction_lifetime
 
     async def __call__(
@@ -54,12 +60,13 @@ class StartAuthorization:
         if client is None:
             raise ClientUnknown(asked.client_id)
         target = redirect_target(client, asked)
+        offered = await self._catalogue.including(asked.resources)
         try:
             request = checked(
                 asked,
                 client=client,
                 target=target,
-                askable=self._askable,
+                askable=offered.askable,
                 transaction_id=transaction_id,
                 session_before=session.session_id if session else None,
                 now=self._clock.now(),

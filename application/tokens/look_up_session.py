@@ -1,5 +1,6 @@
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, DecisionReader, PrivateRecords, TokenSealer
+from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.tokens.mcp_session import McpSession, SessionUser, token_claims
 from grantledger.application.tokens.personal_claims import personal_claims
 from grantledger.domain import resource_indicator
@@ -22,17 +23,19 @@ class LookUpSession:
 
     def __init__(
         self,
+        *,
         facts: DecisionReader,
         private: PrivateRecords,
         sealer: TokenSealer,
         clock: Clock,
         policy: ServerPolicy,
+        catalogue: Catalogue,
     ) -> None:
         self._facts = facts
         self._private = private
         self._sealer = sealer
         self._clock = clock
-        self._offer = policy.offer
+        self._catalogue = catalogue
         self._issuer = policy.issuer
 
     async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
@@ -65,7 +68,8 @@ class LookUpSession:
         facts.user.state.check_usable()
         if resource is not None and not resource_indicator.same(resource, access.resource):
             raise AccessTokenForAnotherResource
-        scopes = self._offer.left_of(access.scopes, resource=access.resource)
+        offered = await self._catalogue.including((access.resource,))
+        scopes = offered.offer.left_of(access.scopes, resource=access.resource)
         user_id, client_id = grant.user_id, grant.client_id
         return McpSession(
             access_token=access_token,

@@ -8,6 +8,7 @@ from grantledger.application.clients.authenticate_client import (
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, CodeSealer, DecisionReader, Ledger, Randomness, TokenSealer
 from grantledger.application.provenance import Caller, by_client
+from grantledger.application.resources.catalogue import Catalogue, Offered
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
 from grantledger.application.tokens.issue_id_token import IssueIdToken
@@ -54,6 +55,7 @@ class RedeemCode:
         clock: Clock,
         randomness: Randomness,
         policy: ServerPolicy,
+        catalogue: Catalogue,
     ) -> None:
         self._ledger = ledger
         self._facts = facts
@@ -64,7 +66,7 @@ class RedeemCode:
         self._clock = clock
         self._randomness = randomness
         self._policy = policy
-        self._offer = policy.offer
+        self._catalogue = catalogue
 
     async def __call__(self, request: CodeRedemption) -> Tokens:
         """Return the first tokens of a new grant.
@@ -104,7 +106,8 @@ class RedeemCode:
                 if facts.consent.state is None or not facts.consent.state.covers(code.asked):
                     raise ConsentWithdrawnSince
                 empty: Versioned[TokenGrant] = Versioned(kind=GRANT, key=grant_id)
-                opened = empty.then([self._opened(client, facts.code.key, code, now)])
+                offered = await self._catalogue.including((code.resource,))
+                opened = empty.then([self._opened(client, facts.code.key, code, offered, now)])
                 assert opened.state is not None
                 tokens = current_tokens(self._sealer, grant_id, opened.state, now=now)
                 # Before the code is consumed: if nothing can be signed now, the client can try again.
@@ -119,7 +122,12 @@ class RedeemCode:
         raise CodeAlreadyRedeemed
 
     def _opened(
-        self, client: ClientRegistration, code_key: str, code: AuthorizationCode, now: int
+        self,
+        client: ClientRegistration,
+        code_key: str,
+        code: AuthorizationCode,
+        offered: Offered,
+        now: int,
     ) -> GrantOpened:
         policy = self._policy
         limit = now + policy.grant_lifetime if policy.grant_lifetime is not None else None
@@ -132,7 +140,7 @@ class RedeemCode:
             user_id=code.user_id,
             code_key=code_key,
             resource=code.resource,
-            scopes=self._offer.left_of(code.scopes, resource=code.resource),
+            scopes=offered.offer.left_of(code.scopes, resource=code.resource),
             nonce=self._randomness.token(),
             key_id=self._sealer.key_id,
             opened_at=now,

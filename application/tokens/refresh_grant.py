@@ -10,6 +10,7 @@ from grantledger.application.clients.authenticate_client import (
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, DecisionReader, Ledger, NetworkDigests, TokenSealer
 from grantledger.application.provenance import Caller, by_client
+from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import ActionLimit
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
@@ -51,6 +52,7 @@ class RefreshGrant:
         network_digests: NetworkDigests,
         clock: Clock,
         policy: ServerPolicy,
+        catalogue: Catalogue,
         limit: ActionLimit,
     ) -> None:
         self._limit = limit
@@ -61,7 +63,7 @@ class RefreshGrant:
         self._network_digests = network_digests
         self._clock = clock
         self._lifetimes = policy.lifetimes
-        self._offer = policy.offer
+        self._catalogue = catalogue
 
     async def __call__(self, request: Refresh) -> Tokens:
         """Return the current tokens of the grant.
@@ -89,14 +91,15 @@ class RefreshGrant:
         if facts.user.state is None:
             raise UserIsDisabled
         facts.user.state.check_usable()
-        self._offer.left_of(grant.consented.scopes, resource=grant.consented.resource)
+        offered = await self._catalogue.including((grant.consented.resource,))
+        offered.offer.left_of(grant.consented.scopes, resource=grant.consented.resource)
         now = self._clock.now()
         events = grant.refresh(
             client_id=client.client_id,
             client_registration=client.registration,
             generation=sealed.claims.generation,
             asked=Narrowing(
-                scope=request.scope, resources=request.resources, known_scopes=self._offer.scopes
+                scope=request.scope, resources=request.resources, known_scopes=offered.offer.scopes
             ),
             key_id=self._sealer.key_id,
             lifetimes=self._lifetimes,

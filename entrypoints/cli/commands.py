@@ -17,6 +17,7 @@ _FILES = {
     "ledger": "ledger",
     "migrate": "serve",
     "registration-token": "registration_token",
+    "resource": "resource",
     "secret": "secret",
     "serve": "serve",
     "settings": "settings",

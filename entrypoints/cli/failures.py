@@ -27,6 +27,10 @@ class RegistrationTokenNotChanged(CommandFailed):
     """The registration token cannot be added or revoked."""
 
 
+class ResourceNotChanged(CommandFailed):
+    """The resource cannot be added, changed or removed."""
+
+
 class NotThereThen(CommandFailed):
     """The client or grant did not exist at that time."""
 

@@ -59,7 +59,15 @@ async def test_the_resource_of_the_token_does_not_matter(story, client, ada):
 
 async def test_an_erased_address_is_absent(ledger, story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid email")
-    erased = DescribeUser(LookUpSession(ledger, MemoryLedger(), story.sealer, story.clock, a_policy()))
+    look_up = LookUpSession(
+        facts=ledger,
+        private=MemoryLedger(),
+        sealer=story.sealer,
+        clock=story.clock,
+        policy=a_policy(),
+        catalogue=story.catalogue,
+    )
+    erased = DescribeUser(look_up)
     assert msgspec.to_builtins(await erased(tokens.access_token)) == {"sub": ada.user_id}
 
 

@@ -66,7 +66,14 @@ async def test_with_email_and_profile_the_session_names_the_user(story, client):
 async def test_without_email_and_profile_no_personal_data_is_read(ledger, story, client, ada):
     """A second read would double the cost of every request that a guard checks."""
     tokens = await story.tokens(client, ada, scope="openid")
-    look_up = LookUpSession(ledger, UnreadablePrivateRecords(), story.sealer, story.clock, POLICY)
+    look_up = LookUpSession(
+        facts=ledger,
+        private=UnreadablePrivateRecords(),
+        sealer=story.sealer,
+        clock=story.clock,
+        policy=POLICY,
+        catalogue=story.catalogue,
+    )
     assert (await look_up(tokens.access_token)).user is None
 
 

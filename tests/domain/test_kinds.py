@@ -12,6 +12,7 @@ from grantledger.domain import (
     consent,
     master_secrets,
     registration_tokens,
+    resource,
     signing_keys,
     token_grant,
     user_account,
@@ -29,6 +30,7 @@ MODULES: dict[str, ModuleType] = {
     "keys": signing_keys,
     "secrets": master_secrets,
     "regtokens": registration_tokens,
+    "resources": resource,
 }
 
 # Every tag that was ever written to a ledger. Lines are added here, never changed or taken away.
@@ -67,6 +69,9 @@ SHIPPED = {
     "master_secret.retired.v1",
     "registration_token.added.v1",
     "registration_token.revoked.v1",
+    "resource.added.v1",
+    "resource.secret_rotated.v1",
+    "resource.removed.v1",
 }
 
 

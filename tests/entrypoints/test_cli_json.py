@@ -20,7 +20,7 @@ OTHERS = {"serve", "demo", "completion"}
 """A server, whose log is JSON by `log_format`; a walk for people; a script for the shell."""
 
 LISTS = {"user list", "client list", "grant list", "keys list", "keys rotate", "secret list", "settings show"}
-LISTS |= {"ledger show", "registration-token list"}
+LISTS |= {"ledger show", "registration-token list", "resource list"}
 """Of many things, each an object on a line of its own. All other commands print one object."""
 
 RUNS: dict[str, list[str]] = {
@@ -41,6 +41,10 @@ RUNS: dict[str, list[str]] = {
     "registration-token add": ["ci"],
     "registration-token list": [],
     "registration-token revoke": ["TOKEN"],
+    "resource add": ["https://files.example/mcp", "--name", "Files", "--scope", "files:read"],
+    "resource list": [],
+    "resource rotate-secret": ["RESOURCE"],
+    "resource remove": ["RESOURCE"],
     "grant list": [],
     "grant show": ["GRANT"],
     "grant revoke": ["GRANT"],
@@ -131,6 +135,10 @@ def prepared(operator: Operator, run: str) -> list[str]:
     if run == "registration-token list":
         for name in ("ci", "team-a"):
             operator.run("registration-token", "add", name)
+    if run == "resource list":
+        operator.run("resource", "add", "https://files.example/mcp")
+    if "RESOURCE" in words:
+        words[words.index("RESOURCE")] = operator.records("resource", "add", "https://files.example")[0]["id"]
     if "TOKEN" in words:
         words[words.index("TOKEN")] = operator.records("registration-token", "add", "ci")[0]["token_id"]
     named = {"CLIENT": lambda: operator.one_of("client"), "GRANT": lambda: operator.one_of("token_grant")}

@@ -9,6 +9,7 @@ from grantledger.domain.consent import ConsentGiven, ConsentWithdrawn
 from grantledger.domain.kinds import KINDS, tag_of
 from grantledger.domain.master_secrets import SecretActivated, SecretAdded, SecretRetired
 from grantledger.domain.registration_tokens import RegistrationTokenAdded, RegistrationTokenRevoked
+from grantledger.domain.resource import ResourceAdded, ResourceRemoved, ResourceSecretRotated
 from grantledger.domain.signing_keys import KeyActivated, KeyRetired, begin
 from grantledger.domain.token_grant import (
     AccessTokensRevoked,
@@ -108,6 +109,30 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
         RegistrationTokenAdded(token_id="aG9tZS1h", name="ci", secret_digest="digest", added_at=1_000),
         RegistrationTokenAdded(token_id="b2ZmaWNl", name="team-a", secret_digest="digest", added_at=1_100),
         RegistrationTokenRevoked(token_id="aG9tZS1h", revoked_at=2_000),
+    ),
+    "resources": (
+        ResourceAdded(
+            resource_id="glr_files",
+            identifier="https://files.example/mcp",
+            name="Files",
+            scopes=("files:read",),
+            in_settings=False,
+            secret_digest="digest",
+            added_at=1_000,
+        ),
+        ResourceAdded(
+            resource_id="glr_mcp",
+            identifier=grants.RESOURCE,
+            name="",
+            scopes=(),
+            in_settings=True,
+            secret_digest="digest",
+            added_at=1_100,
+        ),
+        ResourceSecretRotated(
+            resource_id="glr_files", secret_digest="new digest", previous_until=5_100, rotated_at=1_500
+        ),
+        ResourceRemoved(resource_id="glr_mcp", removed_at=2_000),
     ),
 }
 

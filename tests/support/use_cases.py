@@ -84,5 +84,6 @@ class UseCases(use_cases.UseCases):
             clock=outside.clock,
             codes=outside.codes,
             policy=policy,
+            catalogue=self.catalogue,
             limit=outside.issued_codes,
         )

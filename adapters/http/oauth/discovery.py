@@ -14,6 +14,8 @@ from grantledger.adapters.guards.discovery_paths import (
 from grantledger.adapters.http.responses import AnyRequest, json_answer
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import Unavailable
+from grantledger.application.resources.catalogue import Catalogue, Offered
 
 _CACHED = {"cache-control": "public, max-age=60"}
 
@@ -21,23 +23,36 @@ _CACHED = {"cache-control": "public, max-age=60"}
 class DiscoveryEndpoint:
     """Serves one document for each of its `paths`; all other well-known paths answer 404."""
 
-    def __init__(self, policy: ServerPolicy, describe: DescribeServer) -> None:
-        self._responses = {
+    def __init__(self, policy: ServerPolicy, describe: DescribeServer, catalogue: Catalogue) -> None:
+        self._describe = describe
+        self._catalogue = catalogue
+        self._of_server: tuple[Offered, Response[bytes]] | None = None
+        self._of_resources = {
             path: json_answer(document, headers=_CACHED)
-            for path, document in _documents(policy, describe).items()
+            for path, document in _resource_documents(policy, describe).items()
         }
-        self.paths = list(self._responses)
+        base = urlsplit(policy.issuer).path.rstrip("/")
+        names = (AUTHORIZATION_SERVER, OPENID_CONFIGURATION)
+        of_server = {path for name in names for path in (name, f"{name}{base}", f"{base}{name}")}
+        self.paths = sorted({*of_server, *self._of_resources})
 
     async def document(self, request: AnyRequest) -> Response[bytes]:
-        return self._responses[request.scope["path_template"]]
+        found = self._of_resources.get(request.scope["path_template"])
+        return found if found is not None else await self._server_document()
+
+    async def _server_document(self) -> Response[bytes]:
+        try:
+            offered = await self._catalogue.all()
+        except Unavailable:
+            offered = self._catalogue.latest  # clients find their endpoints in an outage too
+        if self._of_server is None or self._of_server[0] is not offered:
+            document = self._describe.authorization_server(offered.resources)
+            self._of_server = (offered, json_answer(document, headers=_CACHED))
+        return self._of_server[1]
 
 
-def _documents(policy: ServerPolicy, describe: DescribeServer) -> dict[str, Any]:
-    server = describe.authorization_server()
-    base = urlsplit(policy.issuer).path.rstrip("/")
+def _resource_documents(policy: ServerPolicy, describe: DescribeServer) -> dict[str, Any]:
     documents: dict[str, Any] = {}
-    for name in (AUTHORIZATION_SERVER, OPENID_CONFIGURATION):
-        documents |= dict.fromkeys((name, f"{name}{base}", f"{base}{name}"), server)
     issuer_origin = origin_of(policy.issuer)
     # A resource on another origin serves its own metadata: clients must reject ours (RFC 9728 section 3.3).
     local = [resource for resource in policy.resources if origin_of(resource.identifier) == issuer_origin]

@@ -81,7 +81,7 @@ class AccountEndpoints:
         return redirect(self._parts.contexts.of_account(request).url)
 
     def _shown(self, app: ConnectedApp) -> App:
-        names = self._parts.resource_names
+        offered = self._parts.catalogue.latest
         return App(
             client_id=app.client.client_id,
             client_name=app.client.metadata.client_name,
@@ -89,7 +89,7 @@ class AccountEndpoints:
             access=tuple(
                 AppAccess(
                     resource=access.resource,
-                    resource_name=names.get(access.resource, access.resource),
+                    resource_name=offered.name_of(access.resource),
                     scopes=scope_lines(access.scopes, built_in=self._parts.ways.built_in),
                 )
                 for access in app.access

@@ -48,7 +48,7 @@ def consent_page(
             refreshes=client.refreshes,
             scopes=scope_lines(pending.scopes, built_in=parts.ways.built_in),
             resource=pending.resource,
-            resource_name=parts.resource_names[pending.resource],
+            resource_name=parts.catalogue.latest.name_of(pending.resource),
         )
     )
     return page(html)

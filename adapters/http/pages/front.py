@@ -32,7 +32,7 @@ class FrontEndpoint:
             FrontPage(
                 base_path=self._parts.base_path,
                 home=self._parts.homes.root.path,
-                resource_names=self._parts.resource_names,
+                resource_names=await self._parts.catalogue.names(),
                 metadata=self._links["metadata"],
                 documentation=self._policy.documentation,
                 specification=SPECIFICATION,

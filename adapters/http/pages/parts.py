@@ -1,7 +1,5 @@
 """What all pages share: how they are built, and how they read a submitted form."""
 
-from collections.abc import Mapping
-
 from litestar.datastructures import Cookie
 from msgspec import Struct
 
@@ -21,6 +19,7 @@ from grantledger.adapters.http.pages.sessions import BrowserSessions, SessionCoo
 from grantledger.adapters.http.parameters import Parameters, read_form
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.browser_sessions import NewBrowserSession
+from grantledger.application.resources.catalogue import Catalogue
 from grantledger.domain.authorization_request import SignInNeeded
 from grantledger.domain.browser_session import BrowserSession
 
@@ -56,11 +55,11 @@ class AccountForm(Struct, frozen=True):
 
 
 class PageParts(Struct, frozen=True, kw_only=True):
-    """What all pages share. `resource_names` are by identifier."""
+    """What all pages share."""
 
     base_path: str
     ways: SignInWays
-    resource_names: Mapping[str, str]
+    catalogue: Catalogue
     render: PageRenderer
     homes: Homes
     cookies: PageCookies

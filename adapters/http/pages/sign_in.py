@@ -72,7 +72,7 @@ def sign_in_page(
             segment=context.segment,
             csrf_token=parts.csrf.make(context, session),
             client_name=client.metadata.client_name if client else None,
-            resource_name=parts.resource_names[context.pending.resource] if context.pending else None,
+            resource_name=_resource_name(parts, context),
             email=email,
             problem=problem,
             notice=notice,
@@ -81,6 +81,10 @@ def sign_in_page(
         )
     )
     return page(html, status=400 if problem else 200)
+
+
+def _resource_name(parts: PageParts, context: PageContext) -> str | None:
+    return parts.catalogue.latest.name_of(context.pending.resource) if context.pending else None
 
 
 def _to_login_page(

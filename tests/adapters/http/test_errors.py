@@ -19,6 +19,7 @@ from grantledger.domain.authorization_code import CodeExpired
 from grantledger.domain.client_registration import ClientAuthenticationFailed, ClientUnknown
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.registration_tokens import RegistrationTokenRefused
+from grantledger.domain.resource import ResourceAuthenticationFailed
 from grantledger.domain.scope import ScopeInvalid
 from grantledger.domain.token_grant import TooManyNarrowings
 
@@ -32,7 +33,12 @@ def headers(response: PlainResponse) -> dict[str, str]:
 def test_only_an_unauthenticated_client_or_registration_is_401():
     """On 401 clients discard their registration; one without it has none yet."""
     unauthorized = {refusal for refusal, error in WIRE_ERRORS.items() if error.status == 401}
-    assert unauthorized == {ClientUnknown, ClientAuthenticationFailed, RegistrationTokenRefused}
+    assert unauthorized == {
+        ClientUnknown,
+        ClientAuthenticationFailed,
+        RegistrationTokenRefused,
+        ResourceAuthenticationFailed,
+    }
 
 
 def test_only_a_refused_rate_is_429():

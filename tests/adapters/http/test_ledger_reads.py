@@ -8,7 +8,9 @@ import httpx2
 import pytest
 from msgspec import Struct
 
+from fakes.clock import FrozenClock
 from grantledger.application.provenance import Caller
+from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import create_app, server_open
 from grantledger.entrypoints.settings_sources import load_settings
@@ -27,6 +29,8 @@ class World(Struct):
     person: Person
     database: CountingDatabase
     client: str
+    container: Container
+    clock: FrozenClock
 
     def reads(self) -> int:
         """Return how often the ledger was read since the last call."""
@@ -51,6 +55,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     counting = CountingDatabase(database)
     container.database.override(counting)
     container.hasher.override(QuickHasher())
+    clock = FrozenClock()
+    container.clock.override(clock)
     app: Any = create_app(container)
     transport = httpx2.ASGITransport(app)
     async with server_open(container), httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
@@ -59,7 +65,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         client = (await person.register())["client_id"]
         await person.tokens(client)
         counting.done.clear()
-        yield World(person, counting, client)
+        yield World(person, counting, client, container, clock)
 
 
 async def test_a_session_is_answered_from_one_read(world: World):
@@ -67,6 +73,17 @@ async def test_a_session_is_answered_from_one_read(world: World):
     world.reads()
     assert (await world.person.session(tokens["access_token"])).status_code == 200
     assert world.reads() == 1
+
+
+async def test_an_added_resource_takes_one_read_a_second_more(world: World):
+    added = Resource("https://files.example/mcp")
+    await world.container.use_cases().add_resource(added, Caller(correlation_id="test"))
+    tokens = await world.person.tokens(world.client, resource=added.identifier)
+    world.clock.advance(1)
+    world.reads()
+    for _ in range(3):
+        assert (await world.person.session(tokens["access_token"])).status_code == 200
+    assert world.reads() == 3 + 1
 
 
 async def test_a_refresh_takes_one_read_and_so_does_its_retry(world: World):

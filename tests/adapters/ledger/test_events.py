@@ -86,7 +86,11 @@ def test_ids_of_different_microseconds_sort_by_time(times: list[int], random: in
     assert sorted(times) == sorted(times, key=lambda time: uuid7(time, random)[:8])
 
 
-SCALARS: dict[Any, st.SearchStrategy[Any]] = {int: st.integers(0, 2**53), str: st.text(max_size=30)}
+SCALARS: dict[Any, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    int: st.integers(0, 2**53),
+    str: st.text(max_size=30),
+}
 
 
 def values(of: Any) -> st.SearchStrategy[Any]:

@@ -70,6 +70,7 @@ def upgrade() -> None:
     _create_rows("signing_keys")
     _create_rows("master_secrets")
     _create_rows("registration_tokens")
+    _create_rows("resources")
     op.create_table(
         "private_record",
         sa.Column("realm", sa.Text(), nullable=False),

@@ -1,0 +1,1 @@
+"""Resources: what is offered, and the credentials of their servers."""

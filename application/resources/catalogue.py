@@ -1,0 +1,94 @@
+from msgspec.structs import replace
+
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import Clock, Ledger, Unavailable
+from grantledger.domain.authorization_request import Askable
+from grantledger.domain.offer import Offer
+from grantledger.domain.resource import ALL_RESOURCES, RESOURCES, Resources
+from grantledger.domain.resource_indicator import Resource, ResourceForeign, resolve
+
+
+class Offered:
+    """The resources at one moment, the default one first, and what they mean to each use case."""
+
+    def __init__(self, policy: ServerPolicy) -> None:
+        self.resources: dict[str, Resource] = {each.identifier: each for each in policy.resources}
+        self.offer: Offer = policy.offer
+        self.askable: Askable = policy.askable
+
+    def has(self, identifiers: tuple[str, ...]) -> bool:
+        """Whether the identifiers name one of the resources, or are none."""
+        if self.offer.resources.issuperset(identifiers):
+            return True
+        try:
+            resolve(identifiers, configured=tuple(self.resources))
+        except ResourceForeign:
+            return False
+        return True
+
+    def name_of(self, identifier: str) -> str:
+        """Return the resource's name for people, or its identifier."""
+        resource = self.resources.get(identifier)
+        return resource.name or identifier if resource is not None else identifier
+
+
+class Catalogue:
+    """Every resource that is offered: those of the settings, and those that commands have added.
+
+    A resource of the settings needs no read. Those of the ledger are read at most once a second, and again
+    for one that is not among them: so one that is added is known at once, and one that is removed is refused
+    within a second (ADR 0063).
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock, policy: ServerPolicy) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._policy = policy
+        self._in_settings = Offered(policy)
+        self._latest = self._in_settings
+        self._version = 0
+        self._read_at: int | None = None
+
+    @property
+    def latest(self) -> Offered:
+        """What was read last: enough for the names of resources on pages, and for discovery in an outage."""
+        return self._latest
+
+    async def names(self) -> dict[str, str]:
+        """Return the names of all resources by identifier; in an outage, of those that were read last."""
+        try:
+            offered = await self.all()
+        except Unavailable:
+            offered = self._latest
+        return {identifier: offered.name_of(identifier) for identifier in offered.resources}
+
+    async def including(self, identifiers: tuple[str, ...]) -> Offered:
+        """Return what is offered, as far as a request needs to know that names these resources.
+
+        Raises `Unavailable`.
+        """
+        if self._in_settings.has(identifiers):
+            return self._in_settings
+        return await self.all() if self._latest.has(identifiers) else await self._read()
+
+    async def all(self) -> Offered:
+        """Return everything that is offered, as it was at most a second ago. Raises `Unavailable`."""
+        return self._latest if self._read_at == self._clock.now() else await self._read()
+
+    def forget(self) -> None:
+        """Read again at the next request."""
+        self._read_at = None
+
+    async def _read(self) -> Offered:
+        now = self._clock.now()
+        loaded = await self._ledger.load(RESOURCES, ALL_RESOURCES)
+        if loaded.version != self._version:
+            self._latest, self._version = self._merged(loaded.state or Resources()), loaded.version
+        self._read_at = now
+        return self._latest
+
+    def _merged(self, held: Resources) -> Offered:
+        # The settings first: the first of them is the default resource, and a resource of both is theirs.
+        taken = self._in_settings.offer
+        added = [each for each in held.added if not taken.has(each.identifier)]
+        return Offered(replace(self._policy, resources=(*self._policy.resources, *added)))

@@ -1,0 +1,208 @@
+"""`grantledger resource`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from grantledger.domain.refusal import Refusal
+from grantledger.domain.resource import ALL_RESOURCES, RESOURCES, HeldResource, Resources
+from grantledger.domain.resource_indicator import Resource, checked_identifier, same
+from grantledger.domain.scope import checked_token
+from grantledger.entrypoints.cli.failures import ResourceNotChanged
+from grantledger.entrypoints.cli.ledger_access import (
+    database_options,
+    json_option,
+    on_ledger,
+    operator_options,
+    this_command,
+)
+from grantledger.entrypoints.cli.output import Record, print_facts, print_record, print_table, to_minute
+
+if TYPE_CHECKING:
+    from grantledger.application.resources.administer_resources import NewResourceSecret
+    from grantledger.entrypoints.composition import Container
+
+
+@click.group()
+def resource() -> None:
+    """Add, list and remove the MCP servers to issue tokens for, and the secrets of their servers.
+
+    The server of a resource asks about access tokens at /introspect (RFC 7662) with its id and secret.
+    Resources that the settings name are listed too, and can have a secret.
+    """
+
+
+def _usable(check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _identifier(_: click.Context, __: click.Parameter, identifier: str) -> str:
+    return _usable(checked_identifier, identifier)
+
+
+def _scopes(_: click.Context, __: click.Parameter, scopes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_usable(checked_token, token) for text in scopes for token in text.split())
+
+
+@resource.command()
+@click.argument("identifier", callback=_identifier)
+@click.option("--name", default="", metavar="NAME", help="What the consent page calls it.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    callback=_scopes,
+    metavar="SCOPE",
+    help="A scope of its own, beside those of the server. May be repeated.",
+)
+@json_option
+@operator_options
+def add(
+    identifier: str,
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    as_json: bool,
+    database: str | None,
+    config: Path | None,
+) -> None:
+    """Issue tokens for an MCP server, and print the id and the secret of its server.
+
+    IDENTIFIER is its URL, as clients name it. The secret is not shown again. Running servers need no restart.
+    For a resource that the settings name, this makes only the id and secret.
+    """
+
+    async def work(container: "Container") -> None:
+        in_settings = any(same(identifier, each.identifier) for each in _of_settings(container))
+        if in_settings and (name or scopes):
+            raise ResourceNotChanged(
+                f"the settings name {identifier!r}: change its name and scopes there, and add it without them"
+            )
+        with _reported():
+            new = await container.use_cases().add_resource(
+                Resource(identifier, name, tuple(dict.fromkeys(scopes))), this_command()
+            )
+        _print_secret(new, as_json=as_json)
+
+    on_ledger(database, config, work)
+
+
+@resource.command("list")
+@json_option
+@database_options
+def list_resources(*, as_json: bool, database: str | None, config: Path | None) -> None:
+    """List the resources, the default one first. Secrets are not stored. Times are UTC."""
+
+    async def work(container: "Container") -> None:
+        held = (await container.ledger().load(RESOURCES, ALL_RESOURCES)).state or Resources()
+        records = list(_records(_of_settings(container), held))
+        if as_json:
+            for record in records:
+                print_record(record)
+        else:
+            columns = ("resource", "name", "scopes", "from", "id of its server")
+            print_table(columns, [_row(record) for record in records])
+
+    on_ledger(database, config, work)
+
+
+@resource.command("rotate-secret")
+@click.argument("named", metavar="RESOURCE")
+@click.option("--compromised", is_flag=True, help="Refuse the previous secret at once.")
+@json_option
+@operator_options
+def rotate_secret(
+    named: str, *, compromised: bool, as_json: bool, database: str | None, config: Path | None
+) -> None:
+    """Make another secret for the server of a resource, and print it. It is not shown again.
+
+    RESOURCE is its URL or id. The previous secret is accepted for another hour.
+    """
+
+    async def work(container: "Container") -> None:
+        with _reported():
+            new = await container.use_cases().rotate_resource_secret(
+                named, this_command(), compromised=compromised
+            )
+        _print_secret(new, as_json=as_json)
+
+    on_ledger(database, config, work)
+
+
+@resource.command()
+@click.argument("named", metavar="RESOURCE")
+@json_option
+@operator_options
+def remove(named: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Refuse a resource, its tokens, and the secret of its server.
+
+    RESOURCE is its URL or id. Running servers refuse it within a second. Its grants stay: they are valid
+    again if it is added again. Of a resource that the settings name, only the id and secret are removed.
+    """
+
+    async def work(container: "Container") -> None:
+        with _reported():
+            await container.use_cases().remove_resource(named, this_command())
+        stays = any(same(named, each.identifier) for each in _of_settings(container))
+        if as_json:
+            print_record({"resource": named, "status": "secret removed" if stays else "removed"})
+        elif stays:
+            click.echo(f"The secret of {named} is removed. The settings still name the resource.")
+        else:
+            click.echo(f"{named} is removed.")
+
+    on_ledger(database, config, work)
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except Refusal as refusal:
+        raise ResourceNotChanged(str(refusal)) from None
+
+
+def _of_settings(container: "Container") -> tuple[Resource, ...]:
+    return container.settings.protected_resources
+
+
+def _records(configured: tuple[Resource, ...], held: Resources) -> Iterator[Record]:
+    for each in configured:
+        credentials = next((one for one in held.resources if same(one.identifier, each.identifier)), None)
+        yield _record(each, "settings", credentials)
+    for one in held.resources:
+        if not any(same(one.identifier, each.identifier) for each in configured):
+            # Credentials of a resource that the settings no longer name: it is not offered.
+            source = "removed from the settings" if one.in_settings else "command"
+            yield _record(Resource(one.identifier, one.name, one.scopes), source, one)
+
+
+def _record(offered: Resource, source: str, held: HeldResource | None) -> Record:
+    return {
+        "resource": offered.identifier,
+        "name": offered.name,
+        "scopes": list(offered.scopes),
+        "from": source,
+        "id": held.resource_id if held else None,
+        "added_at": held.added_at if held else None,
+    }
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    added = f" ({to_minute(record['added_at'])})" if record["added_at"] is not None else ""
+    server = f"{record['id']}{added}" if record["id"] else "none"
+    return (record["resource"], record["name"], " ".join(record["scopes"]), record["from"], server)
+
+
+def _print_secret(new: "NewResourceSecret", *, as_json: bool) -> None:
+    held = new.resource
+    if as_json:
+        print_record({"resource": held.identifier, "id": held.resource_id, "secret": new.secret})
+    else:
+        print_facts([("resource", held.identifier), ("id", held.resource_id), ("secret", new.secret)])
