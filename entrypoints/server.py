@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -103,11 +104,23 @@ def run(app: ASGIApp, settings: Settings) -> None:
         lifespan="on",
         timeout_graceful_shutdown=10,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     with suppress(KeyboardInterrupt):
         server.run(sockets)
     if not server.started:
         sys.exit(_START_FAILED)
+
+
+class _Server(uvicorn.Server):
+    """Leaves what was made at the start out of garbage collection.
+
+    Each full collection visited all modules and routes: 7 % of a token request, and pauses that clients saw.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
 
 _START_FAILED = 3
