@@ -98,10 +98,10 @@ class BrowserSessionFacts(Struct, frozen=True, kw_only=True):
 
 
 class AppFacts(Struct, frozen=True, kw_only=True):
-    """A client that a user has allowed something, as one read saw it. Times are seconds since 1970, UTC.
+    """A client to which a user has given access, as one read saw it. Times are seconds since 1970, UTC.
 
-    `connections` counts the usable grants to the client's present registration: the oldest began at `since`,
-    one of them was refreshed last at `last_refresh`.
+    `connections` counts the usable grants to the client's present registration. `since` is the start of the
+    oldest of them, and `last_refresh` the latest refresh of any of them.
     """
 
     client: ClientRegistration
@@ -209,7 +209,7 @@ class Listings(Protocol):
     async def consents(
         self, user_id: str, *, after: str | None = None, limit: int = MAX_PAGE
     ) -> ListPage[Consent]:
-        """Return the consents of the user, one for each client that was ever allowed anything.
+        """Return the consents of the user, one for each client to which the user ever gave access.
 
         They are ordered by key, not by time.
         """

@@ -49,7 +49,7 @@ class Change(Struct, Generic[S], frozen=True, kw_only=True):
 class Versioned(Struct, Generic[S], frozen=True, kw_only=True):
     """An aggregate at `version`: 0 and no state before its first event.
 
-    A version without state is a finished stream: its row was deleted because nothing can come of it any more.
+    A version without state is a finished stream: it can get no more events, and its row was deleted.
     """
 
     kind: Kind[S]
@@ -62,7 +62,7 @@ class Versioned(Struct, Generic[S], frozen=True, kw_only=True):
         return self.state is None and self.version > 0
 
     def then(self, events: Iterable[Struct]) -> Change[S]:
-        """Return the change that appends `events`, folded once, to what was loaded."""
+        """Return the change that appends `events` to this aggregate. They are folded only once, here."""
         events = tuple(events)
         state = self.state
         for event in events:

@@ -60,11 +60,11 @@ class MaxAgeInvalid(Refusal):
 
 
 class SignInNeeded(Refusal):
-    """The user must sign in, but the client allowed no page (`prompt=none`)."""
+    """The user must sign in, but the client asked for an answer without any page (`prompt=none`)."""
 
 
 class ConsentNeeded(Refusal):
-    """The user must consent, but the client allowed no page (`prompt=none`)."""
+    """The user must consent, but the client asked for an answer without any page (`prompt=none`)."""
 
 
 class ConsentDenied(Refusal):
@@ -82,7 +82,8 @@ class TransactionExpired(Refusal):
 class SentBack(Refusal):
     """The request is refused with `cause`, which may be sent to the client at its redirect URI.
 
-    `needs_click`: the user has to follow a link there, since nothing says yet that they trust the address.
+    If `needs_click` is true, a page shows a link to the redirect URI instead of redirecting, because the user
+    has not chosen to go to that address yet.
     """
 
     def __init__(
@@ -202,11 +203,11 @@ def remembered_consent_counts(client: ClientRegistration, target: str) -> bool:
 
 
 def may_redirect_unasked(client: ClientRegistration, target: str, consent: Consent | None) -> bool:
-    """Whether a response that no click on our pages preceded may be redirected to `target`.
+    """Whether a response may be redirected to `target` although the user has clicked nothing on our pages.
 
-    Anyone can register a client, and a link to this server must not lead wherever they want (RFC 9700 section
-    4.11.2). Nor must their address learn whether a visitor is signed in here. `consent` is that of the
-    signed-in user, if there is one.
+    Anyone can register a client. Without this check a link to this server could redirect to any address (RFC
+    9700 section 4.11.2), and that address would learn whether the browser's user is signed in here. `consent`
+    is that of the signed-in user, if there is one.
     """
     if redirect_uri.is_loopback(target) or client.approved or redirect_uri.is_of_well_known_client(target):
         return True
@@ -261,7 +262,7 @@ def checked(
         prompts=_prompts(asked.prompt, max_age),
         session_before=session_before,
         expires_at=now + lifetime,
-        # Only the ID token needs it.
+        # Only an ID token needs the nonce.
         nonce=asked.nonce if OPENID in scopes else None,
         signed_in_since=None if max_age is None else now - max_age,
     )

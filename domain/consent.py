@@ -64,7 +64,7 @@ class Consent(Struct, frozen=True, kw_only=True, array_like=True):
 
     @property
     def redirect_hosts(self) -> frozenset[str]:
-        """The redirect hosts to which the user has allowed something."""
+        """The redirect hosts for which the user has given consent."""
         return frozenset(host for host, _, _ in self.allowed)
 
     def withdraw(self, *, now: int) -> tuple[Event, ...]:

@@ -158,7 +158,7 @@ MAX_REUSE_WINDOW = 300
 """The maximum of `refresh_reuse_window`, in seconds. Older supersessions are forgotten."""
 
 Supersessions = tuple[tuple[int, int], ...]
-"""Pairs of (second, first generation superseded in that second), oldest first.
+"""Pairs of (Unix time, first generation that was superseded at that time), oldest first.
 
 An entry also holds for the generations after it, up to the next entry.
 """
@@ -237,8 +237,11 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         """Exchange a refresh token of `generation`, as the table at the top of this module says.
 
         `networks` are digests of the caller's network, under the newest key and all older ones; empty if it
-        is unknown. Returns a `GrantRefreshed`; nothing or a `RefreshRetriedElsewhere` for a retry, which gets
-        the current tokens; or a `RefreshTokenReused` with the revocation it causes.
+        is unknown. Returns one of these:
+
+        - for a refresh, a `GrantRefreshed`;
+        - for a retry, nothing, or a `RefreshRetriedElsewhere`: the client gets the current tokens;
+        - for a reuse, a `RefreshTokenReused` and a `GrantRevoked`.
 
         Raises `TokenBelongsToAnotherClient`, `GrantIsRevoked`, `GrantHasExpired`, `RefreshTokenUnknown`,
         `RetryAsksForSomethingElse`, `scope.ScopeInvalid`, `resource_indicator.ResourceForeign`.
@@ -249,13 +252,13 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
             raise RefreshTokenUnknown
         if now >= self.refresh_expires_at:
             raise GrantHasExpired
-        # Before the parameters are checked, so that no invalid one hides a reuse.
+        # Before the parameters are checked: a reuse must be found even if a parameter is invalid.
         if generation < self.generation and not self._is_retry(
             generation, reuse_window=lifetimes.reuse_window, now=now
         ):
             reused = RefreshTokenReused(generation=generation, reused_at=now)
             return (reused, *self.revoke("refresh_token_reused", now=now))
-        # The same for every generation that got this far: the refusal must not reveal which one is current.
+        # The same check for the current and for older generations, so that a refusal reveals nothing of them.
         access = self._narrowed(asked)
         if generation < self.generation:
             if access != _known(self.current, asked):
@@ -281,7 +284,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         return since is not None and max(now, self.superseded[-1][0]) < since + reuse_window
 
     def _retried(self, generation: int, networks: tuple[str, ...], *, now: int) -> tuple[Event, ...]:
-        """Record a retry from another network, once for each generation, and at most 16 at a time."""
+        """Record a retry from another network: once for each generation, and for at most 16 generations."""
         known = superseding_network(self.networks, generation)
         if not networks or not known or known in networks:
             return ()
@@ -438,7 +441,7 @@ def _networks(grant: TokenGrant, network: str | None, *, oldest: int) -> Network
 
 def superseded(before: Supersessions, generation: int, *, at: int) -> Supersessions:
     """Add that `generation` was superseded at this second, and drop entries older than any reuse window."""
-    # Never before the last entry: a clock set back must not make an older token look newer than a newer one.
+    # Not before the last entry, even if the clock was set back: the times must stay in order.
     second = max(at, before[-1][0]) if before else at
     kept = tuple(entry for entry in before if entry[0] >= second - MAX_REUSE_WINDOW)
     return kept if kept and kept[-1][0] == second else (*kept, (second, generation))

@@ -53,8 +53,8 @@ def with_mcp_auth(
 class BearerGuard:
     """Refuse every request that has no access token for the resource (OAuth 2.1 section 5).
 
-    The requests of the guarded application have the scheme and the host of the resource, whatever a proxy
-    sends: so redirects and absolute URLs are right behind TLS.
+    The guarded application sees the scheme and host of the resource in every request, so its redirects and
+    absolute URLs are right behind a proxy that ends TLS.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class BearerGuard:
 
 
 class _Origin:
-    """What the ASGI scope of a request to `url` says of scheme, host and port."""
+    """The scheme, host and port of `url`, as an ASGI scope contains them."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)

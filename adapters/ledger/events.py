@@ -50,7 +50,7 @@ class EventCodec:
 
 
 class Parties(NamedTuple):
-    """The client and the user that a stream is about; empty where it is about none."""
+    """The client and the user that a stream belongs to. An id is empty if there is none."""
 
     client_id: str = ""
     user_id: str = ""
@@ -68,7 +68,7 @@ class Envelope(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """One event of an append, as it is written once its position and time are known."""
+    """One event of an append. Only its position and time are still missing; the writer adds them."""
 
     stream_id: str
     version: int

@@ -62,7 +62,7 @@ events = Table(
 
 
 def _opening(party: str) -> Index:
-    """An index of first events only, to find the streams of a client or user. So it stays small."""
+    """An index to find the streams of a client or user. It is small: it has only the first event of each."""
     first = and_(column("version") == 1, column(party) != "")
     return Index(
         f"events_{party}", events.c.realm, events.c[party], sqlite_where=first, postgresql_where=first

@@ -19,7 +19,7 @@ from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
 EMAIL_KEY = "email_key"
-"""The private record that an account is found by: the normal form of the address in `email`."""
+"""The name of the private record that finds an account: the normal form of the address in `email`."""
 
 
 class EmailTaken(Refusal):
@@ -89,7 +89,7 @@ class SignUp:
         self._limit = limit
 
     async def __call__(self, email: str, password: str, caller: Caller, *, name: str = "") -> None:
-        """Return when the address has an account: a new one, or an existing one, which is not changed.
+        """Open an account, unless the address has one already. Then nothing changes, and no error is raised.
 
         Raises `EmailInvalid`, `NameInvalid`, `TooManyRegistrations` and the refusals of `PasswordRules`.
         """

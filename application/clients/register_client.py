@@ -24,8 +24,8 @@ from grantledger.domain.registration_tokens import (
 class NewClient(Struct, frozen=True, kw_only=True):
     """A registered client with its secret, which is stored only as a digest.
 
-    `redirect_uris` are those of this registration. Of a client that is registered already, the stored ones
-    may have other ports on loopback.
+    `redirect_uris` are as this request sent them. If the client was registered before, its stored URIs may
+    have other ports on loopback.
     """
 
     client: ClientRegistration

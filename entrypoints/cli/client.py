@@ -140,7 +140,7 @@ def approve(
 @json_option
 @operator_options
 def delete(client_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Delete a client with all its grants, from the next request on.
+    """Delete a client. All its tokens are refused from the next request on.
 
     It may register again, under the same id if it has no secret, but gets none of its grants back.
     """
@@ -155,15 +155,15 @@ def delete(client_id: str, *, as_json: bool, database: str | None, config: Path 
     default=30,
     show_default=True,
     metavar="DAYS",
-    help="Delete those that registered so long ago.",
+    help="Delete clients that registered at least this many days ago.",
 )
 @json_option
 @operator_options
 def prune(*, days: int, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Delete clients that no user has ever allowed anything, and print their ids.
+    """Delete clients to which no user has ever given access, and print their ids.
 
-    A server does the same by itself, as `unused_client_expires_in` says. Clients that were approved or
-    disabled stay. A deleted client may register again.
+    A running server also does this by itself, after `unused_client_expires_in`. Approved and disabled clients
+    are kept. A deleted client may register again.
     """
 
     async def work(container: "Container") -> None:

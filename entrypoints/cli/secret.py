@@ -58,7 +58,7 @@ def list_secrets(*, as_json: bool, database: str | None, config: Path | None) ->
     "--to",
     "to",
     metavar="KEY_ID",
-    help="Make this secret, which every server already knows, the one that seals.",
+    help="Seal with this secret from now on. Every server must know it already.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation that every server was restarted.")
 @json_option
@@ -94,7 +94,7 @@ def rotate(*, to: str | None, yes: bool, as_json: bool, database: str | None, co
 def retire(key_id: str, *, force: bool, as_json: bool, database: str | None, config: Path | None) -> None:
     """Remove an old master secret when no private record or live token is sealed under it.
 
-    If you change the secrets by hand, remove it there first; the command then only records that it is gone.
+    If the secrets are in a setting, remove it from the setting first. The command then records the removal.
     """
 
     async def work(container: "Container") -> None:

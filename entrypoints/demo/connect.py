@@ -37,7 +37,7 @@ def print_how_to_connect(console: Console, origin: str, database: Path, email: s
     )
     _way(
         console,
-        "MCP Inspector, with Node.js 22.19 or newer (older: docs/quickstart.md), then switch the server on",
+        "MCP Inspector with Node.js 22.19 or newer (older: docs/quickstart.md); switch on the listed server",
         f"npx @modelcontextprotocol/inspector --transport http --server-url {todo}",
     )
     _way(

@@ -43,7 +43,8 @@ async def _open_account(server: AuthorizationServer, email: str, password: str) 
 
 
 def _end_with_the_parent(directory: Path) -> None:
-    while os.read(sys.stdin.fileno(), 1024):  # unbuffered: a lock held here would outlive the interpreter
+    # Not `sys.stdin.read`: its buffer has a lock, and exit fails while a daemon thread holds that.
+    while os.read(sys.stdin.fileno(), 1024):
         pass
     shutil.rmtree(directory, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -30,7 +30,7 @@ def test_one_more_than_the_rate_is_refused_with_the_seconds_to_wait(time: Time):
     assert counts.take("ada") == 20
 
 
-def test_who_is_refused_does_not_wait_longer_for_having_asked(time: Time):
+def test_refused_attempts_do_not_lengthen_the_wait(time: Time):
     counts = throttle(time)
     for _ in range(50):
         counts.take("ada")

@@ -266,7 +266,7 @@ async def test_a_second_redemption_revokes_no_other_grant(story, client, ada, co
     assert await story.looks_up(other)
 
 
-async def test_a_second_redemption_after_the_expiry_is_that_of_an_expired_code(
+async def test_a_second_redemption_after_the_expiry_is_refused_as_expired(
     ledger, story, client, code, tokens
 ):
     story.clock.advance(POLICY.code_lifetime)
@@ -321,7 +321,7 @@ async def test_no_replay_is_recorded_without_the_client_secret(ledger, story, ad
 
 @pytest.fixture
 def racing(ledger, story):
-    """The same server over a ledger in which requests run into each other."""
+    """The same server, over a ledger that interleaves parallel requests."""
     return Story(InterleavingLedger(ledger), outside=story.outside)
 
 

@@ -40,7 +40,7 @@ def test_two_tabs_at_the_hosts_page_are_both_answered(page: Page, guest: Loopbac
     assert [answer["state"] for answer in guest.answers] == ["first", "second"]
 
 
-def test_back_from_consent_to_the_hosts_page_goes_on_when_signed_in_again(page: Page, guest: LoopbackClient):
+def test_after_going_back_from_consent_the_user_signs_in_again_and_allows(page: Page, guest: LoopbackClient):
     at_consent(page, guest)
     page.go_back()
     if comes_to(page, "Sign in", "Allow access?") == "Sign in":
@@ -86,7 +86,7 @@ def test_the_hosts_page_says_what_to_do_about_lost_cookies(page: Page, guest: Lo
     comes_to(page, "Connected apps")
 
 
-def test_who_lost_the_hosts_session_at_consent_signs_in_there_and_goes_on(page: Page, guest: LoopbackClient):
+def test_a_user_who_loses_the_session_at_consent_signs_in_and_goes_on(page: Page, guest: LoopbackClient):
     at_consent(page, guest)
     page.context.clear_cookies(name=re.compile("-session-"))
     allow(page)

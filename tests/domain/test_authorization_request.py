@@ -348,7 +348,7 @@ def test_a_nonce_of_512_bytes_is_kept_and_a_longer_one_refused():
         a_request(nonce="n" * 513)
 
 
-# Responses that no click preceded
+# Responses without a click of the user
 
 
 WELL_KNOWN = "https://claude.ai/api/mcp/auth_callback"

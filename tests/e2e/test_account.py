@@ -45,7 +45,7 @@ def open_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 async def visitor(open_door: Server) -> AsyncIterator[Visitor]:
-    """A user with an account of this test alone."""
+    """A user whose account is used by this test only."""
     someone = Visitor.at(open_door.origin)
     async with open_door.use_cases() as container:
         someone.email = f"{token_hex(8)}@example.com"
@@ -98,7 +98,7 @@ async def test_the_account_writes_nothing_for_strangers(visitor: Visitor, open_d
 # Connected apps
 
 
-async def test_a_connected_app_is_shown_with_what_it_may_and_since_when(visitor: Visitor):
+async def test_a_connected_app_is_shown_with_its_access_and_the_time_of_connection(visitor: Visitor):
     await visitor.enter()
     client = (await visitor.register(client_name="Notes & more"))["client_id"]
     await visitor.tokens(client, scope="openid email")
@@ -130,7 +130,7 @@ async def test_disconnecting_refuses_the_very_next_request(visitor: Visitor):
     assert "The app is disconnected." not in (await visitor.home()).text
 
 
-async def test_disconnecting_twice_ends_as_once(visitor: Visitor):
+async def test_disconnecting_twice_has_the_same_result_as_once(visitor: Visitor):
     await visitor.enter()
     client, _ = await connected(visitor)
     page = await visitor.home()
@@ -205,7 +205,7 @@ async def test_signing_out_everywhere_ends_the_other_browser(visitor: Visitor, e
 
 
 @pytest.mark.parametrize(("chosen", "status"), [({}, 200), ({"disconnect": "every"}, 401)])
-async def test_signing_out_everywhere_leaves_apps_connected_unless_that_is_chosen(
+async def test_signing_out_everywhere_disconnects_apps_only_if_the_user_chooses_it(
     visitor: Visitor, chosen: dict[str, str], status: int
 ):
     page = await visitor.enter()
@@ -253,7 +253,7 @@ async def test_a_wrong_change_of_password_says_what_is_wrong(
 
 
 @pytest.mark.parametrize(("chosen", "status"), [({}, 200), ({"disconnect": "every"}, 401)])
-async def test_a_changed_password_leaves_apps_connected_unless_that_is_chosen(
+async def test_a_new_password_disconnects_apps_only_if_the_user_chooses_it(
     visitor: Visitor, chosen: dict[str, str], status: int
 ):
     await visitor.enter()
@@ -262,7 +262,7 @@ async def test_a_changed_password_leaves_apps_connected_unless_that_is_chosen(
     assert (await visitor.session(token)).status_code == status
 
 
-async def test_the_password_page_is_for_who_is_signed_in(visitor: Visitor):
+async def test_the_password_page_needs_a_signed_in_user(visitor: Visitor):
     assert heading_of(await visitor.followed(await visitor.http.get(f"{ACCOUNT}/password"))) == SIGN_IN
 
 

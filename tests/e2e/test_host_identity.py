@@ -60,11 +60,11 @@ async def member(host: AuthorizationServer) -> AsyncIterator[Member]:
 
 
 async def asked(member: Member, client: str, **parameters: str | None) -> httpx2.Response:
-    """Go to where a request waits, no further."""
+    """Start a request and return the response of its page, without following redirects from there."""
     return await member.http.get((await member.authorize(client, **parameters)).headers["location"])
 
 
-async def test_who_is_not_signed_in_at_the_host_is_sent_to_its_page(member: Member):
+async def test_a_user_without_a_session_at_the_host_is_sent_to_its_page(member: Member):
     client = (await member.register())["client_id"]
     waits_at = (await member.authorize(client)).headers["location"]
     transaction = waits_at.rpartition("/")[2]
@@ -73,7 +73,7 @@ async def test_who_is_not_signed_in_at_the_host_is_sent_to_its_page(member: Memb
     assert resume_path("", transaction) == waits_at
 
 
-async def test_who_comes_back_from_the_hosts_page_allows_and_is_known(
+async def test_after_signing_in_at_the_host_the_user_allows_the_client(
     member: Member, host: AuthorizationServer
 ):
     client = (await member.register())["client_id"]
@@ -113,7 +113,7 @@ async def test_connected_apps_are_seen_and_disconnected(member: Member):
     assert (await member.session(token)).status_code == 401
 
 
-async def test_signing_out_is_the_hosts(member: Member):
+async def test_the_sign_out_link_leads_to_the_host(member: Member):
     member.signs_in_at_the_host()
     page = await member.http.get(ACCOUNT)
     assert 'href="/logout"' in page.text
@@ -127,7 +127,7 @@ async def test_the_pages_of_the_built_in_identity_are_not_served(member: Member,
     assert answer.status_code in (404, 405)
 
 
-async def test_the_account_of_a_stranger_leads_to_the_hosts_page(member: Member):
+async def test_the_account_page_redirects_to_the_host_to_sign_in(member: Member):
     answer = await member.http.get(ACCOUNT)
     assert answer.headers["location"] == "/login?theme=dark&transaction=account"
     assert resume_path("", "account") == ACCOUNT

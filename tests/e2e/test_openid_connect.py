@@ -152,7 +152,7 @@ async def test_without_a_token_the_challenge_names_no_error(person: Person):
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_token_that_is_none_is_an_invalid_token(person: Person):
+async def test_userinfo_refuses_an_unknown_token(person: Person):
     answer = await userinfo(person, "glat_guessed")
     assert error_of(answer) == (401, "invalid_token")
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
@@ -180,7 +180,7 @@ async def test_scripts_of_any_origin_may_ask_userinfo(person: Person):
 # max_age
 
 
-async def test_who_has_just_signed_in_is_not_asked_again_for_max_age(public: Server):
+async def test_max_age_does_not_ask_a_user_who_has_just_signed_in(public: Server):
     person = Person.at(public.origin)
     async with person.http:
         client = str((await person.register())["client_id"])
@@ -197,7 +197,7 @@ async def test_max_age_0_asks_for_the_password_again_once(person: Person):
     assert "/consent" in (await person.sign_in(again)).text
 
 
-async def test_who_signed_in_too_long_ago_signs_in_again_and_auth_time_says_so(person: Person):
+async def test_a_sign_in_older_than_max_age_is_repeated_and_changes_auth_time(person: Person):
     client = str((await person.register())["client_id"])
     await person.tokens(client, scope="openid")
     time.sleep(2.1)

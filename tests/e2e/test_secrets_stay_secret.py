@@ -105,7 +105,7 @@ SECRETS = [
 
 
 def spellings(secret: str) -> list[bytes]:
-    """Return the ways in which a secret could stand somewhere."""
+    """Return the forms in which a secret could be written to a file or a response."""
     raw = secret.encode()
     body = secret.partition("_")[2] if secret.startswith("gl") else secret
     encoded = [
@@ -131,7 +131,7 @@ async def test_a_secret_is_not_in_the_log(server: Server, secrets: dict[str, str
 
 
 ITS_OWN = {"e-mail address", "local part of the e-mail address", "form token"}
-"""What a page that refuses a sign-in has to show again to the person who sent it."""
+"""What the page of a refused sign-in has to show again, to the person who typed it."""
 
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if name not in ITS_OWN])
@@ -161,6 +161,6 @@ def test_nothing_went_wrong_unnoticed(server: Server):
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", ".secret"])
-def test_the_files_of_the_ledger_are_their_owners_alone(server: Server, suffix: str):
+def test_only_the_owner_can_read_the_files_of_the_ledger(server: Server, suffix: str):
     mode = Path(f"{server.database}{suffix}").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600

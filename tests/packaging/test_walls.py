@@ -43,7 +43,7 @@ def test_the_tree_as_it_is_breaks_no_wall(tree: Path) -> None:
         ("domain", "import time", "the domain knows no framework, no I/O, no clock and no randomness"),
         ("application", "import sqlalchemy", "the application knows no framework"),
         ("application", "import grantledger.adapters", "imports run one way"),
-        ("adapters", "import dependency_injector", "only entrypoints wire"),
+        ("adapters", "import dependency_injector", "only entrypoints use dependency_injector"),
         ("adapters", "import grantledger.entrypoints", "imports run one way"),
     ],
 )

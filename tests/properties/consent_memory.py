@@ -63,7 +63,7 @@ class Page(Struct, frozen=True):
 
 
 class Granted(Struct, frozen=True):
-    """What a code that came to the client is good for."""
+    """What the tokens of a code give access to."""
 
     user: str
     client: str

@@ -80,7 +80,7 @@ class Pair(Struct, frozen=True):
 
 
 class Good(Struct, frozen=True):
-    """What an access token is good for, and until when."""
+    """The scopes that an access token gives, and its expiry."""
 
     scopes: tuple[str, ...]
     until: int
@@ -104,7 +104,7 @@ class GrantsUnderTest(System, Protocol):
         ...
 
     def good_for(self, tokens: Sequence[tuple[str, Hashable]]) -> list[Good | None]:
-        """Say of each grant's access token what it is good for now, None when it is refused."""
+        """Return what each access token gives access to now, or None for one that is refused."""
         ...
 
     def revoke(self, grant: str, token: Hashable) -> str | None:

@@ -15,7 +15,7 @@ from support.oauth import Person, error_of
 
 REFRESHES = 10
 POLLING = 0.2
-"""Seconds of polling before the revocation, at most; half as long after it."""
+"""Clients poll for at most this many seconds before the revocation, and for half as many after it."""
 
 
 class Race(Struct, frozen=True):
@@ -28,7 +28,7 @@ class Race(Struct, frozen=True):
 
     @property
     def access_tokens(self) -> set[str]:
-        """The first one, and those that came of the refreshes."""
+        """The first access token, and those that the refreshes returned."""
         good = [answer.json() for answer in self.refreshed if answer.status_code == 200]
         return {self.access_token, *(tokens["access_token"] for tokens in good)}
 
@@ -41,7 +41,7 @@ async def races(cluster: Cluster, rounds: int) -> list[Race]:
         tokens = await cluster.ada.tokens(client)
         token = tokens["refresh_token"]
         refreshes = cluster.requests(REFRESHES, "/token", refreshing(client, token))
-        at = 2 * number % REFRESHES  # now the first of them all, now one in the middle
+        at = 2 * number % REFRESHES  # another position among the refreshes in each round
         revocation = FormRequest(
             cluster.any_person().origin, "/revoke", {"client_id": client, "token": token}
         )

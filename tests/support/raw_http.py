@@ -25,7 +25,7 @@ def connected(origin: str, *, timeout: float = 60) -> socket.socket:
 
 
 def ask(origin: str, *pieces: bytes) -> RawAnswer | None:
-    """Send the pieces, one after the other, and return the first answer, None where there is none."""
+    """Send the pieces, one after the other, and return the first answer, or None if there is none."""
     with connected(origin) as connection:
         return answer_to(connection, pieces)
 

@@ -32,9 +32,9 @@ def page(html: str, *, status: int = 200) -> Response[bytes]:
 
 
 def account_page(html: str, *, status: int = 200) -> Response[bytes]:
-    """Return a page of the account, apart from any window that opened it.
+    """Return a page of the account with a header that cuts the tie to the window that opened it.
 
-    Never an authorization page: clients open those as popups, and the callback needs `window.opener`.
+    Not for authorization pages: clients open those as popups, and the callback needs `window.opener`.
     """
     response = page(html, status=status)
     response.headers["cross-origin-opener-policy"] = "same-origin"
