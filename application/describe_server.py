@@ -25,6 +25,7 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
     token_endpoint: str
     registration_endpoint: str | UnsetType
     revocation_endpoint: str
+    introspection_endpoint: str
     scopes_supported: tuple[str, ...]
     protected_resources: tuple[str, ...]
     service_documentation: str | UnsetType
@@ -39,6 +40,11 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
     )
     revocation_endpoint_auth_methods_supported: tuple[str, ...] = (
         "none",
+        "client_secret_post",
+        "client_secret_basic",
+    )
+    # Not `none`: RFC 7662 section 4 wants to know who asks.
+    introspection_endpoint_auth_methods_supported: tuple[str, ...] = (
         "client_secret_post",
         "client_secret_basic",
     )
@@ -91,6 +97,7 @@ class DescribeServer:
             if self._policy.registration_mode == "closed"
             else f"{base}/register",
             "revocation_endpoint": f"{base}/revoke",
+            "introspection_endpoint": f"{base}/introspect",
             # Only the default scope: clients that find no scopes at the resource request all of these.
             "scopes_supported": self._policy.default_scope,
             "protected_resources": tuple(named),

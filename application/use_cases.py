@@ -76,9 +76,11 @@ from grantledger.application.resources.administer_resources import (
     RemoveResource,
     RotateResourceSecret,
 )
+from grantledger.application.resources.authenticate_resource import AuthenticateResource
 from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.throttling import ActionLimit, GuessLimit, RegistrationLimit
 from grantledger.application.tokens.describe_user import DescribeUser
+from grantledger.application.tokens.introspect_token import IntrospectToken
 from grantledger.application.tokens.issue_id_token import IssueIdToken
 from grantledger.application.tokens.look_up_session import LookUpSession
 from grantledger.application.tokens.redeem_code import RedeemCode
@@ -188,6 +190,11 @@ class UseCases:
             catalogue=catalogue,
         )
         self.describe_user = DescribeUser(self.look_up_session)
+
+        self.authenticate_resource = AuthenticateResource(ledger, ports.client_secret_guesses, clock)
+        self.introspect_token = IntrospectToken(
+            self.look_up_session, self.authenticate_client, self.authenticate_resource
+        )
 
         rules = PasswordRules(ports.common_passwords)
         self.open_account = OpenAccount(

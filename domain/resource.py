@@ -121,6 +121,13 @@ class Resources(Struct, frozen=True, kw_only=True):
                 return each
         raise ResourceUnknown(f"there is no resource {named!r} in the ledger")
 
+    def with_id(self, resource_id: str) -> HeldResource:
+        """Raises `ResourceUnknown`."""
+        for each in self.resources:
+            if resource_id == each.resource_id:
+                return each
+        raise ResourceUnknown(f"there is no resource with the id {resource_id!r}")
+
     def add(
         self,
         resource: Resource,

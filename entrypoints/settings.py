@@ -151,7 +151,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     client_secret_attempts: Annotated[str, parsed_rate] = "30/hour"
-    """The limit of wrong secrets for one client from one network; ten times as many from all networks."""
+    """The limit of wrong secrets for one client from one network; ten times as many from all networks.
+
+    The secrets of resource servers are limited alike.
+    """
 
     registration: Annotated[str, OneOf("open", "token", "closed")] = "open"
     """Who may register a client: all, only a client with a registration token, or none.

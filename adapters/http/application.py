@@ -32,6 +32,7 @@ from grantledger.adapters.http.middleware import (
 from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
 from grantledger.adapters.http.oauth.authorize import AuthorizationEndpoint
 from grantledger.adapters.http.oauth.discovery import DiscoveryEndpoint
+from grantledger.adapters.http.oauth.introspect import IntrospectionEndpoint
 from grantledger.adapters.http.oauth.jwks import JwksEndpoint
 from grantledger.adapters.http.oauth.register import RegistrationEndpoint
 from grantledger.adapters.http.oauth.revoke import RevocationEndpoint
@@ -64,7 +65,7 @@ from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Randomness
 from grantledger.application.use_cases import UseCases
 
-_SHARED = ("register", "token", "revoke", "session", "jwks", "userinfo")
+_SHARED = ("register", "token", "revoke", "introspect", "session", "jwks", "userinfo")
 """The endpoints that scripts of any origin may call (CORS)."""
 
 
@@ -223,6 +224,7 @@ class HttpLayer:
         registration = RegistrationEndpoint(use_cases.register_client, caller_of, needs_token=mode == "token")
         token = TokenEndpoint(use_cases.redeem_code, use_cases.refresh_grant, caller_of)
         revocation = RevocationEndpoint(use_cases.revoke_token, caller_of)
+        introspection = IntrospectionEndpoint(use_cases.introspect_token, caller_of)
         session = SessionEndpoint(use_cases.look_up_session, self._policy)
         jwks = JwksEndpoint(use_cases.describe_keys)
         userinfo = UserinfoEndpoint(use_cases.describe_user)
@@ -231,6 +233,7 @@ class HttpLayer:
             *([post(f"{base}/register")(registration.register)] if mode != "closed" else []),
             post(f"{base}/token")(token.token),
             post(f"{base}/revoke")(revocation.revoke),
+            post(f"{base}/introspect")(introspection.introspect),
             get(f"{base}/session")(session.session),
             get(f"{base}/jwks")(jwks.jwks),
             route(f"{base}/userinfo", http_method=[HttpMethod.GET, HttpMethod.POST])(userinfo.userinfo),

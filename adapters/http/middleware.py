@@ -30,6 +30,7 @@ from grantledger.domain.email_address import EmailInvalid, normalized
 from grantledger.domain.pkce import CodeVerifierMismatch
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.registration_tokens import RegistrationTokenRefused
+from grantledger.domain.resource import ResourceAuthenticationFailed
 
 
 def with_cors(app: ASGIApp, is_shared: Callable[[str], bool]) -> ASGIApp:
@@ -172,11 +173,12 @@ SUSPICIOUS = (
     grant.RefreshTokenAlreadyUsed,
     grant.TokenBelongsToAnotherClient,
     RegistrationTokenRefused,
+    ResourceAuthenticationFailed,
 )
 """Errors that are logged as a warning: an outage, or the signs of an attack."""
 
 _NOTES = "grantledger.notes"
-_CLIENT_ID = re.compile(r"glc_[A-Za-z0-9_-]{16,64}")
+_CLIENT_ID = re.compile(r"gl[cr]_[A-Za-z0-9_-]{16,64}")
 _LONGEST_DETAIL = 300
 
 

@@ -71,6 +71,7 @@ class LookUpSession:
         offered = await self._catalogue.including((access.resource,))
         scopes = offered.offer.left_of(access.scopes, resource=access.resource)
         user_id, client_id = grant.user_id, grant.client_id
+        issued = claims.generation == grant.generation  # of older tokens it is not known
         return McpSession(
             access_token=access_token,
             expires_at=claims.expires_at,
@@ -86,6 +87,7 @@ class LookUpSession:
                 client_id=client_id,
                 scopes=scopes,
                 expires_at=claims.expires_at,
+                issued_at=grant.issued_at if issued else None,
             ),
             grant_id=claims.grant_id,
         )

@@ -46,10 +46,17 @@ class McpSession(Struct, frozen=True, kw_only=True):
 
 
 def token_claims(
-    *, issuer: str, subject: str, resource: str, client_id: str, scopes: tuple[str, ...], expires_at: int
+    *,
+    issuer: str,
+    subject: str,
+    resource: str,
+    client_id: str,
+    scopes: tuple[str, ...],
+    expires_at: int,
+    issued_at: int | None = None,
 ) -> dict[str, Any]:
-    """Return the claims that a session has whichever way its token was verified."""
-    return {
+    """Return the claims that a session has whichever way its token was verified. `iat` may be unknown."""
+    claims = {
         "iss": issuer,
         "sub": subject,
         "aud": resource,
@@ -57,3 +64,4 @@ def token_claims(
         "scope": " ".join(scopes),
         "exp": expires_at,
     }
+    return claims if issued_at is None else {**claims, "iat": issued_at}

@@ -44,6 +44,7 @@ async def test_returns_user_client_scopes_resource_and_expiry(story, client, ada
             "aud": NOTES,
             "client_id": client.client_id,
             "scope": "openid notes:read",
+            "iat": story.clock.now(),
             "exp": story.clock.now() + 3_600,
         },
         grant_id=story.sealer.read(tokens.access_token).claims.grant_id,

@@ -14,7 +14,7 @@ METADATA = [
     "/.well-known/oauth-protected-resource/mcp",
     "/.well-known/oauth-unknown",
 ]
-SHARED = [*METADATA, "/register", "/token", "/revoke", "/session"]
+SHARED = [*METADATA, "/register", "/token", "/revoke", "/introspect", "/session"]
 EXPOSED = "WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id"
 ORIGIN = {"origin": "http://localhost:6274"}
 

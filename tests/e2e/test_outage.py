@@ -13,7 +13,7 @@ import pytest
 
 from grantledger.adapters.guards.session import session_of
 from grantledger.application.ports import Unavailable
-from support.oauth import SESSION_COOKIE, Person, error_of, heading_of, returned
+from support.oauth import SESSION_COOKIE, Person, basic, error_of, heading_of, returned
 from support.outages import nobody_may_write
 from support.server import PUBLIC, Server, serving
 
@@ -82,6 +82,9 @@ PROGRAMS: dict[str, Request] = {
     "refreshing": lambda p: p.refresh(p.client, p.tokens_before["refresh_token"]),
     "refreshing with a token that is none": lambda p: p.refresh(p.client, "glrt_unknown"),
     "revoking": lambda p: p.revoke(p.client, p.tokens_before["refresh_token"]),
+    "introspecting": lambda p: p.http.post(
+        "/introspect", data={"token": "glat_unknown"}, headers=basic("glr_unknown", "glrs_unknown")
+    ),
     "looking up a session": lambda p: p.session(p.tokens_before["access_token"]),
     "telling about the user": lambda p: p.http.get(
         "/userinfo", headers={"authorization": f"Bearer {p.tokens_before['access_token']}"}

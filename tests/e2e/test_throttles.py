@@ -108,7 +108,7 @@ async def asks(person: Person, client_id: str, secret: str, path: str = "/token"
     return await person.http.post(path, data=form, headers=basic(client_id, secret))
 
 
-@pytest.mark.parametrize("path", ["/token", "/revoke"])
+@pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])
 async def test_too_many_wrong_client_secrets_are_429(at, confidential: tuple[str, str], path: str):
     person = at(f"203.0.113.{len(path)}")
     for _ in range(3):
