@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser
     from grantledger.adapters.guards.asgi import with_mcp_auth
+    from grantledger.adapters.guards.client import McpAuthClient
     from grantledger.adapters.guards.session import current_session
     from grantledger.adapters.http.middleware import Mount
     from grantledger.application.ports import Unavailable
@@ -20,6 +21,7 @@ __all__ = [
     "Caller",
     "HostIdentity",
     "HostUser",
+    "McpAuthClient",
     "McpSession",
     "Mount",
     "ProtectedResource",
@@ -38,6 +40,7 @@ _HOMES = {
     "Caller": "application.provenance",
     "HostIdentity": "adapters.embedding.host_identity",
     "HostUser": "adapters.embedding.host_identity",
+    "McpAuthClient": "adapters.guards.client",
     "McpSession": "application.tokens.mcp_session",
     "Mount": "adapters.http.middleware",
     "ProtectedResource": "entrypoints.settings",

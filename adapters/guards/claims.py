@@ -1,0 +1,82 @@
+"""From the claims of a token to its session: RFC 7662 section 2.2 and RFC 9068 section 2.2."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from grantledger.adapters.guards.token_cache import TokenRefused
+from grantledger.application.tokens.mcp_session import McpSession, SessionUser
+from grantledger.domain.resource_indicator import same
+from grantledger.domain.scope import EMAIL, PROFILE
+
+LEEWAY = 30
+"""Seconds by which the clocks of the issuer and of this machine may differ."""
+
+
+def session_of_claims(claims: Mapping[str, Any], *, issuer: str, resource: str, now: float) -> McpSession:
+    """Return the session, without its token. Raises `TokenRefused`.
+
+    A token must name this issuer, this resource as its audience, a client and an expiry.
+    """
+    if claims.get("iss") != issuer:
+        raise TokenRefused("of another issuer")
+    audience = claims.get("aud")
+    audiences = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(one, str) and same(one, resource) for one in audiences):
+        raise TokenRefused("for another audience")
+    expires_at, not_before = claims.get("exp"), claims.get("nbf", 0)
+    if not _is_time(expires_at) or now >= expires_at + LEEWAY:
+        raise TokenRefused("expired")
+    if not _is_time(not_before) or now < not_before - LEEWAY:
+        raise TokenRefused("not yet valid")
+    client_id, subject = claims.get("client_id"), claims.get("sub")
+    if not isinstance(client_id, str) or not client_id:
+        raise TokenRefused("without a client")
+    if subject is not None and (not isinstance(subject, str) or not subject):
+        raise TokenRefused("with a malformed subject")
+    # RFC 9068 section 2.2: the subject is the client if no user is involved.
+    is_machine = subject is None or subject == client_id
+    scopes = scopes_of(claims.get("scope", ""))
+    grant_id = claims.get("grant_id")
+    return McpSession(
+        access_token="",
+        expires_at=int(expires_at),
+        client_id=client_id,
+        user_id=None if is_machine else subject,
+        user=user_of(claims, scopes),
+        scopes=scopes,
+        resource=resource,
+        claims=claims,
+        subject_type="machine" if is_machine else "user",
+        grant_id=grant_id if isinstance(grant_id, str) else None,
+    )
+
+
+def scopes_of(scope: Any) -> tuple[str, ...]:
+    """Return the scopes of text or of a list of text. Raises `TokenRefused`."""
+    scopes = scope.split() if isinstance(scope, str) else scope
+    if not isinstance(scopes, list) or not all(isinstance(one, str) for one in scopes):
+        raise TokenRefused("with a malformed scope")
+    return tuple(scopes)
+
+
+def user_of(claims: Mapping[str, Any], scopes: tuple[str, ...]) -> SessionUser | None:
+    """Return the personal data that the scopes grant, None if they grant none."""
+    if EMAIL not in scopes and PROFILE not in scopes:
+        return None
+    email = _text(claims, "email") if EMAIL in scopes else None
+    verified = claims.get("email_verified")
+    return SessionUser(
+        email=email,
+        email_verified=verified if email is not None and isinstance(verified, bool) else None,
+        name=_text(claims, "name") if PROFILE in scopes else None,
+    )
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,206 @@
+"""Requests to the issuer of the tokens, and its discovery documents."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+from msgspec import Struct
+
+from grantledger.adapters.guards.discovery_paths import (
+    AUTHORIZATION_SERVER,
+    OPENID_CONFIGURATION,
+    origin_of,
+    path_of,
+)
+from grantledger.adapters.guards.source import IssuerDocument
+from grantledger.adapters.guards.token_cache import SingleFlight
+from grantledger.application.ports import Unavailable
+from grantledger.domain.absolute_uri import UriMalformed, parse
+
+_log = logging.getLogger(__name__)
+
+TIMEOUT = 5.0
+"""Seconds for one request to the issuer, with its whole response."""
+
+MAX_RESPONSE = 256 * 1024
+"""Bytes. A response that is longer is not read to its end."""
+
+FRESH_FOR = 60.0
+RETRY_IN = 5.0
+"""Seconds after a failure in which the issuer is not asked for a document again."""
+
+_OK = 200
+_NOT_FOUND = 404
+
+
+def checked_url(url: str, what: str) -> str:
+    """Return an https URL, or one of loopback, as it is. Raises `ValueError`."""
+    try:
+        uri = parse(url)
+    except UriMalformed as malformed:
+        raise ValueError(f"{what} {url!r} {malformed}") from None
+    if uri.scheme not in ("http", "https") or (uri.scheme == "http" and not uri.is_loopback):
+        raise ValueError(f"{what} {url!r} must be https, or http on loopback")
+    if uri.userinfo is not None or uri.fragment is not None:
+        raise ValueError(f"{what} {url!r} must have no user name and no fragment")
+    return url
+
+
+class Fetched(Struct, frozen=True):
+    """A response of the issuer."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON object. Raises `Unavailable`: whatever answered is not the issuer."""
+        try:
+            return msgspec.json.decode(self.body, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise Unavailable("the response of the issuer is not a JSON object") from None
+
+
+class IssuerHttp:
+    """Bounded requests. Redirects are not followed: they would take a token to another server."""
+
+    def __init__(self, http: httpx2.AsyncClient | None = None) -> None:
+        self._given = http
+        self._own: httpx2.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Fetched:
+        """Return the response. Raises `Unavailable`."""
+        asked = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT),
+                self._client().stream(
+                    method, url, headers=asked, data=form, follow_redirects=False
+                ) as response,
+            ):
+                return Fetched(response.status_code, await _read(response))
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
+            # Not the message of the error, which may hold the URL with its query.
+            raise Unavailable(f"no response of {origin_of(url)}: {type(error).__name__}") from error
+
+    async def aclose(self) -> None:
+        """Close the connections. A client that was given to the constructor stays open."""
+        if self._own is not None:
+            await self._own.aclose()
+            self._own = None
+
+    def _client(self) -> httpx2.AsyncClient:
+        if self._given is not None:
+            return self._given
+        loop = asyncio.get_running_loop()
+        if self._own is None or self._loop is not loop:  # connections belong to their event loop
+            self._own, self._loop = httpx2.AsyncClient(timeout=TIMEOUT), loop
+        return self._own
+
+
+async def _read(response: httpx2.Response) -> bytes:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise Unavailable("the response of the issuer is compressed, which was not asked for")
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > MAX_RESPONSE:
+            raise Unavailable(f"the response of the issuer is longer than {MAX_RESPONSE} bytes")
+    return bytes(body)
+
+
+class _Document(Struct):
+    """A discovery document; `body` is None if the issuer has none."""
+
+    body: bytes | None
+    members: dict[str, Any]
+    fresh_until: float
+
+
+class IssuerDocuments:
+    """The discovery documents of an issuer, each fetched when it is needed and kept for 60 s.
+
+    While the issuer does not answer, the last good document is used.
+    """
+
+    def __init__(
+        self, issuer: str, http: IssuerHttp, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._issuer = issuer
+        self._http = http
+        self._monotonic = monotonic
+        self._documents: dict[IssuerDocument, _Document] = {}
+        self._failed_until: dict[IssuerDocument, float] = {}
+        self._flight = SingleFlight[_Document]()
+
+    async def __call__(self, document: IssuerDocument, /) -> bytes | None:
+        """Return the JSON as the issuer wrote it, None if it has no such document. Raises `Unavailable`."""
+        return (await self._current(document)).body
+
+    async def endpoint(self, member: str) -> str:
+        """Return the URL that the metadata has as `member`. Raises `Unavailable`."""
+        for document in ("oauth-authorization-server", "openid-configuration"):
+            url = (await self._current(document)).members.get(member)
+            if isinstance(url, str):
+                try:
+                    return checked_url(url, member)
+                except ValueError as error:
+                    raise Unavailable(str(error)) from None
+        raise Unavailable(f"the metadata of {self._issuer} has no {member}")
+
+    async def _current(self, document: IssuerDocument) -> _Document:
+        known = self._documents.get(document)
+        if known is not None and self._monotonic() < known.fresh_until:
+            return known
+        try:
+            return await self._flight(document, lambda: self._fetched(document))
+        except Unavailable:
+            if known is None:
+                raise
+            return known
+
+    async def _fetched(self, document: IssuerDocument) -> _Document:
+        if self._monotonic() < self._failed_until.get(document, 0.0):
+            raise Unavailable(f"{self._issuer} did not answer a moment ago")
+        try:
+            answer = await self._http.fetch("GET", self._url(document))
+            if answer.status == _NOT_FOUND:
+                body, members = None, dict[str, Any]()
+            else:
+                body, members = answer.body, self._checked(answer)
+        except Unavailable as error:
+            self._failed_until[document] = self._monotonic() + RETRY_IN
+            _log.warning("the metadata of %s cannot be read: %s", self._issuer, error)
+            raise
+        self._documents[document] = _Document(body, members, self._monotonic() + FRESH_FOR)
+        return self._documents[document]
+
+    def _checked(self, answer: Fetched) -> dict[str, Any]:
+        if answer.status != _OK:
+            raise Unavailable(f"the issuer answered {answer.status}")
+        members = answer.json()
+        if members.get("issuer") != self._issuer:  # RFC 8414 section 3.3: identical, or not to be used
+            raise Unavailable(f"it is the metadata of another issuer: {members.get('issuer')!r:.200}")
+        return members
+
+    def _url(self, document: IssuerDocument) -> str:
+        if document == "openid-configuration":  # OpenID Connect Discovery section 4.1: appended
+            return self._issuer.rstrip("/") + OPENID_CONFIGURATION
+        return f"{origin_of(self._issuer)}{AUTHORIZATION_SERVER}{path_of(self._issuer)}"
+
+
+def issuer_base(issuer: str) -> str:
+    """Return what the paths of the issuer's endpoints are appended to."""
+    return issuer[:-1] if urlsplit(issuer).path.endswith("/") else issuer

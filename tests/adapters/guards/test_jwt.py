@@ -1,0 +1,235 @@
+"""`verify="jwt"`: what RFC 9068 section 4 demands of a token, and how keys are fetched."""
+
+import asyncio
+import base64
+import hmac
+import json
+import time
+import warnings
+from typing import Any
+
+import httpx2
+import pytest
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import ECKey, RSAKey
+
+from grantledger.adapters.guards.client import McpAuthClient
+from grantledger.adapters.guards.issuer import IssuerDocuments, IssuerHttp
+from grantledger.adapters.guards.jwt import ByKeys
+from grantledger.application.ports import Unavailable
+from support.issuer import ISSUER, KEYS, METADATA, RESOURCE, FakeIssuer, claims, published, signed
+
+# Of the tests, which sign with it.
+pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+
+
+RSA = KEYS["RS256"]
+
+
+class Time:
+    monotonic = 1_000.0
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def issuer() -> FakeIssuer:
+    issuer = FakeIssuer()
+    issuer.answers["/jwks"] = published(*KEYS.values())
+    return issuer
+
+
+@pytest.fixture
+def client(issuer) -> McpAuthClient:
+    return McpAuthClient(issuer=ISSUER, resource=RESOURCE, verify="jwt", http=issuer.http())
+
+
+@pytest.fixture
+def by_keys(issuer, clock) -> ByKeys:
+    http = IssuerHttp(issuer.http())
+    documents = IssuerDocuments(ISSUER, http)
+    return ByKeys(ISSUER, RESOURCE, http, documents, monotonic=lambda: clock.monotonic)
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
+async def test_accepts_a_token_of_each_algorithm(client, algorithm):
+    session = await client.verify_token(signed(key=KEYS[algorithm]))
+    assert (session.user_id, session.client_id) == ("glu_ann", "glc_editor")
+    assert session.scopes == ("openid", "email", "notes:read")
+    assert session.claims["jti"] == "1"
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
+async def test_accepts_the_type_of_access_tokens_in_each_spelling(client, typ):
+    assert await client.verify_token(signed(typ=typ)) is not None
+
+
+async def test_a_token_of_a_client_for_itself_is_of_a_machine(client):
+    session = await client.verify_token(signed(claims(sub="glc_editor")))
+    assert (session.user_id, session.subject_type) == (None, "machine")
+
+
+async def test_clocks_may_differ_by_thirty_seconds(client):
+    now = int(time.time())
+    assert await client.verify_token(signed(claims(exp=now - 20))) is not None
+    assert await client.verify_token(signed(claims(nbf=now + 20))) is not None
+    assert await client.verify_token(signed(claims(exp=now - 31))) is None
+    assert await client.verify_token(signed(claims(nbf=now + 40))) is None
+
+
+WRONG_CLAIMS: dict[str, dict[str, Any]] = {
+    "another issuer": {"iss": "https://evil.example"},
+    "no issuer": {"iss": None},
+    "another audience": {"aud": "https://other.example/mcp"},
+    "no audience": {"aud": None},
+    "an audience of other types": {"aud": [None, 1, {}]},
+    "no expiry": {"exp": None},
+    "an expiry as text": {"exp": "4000000000"},
+    "an infinite expiry": {"exp": float("inf")},
+    "no subject": {"sub": None},
+    "an empty subject": {"sub": ""},
+    "no client": {"client_id": None},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_CLAIMS.values(), ids=WRONG_CLAIMS)
+async def test_refuses_a_token_with(client, wrong):
+    assert await client.verify_token(signed(claims(**wrong))) is None
+
+
+WRONG_HEADERS: dict[str, dict[str, Any]] = {
+    "an ID token": {"typ": "JWT"},
+    "no type": {"typ": None},
+    "an unknown key": {"kid": "other"},
+    "the key of another algorithm": {"kid": "rs"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_HEADERS.values(), ids=WRONG_HEADERS)
+async def test_refuses_a_header_of(client, wrong):
+    assert await client.verify_token(signed(**wrong)) is None
+
+
+async def test_refuses_a_signature_of_another_key_with_the_same_id(client):
+    foreign = ECKey.generate_key("P-256", {"kid": "es"})
+    assert await client.verify_token(signed(key=foreign)) is None
+
+
+async def test_refuses_a_token_that_was_changed(client):
+    header, _, signature = signed().split(".")
+    _, payload, _ = signed(claims(sub="glu_admin")).split(".")
+    assert await client.verify_token(f"{header}.{payload}.{signature}") is None
+
+
+def encoded(header: dict[str, Any]) -> str:
+    """Return header and claims of a good token, without a signature."""
+    parts = (json.dumps(part).encode() for part in (header, claims()))
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+
+
+async def test_refuses_a_token_signed_with_the_public_key_as_a_secret(client):
+    """The confusion of algorithms: a public key is known to everyone."""
+    content = encoded({"alg": "HS256", "typ": "at+jwt", "kid": "rs"})
+    assert isinstance(RSA, RSAKey)
+    mac = hmac.digest(RSA.as_pem(private=False), content.encode(), "sha256")
+    signature = base64.urlsafe_b64encode(mac).decode().rstrip("=")
+    assert await client.verify_token(f"{content}.{signature}") is None
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "ES256", None])
+async def test_refuses_a_token_without_a_signature(client, algorithm):
+    assert await client.verify_token(encoded({"alg": algorithm, "typ": "at+jwt", "kid": "es"}) + ".") is None
+
+
+@pytest.mark.parametrize("token", ["glat_opaque", "a.b.c", "..", "e30.e30.e30", "a.b.c.d.e"])
+async def test_refuses_what_is_no_jwt_without_fetching_keys(client, issuer, token):
+    assert await client.verify_token(token) is None
+    assert issuer.asked == []
+
+
+async def test_without_a_key_id_the_only_key_of_the_algorithm_counts(client, issuer):
+    assert await client.verify_token(signed(kid=None)) is not None
+    other = ECKey.generate_key("P-256", {"kid": "second"})
+    issuer.answers["/jwks"] = published(KEYS["ES256"], other)
+    second = McpAuthClient(issuer=ISSUER, resource=RESOURCE, verify="jwt", http=issuer.http())
+    assert await second.verify_token(signed(kid=None)) is None
+
+
+with warnings.catch_warnings(action="ignore", category=SecurityWarning):
+    SHORT = RSAKey.generate_key(1024, {"kid": "es"})
+
+WEAK: dict[str, dict[str, Any]] = {
+    "a key for encryption": KEYS["ES256"].as_dict(private=False) | {"use": "enc"},
+    "a key of another algorithm": KEYS["ES256"].as_dict(private=False) | {"alg": "ES384"},
+    "a short RSA key": SHORT.as_dict(private=False),
+    "a secret": {"kty": "oct", "k": "c2VjcmV0", "kid": "es"},
+    "a key of another curve": ECKey.generate_key("P-384", {"kid": "es"}).as_dict(private=False),
+    "no key": {"kty": "EC", "kid": "es"},
+    "a new kind": {"kty": "AKP", "kid": "es"},
+}
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+@pytest.mark.parametrize("jwk", WEAK.values(), ids=WEAK)
+async def test_leaves_out_keys_that_cannot_be_used_and_uses_the_others(client, issuer, jwk):
+    issuer.answers["/jwks"] = {"keys": [jwk, "text", KEYS["RS256"].as_dict(private=False)]}
+    assert await client.verify_token(signed()) is None
+    assert await client.verify_token(signed(key=KEYS["RS256"])) is not None
+
+
+# Fetching keys
+
+
+def fetches(issuer: FakeIssuer) -> int:
+    return issuer.paths().count("/jwks")
+
+
+async def test_keys_are_fetched_once_for_parallel_tokens(by_keys, issuer):
+    issuer.delay = lambda: asyncio.sleep(0.01)
+    await asyncio.gather(*(by_keys(signed()) for _ in range(10)))
+    assert fetches(issuer) == 1
+
+
+async def test_an_unknown_key_is_looked_for_at_a_limited_rate(by_keys, issuer, clock):
+    await by_keys(signed())
+    clock.monotonic += 10
+    unknown = ECKey.generate_key("P-256", {"kid": "new"})
+    for _ in range(5):
+        with pytest.raises(Exception, match="not known"):
+            await by_keys(signed(key=unknown))
+    assert fetches(issuer) == 2
+    issuer.answers["/jwks"] = published(unknown)
+    clock.monotonic += 10
+    assert await by_keys(signed(key=unknown))
+
+
+async def test_keys_are_fetched_again_after_five_minutes(by_keys, issuer, clock):
+    await by_keys(signed())
+    issuer.answers["/jwks"] = published(KEYS["RS256"])  # the other was withdrawn
+    clock.monotonic += 300
+    with pytest.raises(Exception, match="not known"):
+        await by_keys(signed())
+
+
+async def test_known_keys_are_used_for_an_hour_while_the_issuer_is_down(by_keys, issuer, clock):
+    await by_keys(signed())
+    issuer.answers["/jwks"] = httpx2.ConnectError("refused")
+    clock.monotonic += 3_599
+    assert await by_keys(signed())
+    clock.monotonic += 1
+    with pytest.raises(Unavailable):
+        await by_keys(signed())
+
+
+@pytest.mark.parametrize("path", ["/jwks", METADATA])
+@pytest.mark.parametrize(
+    "outage",
+    [httpx2.ConnectError("refused"), httpx2.Response(500), httpx2.Response(200, json={"keys": "none"})],
+)
+async def test_an_outage_without_keys_is_no_refusal(client, issuer, path, outage):
+    issuer.answers[path] = outage
+    with pytest.raises(Unavailable):
+        await client.verify_token(signed())
