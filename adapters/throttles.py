@@ -108,7 +108,7 @@ class RecentNetworks:
 def throttle_of(
     rate: Rate | None, *, now: Callable[[], float] = time.monotonic
 ) -> InProcessThrottle | Unthrottled:
-    """Return a throttle of its own; None switches it off."""
+    """Return a new throttle for the rate. Without a rate it limits nothing."""
     return Unthrottled() if rate is None else InProcessThrottle(rate, now=now)
 
 
@@ -133,7 +133,7 @@ def guess_limit(
 
 
 def action_limit(name: str, rate: Rate | None, *, now: Callable[[], float] = time.monotonic) -> ActionLimit:
-    """Return the limit of `rate` for each key, and of ten times that for all keys within the same one."""
+    """Return the limit: `rate` for each key, and ten times `rate` for each group of keys."""
     return ActionLimit(name, inner=throttle_of(rate, now=now), outer=throttle_of(tenfold(rate), now=now))
 
 

@@ -30,9 +30,9 @@ class TooManyActions(TooManyRequests):
 
 
 class ActionLimit:
-    """Bounds how often authenticated callers do one thing, for each key: the outer bound is tenfold.
+    """Limits how often authenticated callers do one thing: `inner` per key, `outer` per group of keys.
 
-    Without it one account or one app could fill the ledger.
+    Without such a limit, one account or one app could fill the ledger.
     """
 
     def __init__(self, name: str, *, inner: Throttle, outer: Throttle) -> None:
@@ -42,7 +42,7 @@ class ActionLimit:
 
     @contextmanager
     def counted(self, key: str, *, within: str | None = None) -> Iterator[None]:
-        """Do it within the block, for `key` and for all keys `within` the same one. A failure does not count.
+        """Count what the block does, for `key` and for its group `within`. It does not count if it raises.
 
         Raises `TooManyActions`, and what the block raises.
         """
@@ -132,7 +132,7 @@ class GuessLimit:
         return self._most_waiting is not None and self._waiting.get(subject, 0) >= self._most_waiting
 
     def _take_for_device(self, subject: str, device: str | None) -> list[tuple[Throttle, tuple[str, ...]]]:
-        """Return the token of a known device, none if it has used up its own."""
+        """Take a token from the count of a known device. Return it, or nothing if that count is used up."""
         key = (subject, f"device {device}")
         if device is None or self._per_subject_and_network.take(*key):
             return []

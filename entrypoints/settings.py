@@ -30,7 +30,7 @@ _ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what a container l
 
 
 class SettingsInvalid(Exception):  # noqa: N818 - named for the fact, like a refusal
-    """A setting stops the start. The message is one sentence that names it, and holds no secret."""
+    """The server cannot start with a setting. The message is one sentence that names it, without secrets."""
 
     def __init__(self, key: str, sentence: str, source: str | None = None) -> None:
         super().__init__(f"{key} {sentence}" + (f" (from {source})" if source else ""))
@@ -181,7 +181,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Authorization codes for one browser session; ten times as many for one user."""
 
     sign_ins_per_user: Annotated[str, parsed_rate] = "60/hour"
-    """Browser sessions of one user that begin: by sign-in or by a change of the password."""
+    """New browser sessions of one user, by a sign-in or by a change of the password."""
 
     def __post_init__(self) -> None:
         for key in self.__struct_fields__:
@@ -373,7 +373,7 @@ class OneOf:
 
 
 def usable(check: Callable[[Any], object]) -> Callable[[Any], None]:
-    """Return the rule that the check raises no ValueError."""
+    """Return a rule that refuses a value for which the check raises `ValueError`."""
 
     def rule(value: Any) -> None:
         try:
@@ -385,7 +385,7 @@ def usable(check: Callable[[Any], object]) -> Callable[[Any], None]:
 
 
 def each(check: Callable[[str], object]) -> Callable[[tuple[str, ...]], None]:
-    """Return the rule that the check raises a ValueError for none of several texts."""
+    """Return a rule that refuses a list if the check raises `ValueError` for one of its texts."""
     return usable(lambda texts: [check(text) for text in texts])
 
 

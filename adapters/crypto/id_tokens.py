@@ -31,7 +31,7 @@ class Es256KeyMaker:
 
 
 class LedgerIdTokenSigner:
-    """Reads the active key from the ledger for each token: a rotation holds on every replica at once."""
+    """Reads the active key from the ledger for each token: a rotation applies to every server at once."""
 
     def __init__(self, ledger: Ledger, private: PrivateRecords) -> None:
         self._ledger = ledger

@@ -174,7 +174,7 @@ class Past:
 
 
 def up_to(times: Sequence[int], moment: int) -> int:
-    """Return how many of a stream's events, recorded at these times, it holds as of the moment."""
+    """Return how many events a stream has as of the moment. `times` are the times of all its events."""
     there = [count for count, time in enumerate(times, start=1) if time <= moment]
     return there[-1] if there else 0
 

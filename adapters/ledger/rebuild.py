@@ -31,7 +31,7 @@ class MigratedMeanwhile(Exception):  # noqa: N818 - a sentence for the operator
 
 
 class RebuildProgress(NamedTuple):
-    """The number of events folded so far, and how many are expected: those of the start, or more."""
+    """The number of events folded so far, and the total, which may grow while servers write."""
 
     folded: int
     events: int
@@ -96,7 +96,7 @@ class Rebuild:
         return dict(connection.execute(select(heads.c.realm, heads.c.position)).all())
 
     def _fold_a_page(self, connection: Connection, folded: dict[str, int]) -> bool:
-        """Fold a page of each realm, until one is full. Return False if every realm is folded to its head."""
+        """Fold realm after realm, up to a full page. Return False if every realm is folded to its head."""
         for realm, head in self._heads(connection).items():
             after = folded.get(realm, 0)
             if after < head:

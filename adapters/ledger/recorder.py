@@ -231,7 +231,7 @@ class Recorder(ProcessRecorder):
 class PollingSubscription(Subscription[ApplicationRecorder]):
     """Yields what is recorded after `gt`, in order, and waits for more until it is stopped.
 
-    It asks every 20 ms, 20 us a time, which finds the events of other processes as well.
+    It polls every 20 ms, so that it also finds the events of other processes. A poll takes 20 us.
     """
 
     def __init__(self, recorder: ApplicationRecorder, gt: int | None, topics: Sequence[str]) -> None:

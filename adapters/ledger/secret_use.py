@@ -73,15 +73,15 @@ def _again(sealer: Sealer, key_id: str, row: Any) -> dict[str, Any]:
     value = sealer.open(key_id, row.subject, row.name, row.sealed)
     lookups = () if row.lookup is None else tuple(sealer.lookups(row.name, value))
     if row.lookup is not None and row.lookup not in lookups:
-        raise Unavailable(f"the {row.name!r} of {row.subject!r} is not found by its own value")
+        raise Unavailable(f"the {row.name!r} of {row.subject!r} has a lookup that does not fit its value")
     newest, sealed = sealer.seal(row.subject, row.name, value)
     if newest == key_id:
-        raise Unavailable(f"the {row.name!r} of {row.subject!r} is sealed as before, which would never end")
+        raise Unavailable(f"the {row.name!r} of {row.subject!r} would be sealed under the same secret again")
     return {"lookup": lookups[0] if lookups else None, "key_id": newest, "sealed": sealed}
 
 
 class _Issued(NamedTuple):
-    """The tokens of one grant: its newest secret, and when its access tokens and all tokens by secret end."""
+    """The tokens of one grant: its newest secret, when its access tokens end, and when all end by secret."""
 
     newest: str
     access_until: int

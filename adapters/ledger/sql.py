@@ -119,7 +119,7 @@ class Statements:
 
     @cache  # noqa: B019 - as above
     def cursor(self, category: str) -> Statement:
-        """Return when the row of a key began, which with the key is the cursor of a page."""
+        """Return the time at which the row of a key began. Time and key are the cursor of a page."""
         c = ROWS[category].c
         return self.one(select(c[BEGINS[category]]).where(_at(ROWS[category], "realm", "key")))
 

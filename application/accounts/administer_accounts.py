@@ -47,9 +47,9 @@ class EnableUser:
 
 
 class SetPassword:
-    """Give a user a new password without knowing the current one, and end what began under the old one.
+    """Give a user a new password without knowing the current one, and end all access from before.
 
-    So who gets the account from an operator does not share it with those who used it before.
+    So an operator can hand the account over: nobody who used it before keeps access to it.
     """
 
     def __init__(

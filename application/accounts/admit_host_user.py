@@ -50,7 +50,7 @@ class AdmitHostUser:
 
 
 class VoucherUsed(Refusal):
-    """The host's word for this sign-in has opened its session already."""
+    """The voucher of the host for this sign-in has already opened a session."""
 
 
 class SignInHostUser:

@@ -38,7 +38,7 @@ def usable_client(client: Versioned[ClientRegistration], request: AuthorizationR
 async def authorization_facts(
     reader: DecisionReader, request: AuthorizationRequest, session: BrowserSession | None
 ) -> AuthorizationFacts:
-    """Read all that decides the request of this session, or of a browser without one."""
+    """Read everything that decides the request. `session` is None if nobody is signed in."""
     return await reader.authorization_facts(
         client_id=request.client_id,
         user_id=session.user_id if session else "",

@@ -19,7 +19,7 @@ class DisconnectApp:
         self._clock = clock
 
     async def __call__(self, user_id: str, client_id: str, caller: Caller) -> None:
-        """Return when the client has neither consent nor a grant of the user that is not revoked."""
+        """Return once the consent is withdrawn and every grant of the user to the client is revoked."""
         await self.disconnect(user_id, client_id, by_user(user_id, caller))
 
     async def disconnect(self, user_id: str, client_id: str, by: Provenance) -> None:

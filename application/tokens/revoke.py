@@ -36,7 +36,7 @@ class RevokeToken:
         self._clock = clock
 
     async def __call__(self, request: Revocation) -> None:
-        """Return when the token is refused everywhere. An unknown token is refused already.
+        """Return once the token is refused everywhere. An unknown token needs no change.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `TokenBelongsToAnotherClient`.
         """

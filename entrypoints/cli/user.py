@@ -198,8 +198,8 @@ def set_password(
 ) -> None:
     """Give a user another password. The command asks for it and never shows it.
 
-    Every browser session ends, and every app is disconnected: its grants are revoked. So an account that
-    another person signed up for is its new owner's alone.
+    Every browser session ends, and every app is disconnected: its grants are revoked. So if another person
+    signed up for the account, that person loses all access to it.
     """
     password = _password(from_stdin=password_stdin)
 

@@ -1,4 +1,4 @@
-"""A setting that breaks a rule stops the start: a rule of its own, with another setting, off loopback."""
+"""A server does not start if a setting breaks a rule: its own, one with another setting, or off loopback."""
 
 import pytest
 

@@ -146,9 +146,9 @@ class PendingRequests:
         return request if self._clock.now() < request.expires_at else None
 
     def _surplus(self, cookies: dict[str, str], new_size: int) -> list[str]:
-        """Return the transactions to delete, so that at most 8 stay, of at most 16 KiB together.
+        """Return the transactions to delete, so that at most 8 are kept, with at most 16 KiB in total.
 
-        Those that cannot be opened go first, then the oldest.
+        Those that cannot be opened are deleted first, then the oldest.
         """
         sealed_by_id = self._cookies.pending(cookies)
         opened = {
@@ -232,7 +232,7 @@ class PageContexts:
         return None
 
     def signed_out(self, context: PageContext) -> PageContext:
-        """Return the same context where no session is: the page to sign in at."""
+        """Return the same context at the root, without a session: its page is the sign-in page."""
         return context.at(self._homes.root)
 
 
@@ -244,7 +244,7 @@ _CSRF = "form token"
 class CsrfTokens:
     """A token proves that the form comes from our page, for this context and session.
 
-    That it comes from this browser, `Homes.guard` has checked.
+    `Homes.guard` has already checked that it comes from this browser.
     """
 
     def __init__(self, digests: KeyedDigests) -> None:

@@ -93,5 +93,5 @@ class ConsentEndpoint:
         return response
 
     async def _confirmed(self, request: AnyRequest) -> bool:
-        """Return whether the host, if it wants to be asked, lets its user allow this."""
+        """Return whether the user may allow this. Only a host application with `confirm` can refuse it."""
         return self._confirm is None or await self._confirm(request.scope, host_user_id(request))

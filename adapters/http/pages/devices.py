@@ -21,8 +21,8 @@ _Marks = list[tuple[str, str]]
 class KnownDevices:
     """Marks a browser that signed in, by a sealed cookie with a random id for each account.
 
-    The mark proves nothing but an earlier sign-in: it gives the browser a count of wrong passwords of its
-    own. A loopback host has no marks: every port of it could read the cookie, and strangers do not reach it.
+    The mark proves nothing but an earlier sign-in: it gives the browser its own count of wrong passwords. A
+    loopback host has no marks: every port of it could read the cookie, and strangers do not reach it.
     """
 
     def __init__(self, issuer: str, box: SealedBox, randomness: Randomness) -> None:

@@ -91,7 +91,7 @@ class PageParts(Struct, frozen=True, kw_only=True):
     def signed_in(
         self, request: AnyRequest, context: PageContext, new: NewBrowserSession, user: HostUser | None = None
     ) -> tuple[PageContext, list[Cookie]]:
-        """Return where a new session goes on, and its cookies. `user` is the host's, if a host vouches."""
+        """Return the context and cookies of a new session. `user` is set if a host vouches for its user."""
         home, cookie = self.session_cookies.open(new, user)
         cookies = [cookie]
         if context.pending is not None and home.segment:

@@ -178,7 +178,7 @@ class App(Struct, frozen=True, kw_only=True):
 
 
 class AccountPage(FormContext, frozen=True, kw_only=True):
-    """`built_in`: passwords are ours. `own_sessions`: sessions are; otherwise `logout_page` is the host's."""
+    """`built_in`: users have a password here. `own_sessions`: they sign out here, not at a host's page."""
 
     user_name: str
     apps: tuple[App, ...]
@@ -220,7 +220,7 @@ class ErrorPage(TemplateContext, frozen=True, kw_only=True):
 
 
 class LeavePage(TemplateContext, frozen=True, kw_only=True):
-    """Where an error response would go, and why there is one. Nothing there has been trusted yet."""
+    """The redirect URI of an error response, and the error. The user has not trusted that address yet."""
 
     problem: str
     redirect_host: str

@@ -100,8 +100,8 @@ def _to_login_page(
 
 
 def confirm_page(parts: PageParts, context: PageContext) -> Response[bytes]:
-    """Return the page for a user whom the host does not let allow an access before another sign-in."""
-    assert parts.ways.login_page is not None  # with a host identity alone
+    """Return the page for a user whose host asks for another sign-in before access is allowed."""
+    assert parts.ways.login_page is not None  # this page exists only with a host identity
     reason = "Before you allow this access, sign in once more. Nothing was done yet."
     target = _login_page_for(parts.ways.login_page, context)
     return _sign_in_again_page(parts, context, target, reason)

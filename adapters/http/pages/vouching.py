@@ -20,7 +20,7 @@ LIFETIME = 60
 
 
 class Voucher(Struct, frozen=True, kw_only=True):
-    """That the host has signed this user in. `session_id` makes it good for one session."""
+    """States that the host has signed this user in. It can open only the session `session_id`."""
 
     user: HostUser
     session_id: str
@@ -44,7 +44,7 @@ class Vouchers:
         return self._box.seal(msgspec.json.encode(voucher), f"voucher {segment}")
 
     def open(self, segment: str, sealed: str) -> Voucher | None:
-        """Return the voucher, None for one that is not ours, for another transaction, or too old."""
+        """Return the voucher, or None if it is not ours, is for another transaction, or has expired."""
         encoded = self._box.open(sealed, f"voucher {segment}")
         if encoded is None:
             return None
