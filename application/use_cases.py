@@ -26,11 +26,13 @@ from grantledger.application.authorization.give_consent import GiveConsent
 from grantledger.application.authorization.issue_code import IssueCode
 from grantledger.application.authorization.resume_authorization import ResumeAuthorization
 from grantledger.application.authorization.start_authorization import StartAuthorization
+from grantledger.application.clients.add_client import AddClient
 from grantledger.application.clients.administer_clients import (
     ApproveClient,
     DeleteClient,
     DisableClient,
     EnableClient,
+    LimitAccessTokens,
     WithdrawApproval,
 )
 from grantledger.application.clients.authenticate_client import AuthenticateClient
@@ -152,6 +154,7 @@ class UseCases:
         self.approve_client = ApproveClient(ledger, clock)
         self.withdraw_approval = WithdrawApproval(ledger, clock)
         self.delete_client = DeleteClient(ledger, clock)
+        self.limit_access_tokens = LimitAccessTokens(ledger, clock)
         self.prune_clients = PruneClients(ledger, ledger, clock, policy)
         self.add_registration_token = AddRegistrationToken(ledger, clock, randomness)
         self.revoke_registration_token = RevokeRegistrationToken(ledger, clock)
@@ -245,6 +248,7 @@ class UseCases:
     def _administer(self, ports: Ports, policy: ServerPolicy) -> None:
         """Add the use cases of operators for resources, keys, secrets and the past."""
         ledger, clock, randomness = ports.ledger, ports.clock, ports.randomness
+        self.add_client = AddClient(ledger, clock, randomness, policy)
         self.add_resource = AddResource(ledger, clock, randomness, policy, self.catalogue)
         self.rotate_resource_secret = RotateResourceSecret(ledger, clock, randomness)
         self.remove_resource = RemoveResource(ledger, clock, self.catalogue)

@@ -58,6 +58,18 @@ class ClientDeleted(Struct, frozen=True, kw_only=True, array_like=True, tag="cli
     deleted_at: int
 
 
+class AccessTokensLimited(
+    Struct, frozen=True, kw_only=True, array_like=True, tag="client.access_tokens_limited.v1"
+):
+    """An operator set how many seconds the access tokens of this registration are valid at most.
+
+    Without `lifetime`, the client has no limit of its own any more.
+    """
+
+    lifetime: int | None
+    limited_at: int
+
+
 Event = (
     ClientRegistered
     | ClientDisabled
@@ -65,6 +77,7 @@ Event = (
     | ClientApproved
     | ClientApprovalWithdrawn
     | ClientDeleted
+    | AccessTokensLimited
 )
 
 
@@ -95,6 +108,7 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
     disabled: bool = False
     approved: bool = False
     deleted: bool = False
+    access_token_lifetime: int | None = None
 
     @property
     def is_public(self) -> bool:
@@ -127,7 +141,8 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
     @property
     def may_be_pruned(self) -> bool:
         """Whether the client may be deleted if it was never used: not if an operator has decided about it."""
-        return not (self.deleted or self.disabled or self.approved)
+        decided = self.disabled or self.approved or self.access_token_lifetime is not None
+        return not (self.deleted or decided)
 
     def disable(self, *, now: int) -> tuple[Event, ...]:
         """Refuse the client and all its grants from now on."""
@@ -143,6 +158,15 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
 
     def withdraw_approval(self, *, now: int) -> tuple[Event, ...]:
         return (ClientApprovalWithdrawn(withdrawn_at=now),) if self.approved and not self.deleted else ()
+
+    def limit_access_tokens(self, lifetime: int | None, *, now: int) -> tuple[Event, ...]:
+        """Let access tokens be valid for that many seconds at most; None for no limit of the client's own.
+
+        Tokens that were issued keep their expiry.
+        """
+        if self.deleted or lifetime == self.access_token_lifetime:
+            return ()
+        return (AccessTokensLimited(lifetime=lifetime, limited_at=now),)
 
     def delete(self, *, now: int) -> tuple[Event, ...]:
         """Delete the client with its grants. It may register again, but gets none of them back."""
@@ -196,6 +220,9 @@ def evolve(client: ClientRegistration | None, event: Event) -> ClientRegistratio
         case ClientDeleted():
             assert client is not None
             return replace(client, deleted=True)
+        case AccessTokensLimited():
+            assert client is not None
+            return replace(client, access_token_lifetime=event.lifetime)
         case _:
             assert_never(event)
 
@@ -210,6 +237,7 @@ CLIENT: Kind[ClientRegistration] = Kind(
         ClientApproved,
         ClientApprovalWithdrawn,
         ClientDeleted,
+        AccessTokensLimited,
     ),
     evolve=evolve,
 )

@@ -39,6 +39,7 @@ class ResourceAdded(Struct, frozen=True, kw_only=True, array_like=True, tag="res
     in_settings: bool
     secret_digest: str
     added_at: int
+    access_token_expires_in: int | None = None
 
 
 class ResourceSecretRotated(
@@ -90,6 +91,11 @@ class HeldResource(Struct, frozen=True, kw_only=True):
     secret_digest: str
     previous_digest: str = ""
     previous_until: int = 0
+    access_token_expires_in: int | None = None
+
+    @property
+    def offered(self) -> Resource:
+        return Resource(self.identifier, self.name, self.scopes, self.access_token_expires_in)
 
     def authenticate(self, presented_digest: str, *, now: int) -> None:
         """Raise `ResourceAuthenticationFailed` unless it is the digest of a secret that is accepted now."""
@@ -108,11 +114,7 @@ class Resources(Struct, frozen=True, kw_only=True):
     @property
     def added(self) -> tuple[Resource, ...]:
         """The resources that commands have added."""
-        return tuple(
-            Resource(each.identifier, each.name, each.scopes)
-            for each in self.resources
-            if not each.in_settings
-        )
+        return tuple(each.offered for each in self.resources if not each.in_settings)
 
     def find(self, named: str) -> HeldResource:
         """Return the resource with that id or identifier. Raises `ResourceUnknown`."""
@@ -158,6 +160,7 @@ class Resources(Struct, frozen=True, kw_only=True):
             in_settings=in_settings,
             secret_digest=secret_digest,
             added_at=now,
+            access_token_expires_in=None if in_settings else resource.access_token_expires_in,
         )
         return (added,)
 
@@ -192,6 +195,7 @@ def evolve(state: Resources | None, event: Event) -> Resources:
                 in_settings=event.in_settings,
                 added_at=event.added_at,
                 secret_digest=event.secret_digest,
+                access_token_expires_in=event.access_token_expires_in,
             )
             return Resources(resources=(*resources, added))
         case ResourceSecretRotated():

@@ -19,11 +19,15 @@ class ResourceForeign(Refusal):
 
 
 class Resource(Struct, frozen=True):
-    """A protected MCP server: its identifier, its name for users, and its own scopes."""
+    """A protected MCP server: its identifier, its name for users, and its own scopes.
+
+    `access_token_expires_in` shortens the lifetime of its access tokens, in seconds.
+    """
 
     identifier: str
     name: str = ""
     scopes: tuple[str, ...] = ()
+    access_token_expires_in: int | None = None
 
 
 def same(a: str, b: str) -> bool:

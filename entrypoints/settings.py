@@ -39,7 +39,14 @@ class SettingsInvalid(Exception):  # noqa: N818 - named for the fact, like a ref
 
 
 class ProtectedResource(Resource, frozen=True, forbid_unknown_fields=True):
-    """One `[[resources]]` table: identifier, display name, and the scopes it adds to the server's own."""
+    """One `[[resources]]` table: identifier, display name, and the scopes it adds to the server's own.
+
+    `access_token_expires_in` shortens the lifetime of its access tokens.
+    """
+
+    @property
+    def as_resource(self) -> Resource:
+        return Resource(self.identifier, self.name, self.scopes, self.access_token_expires_in)
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -221,7 +228,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def protected_resources(self) -> tuple[Resource, ...]:
         """The MCP servers to give tokens for, the default one first."""
         if self.resources:
-            return tuple(Resource(r.identifier, r.name, r.scopes) for r in self.resources)
+            return tuple(each.as_resource for each in self.resources)
         return (Resource(self.resource or f"{self.issuer_identifier.rstrip('/')}/mcp"),)
 
     @property
@@ -275,6 +282,11 @@ def _check_together(settings: Settings) -> None:
     if settings.refresh_reuse_window >= settings.access_token_expires_in:
         sentence = f"must be less than access_token_expires_in, which is {settings.access_token_expires_in}"
         raise SettingsInvalid("refresh_reuse_window", f"{sentence}, not {settings.refresh_reuse_window}")
+    for resource in settings.resources:
+        try:
+            check_access_token_lifetime(settings, resource.access_token_expires_in)
+        except ValueError as error:
+            raise SettingsInvalid("resources", f"{error}, for {resource.identifier!r}") from None
 
     if settings.login_page is None and settings.logout_page is not None:
         sentence = "must not be set without login_page: the built-in pages have their own sign-out"
@@ -284,6 +296,16 @@ def _check_together(settings: Settings) -> None:
 
     if not settings.is_loopback:
         _check_for_the_network(settings)
+
+
+def check_access_token_lifetime(settings: Settings, lifetime: int | None) -> None:
+    """Raise a ValueError unless a resource or client may have access tokens of this lifetime, in seconds."""
+    lowest, highest = settings.refresh_reuse_window + 1, settings.access_token_expires_in
+    if lifetime is not None and not lowest <= lifetime <= highest:
+        raise ValueError(
+            f"must have access_token_expires_in from {lowest}, more than refresh_reuse_window, to {highest}, "
+            f"the server's access_token_expires_in, not {lifetime}"
+        )
 
 
 def _check_for_the_network(settings: Settings) -> None:

@@ -58,6 +58,25 @@ class WithdrawApproval(_ClientDecision):
         return client.withdraw_approval(now=now)
 
 
+class LimitAccessTokens:
+    """Set how many seconds the access tokens of a client are valid at most, from the next one on."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, client_id: str, lifetime: int | None, caller: Caller) -> None:
+        """Without `lifetime` the client has no limit of its own. Raises `ClientUnknown`."""
+        unknown = ClientUnknown(client_id)
+
+        def decision(client: ClientRegistration) -> tuple[Event, ...]:
+            if client.deleted:
+                raise unknown
+            return client.limit_access_tokens(lifetime, now=self._clock.now())
+
+        await decide(self._ledger, CLIENT, client_id, decision, unknown=unknown, by=by_operator(caller))
+
+
 class DeleteClient(_ClientDecision):
     """Delete a client with all its grants. It may register again, but gets none of them back."""
 

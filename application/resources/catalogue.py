@@ -3,9 +3,10 @@ from msgspec.structs import replace
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Ledger, Unavailable
 from grantledger.domain.authorization_request import Askable
-from grantledger.domain.offer import Offer
+from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.offer import NoLongerOffered, Offer
 from grantledger.domain.resource import ALL_RESOURCES, RESOURCES, Resources
-from grantledger.domain.resource_indicator import Resource, ResourceForeign, resolve
+from grantledger.domain.resource_indicator import Resource, ResourceForeign, resolve, same
 
 
 class Offered:
@@ -15,6 +16,7 @@ class Offered:
         self.resources: dict[str, Resource] = {each.identifier: each for each in policy.resources}
         self.offer: Offer = policy.offer
         self.askable: Askable = policy.askable
+        self._access_token_lifetime = policy.access_token_lifetime
 
     def has(self, identifiers: tuple[str, ...]) -> bool:
         """Whether the identifiers name one of the resources, or are none."""
@@ -25,6 +27,25 @@ class Offered:
         except ResourceForeign:
             return False
         return True
+
+    def access_token_lifetime(self, identifier: str, client: ClientRegistration) -> int:
+        """Return how long an access token is valid: the shortest of the server's, resource's and client's."""
+        limits = (
+            self._access_token_lifetime,
+            self.resource(identifier).access_token_expires_in,
+            client.access_token_lifetime,
+        )
+        return min(limit for limit in limits if limit is not None)
+
+    def resource(self, identifier: str) -> Resource:
+        """Return the resource with that identifier, perhaps in another spelling. Raises `NoLongerOffered`."""
+        found = self.resources.get(identifier)
+        if found is not None:
+            return found
+        for each in self.resources.values():
+            if same(identifier, each.identifier):
+                return each
+        raise NoLongerOffered("the resource is not configured any more")
 
     def name_of(self, identifier: str) -> str:
         """Return the resource's name for people, or its identifier."""

@@ -144,7 +144,7 @@ class RedeemCode:
             nonce=self._randomness.token(),
             key_id=self._sealer.key_id,
             opened_at=now,
-            access_expires_at=earliest(now + policy.access_token_lifetime, limit),
+            access_expires_at=earliest(now + offered.access_token_lifetime(code.resource, client), limit),
             refresh_expires_at=earliest(now + policy.refresh_token_lifetime, limit) if refreshes else None,
             expires_at=limit,
         )

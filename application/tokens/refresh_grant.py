@@ -10,17 +10,20 @@ from grantledger.application.clients.authenticate_client import (
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, DecisionReader, Ledger, NetworkDigests, TokenSealer
 from grantledger.application.provenance import Caller, by_client
-from grantledger.application.resources.catalogue import Catalogue
+from grantledger.application.resources.catalogue import Catalogue, Offered
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import ActionLimit
 from grantledger.application.tokens.current_tokens import Tokens, current_tokens
+from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.token_grant import (
     GrantRefreshed,
+    Lifetimes,
     Narrowing,
     RefreshRetriedElsewhere,
     RefreshTokenAlreadyUsed,
     RefreshTokenReused,
     RefreshTokenUnknown,
+    TokenGrant,
 )
 from grantledger.domain.user_account import UserIsDisabled
 
@@ -74,6 +77,12 @@ class RefreshGrant:
         """
         return await retry_on_conflict(lambda: self._refresh(request))
 
+    def _lifetimes_of(self, offered: Offered, grant: TokenGrant, client: ClientRegistration) -> Lifetimes:
+        access_token = offered.access_token_lifetime(grant.consented.resource, client)
+        if access_token == self._lifetimes.access_token:
+            return self._lifetimes
+        return replace(self._lifetimes, access_token=access_token)
+
     async def _refresh(self, request: Refresh) -> Tokens:
         sealed = self._sealer.read(request.refresh_token)
         facts = None
@@ -102,7 +111,7 @@ class RefreshGrant:
                 scope=request.scope, resources=request.resources, known_scopes=offered.offer.scopes
             ),
             key_id=self._sealer.key_id,
-            lifetimes=self._lifetimes,
+            lifetimes=self._lifetimes_of(offered, grant, client),
             networks=self._network_digests(request.caller.address),
             now=now,
         )

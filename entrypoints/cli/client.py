@@ -10,8 +10,12 @@ import rich_click as click
 
 from grantledger.application.provenance import Caller
 from grantledger.domain.authorization_request import remembered_consent_counts
+from grantledger.domain.client_metadata import RegistrationRequest
 from grantledger.domain.client_registration import ClientRegistration
+from grantledger.domain.refusal import Refusal
+from grantledger.entrypoints.cli.failures import ClientNotChanged
 from grantledger.entrypoints.cli.ledger_access import (
+    access_token_option,
     database_options,
     found_client,
     json_option,
@@ -46,7 +50,7 @@ _COLUMNS: Columns = {
 
 @click.group()
 def client() -> None:
-    """List, approve, disable, enable and delete registered clients."""
+    """Add, list, approve, disable, enable and delete clients."""
 
 
 @client.command("list")
@@ -89,6 +93,104 @@ def show(client_id: str, *, as_json: bool, database: str | None, config: Path | 
         _print(await found_client(container, client_id), as_json=as_json)
 
     on_ledger(database, config, work)
+
+
+@client.command()
+@click.option("--name", "client_name", required=True, metavar="NAME", help="What the consent page calls it.")
+@click.option(
+    "--redirect-uri",
+    "redirect_uris",
+    required=True,
+    multiple=True,
+    metavar="URI",
+    help="Where users are sent back to. May be repeated.",
+)
+@click.option("--scope", metavar="SCOPES", help="The scopes of its metadata, with spaces between them.")
+@click.option(
+    "--auth-method",
+    type=click.Choice(["client_secret_basic", "client_secret_post"]),
+    default="client_secret_basic",
+    show_default=True,
+    help="How it sends the secret; the server accepts both.",
+)
+@access_token_option
+@json_option
+@operator_options
+def add(
+    *,
+    client_name: str,
+    redirect_uris: tuple[str, ...],
+    scope: str | None,
+    auth_method: str,
+    access_token_expires_in: int | None,
+    as_json: bool,
+    database: str | None,
+    config: Path | None,
+) -> None:
+    """Add a client with a secret, and print its id and secret. The secret is not shown again.
+
+    It is for clients that have fields for an id and a secret, such as Claude's connectors. The client is
+    approved, as by `client approve`. Whether strangers may register does not matter.
+    """
+
+    async def work(container: "Container") -> None:
+        request = RegistrationRequest(
+            client_name=client_name,
+            redirect_uris=redirect_uris,
+            scope=scope,
+            token_endpoint_auth_method=auth_method,
+        )
+        _check_lifetime(container, access_token_expires_in)
+        try:
+            new = await container.use_cases().add_client(
+                request, this_command(), access_token_lifetime=access_token_expires_in or None
+            )
+        except Refusal as refusal:
+            raise ClientNotChanged(f"the client cannot be added: {refusal}") from None
+        if as_json:
+            print_record({"client_id": new.client.client_id, "client_secret": new.secret})
+        else:
+            print_facts([("client", new.client.client_id), ("secret", new.secret or "")])
+
+    on_ledger(database, config, work)
+
+
+@client.command("set")
+@click.argument("client_id")
+@access_token_option
+@json_option
+@operator_options
+def set_client(
+    client_id: str,
+    *,
+    access_token_expires_in: int | None,
+    as_json: bool,
+    database: str | None,
+    config: Path | None,
+) -> None:
+    """Change how long the access tokens of a client are valid, from the next one on."""
+    if access_token_expires_in is None:
+        raise click.UsageError("Give --access-token-expires-in.")
+
+    async def work(container: "Container") -> None:
+        await found_client(container, client_id)
+        _check_lifetime(container, access_token_expires_in)
+        await container.use_cases().limit_access_tokens(
+            client_id, access_token_expires_in or None, this_command()
+        )
+        _print(await found_client(container, client_id), as_json=as_json)
+
+    on_ledger(database, config, work)
+
+
+def _check_lifetime(container: "Container", seconds: int | None) -> None:
+    """Raise `ClientNotChanged` unless the access tokens of a client may have this lifetime. 0 is none."""
+    from grantledger.entrypoints.settings import check_access_token_lifetime
+
+    try:
+        check_access_token_lifetime(container.settings, seconds or None)
+    except ValueError as error:
+        raise ClientNotChanged(f"the client {error}") from None
 
 
 @client.command()
@@ -208,6 +310,8 @@ def _print(found: ClientRegistration, *, as_json: bool) -> None:
         ("scope", found.metadata.scope),
         ("grant types", " ".join(found.metadata.grant_types)),
     ]
+    if found.access_token_lifetime is not None:
+        facts.append(("access tokens", f"expire in {found.access_token_lifetime} s at most"))
     for uri, counts in record["remembered_consent"].items():
         facts.append(("redirect URI", uri))
         facts.append(("", "consent is remembered" if counts else "consent is asked for each time"))
@@ -223,6 +327,7 @@ def client_record(client: ClientRegistration) -> Record:
         "public": client.is_public,
         "registered_at": client.registered_at,
         "registration": client.registration,
+        "access_token_expires_in": client.access_token_lifetime,
         **metadata,
         "remembered_consent": {
             uri: remembered_consent_counts(client, uri) for uri in client.metadata.redirect_uris

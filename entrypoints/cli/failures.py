@@ -27,6 +27,10 @@ class RegistrationTokenNotChanged(CommandFailed):
     """The registration token cannot be added or revoked."""
 
 
+class ClientNotChanged(CommandFailed):
+    """The client cannot be added or changed."""
+
+
 class ResourceNotChanged(CommandFailed):
     """The resource cannot be added, changed or removed."""
 

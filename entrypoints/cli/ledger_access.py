@@ -80,6 +80,12 @@ def _system_user() -> str:
     return _OTHER_CHARACTERS.sub("_", name)[:64]
 
 
+access_token_option = click.option(
+    "--access-token-expires-in",
+    type=click.IntRange(min=0),
+    metavar="SECONDS",
+    help="Shorten the lifetime of its access tokens. 0: that of the server.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 
 

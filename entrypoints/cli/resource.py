@@ -13,6 +13,7 @@ from grantledger.domain.resource_indicator import Resource, checked_identifier, 
 from grantledger.domain.scope import checked_token
 from grantledger.entrypoints.cli.failures import ResourceNotChanged
 from grantledger.entrypoints.cli.ledger_access import (
+    access_token_option,
     database_options,
     json_option,
     on_ledger,
@@ -61,6 +62,7 @@ def _scopes(_: click.Context, __: click.Parameter, scopes: tuple[str, ...]) -> t
     metavar="SCOPE",
     help="A scope of its own, beside those of the server. May be repeated.",
 )
+@access_token_option
 @json_option
 @operator_options
 def add(
@@ -68,6 +70,7 @@ def add(
     *,
     name: str,
     scopes: tuple[str, ...],
+    access_token_expires_in: int | None,
     as_json: bool,
     database: str | None,
     config: Path | None,
@@ -79,15 +82,17 @@ def add(
     """
 
     async def work(container: "Container") -> None:
+        from grantledger.entrypoints.settings import check_access_token_lifetime
+
         in_settings = any(same(identifier, each.identifier) for each in _of_settings(container))
-        if in_settings and (name or scopes):
+        if in_settings and (name or scopes or access_token_expires_in):
             raise ResourceNotChanged(
-                f"the settings name {identifier!r}: change its name and scopes there, and add it without them"
+                f"the settings name {identifier!r}: give no options, which are decided there"
             )
+        added = Resource(identifier, name, tuple(dict.fromkeys(scopes)), access_token_expires_in or None)
         with _reported():
-            new = await container.use_cases().add_resource(
-                Resource(identifier, name, tuple(dict.fromkeys(scopes))), this_command()
-            )
+            check_access_token_lifetime(container.settings, added.access_token_expires_in)
+            new = await container.use_cases().add_resource(added, this_command())
         _print_secret(new, as_json=as_json)
 
     on_ledger(database, config, work)
@@ -164,7 +169,7 @@ def remove(named: str, *, as_json: bool, database: str | None, config: Path | No
 def _reported() -> Iterator[None]:
     try:
         yield
-    except Refusal as refusal:
+    except (Refusal, ValueError) as refusal:
         raise ResourceNotChanged(str(refusal)) from None
 
 
@@ -180,7 +185,7 @@ def _records(configured: tuple[Resource, ...], held: Resources) -> Iterator[Reco
         if not any(same(one.identifier, each.identifier) for each in configured):
             # Credentials of a resource that the settings no longer name: it is not offered.
             source = "removed from the settings" if one.in_settings else "command"
-            yield _record(Resource(one.identifier, one.name, one.scopes), source, one)
+            yield _record(one.offered, source, one)
 
 
 def _record(offered: Resource, source: str, held: HeldResource | None) -> Record:
@@ -188,6 +193,7 @@ def _record(offered: Resource, source: str, held: HeldResource | None) -> Record
         "resource": offered.identifier,
         "name": offered.name,
         "scopes": list(offered.scopes),
+        "access_token_expires_in": offered.access_token_expires_in,
         "from": source,
         "id": held.resource_id if held else None,
         "added_at": held.added_at if held else None,

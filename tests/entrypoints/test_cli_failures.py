@@ -106,6 +106,9 @@ MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
     "NameRefused": lambda it: it.run(
         "user", "add", "a@example.com", "--name", "x" * 201, "--password-stdin", stdin=f"{server.PASSWORD}\n"
     ),
+    "ClientNotChanged": lambda it: it.run(
+        "client", "add", "--name", "x", "--redirect-uri", "https://x.example/#fragment"
+    ),
     "ResourceNotChanged": lambda it: it.run("resource", "remove", "https://files.example"),
     "RegistrationTokenNotChanged": lambda it: it.run("registration-token", "revoke", "none"),
     "PasswordRefused": lambda it: it.run("user", "add", "a@example.com", "--password-stdin", stdin="x\n"),

@@ -33,6 +33,8 @@ RUNS: dict[str, list[str]] = {
     "user set-password": ["bob@example.com", "--password-stdin"],
     "client list": [],
     "client show": ["CLIENT"],
+    "client add": ["--name", "Claude", "--redirect-uri", "https://claude.ai/api/mcp/auth_callback"],
+    "client set": ["CLIENT", "--access-token-expires-in", "300"],
     "client disable": ["CLIENT"],
     "client enable": ["CLIENT"],
     "client approve": ["CLIENT"],

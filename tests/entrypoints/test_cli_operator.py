@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from grantledger.application.provenance import Caller
-from support.oauth import Person
+from support.oauth import REDIRECT_URI, Person, basic, redemption
 from support.server import EMAIL, PASSWORD, Server, cli, serving
 from support.visitors import NEW_PASSWORD
 
@@ -72,6 +72,21 @@ async def test_a_disabled_client_is_refused_on_the_next_request_and_goes_on_when
     assert record(server, "client", "enable", client)["status"] == "active"
     assert (await person.session(tokens["access_token"])).status_code == 200
     assert (await person.refresh(client, tokens["refresh_token"])).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["basic", "post"])
+async def test_a_client_that_was_added_gets_tokens_with_its_secret(server: Server, person: Person, way: str):
+    words = ("--name", "Claude", "--redirect-uri", REDIRECT_URI, "--auth-method", f"client_secret_{way}")
+    added = record(server, "client", "add", *words, "--access-token-expires-in", "300")
+    client, secret = added["client_id"], added["client_secret"]
+    form = redemption(client, await person.code(client))
+    headers = basic(client, secret) if way == "basic" else {}
+    if way == "post":
+        form["client_secret"] = secret
+    answer = await person.http.post("/token", data=form, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["expires_in"] == 300
+    assert secret.encode() not in server.written()
 
 
 async def test_clients_are_listed_with_the_names_that_they_gave_themselves(server: Server, person: Person):

@@ -179,6 +179,19 @@ def test_the_reuse_window_is_shorter_than_an_access_token():
     )
 
 
+@pytest.mark.parametrize("lifetime", [0, 30, 3_601])
+def test_a_resource_has_a_lifetime_between_the_reuse_window_and_the_servers(lifetime):
+    resources = [{"identifier": "https://a.example", "access_token_expires_in": lifetime}]
+    assert sentence(given, resources=resources).startswith(
+        "resources must have access_token_expires_in from 31, more than refresh_reuse_window, to 3600,"
+    )
+
+
+def test_a_resource_may_have_a_shorter_lifetime():
+    resources = [{"identifier": "https://a.example", "access_token_expires_in": 31}]
+    assert given(resources=resources).protected_resources[0].access_token_expires_in == 31
+
+
 def test_the_default_scope_may_be_one_of_a_resource():
     resources = [{"identifier": "https://a.example", "scopes": "notes"}]
     assert given(resources=resources, default_scope="notes").default_scope == ("notes",)

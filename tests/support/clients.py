@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from grantledger.domain.client_metadata import ClientMetadata
 from grantledger.domain.client_registration import (
+    AccessTokensLimited,
     ClientApprovalWithdrawn,
     ClientApproved,
     ClientDeleted,
@@ -34,6 +35,7 @@ DISABLED = ClientDisabled(disabled_at=1_100)
 ENABLED = ClientEnabled(enabled_at=1_120)
 APPROVED = ClientApproved(approved_at=1_140)
 APPROVAL_WITHDRAWN = ClientApprovalWithdrawn(withdrawn_at=1_160)
+LIMITED = AccessTokensLimited(lifetime=300, limited_at=1_180)
 DELETED = ClientDeleted(deleted_at=1_200)
 
 

@@ -48,6 +48,7 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
         clients.ENABLED,
         clients.APPROVED,
         clients.APPROVAL_WITHDRAWN,
+        clients.LIMITED,
         clients.DELETED,
     ),
     "code": (
