@@ -24,7 +24,7 @@ def registering(limit, address):
         pass
 
 
-def test_the_total_is_bounded_across_networks():
+def test_the_total_limit_counts_all_networks_together():
     limit = registration_limit(Rate(5, 3_600), Rate(3, 3_600))
     for n in range(5):
         registering(limit, f"192.0.2.{n}")

@@ -261,7 +261,7 @@ def test_a_client_does_not_send_the_browser_from_its_callback_into_a_planted_ses
     client.close()
 
 
-def test_cookies_planted_meanwhile_leave_the_user_as_they_were(
+def test_planted_cookies_do_not_change_a_session(
     page: Page, local: Site, thief: OtherPort, intruder: Intruder
 ):
     at_the_account(page, local)
@@ -279,7 +279,7 @@ def test_cookies_planted_meanwhile_leave_the_user_as_they_were(
     assert intruder.email not in page.content()
 
 
-def test_a_request_of_a_user_with_planted_cookies_is_their_own(
+def test_a_user_with_planted_cookies_authorizes_only_their_own_request(
     page: Page, local: Site, thief: OtherPort, intruder: Intruder
 ):
     thief.plants("/plant", *intruder.planted(*WIDE))
@@ -393,7 +393,7 @@ def test_the_address_of_a_session_without_its_cookie_asks_to_sign_in(
     elsewhere.close()
 
 
-def test_the_pages_by_another_name_of_the_machine_go_on_at_the_issuers(page: Page, local: Site):
+def test_another_host_name_of_the_machine_is_redirected_to_the_issuer(page: Page, local: Site):
     with listening(local.origin) as client:
         page.goto(client.url().replace("127.0.0.1", "localhost", 1))
         assert page.url.startswith(f"{local.origin}/authorize/")

@@ -21,9 +21,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_a_name_stays_in_its_box_and_says_nothing_in_our_name(
-    page: Page, server: Server, email: str, name: str
-):
+def test_a_client_name_stays_inside_its_box(page: Page, server: Server, email: str, name: str):
     with listening(server.origin, client_name=name) as client:
         page.set_viewport_size({"width": 320, "height": 640})
         page.goto(client.url())

@@ -125,7 +125,7 @@ def test_consent_to_a_client_that_registered_again_is_recorded():
     assert consent_given(consent, "openid", registration=2) == (given_to(MCP, "openid", registration=2),)
 
 
-def test_consent_to_an_earlier_registration_is_not_added_to():
+def test_consent_does_not_add_to_that_of_an_earlier_registration():
     consent = a_consent(given_to(MCP, "openid", "notes:read"), given_to(MCP, "openid", registration=2))
     assert consent.allowed == ((HOST, MCP, ("openid",)),)
 

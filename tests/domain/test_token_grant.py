@@ -492,7 +492,7 @@ def test_a_network_that_becomes_unknown_is_stored_as_unknown():
     assert retry_from(after(grant, refresh(grant, 1, at=2_010)), 1, ELSEWHERE) == ()
 
 
-def test_what_no_window_reaches_is_forgotten():
+def test_entries_that_no_window_needs_any_more_are_dropped():
     grant = refreshed_from(an_open_grant(), HOME, ELSEWHERE)
     grant = after(grant, retry_from(grant, 0, ELSEWHERE))
     grant = refreshed(grant, 2_001 + MAX_REUSE_WINDOW + 1)

@@ -97,7 +97,7 @@ async def test_only_allow_and_deny_are_answers(ada: Person, client: str, decisio
     assert heading_of(await ada.post(page, "consent", decision=decision)) == FOREIGN
 
 
-async def test_an_answer_may_not_be_both(ada: Person, client: str):
+async def test_a_decision_of_both_allow_and_deny_is_refused(ada: Person, client: str):
     page = await ada.asked(client)
     body = f"csrf_token={csrf_token(page)}&decision=deny&decision=allow"
     form = {"content-type": "application/x-www-form-urlencoded"}
@@ -108,7 +108,7 @@ async def test_an_answer_may_not_be_both(ada: Person, client: str):
 @pytest.mark.parametrize(
     "media_type", ["text/plain", "application/json", "multipart/form-data; boundary=x", ""]
 )
-async def test_only_a_form_is_a_form(ada: Person, client: str, media_type: str):
+async def test_consent_is_accepted_only_as_a_urlencoded_form(ada: Person, client: str, media_type: str):
     page = await ada.asked(client)
     body = f"csrf_token={csrf_token(page)}&decision=allow"
     headers = {"content-type": media_type}

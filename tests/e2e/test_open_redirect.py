@@ -52,7 +52,7 @@ async def test_the_page_names_the_host_and_says_that_nobody_has_checked_it(perso
     assert "Nobody here has checked who is behind this address." in page.text
 
 
-async def test_whoever_follows_the_link_brings_the_client_its_error(server: Server, person: Person):
+async def test_following_the_link_sends_the_error_to_the_client(server: Server, person: Person):
     page = await answered(person, EVIL, scope="unknown")
     target = httpx2.URL(link_of(page))
     assert dict(target.params)["error"] == "invalid_scope"
@@ -93,7 +93,7 @@ async def test_a_client_that_its_user_has_consented_to_is_redirected_to(ada: Per
     assert returned(await ada.authorize(client, redirect_uri=EVIL, prompt="none"))["code"]
 
 
-async def test_whoever_denies_has_clicked(ada: Person):
+async def test_denying_consent_counts_as_a_click(ada: Person):
     client = (await ada.register(redirect_uris=[EVIL]))["client_id"]
     page = await ada.asked(client, redirect_uri=EVIL)
     answer = returned(await ada.submit(page, "consent", decision="deny"))

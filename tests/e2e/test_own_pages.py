@@ -9,7 +9,7 @@ from support.oauth import Person, error_of
 
 
 @pytest.mark.parametrize("host", ["localhost", "[::1]"])
-async def test_the_pages_by_another_name_of_this_machine_are_no_redirect_uri(person: Person, host: str):
+async def test_pages_under_another_name_of_this_machine_are_no_redirect_uri(person: Person, host: str):
     answer = await person.http.post("/register", json={"redirect_uris": [f"http://{host}:9/authorize/x"]})
     assert error_of(answer) == (400, "invalid_redirect_uri")
 

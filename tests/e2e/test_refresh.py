@@ -131,7 +131,7 @@ async def test_a_refresh_for_a_scope_that_was_not_granted_is_refused(ada: Person
     assert error_of(refused) == (400, "invalid_scope")
 
 
-async def test_a_resource_that_is_another_the_second_time_is_refused(two_resources: Server, member: Person):
+async def test_two_different_resources_in_one_request_are_refused(two_resources: Server, member: Person):
     client = (await member.register())["client_id"]
     tokens = await member.tokens(client, resource="https://mcp.example")
     form = {

@@ -78,7 +78,7 @@ MEANWHILE: dict[str, tuple[Meanwhile, tuple[int, str]]] = {
 
 
 @pytest.mark.parametrize(("meanwhile", "refusal"), MEANWHILE.values(), ids=MEANWHILE)
-async def test_a_retry_passes_every_check_of_a_refresh(
+async def test_a_retry_must_pass_every_check_of_a_refresh(
     person: Person, operator: Container, used: Used, meanwhile: Meanwhile, refusal: tuple[int, str]
 ):
     await meanwhile(operator.use_cases(), person, used)

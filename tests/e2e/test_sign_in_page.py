@@ -45,7 +45,7 @@ async def test_a_wrong_sign_in_shows_the_page_again(person: Person, email: str, 
     assert SESSION_COOKIE not in person.cookies()
 
 
-async def test_a_wrong_sign_in_does_not_tell_which_half_was_wrong(person: Person):
+async def test_a_refused_sign_in_is_the_same_for_a_wrong_address_or_password(person: Person):
     client = await person.register()
     page = await person.asked(client["client_id"])
     wrong_password = await person.sign_in(page, password="wrong")
@@ -71,7 +71,7 @@ async def test_loading_the_address_of_a_refused_form_shows_its_page(person: Pers
     assert heading_of(await person.followed(await person.http.get(page.url.path))) == SIGN_IN
 
 
-async def test_others_are_answered_while_passwords_are_checked(person: Person):
+async def test_other_requests_are_answered_while_passwords_are_checked(person: Person):
     page = await person.asked((await person.register())["client_id"])
     checked: list[httpx2.Response] = []
 

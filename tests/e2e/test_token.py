@@ -281,9 +281,7 @@ async def test_a_parameter_that_is_there_twice_is_refused_and_nothing_is_consume
     assert (await ada.token(**form)).status_code == 200
 
 
-async def test_a_resource_that_is_another_the_second_time_is_refused(
-    ada: Person, server: Server, client: str
-):
+async def test_two_different_resources_in_one_request_are_refused(ada: Person, server: Server, client: str):
     form = redemption(client, await ada.code(client))
     both = [("resource", f"{server.origin}/mcp"), ("resource", "https://evil.example/mcp")]
     answer = await post(ada, urlencode([*form.items(), *both]))

@@ -145,7 +145,7 @@ async def test_a_voucher_is_good_for_a_minute(
 
 
 @pytest.mark.parametrize("site", ["none", "same-site", "cross-site"])
-async def test_a_browser_from_another_origin_is_shown_as_whom_it_goes_on(
+async def test_a_browser_from_another_origin_is_shown_the_user_it_continues_as(
     embedded: AuthorizationServer, person: Person, site: str
 ):
     path = await waits_at(person)
@@ -210,7 +210,7 @@ async def test_a_host_that_does_not_vouch_learns_that_it_must(embedded: Authoriz
         embedded.resume_path("x" * 22)
 
 
-async def test_with_a_host_of_its_own_vouching_is_the_same_as_resuming(tmp_path: Path, host: Host):
+async def test_on_an_issuer_that_is_not_loopback_vouching_equals_resuming(tmp_path: Path, host: Host):
     server = AuthorizationServer.from_environment(
         None,
         {},

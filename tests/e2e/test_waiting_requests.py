@@ -143,7 +143,7 @@ async def test_a_changed_cookie_is_refused(person: Person, position: int):
 
 
 @pytest.mark.parametrize("transaction_id", ["x", "A" * 22, "%00", "..%2f", "\u00e9", "A" * 4000])
-async def test_a_request_that_never_was_is_lost(person: Person, transaction_id: str):
+async def test_an_unknown_transaction_gets_an_error_page(person: Person, transaction_id: str):
     assert heading_of(await person.http.get(f"/authorize/{transaction_id}"))[0] in (400, 404)
 
 

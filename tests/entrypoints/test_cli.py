@@ -137,7 +137,7 @@ def test_with_json_each_line_is_an_event_with_its_envelope(database: Path):
     assert {"event_id", "append_id", "recorded_at", "actor_kind", "correlation_id"} <= line.keys()
 
 
-def test_a_filter_shows_only_what_it_names(database: Path):
+def test_a_filter_shows_only_matching_events(database: Path):
     ada, bob = added(database), added(database, "bob@example.com")
     _, said, _ = run(database, "ledger", "show", "--json", "--user", bob)
     assert bob in said

@@ -132,11 +132,11 @@ def test_every_failure_of_the_catalogue_is_tested():
 
 
 @pytest.mark.parametrize("name", MET)
-def test_what_stops_a_command_is_the_one_sentence_that_the_catalogue_has(operator: Operator, name: str):
+def test_a_failed_command_prints_the_sentence_of_the_catalogue(operator: Operator, name: str):
     check(name, MET[name](operator))
 
 
-def test_a_migration_during_a_rebuild_is_the_sentence_that_the_catalogue_has(
+def test_a_migration_during_a_rebuild_prints_the_sentence_of_the_catalogue(
     operator: Operator, capsys: pytest.CaptureFixture[str]
 ):
     check("MigratedMeanwhile", migrated_during_a_rebuild(operator, capsys))

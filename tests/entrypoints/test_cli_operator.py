@@ -173,7 +173,7 @@ async def test_a_revoked_grant_is_refused_on_the_next_request(server: Server, pe
     assert records(server, "grant", "list", "--client", client, "--live") == []
 
 
-async def test_where_one_of_the_named_grants_is_not_there_none_is_revoked(server: Server, person: Person):
+async def test_if_one_of_the_named_grants_does_not_exist_none_is_revoked(server: Server, person: Person):
     """Fails if a grant is revoked before the next one is looked up."""
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
@@ -198,7 +198,7 @@ async def test_all_live_grants_of_a_client_and_user_are_revoked_at_once(server: 
 
 
 @pytest.mark.parametrize("arguments", [(), ("a-grant", "--client", "glc_x")])
-def test_revoke_wants_grants_or_a_client_or_user_and_not_both(server: Server, arguments: tuple[str, ...]):
+def test_revoke_takes_either_grant_ids_or_a_client_or_user(server: Server, arguments: tuple[str, ...]):
     assert run(server, "grant", "revoke", *arguments)[0] == 2
 
 
@@ -282,14 +282,14 @@ async def test_a_user_without_any_name_is_shown_by_the_id_alone(server: Server, 
     assert output(server, "user", "enable", host_user) == f"{host_user} is active\n"
 
 
-def test_a_password_that_cannot_be_is_refused_with_a_sentence(server: Server):
+def test_a_forbidden_password_is_refused_with_a_sentence(server: Server):
     arguments = ("user", "set-password", EMAIL, "--password-stdin")
     code, said, complaint = run(server, *arguments, stdin="short\n")
     assert (code, said) == (1, "")
     assert complaint == "grantledger: a password needs at least 12 characters\n"
 
 
-async def test_each_change_is_remembered_as_the_operators(server: Server, person: Person):
+async def test_each_change_of_a_client_or_grant_is_the_operators_act(server: Server, person: Person):
     client = (await person.register())["client_id"]
     await person.tokens(client)
     grant = record(server, "grant", "list", "--client", client)["grant_id"]
@@ -309,7 +309,7 @@ async def test_each_change_is_remembered_as_the_operators(server: Server, person
     assert len({line["correlation_id"] for line in lines}) == 4
 
 
-async def test_each_change_of_a_user_is_remembered_as_the_operators(server: Server):
+async def test_each_change_of_a_user_is_the_operators_act(server: Server):
     """Fails if the event names the user as actor."""
     output(server, "user", "add", "grace@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     before = server.events()
@@ -355,7 +355,7 @@ async def test_an_account_that_is_handed_over_has_no_apps(server: Server, person
     assert (await person.refresh(client, tokens["refresh_token"])).status_code == 400
 
 
-async def test_the_ledger_says_to_people_whom_an_operator_disabled(server: Server, person: Person):
+async def test_the_ledger_table_names_the_client_that_was_disabled(server: Server, person: Person):
     client = (await person.register())["client_id"]
     output(server, "client", "disable", client)
     *_, happened, whom = output(server, "ledger", "show").splitlines()

@@ -42,7 +42,7 @@ def test_an_id_stays_whole_and_nothing_is_cut_off(terminal, capsys, width: int):
 
 
 @pytest.mark.parametrize("width", [30, 44, 60])
-def test_where_it_is_narrow_ids_are_folded_too_and_nothing_is_cut_off(terminal, capsys, width: int):
+def test_on_a_narrow_terminal_ids_wrap_and_nothing_is_cut_off(terminal, capsys, width: int):
     terminal.setenv("COLUMNS", str(width))
     lines = printed(capsys)
     assert all(len(line) <= width for line in lines)
@@ -63,7 +63,7 @@ async def two_users(*, after: str | None = None, limit: int = 200) -> ListPage[s
     return ListPage(items=tuple(page), after="first" if page[-1].key == "first" else None)
 
 
-def test_that_there_are_more_is_said_below_the_list():
+def test_a_note_below_the_list_says_that_there_are_more():
     @click.command()
     def users() -> None:
         async def records() -> AsyncIterator[Record]:

@@ -34,7 +34,7 @@ def test_the_command_line_wins_over_a_variable():
     assert load_settings(None, {"GRANTLEDGER_PORT": "8002"}, {"port": 8003}).port == 8003
 
 
-def test_an_option_of_none_does_not_count():
+def test_an_option_that_is_none_counts_as_not_given():
     assert load_settings(None, {"GRANTLEDGER_PORT": "8002"}, {"port": None}).port == 8002
 
 

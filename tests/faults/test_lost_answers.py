@@ -166,7 +166,7 @@ async def test_a_hanging_commit_ends_in_503(tmp_path: Path) -> None:
         assert {error_of(answer) for answer in answers} == {OUTAGE}
 
 
-async def test_a_refresh_that_was_given_up_and_done_all_the_same_is_not_done_twice(tmp_path: Path) -> None:
+async def test_a_refresh_that_timed_out_but_was_recorded_is_not_repeated(tmp_path: Path) -> None:
     async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         token = (await scene.ada.tokens(client))["refresh_token"]

@@ -103,7 +103,7 @@ async def test_a_server_ends_before_its_shutdown_timeout(terms: Terms) -> None:
 
 
 @LONG
-async def test_until_its_end_a_server_gives_no_wrong_answer(terms: Terms) -> None:
+async def test_a_server_gives_no_wrong_answer_before_its_end(terms: Terms) -> None:
     assert all(terms.answered), terms.answered
     assert terms.wrong_answers == []
 

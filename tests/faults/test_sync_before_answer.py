@@ -134,9 +134,7 @@ async def test_the_write_ahead_log_is_synced_before_the_answer_is_sent(
     assert trace[step].too_early == 0
 
 
-async def test_a_server_with_synchronous_normal_is_found_out_at_every_step(
-    tmp_path: Path, shim: Path
-) -> None:
+async def test_with_synchronous_normal_every_step_fails_the_check(tmp_path: Path, shim: Path) -> None:
     fault = broken_copy(tmp_path, "adapters/ledger/sqlite.py", "synchronous=FULL", "synchronous=NORMAL")
     trace = await traced(tmp_path, shim, fault)
     assert [step for step in STEPS if trace[step].too_early] == STEPS

@@ -173,7 +173,7 @@ def test_the_server_of_the_compose_file_trusts_its_nginx(compose):
         assert address in ipaddress.ip_network(network["subnet"])
 
 
-def test_the_files_that_the_compose_file_names_are_there_or_are_said_to_be_needed(compose):
+def test_each_file_of_the_compose_file_exists_or_is_documented(compose):
     grantledger, nginx = compose["services"]["grantledger"], compose["services"]["nginx"]
     context = (DEPLOY / grantledger["build"]["context"]).resolve()
     assert context == ROOT

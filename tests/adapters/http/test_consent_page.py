@@ -116,12 +116,12 @@ def test_scopes_have_plain_words(scope, expected):
 
 
 @pytest.mark.parametrize("scope", ["profile", "email"])
-def test_of_a_hosts_users_no_claim_is_promised(scope):
+def test_consent_promises_no_personal_data_of_a_hosts_users(scope):
     """A host's users have no name and no address here, so `/userinfo` returns neither."""
     assert words_for(scope, built_in=False) == f"Use “{scope}” at this server"
 
 
-def test_of_a_hosts_users_the_account_is_known():
+def test_openid_of_a_hosts_user_means_to_know_the_account():
     assert words_for("openid", built_in=False) == "Know which account here is yours"
 
 

@@ -454,7 +454,7 @@ async def test_an_app_has_its_usable_grants_counted(storage: Storage):
     assert app.client.client_id == app.consent.client_id == "glc_editor"
 
 
-async def test_an_app_without_grants_is_connected_since_no_time(storage: Storage):
+async def test_an_app_without_grants_has_no_time_of_connection(storage: Storage):
     await storage.record([facts.registered(), facts.consented()], facts.OPERATOR)
     app = await app_of(storage, now=2_000)
     assert (app.connections, app.since, app.last_refresh) == (0, None, None)

@@ -185,7 +185,7 @@ async def test_several_filters_hold_together(audit: Audit):
 @pytest.mark.parametrize(
     "nobody", [Filter(user="glu_a"), Filter(client="glc_edit"), Filter(grant="grant"), Filter(user='"')]
 )
-async def test_what_is_only_part_of_a_name_finds_nothing(audit: Audit, nobody: Filter):
+async def test_part_of_an_id_finds_nothing(audit: Audit, nobody: Filter):
     assert list(audit.events(nobody)) == []
 
 
@@ -216,7 +216,7 @@ async def test_what_a_tool_of_the_library_wrote_is_read_too(audit: Audit, databa
     assert (line.stream_id, line.actor_kind, line.actor_id) == ("user:glu_eve", "tool", None)
 
 
-async def test_an_event_that_this_release_does_not_know_is_not_passed_over(
+async def test_an_event_that_this_release_does_not_know_is_never_skipped(
     audit: Audit, database: WatchedDatabase
 ):
     Recorder(database).insert_events([StoredEvent("elsewhere:1", 1, "something.new.v1", b"{}")])
@@ -224,7 +224,7 @@ async def test_an_event_that_this_release_does_not_know_is_not_passed_over(
         list(audit.events(Filter()))
 
 
-async def test_an_audit_ends_where_the_log_ended_when_it_began(audit: Audit, ledger: EventLedger):
+async def test_an_audit_ends_at_the_last_event_from_before_it_began(audit: Audit, ledger: EventLedger):
     lines = audit.events(Filter())
     next(lines)
     await ledger.record([facts.opened_account("glu_eve")], facts.OPERATOR)

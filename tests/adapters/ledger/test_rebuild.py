@@ -209,7 +209,7 @@ async def test_only_one_rebuilds_at_a_time(ledger: EventLedger, database: Watche
     rebuild(database)
 
 
-async def test_streams_of_others_are_passed_over(ledger: EventLedger, database: WatchedDatabase):
+async def test_streams_of_other_programs_are_skipped(ledger: EventLedger, database: WatchedDatabase):
     Recorder(database).insert_events([StoredEvent("elsewhere:1", 1, "something.new.v1", b"{}")])
     rebuild(database)
 

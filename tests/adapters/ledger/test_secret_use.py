@@ -212,7 +212,7 @@ async def test_what_is_revoked_keeps_no_secret(ledger: EventLedger, database: Wa
     assert await live(database, 2_000) == {"key-1": LiveTokens(1, REFRESH_END)}
 
 
-async def test_the_last_end_of_several_grants_counts(ledger: EventLedger, database: WatchedDatabase):
+async def test_of_several_grants_the_latest_end_counts(ledger: EventLedger, database: WatchedDatabase):
     later = facts.opened("later", refresh_expires_at=REFRESH_END + 5)
     await ledger.record([facts.opened(), later, facts.opened("other")], facts.OPERATOR)
     assert await live(database, 2_000) == {"key-1": LiveTokens(3, REFRESH_END + 5)}
