@@ -1,6 +1,6 @@
 """What the use cases need from outside, in their own words."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -90,11 +90,15 @@ class AuthorizationFacts(Struct, frozen=True, kw_only=True):
 
 
 class BrowserSessionFacts(Struct, frozen=True, kw_only=True):
-    """A browser session with its user and the user's e-mail address, as one read saw them."""
+    """A browser session with its user and the user's e-mail address, as one read saw them.
+
+    The address is unsealed when `email` is called, since few requests show it; None if there is none. That
+    raises `Unavailable` if the master secret is missing.
+    """
 
     session: BrowserSession
     user: UserAccount | None
-    email: str | None
+    email: Callable[[], str | None]
 
 
 class AppFacts(Struct, frozen=True, kw_only=True):

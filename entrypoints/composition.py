@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,8 @@ class Container:
         return EventLedger(
             self.database(),
             sealer=self.vault(),
-            address_digest=lambda address: digests.short("caller address", address),
+            # Each append has one, and callers return from the same address.
+            address_digest=lru_cache(4_096)(lambda address: digests.short("caller address", address)),
             realm=self.settings.realm,
             **options,
         )

@@ -16,7 +16,7 @@ from grantledger.adapters.crypto.sealing import SealedBox
 from grantledger.adapters.embedding.host_identity import Confirm, HostIdentity, HostUser, resume_path
 from grantledger.adapters.embedding.routing import matcher
 from grantledger.adapters.http.caller import CallerReader, Network
-from grantledger.adapters.http.direct import with_direct_endpoints
+from grantledger.adapters.http.direct import SEGMENT, with_direct_endpoints
 from grantledger.adapters.http.limits import MAX_BODY
 from grantledger.adapters.http.middleware import (
     CallerNames,
@@ -174,8 +174,13 @@ class HttpLayer:
         def is_own(path: str) -> bool:
             return is_route(path) or path.startswith(well_known)
 
-        hottest = [f"{base}/{name}" for name in ("authorize", "register", "session", "token")]
-        direct = self._pages.homes.with_homes(with_direct_endpoints(app, hottest, answer_error))
+        pages = self._pages.homes.root.path
+        hottest = [
+            *(f"{base}/{name}" for name in ("authorize", "register", "revoke", "session", "token")),
+            f"{pages}/{SEGMENT}",
+            f"{pages}/{SEGMENT}/consent",
+        ]
+        direct = self._pages.homes.with_homes(with_direct_endpoints(app, hottest, pages, answer_error))
 
         async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
             request: AnyRequest = Request(scope, receive, send)

@@ -9,47 +9,84 @@ from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response
 from litestar.utils.helpers import get_enum_string_value
+from msgspec import Struct
 
 from grantledger.adapters.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from grantledger.adapters.http.middleware import note_refusal
 
-Handler = Callable[[Request[Any, Any, Any]], Awaitable[Response[bytes]]]
+Handler = Callable[..., Awaitable[Response[bytes]]]
+BeforeRequest = Callable[[Request[Any, Any, Any]], Awaitable[Response[bytes] | None]]
+
+SEGMENT = "{segment:str}"
+"""The one parameter that a path may have, right after the prefix."""
+
+
+class _Endpoint(Struct, frozen=True):
+    route_handler: Any
+    path_template: str
+    call: Handler
+    before: BeforeRequest | None
 
 
 def with_direct_endpoints(
     app: Litestar,
     paths: Sequence[str],
+    prefix: str,
     answer_error: Callable[[Request[Any, Any, Any], Exception], Response[bytes]],
 ) -> ASGIApp:
-    """Call the handlers of `paths`, which take nothing but the request; leave all other requests to `app`."""
+    """Call the handlers of `paths` and leave all other requests to `app`.
+
+    The handlers take the request, and the `segment` of their path if there is one. Such a path begins with
+    `prefix/{segment:str}`.
+    """
     direct = {
-        (method, route.path): handler
+        (method, route.path): _Endpoint(handler, route.path_format, handler.fn, _before(handler))
         for route in app.routes
         if route.path in paths
         for method, (handler, _) in getattr(route, "route_handler_map", {}).items()
         if method != "OPTIONS"  # the handler is Litestar's own, and takes the scope
     }
-    call: dict[Any, Handler] = {key: handler.fn for key, handler in direct.items()}
+    beneath = f"{prefix}/"
+    literal = [route.path.removeprefix(beneath) for route in app.routes if route.path.startswith(beneath)]
+    # Litestar prefers a literal segment, too.
+    reserved = {path.partition("/")[0] for path in literal} - {SEGMENT}
+
+    def find(scope: Scope) -> tuple[_Endpoint | None, dict[str, str]]:
+        method, path = scope["method"], scope["path"]
+        endpoint = direct.get((method, path))
+        if endpoint is not None or not path.startswith(beneath):
+            return endpoint, {}
+        segment, slash, form = path[len(beneath) :].partition("/")
+        if not segment or segment in reserved:
+            return None, {}
+        return direct.get((method, f"{beneath}{SEGMENT}{slash}{form}")), {"segment": segment}
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        key = (scope["method"], scope["path"]) if scope["type"] == "http" else None
-        if key not in direct:
+        endpoint, parameters = find(scope) if scope["type"] == "http" else (None, {})
+        if endpoint is None:
             await app(scope, receive, send)
             return
         # What Litestar's router notes: the request finds its size limit by it, the log line its route.
         scope["litestar_app"] = scope["app"] = app
-        scope["route_handler"], scope["path_params"] = direct[key], {}
-        scope["path_template"] = scope["path"]
+        scope["route_handler"], scope["path_params"] = endpoint.route_handler, parameters
+        scope["path_template"] = endpoint.path_template
         scope.setdefault("state", {})
         request: Request[Any, Any, Any] = Request(scope, receive, send)
         try:
-            response = await call[key](request)
+            response = await endpoint.before(request) if endpoint.before is not None else None
+            if response is None:
+                response = await endpoint.call(request, **parameters)
         except Exception as error:  # noqa: BLE001 - as Litestar does with its exception handlers
             note_refusal(scope, error)
             response = answer_error(request, error)
         await _send(response, send)
 
     return handle
+
+
+def _before(handler: Any) -> BeforeRequest | None:
+    before: BeforeRequest | None = handler.resolve_before_request()
+    return before
 
 
 async def _send(response: Response[bytes], send: Send) -> None:

@@ -126,7 +126,11 @@ class Reader:
         session = (await self._stream(SIGNIN, session_id, row[0:3])).state
         assert session is not None
         user = (await self._stream(USER, session.user_id, row[3:6])).state
-        email = None if row[8] is None else self._sealer.open(row[7], session.user_id, "email", row[8])
+        key_id, sealed, user_id = row[7], row[8], session.user_id
+
+        def email() -> str | None:
+            return None if sealed is None else self._sealer.open(key_id, user_id, "email", sealed)
+
         return BrowserSessionFacts(session=session, user=user, email=email)
 
     async def connected_apps(self, user_id: str, *, now: int) -> Sequence[AppFacts]:

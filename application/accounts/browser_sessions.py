@@ -1,5 +1,7 @@
 """Browser sessions: making, finding and ending them."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from grantledger.application.decide import decide
@@ -61,10 +63,10 @@ class BrowserSessionMaker:
 
 
 class FoundBrowserSession(Struct, frozen=True):
-    """A live session, with the e-mail address of its user if there is one."""
+    """A live session. `email` returns the e-mail address of its user, None if there is none."""
 
     session: BrowserSession
-    email: str | None
+    email: Callable[[], str | None]
 
 
 class FindBrowserSession:

@@ -122,11 +122,9 @@ class MemoryLedger:
         session = (await self.load(SIGNIN, session_id)).state
         if session is None:
             return None
-        return BrowserSessionFacts(
-            session=session,
-            user=(await self.load(USER, session.user_id)).state,
-            email=await self.value(session.user_id, "email"),
-        )
+        email = await self.value(session.user_id, "email")
+        user = (await self.load(USER, session.user_id)).state
+        return BrowserSessionFacts(session=session, user=user, email=lambda: email)
 
     async def connected_apps(self, user_id: str, *, now: int) -> Sequence[AppFacts]:
         found = []

@@ -6,6 +6,7 @@ cookie counts only together with that segment (ADR 0036).
 """
 
 import re
+from typing import Any
 
 from litestar import Response
 from msgspec import Struct
@@ -13,6 +14,7 @@ from msgspec import Struct
 from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.http.errors import FormForeign
 from grantledger.adapters.http.pages.responses import redirect
+from grantledger.adapters.http.parameters import header_values
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.domain.absolute_uri import parse
 
@@ -114,7 +116,7 @@ class Homes:
             raise FormForeign("sent to another name of this machine")
 
 
-_COOKIES = "cookies"
+_COOKIES = "grantledger.cookies"
 
 
 def sent_cookies(request: AnyRequest) -> dict[str, str]:
@@ -122,17 +124,18 @@ def sent_cookies(request: AnyRequest) -> dict[str, str]:
 
     Two cookies of one name have different paths, and the header does not say which one is ours.
     """
-    known: dict[str, str] | None = request.state.get(_COOKIES)
+    scope: dict[str, Any] = request.scope  # type: ignore[assignment]
+    known: dict[str, str] | None = scope.get(_COOKIES)
     if known is not None:
         return known
     cookies: dict[str, str] = {}
     repeated: set[str] = set()
-    for header in request.headers.getall("cookie", []):
+    for header in header_values(scope, b"cookie"):
         for pair in header.split(";"):
             name, _, value = (part.strip() for part in pair.partition("="))
             if name in cookies:
                 repeated.add(name)
             cookies[name] = value
     found = {name: value for name, value in cookies.items() if name not in repeated}
-    request.state[_COOKIES] = found
+    scope[_COOKIES] = found
     return found

@@ -1,10 +1,12 @@
 """The signed-in user of a request: by our own session cookie, or as the host application says."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 from litestar.datastructures import Cookie
 
+from grantledger.adapters.asgi_types import Scope
 from grantledger.adapters.crypto.sealing import SealedBox
 from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser
 from grantledger.adapters.http.caller import CallerReader
@@ -73,9 +75,9 @@ class SessionCookies:
         return self._cookies.clear(_SESSION, home)
 
 
-_USER_NAME = "user_name"
-_HOST_USER_ID = "host_user_id"
-"""The keys in `request.state` for the user's name, and for the user's id at the host application."""
+_USER_NAME = "grantledger.user_name"
+_HOST_USER_ID = "grantledger.host_user_id"
+"""The keys in the scope for what returns the user's name, and for the user's id at the host application."""
 
 
 class BrowserSessions(Protocol):
@@ -86,18 +88,20 @@ class BrowserSessions(Protocol):
         ...
 
     def name(self, request: AnyRequest, session: BrowserSession) -> str:
-        """Return the name that pages show for the user of the session that was found."""
-        return str(request.state.get(_USER_NAME, session.user_id))
+        """Return the name that pages show for the user of the session. Raises `Unavailable`."""
+        name: Callable[[], str | None] | None = dict(request.scope).get(_USER_NAME)  # type: ignore[assignment]
+        return (name and name()) or session.user_id
 
 
 def host_user_id(request: AnyRequest) -> str:
     """Return the host's id of the user whose session was found."""
-    return str(request.state[_HOST_USER_ID])
+    return str(dict(request.scope)[_HOST_USER_ID])
 
 
 def _note_user(request: AnyRequest, user: HostUser) -> None:
-    request.state[_USER_NAME] = user.name or user.user_id
-    request.state[_HOST_USER_ID] = user.user_id
+    scope: Scope = request.scope
+    scope[_USER_NAME] = lambda: user.name or user.user_id
+    scope[_HOST_USER_ID] = user.user_id
 
 
 class CookieSessions(BrowserSessions):
@@ -114,8 +118,9 @@ class CookieSessions(BrowserSessions):
             return None
         if user is not None:
             _note_user(request, user)
-        elif found.email is not None:
-            request.state[_USER_NAME] = found.email
+        else:
+            scope: Scope = request.scope
+            scope[_USER_NAME] = found.email
         return found.session
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
+from litestar.params import FromPath
 
 from grantledger.adapters.asgi_types import ASGIApp, Message
-from grantledger.adapters.http.direct import with_direct_endpoints
+from grantledger.adapters.http.direct import SEGMENT, with_direct_endpoints
 from grantledger.adapters.http.pages.responses import page, redirect
 from grantledger.adapters.http.responses import AnyRequest, error_answer, json_answer
 from grantledger.application.ports import Unavailable
@@ -45,6 +46,18 @@ async def body(request: AnyRequest) -> Response[bytes]:
     return Response(await request.body(), status_code=200, media_type=MediaType.TEXT)
 
 
+async def segment_of(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
+    return json_answer({"segment": segment, "form": (await request.body()).decode()})
+
+
+async def account(request: AnyRequest) -> Response[bytes]:
+    return json_answer("account")
+
+
+async def turned_away(request: AnyRequest) -> Response[bytes] | None:
+    return redirect("/elsewhere") if request.scope["path"].endswith("/away") else None
+
+
 def apps() -> tuple[ASGIApp, ASGIApp]:
     """Litestar alone, and Litestar behind the direct endpoints."""
     handlers = (json, page_with_cookies, redirected, refused, unavailable, broken)
@@ -53,14 +66,21 @@ def apps() -> tuple[ASGIApp, ASGIApp]:
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         return error_answer(request, error)
 
+    pages = [
+        get("/pages/account")(account),
+        get(f"/pages/{SEGMENT}", before_request=turned_away)(segment_of),
+        post(f"/pages/{SEGMENT}/form", before_request=turned_away)(segment_of),
+    ]
     app = Litestar(
-        [*routes, post("/body")(body)],
+        [*routes, post("/body")(body), *pages],
         exception_handlers={Exception: answer},
         request_max_body_size=10,
         openapi_config=None,
         logging_config=None,
     )
-    return app, with_direct_endpoints(app, [f"/{h.__name__}" for h in (*handlers, body)], answer)
+    paths = [f"/{handler.__name__}" for handler in (*handlers, body)]
+    paths += [f"/pages/{SEGMENT}", f"/pages/{SEGMENT}/form"]
+    return app, with_direct_endpoints(app, paths, "/pages", answer)
 
 
 async def messages(app: ASGIApp, method: str, path: str, sent: bytes = b"") -> list[Message]:
@@ -103,6 +123,18 @@ async def messages(app: ASGIApp, method: str, path: str, sent: bytes = b"") -> l
         ("POST", "/json", b""),
         ("OPTIONS", "/json", b""),
         ("GET", "/nowhere", b""),
+        ("GET", "/pages/one", b""),
+        ("GET", "/pages/away", b""),
+        ("POST", "/pages/one/form", b"0123456789"),
+        ("POST", "/pages/one/form", b"longer than ten bytes"),
+        ("GET", "/pages/account", b""),
+        ("POST", "/pages/account/form", b""),
+        ("POST", "/pages/one", b""),
+        ("GET", "/pages/one/", b""),
+        ("GET", "/pages/one/form", b""),
+        ("GET", "/pages/one/other", b""),
+        ("GET", "/pages", b""),
+        ("GET", "/pages/", b""),
     ],
 )
 async def test_a_direct_answer_is_that_of_litestar(method: str, path: str, sent: bytes):
