@@ -39,7 +39,8 @@ async def test_the_metadata_is_found_in_every_form(tenant: Server, person: Perso
     metadata = (await person.http.get(form.format(name=name))).json()
     assert metadata["issuer"] == tenant.issuer
     assert {url for member, url in metadata.items() if member.endswith("_endpoint")} == {
-        f"{tenant.issuer}/{endpoint}" for endpoint in ("authorize", "token", "register", "revoke", "userinfo")
+        f"{tenant.issuer}/{endpoint}"
+        for endpoint in ("authorize", "token", "register", "revoke", "introspect", "userinfo")
     }
 
 
