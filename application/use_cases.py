@@ -8,6 +8,7 @@ from grantledger.application.accounts.administer_accounts import (
     DisableUser,
     EnableUser,
     ErasePassword,
+    SetName,
     SetPassword,
 )
 from grantledger.application.accounts.admit_host_user import AdmitHostUser, SignInHostUser
@@ -229,6 +230,7 @@ class UseCases:
         self.sign_in_host_user = SignInHostUser(ledger, self.admit_host_user, sessions)
         self.disable_user = DisableUser(ledger, clock)
         self.enable_user = EnableUser(ledger, clock)
+        self.set_name = SetName(ledger, clock)
 
         self.list_connected_apps = ListConnectedApps(ledger, clock)
         self.disconnect_app = DisconnectApp(ledger, ledger, clock)

@@ -40,6 +40,12 @@ class PasswordChanged(Struct, frozen=True, kw_only=True, array_like=True, tag="u
     changed_at: int
 
 
+class NameChanged(Struct, frozen=True, kw_only=True, array_like=True, tag="user.name_changed.v1"):
+    """An operator changed or erased the name that apps get with the scope `profile`."""
+
+    changed_at: int
+
+
 class SessionsEnded(Struct, frozen=True, kw_only=True, array_like=True, tag="user.sessions_ended.v1"):
     """Every browser session of an earlier epoch ended, including a sign-in in progress."""
 
@@ -64,6 +70,7 @@ Event = (
     | AccountEnabled
     | PasswordChanged
     | PasswordErased
+    | NameChanged
     | SessionsEnded
     | SignInsFailed
 )
@@ -115,6 +122,10 @@ class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
         """Record that the password is erased and end every browser session."""
         return (PasswordErased(erased_at=now), *self.end_sessions(now=now))
 
+    def change_name(self, *, now: int) -> tuple[Event, ...]:
+        """Record that the name is another one, or none, from now on."""
+        return (NameChanged(changed_at=now),)
+
     def count_failures(self, failures: int, *, since: int, now: int) -> tuple[Event, ...]:
         """Record failed sign-ins, unless some were recorded less than an hour ago."""
         if now < self.failures_due:
@@ -132,7 +143,7 @@ def evolve(account: UserAccount | None, event: Event) -> UserAccount:
         case AccountEnabled():
             assert account is not None
             return replace(account, disabled=False)
-        case PasswordChanged() | PasswordErased():
+        case PasswordChanged() | PasswordErased() | NameChanged():
             assert account is not None
             return account
         case SessionsEnded():
@@ -154,6 +165,7 @@ USER: Kind[UserAccount] = Kind(
         AccountEnabled,
         PasswordChanged,
         PasswordErased,
+        NameChanged,
         SessionsEnded,
         SignInsFailed,
     ),

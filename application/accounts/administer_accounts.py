@@ -5,6 +5,7 @@ from grantledger.application.connected_apps.disconnect_app import DisconnectEver
 from grantledger.application.decide import decide
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_operator
+from grantledger.domain.person_name import checked_name
 from grantledger.domain.user_account import USER, UserUnknown
 
 
@@ -118,3 +119,23 @@ class ErasePassword:
         )
         if not keep_apps:
             await self._disconnect_every.as_operator(user_id, caller)
+
+
+class SetName:
+    """Give a user another name, or none: it may be the one of the person who signed up."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, user_id: str, name: str, caller: Caller) -> None:
+        """An empty name erases it. Raises `UserUnknown` and `NameInvalid`."""
+        await decide(
+            self._ledger,
+            USER,
+            user_id,
+            lambda user: user.change_name(now=self._clock.now()),
+            unknown=UserUnknown(user_id),
+            by=by_operator(caller),
+            private=[PrivateRecord(subject=user_id, name="name", value=checked_name(name))],
+        )

@@ -142,7 +142,7 @@ async def _with_names(container: "Container", grants: AsyncIterator[Record]) -> 
         yield {
             **grant,
             "client": names[client_id] or client_id,
-            "user": (await users.of(user_id)).name or user_id,
+            "user": (await users.of(user_id)).account_name or user_id,
         }
 
 

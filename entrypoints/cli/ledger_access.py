@@ -198,13 +198,15 @@ async def named_user(container: "Container", name: str) -> str:
 
 
 class KnownAs(Struct, frozen=True):
-    """What people know a user by: an e-mail address or a host application's id. Both may be erased."""
+    """What people know a user by. Each of them may be missing or erased."""
 
-    email: str | None
-    host_user_id: str | None
+    email: str | None = None
+    host_user_id: str | None = None
+    name: str | None = None
 
     @property
-    def name(self) -> str | None:
+    def account_name(self) -> str | None:
+        """What identifies the user to people: an e-mail address or a host application's id."""
         return self.email or self.host_user_id
 
 
@@ -217,8 +219,6 @@ class UserNames:
 
     async def of(self, user_id: str) -> KnownAs:
         if user_id not in self._known:
-            self._known[user_id] = KnownAs(
-                email=await self._ledger.value(user_id, "email"),
-                host_user_id=await self._ledger.value(user_id, HOST_USER),
-            )
+            found = await self._ledger.values(user_id, ("email", HOST_USER, "name"))
+            self._known[user_id] = KnownAs(found.get("email"), found.get(HOST_USER), found.get("name"))
         return self._known[user_id]

@@ -72,7 +72,7 @@ _keep_apps = click.option(
 
 @click.group()
 def user() -> None:
-    """Add, list, disable and enable users, and change their passwords.
+    """Add, list, disable and enable users, and change their names and passwords.
 
     USER is an id, an e-mail address, or the id of the user at the host application.
     """
@@ -99,10 +99,8 @@ def add(
     settings = settings_of(database, config)
     password = _password(from_stdin=password_stdin)
     try:
-        with _passwords_refused():
+        with _passwords_refused(), _names_refused():
             user_id = asyncio.run(_open_account(wiring(settings), email, password, name))
-    except NameInvalid:
-        raise NameRefused(f"a name has {MAX_NAME} characters at most, and no control characters") from None
     except EmailInvalid:
         raise AddressRefused(f"{email!r} is not an e-mail address") from None
     except EmailTaken:
@@ -211,6 +209,25 @@ def set_password(
         on_ledger(database, config, _change(user, use_case, as_json=as_json))
 
 
+@user.command("set-name")
+@click.argument("user")
+@click.argument("name")
+@json_option
+@operator_options
+def set_name(user: str, name: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Give a user another NAME, which apps get with the scope profile; "" erases it.
+
+    Apps that asked before keep the name that they got.
+    """
+
+    def use_case(container: "Container") -> UseCase:
+        set_name = container.use_cases().set_name
+        return lambda user_id, caller: set_name(user_id, name, caller)
+
+    with _names_refused():
+        on_ledger(database, config, _change(user, use_case, as_json=as_json))
+
+
 def _change(
     name: str, use_case: Callable[["Container"], UseCase], *, as_json: bool
 ) -> Callable[["Container"], Awaitable[None]]:
@@ -228,8 +245,17 @@ async def _print_status(container: "Container", user_id: str, *, as_json: bool) 
     if as_json:
         print_record(record)
         return
-    who = user_id if known_as.name is None else f"{user_id} ({printable(known_as.name)})"
+    known = known_as.account_name
+    who = user_id if known is None else f"{user_id} ({printable(known)})"
     click.echo(f"{who} is {record['status']}")
+
+
+@contextmanager
+def _names_refused() -> Iterator[None]:
+    try:
+        yield
+    except NameInvalid:
+        raise NameRefused(f"a name has {MAX_NAME} characters at most, and no control characters") from None
 
 
 @contextmanager
@@ -272,6 +298,7 @@ def user_record(user: UserAccount, known_as: KnownAs) -> Record:
         "user_id": user.user_id,
         "email": known_as.email,
         "host_user_id": known_as.host_user_id,
+        "name": known_as.name,
         "status": "disabled" if user.disabled else "active",
         "opened_at": user.opened_at,
     }

@@ -8,8 +8,15 @@ from grantledger.application.provenance import Caller, by_operator
 from grantledger.domain.authorization_code import ConsentWithdrawnSince
 from grantledger.domain.consent import ConsentWithdrawn
 from grantledger.domain.password import PasswordIsAddress, PasswordTooCommon, PasswordTooShort
+from grantledger.domain.person_name import NameInvalid
 from grantledger.domain.token_grant import GrantIsRevoked, GrantRevoked
-from grantledger.domain.user_account import AccountEnabled, PasswordChanged, PasswordErased, UserUnknown
+from grantledger.domain.user_account import (
+    AccountEnabled,
+    NameChanged,
+    PasswordChanged,
+    PasswordErased,
+    UserUnknown,
+)
 from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD, Story
 
@@ -130,3 +137,18 @@ async def test_an_unknown_user_is_refused(ledger, story):
             await story.erase_password("glu_unknown", CALLER)
         with pytest.raises(UserUnknown):
             await story.set_password("glu_unknown", "long enough for all", CALLER)
+        with pytest.raises(UserUnknown):
+            await story.set_name("glu_unknown", "Ada", CALLER)
+
+
+async def test_an_operator_changes_and_erases_the_name_that_apps_get(ledger, story, ada):
+    for name, kept in (("Ada Lovelace", "Ada Lovelace"), ("", None)):
+        await story.set_name(ada.user_id, name, OPERATOR)
+        assert await ledger.value(ada.user_id, "name") == kept
+        assert ledger.log[-1].event == NameChanged(changed_at=story.clock.now())
+        assert ledger.log[-1].by == by_operator(OPERATOR)
+
+
+async def test_a_name_that_no_account_may_have_is_not_set(ledger, story, ada):
+    with nothing_recorded(ledger), pytest.raises(NameInvalid):
+        await story.set_name(ada.user_id, "a\nb", OPERATOR)

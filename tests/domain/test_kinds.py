@@ -57,6 +57,7 @@ SHIPPED = {
     "user.disabled.v1",
     "user.enabled.v1",
     "user.password_erased.v1",
+    "user.name_changed.v1",
     "user.password_changed.v1",
     "user.sessions_ended.v1",
     "user.sign_ins_failed.v1",

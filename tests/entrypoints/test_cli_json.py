@@ -30,6 +30,7 @@ RUNS: dict[str, list[str]] = {
     "user disable": ["bob@example.com"],
     "user enable": ["bob@example.com"],
     "user erase-password": ["bob@example.com"],
+    "user set-name": ["bob@example.com", "Bob"],
     "user set-password": ["bob@example.com", "--password-stdin"],
     "client list": [],
     "client show": ["CLIENT"],

@@ -316,6 +316,7 @@ async def test_each_change_of_a_user_is_the_operators_act(server: Server):
     for change in ("disable", "enable", "erase-password"):
         output(server, "user", change, "grace@example.com")
     output(server, "user", "set-password", "grace@example.com", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
+    output(server, "user", "set-name", "grace@example.com", "Grace")
     lines = records(server, "ledger", "show")[before:]
     assert [line["tag"] for line in lines] == [
         "user.disabled.v1",
@@ -324,9 +325,10 @@ async def test_each_change_of_a_user_is_the_operators_act(server: Server):
         "user.sessions_ended.v1",
         "user.password_changed.v1",
         "user.sessions_ended.v1",
+        "user.name_changed.v1",
     ]
     assert {line["actor_kind"] for line in lines} == {"operator"}
-    assert len({line["correlation_id"] for line in lines}) == 4
+    assert len({line["correlation_id"] for line in lines}) == 5
 
 
 def test_an_operator_has_an_id_in_each_event(server: Server):
