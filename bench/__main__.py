@@ -26,7 +26,7 @@ RESULTS = FOLDER / "results.json"
 
 
 async def measure(options: Options) -> Results:
-    """Measure what is wanted, and print it where no page is written."""
+    """Measure what the options name, and print the figures."""
     ours = _ours(options)
     peers, missing = installed([kind() for kind in ALL] if options.peers else [])
     for title, why in missing.items():
@@ -82,7 +82,7 @@ def publish(results: Results) -> None:
 
 
 async def main() -> None:
-    """Stop all servers also where the run is ended by SIGTERM."""
+    """Run, and stop all servers even if SIGTERM ends the run."""
     options = parse(sys.argv[1:])
     if options.render:
         publish(load(RESULTS))

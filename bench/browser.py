@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 from bench.connection import Connection, Response, Unexpected, get, post_form
 
 STEPS = 16
-"""Requests after which a walk has gone in circles."""
+"""The number of requests after which a walk counts as endless."""
 
 _FORM = re.compile(r"<form([^>]*)>(.*?)</form>", re.DOTALL)
 _INPUT = re.compile(r"<input([^>]*)>")

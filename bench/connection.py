@@ -30,7 +30,7 @@ class Response(NamedTuple):
 
 
 class Unexpected(Exception):  # noqa: N818 - what happened
-    """The server answered with something that a working flow does not contain."""
+    """The server gave an answer that cannot occur in a working flow."""
 
     def __init__(self, step: str, response: Response) -> None:
         start = response.body[:400].decode("utf-8", "replace")

@@ -21,7 +21,7 @@ REPEATS = 3
 
 
 def decode(path: str) -> int:
-    """Read and decode all events, which any replay must do at least. Return how many there are."""
+    """Read and decode all events, the minimum that a replay must do. Return how many there are."""
     codec = EventCodec()
     count = 0
     with closing(sqlite3.connect(path)) as connection:

@@ -1,4 +1,4 @@
-"""Whether many live grants make an operation dearer: the same server with few and with many, in turn."""
+"""Whether an operation costs more with many live grants: one server with few and one with many, in turn."""
 
 import subprocess
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from bench.work import Work
 MEASURED = ("authorize", "token", "session", "refresh")
 CONNECTIONS = 16
 SAMPLE = 8_000
-"""Grants of very many that the operations work on."""
+"""The number of grants, out of all, that the operations work on."""
 
 _DAY = "86400"
 _FILL = Path(__file__).with_name("fill.py")

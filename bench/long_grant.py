@@ -19,7 +19,7 @@ _ROUND = 200
 
 
 async def measure(targets: Sequence[Target], rounds: int) -> list[Round]:
-    """Refresh one grant of each server that often, then it and new grants in turn, over one connection."""
+    """Refresh one grant of each server 10,000 times, then this grant and new grants in turn."""
     done: list[Round] = []
     for target in targets:
         say(f"long grant: {REFRESHES:,} refreshes")

@@ -12,7 +12,7 @@ from bench.summaries import Summary, summary
 from bench.work import OPERATIONS
 
 BUSY = 0.1
-"""The share of the machine that others may use before the page warns."""
+"""The share of the machine that other processes may use before the page warns."""
 
 _TEMPLATE = Path(__file__).with_name("template.md")
 

@@ -12,7 +12,7 @@ from bench.work import OPERATIONS
 WIDTH, COLUMNS = 860, 3
 _PANEL, _BAR, _HEAD, _TITLE, _NAMES = 280, 22, 30, 58, 104
 _ROOM = 54
-"""Beside a bar, for its figure."""
+"""The space next to a bar for its figure."""
 
 _FONT = 'font-family="system-ui, sans-serif"'
 _OURS, _OTHERS, _INK, _FAINT, _GOAL, _FLOOR = "#2563eb", "#a3a9b5", "#1f2430", "#6b7280", "#15803d", "#b91c1c"
@@ -88,7 +88,7 @@ def _panel(
 
 
 def figure(value: float) -> str:
-    """Return a number with the digits that mean something."""
+    """Return a number rounded to its significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

@@ -60,7 +60,7 @@ def _resident(pid: int) -> int:
 
 
 class Machine(NamedTuple):
-    """Seconds that all processors together were busy, and that passed on them."""
+    """Seconds that all processors together were busy, and the seconds that passed, summed over them."""
 
     busy: float
     total: float

@@ -18,7 +18,7 @@ def say(text: str) -> None:
 
 @asynccontextmanager
 async def running(works: Sequence[Work]) -> AsyncIterator[None]:
-    """Run the servers: set up at the first time, later as they were left, where they keep anything."""
+    """Run the servers. They are set up at the first run; later runs keep what they have stored."""
     try:
         for work in works:
             first = not work.users or work.target.database is None

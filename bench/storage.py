@@ -1,4 +1,4 @@
-"""How much room grants take in the database, and what folding the log again costs."""
+"""How much space grants take in the database, and what folding the log again costs."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ _FOLD = Path(__file__).with_name("fold.py")
 
 
 class Storage(Struct, frozen=True):
-    """MB of 10,000 grants: pages in use, log included. `tables` has by how much each table and index grew."""
+    """MB of 10,000 grants: pages in use, with the log. `tables` holds the growth of each table and index."""
 
     target: str
     grants: int

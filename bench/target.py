@@ -168,7 +168,7 @@ class Target(ABC):
 
     @abstractmethod
     async def sign_in(self, connection: Connection, user: User, client: Client) -> None:
-        """Make the user's browser one that is signed in, and that has allowed the client."""
+        """Sign the user's browser in, and allow the client."""
 
     async def authorize(self, connection: Connection, user: User, client: Client) -> str:
         """Return a code for a user who is signed in. Gives consent where that is asked for."""
@@ -202,7 +202,7 @@ class Target(ABC):
 
     @abstractmethod
     async def session(self, connection: Connection, access_token: str) -> None:
-        """Ask, as a resource server does, whom a token speaks for."""
+        """Look up the user of a token, as a resource server does."""
 
     async def look_up(self, connection: Connection, path: str, access_token: str, expected: bytes) -> None:
         """Look a session up by sending the access token itself."""
@@ -224,7 +224,7 @@ class Target(ABC):
             raise Unexpected("introspection", response)
 
     async def revoke(self, connection: Connection, client: Client, refresh_token: str) -> None:
-        """Revoke by RFC 7009; nothing where the server has no such endpoint."""
+        """Revoke by RFC 7009. Does nothing if the server has no such endpoint."""
         if "revocation" not in self.endpoints:
             return
         form = {"token": refresh_token, "token_type_hint": "refresh_token", "client_id": client.client_id}

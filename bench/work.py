@@ -102,7 +102,7 @@ class Work:
         grant.refresh_token = tokens.get("refresh_token", grant.refresh_token)
 
     async def _flow(self, connection: Connection, number: int) -> None:
-        """A new client asks a user who is signed in, who allows it; then all of a grant's life."""
+        """A signed-in user allows a new client, which then gets, uses, refreshes and revokes its tokens."""
         target, user = self.target, self.users[number % self.pairs]
         client = await target.register(connection)
         code = await target.authorize(connection, user, client)

@@ -31,7 +31,7 @@ async def whoami(request: Request[Any, Any, Any]) -> dict[str, str]:
 
 
 def try_again(_: Request[Any, Any, Any], __: Unavailable) -> Response[str]:
-    """Answer while tokens cannot be checked. Not with 401: clients throw their tokens away then."""
+    """Answer 503 while tokens cannot be checked. On 401 clients would discard their tokens."""
     return Response("Try again in a few seconds.", status_code=503, headers={"Retry-After": "5"})
 
 

@@ -1,4 +1,4 @@
-"""What authenticated callers may do only so often."""
+"""Limits on what authenticated callers do."""
 
 import asyncio
 from typing import Any

@@ -86,7 +86,7 @@ async def test_more_grants_than_one_page_holds_all_end(ledger, story, client, ad
 
 
 class Dawdling(InterleavingLedger):
-    """Takes its time with everything, each time another."""
+    """A ledger that delays each call for another time."""
 
     def __init__(self, inner: Storage, seed: int) -> None:
         super().__init__(inner)
@@ -109,7 +109,7 @@ class Dawdling(InterleavingLedger):
 
 @pytest.mark.parametrize("seed", range(150))
 async def test_a_code_redeemed_in_parallel_leaves_no_live_grant(ledger, story, client, ada, seed):
-    """Whatever the order of the two: no grant that was opened is alive when both have ended."""
+    """In whatever order the two run: once both have ended, no grant of the client is alive."""
     code = await story.code(client, ada)
     racing = Story(Dawdling(ledger, seed), outside=story.outside)
     disconnecting = racing.disconnect_app(ada.user_id, client.client_id, CALLER)

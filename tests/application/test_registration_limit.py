@@ -43,7 +43,7 @@ def test_one_network_cannot_use_up_the_total():
 
 
 def exhausted_by(network: str):
-    """Return a limit of 10 an hour whose general part one network has used up, and how much it got."""
+    """Let one network use up a limit of 10 an hour, except for the reserve. Return it with what it got."""
     limit = with_reserve(total=Rate(10, 3_600), per_network=None)
     count = 0
     with suppress(TooManyRegistrations):

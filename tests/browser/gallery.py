@@ -160,7 +160,7 @@ def _cannot_go_on_to_a_private_scheme(visitor: Visitor) -> None:
 
 
 def _answered_already(visitor: Visitor) -> None:
-    """As when the browser never saw that the cookie of the request was to go."""
+    """The state in which the browser missed the deletion of the request's cookie."""
     visitor.asks_to_consent()
     consent, kept = visitor.page.url, visitor.page.context.cookies()
     visitor.allows(visitor.client)

@@ -82,7 +82,7 @@ def visitor(
 
 @pytest.mark.parametrize("name", GALLERY)
 def test_a_page_is_accessible(visitor: Visitor, name: str):
-    """One visit for all that is to be seen of a state: coming there takes longest."""
+    """One page for all checks of a state, because reaching the state takes longest."""
     GALLERY[name](visitor)
     page = visitor.page
     faults = [*tree_faults(page, name), *width_faults(page)]
@@ -94,7 +94,7 @@ def test_a_page_is_accessible(visitor: Visitor, name: str):
 
 
 def tree_faults(page: Page, name: str) -> list[str]:
-    """The tree that a screen reader is given is the one that was looked at."""
+    """The accessibility tree is the one in the golden file."""
     tree = page.locator("body").aria_snapshot()
     for changing, stays in CHANGING:
         tree = changing.sub(stays, tree)
@@ -131,7 +131,7 @@ def contrast_faults(page: Page) -> list[str]:
 
 
 def focus_faults(page: Page) -> list[str]:
-    """Tab goes through all that can be used, in order, and each is seen to have the focus."""
+    """Tab visits every control in order, and each shows that it has the focus."""
     # From the very top: a field that had the focus at first would stay where Tab starts from.
     page.evaluate("() => { document.body.tabIndex = -1; document.body.focus(); }")
     usable = page.locator("a, button, input:not([type=hidden])").count()

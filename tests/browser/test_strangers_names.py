@@ -1,4 +1,4 @@
-"""What a stranger calls a client is shown as that stranger's words, whatever it is made of."""
+"""A client's name, whatever characters it has, cannot look like text of our own."""
 
 import pytest
 from playwright.sync_api import Page

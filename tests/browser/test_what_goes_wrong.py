@@ -89,7 +89,7 @@ def test_an_answer_that_was_lost_on_the_way_is_sent_again(page: Page, client: Lo
     page.wait_for_url("chrome-error://**")
     page.context.add_cookies(kept)  # type: ignore[arg-type] # it never got the response that deletes them
     page.goto(consent)
-    sign_in(page, email)  # typed, it leads to the page where nobody is signed in
+    sign_in(page, email)  # typed into the address bar, it leads to the sign-in page
     allow(page)
     expect(page.get_by_text(LANDED)).to_be_visible()
     assert len(lost) == 1

@@ -119,7 +119,7 @@ class Walked(Struct):
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory) -> Walked:
-    """One walk for many tests, in surroundings that it must not care about."""
+    """One walk for many tests, with settings in its environment that it must ignore."""
     temp = tmp_path_factory.mktemp("demo")
     (temp / "grantledger.toml").write_text("no_such_setting = 1\n")
     surroundings = {"GRANTLEDGER_ISSUER": "https://else.example", "HTTP_PROXY": "http://127.0.0.1:1"}
@@ -130,7 +130,7 @@ def walked(tmp_path_factory) -> Walked:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory) -> Iterator[list[str]]:
-    """What a demo has printed that is up now."""
+    """What a running demo has printed."""
     options = ("--serve-only", "--port", "0", "--email", "eve@example.com")
     with staying_up(*options, temp=tmp_path_factory.mktemp("up")) as (_, lines):
         yield lines

@@ -112,7 +112,7 @@ async def test_a_stale_append_of_the_library_meets_what_the_server_wrote(
 
 
 class Held(SqliteDatabase):
-    """The one write transaction of this database is open already."""
+    """A database whose write transaction is open already."""
 
     def __init__(self, path: Path, connection: Connection) -> None:
         super().__init__(path)

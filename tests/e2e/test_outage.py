@@ -41,7 +41,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @contextmanager
 def unreadable(server: Server) -> Iterator[None]:
-    """Move the files of the ledger away until the end of the block."""
+    """Rename the tables of the ledger, and rename them back at the end of the block."""
     with closing(connect(server.database, isolation_level=None)) as connection:
         connection.executescript(rename("{0}", "{0}_away"))
         yield

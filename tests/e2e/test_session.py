@@ -1,4 +1,4 @@
-"""`GET /session`, and `get_mcp_session` in-process: who a token speaks for, and what is no token."""
+"""`GET /session`, and `get_mcp_session` in-process: the session of a token, and what is refused."""
 
 import re
 from typing import Any

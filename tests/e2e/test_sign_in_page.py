@@ -1,4 +1,4 @@
-"""Signing in and out: who gets a session, and which cookies are none."""
+"""Signing in and out: who gets a session, and which cookies are ignored."""
 
 import anyio
 import httpx2

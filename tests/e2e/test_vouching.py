@@ -1,4 +1,4 @@
-"""The users of a host application on a loopback issuer: its cookie proves nothing, its word does."""
+"""The users of a host application on a loopback issuer: it vouches for them; its cookie proves nothing."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +22,7 @@ ADA = HostUser(user_id="ada-at-host.example", signed_in_at=1_000, name="Ada Love
 
 
 class Host:
-    """Its cookie would say who is signed in to everybody who has it."""
+    """A host whose cookie identifies a user to any program that has it."""
 
     def __init__(self) -> None:
         self.lets = True

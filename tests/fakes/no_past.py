@@ -1,4 +1,4 @@
-"""The past of a ledger that keeps none: tests of the past read it from SQLite."""
+"""A past that is never read: tests of the past use SQLite."""
 
 from typing import TypeVar
 

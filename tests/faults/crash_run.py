@@ -16,7 +16,7 @@ WORKERS = 6
 """Clients of each server: enough to keep several appends in its queue."""
 
 MOMENT = 60
-"""A kill comes after 1 to so many answered requests: a count, because a busy machine is slower."""
+"""A kill comes after 1 to this many answered requests. A time would depend on how busy the machine is."""
 
 
 class CrashRun(Struct):

@@ -45,7 +45,7 @@ class Operation(Struct, frozen=True):
 
 
 class Files:
-    """What the files hold for sure, and what was written to them since the last sync."""
+    """The synced content of the files, and what was written to them since the last sync."""
 
     def __init__(self) -> None:
         self.synced: dict[str, bytearray] = {}
@@ -151,16 +151,16 @@ class Disk:
                 yield Operation(chr(kind), error, os.fsdecode(path), offset, data)
 
     def remember(self) -> None:
-        """Take the files as they are for synced. No process may have them open."""
+        """Treat the present content of the files as synced. No process may have them open."""
         self._before = Files()
         for path in self._files():
             self._before.synced[str(path)] = bytearray(path.read_bytes())
 
     def cut_power(self, dice: Random) -> None:
-        """Leave of the files what a power cut would have left, now that no server lives any more."""
+        """Reduce the files to what a power cut would have left. No server may be running."""
         files = self._before
         for operation in self.operations():
-            if not operation.path.endswith("-shm"):  # never synced, and made again from the others
+            if not operation.path.endswith("-shm"):  # SQLite never syncs it, and makes it again
                 files.apply(operation)
         files.lose_power(dice)
         for path in (*self._files(), Path(f"{self._database}-shm"), self._journal):

@@ -1,4 +1,4 @@
-"""Promise 5: what was written is synced before the answer. A kill cannot tell, only the calls themselves."""
+"""Promise 5: what was written is synced before the answer. Only the system calls show it, not a kill."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +17,7 @@ WAL = "-wal"
 STEPS = [
     "register",
     "sign in",
-    "say yes",
+    "consent",
     "redeem",
     "refresh",
     "replay a code",
@@ -34,7 +34,7 @@ PREPARED = "what only leads to a step"
 
 
 class Step(Struct):
-    """What one request after the other did to the write-ahead log before its last answer was sent."""
+    """What one step did: answers, writes of the log, and answers that were sent before a sync."""
 
     answers: int = 0
     written: int = 0
@@ -74,7 +74,7 @@ async def _steps(person: Person) -> AsyncIterator[str]:
         page = await person.sign_in(await person.asked(client))
         yield "sign in"
         code = returned(await person.submit(page, "consent", decision="allow"))["code"]
-        yield "say yes"
+        yield "consent"
         tokens = (await person.redeem(client, code)).json()
         yield "redeem"
         tokens = (await person.refresh(client, tokens["refresh_token"])).json()

@@ -70,7 +70,7 @@ def servers(running_servers: TimedServers) -> Iterator[TimedServers]:
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest, profile: Profile) -> Callable[[Figures], None]:
-    """Print what a long run came to."""
+    """Print the results of a long run."""
 
     def reported(figures: Figures) -> None:
         if profile in LONG.values():

@@ -37,7 +37,7 @@ REDIRECTS = {
 """Where the answer may go, and the host that the page shows."""
 
 NEVER_REMEMBERED = ("127.0.0.1", "localhost", "com.example.editor:")
-"""Where any program on the user's machine may be waiting."""
+"""Redirect URIs at which any program on the user's machine may listen."""
 
 
 class Wish(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What the machines do alike over HTTP: one user in a browser, and one client of the example alone."""
+"""What all machines share over HTTP: one user in a browser, and one client that only this example uses."""
 
 import sqlite3
 from collections.abc import Sequence

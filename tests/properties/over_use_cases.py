@@ -1,4 +1,4 @@
-"""What the machines do alike over the use cases: one client and one user, on a ledger of their own."""
+"""What all machines share over the use cases: one client and one user, on a separate ledger."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -21,7 +21,7 @@ FOREVER = 10**9
 
 
 class OverUseCases:
-    """What is asked for at once runs into each other at every read and write."""
+    """Parallel requests interleave at every read and write."""
 
     email = EMAIL
 

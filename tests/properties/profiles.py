@@ -31,7 +31,7 @@ LONG = {"SQLite": Profile(2_000, 50), "HTTP": Profile(2_000, 50)}
 
 
 class Figures(Struct):
-    """What a run came to. `whole` counts the examples that have all steps of the profile."""
+    """The result of a run. `whole` counts the examples that have all steps of the profile."""
 
     profile: Profile
     examples: int = 0

@@ -138,7 +138,7 @@ async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Ac
 
 @contextmanager
 def watched_machine() -> Iterator[list[float]]:
-    """Sleep a little, again and again; note by how much each sleep was too long.
+    """Sleep for short times, and note by how much each sleep was too long.
 
     Without disk I/O, which could wait for the processes that are measured.
     """

@@ -1,4 +1,4 @@
-"""Commands as processes of their own, without the seconds that each would take to import everything.
+"""Commands in separate processes, without the seconds that the imports of each would take.
 
 They are forked from a process that has imported the command line and done nothing else.
 """

@@ -63,7 +63,7 @@ def leaks_in(output: str) -> set[str]:
 
 
 def personal_in(output: str) -> set[str]:
-    """Return what log lines among the output hold that no log may hold, beside secrets."""
+    """Return which personal data the log lines in the output hold: none is allowed."""
     lines = [line for line in output.splitlines() if _LOG_LINE.search(line)]
     found = set()
     for name, pattern in (("e-mail address", _EMAIL), ("query of a URI", _QUERY)):

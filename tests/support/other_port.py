@@ -1,4 +1,4 @@
-"""A program that listens on another port of the machine: it sees what a browser sends, and sets cookies."""
+"""A program on another port of the machine, which records what a browser sends, and sets cookies."""
 
 import ssl
 import threading

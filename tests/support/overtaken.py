@@ -1,4 +1,4 @@
-"""Decisions in a log that something had overtaken: promise 11, checked where it is written down for good."""
+"""Promise 11, checked in the log: decisions that were recorded although an earlier event forbids them."""
 
 import sqlite3
 from collections.abc import Iterator

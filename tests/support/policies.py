@@ -1,4 +1,4 @@
-"""What the operator of the tests decided."""
+"""The policy of the tests: what their operator has configured."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""PageRenderer as they are rendered, and a reader of HTML that is as strict as we are."""
+"""Rendered pages, and a reader of HTML that accepts only what we write."""
 
 import re
 from html.parser import HTMLParser

@@ -43,7 +43,7 @@ UNTHROTTLED = dict.fromkeys(
     ),
     "off",
 )
-"""One address does here in a minute what others do in a day. The tests of the throttles set their own."""
+"""Off, because all requests of the tests come from one address. Tests of throttles set their own rates."""
 
 
 PUBLIC: dict[str, Any] = {
@@ -98,7 +98,7 @@ class Server(Struct, frozen=True):
         return b"".join(file.read_bytes() for file in files if file.exists())
 
     def wiring(self) -> Container:
-        """Return what another replica or a command would run with."""
+        """Return the wiring that another server or a command on the same ledger would have."""
         return _wiring(self.settings)
 
     @asynccontextmanager

@@ -51,11 +51,11 @@ class Story(UseCases):
         return started.request
 
     async def allows(self, request: AuthorizationRequest, session: BrowserSession) -> IssuedCode:
-        """The user says yes."""
+        """The user consents."""
         return await self.give_consent(request, session, allowed=True, caller=CALLER)
 
     async def code(self, client: ClientRegistration, session: BrowserSession, **parameters: Any) -> str:
-        """The user says yes to what the client asks for, and the client gets its code."""
+        """The user consents to what the client asks for, and the client gets its code."""
         return (await self.allows(await self.asks(client, session, **parameters), session)).code
 
     async def redeems(
@@ -106,5 +106,5 @@ class Story(UseCases):
         await self.revoke_token(Revocation(credentials=credentials, token=token, caller=CALLER))
 
     async def looks_up(self, tokens: Tokens, *, resource: str | None = None) -> McpSession:
-        """A resource server asks whom the access token of `tokens` speaks for."""
+        """A resource server looks up the access token of `tokens`."""
         return await self.look_up_session(tokens.access_token, resource=resource)

@@ -138,7 +138,7 @@ class Witness:
         self.dead.append(grant)
 
     async def revoke_access(self, person: Person) -> None:
-        """Revoke the newest access token, and with it the older ones; the grant lives on."""
+        """Revoke the newest access token, and with it the older ones. The refresh token stays valid."""
         while not self.alive:
             await self.redeem(person)
         grant = self._taken(self.alive)

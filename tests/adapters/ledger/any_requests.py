@@ -1,4 +1,4 @@
-"""Any requests whatsoever, as a property test draws them: each goes on with some streams."""
+"""Random requests for property tests. Each appends to some streams."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from grantledger.domain.kinds import KINDS
 from support import history
 
 KEYS = ("a", "b", "c")
-# A request changes some streams, each as far as its history goes; a late one decided on what was before.
+# A request changes some streams, as long as they have next events. A late one read an older version.
 Request = tuple[list[tuple[str, str]], bool]
 a_request = st.tuples(
     st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from(KEYS)), min_size=1, max_size=3),

@@ -1,4 +1,4 @@
-"""What the ledger's tests put in the place of the world around it."""
+"""What the ledger's tests use instead of a real database, clock and keys."""
 
 import asyncio
 import fcntl
@@ -129,7 +129,7 @@ async def writer_in_queue(database: WatchedDatabase, ledger: EventLedger, change
 
 @contextmanager
 def writers_held_up(database: SqliteDatabase) -> Iterator[None]:
-    """Stand at the head of the queue of writers, as another process would."""
+    """Hold the lock on which writers queue, as another process would."""
     lock = os.open(f"{database.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

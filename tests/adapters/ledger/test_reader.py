@@ -1,4 +1,4 @@
-"""Reads for decisions and lists believe only what this release can judge."""
+"""Reads for decisions and lists use only rows that this release can interpret."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ async def test_the_facts_of_a_grant_fold_again_what_another_release_folded(
 
 
 def met_a_newer_release(database: WatchedDatabase, stream_id: str, table: str) -> None:
-    """It has recorded an event of which this release knows nothing, and folded it."""
+    """Record an event that this release does not know, and fold it, as a newer release would."""
     rows_of(
         database,
         "INSERT INTO events SELECT realm, 99, stream_id, 2, 'something.new.v1', event_id, append_id,"

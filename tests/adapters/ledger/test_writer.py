@@ -1,4 +1,4 @@
-"""The writer: one transaction for all that waits."""
+"""The writer: one transaction for all queued appends."""
 
 import asyncio
 import itertools

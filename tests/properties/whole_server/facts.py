@@ -87,7 +87,7 @@ class Pair(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """Who an access token speaks for, as a resource server learns it."""
+    """The user and client of an access token, as a resource server learns them."""
 
     user_id: str
     client_id: str
@@ -159,7 +159,7 @@ class ServerUnderTest(Protocol):
         ...
 
     def sessions(self, asked: Sequence[tuple[str, str | None]]) -> list[Session | None]:
-        """Ask for whom each token speaks, at that resource or at whichever it is for."""
+        """Look up the session of each token, at that resource or at the one that it is for."""
         ...
 
     def remembered(self) -> Counter[str]:

@@ -33,7 +33,7 @@ ASKS = st.builds(
 )
 MOSTLY = 6
 MOST_TABS = 8
-"""How many requests the server lets one browser park."""
+"""How many pending requests the server allows one browser."""
 
 
 class People(World):
