@@ -128,9 +128,6 @@ class GuessLimit:
         if network is not None:
             self._known_networks.add(subject, network)
 
-    def _is_full(self, subject: str) -> bool:
-        return self._most_waiting is not None and self._waiting.get(subject, 0) >= self._most_waiting
-
     def _take_for_device(self, subject: str, device: str | None) -> list[tuple[Throttle, tuple[str, ...]]]:
         """Take a token from the count of a known device. Return it, or nothing if that count is used up."""
         key = (subject, f"device {device}")

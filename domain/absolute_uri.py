@@ -63,14 +63,24 @@ class AbsoluteUri(Struct, frozen=True):
         Wider than `is_loopback`, which is about registered redirect URIs: any loopback address, `localhost`
         and all names below it (RFC 6761 section 6.3).
         """
-        host = (self.host or "").lower()
-        if host == "localhost" or host.endswith(".localhost"):
+        if self.is_localhost:
             return True
+        host = self.host or ""
+        if not host.endswith("]") and not host[-1:].isdigit():
+            return False
         try:
             address = ipaddress.ip_address(host.strip("[]"))
         except ValueError:
             return False
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        address = mapped or address
         return address.is_loopback or address.is_unspecified
+
+    @property
+    def is_localhost(self) -> bool:
+        """Whether browsers may look for the host at 127.0.0.1 and at [::1]: `localhost` and all below it."""
+        host = (self.host or "").lower()
+        return host == "localhost" or host.endswith(".localhost")
 
     @property
     def origin(self) -> str:

@@ -170,9 +170,11 @@ def shown_host(uri: str) -> str:
 def is_loopback(uri: str) -> bool:
     """Whether any program on the user's machine could receive the response: http or https on loopback.
 
-    Raises `RedirectUriForbidden`.
+    That is every name and address of the machine, not only those that may be registered with http. Raises
+    `RedirectUriForbidden`.
     """
-    return _checked(uri).is_loopback
+    parts = _checked(uri)
+    return parts.is_web and parts.is_this_machine
 
 
 def checked_private_use(entry: str) -> str:

@@ -1,6 +1,7 @@
 """The authorization server inside another program: pages and endpoints, guards, use cases."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
@@ -28,16 +29,19 @@ from grantledger.adapters.http.pages.browser import ACCOUNT
 from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.application.use_cases import UseCases
 from grantledger.domain import resource_indicator
+from grantledger.domain.absolute_uri import parse
 from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import http_layer, run, server_open
-from grantledger.entrypoints.settings import Settings, check_identity
+from grantledger.entrypoints.settings import Settings, check_identity, localhost_doubt
 from grantledger.entrypoints.settings_sources import load_settings
 
 if TYPE_CHECKING:
     from mcp.server.auth.settings import AuthSettings
 
     from grantledger.adapters.guards.mcp_sdk import McpTokenVerifier
+
+_log = logging.getLogger("grantledger.settings")
 
 
 class VouchNeeded(Exception):  # noqa: N818 - named for the fact
@@ -245,13 +249,21 @@ class AuthorizationServer:
 
     def run(self, mounts: Sequence[Mount] = ()) -> None:
         """Serve `app(mounts)` at the host and port of the settings until a signal stops the process."""
-        run(self.app(mounts), self.settings)
+        run(self._http.app(lifespan=self._open, mounts=mounts), self.settings)
 
     @cached_property
     def _http(self) -> HttpLayer:
         return http_layer(self._container, self._host_identity)
 
     @asynccontextmanager
+    async def _open(self) -> AsyncIterator[None]:
+        async with self:
+            yield
+
+    @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
+        """Open the ledger while an application runs that another program serves."""
+        if parse(self.issuer).is_localhost:
+            _log.warning("%s", localhost_doubt(self.settings))
         async with self:
             yield

@@ -134,8 +134,7 @@ def localhost_sockets(settings: Settings) -> list[socket.socket] | None:
     passwords. Raises `SettingsInvalid` where one of them is taken.
     """
     issuer = parse(settings.issuer_identifier)
-    name = issuer.host or ""
-    if issuer.scheme != "http" or not (name == "localhost" or name.endswith(".localhost")):
+    if issuer.scheme != "http" or not issuer.is_localhost:
         return None
     if (issuer.port or 80) != settings.port or settings.listens_on_all_addresses:
         return None  # a proxy or the network of a container listens there, and must do the same

@@ -337,18 +337,32 @@ def proxy_doubts(settings: Settings) -> list[str]:
 def origin_doubts(settings: Settings) -> list[str]:
     """Return what is unsafe about the origins for `grantledger serve`, which mounts no resource."""
     issuer = parse(settings.issuer_identifier)
+    if issuer.is_localhost:
+        return [localhost_doubt(settings)]
     if issuer.is_this_machine:
         return []
-    shared = [
-        resource.identifier
-        for resource in settings.protected_resources
-        if parse(resource.identifier).origin == issuer.origin
-    ]
     return [
-        f"{identifier} is on the origin of the issuer, but is not mounted in this server. Pages of that MCP "
-        "server could use the sign-in of every user here: give the issuer a host of its own."
-        for identifier in shared
+        f"{resource.identifier} is on the {_shared(parse(resource.identifier), issuer)} of the issuer, but "
+        "is not mounted in this server. That MCP server could use the sign-in of every user here: give the "
+        "issuer a host of its own."
+        for resource in settings.protected_resources
+        if (parse(resource.identifier).host or "").lower() == issuer.host
     ]
+
+
+def _shared(resource: AbsoluteUri, issuer: AbsoluteUri) -> str:
+    """Browsers send cookies to every port of a host; a page of the same origin needs none of them."""
+    return "origin" if resource.origin == issuer.origin else "host"
+
+
+def localhost_doubt(settings: Settings) -> str:
+    """Return what an issuer on `localhost` asks of the program that listens there."""
+    return (
+        f"issuer {settings.issuer_identifier} is on localhost, which browsers look for at 127.0.0.1 and at "
+        "[::1]. Another program that listens on one of them would be sent passwords. `grantledger serve` "
+        "listens on both; an application that embeds the server, or a proxy, must do so too. An issuer on "
+        "127.0.0.1 has only one address."
+    )
 
 
 def check_identity(settings: Settings, *, by_host: bool) -> None:

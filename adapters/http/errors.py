@@ -132,6 +132,9 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     pkce.CodeVerifierMismatch: WireError("invalid_grant", "code_verifier does not match the challenge."),
     scope.ScopeInvalid: WireError("invalid_scope", "None of the requested scopes can be granted."),
     scope.ScopeWidened: WireError("invalid_scope", "A refresh cannot get a scope that was not granted."),
+    token_grant.TooManyNarrowings: WireError(
+        "invalid_scope", "The grant has tokens for too many combinations of scopes and resource."
+    ),
     scope.ScopeTooLong: WireError("invalid_scope", "scope is longer than 1024 bytes."),
     resource_indicator.ResourceForeign: WireError(
         "invalid_target", "The resource is not one of this grant or server."
@@ -352,7 +355,9 @@ def refusal_response(refusal: Refusal, *, sent_authorization: bool) -> PlainResp
     if error is _BAD_CLIENT and sent_authorization:
         headers.append((b"www-authenticate", b'Basic realm="token endpoint"'))
     if isinstance(refusal, registration_tokens.RegistrationTokenRefused):
-        headers.append((b"www-authenticate", b'Bearer error="invalid_token"'))
+        # RFC 6750 section 3.1: no error code for a request without any authentication information.
+        challenge = b'Bearer error="invalid_token"' if sent_authorization else b"Bearer"
+        headers.append((b"www-authenticate", challenge))
     return error_response(error, headers)
 
 

@@ -395,7 +395,21 @@ def test_the_shown_host_names_the_receiver(uri, shown):
 def test_https_on_loopback_is_loopback_too():
     assert is_loopback("https://localhost/cb")
     assert is_loopback("http://[::1]:1/")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.2", "app.localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "[::ffff:7f00:1]"]
+)
+def test_https_at_any_name_of_the_machine_is_loopback(host):
+    """Any program there could receive the response, so that a remembered consent must not count."""
+    assert is_loopback(f"https://{host}/cb")
+
+
+def test_a_host_of_the_network_is_not_loopback():
     assert not is_loopback("https://claude.ai/cb")
+    assert not is_loopback("https://localhost.example/cb")
+    assert not is_loopback("https://192.0.2.1/cb")
+    assert not is_loopback("https://[2001:db8::1]/cb")
     assert not is_loopback("com.example.app://localhost/cb")
 
 

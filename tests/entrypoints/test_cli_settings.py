@@ -49,15 +49,34 @@ def test_an_https_issuer_without_a_trusted_proxy_is_doubted(tmp_path: Path):
     assert run(tmp_path, "settings", "check", **public, trusted_proxies="127.0.0.1")[2] == ""
 
 
-@pytest.mark.parametrize("resource", ["https://auth.example/mcp", "https://auth.example:443/mcp"])
-def test_an_mcp_server_on_the_origin_of_the_issuer_is_doubted(tmp_path: Path, resource: str):
-    """They share cookies and script access; `grantledger serve` mounts none, so it is another program."""
+@pytest.mark.parametrize(
+    ("resource", "shared"),
+    [
+        ("https://auth.example/mcp", "origin"),
+        ("https://auth.example:443/mcp", "origin"),
+        ("https://auth.example:8443/mcp", "host"),
+    ],
+)
+def test_an_mcp_server_on_the_host_of_the_issuer_is_doubted(tmp_path: Path, resource: str, shared: str):
+    """They share cookies, on every port; `grantledger serve` mounts none, so it is another program."""
     public = {"issuer": "https://auth.example", "master_secret": SECRET, "trusted_proxies": "127.0.0.1"}
     code, _, complaint = run(tmp_path, "settings", "check", **public, resource=resource)
     assert code == 0
-    assert complaint.startswith(f"grantledger: {resource} is on the origin of the issuer")
+    assert complaint.startswith(f"grantledger: {resource} is on the {shared} of the issuer")
     elsewhere = run(tmp_path, "settings", "check", **public, resource="https://mcp.example/mcp")
     assert elsewhere[2] == ""
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://localhost:8000", "https://localhost:8443", "https://auth.localhost"]
+)
+def test_an_issuer_on_localhost_is_doubted_since_it_has_two_addresses(tmp_path: Path, issuer: str):
+    code, said, complaint = run(
+        tmp_path, "settings", "check", issuer=issuer, master_secret=SECRET, trusted_proxies="127.0.0.1"
+    )
+    assert (code, said) == (0, "The settings are good.\n")
+    assert complaint.startswith(f"grantledger: issuer {issuer} is on localhost")
+    assert run(tmp_path, "settings", "check", issuer="http://127.0.0.1:8000")[2] == ""
 
 
 def test_an_issuer_at_which_nothing_answers_is_a_fault_online(tmp_path: Path):

@@ -173,6 +173,20 @@ async def test_a_host_that_fails_to_start_closes_the_ledger(server):
         assert database.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
 
 
+@pytest.mark.parametrize(("host", "warned"), [("localhost", True), ("127.0.0.1", False)])
+async def test_an_embedded_server_on_localhost_warns_that_it_has_two_addresses(
+    tmp_path, caplog, host, warned
+):
+    port = free_port()
+    settings = Settings(
+        issuer=f"http://{host}:{port}", port=port, database=str(tmp_path / "grantledger.sqlite3")
+    )
+    embedded = AuthorizationServer(settings)
+    async with hosting(embedded.in_front_of(Starlette()), port):
+        pass
+    assert ("is on localhost, which browsers look for at 127.0.0.1 and at [::1]" in caplog.text) == warned
+
+
 async def test_use_cases_work_without_http(server):
     async with server:
         user_id = await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)

@@ -4,6 +4,7 @@ import msgspec
 from litestar.datastructures import Cookie
 
 from grantledger.adapters.crypto.sealing import SealedBox
+from grantledger.adapters.http.pages.homes import sent_cookies
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.ports import Randomness
 from grantledger.domain.absolute_uri import parse
@@ -54,7 +55,7 @@ class KnownDevices:
         ]
 
     def _marks(self, request: AnyRequest) -> _Marks:
-        sealed = None if self._on_loopback else request.cookies.get(COOKIE)
+        sealed = None if self._on_loopback else sent_cookies(request).get(COOKIE)
         opened = None if sealed is None else self._box.open(sealed, _CONTEXT)
         return [] if opened is None else msgspec.json.decode(opened, type=_Marks)
 

@@ -14,14 +14,11 @@ from grantledger.adapters.http.errors import (
     unavailable_response,
     wire_error,
 )
-from grantledger.application.throttling import TooManyGuesses, TooManyRequests
+from grantledger.application.throttling import TooManyGuesses, TooManyRegistrations, TooManyRequests
 from grantledger.domain.authorization_code import CodeExpired
 from grantledger.domain.client_registration import ClientAuthenticationFailed, ClientUnknown
-from grantledger.domain.refusal import Refusal
 from grantledger.domain.registration_tokens import RegistrationTokenRefused
 from grantledger.domain.resource import ResourceAuthenticationFailed
-from grantledger.domain.scope import ScopeInvalid
-from grantledger.domain.token_grant import TooManyNarrowings
 
 METADATA = "https://notes.example/.well-known/oauth-protected-resource/mcp"
 
@@ -45,12 +42,12 @@ def test_only_a_refused_rate_is_429():
     assert {refusal for refusal, error in WIRE_ERRORS.items() if error.status == 429} == {TooManyRequests}
 
 
-@pytest.mark.parametrize(("refusal", "base"), [(TooManyNarrowings, ScopeInvalid)])
+@pytest.mark.parametrize(("refusal", "base"), [(TooManyRegistrations, TooManyRequests)])
 def test_a_refusal_without_an_entry_has_the_error_of_its_base_class(
-    refusal: type[Refusal], base: type[Refusal]
+    refusal: type[TooManyRequests], base: type[TooManyRequests]
 ):
     assert refusal not in WIRE_ERRORS
-    assert wire_error(refusal()) is WIRE_ERRORS[base]
+    assert wire_error(refusal("x", retry_after=1)) is WIRE_ERRORS[base]
 
 
 def test_an_expired_code_is_an_invalid_grant_that_is_not_stored():
@@ -59,6 +56,15 @@ def test_an_expired_code_is_an_invalid_grant_that_is_not_stored():
     assert msgspec.json.decode(response.body)["error"] == "invalid_grant"
     assert headers(response)["cache-control"] == "no-store"
     assert headers(response)["content-length"] == str(len(response.body))
+
+
+@pytest.mark.parametrize(("sent", "challenge"), [(True, 'Bearer error="invalid_token"'), (False, "Bearer")])
+def test_a_registration_without_its_token_is_told_what_is_wrong_only_if_it_sent_one(
+    sent: bool, challenge: str
+):
+    response = refusal_response(RegistrationTokenRefused(), sent_authorization=sent)
+    assert response.status == 401
+    assert headers(response)["www-authenticate"] == challenge
 
 
 @pytest.mark.parametrize(("sent", "challenge"), [(True, 'Basic realm="token endpoint"'), (False, None)])
