@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser
     from grantledger.adapters.guards.asgi import with_mcp_auth
     from grantledger.adapters.guards.client import McpAuthClient
+    from grantledger.adapters.guards.fastmcp import fastmcp_auth
     from grantledger.adapters.guards.session import current_session
     from grantledger.adapters.http.middleware import Mount
     from grantledger.application.ports import Unavailable
@@ -30,6 +31,7 @@ __all__ = [
     "SettingsInvalid",
     "Unavailable",
     "current_session",
+    "fastmcp_auth",
     "with_mcp_auth",
 ]
 
@@ -49,6 +51,7 @@ _HOMES = {
     "SettingsInvalid": "entrypoints.settings",
     "Unavailable": "application.ports",
     "current_session": "adapters.guards.session",
+    "fastmcp_auth": "adapters.guards.fastmcp",
     "with_mcp_auth": "adapters.guards.asgi",
 }
 

@@ -26,6 +26,7 @@ from grantledger.adapters.http.application import HttpLayer
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.adapters.http.middleware import Mount
 from grantledger.adapters.http.pages.browser import ACCOUNT
+from grantledger.application.ports import Clock
 from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.application.use_cases import UseCases
 from grantledger.domain import resource_indicator
@@ -100,6 +101,10 @@ class AuthorizationServer:
     @property
     def issuer(self) -> str:
         return self.settings.issuer_identifier
+
+    def use_clock(self, clock: Clock) -> None:
+        """Take the time from `clock`, for tests. Call it before anything else."""
+        self._container.clock.override(clock)
 
     @property
     def routes(self) -> list[str]:

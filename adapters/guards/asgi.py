@@ -73,6 +73,10 @@ class BearerGuard:
         self._cors = Cors(of.allowed_origin, own_origin=origin_of(of.identifier))
         self._origin = _Origin(of.identifier)
 
+    def is_document(self, path: str) -> bool:
+        """Whether the guard answers this path with a discovery document."""
+        return self._discovery.is_at(path)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "http":

@@ -131,6 +131,10 @@ class McpAuthClient:
             raise ValueError(f"this client is for {self.resource!r}, and not for {resource!r}")
         return self._guarded
 
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
+        """Return `app`: the issuer has an origin of its own."""
+        return app
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -4,6 +4,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.guards.cors import AllowedOrigin
 from grantledger.adapters.guards.discovery_paths import resource_metadata_url
 from grantledger.application.tokens.mcp_session import McpSession
@@ -49,4 +50,8 @@ class McpAuth(Protocol):
 
     def guarded_resource(self, resource: str | None = None) -> GuardedResource:
         """Return a protected resource, the default one for None. Raises `ValueError` for an unknown one."""
+        ...
+
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
+        """Return `app` with the paths of the authorization server added, if it runs in this process."""
         ...

@@ -19,7 +19,7 @@ def tree(tmp_path: Path) -> Path:
     copy = tmp_path / "grantledger"
     for layer in LAYERS:
         shutil.copytree(ROOT / layer, copy / layer, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "__main__.py", "pyproject.toml"):
+    for name in ("__init__.py", "__main__.py", "testing.py", "pyproject.toml"):
         shutil.copy(ROOT / name, copy / name)
     return copy
 

@@ -16,7 +16,9 @@ import httpx2
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = re.compile(r"(domain|application|adapters|entrypoints)/.+|__init__\.py|__main__\.py|py\.typed")
+SHIPPED = re.compile(
+    r"(domain|application|adapters|entrypoints)/.+|__init__\.py|__main__\.py|testing\.py|py\.typed"
+)
 UV = (sys.executable, "-m", "uv", "--quiet")
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
+from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
 from grantledger.adapters.guards.source import GuardedResource, IssuerDocument
 from grantledger.application.ports import Unavailable
@@ -21,6 +22,9 @@ class Auth:
         if resource not in (None, self.of.identifier):
             raise ValueError(f"{resource!r} is not one of the protected resources")
         return self.of
+
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
+        return app
 
 
 @pytest.fixture

@@ -1,0 +1,113 @@
+"""FastMCP: `FastMCP("Notes", auth=fastmcp_auth(auth))`. Importing this module needs FastMCP."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastmcp.server.auth import AccessToken, AuthProvider
+from fastmcp.server.auth.auth import TokenVerificationError
+from fastmcp.server.auth.middleware import RequireAuthMiddleware
+from pydantic import AnyHttpUrl
+from starlette.middleware import Middleware
+from starlette.routing import Match, Mount, Route
+
+from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
+from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.guards.discovery import Discovery
+from grantledger.adapters.guards.discovery_paths import origin_of
+from grantledger.adapters.guards.mcp_sdk import access_token_members, session_for
+from grantledger.adapters.guards.source import GuardedResource, McpAuth
+from grantledger.domain.refusal import Refusal
+
+
+def fastmcp_auth(
+    auth: McpAuth, *, required_scopes: Iterable[str] = (), resource: str | None = None
+) -> "FastMcpAuth":
+    """Return what `FastMCP(auth=...)` takes. Tools call `get_access_token()` or `current_session()`.
+
+    With an `AuthorizationServer` as `auth`, FastMCP's application answers the server's paths too, and opens
+    the ledger while it runs. Raises `ValueError` for an unknown resource.
+    """
+    return FastMcpAuth(auth, required_scopes=required_scopes, resource=resource)
+
+
+class FastMcpAuth(AuthProvider):
+    """Puts our guard in front of FastMCP's MCP endpoints, so that 503, OPTIONS and 403 are ours.
+
+    Custom routes need no token, as FastMCP documents it.
+    """
+
+    def __init__(
+        self, auth: McpAuth, *, required_scopes: Iterable[str] = (), resource: str | None = None
+    ) -> None:
+        self._auth = auth
+        self._of = auth.guarded_resource(resource)
+        scopes = [required_scopes] if isinstance(required_scopes, str) else list(required_scopes)
+        super().__init__(base_url=origin_of(self._of.identifier), required_scopes=scopes)
+
+    @property
+    def scopes_supported(self) -> list[str]:
+        return list(self._of.scopes)
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Return what FastMCP's `get_access_token` returns. The guard has verified the token already."""
+        try:
+            session = await session_for(token.strip(), self._of)
+        except Refusal:
+            return None
+        except Exception as error:
+            raise TokenVerificationError("the token cannot be verified now") from error
+        return AccessToken(**access_token_members(session, self._of))
+
+    def get_routes(self, mcp_path: str | None = None) -> list[Route]:
+        """Return the discovery documents, for applications that mount them at their root."""
+        self.set_mcp_path(mcp_path)
+        discovery = Discovery(self._of)
+        of_issuer = [path for path in discovery.paths if path not in discovery.paths_of_resource]
+        return [
+            *(Route(path, endpoint=_Endpoint(discovery.of_resource)) for path in discovery.paths_of_resource),
+            *(Route(path, endpoint=_Endpoint(discovery.of_issuer)) for path in of_issuer),
+        ]
+
+    def get_middleware(self) -> list[Any]:
+        return [
+            Middleware(self._auth.in_front_of),
+            Middleware(_GuardedEndpoints, of=self._of, required_scopes=self.required_scopes),
+            *super().get_middleware(),  # these make the AccessToken of a request that the guard has passed
+        ]
+
+    def _get_resource_url(self, path: str | None = None) -> AnyHttpUrl:
+        del path  # the resource is configured, and not where FastMCP happens to be mounted
+        return AnyHttpUrl(self._of.identifier)
+
+
+class _Endpoint:
+    """An ASGI application as the endpoint of a route: Starlette would call a bound method as a handler."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+class _GuardedEndpoints:
+    """The guard for each route that FastMCP protects: `/mcp`, or `/sse` and `/messages`."""
+
+    def __init__(self, app: ASGIApp, *, of: GuardedResource, required_scopes: Iterable[str]) -> None:
+        self._app = app
+        self._guard = BearerGuard(app, of, required_scopes=required_scopes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_guarded = scope["type"] == "http" and (
+            self._guard.is_document(scope["path"]) or _is_protected(scope)
+        )
+        await (self._guard if is_guarded else self._app)(scope, receive, send)
+
+
+def _is_protected(scope: Scope) -> bool:
+    """Whether the first route of this path, for any method, is one for which FastMCP demands a token."""
+    for route in scope["app"].routes:
+        if route.matches(scope)[0] is not Match.NONE:
+            inner = route.app if isinstance(route, Mount | Route) else None
+            return isinstance(inner, RequireAuthMiddleware)
+    return False

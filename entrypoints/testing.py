@@ -1,0 +1,179 @@
+"""A server for the tests of MCP servers: in memory, with users, and tokens without a browser."""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+
+from grantledger.adapters.guards.discovery_paths import origin_of
+from grantledger.adapters.system import SystemClock
+from grantledger.application.clients.authenticate_client import ClientCredentials
+from grantledger.application.provenance import Caller
+from grantledger.application.tokens.redeem_code import CodeRedemption
+from grantledger.application.tokens.revoke import Revocation
+from grantledger.domain.authorization_request import AuthorizationParameters
+from grantledger.domain.client_metadata import RegistrationRequest
+from grantledger.entrypoints.embedded import AuthorizationServer
+from grantledger.entrypoints.settings import ProtectedResource, Settings
+
+RESOURCE = "http://127.0.0.1:8000/mcp"
+"""The resource where a test names none: what FastMCP serves without settings."""
+
+USER = "ada@example.com"
+"""The user where a test names none."""
+
+_CALLER = Caller(correlation_id="test", operator="test")
+_REDIRECT_URI = "http://127.0.0.1/callback"
+_UNLIMITED = dict.fromkeys(
+    (
+        "sign_in_attempts",
+        "registrations",
+        "registrations_per_address",
+        "codes_per_session",
+        "sign_ins_per_user",
+    ),
+    "off",
+)
+
+
+class MovableClock(SystemClock):
+    """The time of the system, and what a test has added to it."""
+
+    def __init__(self) -> None:
+        self._added = 0
+
+    def now(self) -> int:
+        return super().now() + self._added
+
+    def advance(self, seconds: int) -> None:
+        self._added += seconds
+
+
+class LocalIssuer:
+    """A running server, and what a test does with it.
+
+    `server` is for guards in this process: `with_mcp_auth(app, local.server)`. `http` reaches the server in
+    memory: `McpAuthClient(issuer=local.issuer, resource=local.resource, http=local.http)`.
+    """
+
+    def __init__(
+        self, server: AuthorizationServer, http: httpx2.AsyncClient, clock: MovableClock, password: str
+    ) -> None:
+        self.server = server
+        self.http = http
+        self.password = password
+        self._clock = clock
+        self._client_of: dict[str, str] = {}
+
+    @property
+    def issuer(self) -> str:
+        return self.server.issuer
+
+    @property
+    def resource(self) -> str:
+        return self.server.resource().identifier
+
+    async def token(
+        self,
+        user: str = USER,
+        *,
+        scopes: Iterable[str] | None = None,
+        resource: str | None = None,
+        client_name: str = "Test client",
+    ) -> str:
+        """Return a new access token of a user, with a grant of its own.
+
+        Without `scopes` it has the scopes of the resource, and those that every client gets. Raises a
+        `Refusal` for what the server would refuse, such as an unknown user or scope.
+        """
+        of, do = self.server.resource(resource), self.server.use_cases
+        asked = (*self.server.settings.policy.default_scope, *of.scopes) if scopes is None else scopes
+        client_id = await self._client(client_name)
+        session = (await do.sign_in(user, self.password, _CALLER)).session
+        verifier = secrets.token_urlsafe(48)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        parameters = AuthorizationParameters(
+            client_id=client_id,
+            redirect_uri=_REDIRECT_URI,
+            response_type="code",
+            scope=" ".join(dict.fromkeys(asked)),
+            code_challenge=challenge,
+            code_challenge_method="S256",
+            resources=(of.identifier,),
+        )
+        request = (await do.start_authorization(parameters, session)).request
+        issued = await do.give_consent(request, session, allowed=True, caller=_CALLER)
+        redemption = CodeRedemption(
+            credentials=ClientCredentials(client_id=client_id),
+            code=issued.code,
+            code_verifier=verifier,
+            redirect_uri=_REDIRECT_URI,
+            resources=(),
+            caller=_CALLER,
+        )
+        return (await do.redeem_code(redemption)).access_token
+
+    async def revoke(self, token: str) -> None:
+        """Revoke an access token, as its client would. Raises a `Refusal` if it is not valid."""
+        client_id = (await self.server.use_cases.look_up_session(token)).client_id
+        credentials = ClientCredentials(client_id=client_id)
+        await self.server.use_cases.revoke_token(
+            Revocation(credentials=credentials, token=token, caller=_CALLER)
+        )
+
+    async def expire(self, token: str) -> None:
+        """Move the server's time to the expiry of the token. Older tokens expire too."""
+        session = await self.server.use_cases.look_up_session(token)
+        self.advance(session.expires_at - self._clock.now())
+
+    def advance(self, seconds: int) -> None:
+        """Move the server's time."""
+        self._clock.advance(seconds)
+
+    async def _client(self, name: str) -> str:
+        if name not in self._client_of:
+            metadata = RegistrationRequest(
+                client_name=name,
+                redirect_uris=(_REDIRECT_URI,),
+                token_endpoint_auth_method="none",
+                grant_types=("authorization_code", "refresh_token"),
+            )
+            registered = await self.server.use_cases.register_client(metadata, _CALLER)
+            self._client_of[name] = registered.client.client_id
+        return self._client_of[name]
+
+
+@asynccontextmanager
+async def local_issuer(
+    *,
+    resource: str = RESOURCE,
+    scopes: Iterable[str] = (),
+    users: Iterable[str] = (USER,),
+    **settings: Any,
+) -> AsyncIterator[LocalIssuer]:
+    """Run a server in memory, with accounts for these e-mail addresses.
+
+    The issuer is the origin of the resource. `settings` are those of `Settings`, in the place of defaults.
+    """
+    given = {
+        "issuer": origin_of(resource),
+        "database": ":memory:",
+        "master_secret": (secrets.token_hex(32),),
+        "resources": (ProtectedResource(resource, scopes=tuple(scopes)),),
+        **_UNLIMITED,
+        **settings,
+    }
+    server, clock, password = AuthorizationServer(Settings(**given)), MovableClock(), secrets.token_urlsafe()
+    server.use_clock(clock)
+    app = server.app()
+    async with (
+        server,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=server.issuer) as http,
+    ):
+        for email in users:
+            await server.use_cases.open_account(email, password, _CALLER)
+        yield LocalIssuer(server, http, clock, password)
