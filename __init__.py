@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser
     from grantledger.adapters.guards.asgi import with_mcp_auth
+    from grantledger.adapters.guards.blocking import SyncMcpAuthClient
     from grantledger.adapters.guards.client import McpAuthClient
     from grantledger.adapters.guards.fastmcp import fastmcp_auth
     from grantledger.adapters.guards.session import current_session
+    from grantledger.adapters.guards.wsgi import with_mcp_auth_wsgi
     from grantledger.adapters.http.middleware import Mount
     from grantledger.application.ports import Unavailable
     from grantledger.application.provenance import Caller
@@ -29,10 +31,12 @@ __all__ = [
     "Refusal",
     "Settings",
     "SettingsInvalid",
+    "SyncMcpAuthClient",
     "Unavailable",
     "current_session",
     "fastmcp_auth",
     "with_mcp_auth",
+    "with_mcp_auth_wsgi",
 ]
 
 __version__ = "0.1.0"
@@ -49,10 +53,12 @@ _HOMES = {
     "Refusal": "domain.refusal",
     "Settings": "entrypoints.settings",
     "SettingsInvalid": "entrypoints.settings",
+    "SyncMcpAuthClient": "adapters.guards.blocking",
     "Unavailable": "application.ports",
     "current_session": "adapters.guards.session",
     "fastmcp_auth": "adapters.guards.fastmcp",
     "with_mcp_auth": "adapters.guards.asgi",
+    "with_mcp_auth_wsgi": "adapters.guards.wsgi",
 }
 
 

@@ -1,4 +1,4 @@
-"""For the tests of an MCP server: a server in memory, with users, and tokens without a browser.
+"""For the tests of an MCP server: a server in their process, with users, and tokens without a browser.
 
 `async with local_issuer() as local:` in a program, or `pytest_plugins = ["grantledger.testing"]` in a
 `conftest.py` and the fixture `grantledger_issuer` in a test. The server needs the extra `server`.

@@ -1,10 +1,12 @@
-"""A server for the tests of MCP servers: in memory, with users, and tokens without a browser."""
+"""A server for the tests of MCP servers: in their process, with users, and tokens without a browser."""
 
 import base64
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
@@ -155,25 +157,26 @@ async def local_issuer(
     users: Iterable[str] = (USER,),
     **settings: Any,
 ) -> AsyncIterator[LocalIssuer]:
-    """Run a server in memory, with accounts for these e-mail addresses.
+    """Run a server with accounts for these e-mail addresses. Its ledger ends with it.
 
     The issuer is the origin of the resource. `settings` are those of `Settings`, in the place of defaults.
     """
-    given = {
-        "issuer": origin_of(resource),
-        "database": ":memory:",
-        "master_secret": (secrets.token_hex(32),),
-        "resources": (ProtectedResource(resource, scopes=tuple(scopes)),),
-        **_UNLIMITED,
-        **settings,
-    }
-    server, clock, password = AuthorizationServer(Settings(**given)), MovableClock(), secrets.token_urlsafe()
-    server.use_clock(clock)
-    app = server.app()
-    async with (
-        server,
-        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=server.issuer) as http,
-    ):
-        for email in users:
-            await server.use_cases.open_account(email, password, _CALLER)
-        yield LocalIssuer(server, http, clock, password)
+    with TemporaryDirectory(prefix="grantledger-") as directory:  # the settings allow no memory for https
+        given = {
+            "issuer": origin_of(resource),
+            "database": str(Path(directory) / "grantledger.sqlite3"),
+            "master_secret": (secrets.token_hex(32),),
+            "resources": (ProtectedResource(resource, scopes=tuple(scopes)),),
+            **_UNLIMITED,
+            **settings,
+        }
+        server, clock = AuthorizationServer(Settings(**given)), MovableClock()
+        server.use_clock(clock)
+        app, password = server.app(), secrets.token_urlsafe()
+        async with (
+            server,
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=server.issuer) as http,
+        ):
+            for email in users:
+                await server.use_cases.open_account(email, password, _CALLER)
+            yield LocalIssuer(server, http, clock, password)

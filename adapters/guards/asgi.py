@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
 from grantledger.adapters.guards.check import RequestCheck
-from grantledger.adapters.guards.cors import CORS_NAMES, AllowedOrigin, Cors
+from grantledger.adapters.guards.cors import CORS_NAMES, AllowedOrigin
 from grantledger.adapters.guards.discovery import Discovery
-from grantledger.adapters.guards.discovery_paths import origin_of
 from grantledger.adapters.guards.session import verified
 from grantledger.adapters.guards.source import GuardedResource, McpAuth
-from grantledger.adapters.http.errors import GuardRefusal, PlainResponse
+from grantledger.adapters.http.errors import GuardRefusal
+from grantledger.application.tokens.mcp_session import McpSession
 
 _POLICY_VIOLATION = 1008
 
@@ -70,7 +70,7 @@ class BearerGuard:
         self._check = RequestCheck(of, required_scopes)
         self._discovery = Discovery(of)
         self._public = frozenset(public)
-        self._cors = Cors(of.allowed_origin, own_origin=origin_of(of.identifier))
+        self._cors = self._check.cors
         self._origin = _Origin(of.identifier)
 
     def is_document(self, path: str) -> bool:
@@ -89,28 +89,32 @@ class BearerGuard:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = list(scope["headers"])
         path, method = scope["path"], scope["method"]
-        if self._cors.refuses(headers):
-            response = self._check.responses[GuardRefusal.ORIGIN_FOREIGN]
-        elif method == "OPTIONS":  # browsers send a preflight without credentials
-            await PlainResponse(204, self._cors.preflight(headers)).send(send)
+        if method == "OPTIONS":
+            await self._check.preflight(headers).send(send)
             return
+        if self._cors.refuses(headers):
+            response = self._check.response(GuardRefusal.ORIGIN_FOREIGN, headers)
         elif self._discovery.is_at(path):
-            response = await self._discovery.response(path, method)
+            response = (await self._discovery.response(path, method)).adding(self._cors.headers(headers))
         elif path in self._public:
-            await self._app(self._origin.applied(scope, headers), receive, self._with_cors(headers, send))
+            await self._pass_on(None, scope, headers, receive, send)
             return
         else:
             checked = await self._check.session(headers, scope["query_string"])
             if not isinstance(checked, GuardRefusal):
-                before = verified.set(checked)
-                try:
-                    seen = self._origin.applied(scope, headers)
-                    await self._app(seen, receive, self._with_cors(headers, send))
-                finally:
-                    verified.reset(before)
+                await self._pass_on(checked, scope, headers, receive, send)
                 return
-            response = self._check.responses[checked]
-        await response.adding(self._cors.headers(headers)).send(send, with_body=method != "HEAD")
+            response = self._check.response(checked, headers)
+        await response.send(send, with_body=method != "HEAD")
+
+    async def _pass_on(
+        self, session: McpSession | None, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> None:
+        before = verified.set(session)
+        try:
+            await self._app(self._origin.applied(scope, headers), receive, self._with_cors(headers, send))
+        finally:
+            verified.reset(before)
 
     def _with_cors(self, request_headers: Headers, send: Send) -> Send:
         """Replace the CORS headers of every response by those of the guard."""

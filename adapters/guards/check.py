@@ -4,14 +4,20 @@ import logging
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from grantledger.adapters.asgi_types import Headers
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
+from grantledger.adapters.guards.cors import Cors
+from grantledger.adapters.guards.discovery_paths import origin_of
 from grantledger.adapters.guards.refusals import guard_response
 from grantledger.adapters.guards.source import GuardedResource
-from grantledger.adapters.http.errors import GuardRefusal
+from grantledger.adapters.http.errors import GuardRefusal, PlainResponse
 from grantledger.application.ports import Unavailable
 from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
+
+_OF_THE_BODY = (b"content-type", b"content-length")
 
 _log = logging.getLogger(__name__)
 
@@ -27,8 +33,9 @@ class RequestCheck:
         self._verify = of.verify
         self._resource = of.identifier
         self._required = (required_scopes,) if isinstance(required_scopes, str) else tuple(required_scopes)
+        self.cors = Cors(of.allowed_origin, own_origin=origin_of(of.identifier))
         scopes = self._required or of.scopes
-        self.responses = {
+        self._responses = {
             refusal: guard_response(refusal, of.metadata_url, scopes) for refusal in GuardRefusal
         }
 
@@ -45,6 +52,8 @@ class RequestCheck:
 
     def token(self, headers: Headers, query: bytes) -> str | GuardRefusal:
         """Return the access token of the Authorization header, and nothing from anywhere else."""
+        if self.cors.refuses(headers):
+            return GuardRefusal.ORIGIN_FOREIGN
         # OAuth 2.1 section 5.1.1: a URL is logged, and a token in it known to others.
         if query and any(name == "access_token" for name, _ in _parsed(query)):
             return GuardRefusal.TOKEN_IN_QUERY
@@ -58,6 +67,23 @@ class RequestCheck:
         """Return the session if it has every required scope."""
         missing = self._required and not set(self._required).issubset(session.scopes)
         return GuardRefusal.SCOPE_MISSING if missing else session
+
+    def response(self, refusal: GuardRefusal, headers: Headers) -> PlainResponse:
+        """Return the response to a refused request with these `headers`."""
+        return self._responses[refusal].adding(self.cors.headers(headers))
+
+    def error(self, refusal: GuardRefusal, headers: Headers) -> tuple[int, str, dict[str, str]]:
+        """Return status, message and headers, for frameworks that write the body of an error themselves."""
+        response = self.response(refusal, headers)
+        message = msgspec.json.decode(response.body)["error"]["message"]
+        kept = {name.decode(): value.decode() for name, value in response.headers if name not in _OF_THE_BODY}
+        return response.status, message, kept
+
+    def preflight(self, headers: Headers) -> PlainResponse:
+        """Return the response to OPTIONS, which browsers send without credentials."""
+        if self.cors.refuses(headers):
+            return self.response(GuardRefusal.ORIGIN_FOREIGN, headers)
+        return PlainResponse(204, self.cors.preflight(headers))
 
     @staticmethod
     def failed(error: Exception) -> GuardRefusal:

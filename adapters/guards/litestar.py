@@ -1,0 +1,49 @@
+"""Litestar: a guard and a dependency, for routes of an application that is not behind `with_mcp_auth`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.handlers.base import BaseRouteHandler
+
+from grantledger.adapters.guards.check import RequestCheck
+from grantledger.adapters.guards.session import current_session, verified
+from grantledger.adapters.guards.source import McpAuth
+from grantledger.adapters.http.errors import GuardRefusal
+from grantledger.application.tokens.mcp_session import McpSession
+
+Connection = ASGIConnection[Any, Any, Any, State]
+
+
+def mcp_guard(
+    auth: McpAuth, *required_scopes: str, resource: str | None = None
+) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
+    """Return what `guards=[...]` takes: routes with it need an access token with these scopes.
+
+    The handler gets the session from `provide_mcp_session` or `current_session()`. Raises `ValueError` for an
+    unknown resource.
+    """
+    check = RequestCheck(auth.guarded_resource(resource), required_scopes)
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        headers = list(connection.scope["headers"])
+        checked = await check.session(headers, connection.scope["query_string"])
+        if isinstance(checked, GuardRefusal):
+            status, message, sent = check.error(checked, headers)
+            raise HTTPException(status_code=status, detail=message, headers=sent)
+        verified.set(checked)  # each request has a context of its own
+
+    return guard
+
+
+async def provide_mcp_session() -> McpSession:
+    """Return the session of the request: `dependencies={"session": provide_mcp_session}`.
+
+    Raises `RuntimeError` for a route without a guard.
+    """
+    session = current_session()
+    if session is None:
+        raise RuntimeError("this route needs `mcp_guard`, or `with_mcp_auth` around the application")
+    return session

@@ -1,0 +1,138 @@
+"""`SyncMcpAuthClient` and the guard for WSGI applications, which have no event loop."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+
+from grantledger.adapters.guards.blocking import SyncMcpAuthClient
+from grantledger.adapters.guards.session import current_session
+from grantledger.adapters.guards.wsgi import WSGIApp, with_mcp_auth_wsgi
+from grantledger.application.ports import Unavailable
+from support.issuer import ISSUER, METADATA, RESOURCE, FakeIssuer
+
+
+@pytest.fixture
+def issuer() -> FakeIssuer:
+    return FakeIssuer()
+
+
+@pytest.fixture
+def client(issuer) -> Iterator[SyncMcpAuthClient]:
+    client = SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE, scopes=("notes:read",), http=issuer.http())
+    yield client
+    client.close()
+
+
+def whoami(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Answers after it has returned, as a stream does."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    session = current_session()
+    yield b"nobody" if session is None else str(session.user_id).encode()
+
+
+class Answer:
+    def __init__(self, app: WSGIApp, method: str = "POST", path: str = "/mcp", **environ: str) -> None:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+            self.status, self.headers = int(status.split(maxsplit=1)[0]), {k.lower(): v for k, v in headers}
+
+        given = {"REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": ""}
+        self.body = b"".join(app({**given, **environ}, start))
+
+
+GOOD = {"HTTP_AUTHORIZATION": "Bearer good"}
+
+
+def test_verifies_without_an_event_loop(client):
+    assert client.verify_token("good").user_id == "glu_ann"
+    assert client.verify_token("bad") is None
+    assert client.get_session({"Authorization": "Bearer good"}).user_id == "glu_ann"
+    assert client.get_session({}) is None
+
+
+def test_threads_share_one_request_for_one_token(client, issuer):
+    issuer.delay = lambda: asyncio.sleep(0.05)
+    with ThreadPoolExecutor(8) as threads:
+        sessions = list(threads.map(client.verify_token, ["good"] * 16))
+    assert {session.user_id for session in sessions} == {"glu_ann"}
+    assert issuer.paths() == ["/session"]
+
+
+def test_an_outage_is_raised(client, issuer):
+    issuer.answers["/session"] = httpx2.ConnectError("refused")
+    with pytest.raises(Unavailable):
+        client.verify_token("good")
+
+
+def test_may_be_used_again_after_it_was_closed(client):
+    client.verify_token("good")
+    client.close()
+    client.close()
+    assert client.verify_token("other") is None
+
+
+@pytest.fixture
+def guarded(client) -> WSGIApp:
+    return with_mcp_auth_wsgi(whoami, client, public=("/health",))
+
+
+def test_a_wsgi_application_knows_its_caller_while_it_writes_its_body(guarded):
+    answer = Answer(guarded, **GOOD)
+    assert (answer.status, answer.body) == (200, b"glu_ann")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert current_session() is None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "DELETE"])
+def test_a_wsgi_guard_challenges_every_method(guarded, method):
+    answer = Answer(guarded, method)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == (
+        'Bearer scope="notes:read", '
+        'resource_metadata="https://mcp.example/.well-known/oauth-protected-resource/mcp"'
+    )
+    assert (answer.body == b"") == (method == "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("environ", "status"),
+    [
+        ({"HTTP_AUTHORIZATION": "Bearer bad"}, 401),
+        ({"HTTP_AUTHORIZATION": "Bearer good,Bearer good"}, 400),
+        ({"QUERY_STRING": "access_token=good"}, 400),
+    ],
+)
+def test_a_wsgi_guard_refuses(guarded, environ, status):
+    assert Answer(guarded, **environ).status == status
+
+
+def test_a_wsgi_guard_answers_503_in_an_outage(guarded, issuer):
+    issuer.answers["/session"] = httpx2.ConnectError("refused")
+    answer = Answer(guarded, **GOOD)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert "www-authenticate" not in answer.headers
+
+
+def test_a_wsgi_guard_demands_scopes(client):
+    answer = Answer(with_mcp_auth_wsgi(whoami, client, required_scopes=("notes:write",)), **GOOD)
+    assert answer.status == 403
+    assert 'scope="notes:write"' in answer.headers["www-authenticate"]
+
+
+def test_a_wsgi_guard_answers_preflights_and_public_paths(guarded):
+    assert Answer(guarded, "OPTIONS").status == 204
+    assert Answer(guarded, "GET", "/health").body == b"nobody"
+    assert Answer(guarded, "GET", "/health/x").status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "member"),
+    [("/.well-known/oauth-protected-resource/mcp", "resource"), (METADATA, "issuer")],
+)
+def test_a_wsgi_guard_serves_discovery(guarded, path, member):
+    answer = Answer(guarded, "GET", path)
+    assert answer.status == 200
+    assert f'"{member}"' in answer.body.decode()

@@ -1,0 +1,209 @@
+"""Litestar, Starlette, FastAPI and Django, each in its own way, over one core."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import django
+import httpx2
+import pytest
+from django.conf import settings as django_settings
+from django.http import HttpRequest, JsonResponse
+from fastapi import Depends, FastAPI
+from litestar import Litestar, get
+from litestar.di import NamedDependency
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from grantledger.adapters.guards.asgi import with_mcp_auth
+from grantledger.adapters.guards.blocking import SyncMcpAuthClient
+from grantledger.adapters.guards.client import McpAuthClient
+from grantledger.adapters.guards.django import mcp_auth_required
+from grantledger.adapters.guards.litestar import mcp_guard, provide_mcp_session
+from grantledger.adapters.guards.session import current_session
+from grantledger.adapters.guards.starlette import mcp_session
+from grantledger.application.tokens.mcp_session import McpSession
+from support.issuer import ISSUER, RESOURCE, FakeIssuer
+
+GOOD = {"authorization": "Bearer good"}
+NEEDED = "notes:read"
+CHALLENGE = (
+    f'Bearer scope="{NEEDED}", '
+    'resource_metadata="https://mcp.example/.well-known/oauth-protected-resource/mcp"'
+)
+
+
+@pytest.fixture
+def issuer() -> FakeIssuer:
+    return FakeIssuer()
+
+
+@pytest.fixture
+def auth(issuer) -> McpAuthClient:
+    return McpAuthClient(issuer=ISSUER, resource=RESOURCE, http=issuer.http())
+
+
+def caller(session: McpSession | None) -> str | None:
+    """Return the user, if the framework and `current_session` agree about the caller."""
+    assert session == current_session()
+    return None if session is None else session.user_id
+
+
+def litestar(auth: McpAuthClient, scope: str) -> Any:
+    @get("/me", guards=[mcp_guard(auth, scope)], dependencies={"session": provide_mcp_session})
+    async def me(session: NamedDependency[McpSession]) -> dict[str, str | None]:
+        return {"user": caller(session)}
+
+    return Litestar([me])
+
+
+def starlette(auth: McpAuthClient, scope: str) -> Any:
+    session_of = mcp_session(auth, scope)
+
+    async def me(request: Request) -> JSONResponse:
+        return JSONResponse({"user": caller(await session_of(request))})
+
+    return Starlette(routes=[Route("/me", me)])
+
+
+def fastapi(auth: McpAuthClient, scope: str) -> Any:
+    app = FastAPI()
+
+    @app.get("/me")
+    async def me(session: Annotated[McpSession, Depends(mcp_session(auth, scope))]) -> dict[str, str | None]:
+        return {"user": caller(session)}
+
+    return app
+
+
+def starlette_middleware(auth: McpAuthClient, scope: str) -> Any:
+    async def me(_: Request) -> JSONResponse:
+        return JSONResponse({"user": caller(current_session())})
+
+    return Starlette(
+        routes=[Route("/me", me)],
+        middleware=[Middleware(with_mcp_auth, auth=auth, required_scopes=[scope])],
+    )
+
+
+def litestar_middleware(auth: McpAuthClient, scope: str) -> Any:
+    @get("/me", dependencies={"session": provide_mcp_session})
+    async def me(session: NamedDependency[McpSession]) -> dict[str, str | None]:
+        return {"user": caller(session)}
+
+    return Litestar([me], middleware=[auth.middleware(required_scopes=[scope])])
+
+
+def django_view(auth: McpAuthClient, scope: str) -> Any:
+    from django.core.handlers.asgi import ASGIHandler  # noqa: PLC0415 - after `configure`
+    from django.urls import path  # noqa: PLC0415 - likewise
+
+    @mcp_auth_required(auth, scope)
+    async def me(request: Any) -> JsonResponse:
+        return JsonResponse({"user": caller(request.mcp_session)})
+
+    URLS.urlpatterns = [path("me", me)]
+    return ASGIHandler()
+
+
+class URLS:
+    urlpatterns: list[Any] = []  # noqa: RUF012 - replaced by each test
+
+
+@pytest.fixture(scope="module", autouse=True)
+def configured() -> None:
+    django_settings.configure(ROOT_URLCONF=URLS, ALLOWED_HOSTS=["*"], SECRET_KEY="test", USE_TZ=True)
+    django.setup()
+
+
+@pytest.fixture(autouse=True)
+def fresh_urls() -> Iterator[None]:
+    from django.urls import clear_url_caches  # noqa: PLC0415 - after `configure`
+
+    clear_url_caches()
+    yield
+    clear_url_caches()
+
+
+MAKERS = (litestar, litestar_middleware, starlette, starlette_middleware, fastapi, django_view)
+
+
+@pytest.fixture(params=MAKERS, ids=[make.__name__ for make in MAKERS])
+def make(request) -> Any:
+    return request.param
+
+
+async def asked(app: Any, headers: dict[str, str] | None = None, url: str = "/me") -> httpx2.Response:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="https://mcp.example"
+    ) as http:
+        return await http.get(url, headers=headers)
+
+
+async def test_the_handler_knows_its_caller(make, auth):
+    answer = await asked(make(auth, NEEDED), GOOD)
+    assert (answer.status_code, answer.json()) == (200, {"user": "glu_ann"})
+
+
+async def test_a_request_without_a_token_gets_the_challenge(make, auth):
+    answer = await asked(make(auth, NEEDED))
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, CHALLENGE)
+    assert "WWW-Authenticate" in answer.headers["access-control-expose-headers"]
+
+
+async def test_a_refused_token_is_named(make, auth):
+    answer = await asked(make(auth, NEEDED), {"authorization": "Bearer bad"})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith('Bearer error="invalid_token"')
+
+
+async def test_a_missing_scope_is_403(make, auth):
+    answer = await asked(make(auth, "notes:write"), GOOD)
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert 'scope="notes:write"' in answer.headers["www-authenticate"]
+
+
+async def test_an_outage_is_503(make, auth, issuer):
+    issuer.answers["/session"] = httpx2.ConnectError("refused")
+    answer = await asked(make(auth, NEEDED), GOOD)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "www-authenticate" not in answer.headers
+
+
+async def test_a_token_in_the_url_is_refused(make, auth, issuer):
+    answer = await asked(make(auth, NEEDED), GOOD, "/me?access_token=good")
+    assert answer.status_code == 400
+    assert issuer.asked == []
+
+
+def test_a_sync_view_of_django_takes_the_sync_client(issuer):
+    from django.test import RequestFactory  # noqa: PLC0415 - after `configure`
+
+    sync = SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE, http=issuer.http())
+
+    @mcp_auth_required(sync, NEEDED)
+    def me(request: Any) -> JsonResponse:
+        return JsonResponse({"user": caller(request.mcp_session)})
+
+    make = RequestFactory()
+    assert me(make.post("/me", headers=GOOD)).content == b'{"user": "glu_ann"}'
+    assert me(make.post("/me"))["WWW-Authenticate"] == CHALLENGE
+    assert me(make.options("/me")).status_code == 204
+    assert vars(me)["csrf_exempt"]
+    sync.close()
+
+
+def test_a_django_view_and_its_client_are_both_sync_or_both_async(auth):
+    sync = SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE)
+
+    async def async_view(_: HttpRequest) -> None: ...
+
+    def sync_view(_: HttpRequest) -> None: ...
+
+    with pytest.raises(TypeError, match="async view"):
+        mcp_auth_required(sync)(async_view)
+    with pytest.raises(TypeError, match="sync view"):
+        mcp_auth_required(auth)(sync_view)
