@@ -75,6 +75,10 @@ class TransactionSpent(Refusal):
     """The authorization request has already been answered."""
 
 
+class AlreadyConnected(TransactionSpent):
+    """The client has redeemed the code of the authorization request."""
+
+
 class TransactionExpired(Refusal):
     """The user took too long to answer the authorization request."""
 
@@ -134,7 +138,7 @@ class Askable(Struct, frozen=True, kw_only=True):
         return known if can_refresh else known - {OFFLINE_ACCESS}
 
 
-class AuthorizationRequest(Struct, frozen=True, kw_only=True):
+class AuthorizationRequest(Struct, frozen=True, kw_only=True, array_like=True):
     """A request that has passed every check, until the user has answered it. It yields one code.
 
     `signed_in_since` is the earliest sign-in that `max_age` allowed when the request arrived.

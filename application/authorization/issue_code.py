@@ -11,6 +11,7 @@ from grantledger.application.throttling import ActionLimit
 from grantledger.domain.aggregate import Change, Versioned
 from grantledger.domain.authorization_code import CodeIssued
 from grantledger.domain.authorization_request import (
+    AlreadyConnected,
     AuthorizationRequest,
     ConsentNeeded,
     SignInNeeded,
@@ -102,8 +103,8 @@ class IssueCode:
         So a response that was lost, or a form that was sent twice, ends like one that was sent once.
         `consent_given` means: to this request, not only to an earlier one. `facts` saves the first read.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `SignInNeeded` when the session has
-        ended, `TransactionSpent`, `TransactionExpired`, `NoLongerOffered`, and `ConsentNeeded` without
-        consent.
+        ended, `AlreadyConnected` once the code is redeemed, `TransactionSpent`, `TransactionExpired`,
+        `NoLongerOffered`, and `ConsentNeeded` without consent.
         """
         read = [facts] if facts is not None else []
         return await retry_on_conflict(
@@ -138,6 +139,8 @@ class IssueCode:
         issued = facts.code
         if issued.state is not None and issued.state.can_be_sent_again(user_id=user.user_id, now=now):
             return answer
+        if issued.version > 1:  # issued and redeemed, which the log knows when the state is deleted
+            raise AlreadyConnected
         if issued.version:
             raise TransactionSpent
         given = give(

@@ -54,7 +54,7 @@ class ResumeAuthorization:
         """Return the page to show, or the code where the user has consented to all of this before.
 
         `facts`, if the request was checked just now, saves a read.
-        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `TransactionSpent`,
+        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `AlreadyConnected`, `TransactionSpent`,
         `NoLongerOffered`, and `SentBack` where a page is needed and the client allowed none.
         """
         offered = await self._catalogue.including((request.resource,))
@@ -67,7 +67,8 @@ class ResumeAuthorization:
             if request.allows_no_page:
                 raise _sent_back(request, SignInNeeded(), client, facts.consent.state if session else None)
             return AskToSignIn(client=client)
-        if not request.needs_consent_page(facts.consent.state, client):
+        is_answered = facts.code.version > 0
+        if is_answered or not request.needs_consent_page(facts.consent.state, client):
             with suppress(ConsentNeeded):  # withdrawn since it was read
                 return await self._issue_code(request, session, caller, consent_given=False, facts=facts)
         if request.allows_no_page:

@@ -3,10 +3,10 @@ import pytest
 from grantledger.application.authorization.issue_code import IssuedCode
 from grantledger.application.authorization.resume_authorization import AskForConsent, AskToSignIn
 from grantledger.domain.authorization_request import (
+    AlreadyConnected,
     ConsentNeeded,
     SentBack,
     SignInNeeded,
-    TransactionSpent,
 )
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.consent import ConsentGiven
@@ -164,8 +164,17 @@ async def test_a_client_deleted_since_gets_no_response(story, client, ada, regis
 async def test_an_answered_request_gives_no_second_code(ledger, story, remembered, ada):
     request = await story.asks(remembered, ada)
     await story.redeems(remembered, (await story.allows(request, ada)).code)
-    with nothing_recorded(ledger), pytest.raises(TransactionSpent):
+    with nothing_recorded(ledger), pytest.raises(AlreadyConnected):
         await story.resume_authorization(request, ada, CALLER)
+
+
+@pytest.mark.parametrize("prompt", [None, "consent"])
+async def test_an_answered_request_gives_its_code_again_without_a_page(ledger, story, ada, prompt):
+    client = (await story.registers(redirect_uris=(LOOPBACK,))).client
+    request = await story.asks(client, ada, redirect_uri=LOOPBACK, prompt=prompt)
+    first = await story.allows(request, ada)
+    with nothing_recorded(ledger):
+        assert await story.resume_authorization(request, ada, CALLER) == first
 
 
 @pytest.mark.parametrize("shown", [HTTPS, LOOPBACK])

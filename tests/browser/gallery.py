@@ -159,15 +159,23 @@ def _cannot_go_on_to_a_private_scheme(visitor: Visitor) -> None:
         visitor.page.goto(client.url(prompt="none"))
 
 
-def _answered_already(visitor: Visitor) -> None:
-    """The state in which the browser missed the deletion of the request's cookie."""
+def _already_connected(visitor: Visitor) -> None:
     visitor.asks_to_consent()
-    consent, kept = visitor.page.url, visitor.page.context.cookies()
+    consent = visitor.page.url
     visitor.allows(visitor.client)
-    visitor.page.context.add_cookies(kept)  # type: ignore[arg-type] # the same shape, declared twice
     visitor.page.goto(consent)
-    sign_in(visitor.page, visitor.email)
+    sign_in(visitor.page, visitor.email)  # typed, it leads to the page where nobody is signed in
+    comes_to(visitor.page, "Already connected")
+
+
+def _answered_already(visitor: Visitor) -> None:
+    """By another user of this browser; the client has not redeemed the code."""
+    visitor.asks_to_consent()
+    consent = visitor.page.url
     allow(visitor.page)
+    expect(visitor.page.get_by_text(LANDED)).to_be_visible()
+    visitor.page.goto(consent)
+    sign_in(visitor.page, EMAIL)
     comes_to(visitor.page, "This request was answered already")
 
 
@@ -263,6 +271,7 @@ GALLERY: dict[str, Callable[[Visitor], None]] = {
     "expired": _expired,
     "cannot-go-on": _cannot_go_on,
     "cannot-go-on-to-a-private-scheme": _cannot_go_on_to_a_private_scheme,
+    "already-connected": _already_connected,
     "answered-already": _answered_already,
     "foreign-form": _foreign_form,
     "unknown-client": _unknown_client,

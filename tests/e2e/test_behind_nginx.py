@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -18,7 +19,8 @@ from grantledger import AuthorizationServer, Caller
 from grantledger.entrypoints.online_check import online_faults
 from grantledger.entrypoints.settings_sources import load_settings
 from support.nginx import CONFIGURATIONS, HOST, needs_nginx, nginx
-from support.oauth import Person, heading_of
+from support.oauth import Person, heading_of, query, returned
+from support.pages import leave_link
 from support.programs import EXAMPLES, PASSWORD, running, written_readme_program
 from support.server import EMAIL, free_port, serving
 
@@ -164,6 +166,57 @@ async def test_users_of_a_host_sign_in_on_its_own_page(tmp_path):
             consent = await person.followed(await person.http.post(page.url, data=form))
         assert page.url.path == "/login"
         assert heading_of(consent) == (200, "Allow access?")
+
+
+async def test_a_request_with_600_bytes_of_state_passes(readme: Site):
+    """In a URL they take 1,800 characters, more than any other 600 bytes."""
+    async with (person := readme.person()).http:
+        client = (await person.register())["client_id"]
+        for state in ("%" * 600, "é" * 300, token_urlsafe(450)):
+            page = await person.asked(client, state=state)
+            consent = await person.sign_in(page) if "/sign-in" in page.text else page
+            answer = consent
+            if "location" not in consent.headers:
+                answer = await person.submit(consent, "consent", decision="allow")
+            assert returned(answer)["state"] == state
+
+
+async def test_a_browser_with_many_large_requests_is_answered(readme: Site):
+    """Of nginx's 8 KiB for a header line and 4 KiB for the headers of a response, none is used up."""
+    async with (person := readme.person()).http:
+        client = (await person.register())["client_id"]
+        for size in (0, 0, 0, 0, 0, 0, 0, 0, 2_048, 1_000, 600, 600, 0, 2_048, 0):
+            page = await person.asked(client, state=token_urlsafe(1_536)[:size] or None)
+            assert heading_of(page) == (200, "Sign in")
+            pending = [f"{name}={value}; " for name, value in person.cookies().items() if "request-" in name]
+            assert len("".join(pending)) <= 4 * 1024
+
+
+async def test_a_request_that_is_too_large_gets_a_page_that_names_its_parameter(readme: Site):
+    async with (person := readme.person()).http:
+        client = (await person.register())["client_id"]
+        page = await person.authorize(client, state="%" * 1_200)
+    assert heading_of(page) == (400, "This request is too large")
+    assert "parameter “state” is too long" in page.text
+
+
+async def test_an_error_with_a_long_state_is_answered(readme: Site):
+    """The response would have more headers than nginx takes, so it is a page with a link."""
+    async with (person := readme.person()).http:
+        client = (await person.register())["client_id"]
+        page = await person.authorize(client, state="%" * 1_200, scope="unknown")
+    assert heading_of(page) == (400, "The application cannot go on")
+    assert "%25" * 1_200 in (leave_link(page) or "")
+
+
+async def test_the_front_page_and_a_posted_request_are_answered(readme: Site):
+    async with (person := readme.person()).http:
+        client = (await person.register())["client_id"]
+        front = await person.http.get("/")
+        posted = await person.http.post("/authorize", data=query(client, state="%" * 600))
+        page = await person.followed(posted)
+    assert heading_of(front) == (200, "Authorization server")
+    assert heading_of(page) == (200, "Sign in")
 
 
 def csrf_token_in(page: httpx2.Response) -> str:

@@ -92,7 +92,7 @@ async def test_the_cookies_of_a_session_reach_only_a_path_that_no_other_program_
 
 async def test_a_cookie_is_forgotten_wherever_it_was_set(ada: Person, client: str):
     page = await ada.asked(client)
-    answer = await ada.post(page, "consent", decision="allow")
+    answer = await ada.post(page, "consent", decision="deny")
     transaction = page.url.path.rpartition("/")[2]
     headers = [SimpleCookie(header) for header in answer.headers.get_list("set-cookie")]
     cookies = [cookie for header in headers for cookie in header.values()]

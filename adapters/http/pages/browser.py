@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import msgspec
 from litestar.datastructures import Cookie
@@ -46,6 +46,10 @@ class PageCookies:
             name.removeprefix(prefix): value for name, value in cookies.items() if name.startswith(prefix)
         }
 
+    def sent_size(self, transaction_id: str, value: str) -> int:
+        """Return how long the cookie of a pending request is in a Cookie header, with `=` and `; `."""
+        return len(self._prefix + _PENDING) + len(transaction_id) + len(value) + 3
+
     def set(self, purpose: str, value: str, home: Home, *, max_age: int) -> Cookie:
         """Return a cookie of one session."""
         return self._cookie(self.name(purpose, home), value, home.path, max_age)
@@ -70,11 +74,24 @@ class PageCookies:
 
 
 MAX_PENDING = 8
-MAX_COOKIE = 3800
-"""Browsers accept cookies of up to 4096 bytes, with name and attributes."""
+MAX_ALL_PENDING = 4 * 1024
+"""Of all these cookies together, as the browser sends them. nginx accepts 8 KiB in one header line."""
 
-MAX_ALL_PENDING = 16 * 1024
-"""Of all these cookies together: half of `limits.MAX_HEAD`, the rest is for other headers."""
+MAX_SEALED = 3 * 1024
+MAX_BESIDE_STATE = 1_200
+"""Of all values of one request but its `state`, so that 600 bytes of `state` always fit into `MAX_SEALED`."""
+
+MAX_LOCATION = 3_000
+"""Of the redirect URI with its `state`: nginx keeps 4 KiB for all headers of a response."""
+
+_NEVER_TOO_LARGE = MAX_LOCATION // 3
+"""No byte takes more than three characters in a URL."""
+
+_MAX_SET_COOKIES = 3_300
+"""Of all Set-Cookie headers in one redirect: the rest of the 4 KiB is for its other headers."""
+
+_SET_COOKIE = 150
+"""Of one Set-Cookie header without its value."""
 
 _MAX_UNPACKED = 64 * 1024
 _TRANSACTION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -88,8 +105,8 @@ class PendingRequests:
         self._cookies = cookies
         self._root = homes.root
         self._clock = clock
-        self._encoder = msgspec.json.Encoder()
-        self._decoder = msgspec.json.Decoder(AuthorizationRequest)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(AuthorizationRequest)
 
     def keep(self, asked: AuthorizationRequest, request: AnyRequest) -> list[Cookie]:
         """Return the cookie that keeps `asked`, and those that delete others to make room.
@@ -97,14 +114,26 @@ class PendingRequests:
         Raises `RequestTooLarge`.
         """
         transaction_id = asked.transaction_id
-        sealed = self._box.seal(zlib.compress(self._encoder.encode(asked), 6), transaction_id)
-        if len(sealed) > MAX_COOKIE:
-            raise RequestTooLarge(_longest(asked))
-        surplus = self._surplus(sent_cookies(request), len(sealed))
+        encoded = self._encoder.encode(asked)
+        if len(encoded) > _NEVER_TOO_LARGE:
+            self._check_size(asked)
+        sealed = self._box.seal(zlib.compress(encoded, 6), transaction_id)
+        if len(sealed) > MAX_SEALED:
+            raise RequestTooLarge("state")
+        surplus = self._surplus(request, transaction_id, sealed)
+        deletable = (_MAX_SET_COOKIES - len(sealed)) // _SET_COOKIE - 1
         return [
             self._set(asked, sealed, self._path(transaction_id, self._root)),
-            *(cookie for other in surplus for cookie in self.forget(other, self._root)),
+            *(cookie for other in surplus[:deletable] for cookie in self.forget(other, self._root)),
         ]
+
+    def trim(self, request: AnyRequest, transaction_id: str) -> list[Cookie]:
+        """Return the cookies that delete what `keep` had no room to delete, or could not see.
+
+        Requests that a browser sends at once do not see the cookies of one another.
+        """
+        surplus = self._surplus(request, transaction_id)
+        return [cookie for other in surplus for cookie in self.forget(other, self._root)]
 
     def carry(self, pending: AuthorizationRequest, request: AnyRequest, home: Home) -> Cookie:
         """Return the cookie that keeps the request of this browser below the home of a new session too."""
@@ -126,6 +155,14 @@ class PendingRequests:
             for each in homes
         ]
 
+    def _check_size(self, asked: AuthorizationRequest) -> None:
+        """Raises `RequestTooLarge`."""
+        if len(self._encoder.encode(replace(asked, state=None))) > MAX_BESIDE_STATE:
+            raise RequestTooLarge(_longest(asked))
+        # 600 bytes of `state` always fit: they are at most 1,800 characters, and the redirect URI 1,200.
+        if len(asked.redirect_uri) + len(quote_plus(asked.state or "")) > MAX_LOCATION:
+            raise RequestTooLarge("state")
+
     def _set(self, pending: AuthorizationRequest, sealed: str, path: str) -> Cookie:
         lifetime = pending.expires_at - self._clock.now()
         return self._cookies.set_pending(pending.transaction_id, sealed, path, max_age=lifetime)
@@ -145,33 +182,36 @@ class PendingRequests:
             return None
         return request if self._clock.now() < request.expires_at else None
 
-    def _surplus(self, cookies: dict[str, str], new_size: int) -> list[str]:
-        """Return the transactions to delete, so that at most 8 are kept, with at most 16 KiB in total.
+    def _surplus(self, request: AnyRequest, transaction_id: str, sealed: str | None = None) -> list[str]:
+        """Return the transactions to delete, the oldest first, so that those left are within both limits.
 
-        Those that cannot be opened are deleted first, then the oldest.
+        This one stays, which the browser has, or gets in the cookie `sealed`.
         """
-        sealed_by_id = self._cookies.pending(cookies)
-        opened = {
-            transaction_id: self._opened(transaction_id, sealed)
-            for transaction_id, sealed in sealed_by_id.items()
-            if _TRANSACTION_ID.fullmatch(transaction_id)
+        cookies = {
+            other: value
+            for other, value in self._cookies.pending(sent_cookies(request)).items()
+            if _TRANSACTION_ID.fullmatch(other)
         }
-        surplus = [transaction_id for transaction_id, request in opened.items() if request is None]
-        alive = [request for request in opened.values() if request is not None]
-        room, size = MAX_PENDING - 1, MAX_ALL_PENDING - new_size
+        if sealed is not None:
+            cookies[transaction_id] = sealed
+        sizes = {other: self._cookies.sent_size(other, value) for other, value in cookies.items()}
+        if len(sizes) <= MAX_PENDING and sum(sizes.values()) <= MAX_ALL_PENDING:
+            return []
+        room, size = MAX_PENDING - 1, MAX_ALL_PENDING - sizes.pop(transaction_id, 0)
+        opened = {other: self._opened(other, cookies[other]) for other in sizes}
+        ends = {other: 0 if found is None else found.expires_at for other, found in opened.items()}
+        surplus = []
         # The sort is stable: of requests that expire in the same second, the last cookie is the newest.
-        alive.sort(key=lambda request: request.expires_at)
-        for request in reversed(alive):
-            room, size = room - 1, size - len(sealed_by_id[request.transaction_id])
+        for other in sorted(sizes, key=lambda other: ends[other])[::-1]:
+            room, size = room - 1, size - sizes[other]
             if room < 0 or size < 0:
-                surplus.append(request.transaction_id)
-        return surplus
+                surplus.append(other)
+        return surplus[::-1]
 
 
 def _longest(asked: AuthorizationRequest) -> str:
-    """Return the name of the parameter that takes most of the request."""
+    """Return the name of the parameter that takes most of the request, but for `state`."""
     values = {
-        "state": asked.state or "",
         "redirect_uri": asked.redirect_uri,
         "scope": " ".join(asked.scopes),
         "nonce": asked.nonce or "",

@@ -86,11 +86,10 @@ class ConsentEndpoint:
         except SentBack as denied:
             note_refusal(request.scope, denied)
             response = self._responses.error(denied)
-        else:
-            response = self._responses.success(issued)
-        for cookie in self._parts.pending_requests.forget(pending.transaction_id, submitted.context.home):
-            response.set_cookie(cookie)
-        return response
+            for cookie in self._parts.pending_requests.forget(pending.transaction_id, submitted.context.home):
+                response.set_cookie(cookie)
+            return response
+        return self._responses.success(issued)  # the request stays, for a second press of Allow (ADR 0059)
 
     async def _confirmed(self, request: AnyRequest) -> bool:
         """Return whether the user may allow this. Only a host application with `confirm` can refuse it."""

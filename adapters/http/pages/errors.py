@@ -19,7 +19,7 @@ from grantledger.adapters.http.errors import (
     wire_error,
 )
 from grantledger.adapters.http.oauth.authorization_response import AuthorizationResponses
-from grantledger.adapters.http.pages.browser import PageContexts
+from grantledger.adapters.http.pages.browser import MAX_LOCATION, PageContexts
 from grantledger.adapters.http.pages.homes import Homes
 from grantledger.adapters.http.pages.rendering import ErrorPage, LeavePage, Link, PageRenderer
 from grantledger.adapters.http.pages.responses import page
@@ -28,6 +28,7 @@ from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import TooManyRegistrations, TooManyRequests
 from grantledger.domain import redirect_uri
 from grantledger.domain.authorization_request import (
+    AlreadyConnected,
     ParameterRepeated,
     SentBack,
     SignInNeeded,
@@ -104,10 +105,19 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
         "It asks for access that this server does not offer any more.",
         (_START_AGAIN,),
     ),
+    AlreadyConnected: PageRefusal(
+        "Already connected",
+        "The application has received your answer to this request and has connected with it.",
+        (
+            "You can close this page.",
+            "If the application says that it is not connected, connect again there.",
+        ),
+        200,
+    ),
     TransactionSpent: PageRefusal(
         "This request was answered already",
-        "Each request can be answered only once, and the application has its answer.",
-        ("If it says that it is connected, you can close this page. Otherwise connect again there.",),
+        "Each request can be answered only once. Its answer was not used in time, or another user gave it.",
+        ("Go back to the application and connect again there.",),
     ),
     FormForeign: PageRefusal(
         "This form cannot be used",
@@ -253,10 +263,11 @@ class PageErrors:
     def response(self, request: AnyRequest, error: Exception) -> Response[bytes]:
         """Return the response to a user for anything that was raised."""
         match error:
-            case SentBack(needs_click=True):
-                return self._leave_page(request, error)
             case SentBack():
-                return self._responses.error(error)
+                response = self._responses.error(error)
+                # A location that a proxy might refuse is followed by a click as well.
+                is_long = len(response.headers["location"]) > MAX_LOCATION
+                return self._leave_page(request, error) if error.needs_click or is_long else response
             case TooManyRequests():
                 return self._page(request, page_refusal(error), retry_after=error.retry_after)
             case Refusal():

@@ -48,15 +48,19 @@ class AuthorizationFlow:
         assert pending is not None  # the account pages have routes of their own
         outcome = await self._resume(pending, session, self._parts.caller_of(request))
         match outcome:
-            case IssuedCode():
-                response = self._responses.success(outcome)
-                for cookie in self._parts.pending_requests.forget(pending.transaction_id, context.home):
-                    response.set_cookie(cookie)
-                return response
+            case IssuedCode():  # the request stays, for a browser that goes back (ADR 0059)
+                return self._responses.success(outcome)
             case AskToSignIn() if context.home.segment:
                 return redirect(self._parts.contexts.signed_out(context).url)
             case AskToSignIn():
-                return sign_in_page(self._parts, context, session, client=outcome.client)
+                page = sign_in_page(self._parts, context, session, client=outcome.client)
+                return self._trimmed(page, request, pending.transaction_id)
             case AskForConsent():
                 user_name = self._parts.sessions.name(request, outcome.session)
-                return consent_page(self._parts, outcome, context, pending, user_name=user_name)
+                page = consent_page(self._parts, outcome, context, pending, user_name=user_name)
+                return self._trimmed(page, request, pending.transaction_id)
+
+    def _trimmed(self, page: Response[bytes], request: AnyRequest, transaction_id: str) -> Response[bytes]:
+        for cookie in self._parts.pending_requests.trim(request, transaction_id):
+            page.set_cookie(cookie)
+        return page

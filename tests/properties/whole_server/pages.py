@@ -2,7 +2,7 @@
 
 from grantledger.adapters.http.errors import FormForeign, PendingRequestLost
 from grantledger.adapters.http.pages.errors import page_refusal
-from grantledger.domain.authorization_request import SignInNeeded, TransactionSpent
+from grantledger.domain.authorization_request import AlreadyConnected, SignInNeeded, TransactionSpent
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.redirect_uri import RedirectUriMismatch
 from grantledger.domain.refusal import Refusal
@@ -14,6 +14,7 @@ _NAMES: dict[type[Refusal], str] = {
     PendingRequestLost: "expired",
     FormForeign: "foreign form",
     SignInNeeded: "not signed in",
+    AlreadyConnected: "connected",
     TransactionSpent: "spent",
 }
 _TITLES = {page_refusal(refusal()).title: name for refusal, name in _NAMES.items()}

@@ -44,7 +44,7 @@ class People(World):
     def asked(self, browser, client, ask):
         """Send a browser to /authorize, and return the tab."""
         client = self.latest(client)
-        if sum(tab.browser is browser and not tab.answered for tab in self.tabs) >= MOST_TABS:
+        if sum(tab.browser is browser and tab.is_open(self.now) for tab in self.tabs) >= MOST_TABS:
             browser = Browser(f"browser {len(self.browsers)}")
             self.browsers.append(browser)
         ask = replace(ask, redirect_uri=ask.redirect_uri or client.program.redirect_uris[0])
@@ -100,7 +100,7 @@ class People(World):
 
     def _answer_to(self, tab, *, allowed, kept):
         session = tab.browser.session(self.now)
-        if (tab.answered and not kept) or self.now >= tab.until:
+        if (tab.denied and not kept) or self.now >= tab.until:
             return Seen("expired")
         if tab.form_of is not session:
             return Seen("foreign form")
@@ -113,8 +113,8 @@ class People(World):
             return Seen("error", "access_denied")
         if tab.code is None:
             return Seen("code")
-        is_waiting = tab.code.grant is None and self.now < tab.code.until
-        return Seen("code", tab.code.text) if is_waiting else Seen("spent")
+        what = tab.code.again(session.user, self.now)
+        return Seen(what, tab.code.text if what == "code" else "")
 
     @rule(tab=PICKS)
     def signs_out(self, tab):
@@ -131,7 +131,7 @@ class People(World):
 
     @property
     def open_tabs(self) -> list[Tab]:
-        return [tab for tab in self.tabs if not tab.answered and self.now < tab.until]
+        return [tab for tab in self.tabs if tab.code is None and tab.is_open(self.now)]
 
     def _tab(self, pick):
         """Choose a tab, mostly one that still waits."""
@@ -150,11 +150,10 @@ class People(World):
                 tab.form, tab.form_of = seen.what, session
             case "error":
                 assert seen.text == expected.text
-                tab.answered = True
+                tab.denied = True
             case "code" if tab.code is not None:
                 assert seen.text == tab.code.text
             case "code":
-                tab.answered = True
                 self.said |= yeses(tab, session.user)
                 tab.code = self._gets_a_code(tab, session.user, seen.text)
         if seen.what == "consent":

@@ -66,13 +66,17 @@ class Tab(Struct, eq=False, kw_only=True):
     prompt: str | None
     before: SignIn | None
     until: int
-    answered: bool = False
+    denied: bool = False
+    """The browser has forgotten the request."""
     code: "Code | None" = None
     form: str | None = None
     """Which page with a form was shown last, and to whom."""
     form_of: SignIn | None = None
     asked_of: list[SignIn] = []
     """Who was shown the consent page."""
+
+    def is_open(self, now: int) -> bool:
+        return not self.denied and now < self.until
 
     def needs_sign_in(self, session: SignIn | None) -> bool:
         return session is None or (self.prompt == "login" and session is self.before)
@@ -146,6 +150,12 @@ class Code(Struct, eq=False, kw_only=True):
     grant: Grant | None = None
     replayed: bool = False
 
+    def again(self, user: User, now: int) -> str:
+        """Return what comes of an answer that is given again: the same code until it is redeemed."""
+        if self.grant is not None:
+            return "connected"
+        return "code" if user is self.user and now < self.until else "spent"
+
 
 Yes = tuple[User, Registered, str, str, str]
 """One allowed scope: user, client, redirect host, resource and scope."""
@@ -171,7 +181,7 @@ def yeses(tab: Tab, user: User) -> set[Yes]:
 def page_of(tab: Tab, said: set[Yes], now: int) -> str:
     """Return what the tab must show: promise 7."""
     session = tab.browser.session(now)
-    if tab.answered or now >= tab.until:
+    if not tab.is_open(now):
         return "expired"
     if tab.client.deleted:
         return "unknown client"
@@ -179,6 +189,8 @@ def page_of(tab: Tab, said: set[Yes], now: int) -> str:
         return "disabled client"
     if session is None or tab.needs_sign_in(session):
         return "sign in"
+    if tab.code is not None:
+        return tab.code.again(session.user, now)
     # On loopback any program may listen, so a remembered consent counts only for https.
     is_remembered = yeses(tab, session.user) <= said and tab.redirect_uri != facts.LOOPBACK
     return "code" if is_remembered and tab.prompt != "consent" else "consent"

@@ -68,11 +68,11 @@ class OpenTab(Struct):
     browser: str
     request: AuthorizationRequest
     form_of: str | None = None
-    answered: bool = False
+    denied: bool = False
 
 
 class ServerOfTheUseCases:
-    """A tab keeps its request until it is answered; a form is good for the session that it was shown to."""
+    """A tab keeps its request until it is denied or expires; a form fits the session that it was shown to."""
 
     salt = ""
     own_page = f"{POLICY.issuer}/authorize/x"
@@ -184,9 +184,9 @@ class ServerOfTheUseCases:
             return Seen("code", self._run(given).code)
 
         opened = self._tabs[tab]
-        before, opened.answered = opened.answered, opened.answered and not kept
+        before, opened.denied = opened.denied, opened.denied and not kept
         seen = self._told(opened, submitted)
-        opened.answered |= before
+        opened.denied |= before
         return seen
 
     def sign_out(self, tab: str) -> Seen:
@@ -204,12 +204,12 @@ class ServerOfTheUseCases:
 
     def _told(self, opened: OpenTab, answer: Callable[[OpenTab, BrowserSession | None], Seen]) -> Seen:
         try:
-            if opened.answered or self.now >= opened.request.expires_at:
+            if opened.denied or self.now >= opened.request.expires_at:
                 raise PendingRequestLost
             seen = answer(opened, self._session(opened.browser))
         except Refusal as refusal:
             seen = _refused(refusal)
-        opened.answered |= seen.what in ("code", "error")
+        opened.denied |= seen.what == "error"
         return seen
 
     def _page(self, opened: OpenTab, session: BrowserSession | None) -> Seen:
