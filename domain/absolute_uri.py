@@ -20,7 +20,7 @@ _PARTS = re.compile(
 )
 _AUTHORITY = re.compile(
     r"(?:(?P<userinfo>[^@]*)@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-_]+(?:\.[A-Za-z0-9\-_]+)*)?"
     r"(?::(?P<port>[0-9]{1,5}))?"
 )
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")

@@ -7,7 +7,9 @@ A client may register (`kind_of`):
 - the private-use URIs of well-known MCP clients, listed in this module;
 - the private-use URIs and schemes that the operator adds.
 
-If one URI is dangerous, malformed or a page of this server, the whole registration is refused.
+If one URI is dangerous, malformed or a page of this server, the whole registration is refused. A host with a
+capital letter or an underscore is legal, but browsers change the first to lower case, and public certificates
+have no names with the second. Such a URI is left out of the registration.
 """
 
 import enum
@@ -48,6 +50,7 @@ _EXACT_CALLBACKS = frozenset({("zed", "oauth", "/callback")})
 # RFC 8252 section 7.1: the scheme of an app is a domain name of its maker, from the top level down. Schemes
 # of operating systems and programs do not begin with a top-level domain (`x-apple.systempreferences:`).
 _DOMAIN_SCHEME = re.compile(r"(?:[a-z]{2,63}|xn--[a-z0-9\-]{1,59})(?:\.[a-z0-9](?:[a-z0-9\-]*[a-z0-9])?)+")
+_UNUSUAL_IN_HOST = re.compile(r"[A-Z_]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 
 
@@ -81,7 +84,7 @@ class RedirectUriPolicy(Struct, frozen=True):
 
 
 def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
-    """Return the kind of a redirect URI to be registered, or None when no rule allows it.
+    """Return the kind of a redirect URI to be registered, or None when no rule allows it or its host.
 
     The caller must refuse private-use URIs to confidential clients. Raises `RedirectUriForbidden`.
     """
@@ -90,6 +93,8 @@ def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
     parts = _checked(uri)
     if policy.issuer and _is_own_page(parts, parse(policy.issuer)):
         raise RedirectUriForbidden(f"is one of this server's own pages: {uri!r}")
+    if _UNUSUAL_IN_HOST.search(parts.host or ""):
+        return None
     if parts.scheme == "https":
         return RedirectUriKind.HTTPS
     if parts.scheme == "http":
@@ -183,9 +188,12 @@ def checked_private_use(entry: str) -> str:
         scheme = entry
     else:
         try:
-            scheme = _checked(entry).scheme
+            uri = _checked(entry)
         except RedirectUriForbidden as refusal:
             raise ValueError(f"a private-use redirect URI {refusal}") from None
+        if _UNUSUAL_IN_HOST.search(uri.host or ""):
+            raise ValueError(f"a private-use redirect URI has a capital letter or _ in its host: {entry!r}")
+        scheme = uri.scheme
     if scheme in _FORBIDDEN_SCHEMES or scheme in ("http", "https"):
         raise ValueError(f"a private-use redirect URI cannot have the scheme {scheme!r}")
     return entry
@@ -204,8 +212,6 @@ def _checked(uri: str) -> AbsoluteUri:
     if parts.userinfo is not None:
         # https://claude.ai@evil.example/ looks like claude.ai.
         raise RedirectUriForbidden(f"has a user name: {quoted}")
-    if parts.host != (parts.host and parts.host.lower()):
-        raise RedirectUriForbidden(f"has capital letters in its host: {quoted}")
     return parts
 
 
@@ -242,7 +248,9 @@ def _is_own_page(uri: AbsoluteUri, issuer: AbsoluteUri) -> bool:
     # Compare hosts, not origins: browsers send cookies to every port of a host. A client listening on another
     # port of the issuer's loopback host, at the path of our pages, would receive the sign-in cookies and
     # could consent for the user. All loopback names are one machine.
-    same_host = uri.host == (issuer.host or "").lower() or (uri.is_loopback and issuer.is_loopback)
+    same_host = (uri.host or "").lower() == (issuer.host or "").lower() or (
+        uri.is_loopback and issuer.is_loopback
+    )
     if not uri.is_web or not same_host:
         return False
     pages = issuer.path.rstrip("/") + "/authorize/"

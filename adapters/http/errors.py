@@ -62,6 +62,10 @@ class FormForeign(Refusal):
     """The form was not made for this browser, session and transaction (CSRF)."""
 
 
+class AppsStillConnected(Refusal):
+    """The user is signed out everywhere, but an outage kept the apps from being disconnected."""
+
+
 class RequestTooLarge(Refusal):
     """The authorization request is too large to be kept in the browser. `parameter` takes most of it."""
 
@@ -176,7 +180,8 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     ),
     client_metadata.RedirectUriInvalid: WireError(
         "invalid_redirect_uri",
-        "No redirect URI is allowed: use https, loopback http, or a private-use scheme with a dot.",
+        "No redirect URI is allowed: use https, loopback http, or a private-use scheme with a dot, and a "
+        "host in lower case without _.",
     ),
     client_metadata.ClientMetadataInvalid: WireError(
         "invalid_client_metadata", "The client metadata cannot be used."

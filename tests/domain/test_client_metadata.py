@@ -117,6 +117,13 @@ def test_a_redirect_uri_that_no_rule_allows_is_dropped():
     assert metadata.redirect_uris == (HTTPS,)
 
 
+@pytest.mark.parametrize("uri", ["https://My-App.example/cb", "https://my_app.example/cb"])
+def test_a_redirect_uri_whose_host_has_capitals_or_an_underscore_is_dropped(uri):
+    assert registered(uri, HTTPS).redirect_uris == (HTTPS,)
+    with pytest.raises(RedirectUriInvalid):
+        registered(uri)
+
+
 def test_a_confidential_client_gets_no_private_use_redirect_uri():
     assert registered(CURSOR, HTTPS).redirect_uris == (HTTPS,)
     assert registered(CURSOR, HTTPS, token_endpoint_auth_method="none").redirect_uris == (CURSOR, HTTPS)

@@ -129,6 +129,7 @@ async def test_a_refresh_for_a_scope_that_was_not_granted_is_refused(ada: Person
     tokens = await ada.tokens(client, scope="openid")
     refused = await ada.refresh(client, tokens["refresh_token"], scope="email")
     assert error_of(refused) == (400, "invalid_scope")
+    assert refused.json()["error_description"] == "A refresh cannot get a scope that was not granted."
 
 
 async def test_two_different_resources_in_one_request_are_refused(two_resources: Server, member: Person):

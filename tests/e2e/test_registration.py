@@ -130,6 +130,29 @@ async def test_metadata_that_cannot_be_used_is_refused(person: Person, body: dic
     assert error_of(await post(person, body)) == (400, error)
 
 
+REASONS = {
+    "redirect_uris has more than 20 entries.": {
+        "redirect_uris": [f"https://client.example/{number}" for number in range(21)]
+    },
+    "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post.": {
+        "redirect_uris": [HTTPS],
+        "token_endpoint_auth_method": "private_key_jwt",
+    },
+    "No redirect URI is allowed: use https, loopback http, or a private-use scheme with a dot, and a host "
+    "in lower case without _.": {"redirect_uris": ["https://my_app.example/callback"]},
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+async def test_a_refusal_names_its_true_reason(person: Person, reason: str):
+    assert (await post(person, REASONS[reason])).json()["error_description"] == reason
+
+
+async def test_a_redirect_uri_with_an_unusual_host_is_left_out(person: Person):
+    uris = ["https://My-App.example/callback", "https://my_app.example/callback", HTTPS]
+    assert (await person.register(redirect_uris=uris))["redirect_uris"] == [HTTPS]
+
+
 DEEP = 30_000
 MALFORMED = {
     "nothing": b"",

@@ -48,11 +48,14 @@ async def test_session_responses_may_not_be_cached(ada: Person, client: str):
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
-async def test_the_scheme_is_found_in_any_case(ada: Person, client: str, scheme: str):
+@pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "Bearer  "])
+@pytest.mark.parametrize("endpoint", ["/session", "/userinfo"])
+async def test_the_scheme_is_found_in_any_case_and_with_two_spaces(
+    ada: Person, client: str, endpoint: str, scheme: str
+):
     tokens = await ada.tokens(client)
-    headers = {"authorization": f"{scheme} {tokens['access_token']}"}
-    assert (await ada.http.get("/session", headers=headers)).status_code == 200
+    headers = {"authorization": f"{scheme}{tokens['access_token']}"}
+    assert (await ada.http.get(endpoint, headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["", "Basic eDp5", "glat_unknown", "DPoP x", "Bearer"])

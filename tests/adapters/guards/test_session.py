@@ -30,6 +30,11 @@ async def test_the_token_is_read_from_the_headers_of_any_framework(ledger, frame
     assert await session_of(headers, ledger, resource=RESOURCE) is not None
 
 
+@pytest.mark.parametrize("value", ["bearer good", "Bearer  good"])
+async def test_the_scheme_is_found_in_any_case_and_with_two_spaces(ledger, value: str):
+    assert await GetMcpSession(ledger)({"Authorization": value}) is not None
+
+
 @pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if name != "a mapping"])
 async def test_of_two_authorization_headers_none_counts(ledger, framework: str):
     assert await session_of(FRAMEWORKS[framework](TWO), ledger, resource=RESOURCE) is None
