@@ -1,6 +1,12 @@
-from grantledger.application.authorization.issue_code import IssueCode, IssuedCode, asking_client
+from grantledger.application.authorization.issue_code import (
+    IssueCode,
+    IssuedCode,
+    asking_client,
+    check_unanswered,
+)
 from grantledger.application.ports import Ledger
 from grantledger.application.provenance import Caller
+from grantledger.domain.authorization_code import CODE
 from grantledger.domain.authorization_request import (
     AuthorizationRequest,
     ConsentDenied,
@@ -22,12 +28,13 @@ class GiveConsent:
     ) -> IssuedCode:
         """Return the code for the client.
 
-        Raises `SignInNeeded` without a usable session, `SentBack` if the user denied consent, and the
-        refusals of `IssueCode`.
+        Raises `SignInNeeded` without a usable session, `SentBack` if the user denied a request that was not
+        answered before, and the refusals of `IssueCode`.
         """
         if session is None or request.needs_sign_in(session):
             raise SignInNeeded
         if not allowed:
             await asking_client(self._ledger, request)
+            check_unanswered(await self._ledger.load(CODE, request.transaction_id))
             raise SentBack(ConsentDenied(), redirect_uri=request.redirect_uri, state=request.state)
         return await self._issue_code(request, session, caller, consent_given=True)

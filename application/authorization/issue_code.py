@@ -9,7 +9,7 @@ from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import ActionLimit
 from grantledger.domain.aggregate import Change, Versioned
-from grantledger.domain.authorization_code import CodeIssued
+from grantledger.domain.authorization_code import AuthorizationCode, CodeIssued
 from grantledger.domain.authorization_request import (
     AlreadyConnected,
     AuthorizationRequest,
@@ -34,6 +34,14 @@ def usable_client(client: Versioned[ClientRegistration], request: AuthorizationR
         raise ClientUnknown(request.client_id)
     client.state.check_usable(request.client_registration)
     return client.state
+
+
+def check_unanswered(code: Versioned[AuthorizationCode]) -> None:
+    """Raise `AlreadyConnected` or `TransactionSpent` if the transaction of the code was answered before."""
+    if code.version > 1:  # issued and redeemed, which the log knows when the state is deleted
+        raise AlreadyConnected
+    if code.version:
+        raise TransactionSpent
 
 
 async def authorization_facts(
@@ -139,10 +147,7 @@ class IssueCode:
         issued = facts.code
         if issued.state is not None and issued.state.can_be_sent_again(user_id=user.user_id, now=now):
             return answer
-        if issued.version > 1:  # issued and redeemed, which the log knows when the state is deleted
-            raise AlreadyConnected
-        if issued.version:
-            raise TransactionSpent
+        check_unanswered(issued)
         given = give(
             facts.consent.state, request.asked, user_id=user.user_id, client_id=request.client_id, now=now
         )

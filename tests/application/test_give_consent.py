@@ -1,6 +1,12 @@
 import pytest
 
-from grantledger.domain.authorization_request import ConsentDenied, SentBack, SignInNeeded
+from grantledger.domain.authorization_request import (
+    AlreadyConnected,
+    ConsentDenied,
+    SentBack,
+    SignInNeeded,
+    TransactionSpent,
+)
 from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.consent import ConsentGiven
 from support.clients import HTTPS
@@ -33,6 +39,17 @@ async def test_denial_sends_the_browser_back_and_records_nothing(ledger, story, 
         await story.give_consent(request, ada, allowed=False, caller=CALLER)
     assert isinstance(sent_back.value.cause, ConsentDenied)
     assert (sent_back.value.redirect_uri, sent_back.value.state) == (HTTPS, "the-state")
+
+
+async def test_a_request_that_was_allowed_cannot_be_denied(ledger, story, client, ada):
+    """The client has its answer, and must not get a second one."""
+    request = await story.asks(client)
+    issued = await story.allows(request, ada)
+    with nothing_recorded(ledger), pytest.raises(TransactionSpent):
+        await story.give_consent(request, ada, allowed=False, caller=CALLER)
+    await story.redeems(client, issued.code)
+    with nothing_recorded(ledger), pytest.raises(AlreadyConnected):
+        await story.give_consent(request, ada, allowed=False, caller=CALLER)
 
 
 @pytest.mark.parametrize("allowed", [True, False])

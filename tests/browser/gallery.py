@@ -125,6 +125,11 @@ def _password(visitor: Visitor) -> None:
     visitor.page.get_by_role("link", name="Change password").click()
 
 
+def _password_with_apps(visitor: Visitor) -> None:
+    visitor.has_connected()
+    visitor.page.get_by_role("link", name="Change password").click()
+
+
 def _password_refused(visitor: Visitor) -> None:
     visitor.changes_password("wrong")
 
@@ -264,6 +269,7 @@ GALLERY: dict[str, Callable[[Visitor], None]] = {
     "home-with-a-disabled-app": _home_with_a_disabled_app,
     "disconnected": _disconnected,
     "password": _password,
+    "password-with-apps": _password_with_apps,
     "password-refused": _password_refused,
     "password-changed": _password_changed,
     "password-changed-and-apps-disconnected": _password_changed_and_apps_disconnected,

@@ -214,6 +214,8 @@ class ConsentsOverHttp(OverHttp):
         if answer.status_code != 200:
             assert answer.status_code in (400, 403), answer.text
             return "refused"
+        if "<h1>Already connected</h1>" in answer.text:
+            return "refused"
         if "/sign-in" in answer.text:
             return "sign in"
         transaction = transaction_url(answer)

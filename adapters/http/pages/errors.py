@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.errors import (
+    AppsStillConnected,
     FormForeign,
     ParametersMalformed,
     PendingRequestLost,
@@ -116,8 +117,11 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
     ),
     TransactionSpent: PageRefusal(
         "This request was answered already",
-        "Each request can be answered only once. Its answer was not used in time, or another user gave it.",
-        ("Go back to the application and connect again there.",),
+        "Each request can be answered only once, and this one has been allowed.",
+        (
+            "To connect, go back to the application and connect again there.",
+            "To take back what you have allowed, disconnect the application in your account.",
+        ),
     ),
     FormForeign: PageRefusal(
         "This form cannot be used",
@@ -132,6 +136,12 @@ PAGE_REFUSALS: dict[type[Refusal], PageRefusal] = {
         ("Sign in again, and go on from there.",),
         403,
         resumable=True,
+    ),
+    AppsStillConnected: PageRefusal(
+        "Your apps are still connected",
+        "You are signed out everywhere, but this server could not disconnect all of your apps.",
+        ("Wait a moment, then sign in again and disconnect them.",),
+        503,
     ),
     UserIsDisabled: PageRefusal(
         "This account is disabled",

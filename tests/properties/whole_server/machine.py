@@ -51,7 +51,7 @@ class WholeServer(Operators, People, Apps):
         tab = self.asked(newest(self.browsers, browser), client, ask)
         if tab.form == "sign in":
             self.signed_in(tab, newest(self.usable_users, user), right=True)
-        if not tab.answered:
+        if tab.code is None and not tab.denied:
             self.answered(tab, allowed=True, kept=False)
         if redeemed:
             self.redeemed(tab.code, Caller(client), None)

@@ -109,11 +109,11 @@ class People(World):
         if not tab.client.is_usable:
             return Seen("unknown client" if tab.client.deleted else "disabled client")
         assert session in tab.asked_of  # only a user who was asked consents
-        if not allowed:
-            return Seen("error", "access_denied")
         if tab.code is None:
-            return Seen("code")
+            return Seen("code") if allowed else Seen("error", "access_denied")
         what = tab.code.again(session.user, self.now)
+        if not allowed and what == "code":
+            what = "spent"
         return Seen(what, tab.code.text if what == "code" else "")
 
     @rule(tab=PICKS)
