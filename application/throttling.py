@@ -174,9 +174,15 @@ class RegistrationLimit:
         self._first_of_site = first_of_site
         self._per_network = per_network
 
+    def check(self, address: str | None) -> None:
+        """Raise `TooManyRegistrations` if `registration` would. It takes nothing."""
+        _give_back(self._take(address))
+
     @contextmanager
     def registration(self, address: str | None) -> Iterator[None]:
-        """Record a registration within the block; one that fails does not count.
+        """Record a registration within the block, and nothing else: its tokens are taken for that time.
+
+        One that fails does not count.
 
         Raises `TooManyRegistrations`, and what the block raises.
         """

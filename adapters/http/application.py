@@ -286,6 +286,7 @@ class HttpLayer:
             change_password=use_cases.change_password,
             sign_out_everywhere=use_cases.sign_out_everywhere,
             disconnect_all=use_cases.disconnect_every_app,
+            list_apps=use_cases.list_connected_apps,
         )
         page = "{segment:str}"
         handlers = [

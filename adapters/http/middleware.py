@@ -17,7 +17,7 @@ from grantledger.adapters.asgi_types import ASGIApp, Message, Receive, Scope, Se
 from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.guards.cors import preflight_headers, response_headers
 from grantledger.adapters.http.caller import CallerReader
-from grantledger.adapters.http.errors import SERVER_FAULT, FormForeign, error_response
+from grantledger.adapters.http.errors import SERVER_FAULT, AppsStillConnected, FormForeign, error_response
 from grantledger.application.accounts.change_password import PasswordWrong
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.ports import Unavailable
@@ -162,6 +162,7 @@ _log = logging.getLogger("grantledger.http")
 
 SUSPICIOUS = (
     Unavailable,
+    AppsStillConnected,
     TooManyRequests,
     SignInRefused,
     PasswordWrong,

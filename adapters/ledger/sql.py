@@ -325,6 +325,7 @@ def _connected_apps() -> ClauseElement:
             recent.c.client_registration,
             func.count().label("connections"),
             func.min(recent.c.opened_at).label("since"),
+            func.max(recent.c.opened_at).label("latest"),
             func.max(recent.c.refreshed_at).label("last_refresh"),
         )
         .where(recent.c.ends_at > bindparam("now"))
@@ -338,18 +339,19 @@ def _connected_apps() -> ClauseElement:
         .limit(bindparam("bound"))
         .subquery("given")
     )
-    since = func.coalesce(alive.c.since, 0)
+    latest = func.coalesce(alive.c.latest, 0)
     chosen = (
         select(
             given.c.key,
             given.c.client_id,
             alive.c.client_registration,
             alive.c.connections,
-            since.label("since"),
+            alive.c.since,
+            latest.label("latest"),
             alive.c.last_refresh,
         )
         .select_from(given.outerjoin(alive, alive.c.client_id == given.c.client_id))
-        .order_by(since.desc(), given.c.client_id)
+        .order_by(latest.desc(), given.c.client_id)
         .limit(bindparam("most"))
         .subquery("chosen")
     )
@@ -370,7 +372,7 @@ def _connected_apps() -> ClauseElement:
                 _client, and_(_client.c.realm == realm, _client.c.key == chosen.c.client_id)
             )
         )
-        .order_by(chosen.c.since.desc(), chosen.c.client_id)
+        .order_by(chosen.c.latest.desc(), chosen.c.client_id)
     )
 
 

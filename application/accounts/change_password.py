@@ -1,5 +1,5 @@
 from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
-from grantledger.application.accounts.password_rules import PasswordRules
+from grantledger.application.accounts.password_rules import PasswordAttempt, PasswordRules
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
@@ -43,22 +43,28 @@ class ChangePassword:
         `PasswordRules`.
         """
         await self._rules.check(new, await self._private.value(user_id, "email"))
+        typed, chosen = PasswordAttempt(self._hasher, old), PasswordAttempt(self._hasher, new)
         with self._guesses.guess(user_id, caller.address):
-            return await retry_on_conflict(lambda: self._change(user_id, old, new, caller, longest))
+            return await retry_on_conflict(lambda: self._change(user_id, typed, chosen, caller, longest))
 
     async def _change(
-        self, user_id: str, old: str, new: str, caller: Caller, longest: int | None
+        self,
+        user_id: str,
+        old: PasswordAttempt,
+        new: PasswordAttempt,
+        caller: Caller,
+        longest: int | None,
     ) -> NewBrowserSession:
         user = await self._ledger.load(USER, user_id)
         if user.state is None:
             raise UserUnknown(user_id)
         user.state.check_usable()
-        if not await self._hasher.matches(old, await self._private.value(user_id, "password_hash")):
+        if not await old.matches(await self._private.value(user_id, "password_hash")):
             raise PasswordWrong(user_id)
         changed = user.state.change_password(now=self._clock.now())
         after = user.evolved(changed).state
         assert after is not None
         session, opened = self._sessions.make(after, longest=longest)
-        record = PrivateRecord(subject=user_id, name="password_hash", value=await self._hasher.hash(new))
+        record = PrivateRecord(subject=user_id, name="password_hash", value=await new.hash())
         await self._ledger.record([user.then(changed), session], by_user(user_id, caller), [record])
         return opened

@@ -1,5 +1,7 @@
 from contextlib import suppress
 
+from msgspec import Struct
+
 from grantledger.application.accounts.password_rules import PasswordRules
 from grantledger.application.ports import (
     Clock,
@@ -24,6 +26,14 @@ EMAIL_KEY = "email_key"
 
 class EmailTaken(Refusal):
     """Another account has that e-mail address."""
+
+
+class NewAccount(Struct, frozen=True, kw_only=True):
+    """An account to open: its values are checked, and the password is hashed."""
+
+    email: str
+    password_hash: str
+    name: str | None
 
 
 class OpenAccount:
@@ -53,29 +63,37 @@ class OpenAccount:
 
         Raises `EmailInvalid`, `EmailTaken`, `NameInvalid` and the refusals of `PasswordRules`.
         """
+        account = await self.prepare(email, password, name=name)
+        return await self.open(account, caller, by_themselves=by_themselves)
+
+    async def prepare(self, email: str, password: str, *, name: str) -> NewAccount:
+        """Check the values and hash the password.
+
+        Raises `EmailInvalid`, `NameInvalid` and the refusals of `PasswordRules`.
+        """
         address, shown_name = typed(email), checked_name(name)
         await self._rules.check(password, address)
         password_hash = await self._hasher.hash(password)
-        return await retry_on_conflict(
-            lambda: self._open(address, password_hash, shown_name, caller, by_themselves=by_themselves)
-        )
+        return NewAccount(email=address, password_hash=password_hash, name=shown_name)
 
-    async def _open(
-        self, address: str, password_hash: str, name: str | None, caller: Caller, *, by_themselves: bool
-    ) -> str:
-        key = normalized(address)
+    async def open(self, account: NewAccount, caller: Caller, *, by_themselves: bool) -> str:
+        """Return the new user's id. Raises `EmailTaken`."""
+        return await retry_on_conflict(lambda: self._open(account, caller, by_themselves=by_themselves))
+
+    async def _open(self, new: NewAccount, caller: Caller, *, by_themselves: bool) -> str:
+        key = normalized(new.email)
         if await self._private.find(EMAIL_KEY, key) is not None:
             raise EmailTaken
         user_id = self._randomness.token("glu_", size=16)
         account: Versioned[UserAccount] = Versioned(kind=USER, key=user_id)
         opened = AccountOpened(user_id=user_id, opened_at=self._clock.now())
         private = [
-            PrivateRecord(subject=user_id, name="email", value=address),
+            PrivateRecord(subject=user_id, name="email", value=new.email),
             PrivateRecord(subject=user_id, name=EMAIL_KEY, value=key, lookup=key),
-            PrivateRecord(subject=user_id, name="password_hash", value=password_hash),
+            PrivateRecord(subject=user_id, name="password_hash", value=new.password_hash),
         ]
-        if name is not None:
-            private.append(PrivateRecord(subject=user_id, name="name", value=name))
+        if new.name is not None:
+            private.append(PrivateRecord(subject=user_id, name="name", value=new.name))
         by = by_user(user_id, caller) if by_themselves else by_operator(caller)
         await self._ledger.record([account.then([opened])], by, private)
         return user_id
@@ -93,5 +111,9 @@ class SignUp:
 
         Raises `EmailInvalid`, `NameInvalid`, `TooManyRegistrations` and the refusals of `PasswordRules`.
         """
+        # Hashing takes 0.1 s and more in the queue: a token that were held for that time would stop others. A
+        # caller who has none left is refused before it.
+        self._limit.check(caller.address)
+        account = await self._open_account.prepare(email, password, name=name)
         with self._limit.registration(caller.address), suppress(EmailTaken):
-            await self._open_account(email, password, caller, name=name, by_themselves=True)
+            await self._open_account.open(account, caller, by_themselves=True)

@@ -1,6 +1,7 @@
 from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
 from grantledger.application.accounts.failed_sign_ins import FailedSignIns
 from grantledger.application.accounts.open_account import EMAIL_KEY
+from grantledger.application.accounts.password_rules import PasswordAttempt
 from grantledger.application.ports import Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
@@ -52,17 +53,18 @@ class SignIn:
         addresses with and without an account.
         """
         address = _address(email)
+        typed = PasswordAttempt(self._hasher, password)
         with self._guesses.guess(address or "", caller.address, device):
-            return await retry_on_conflict(lambda: self._signed_in(address, password, caller, longest))
+            return await retry_on_conflict(lambda: self._signed_in(address, typed, caller, longest))
 
     async def _signed_in(
-        self, address: str | None, password: str, caller: Caller, longest: int | None
+        self, address: str | None, password: PasswordAttempt, caller: Caller, longest: int | None
     ) -> NewBrowserSession:
         # Load the account before its password: a password change in between then ends this session too.
         loaded = await self._load(address)
         user = loaded.state
         password_hash = await self._private.value(user.user_id, "password_hash") if user else None
-        matches = await self._hasher.matches(password, password_hash)
+        matches = await password.matches(password_hash)
         if not matches or user is None or user.disabled:
             if user is not None:
                 self._failed.count(user.user_id)
@@ -71,9 +73,7 @@ class SignIn:
         by = by_user(user.user_id, caller)
         if password_hash is not None and self._hasher.is_outdated(password_hash):
             # Asserts the account: the old password must not take the place of one that was set meanwhile.
-            record = PrivateRecord(
-                subject=user.user_id, name="password_hash", value=await self._hasher.hash(password)
-            )
+            record = PrivateRecord(subject=user.user_id, name="password_hash", value=await password.hash())
             await self._ledger.record([change, loaded.unchanged()], by, [record])
         else:
             await self._ledger.record([change], by)

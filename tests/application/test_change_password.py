@@ -13,7 +13,7 @@ from grantledger.domain.password import (
     PasswordTooShort,
 )
 from grantledger.domain.user_account import PasswordChanged, SessionsEnded, UserIsDisabled
-from support.storage import InterleavingLedger, nothing_recorded
+from support.storage import InterleavingLedger, InterruptedLedger, nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD, Story
 
 NEW = "a new password of length"
@@ -39,6 +39,28 @@ async def test_only_the_session_that_changed_the_password_stays_signed_in(story,
     new = await story.change_password(ada.user_id, PASSWORD, NEW, CALLER)
     assert (await story.find_browser_session(new.cookie)).session == new.session
     assert await story.find_browser_session(elsewhere.cookie) is None
+
+
+async def test_a_change_that_meets_a_conflict_hashes_each_password_once(ledger, story, ada):
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.sign_out_everywhere(ada.user_id, CALLER)),
+        outside=story.outside,
+    )
+    tried, hashed = story.hasher.tried, story.hasher.hashed
+    await racing.change_password(ada.user_id, PASSWORD, NEW, CALLER)
+    assert (story.hasher.tried - tried, story.hasher.hashed - hashed) == (1, 1)
+    assert await story.signs_in(password=NEW)
+
+
+async def test_a_change_that_another_one_overtakes_is_refused(ledger, story, ada):
+    """The old password is compared again with the hash that took its place."""
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.set_password(ada.user_id, "another long one", CALLER)),
+        outside=story.outside,
+    )
+    with pytest.raises(PasswordWrong):
+        await racing.change_password(ada.user_id, PASSWORD, NEW, CALLER)
+    assert await story.signs_in(password="another long one")
 
 
 async def test_the_current_password_is_required(ledger, story, ada):

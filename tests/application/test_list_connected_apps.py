@@ -45,11 +45,12 @@ async def test_several_grants_of_one_app_are_listed_as_one_app(story, client, ad
 
 
 async def test_the_most_recently_connected_app_is_first(story, ada):
-    for name in ("first", "second"):
+    """By its newest connection: one that connects again comes first again."""
+    for name in ("first", "second", "first"):
         await story.tokens((await story.registers(client_name=name)).client, ada)
         story.clock.advance(1)
     apps = await story.list_connected_apps(ada.user_id)
-    assert [app.client.metadata.client_name for app in apps] == ["second", "first"]
+    assert [app.client.metadata.client_name for app in apps] == ["first", "second"]
 
 
 async def test_an_app_with_remembered_consent_and_no_tokens_is_listed(story, client, ada, tokens):

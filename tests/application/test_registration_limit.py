@@ -1,8 +1,10 @@
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from msgspec.structs import replace
 
+from fakes.password_hasher import PlainPasswordHasher
 from grantledger.adapters.throttles import registration_limit as with_reserve
 from grantledger.application.accounts.change_password import PasswordWrong
 from grantledger.application.ports import Unavailable
@@ -106,6 +108,35 @@ async def test_registering_a_known_client_again_is_never_throttled(ledger):
     for _ in range(50):
         again = await server.register_client(REGISTRATION, caller("192.0.2.1"))
         assert again.client.client_id == first.client.client_id
+
+
+class AskedWhileHashing(PlainPasswordHasher):
+    """Calls `ask` whenever it hashes a password."""
+
+    ask: Callable[[], None]
+
+    async def hash(self, password: str) -> str:
+        self.ask()
+        return await super().hash(password)
+
+
+async def test_a_sign_up_takes_nothing_from_others_while_its_password_is_hashed(ledger):
+    """With the limit at one."""
+    limit, hasher = registration_limit(Rate(1, 3_600), None), AskedWhileHashing()
+    server = UseCases(ledger, outside=Outside(registrations=limit, hasher=hasher))
+    hasher.ask = lambda: limit.check("192.0.2.2")
+    await server.sign_up("ada@example.com", "correct horse battery", caller("192.0.2.1"))
+    with pytest.raises(TooManyRegistrations):
+        limit.check("192.0.2.2")
+
+
+async def test_a_sign_up_beyond_the_limit_hashes_no_password(ledger):
+    limit = registration_limit(Rate(1, 3_600), None)
+    registering(limit, "192.0.2.1")
+    server = UseCases(ledger, outside=Outside(registrations=limit))
+    with pytest.raises(TooManyRegistrations):
+        await server.sign_up("ada@example.com", "correct horse battery", caller("192.0.2.1"))
+    assert server.hasher.hashed == 0
 
 
 async def test_sign_up_for_an_existing_account_counts_as_well(ledger):

@@ -125,6 +125,16 @@ async def test_a_wrong_password_replaces_no_hash(ledger, story, user_id):
     assert await ledger.value(user_id, "password_hash") == before
 
 
+async def test_a_sign_in_that_meets_a_conflict_hashes_its_password_once(ledger, story, user_id):
+    story.hasher.parameters = "newer"  # so that the sign-in stores a new hash, and asserts the account
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.sign_out_everywhere(user_id, CALLER)), outside=story.outside
+    )
+    hashed = story.hasher.hashed
+    await racing.sign_in(EMAIL, PASSWORD, CALLER)
+    assert (story.hasher.tried, story.hasher.hashed - hashed) == (1, 1)
+
+
 async def test_a_new_hash_does_not_take_the_place_of_a_password_set_meanwhile(ledger, story, user_id):
     story.hasher.parameters = "newer"
     racing = Story(

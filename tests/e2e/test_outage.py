@@ -13,9 +13,10 @@ import pytest
 
 from grantledger.adapters.guards.session import session_of
 from grantledger.application.ports import Unavailable
-from support.oauth import SESSION_COOKIE, Person, basic, error_of, heading_of, returned
+from grantledger.application.provenance import Caller
+from support.oauth import SESSION_COOKIE, Person, basic, csrf_token, error_of, heading_of, returned
 from support.outages import nobody_may_write
-from support.server import PUBLIC, Server, serving
+from support.server import EMAIL, PASSWORD, PUBLIC, Server, serving
 
 OUTAGE = (503, "temporarily_unavailable")
 OUTAGE_PAGE = (503, "This server cannot answer now")
@@ -40,16 +41,16 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @contextmanager
-def unreadable(server: Server) -> Iterator[None]:
-    """Rename the tables of the ledger, and rename them back at the end of the block."""
+def unreadable(server: Server, *tables: str) -> Iterator[None]:
+    """Rename these tables of the ledger, or all, and rename them back at the end of the block."""
     with closing(connect(server.database, isolation_level=None)) as connection:
-        connection.executescript(rename("{0}", "{0}_away"))
+        connection.executescript(rename("{0}", "{0}_away", tables or TABLES))
         yield
-        connection.executescript(rename("{0}_away", "{0}"))
+        connection.executescript(rename("{0}_away", "{0}", tables or TABLES))
 
 
-def rename(before: str, after: str) -> str:
-    pairs = [(before.format(table), after.format(table)) for table in TABLES]
+def rename(before: str, after: str, tables: tuple[str, ...]) -> str:
+    pairs = [(before.format(table), after.format(table)) for table in tables]
     return "BEGIN;" + "".join(f"ALTER TABLE {one} RENAME TO {other};" for one, other in pairs) + "COMMIT;"
 
 
@@ -151,6 +152,53 @@ async def test_requests_succeed_when_the_outage_is_over(fragile: Server, person:
     assert (await person.redeem(person.client, person.code_before)).status_code == 200
     refreshed = await person.refresh(person.client, person.tokens_before["refresh_token"])
     assert (await person.session(refreshed.json()["access_token"])).status_code == 200
+
+
+NEW = "another password of length"
+
+
+async def test_a_changed_password_is_not_lost_if_the_apps_cannot_be_disconnected(
+    fragile: Server, person: Before
+):
+    """The answer brings the new session, and says what was done and what was not."""
+    form = await person.http.get("/authorize/account/password")
+    assert 'name="disconnect"' in form.text
+    filled = {"old_password": PASSWORD, "new_password": NEW, "new_password_again": NEW}
+    filled |= {"csrf_token": csrf_token(form), "disconnect": "every"}
+    with unreadable(fragile, "consent"):
+        answer = await person.http.post("/authorize/account/password", data=filled)
+    assert answer.status_code == 303
+    page = await person.followed(answer)
+    await set_back(fragile)
+    assert heading_of(page) == (200, "Connected apps")
+    assert "Your password is changed" in page.text
+    assert "could not disconnect" in page.text
+    assert person.client in page.text
+    assert (await person.session(person.tokens_before["access_token"])).status_code == 200
+
+
+async def set_back(server: Server) -> None:
+    """Give the user of all these tests their password again, which ends their sessions."""
+    async with server.use_cases() as container:
+        user_id = (
+            await container.use_cases().sign_in(EMAIL, NEW, Caller(correlation_id="test"))
+        ).session.user_id
+        set_password = container.use_cases().set_password
+        await set_password(user_id, PASSWORD, Caller(correlation_id="test"), keep_apps=True)
+
+
+async def test_signing_out_everywhere_says_so_if_the_apps_cannot_be_disconnected(
+    fragile: Server, person: Before
+):
+    page = await person.http.get("/authorize/account")
+    form = {"csrf_token": csrf_token(page), "disconnect": "every"}
+    with unreadable(fragile, "consent"):
+        answer = await person.http.post("/authorize/account/sign-out-everywhere", data=form)
+    assert heading_of(answer) == (503, "Your apps are still connected")
+    assert "signed out everywhere" in answer.text
+    assert "AppsStillConnected" in fragile.log
+    assert heading_of(await person.http.get("/authorize/account")) == (200, "Sign in")
+    assert (await person.session(person.tokens_before["access_token"])).status_code == 200
 
 
 @pytest.fixture(scope="module")

@@ -148,8 +148,9 @@ class MemoryLedger:
                 since=min((grant.opened_at for grant in alive), default=None),
                 last_refresh=max(refreshed, default=None),
             )
-            found.append(app)
-        return sorted(found, key=lambda app: (-(app.since or 0), app.client.client_id))
+            latest = max((grant.opened_at for grant in alive), default=0)
+            found.append((-latest, client.client_id, app))
+        return [app for _, _, app in sorted(found, key=lambda found: found[:2])]
 
     async def clients(
         self, *, after: str | None = None, limit: int = MAX_PAGE

@@ -1,11 +1,13 @@
 class PlainPasswordHasher:
-    """Remembers passwords as they are, and counts how often one was tried."""
+    """Remembers passwords as they are, and counts how often one was tried or hashed."""
 
     def __init__(self) -> None:
         self.tried = 0
+        self.hashed = 0
         self.parameters = "plain"
 
     async def hash(self, password: str) -> str:
+        self.hashed += 1
         return f"{self.parameters} {password}"
 
     def is_outdated(self, password_hash: str) -> bool:

@@ -83,6 +83,7 @@ PASSWORD = PasswordPage(
     csrf_token="csrf-1",
     user_name="ada@example.com",
     min_password=12,
+    has_apps=True,
 )
 
 APP = App(

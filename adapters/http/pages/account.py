@@ -6,7 +6,7 @@ from grantledger.adapters.http.errors import FormForeign
 from grantledger.adapters.http.pages.browser import PageContext
 from grantledger.adapters.http.pages.homes import sent_cookies
 from grantledger.adapters.http.pages.parts import PageParts
-from grantledger.adapters.http.pages.rendering import AccountPage, App, AppAccess, scope_lines
+from grantledger.adapters.http.pages.rendering import AccountPage, App, AppAccess, Notice, scope_lines
 from grantledger.adapters.http.pages.responses import account_page, redirect
 from grantledger.adapters.http.pages.sign_in import sign_in_page
 from grantledger.adapters.http.responses import AnyRequest
@@ -20,10 +20,16 @@ NOTICE = "notice"
 """The purpose of the cookie with the notice to show. In the URL, any link could choose the notice."""
 
 NOTICES = {
-    "disconnected": "The app is disconnected. Its access has ended.",
-    "password": "Your password is changed. Every other browser is signed out.",
-    "password-and-apps": "Your password is changed, every other browser is signed out, "
-    "and all apps are disconnected.",
+    "disconnected": Notice("The app is disconnected. Its access has ended."),
+    "password": Notice("Your password is changed. Every other browser is signed out."),
+    "password-and-apps": Notice(
+        "Your password is changed, every other browser is signed out, and all apps are disconnected."
+    ),
+    "password-not-apps": Notice(
+        "Your password is changed, and every other browser is signed out. But this server could not "
+        "disconnect all of your apps. Those below are still connected.",
+        is_problem=True,
+    ),
 }
 
 

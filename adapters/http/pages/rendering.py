@@ -177,6 +177,13 @@ class App(Struct, frozen=True, kw_only=True):
     disabled: bool
 
 
+class Notice(Struct, frozen=True):
+    """What became of the form before the page."""
+
+    words: str
+    is_problem: bool = False
+
+
 class AccountPage(FormContext, frozen=True, kw_only=True):
     """`built_in`: users have a password here. `own_sessions`: they sign out here, not at a host's page."""
 
@@ -185,7 +192,7 @@ class AccountPage(FormContext, frozen=True, kw_only=True):
     built_in: bool
     own_sessions: bool = True
     logout_page: str | None = None
-    notice: str | None = None
+    notice: Notice | None = None
 
 
 class PasswordPage(FormContext, frozen=True, kw_only=True):
@@ -193,6 +200,7 @@ class PasswordPage(FormContext, frozen=True, kw_only=True):
 
     user_name: str
     min_password: int
+    has_apps: bool
     problem: str | None = None
     at: str | None = None
 

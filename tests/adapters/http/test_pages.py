@@ -13,12 +13,14 @@ from grantledger.adapters.http.pages.rendering import (
     ErrorPage,
     FrontPage,
     LeavePage,
+    Notice,
     PageRenderer,
     SignInAgainPage,
 )
 from support.rendered_pages import (
     ACCOUNT,
     ALLOWED,
+    APP,
     CONSENT,
     ERROR,
     PASSWORD,
@@ -65,12 +67,14 @@ RENDERED = {
     "sign-up with a wrong address": pages(replace(SIGN_UP, problem="No address.", at="email")),
     "sign-up with a short password": pages(replace(SIGN_UP, problem="Too short.", at="password")),
     "account": pages(ACCOUNT),
-    "account without apps": pages(replace(ACCOUNT, apps=(), notice="Done.")),
+    "account without apps": pages(replace(ACCOUNT, apps=(), notice=Notice("Done."))),
     "account of a host's user": pages(replace(AT_A_HOST, logout_page="/logout")),
     "account of a host's user who cannot sign out": pages(AT_A_HOST),
     "account of a host's user on loopback": pages(replace(ACCOUNT, built_in=False)),
     "consent of a host's user": pages(replace(CONSENT, own_sessions=False, logout_page="/logout")),
+    "account with a problem": pages(replace(ACCOUNT, notice=Notice("Not done.", is_problem=True))),
     "password": pages(PASSWORD),
+    "password without apps": pages(replace(PASSWORD, has_apps=False)),
     "password with a wrong one": pages(replace(PASSWORD, problem="Wrong.", at="old")),
     "password with a short one": pages(replace(PASSWORD, problem="Too short.", at="new")),
 }
@@ -187,3 +191,20 @@ def test_an_error_says_what_happened_and_what_to_do():
     assert "It was left open for too long." in document.text
     assert document.text_in["li"] == ["Go back to your application.", "Start again.", "See your account"]
     assert "give this number: 01JD2M" in document.text
+
+
+def test_a_password_change_offers_to_disconnect_apps_only_where_there_are_some():
+    offered = [
+        bool(Document(pages(replace(PASSWORD, has_apps=has_apps))).all("input", name="disconnect"))
+        for has_apps in (True, False)
+    ]
+    assert offered == [True, False]
+
+
+def test_a_disabled_app_lists_nothing_that_it_may_do():
+    listed = [
+        Document(pages(replace(ACCOUNT, apps=(replace(APP, disabled=disabled),)))).text
+        for disabled in (False, True)
+    ]
+    assert ["notes:write" in text for text in listed] == [True, False]
+    assert "it can do nothing now" in listed[1]

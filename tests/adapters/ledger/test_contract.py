@@ -489,8 +489,14 @@ async def test_the_most_recently_connected_app_comes_first(storage: Storage):
         consent = facts.consented(client)
         grant = facts.opened(client, client_id=client, opened_at=opened_at)
         await storage.record([facts.registered(client), consent, grant], facts.OPERATOR)
-    apps = await storage.connected_apps("glu_ada", now=4_000)
-    assert [app.client.client_id for app in apps] == ["glc_b", "glc_c", "glc_a"]
+    again = facts.opened("again", client_id="glc_a", opened_at=4_000)
+    await storage.record([again], facts.OPERATOR)
+    apps = await storage.connected_apps("glu_ada", now=5_000)
+    assert [(app.client.client_id, app.since) for app in apps] == [
+        ("glc_a", 1_000),
+        ("glc_b", 3_000),
+        ("glc_c", 2_000),
+    ]
 
 
 async def test_the_consents_of_a_user_are_listed_page_by_page(storage: Storage):
