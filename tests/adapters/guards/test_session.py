@@ -32,7 +32,7 @@ async def test_the_token_is_read_from_the_headers_of_any_framework(ledger, frame
 
 @pytest.mark.parametrize("value", ["bearer good", "Bearer  good"])
 async def test_the_scheme_is_found_in_any_case_and_with_two_spaces(ledger, value: str):
-    assert await GetMcpSession(ledger)({"Authorization": value}) is not None
+    assert await session_of({"Authorization": value}, ledger, resource=RESOURCE) is not None
 
 
 @pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if name != "a mapping"])
