@@ -26,6 +26,7 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
     registration_endpoint: str | UnsetType
     revocation_endpoint: str
     introspection_endpoint: str
+    jwks_uri: str
     scopes_supported: tuple[str, ...]
     protected_resources: tuple[str, ...]
     service_documentation: str | UnsetType
@@ -55,7 +56,6 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
 class OpenIdProviderMetadata(AuthorizationServerMetadata, frozen=True, kw_only=True):
     """Adds the members of OpenID Connect Discovery section 3, which are registered for RFC 8414 as well."""
 
-    jwks_uri: str
     userinfo_endpoint: str
     claims_supported: tuple[str, ...]
     subject_types_supported: tuple[str, ...] = ("public",)
@@ -98,6 +98,7 @@ class DescribeServer:
             else f"{base}/register",
             "revocation_endpoint": f"{base}/revoke",
             "introspection_endpoint": f"{base}/introspect",
+            "jwks_uri": f"{base}/jwks",
             # Only the default scope: clients that find no scopes at the resource request all of these.
             "scopes_supported": self._policy.default_scope,
             "protected_resources": tuple(named),
@@ -108,7 +109,6 @@ class DescribeServer:
         personal = [claim for scope in self._policy.known_scopes for claim in _OF_SCOPES.get(scope, ())]
         return OpenIdProviderMetadata(
             **offered,
-            jwks_uri=f"{base}/jwks",
             userinfo_endpoint=f"{base}/userinfo",
             claims_supported=(*_ID_TOKEN, *personal),
         )

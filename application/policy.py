@@ -7,6 +7,7 @@ from grantledger.domain.client_metadata import RegistrationPolicy
 from grantledger.domain.offer import Offer
 from grantledger.domain.redirect_uri import RedirectUriPolicy
 from grantledger.domain.resource_indicator import Resource
+from grantledger.domain.signing_keys import ES256
 from grantledger.domain.token_grant import Lifetimes
 
 JWKS_MAX_AGE = 300
@@ -43,7 +44,12 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     @property
     def signing_key_verified_for(self) -> int:
         """How long the last signature of a key may be verified; 300 s are for clients with slow clocks."""
-        return self.id_token_lifetime + 300
+        return max(self.id_token_lifetime, self.access_token_lifetime) + 300
+
+    @property
+    def signing_algorithms(self) -> frozenset[str]:
+        """The algorithms that need keys: that of ID tokens, and those of the resources."""
+        return frozenset((ES256, *(each.jwt for each in self.resources if each.jwt is not None)))
 
     @property
     def known_scopes(self) -> tuple[str, ...]:

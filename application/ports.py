@@ -11,7 +11,7 @@ from grantledger.domain.authorization_code import AuthorizationCode
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import Consent
-from grantledger.domain.signing_keys import NewKey
+from grantledger.domain.signing_keys import ES256, NewKey
 from grantledger.domain.token_grant import TokenGrant
 from grantledger.domain.user_account import UserAccount
 
@@ -341,8 +341,46 @@ class KeyPair(Struct, frozen=True, kw_only=True):
 
 
 class SigningKeyMaker(Protocol):
-    def make(self) -> KeyPair:
-        """Return a fresh key pair."""
+    def make(self, alg: str = ES256) -> KeyPair:
+        """Return a fresh key pair for one of `ALGORITHMS`."""
+        ...
+
+
+class AccessTokenClaims(Struct, frozen=True, kw_only=True):
+    """The content of a JWT access token (RFC 9068 section 2.2), and which token of which grant it is.
+
+    Times are in whole seconds since 1970, UTC.
+    """
+
+    iss: str
+    sub: str
+    aud: str
+    client_id: str
+    iat: int
+    exp: int
+    jti: str
+    scope: str
+    grant_id: str
+    generation: int
+
+
+class AccessTokenSigner(Protocol):
+    """JWT access tokens are not stored: the same claims and key give the same token.
+
+    The keys are those of the ledger as they were at most a second ago. Every method raises `Unavailable` in
+    an outage.
+    """
+
+    async def active_key(self, alg: str) -> str:
+        """Return the `kid` of the key that signs now. Raises `Unavailable` while there is none."""
+        ...
+
+    async def sign(self, claims: AccessTokenClaims, kid: str) -> str:
+        """Return the token, signed by that key, or by the active one if that key was withdrawn."""
+        ...
+
+    async def read(self, token: str) -> AccessTokenClaims | None:
+        """Return the claims if a key that is published now has signed them as an access token."""
         ...
 
 

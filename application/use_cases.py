@@ -59,6 +59,7 @@ from grantledger.application.keys.master_secrets import (
 from grantledger.application.keys.signing_keys import DescribeKeys, MakeSigningKeys, RotateSigningKey
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import (
+    AccessTokenSigner,
     Clock,
     CodeSealer,
     CommonPasswords,
@@ -82,7 +83,9 @@ from grantledger.application.resources.administer_resources import (
 from grantledger.application.resources.authenticate_resource import AuthenticateResource
 from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.throttling import ActionLimit, GuessLimit, RegistrationLimit
+from grantledger.application.tokens.current_tokens import CurrentTokens
 from grantledger.application.tokens.describe_user import DescribeUser
+from grantledger.application.tokens.find_token import FindToken
 from grantledger.application.tokens.introspect_token import IntrospectToken
 from grantledger.application.tokens.issue_id_token import IssueIdToken
 from grantledger.application.tokens.look_up_session import LookUpSession
@@ -108,6 +111,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     codes: CodeSealer
     network_digests: NetworkDigests
     id_tokens: IdTokenSigner
+    access_tokens: AccessTokenSigner
     key_maker: SigningKeyMaker
     secret_keeper: SecretKeeper
     sealed_records: SealedRecords
@@ -160,12 +164,16 @@ class UseCases:
         self.add_registration_token = AddRegistrationToken(ledger, clock, randomness)
         self.revoke_registration_token = RevokeRegistrationToken(ledger, clock)
 
+        current_tokens = CurrentTokens(ports.tokens, ports.access_tokens, policy)
+        find_token = FindToken(ledger, ports.tokens, ports.access_tokens)
         self.redeem_code = RedeemCode(
             ledger=ledger,
             facts=ledger,
             codes=ports.codes,
             authenticate=self.authenticate_client,
             sealer=ports.tokens,
+            signer=ports.access_tokens,
+            current_tokens=current_tokens,
             issue_id_token=IssueIdToken(ports.id_tokens, ledger, policy),
             clock=clock,
             randomness=randomness,
@@ -177,6 +185,8 @@ class UseCases:
             facts=ledger,
             authenticate=self.authenticate_client,
             sealer=ports.tokens,
+            signer=ports.access_tokens,
+            current_tokens=current_tokens,
             network_digests=ports.network_digests,
             clock=clock,
             policy=policy,
@@ -184,11 +194,10 @@ class UseCases:
             limit=ports.refreshes,
         )
         self.revoke_grant = RevokeGrant(ledger, clock)
-        self.revoke_token = RevokeToken(ledger, ledger, self.authenticate_client, ports.tokens, clock)
+        self.revoke_token = RevokeToken(ledger, find_token, self.authenticate_client, clock)
         self.look_up_session = LookUpSession(
-            facts=ledger,
+            find_token=find_token,
             private=ledger,
-            sealer=ports.tokens,
             clock=clock,
             policy=policy,
             catalogue=catalogue,
@@ -250,12 +259,19 @@ class UseCases:
     def _administer(self, ports: Ports, policy: ServerPolicy) -> None:
         """Add the use cases of operators for resources, keys, secrets and the past."""
         ledger, clock, randomness = ports.ledger, ports.clock, ports.randomness
+        self.make_signing_keys = MakeSigningKeys(ledger, ports.key_maker, clock)
         self.add_client = AddClient(ledger, clock, randomness, policy)
-        self.add_resource = AddResource(ledger, clock, randomness, policy, self.catalogue)
+        self.add_resource = AddResource(
+            ledger=ledger,
+            clock=clock,
+            randomness=randomness,
+            policy=policy,
+            catalogue=self.catalogue,
+            make_signing_keys=self.make_signing_keys,
+        )
         self.rotate_resource_secret = RotateResourceSecret(ledger, clock, randomness)
         self.remove_resource = RemoveResource(ledger, clock, self.catalogue)
 
-        self.make_signing_keys = MakeSigningKeys(ledger, ports.key_maker, clock)
         self.rotate_signing_key = RotateSigningKey(ledger, ports.key_maker, clock, policy)
         self.describe_keys = DescribeKeys(ledger, clock)
 

@@ -40,6 +40,7 @@ class ResourceAdded(Struct, frozen=True, kw_only=True, array_like=True, tag="res
     secret_digest: str
     added_at: int
     access_token_expires_in: int | None = None
+    jwt: str | None = None
 
 
 class ResourceSecretRotated(
@@ -92,10 +93,11 @@ class HeldResource(Struct, frozen=True, kw_only=True):
     previous_digest: str = ""
     previous_until: int = 0
     access_token_expires_in: int | None = None
+    jwt: str | None = None
 
     @property
     def offered(self) -> Resource:
-        return Resource(self.identifier, self.name, self.scopes, self.access_token_expires_in)
+        return Resource(self.identifier, self.name, self.scopes, self.access_token_expires_in, self.jwt)
 
     def authenticate(self, presented_digest: str, *, now: int) -> None:
         """Raise `ResourceAuthenticationFailed` unless it is the digest of a secret that is accepted now."""
@@ -161,6 +163,7 @@ class Resources(Struct, frozen=True, kw_only=True):
             secret_digest=secret_digest,
             added_at=now,
             access_token_expires_in=None if in_settings else resource.access_token_expires_in,
+            jwt=None if in_settings else resource.jwt,
         )
         return (added,)
 
@@ -196,6 +199,7 @@ def evolve(state: Resources | None, event: Event) -> Resources:
                 added_at=event.added_at,
                 secret_digest=event.secret_digest,
                 access_token_expires_in=event.access_token_expires_in,
+                jwt=event.jwt,
             )
             return Resources(resources=(*resources, added))
         case ResourceSecretRotated():

@@ -21,13 +21,15 @@ class ResourceForeign(Refusal):
 class Resource(Struct, frozen=True):
     """A protected MCP server: its identifier, its name for users, and its own scopes.
 
-    `access_token_expires_in` shortens the lifetime of its access tokens, in seconds.
+    `access_token_expires_in` shortens the lifetime of its access tokens, in seconds. `jwt` is the algorithm
+    that signs them as JWTs (RFC 9068); None for opaque ones.
     """
 
     identifier: str
     name: str = ""
     scopes: tuple[str, ...] = ()
     access_token_expires_in: int | None = None
+    jwt: str | None = None
 
 
 def same(a: str, b: str) -> bool:

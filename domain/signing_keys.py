@@ -1,5 +1,9 @@
-"""The keys that sign ID tokens: published before they sign, and until all they signed has expired."""
+"""The keys that sign ID tokens and JWT access tokens.
 
+They are published before they sign, and until all they signed has expired. Each algorithm has its own.
+"""
+
+from collections.abc import Sequence
 from typing import assert_never
 
 from msgspec import Struct
@@ -11,17 +15,28 @@ from grantledger.domain.refusal import Refusal
 SIGNING = "signing"
 """The key of the one stream of all signing keys, so that two keys cannot become active at once."""
 
+ES256 = "ES256"
+"""The algorithm of ID tokens, and the usual one of JWT access tokens."""
+
+ALGORITHMS = (ES256, "RS256", "EdDSA")
+"""All algorithms, in the order in which their keys are published."""
+
 MAX_REMEMBERED = 16
-"""How many keys the state holds, newest last. The log holds all of them."""
+"""How many keys of each algorithm the state holds, newest last. The log holds all of them."""
 
 
-class PublicKey(Struct, frozen=True, kw_only=True):
-    """The public half of a key on an elliptic curve, in the members of RFC 7518 section 6.2.1."""
+class PublicKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The public half of a key as a JWK (RFC 7518 sections 6.2.1 and 6.3.1, RFC 8037 section 2).
+
+    A key on an elliptic curve has `crv`, `x` and, except for Ed25519, `y`; an RSA key has `n` and `e`.
+    """
 
     kty: str
-    crv: str
-    x: str
-    y: str
+    crv: str = ""
+    x: str = ""
+    y: str = ""
+    n: str = ""
+    e: str = ""
 
 
 class NewKey(Struct, frozen=True, kw_only=True):
@@ -88,54 +103,70 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 
 class SigningKeys(Struct, frozen=True, kw_only=True):
-    """All keys, oldest first. At any time one is active and one is next."""
+    """All keys, oldest first. Of each algorithm in use, one is active and one is next at any time."""
 
     keys: tuple[SigningKey, ...] = ()
 
     @property
-    def active(self) -> SigningKey:
-        return self._only("active")
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithms that have keys."""
+        return tuple(alg for alg in ALGORITHMS if any(key.alg == alg for key in self.keys))
 
     @property
-    def next(self) -> SigningKey:
-        return self._only("next")
+    def active(self) -> SigningKey:
+        """The key that signs ID tokens."""
+        return self.active_of(ES256)
 
-    def _only(self, status: str) -> SigningKey:
-        (found,) = (key for key in self.keys if key.status == status)
+    def active_of(self, alg: str) -> SigningKey:
+        return self._only("active", alg)
+
+    def next_of(self, alg: str) -> SigningKey:
+        return self._only("next", alg)
+
+    def _only(self, status: str, alg: str) -> SigningKey:
+        (found,) = (key for key in self.keys if (key.status, key.alg) == (status, alg))
         return found
 
     def published(self, *, now: int) -> tuple[SigningKey, ...]:
-        """Return the keys to publish, the active one first: some clients use the first key they find."""
+        """Return the keys to publish, that of ID tokens first: some clients use the first key they find."""
         shown = (key for key in self.keys if key.is_published(now=now))
-        return tuple(sorted(shown, key=lambda key: ("active", "next", "retired").index(key.status)))
+
+        def rank(key: SigningKey) -> tuple[int, int]:
+            return ALGORITHMS.index(key.alg), ("active", "next", "retired").index(key.status)
+
+        return tuple(sorted(shown, key=rank))
 
     def rotate(self, fresh: NewKey, *, lead: int, verified_for: int, now: int) -> tuple[Event, ...]:
-        """Let the next key sign, and publish `fresh` as the key after it.
+        """Let the next key of the algorithm sign, and publish `fresh` as the key after it.
 
         A key must be published for `lead` seconds before it signs, so that clients know it. The retired key
         stays published for `verified_for` seconds, until everything that it signed has expired.
 
         Raises `NextKeyTooNew`.
         """
-        ready_at = self.next.created_at + lead
+        active, following = self.active_of(fresh.alg), self.next_of(fresh.alg)
+        ready_at = following.created_at + lead
         if now < ready_at:
             raise NextKeyTooNew(ready_at=ready_at)
         return (
-            KeyRetired(kid=self.active.kid, retired_at=now, published_until=now + verified_for),
-            KeyActivated(kid=self.next.kid, activated_at=now),
+            KeyRetired(kid=active.kid, retired_at=now, published_until=now + verified_for),
+            KeyActivated(kid=following.kid, activated_at=now),
             _created(fresh, now),
         )
 
-    def replace_all(self, active: NewKey, following: NewKey, *, now: int) -> tuple[Event, ...]:
-        """Withdraw every key at once and start with two new ones. Nothing signed so far verifies any more."""
+    def replace_all(self, pairs: Sequence[tuple[NewKey, NewKey]], *, now: int) -> tuple[Event, ...]:
+        """Withdraw every key at once and start with new ones. Nothing signed so far verifies any more.
+
+        `pairs` are an active key and a next one for each of `algorithms`.
+        """
         withdrawn = (
             KeyRetired(kid=key.kid, retired_at=now, published_until=now) for key in self.published(now=now)
         )
-        return (*withdrawn, *begin(active, following, now=now))
+        return (*withdrawn, *(event for pair in pairs for event in begin(*pair, now=now)))
 
 
 def begin(active: NewKey, following: NewKey, *, now: int) -> tuple[Event, ...]:
-    """Return the events of the first two keys: `active` signs, `following` is the next one."""
+    """Return the events of an algorithm's first two keys: `active` signs, `following` is the next one."""
     return (
         _created(active, now),
         KeyActivated(kid=active.kid, activated_at=now),
@@ -154,7 +185,9 @@ def evolve(keys: SigningKeys | None, event: Event) -> SigningKeys:
             new = SigningKey(
                 kid=event.kid, alg=event.alg, public_key=event.public_key, created_at=event.created_at
             )
-            return SigningKeys(keys=(*known, new)[-MAX_REMEMBERED:])
+            same = [key.kid for key in known if key.alg == new.alg]
+            forgotten = frozenset(same[: max(0, len(same) + 1 - MAX_REMEMBERED)])
+            return SigningKeys(keys=(*(key for key in known if key.kid not in forgotten), new))
         case KeyActivated():
             return _changed(known, event.kid, activated_at=event.activated_at)
         case KeyRetired():

@@ -65,6 +65,14 @@ class GrantRefreshed(Struct, frozen=True, kw_only=True, array_like=True, tag="to
     network: str | None = None
 
 
+class AccessTokenSigned(
+    Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.access_token_signed.v1"
+):
+    """The access token of the generation that began just now is a JWT, signed by the key `kid`."""
+
+    kid: str
+
+
 class RefreshRetriedElsewhere(
     Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.refresh_retried_elsewhere.v1"
 ):
@@ -111,6 +119,7 @@ class GrantRevoked(Struct, frozen=True, kw_only=True, array_like=True, tag="toke
 Event = (
     GrantOpened
     | GrantRefreshed
+    | AccessTokenSigned
     | RefreshRetriedElsewhere
     | RefreshTokenReused
     | AccessTokensRevoked
@@ -221,6 +230,8 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
     access_revoked_through: int = -1
     revoked: str | None = None
     revoked_at: int | None = None
+    signing_key: str | None = None
+    """The `kid` of the key that signed the newest access token, None if that is opaque."""
 
     def refresh(
         self,
@@ -232,14 +243,15 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         key_id: str,
         lifetimes: Lifetimes,
         networks: tuple[str, ...] = (),
+        signing_key: str | None = None,
         now: int,
     ) -> tuple[Event, ...]:
         """Exchange a refresh token of `generation`, as the table at the top of this module says.
 
         `networks` are digests of the caller's network, under the newest key and all older ones; empty if it
-        is unknown. Returns one of these:
+        is unknown. `signing_key` is a `kid` if the new access token is to be a JWT. Returns one of these:
 
-        - for a refresh, a `GrantRefreshed`;
+        - for a refresh, a `GrantRefreshed`, and for a JWT an `AccessTokenSigned`;
         - for a retry, nothing, or a `RefreshRetriedElsewhere`: the client gets the current tokens;
         - for a reuse, a `RefreshTokenReused` and a `GrantRevoked`.
 
@@ -264,18 +276,17 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
             if access != _known(self.current, asked):
                 raise RetryAsksForSomethingElse
             return self._retried(generation, networks, now=now)
-        return (
-            GrantRefreshed(
-                generation=generation + 1,
-                resource=access.resource,
-                scopes=access.scopes,
-                key_id=key_id,
-                refreshed_at=now,
-                access_expires_at=earliest(now + lifetimes.access_token, self.expires_at),
-                refresh_expires_at=earliest(now + lifetimes.refresh_token, self.expires_at),
-                network=self._network_if_new(networks),
-            ),
+        refreshed = GrantRefreshed(
+            generation=generation + 1,
+            resource=access.resource,
+            scopes=access.scopes,
+            key_id=key_id,
+            refreshed_at=now,
+            access_expires_at=earliest(now + lifetimes.access_token, self.expires_at),
+            refresh_expires_at=earliest(now + lifetimes.refresh_token, self.expires_at),
+            network=self._network_if_new(networks),
         )
+        return (refreshed,) if signing_key is None else (refreshed, AccessTokenSigned(kid=signing_key))
 
     def _is_retry(self, generation: int, *, reuse_window: int, now: int) -> bool:
         """Whether the reuse window of a superseded generation is still open."""
@@ -325,6 +336,13 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
                 "its grant has no such generation: was an older copy of the ledger restored?"
             )
         return self.pairs[pair]
+
+    def pair_of(self, resource: str, scope: str) -> int | None:
+        """Return the index of the pair of this resource and `scope` parameter, None if there is none."""
+        for index, access in enumerate(self.pairs):
+            if (access.resource, " ".join(access.scopes)) == (resource, scope):
+                return index
+        return None
 
     def revoke_access(self, *, generation: int, now: int) -> tuple[Event, ...]:
         """Refuse the access token of `generation` and every older one (RFC 7009)."""
@@ -382,6 +400,8 @@ def evolve(grant: TokenGrant | None, event: Event) -> TokenGrant:
     match event:
         case GrantRefreshed():
             return _refreshed(grant, event)
+        case AccessTokenSigned():
+            return replace(grant, signing_key=event.kid)
         case RefreshRetriedElsewhere():
             return replace(grant, retried_elsewhere=(*grant.retried_elsewhere, event.generation))
         case RefreshTokenReused():
@@ -423,6 +443,7 @@ def _refreshed(grant: TokenGrant, event: GrantRefreshed) -> TokenGrant:
         access_expires_at=event.access_expires_at,
         refresh_expires_at=event.refresh_expires_at,
         generation=event.generation,
+        signing_key=None,
         superseded=entries,
         networks=_networks(grant, event.network, oldest=entries[0][1]),
         retried_elsewhere=tuple(each for each in grant.retried_elsewhere if each >= entries[0][1]),
@@ -463,6 +484,7 @@ GRANT: Kind[TokenGrant] = Kind(
     events=(
         GrantOpened,
         GrantRefreshed,
+        AccessTokenSigned,
         RefreshRetriedElsewhere,
         RefreshTokenReused,
         AccessTokensRevoked,

@@ -81,8 +81,11 @@ class Container:
         )
 
     def _ports(self) -> Ports:
+        from grantledger.adapters.crypto.access_tokens import (  # noqa: PLC0415 - for a fast start
+            LedgerAccessTokenSigner,
+        )
         from grantledger.adapters.crypto.id_tokens import (  # noqa: PLC0415 - for a fast start
-            Es256KeyMaker,
+            JwkMaker,
             LedgerIdTokenSigner,
         )
 
@@ -99,7 +102,8 @@ class Container:
             codes=DerivedCodes(self.digests()),
             network_digests=KeyedNetworkDigests(self.digests()),
             id_tokens=LedgerIdTokenSigner(ledger, ledger),
-            key_maker=Es256KeyMaker(),
+            access_tokens=LedgerAccessTokenSigner(ledger, ledger, self.clock()),
+            key_maker=JwkMaker(),
             secret_keeper=self.secret_keeper(),
             sealed_records=Resealing(database, self.vault(), settings.realm),
             issued_tokens=SecretUse(database, settings.realm),

@@ -61,7 +61,9 @@ def create_app(container: Container, mounts: Sequence[Mount] = ()) -> ASGIApp:
 async def server_open(container: Container) -> AsyncIterator[None]:
     """Open the ledger for a server, migrated to this release; the first start makes the signing keys."""
     async with ledger_open(container):
-        await container.use_cases().make_signing_keys(Caller(correlation_id="start"))
+        await container.use_cases().make_signing_keys(
+            Caller(correlation_id="start"), container.settings.policy.signing_algorithms
+        )
         failed_sign_ins = container.use_cases().failed_sign_ins
         running = [
             asyncio.create_task(work())

@@ -18,6 +18,7 @@ from grantledger.domain.redirect_uri import checked_private_use
 from grantledger.domain.resource_indicator import Resource, checked_identifier, same
 from grantledger.domain.scope import checked_token
 from grantledger.domain.secret_text import parsed_secrets
+from grantledger.domain.signing_keys import ALGORITHMS
 from grantledger.domain.token_grant import MAX_REUSE_WINDOW
 
 IN_MEMORY: Final = ":memory:"
@@ -41,12 +42,13 @@ class SettingsInvalid(Exception):  # noqa: N818 - named for the fact, like a ref
 class ProtectedResource(Resource, frozen=True, forbid_unknown_fields=True):
     """One `[[resources]]` table: identifier, display name, and the scopes it adds to the server's own.
 
-    `access_token_expires_in` shortens the lifetime of its access tokens.
+    `access_token_expires_in` shortens the lifetime of its access tokens. With `jwt` they are JWTs (RFC 9068),
+    signed with `ES256`, the usual choice, `RS256` or `EdDSA`; without it they are opaque.
     """
 
     @property
     def as_resource(self) -> Resource:
-        return Resource(self.identifier, self.name, self.scopes, self.access_token_expires_in)
+        return Resource(self.identifier, self.name, self.scopes, self.access_token_expires_in, self.jwt)
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -485,6 +487,8 @@ def different_resources(resources: tuple[Resource, ...]) -> None:
     for count, one in enumerate(resources):
         usable(checked_identifier)(one.identifier)
         each(checked_token)(one.scopes)
+        if one.jwt not in (None, *ALGORITHMS):
+            raise ValueError(f"must have jwt as one of {', '.join(ALGORITHMS)}, not {one.jwt!r}")
         if any(same(one.identifier, other.identifier) for other in resources[:count]):
             raise ValueError(f"must be different from one another, not {one.identifier!r} twice")
 

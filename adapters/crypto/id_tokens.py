@@ -1,8 +1,10 @@
 """ID tokens as signed JWTs: ES256 (RFC 7518 section 3.4) by joserfc."""
 
+from collections.abc import Callable
+
 import msgspec
 from joserfc import jws
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from grantledger.application.ports import (
     PRIVATE_KEY,
@@ -12,22 +14,29 @@ from grantledger.application.ports import (
     PrivateRecords,
     Unavailable,
 )
-from grantledger.domain.signing_keys import KEYS, SIGNING, NewKey, PublicKey
+from grantledger.domain.signing_keys import ES256, KEYS, SIGNING, NewKey, PublicKey
 
 _REGISTRY = jws.JWSRegistry(algorithms=["ES256"])
 _encode = msgspec.json.Encoder().encode
 
 
-class Es256KeyMaker:
-    """Makes keys on the curve P-256. The private key is a JWK (RFC 7518 section 6.2.2)."""
+class JwkMaker:
+    """Makes keys on P-256 and Ed25519, and RSA keys of 2048 bits. The private key is a JWK (RFC 7517)."""
 
-    def make(self) -> KeyPair:
-        key = ECKey.generate_key("P-256")
+    def make(self, alg: str = ES256) -> KeyPair:
+        key = _GENERATE[alg]()
         public_key = msgspec.convert(key.as_dict(private=False), PublicKey)
         return KeyPair(
-            key=NewKey(kid=key.thumbprint(), alg="ES256", public_key=public_key),
+            key=NewKey(kid=key.thumbprint(), alg=alg, public_key=public_key),
             private=msgspec.json.encode(key.as_dict(private=True)).decode(),
         )
+
+
+_GENERATE: dict[str, Callable[[], Key]] = {
+    ES256: lambda: ECKey.generate_key("P-256"),
+    "RS256": lambda: RSAKey.generate_key(2048),
+    "EdDSA": lambda: OKPKey.generate_key("Ed25519"),
+}
 
 
 class LedgerIdTokenSigner:

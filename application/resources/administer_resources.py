@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from grantledger.application.keys.signing_keys import MakeSigningKeys
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_operator
@@ -23,6 +24,7 @@ from grantledger.domain.resource import (
 )
 from grantledger.domain.resource_indicator import Resource, checked_identifier, same
 from grantledger.domain.scope import checked_token
+from grantledger.domain.signing_keys import ALGORITHMS
 
 SECRET_OVERLAP = 3_600
 """How many seconds the previous secret of a resource's server is accepted after a rotation."""
@@ -43,7 +45,14 @@ class AddResource:
     """Offer a resource, and make credentials for its server. One in the settings gets credentials only."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, randomness: Randomness, policy: ServerPolicy, catalogue: Catalogue
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        randomness: Randomness,
+        policy: ServerPolicy,
+        catalogue: Catalogue,
+        make_signing_keys: MakeSigningKeys,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -51,21 +60,26 @@ class AddResource:
         self._issuer = policy.issuer
         self._configured = tuple(each.identifier for each in policy.resources)
         self._catalogue = catalogue
+        self._make_signing_keys = make_signing_keys
 
     async def __call__(self, resource: Resource, caller: Caller) -> NewResourceSecret:
         """Raises `ResourceKnown`, `TooManyResources`, `ResourceOnIssuer`.
 
-        Raises `ValueError` for an identifier or scope that cannot be one.
+        Raises `ValueError` for an identifier, scope or algorithm that cannot be one.
         """
         checked_identifier(resource.identifier)
         for token in resource.scopes:
             checked_token(token)
+        if resource.jwt not in (None, *ALGORITHMS):
+            raise ValueError(f"{resource.jwt!r} is not an algorithm of JWTs")
         in_settings = any(same(resource.identifier, each) for each in self._configured)
         # This server answers for the metadata of its origin (RFC 9728), whose routes the settings decide.
         if not in_settings and parse(resource.identifier).origin == parse(self._issuer).origin:
             raise ResourceOnIssuer(
                 f"{resource.identifier!r} is on the origin of the issuer: name it in the settings"
             )
+        if resource.jwt is not None and not in_settings:  # those of the settings are made by the start
+            await self._make_signing_keys(caller, (resource.jwt,))
         # With a prefix: an id that began with a dash would be an option on the command line.
         resource_id = self._randomness.token(ID_PREFIX, size=12)
         secret = self._randomness.token(SECRET_PREFIX)

@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from grantledger.application.ports import TokenClaims, TokenSealer
+from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import AccessTokenClaims, AccessTokenSigner, TokenClaims, TokenSealer
 from grantledger.domain.token_grant import TokenGrant
 
 
@@ -21,15 +22,47 @@ class Tokens(Struct, frozen=True, kw_only=True):
     retried_elsewhere: bool = False
 
 
-def current_tokens(sealer: TokenSealer, grant_id: str, grant: TokenGrant, *, now: int) -> Tokens:
-    """Return the newest tokens of the grant. Parallel and retried requests get the same ones."""
-    access = TokenClaims(
-        key_id=grant.key_id,
-        grant_id=grant_id,
-        generation=grant.generation,
-        expires_at=grant.access_expires_at,
-        pair=grant.pair,
-    )
+class CurrentTokens:
+    """Return the newest tokens of a grant: the access token opaque, or as a JWT if the grant says so."""
+
+    def __init__(self, sealer: TokenSealer, signer: AccessTokenSigner, policy: ServerPolicy) -> None:
+        self._sealer = sealer
+        self._signer = signer
+        self._issuer = policy.issuer
+
+    async def __call__(self, grant_id: str, grant: TokenGrant, *, now: int) -> Tokens:
+        """Parallel and retried requests get the same tokens. Raises `Unavailable`."""
+        if grant.signing_key is None:
+            return current_tokens(self._sealer, grant_id, grant, now=now)
+        claims = AccessTokenClaims(
+            iss=self._issuer,
+            sub=grant.user_id,
+            aud=grant.current.resource,
+            client_id=grant.client_id,
+            iat=grant.issued_at,
+            exp=grant.access_expires_at,
+            jti=f"{grant_id}.{grant.generation}",
+            scope=" ".join(grant.current.scopes),
+            grant_id=grant_id,
+            generation=grant.generation,
+        )
+        signed = await self._signer.sign(claims, grant.signing_key)
+        return current_tokens(self._sealer, grant_id, grant, signed=signed, now=now)
+
+
+def current_tokens(
+    sealer: TokenSealer, grant_id: str, grant: TokenGrant, *, signed: str | None = None, now: int
+) -> Tokens:
+    """Return the newest tokens of the grant, with the access token that was `signed` or an opaque one."""
+    if signed is None:
+        access = TokenClaims(
+            key_id=grant.key_id,
+            grant_id=grant_id,
+            generation=grant.generation,
+            expires_at=grant.access_expires_at,
+            pair=grant.pair,
+        )
+        signed = sealer.access_token(access, grant.nonce)
     refresh_token = None
     if grant.refresh_expires_at is not None:
         refresh = TokenClaims(
@@ -40,7 +73,7 @@ def current_tokens(sealer: TokenSealer, grant_id: str, grant: TokenGrant, *, now
         )
         refresh_token = sealer.refresh_token(refresh, grant.nonce)
     return Tokens(
-        access_token=sealer.access_token(access, grant.nonce),
+        access_token=signed,
         refresh_token=refresh_token,
         expires_in=max(0, grant.access_expires_at - now),
         scopes=grant.current.scopes,

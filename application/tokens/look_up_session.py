@@ -1,6 +1,7 @@
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, DecisionReader, PrivateRecords, TokenSealer
+from grantledger.application.ports import Clock, PrivateRecords
 from grantledger.application.resources.catalogue import Catalogue
+from grantledger.application.tokens.find_token import FindToken
 from grantledger.application.tokens.mcp_session import McpSession, SessionUser, token_claims
 from grantledger.application.tokens.personal_claims import personal_claims
 from grantledger.domain import resource_indicator
@@ -24,16 +25,14 @@ class LookUpSession:
     def __init__(
         self,
         *,
-        facts: DecisionReader,
+        find_token: FindToken,
         private: PrivateRecords,
-        sealer: TokenSealer,
         clock: Clock,
         policy: ServerPolicy,
         catalogue: Catalogue,
     ) -> None:
-        self._facts = facts
+        self._find_token = find_token
         self._private = private
-        self._sealer = sealer
         self._clock = clock
         self._catalogue = catalogue
         self._issuer = policy.issuer
@@ -46,18 +45,14 @@ class LookUpSession:
         Raises `AccessTokenUnknown`, `AccessTokenForAnotherResource`, `ClientUnknown`, `ClientIsDisabled`,
         `UserIsDisabled`, `NoLongerOffered` and the refusals of `TokenGrant.check_access`.
         """
-        sealed = self._sealer.read(access_token)
-        if sealed is None or sealed.is_refresh_token:
+        found = await self._find_token(access_token)
+        if found is None or found.is_refresh_token:
             raise AccessTokenUnknown
-        claims = sealed.claims
-        facts = await self._facts.grant_facts(claims.grant_id)
-        if facts is None or facts.grant.state is None or not sealed.is_genuine(facts.grant.state.nonce):
-            raise AccessTokenUnknown
-        grant = facts.grant.state
+        grant, facts = found.grant, found.facts
         access = grant.check_access(
-            generation=claims.generation,
-            pair=claims.pair,
-            expires_at=claims.expires_at,
+            generation=found.generation,
+            pair=found.pair,
+            expires_at=found.expires_at,
             now=self._clock.now(),
         )
         if facts.client.state is None:
@@ -71,10 +66,10 @@ class LookUpSession:
         offered = await self._catalogue.including((access.resource,))
         scopes = offered.offer.left_of(access.scopes, resource=access.resource)
         user_id, client_id = grant.user_id, grant.client_id
-        issued = claims.generation == grant.generation  # of older tokens it is not known
+        issued = found.generation == grant.generation  # of older tokens it is not known
         return McpSession(
             access_token=access_token,
-            expires_at=claims.expires_at,
+            expires_at=found.expires_at,
             client_id=client_id,
             user_id=user_id,
             user=await self._user(user_id, scopes),
@@ -86,10 +81,10 @@ class LookUpSession:
                 resource=access.resource,
                 client_id=client_id,
                 scopes=scopes,
-                expires_at=claims.expires_at,
+                expires_at=found.expires_at,
                 issued_at=grant.issued_at if issued else None,
             ),
-            grant_id=claims.grant_id,
+            grant_id=found.grant_id,
         )
 
     async def _user(self, user_id: str, scopes: tuple[str, ...]) -> SessionUser | None:

@@ -6,11 +6,19 @@ from grantledger.application.clients.authenticate_client import (
     ClientCredentials,
 )
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, CodeSealer, DecisionReader, Ledger, Randomness, TokenSealer
+from grantledger.application.ports import (
+    AccessTokenSigner,
+    Clock,
+    CodeSealer,
+    DecisionReader,
+    Ledger,
+    Randomness,
+    TokenSealer,
+)
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.resources.catalogue import Catalogue, Offered
 from grantledger.application.retry import retry_on_conflict
-from grantledger.application.tokens.current_tokens import Tokens, current_tokens
+from grantledger.application.tokens.current_tokens import CurrentTokens, Tokens
 from grantledger.application.tokens.issue_id_token import IssueIdToken
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import (
@@ -22,7 +30,14 @@ from grantledger.domain.authorization_code import (
     ConsentWithdrawnSince,
 )
 from grantledger.domain.client_registration import ClientRegistration
-from grantledger.domain.token_grant import GRANT, GrantOpened, TokenGrant, earliest
+from grantledger.domain.token_grant import (
+    GRANT,
+    AccessTokenSigned,
+    Event,
+    GrantOpened,
+    TokenGrant,
+    earliest,
+)
 from grantledger.domain.user_account import UserIsDisabled
 
 
@@ -51,6 +66,8 @@ class RedeemCode:
         codes: CodeSealer,
         authenticate: AuthenticateClient,
         sealer: TokenSealer,
+        signer: AccessTokenSigner,
+        current_tokens: CurrentTokens,
         issue_id_token: IssueIdToken,
         clock: Clock,
         randomness: Randomness,
@@ -62,6 +79,8 @@ class RedeemCode:
         self._codes = codes
         self._authenticate = authenticate
         self._sealer = sealer
+        self._signer = signer
+        self._current_tokens = current_tokens
         self._issue_id_token = issue_id_token
         self._clock = clock
         self._randomness = randomness
@@ -107,10 +126,13 @@ class RedeemCode:
                     raise ConsentWithdrawnSince
                 empty: Versioned[TokenGrant] = Versioned(kind=GRANT, key=grant_id)
                 offered = await self._catalogue.including((code.resource,))
-                opened = empty.then([self._opened(client, facts.code.key, code, offered, now)])
+                started: list[Event] = [self._opened(client, facts.code.key, code, offered, now)]
+                if alg := offered.resource(code.resource).jwt:
+                    started.append(AccessTokenSigned(kid=await self._signer.active_key(alg)))
+                opened = empty.then(started)
                 assert opened.state is not None
-                tokens = current_tokens(self._sealer, grant_id, opened.state, now=now)
                 # Before the code is consumed: if nothing can be signed now, the client can try again.
+                tokens = await self._current_tokens(grant_id, opened.state, now=now)
                 id_token = await self._issue_id_token(code, access_token=tokens.access_token, now=now)
                 read = (facts.client.unchanged(), facts.user.unchanged(), facts.consent.unchanged())
                 await self._ledger.record([facts.code.then(outcome), opened, *read], by)

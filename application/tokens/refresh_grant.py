@@ -8,12 +8,19 @@ from grantledger.application.clients.authenticate_client import (
     ClientCredentials,
 )
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, DecisionReader, Ledger, NetworkDigests, TokenSealer
+from grantledger.application.ports import (
+    AccessTokenSigner,
+    Clock,
+    DecisionReader,
+    Ledger,
+    NetworkDigests,
+    TokenSealer,
+)
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.resources.catalogue import Catalogue, Offered
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import ActionLimit
-from grantledger.application.tokens.current_tokens import Tokens, current_tokens
+from grantledger.application.tokens.current_tokens import CurrentTokens, Tokens
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.token_grant import (
     GrantRefreshed,
@@ -52,6 +59,8 @@ class RefreshGrant:
         facts: DecisionReader,
         authenticate: AuthenticateClient,
         sealer: TokenSealer,
+        signer: AccessTokenSigner,
+        current_tokens: CurrentTokens,
         network_digests: NetworkDigests,
         clock: Clock,
         policy: ServerPolicy,
@@ -63,6 +72,8 @@ class RefreshGrant:
         self._facts = facts
         self._authenticate = authenticate
         self._sealer = sealer
+        self._signer = signer
+        self._current_tokens = current_tokens
         self._network_digests = network_digests
         self._clock = clock
         self._lifetimes = policy.lifetimes
@@ -102,6 +113,7 @@ class RefreshGrant:
         facts.user.state.check_usable()
         offered = await self._catalogue.including((grant.consented.resource,))
         offered.offer.left_of(grant.consented.scopes, resource=grant.consented.resource)
+        alg = offered.resource(grant.consented.resource).jwt
         now = self._clock.now()
         events = grant.refresh(
             client_id=client.client_id,
@@ -113,9 +125,14 @@ class RefreshGrant:
             key_id=self._sealer.key_id,
             lifetimes=self._lifetimes_of(offered, grant, client),
             networks=self._network_digests(request.caller.address),
+            signing_key=await self._signer.active_key(alg) if alg else None,
             now=now,
         )
         change = facts.grant.then(events)
+        assert change.state is not None
+        reused = any(isinstance(event, RefreshTokenReused) for event in events)
+        # Before the commit: if nothing can be signed now, the refresh has not happened.
+        tokens = None if reused else await self._current_tokens(change.key, change.state, now=now)
         # Retries are not counted: they change nothing, and 20 parallel requests are one refresh.
         rotates = any(isinstance(event, GrantRefreshed) for event in events)
         with self._limit.counted(change.key) if rotates else nullcontext():
@@ -123,10 +140,8 @@ class RefreshGrant:
                 [change, facts.client.unchanged(), facts.user.unchanged()],
                 by_client(client.client_id, request.caller),
             )
-        if any(isinstance(event, RefreshTokenReused) for event in events):
+        if tokens is None:
             raise RefreshTokenAlreadyUsed
-        assert change.state is not None
-        tokens = current_tokens(self._sealer, change.key, change.state, now=now)
         if any(isinstance(event, RefreshRetriedElsewhere) for event in events):
             return replace(tokens, retried_elsewhere=True)
         return tokens

@@ -4,9 +4,10 @@ from grantledger.application.clients.authenticate_client import (
     AuthenticateClient,
     ClientCredentials,
 )
-from grantledger.application.ports import Clock, DecisionReader, Ledger, TokenSealer
+from grantledger.application.ports import Clock, Ledger
 from grantledger.application.provenance import Caller, by_client, by_operator
 from grantledger.application.retry import retry_on_conflict
+from grantledger.application.tokens.find_token import FindToken
 from grantledger.domain.token_grant import GRANT, GrantUnknown
 
 
@@ -24,15 +25,13 @@ class RevokeToken:
     def __init__(
         self,
         ledger: Ledger,
-        facts: DecisionReader,
+        find_token: FindToken,
         authenticate: AuthenticateClient,
-        sealer: TokenSealer,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
-        self._facts = facts
+        self._find_token = find_token
         self._authenticate = authenticate
-        self._sealer = sealer
         self._clock = clock
 
     async def __call__(self, request: Revocation) -> None:
@@ -43,23 +42,21 @@ class RevokeToken:
         await retry_on_conflict(lambda: self._revoke(request))
 
     async def _revoke(self, request: Revocation) -> None:
-        sealed = self._sealer.read(request.token)
-        facts = None if sealed is None else await self._facts.grant_facts(sealed.claims.grant_id)
-        loaded = None if facts is None else facts.client.state
+        found = await self._find_token(request.token)
+        loaded = None if found is None else found.facts.client.state
         client = await self._authenticate(request.credentials, request.caller, loaded)
-        if sealed is None or facts is None:
+        if found is None:
             return
-        grant = facts.grant
-        if grant.state is None or not sealed.is_genuine(grant.state.nonce):
-            return
-        grant.state.check_belongs_to(client.client_id, client.registration)
+        found.grant.check_belongs_to(client.client_id, client.registration)
         now = self._clock.now()
-        if sealed.is_refresh_token:
-            events = grant.state.revoke("revoked_by_client", now=now)
+        if found.is_refresh_token:
+            events = found.grant.revoke("revoked_by_client", now=now)
         else:
-            events = grant.state.revoke_access(generation=sealed.claims.generation, now=now)
+            events = found.grant.revoke_access(generation=found.generation, now=now)
         if events:
-            await self._ledger.record([grant.then(events)], by_client(client.client_id, request.caller))
+            await self._ledger.record(
+                [found.facts.grant.then(events)], by_client(client.client_id, request.caller)
+            )
 
 
 class RevokeGrant:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import rich_click as click
 
-from grantledger.domain.signing_keys import KEYS, SIGNING, NextKeyTooNew, SigningKey, SigningKeys
+from grantledger.domain.signing_keys import (
+    ALGORITHMS,
+    ES256,
+    KEYS,
+    SIGNING,
+    NextKeyTooNew,
+    SigningKey,
+    SigningKeys,
+)
 from grantledger.entrypoints.cli.failures import RotationTooEarly
 from grantledger.entrypoints.cli.ledger_access import (
     database_options,
@@ -23,10 +31,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def keys() -> None:
-    """List and rotate the keys that sign ID tokens.
+    """List and rotate the keys that sign ID tokens and JWT access tokens.
 
     The first start of the server creates two keys: the active one signs, the next one does not yet. Both are
-    published at /jwks, so that clients know the next key before it signs.
+    published at /jwks, so that clients know the next key before it signs. JWT access tokens that are signed
+    with another algorithm than ES256 have two keys of their own.
     """
 
 
@@ -52,26 +61,38 @@ def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> No
     is_flag=True,
     help="If a private key may have leaked: withdraw every key at once, and sign with new ones.",
 )
+@click.option(
+    "--alg",
+    type=click.Choice(ALGORITHMS),
+    default=ES256,
+    show_default=True,
+    help="The algorithm whose next key shall sign.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of --compromised.")
 @json_option
 @operator_options
-def rotate(*, compromised: bool, yes: bool, as_json: bool, database: str | None, config: Path | None) -> None:
+def rotate(
+    *, compromised: bool, alg: str, yes: bool, as_json: bool, database: str | None, config: Path | None
+) -> None:
     """Make the next key the active one, and publish a new next key.
 
     The new next key must be published for an hour before the next rotation makes it active. The old key stays
-    at /jwks until the last ID token that it signed has expired. Running servers sign with the new active key
+    at /jwks until the last token that it signed has expired. Running servers sign with the new active key
     from their next token on, without a restart.
     """
     if compromised and not yes:
         click.confirm(
-            "After this, no ID token signed so far can be verified. Access tokens stay valid. Continue?",
+            "After this, no ID token and no JWT access token signed so far can be verified. Opaque access "
+            "tokens stay valid. Continue?",
             abort=True,
             err=True,
         )
 
     async def work(container: "Container") -> None:
         try:
-            now = await container.use_cases().rotate_signing_key(this_command(), compromised=compromised)
+            now = await container.use_cases().rotate_signing_key(
+                this_command(), alg=alg, compromised=compromised
+            )
         except NextKeyTooNew as early:
             raise RotationTooEarly(
                 f"the next key may sign from {to_second(early.ready_at)} UTC on, one hour after it was "

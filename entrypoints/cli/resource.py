@@ -11,6 +11,7 @@ from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource import ALL_RESOURCES, RESOURCES, HeldResource, Resources
 from grantledger.domain.resource_indicator import Resource, checked_identifier, same
 from grantledger.domain.scope import checked_token
+from grantledger.domain.signing_keys import ALGORITHMS
 from grantledger.entrypoints.cli.failures import ResourceNotChanged
 from grantledger.entrypoints.cli.ledger_access import (
     access_token_option,
@@ -62,6 +63,11 @@ def _scopes(_: click.Context, __: click.Parameter, scopes: tuple[str, ...]) -> t
     metavar="SCOPE",
     help="A scope of its own, beside those of the server. May be repeated.",
 )
+@click.option(
+    "--jwt",
+    type=click.Choice(ALGORITHMS),
+    help="Issue JWTs (RFC 9068), signed with this algorithm. Without it, access tokens are opaque.",
+)
 @access_token_option
 @json_option
 @operator_options
@@ -71,6 +77,7 @@ def add(
     name: str,
     scopes: tuple[str, ...],
     access_token_expires_in: int | None,
+    jwt: str | None,
     as_json: bool,
     database: str | None,
     config: Path | None,
@@ -85,11 +92,11 @@ def add(
         from grantledger.entrypoints.settings import check_access_token_lifetime
 
         in_settings = any(same(identifier, each.identifier) for each in _of_settings(container))
-        if in_settings and (name or scopes or access_token_expires_in):
+        if in_settings and (name or scopes or access_token_expires_in or jwt):
             raise ResourceNotChanged(
                 f"the settings name {identifier!r}: give no options, which are decided there"
             )
-        added = Resource(identifier, name, tuple(dict.fromkeys(scopes)), access_token_expires_in or None)
+        added = Resource(identifier, name, tuple(dict.fromkeys(scopes)), access_token_expires_in or None, jwt)
         with _reported():
             check_access_token_lifetime(container.settings, added.access_token_expires_in)
             new = await container.use_cases().add_resource(added, this_command())
@@ -194,6 +201,7 @@ def _record(offered: Resource, source: str, held: HeldResource | None) -> Record
         "name": offered.name,
         "scopes": list(offered.scopes),
         "access_token_expires_in": offered.access_token_expires_in,
+        "jwt": offered.jwt,
         "from": source,
         "id": held.resource_id if held else None,
         "added_at": held.added_at if held else None,

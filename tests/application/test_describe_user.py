@@ -3,6 +3,7 @@ import pytest
 
 from fakes.memory_ledger import MemoryLedger
 from grantledger.application.tokens.describe_user import DescribeUser, OpenidNotGranted
+from grantledger.application.tokens.find_token import FindToken
 from grantledger.application.tokens.look_up_session import LookUpSession
 from grantledger.domain.token_grant import AccessTokenHasEnded
 from grantledger.domain.user_account import UserIsDisabled
@@ -60,9 +61,8 @@ async def test_the_resource_of_the_token_does_not_matter(story, client, ada):
 async def test_an_erased_address_is_absent(ledger, story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid email")
     look_up = LookUpSession(
-        facts=ledger,
+        find_token=FindToken(ledger, story.sealer, story.outside.access_token_signer),
         private=MemoryLedger(),
-        sealer=story.sealer,
         clock=story.clock,
         policy=a_policy(),
         catalogue=story.catalogue,

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from fakes.memory_ledger import MemoryLedger
 from grantledger.application.ports import TokenClaims, Unavailable
 from grantledger.application.provenance import by_operator
+from grantledger.application.tokens.find_token import FindToken
 from grantledger.application.tokens.look_up_session import (
     AccessTokenForAnotherResource,
     AccessTokenUnknown,
@@ -68,9 +69,8 @@ async def test_without_email_and_profile_no_personal_data_is_read(ledger, story,
     """A second read would double the cost of every request that a guard checks."""
     tokens = await story.tokens(client, ada, scope="openid")
     look_up = LookUpSession(
-        facts=ledger,
+        find_token=FindToken(ledger, story.sealer, story.outside.access_token_signer),
         private=UnreadablePrivateRecords(),
-        sealer=story.sealer,
         clock=story.clock,
         policy=POLICY,
         catalogue=story.catalogue,

@@ -47,6 +47,7 @@ SHIPPED = {
     "authorization_code.replayed.v1",
     "token_grant.opened.v1",
     "token_grant.refreshed.v1",
+    "token_grant.access_token_signed.v1",
     "token_grant.refresh_retried_elsewhere.v1",
     "token_grant.refresh_token_reused.v1",
     "token_grant.access_tokens_revoked.v1",

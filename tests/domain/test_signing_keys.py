@@ -81,15 +81,53 @@ def test_a_retired_key_is_published_until_all_it_signed_has_expired(seconds, is_
 def test_a_compromise_withdraws_every_key_at_once():
     keys = rotated(at_first(), THIRD, now=4_600)
     fifth = replace(FIRST, kid="kid-5")
-    replaced = after(keys, keys.replace_all(FOURTH, fifth, now=4_601))
+    replaced = after(keys, keys.replace_all([(FOURTH, fifth)], now=4_601))
     assert shown(replaced, now=4_601) == ["kid-4", "kid-5"]
-    assert (replaced.active.kid, replaced.next.kid) == ("kid-4", "kid-5")
+    assert (replaced.active.kid, replaced.next_of("ES256").kid) == ("kid-4", "kid-5")
 
 
 def test_after_a_compromise_rotation_continues():
     keys = at_first()
-    replaced = after(keys, keys.replace_all(THIRD, FOURTH, now=2_000))
+    replaced = after(keys, keys.replace_all([(THIRD, FOURTH)], now=2_000))
     assert rotated(replaced, replace(FIRST, kid="kid-5"), now=2_000 + LEAD).active.kid == "kid-4"
+
+
+RSA, NEXT_RSA = replace(FIRST, kid="rsa-1", alg="RS256"), replace(FIRST, kid="rsa-2", alg="RS256")
+
+
+def with_rsa(now=2_000):
+    return after(at_first(), begin(RSA, NEXT_RSA, now=now))
+
+
+def test_each_algorithm_has_its_own_active_and_next_key():
+    keys = with_rsa()
+    assert keys.algorithms == ("ES256", "RS256")
+    assert [keys.active_of(alg).kid for alg in keys.algorithms] == ["kid-1", "rsa-1"]
+    assert [keys.next_of(alg).kid for alg in keys.algorithms] == ["kid-2", "rsa-2"]
+
+
+def test_rotating_one_algorithm_leaves_the_others():
+    keys = rotated(with_rsa(), THIRD, now=4_600)
+    assert (keys.active_of("ES256").kid, keys.active_of("RS256").kid) == ("kid-2", "rsa-1")
+
+
+def test_the_key_of_id_tokens_is_published_first():
+    assert shown(with_rsa(), now=2_000) == ["kid-1", "kid-2", "rsa-1", "rsa-2"]
+
+
+def test_a_compromise_withdraws_the_keys_of_every_algorithm():
+    keys = with_rsa()
+    fresh = [(THIRD, FOURTH), (replace(RSA, kid="rsa-3"), replace(RSA, kid="rsa-4"))]
+    replaced = after(keys, keys.replace_all(fresh, now=3_000))
+    assert shown(replaced, now=3_000) == ["kid-3", "kid-4", "rsa-3", "rsa-4"]
+
+
+def test_rotations_of_one_algorithm_forget_no_key_of_another():
+    keys, now = with_rsa(now=1_000), 1_000
+    for number in range(3, 40):
+        now += LEAD
+        keys = rotated(keys, replace(FIRST, kid=f"kid-{number}"), now=now)
+    assert keys.active_of("RS256").kid == "rsa-1"
 
 
 def test_the_state_holds_a_bounded_number_of_keys():
@@ -104,5 +142,5 @@ def test_the_state_holds_a_bounded_number_of_keys():
 def test_no_event_holds_a_private_key():
     members = {name for event in begin(FIRST, SECOND, now=1) for name in event.__struct_fields__}
     assert members == {"kid", "alg", "public_key", "created_at", "activated_at"}
-    assert set(FIRST.public_key.__struct_fields__) == {"kty", "crv", "x", "y"}
+    assert set(FIRST.public_key.__struct_fields__) == {"kty", "crv", "x", "y", "n", "e"}
     assert KeyCreated in {type(event) for event in begin(FIRST, SECOND, now=1)}

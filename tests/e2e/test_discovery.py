@@ -27,6 +27,7 @@ async def test_the_metadata_says_what_is_enforced_and_nothing_else(server: Serve
         "token_endpoint": f"{server.origin}/token",
         "registration_endpoint": f"{server.origin}/register",
         "revocation_endpoint": f"{server.origin}/revoke",
+        "introspection_endpoint": f"{server.origin}/introspect",
         "scopes_supported": ["openid"],
         "protected_resources": [f"{server.origin}/mcp"],
         "response_types_supported": ["code"],
@@ -34,6 +35,7 @@ async def test_the_metadata_says_what_is_enforced_and_nothing_else(server: Serve
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
         "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "jwks_uri": f"{server.origin}/jwks",
@@ -149,4 +151,4 @@ async def test_metadata_cannot_be_posted_to(person: Person):
 
 
 async def test_an_unknown_path_is_404_as_json(person: Person):
-    assert error_of(await person.http.get("/")) == (404, "not_found")
+    assert error_of(await person.http.get("/unknown")) == (404, "not_found")

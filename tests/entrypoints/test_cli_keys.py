@@ -110,7 +110,7 @@ def test_a_compromise_withdraws_every_key(started: Path):
 def test_withdrawing_is_asked_about_first(started: Path):
     code, _, said = run(started, "rotate", "--compromised", stdin="n\n")
     assert code == 1
-    assert "After this, no ID token signed so far can be verified" in said
+    assert "After this, no ID token and no JWT access token signed so far can be verified" in said
     assert len(listed(started)) == 2
 
 

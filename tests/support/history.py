@@ -12,6 +12,7 @@ from grantledger.domain.registration_tokens import RegistrationTokenAdded, Regis
 from grantledger.domain.resource import ResourceAdded, ResourceRemoved, ResourceSecretRotated
 from grantledger.domain.signing_keys import KeyActivated, KeyRetired, begin
 from grantledger.domain.token_grant import (
+    AccessTokenSigned,
     AccessTokensRevoked,
     GrantRefreshed,
     GrantRevoked,
@@ -60,6 +61,7 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
     "grant": (
         grants.OPENED,
         _REFRESHED,
+        AccessTokenSigned(kid="kid-1"),
         RefreshRetriedElsewhere(generation=0, retried_at=1_015),
         AccessTokensRevoked(through_generation=0, revoked_at=1_020),
         RefreshTokenReused(generation=0, reused_at=1_100),

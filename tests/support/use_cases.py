@@ -2,6 +2,7 @@
 
 from msgspec import Struct, field
 
+from fakes.access_token_signer import ReadableAccessTokenSigner
 from fakes.clock import FrozenClock
 from fakes.codes import DigestedCodes
 from fakes.common_passwords import FewPasswords
@@ -30,6 +31,7 @@ class Outside(Struct):
     randomness: CountingRandomness = field(default_factory=CountingRandomness)
     sealer: ReadableSealer = field(default_factory=ReadableSealer)
     id_token_signer: ReadableIdTokenSigner = field(default_factory=ReadableIdTokenSigner)
+    access_token_signer: ReadableAccessTokenSigner = field(default_factory=ReadableAccessTokenSigner)
     hasher: PlainPasswordHasher = field(default_factory=PlainPasswordHasher)
     codes: DigestedCodes = field(default_factory=DigestedCodes)
     guesses: GuessLimit = field(default_factory=lambda: guess_limit(None, None, None))
@@ -50,6 +52,7 @@ class Outside(Struct):
             codes=self.codes,
             network_digests=lambda address: () if address is None else (f"digest of {network_of(address)}",),
             id_tokens=self.id_token_signer,
+            access_tokens=self.access_token_signer,
             key_maker=CountingKeyMaker(),
             secret_keeper=MemorySecretKeeper("secret-1"),
             sealed_records=CountedRecords(),

@@ -1,4 +1,4 @@
-"""GET /jwks: the public keys that verify ID tokens (RFC 7517 section 5)."""
+"""GET /jwks: the public keys that verify ID tokens and JWT access tokens (RFC 7517 section 5)."""
 
 from litestar import Response
 

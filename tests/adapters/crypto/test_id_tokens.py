@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey, KeySet
 
 from fakes.clock import FrozenClock
 from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.crypto.id_tokens import Es256KeyMaker, LedgerIdTokenSigner
+from grantledger.adapters.crypto.id_tokens import JwkMaker, LedgerIdTokenSigner
 from grantledger.application.keys.signing_keys import DescribeKeys, MakeSigningKeys, RotateSigningKey
 from grantledger.application.ports import IdTokenClaims, Unavailable
 from support.policies import POLICY
@@ -26,7 +26,7 @@ class Signing:
     def __init__(self) -> None:
         self.ledger = MemoryLedger()
         self.clock = FrozenClock()
-        maker = Es256KeyMaker()
+        maker = JwkMaker()
         self.make = MakeSigningKeys(self.ledger, maker, self.clock)
         self.rotate = RotateSigningKey(self.ledger, maker, self.clock, POLICY)
         self.describe = DescribeKeys(self.ledger, self.clock)
@@ -44,18 +44,18 @@ async def signing() -> Signing:
 
 
 def test_a_key_is_named_by_its_thumbprint():
-    made = Es256KeyMaker().make().key
+    made = JwkMaker().make().key
     public = ECKey.import_key(msgspec.to_builtins(made.public_key))
     assert made.kid == public.thumbprint()
 
 
 def test_coordinates_keep_their_leading_zeros():
-    keys = [Es256KeyMaker().make().key.public_key for _ in range(600)]
+    keys = [JwkMaker().make().key.public_key for _ in range(600)]
     assert {(len(key.x), len(key.y)) for key in keys} == {(43, 43)}
 
 
 def test_no_two_keys_are_the_same():
-    maker = Es256KeyMaker()
+    maker = JwkMaker()
     assert len({maker.make().private for _ in range(8)}) == 8
 
 

@@ -1,0 +1,183 @@
+"""JWT access tokens (RFC 9068), signed so that the same claims always give the same token (ADR 0067)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc.jwk import JWKRegistry
+from msgspec import Struct
+
+from grantledger.application.ports import (
+    PRIVATE_KEY,
+    AccessTokenClaims,
+    Clock,
+    Ledger,
+    PrivateRecords,
+    Unavailable,
+)
+from grantledger.domain import base64url
+from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKey, SigningKeys
+
+_TYPE = "at+jwt"
+# RFC 6979: the nonce is derived from key and message, where ECDSA usually draws it.
+_ECDSA = ec.ECDSA(SHA256(), deterministic_signing=True)
+_COORDINATE = 32
+"""Bytes of each half of an ES256 signature (RFC 7518 section 3.4)."""
+_MAX_UNSEALED = 16
+"""How many private keys and public keys are kept in memory."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Header(Struct, frozen=True, kw_only=True):
+    alg: str
+    kid: str
+    typ: str
+
+
+_header_decoder = msgspec.json.Decoder(_Header)
+_claims_decoder = msgspec.json.Decoder(AccessTokenClaims)
+
+
+class LedgerAccessTokenSigner:
+    """Signs and verifies with the keys of the ledger, which it reads at most once a second.
+
+    A key that is not known is looked for again: another process may have made it just now.
+    """
+
+    def __init__(self, ledger: Ledger, private: PrivateRecords, clock: Clock) -> None:
+        self._ledger = ledger
+        self._private = private
+        self._clock = clock
+        self._keys = SigningKeys()
+        self._read_at: int | None = None
+        self._private_keys: dict[str, Any] = {}
+        self._public_keys: dict[str, Any] = {}
+
+    async def active_key(self, alg: str) -> str:
+        keys = await self._recent()
+        if alg not in keys.algorithms:
+            keys = await self._read()
+        if alg not in keys.algorithms:
+            raise Unavailable(f"there is no signing key for {alg} yet: a start of the server makes it")
+        return keys.active_of(alg).kid
+
+    async def sign(self, claims: AccessTokenClaims, kid: str) -> str:
+        key = await self._usable(kid)
+        header = {"alg": key.alg, "kid": key.kid, "typ": _TYPE}
+        message = f"{base64url.encode(_encode(header))}.{base64url.encode(_encode(claims))}"
+        private = await self._private_key(key.kid)
+        return f"{message}.{base64url.encode(_SIGN[key.alg](private, message.encode()))}"
+
+    async def read(self, token: str) -> AccessTokenClaims | None:
+        message, _, encoded = token.rpartition(".")
+        parts = [base64url.decode(part) for part in (*message.split("."), encoded)]
+        if len(parts) != 3 or None in parts:  # noqa: PLR2004 - header, payload and signature
+            return None
+        raw_header, raw_claims, signature = (part or b"" for part in parts)
+        try:
+            header = _header_decoder.decode(raw_header)
+            claims = _claims_decoder.decode(raw_claims)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        key = await self._published(header.kid)
+        # The type too: an ID token of the same key gives no access.
+        if key is None or (header.alg, header.typ) != (key.alg, _TYPE):
+            return None
+        try:
+            _VERIFY[key.alg](self._public_key(key), signature, message.encode())
+        except InvalidSignature:
+            return None
+        return claims
+
+    async def _usable(self, kid: str) -> SigningKey:
+        """Return the key, or the active one of its algorithm if it was withdrawn since."""
+        keys = await self._recent()
+        found = _named(keys, kid) or _named(keys := await self._read(), kid)
+        if found is None:
+            raise Unavailable(f"signing key {kid} is not known")
+        return found if found.is_published(now=self._clock.now()) else keys.active_of(found.alg)
+
+    async def _published(self, kid: str) -> SigningKey | None:
+        found = _named(await self._recent(), kid) or _named(await self._read(), kid)
+        return found if found is not None and found.is_published(now=self._clock.now()) else None
+
+    async def _recent(self) -> SigningKeys:
+        return self._keys if self._read_at == self._clock.now() else await self._read()
+
+    async def _read(self) -> SigningKeys:
+        now = self._clock.now()
+        self._keys = (await self._ledger.load(KEYS, SIGNING)).state or SigningKeys()
+        self._read_at = now
+        return self._keys
+
+    async def _private_key(self, kid: str) -> Any:
+        """Return the key. It is kept once it was unsealed, since the key of a `kid` never changes."""
+        if kid not in self._private_keys:
+            sealed = await self._private.value(kid, PRIVATE_KEY)
+            if sealed is None:
+                raise Unavailable(f"the private key of signing key {kid} is missing")
+            _bounded(self._private_keys)
+            self._private_keys[kid] = JWKRegistry.import_key(msgspec.json.decode(sealed)).private_key
+        return self._private_keys[kid]
+
+    def _public_key(self, key: SigningKey) -> Any:
+        if key.kid not in self._public_keys:
+            _bounded(self._public_keys)
+            jwk = msgspec.to_builtins(key.public_key)
+            self._public_keys[key.kid] = JWKRegistry.import_key(jwk).public_key
+        return self._public_keys[key.kid]
+
+
+def _named(keys: SigningKeys, kid: str) -> SigningKey | None:
+    return next((key for key in keys.keys if key.kid == kid), None)
+
+
+def _bounded(kept: dict[str, Any]) -> None:
+    """Make room for one more: the oldest goes."""
+    if len(kept) >= _MAX_UNSEALED:
+        del kept[next(iter(kept))]
+
+
+def _sign_es256(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
+    r, s = decode_dss_signature(key.sign(message, _ECDSA))
+    return r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
+
+
+def _verify_es256(key: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) -> None:
+    if len(signature) != 2 * _COORDINATE:
+        raise InvalidSignature
+    r, s = (int.from_bytes(half, "big") for half in (signature[:_COORDINATE], signature[_COORDINATE:]))
+    key.verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+
+
+def _sign_rs256(key: rsa.RSAPrivateKey, message: bytes) -> bytes:
+    return key.sign(message, padding.PKCS1v15(), SHA256())
+
+
+def _verify_rs256(key: rsa.RSAPublicKey, signature: bytes, message: bytes) -> None:
+    key.verify(signature, message, padding.PKCS1v15(), SHA256())
+
+
+def _sign_eddsa(key: ed25519.Ed25519PrivateKey, message: bytes) -> bytes:
+    return key.sign(message)
+
+
+def _verify_eddsa(key: ed25519.Ed25519PublicKey, signature: bytes, message: bytes) -> None:
+    key.verify(signature, message)
+
+
+_SIGN: dict[str, Callable[[Any, bytes], bytes]] = {
+    "ES256": _sign_es256,
+    "RS256": _sign_rs256,
+    "EdDSA": _sign_eddsa,
+}
+_VERIFY: dict[str, Callable[[Any, bytes, bytes], None]] = {
+    "ES256": _verify_es256,
+    "RS256": _verify_rs256,
+    "EdDSA": _verify_eddsa,
+}
