@@ -51,7 +51,8 @@ async def test_the_metadata_names_the_issuer_and_not_where_the_server_listens(pe
     metadata = (await person.http.get("/.well-known/oauth-authorization-server")).json()
     assert metadata["issuer"] == ISSUER
     assert {url for name, url in metadata.items() if name.endswith("_endpoint")} == {
-        f"{ISSUER}/{endpoint}" for endpoint in ("authorize", "token", "register", "revoke", "userinfo")
+        f"{ISSUER}/{endpoint}"
+        for endpoint in ("authorize", "token", "register", "revoke", "introspect", "userinfo")
     }
 
 
