@@ -1,17 +1,19 @@
 """A Litestar application that issues tokens with the plugin, and takes them at an endpoint of its own.
 
-Run `python examples/litestar_app.py`. http://127.0.0.1:8000/ is the application's; /authorize, /token and the
-others are the server's. The ledger ends with the process.
+Run `python examples/litestar_app.py`. http://127.0.0.1:8000/ is the application's, and /mcp too, behind a
+guard; /authorize, /token and the others are the server's. The ledger ends with the process.
 """
 
 from typing import Any
 
 import uvicorn
-from litestar import Litestar, Request, Response, get
-from litestar.exceptions import NotAuthorizedException
+from litestar import Litestar, Response, get, post
+from litestar.di import NamedDependency
 
 from demo_account import DATABASE, open_demo_account
-from grantledger import AuthorizationServer, Unavailable
+from grantledger import AuthorizationServer, McpSession
+from grantledger.adapters.guards.litestar import mcp_guard, provide_mcp_session
+from tiny_mcp import answer
 
 server = AuthorizationServer.from_environment(database=DATABASE)
 
@@ -21,23 +23,19 @@ async def home() -> str:
     return "Hello from the host application."
 
 
-@get("/mcp")
-async def whoami(request: Request[Any, Any, Any]) -> dict[str, str]:
+@get("/mcp", guards=[mcp_guard(server)], dependencies={"session": provide_mcp_session})
+async def whoami(session: NamedDependency[McpSession]) -> dict[str, str]:
     """Answer who asks; only tokens for this resource count."""
-    session = await server.get_mcp_session(request.headers, resource=server.resource().identifier)
-    if session is None:
-        raise NotAuthorizedException(headers={"WWW-Authenticate": server.challenge(request.headers)})
     return {"user": str(session.user_id), "client": session.client_id}
 
 
-def try_again(_: Request[Any, Any, Any], __: Unavailable) -> Response[str]:
-    """Answer 503 while tokens cannot be checked. On 401 clients would discard their tokens."""
-    return Response("Try again in a few seconds.", status_code=503, headers={"Retry-After": "5"})
+@post("/mcp", guards=[mcp_guard(server)], status_code=200)
+async def mcp(data: dict[str, Any]) -> Response[dict[str, Any] | None]:
+    response = answer(data)
+    return Response(response, status_code=202 if response is None else 200)
 
 
-app = Litestar(
-    [home, whoami], plugins=[server.litestar_plugin()], exception_handlers={Unavailable: try_again}
-)
+app = Litestar([home, whoami, mcp], plugins=[server.litestar_plugin()])
 
 
 if __name__ == "__main__":

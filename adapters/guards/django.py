@@ -6,10 +6,12 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import URLPattern, path
 
 from grantledger.adapters.asgi_types import Headers
 from grantledger.adapters.guards.blocking import SyncMcpAuthClient
 from grantledger.adapters.guards.check import RequestCheck
+from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.session import verified
 from grantledger.adapters.guards.source import McpAuth
 from grantledger.adapters.guards.wsgi import SyncCheck, headers_of
@@ -39,6 +41,20 @@ def mcp_auth_required(auth: McpAuth | SyncMcpAuthClient, *required_scopes: str) 
         return decorated  # type: ignore[no-any-return]
 
     return decorate
+
+
+def mcp_discovery(auth: McpAuth) -> list[URLPattern]:
+    """Return URL patterns for the discovery documents, for the `urlpatterns` of the root."""
+    check, discovery = RequestCheck(auth.guarded_resource()), Discovery(auth.guarded_resource())
+
+    async def document(request: HttpRequest) -> HttpResponse:
+        headers = headers_of(request.META)
+        if request.method == "OPTIONS":
+            return _response(check.preflight(headers))
+        response = await discovery.response(request.path, str(request.method))
+        return _response(response.adding(check.cors.headers(headers)))
+
+    return [path(at.removeprefix("/"), document) for at in discovery.paths]
 
 
 def _async(view: View, check: RequestCheck) -> View:

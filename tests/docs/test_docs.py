@@ -185,7 +185,8 @@ def test_the_readme_states_the_real_defaults() -> None:
 def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path: Path) -> None:
     """Serve the example unchanged, but at a free port."""
     program = tmp_path / "todo.py"
-    program.write_text(blocks(ROOT / "README.md", "python")[0], encoding="utf-8")
+    (example,) = [block for block in blocks(ROOT / "README.md", "python") if "MCPServer(" in block]
+    program.write_text(example, encoding="utf-8")
     port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GRANTLEDGER_")}
     server = subprocess.Popen(

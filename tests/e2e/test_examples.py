@@ -73,10 +73,10 @@ async def test_a_host_application_that_cannot_check_a_token_is_503(host: Host):
     assert int(answer.headers["retry-after"]) > 0
 
 
-@pytest.fixture(scope="module")
-def mcp_server(tmp_path_factory) -> Iterator[Host]:
+@pytest.fixture(scope="module", params=["mcp_server.py", "fastmcp_embedded.py"])
+def mcp_server(request, tmp_path_factory) -> Iterator[Host]:
     directory = tmp_path_factory.mktemp("mcp-server")
-    with running(EXAMPLES / "mcp_server.py", directory) as origin:
+    with running(EXAMPLES / request.param, directory) as origin:
         yield Host(origin, directory)
 
 

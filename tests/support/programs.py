@@ -22,11 +22,13 @@ PASSWORD = "what the example prints"
 """For its user: nothing that the watch over the output looks for."""
 
 
+def readme_programs() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
 def written_readme_program(directory: Path) -> Path:
     """Write the program of README, "Guard an MCP server", to a file."""
-    (program,) = re.findall(
-        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
-    )
+    (program,) = [one for one in readme_programs() if "MCPServer(" in one]
     path = directory / "readme.py"
     path.write_text(program)
     return path
@@ -35,7 +37,7 @@ def written_readme_program(directory: Path) -> Path:
 @contextmanager
 def running(program: Path, directory: Path, **settings: str) -> Iterator[str]:
     """Start the program and yield where it listens, once it answers."""
-    port = free_port()
+    port = int(settings.get("port") or free_port())
     environ = {key: value for key, value in os.environ.items() if not key.startswith("GRANTLEDGER_")}
     environ |= {"EXAMPLE_PASSWORD": PASSWORD, "TMPDIR": str(directory)}
     environ |= {f"GRANTLEDGER_{key.upper()}": value for key, value in {"port": str(port), **settings}.items()}

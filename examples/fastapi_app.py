@@ -1,0 +1,40 @@
+"""A FastAPI application whose authorization server is elsewhere; see remote.py.
+
+Run `python examples/fastapi_app.py` and connect an MCP client to http://127.0.0.1:9000/mcp. Every path but
+/health needs a token; /notes needs a scope, too.
+"""
+
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import Body, Depends, FastAPI, Response
+from fastapi.responses import JSONResponse
+
+from grantledger import McpAuthClient, McpSession
+from grantledger.adapters.guards.starlette import mcp_session
+from remote import ISSUER, PORT, RESOURCE
+from tiny_mcp import answer
+
+auth = McpAuthClient(issuer=ISSUER, resource=RESOURCE)
+app = FastAPI()
+app.add_middleware(auth.middleware(public=["/health"]))
+
+
+@app.post("/mcp")
+async def mcp(message: Annotated[dict[str, Any], Body()]) -> Response:
+    response = answer(message)
+    return Response(status_code=202) if response is None else JSONResponse(response)
+
+
+@app.get("/notes")
+async def notes(session: Annotated[McpSession, Depends(mcp_session(auth, "notes:read"))]) -> dict[str, str]:
+    return {"notes of": str(session.user_id)}
+
+
+@app.get("/health")
+async def health() -> str:
+    return "well"
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=PORT, access_log=False, proxy_headers=False)
