@@ -89,6 +89,7 @@ from grantledger.application.tokens.find_token import FindToken
 from grantledger.application.tokens.introspect_token import IntrospectToken
 from grantledger.application.tokens.issue_id_token import IssueIdToken
 from grantledger.application.tokens.look_up_session import LookUpSession
+from grantledger.application.tokens.personal_claims import PersonalClaimsReader
 from grantledger.application.tokens.redeem_code import RedeemCode
 from grantledger.application.tokens.refresh_grant import RefreshGrant
 from grantledger.application.tokens.revoke import RevokeGrant, RevokeToken
@@ -166,6 +167,7 @@ class UseCases:
 
         current_tokens = CurrentTokens(ports.tokens, ports.access_tokens, policy)
         find_token = FindToken(ledger, ports.tokens, ports.access_tokens)
+        personal_claims = PersonalClaimsReader(ledger)
         self.redeem_code = RedeemCode(
             ledger=ledger,
             facts=ledger,
@@ -174,7 +176,7 @@ class UseCases:
             sealer=ports.tokens,
             signer=ports.access_tokens,
             current_tokens=current_tokens,
-            issue_id_token=IssueIdToken(ports.id_tokens, ledger, policy),
+            issue_id_token=IssueIdToken(ports.id_tokens, personal_claims, policy),
             clock=clock,
             randomness=randomness,
             policy=policy,
@@ -197,7 +199,7 @@ class UseCases:
         self.revoke_token = RevokeToken(ledger, find_token, self.authenticate_client, clock)
         self.look_up_session = LookUpSession(
             find_token=find_token,
-            private=ledger,
+            personal_claims=personal_claims,
             clock=clock,
             policy=policy,
             catalogue=catalogue,

@@ -1,27 +1,33 @@
 import hashlib
 
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import IdTokenClaims, IdTokenSigner, PrivateRecords
-from grantledger.application.tokens.personal_claims import personal_claims
+from grantledger.application.ports import IdTokenClaims, IdTokenSigner
+from grantledger.application.tokens.personal_claims import PersonalClaimsReader
 from grantledger.domain import base64url
+from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import AuthorizationCode
 from grantledger.domain.scope import OPENID
+from grantledger.domain.user_account import UserAccount
 
 
 class IssueIdToken:
     """Issue an ID token for a code that grants `openid` (OpenID Connect Core section 2)."""
 
-    def __init__(self, signer: IdTokenSigner, private: PrivateRecords, policy: ServerPolicy) -> None:
+    def __init__(
+        self, signer: IdTokenSigner, personal_claims: PersonalClaimsReader, policy: ServerPolicy
+    ) -> None:
         self._signer = signer
-        self._private = private
+        self._personal_claims = personal_claims
         self._issuer = policy.issuer
         self._lifetime = policy.id_token_lifetime
 
-    async def __call__(self, code: AuthorizationCode, *, access_token: str, now: int) -> str | None:
+    async def __call__(
+        self, code: AuthorizationCode, user: Versioned[UserAccount], *, access_token: str, now: int
+    ) -> str | None:
         """Return the ID token, or None if `openid` was not granted. Raises `Unavailable`."""
         if OPENID not in code.scopes:
             return None
-        personal = await personal_claims(self._private, code.user_id, code.scopes)
+        personal = await self._personal_claims(user, code.scopes)
         return await self._signer.sign(
             IdTokenClaims(
                 iss=self._issuer,

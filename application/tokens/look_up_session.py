@@ -1,14 +1,15 @@
 from grantledger.application.policy import ServerPolicy
-from grantledger.application.ports import Clock, PrivateRecords
+from grantledger.application.ports import Clock
 from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.tokens.find_token import FindToken
 from grantledger.application.tokens.mcp_session import McpSession, SessionUser, token_claims
-from grantledger.application.tokens.personal_claims import personal_claims
+from grantledger.application.tokens.personal_claims import PersonalClaimsReader
 from grantledger.domain import resource_indicator
+from grantledger.domain.aggregate import Versioned
 from grantledger.domain.client_registration import ClientUnknown
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.scope import EMAIL, PROFILE
-from grantledger.domain.user_account import UserIsDisabled
+from grantledger.domain.user_account import UserAccount, UserIsDisabled
 
 
 class AccessTokenUnknown(Refusal):
@@ -26,13 +27,13 @@ class LookUpSession:
         self,
         *,
         find_token: FindToken,
-        private: PrivateRecords,
+        personal_claims: PersonalClaimsReader,
         clock: Clock,
         policy: ServerPolicy,
         catalogue: Catalogue,
     ) -> None:
         self._find_token = find_token
-        self._private = private
+        self._personal_claims = personal_claims
         self._clock = clock
         self._catalogue = catalogue
         self._issuer = policy.issuer
@@ -40,7 +41,7 @@ class LookUpSession:
     async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
         """Return the session; with `resource`, only if the token is for it (RFC 8707).
 
-        Takes one read, and one more for a token with the scope `email` or `profile`.
+        Takes one read, and for a token with the scope `email` or `profile` perhaps one more.
 
         Raises `AccessTokenUnknown`, `AccessTokenForAnotherResource`, `ClientUnknown`, `ClientIsDisabled`,
         `UserIsDisabled`, `NoLongerOffered` and the refusals of `TokenGrant.check_access`.
@@ -72,7 +73,7 @@ class LookUpSession:
             expires_at=found.expires_at,
             client_id=client_id,
             user_id=user_id,
-            user=await self._user(user_id, scopes),
+            user=await self._user(facts.user, scopes),
             scopes=scopes,
             resource=access.resource,
             claims=token_claims(
@@ -87,8 +88,8 @@ class LookUpSession:
             grant_id=found.grant_id,
         )
 
-    async def _user(self, user_id: str, scopes: tuple[str, ...]) -> SessionUser | None:
+    async def _user(self, user: Versioned[UserAccount], scopes: tuple[str, ...]) -> SessionUser | None:
         if EMAIL not in scopes and PROFILE not in scopes:
             return None
-        known = await personal_claims(self._private, user_id, scopes)
+        known = await self._personal_claims(user, scopes)
         return SessionUser(email=known.email, email_verified=known.email_verified, name=known.name)

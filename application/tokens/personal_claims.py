@@ -1,11 +1,13 @@
 """The claims about a user that the ID token and UserInfo share."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
 from grantledger.application.ports import PrivateRecords
+from grantledger.domain.aggregate import Versioned
 from grantledger.domain.scope import EMAIL, PROFILE
+from grantledger.domain.user_account import UserAccount
 
 
 class PersonalClaims(Struct, frozen=True, kw_only=True):
@@ -20,10 +22,35 @@ class PersonalClaims(Struct, frozen=True, kw_only=True):
         return None if self.email is None else False
 
 
-async def personal_claims(private: PrivateRecords, user_id: str, scopes: Collection[str]) -> PersonalClaims:
-    """Return the claims of the scopes (section 5.4). Takes one read, or none if no scope has a claim."""
-    names = [name for name, scope in (("name", PROFILE), ("email", EMAIL)) if scope in scopes]
-    if not names:
-        return PersonalClaims()
-    values = await private.values(user_id, names)
-    return PersonalClaims(name=values.get("name"), email=values.get("email"))
+_MOST_KEPT = 1_024
+
+
+class PersonalClaimsReader:
+    """Reads the claims of a scope (section 5.4), and keeps those of the users it has read last.
+
+    Each change of a name or address comes with an event of the account. So what was read is right as long as
+    the account has the same version, which every request reads anew.
+    """
+
+    def __init__(self, private: PrivateRecords) -> None:
+        self._private = private
+        self._kept: dict[str, tuple[int, Mapping[str, str]]] = {}
+
+    async def __call__(self, user: Versioned[UserAccount], scopes: Collection[str]) -> PersonalClaims:
+        """Takes at most one read, and none if no scope has a claim. Raises `Unavailable`."""
+        if EMAIL not in scopes and PROFILE not in scopes:
+            return PersonalClaims()
+        values = await self._values(user)
+        return PersonalClaims(
+            name=values.get("name") if PROFILE in scopes else None,
+            email=values.get("email") if EMAIL in scopes else None,
+        )
+
+    async def _values(self, user: Versioned[UserAccount]) -> Mapping[str, str]:
+        version, values = self._kept.get(user.key, (0, {}))
+        if version != user.version:
+            values = await self._private.values(user.key, ("name", "email"))
+            if len(self._kept) >= _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[user.key] = user.version, values
+        return values

@@ -133,7 +133,9 @@ class RedeemCode:
                 assert opened.state is not None
                 # Before the code is consumed: if nothing can be signed now, the client can try again.
                 tokens = await self._current_tokens(grant_id, opened.state, now=now)
-                id_token = await self._issue_id_token(code, access_token=tokens.access_token, now=now)
+                id_token = await self._issue_id_token(
+                    code, facts.user, access_token=tokens.access_token, now=now
+                )
                 read = (facts.client.unchanged(), facts.user.unchanged(), facts.consent.unchanged())
                 await self._ledger.record([facts.code.then(outcome), opened, *read], by)
                 return replace(tokens, id_token=id_token)

@@ -5,6 +5,7 @@ from fakes.memory_ledger import MemoryLedger
 from grantledger.application.tokens.describe_user import DescribeUser, OpenidNotGranted
 from grantledger.application.tokens.find_token import FindToken
 from grantledger.application.tokens.look_up_session import LookUpSession
+from grantledger.application.tokens.personal_claims import PersonalClaimsReader
 from grantledger.domain.token_grant import AccessTokenHasEnded
 from grantledger.domain.user_account import UserIsDisabled
 from support.policies import a_policy
@@ -62,7 +63,7 @@ async def test_an_erased_address_is_absent(ledger, story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid email")
     look_up = LookUpSession(
         find_token=FindToken(ledger, story.sealer, story.outside.access_token_signer),
-        private=MemoryLedger(),
+        personal_claims=PersonalClaimsReader(MemoryLedger()),
         clock=story.clock,
         policy=a_policy(),
         catalogue=story.catalogue,

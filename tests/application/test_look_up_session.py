@@ -13,6 +13,7 @@ from grantledger.application.tokens.look_up_session import (
     LookUpSession,
 )
 from grantledger.application.tokens.mcp_session import McpSession, SessionUser
+from grantledger.application.tokens.personal_claims import PersonalClaimsReader
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.client_registration import ClientIsDisabled, ClientUnknown
 from grantledger.domain.resource_indicator import Resource
@@ -70,7 +71,7 @@ async def test_without_email_and_profile_no_personal_data_is_read(ledger, story,
     tokens = await story.tokens(client, ada, scope="openid")
     look_up = LookUpSession(
         find_token=FindToken(ledger, story.sealer, story.outside.access_token_signer),
-        private=UnreadablePrivateRecords(),
+        personal_claims=PersonalClaimsReader(UnreadablePrivateRecords()),
         clock=story.clock,
         policy=POLICY,
         catalogue=story.catalogue,
