@@ -70,8 +70,9 @@ COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes 
 	--custom-compile-command "make pins" $(ARGS)
 pins: $(BIN)/uv ## compile requirements/*.txt from pyproject.toml
 	@$(COMPILE) --group uv --output-file requirements/uv.txt
-	@$(COMPILE) pyproject.toml --extra demo --group dev -c requirements/uv.txt --output-file requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra demo --extra postgresql --group dev -c requirements/uv.txt --output-file requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra server -c requirements/dev.txt --output-file requirements/server.txt
+	@$(COMPILE) pyproject.toml --extra postgresql -c requirements/dev.txt --output-file requirements/postgresql.txt
 	@$(COMPILE) pyproject.toml -c requirements/dev.txt --output-file requirements/guard.txt
 	@$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt --output-file requirements/demo.txt
 

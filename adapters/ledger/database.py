@@ -26,10 +26,14 @@ class CommitOutcomeUnknown(Exception):  # noqa: N818 - a state of knowledge
     """COMMIT was sent and not answered: the transaction may or may not be committed."""
 
 
+class TransactionAborted(Exception):  # noqa: N818 - named for the fact
+    """The database has rolled the transaction back because of another one. It may be tried again."""
+
+
 class Transaction(Protocol):
     """A write transaction that holds the lock of all writers. Rolled back unless `commit` returned.
 
-    Every method raises `Unavailable` in an outage, and `UniqueTaken`.
+    The context that gives it raises `Unavailable` in an outage, `UniqueTaken` and `TransactionAborted`.
     """
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Rows: ...
@@ -56,7 +60,13 @@ class Database(Protocol):
         """Read committed rows. Raises `Unavailable` in an outage."""
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+    async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
+        """Read after every commit that has begun in the realm has ended. Raises `Unavailable`."""
+        ...
+
+    def transaction(self, realm: str) -> AbstractAsyncContextManager[Transaction]:
+        """Begin to write in the realm, once no other writer does."""
+        ...
 
     async def record(
         self,
@@ -67,10 +77,7 @@ class Database(Protocol):
         now: Callable[[], int],
         known_secrets: Sequence[str],
     ) -> Sequence["Outcome"]:
-        """Write those of the appends that conflict with nothing, and return the outcome of each.
-
-        The first thing it does is to lock the realm's head: what it checks must be read under the lock.
-        """
+        """Write those of the appends that conflict with nothing, and return the outcome of each."""
         ...
 
     def reading(self) -> AbstractContextManager[Connection]:

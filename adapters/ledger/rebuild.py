@@ -185,6 +185,10 @@ def _swap(connection: Connection) -> None:
     for live in ROWS.values():
         connection.exec_driver_sql(f"ALTER TABLE {live.name} RENAME TO {_OLD}{live.name}")
         connection.exec_driver_sql(f"ALTER TABLE {_NEW}{live.name} RENAME TO {live.name}")
+        if connection.dialect.name == "postgresql":  # SQLite has no names for them
+            key = f"{live.name}_pkey"
+            for name, now, then in ((_OLD + live.name, key, _OLD + key), (live.name, _NEW + key, key)):
+                connection.exec_driver_sql(f"ALTER TABLE {name} RENAME CONSTRAINT {now} TO {then}")
         for index in live.indexes:  # an index name is unique in the database
             connection.exec_driver_sql(f"DROP INDEX {index.name}")
             connection.execute(CreateIndex(index))

@@ -44,7 +44,7 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import Appended, Envelope, EventCodec, EventUnreadable, Parties, uuid7
 from grantledger.adapters.ledger.ledger import microseconds_now
 from grantledger.adapters.ledger.read_model import parties_of, row_of
-from grantledger.adapters.ledger.schema import events, heads
+from grantledger.adapters.ledger.schema import ROWS, events, heads
 from grantledger.adapters.ledger.schema import tracking as tracked
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.kinds import EVENTS, KINDS
@@ -202,7 +202,9 @@ class Recorder(ProcessRecorder):
         statements = self._database.statements
         for now in streams.values():
             row = row_of(now.kind, now.key, now.version, now.state)
-            connection.exec_driver_sql(statements.put[row.category](1), row.values(self.realm))
+            table = ROWS[row.category]
+            values = zip((f"{each.name}_0" for each in table.c), row.values(self.realm), strict=True)
+            connection.execute(statements.putting(table, 1), dict(values))
         return {stream_id: parties_of(now.kind, now.state) for stream_id, now in streams.items()}
 
     def _folded(self, connection: Connection, category: str, key: str) -> Versioned[Any]:
@@ -214,13 +216,14 @@ class Recorder(ProcessRecorder):
         return Versioned(kind=kind, key=key).evolved(self._codec.decode(tag, data) for tag, data in rows)
 
     def _track(self, connection: Connection, tracking: Tracking) -> None:
-        statement = self._database.statements.track
         where = {
             "realm": self.realm,
             "application_name": tracking.application_name,
             "notification_id": tracking.notification_id,
         }
-        if connection.exec_driver_sql(statement.text, statement.ordered(where)).rowcount != 1:
+        statement = self._database.statements.tracking()
+        # Of an INSERT SQLAlchemy keeps no count unless it is asked to.
+        if connection.execute(statement, where, execution_options={"preserve_rowcount": True}).rowcount != 1:
             raise IntegrityError(f"{tracking.application_name} is past {tracking.notification_id} already")
 
     def _read(self, statement: Select[Any]) -> Sequence[Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     FromClause,
+    Insert,
     Table,
     Text,
     and_,
@@ -84,7 +85,7 @@ class Statements:
         self.begin_head = self.one(insert(heads))
         self.insert_events = self._by_rows(lambda rows: insert(events).values(_binds(events, rows)))
         self.versions = self._by_rows(_versions)
-        self.put = {category: self._by_rows(partial(self._put, table)) for category, table in ROWS.items()}
+        self.put = {category: self._by_rows(partial(self.putting, table)) for category, table in ROWS.items()}
         self.put_private = self._by_rows(
             lambda rows: self._upsert(
                 private_record, rows, [private_record.c[name] for name in ("lookup", "key_id", "sealed")]
@@ -93,7 +94,6 @@ class Statements:
         self.erase_private = self.one(
             delete(private_record).where(_at(private_record, "realm", "subject", "name"))
         )
-        self.track = self.one(self._tracked())
         self.sweep = {category: self.one(_ended(ROWS[category])) for category in ("code", "signin")}
         self.sweep_end = self.one(_sweep_end())
         self.sweep_grants = self.one(_ended_grants())
@@ -135,21 +135,23 @@ class Statements:
 
         return postgresql_insert(table)
 
-    def _upsert(self, table: Table, rows: int, changing: Sequence[Any]) -> ClauseElement:
+    def _upsert(self, table: Table, rows: int, changing: Sequence[Any]) -> Insert:
         """Insert rows, or change those that are there: one statement for new and for known streams."""
         statement = self.upserting(table).values(_binds(table, rows))
-        made: ClauseElement = statement.on_conflict_do_update(
+        made: Insert = statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns),
             set_={each.name: statement.excluded[each.name] for each in changing},
         )
         return made
 
-    def _put(self, table: Table, rows: int) -> ClauseElement:
+    def putting(self, table: Table, rows: int) -> Insert:
+        """Return the statement of `put`, for a connection of SQLAlchemy."""
         return self._upsert(table, rows, _changing(table))
 
-    def _tracked(self) -> ClauseElement:
+    def tracking(self) -> Insert:
+        """Return the statement that notes how far a follower has read, unless it had read further."""
         statement = self.upserting(tracking)
-        made: ClauseElement = statement.on_conflict_do_update(
+        made: Insert = statement.on_conflict_do_update(
             index_elements=[tracking.c.realm, tracking.c.application_name],
             set_={"notification_id": statement.excluded.notification_id},
             where=tracking.c.notification_id < statement.excluded.notification_id,

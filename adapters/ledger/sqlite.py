@@ -117,8 +117,11 @@ class SqliteDatabase:
             self._stop_reading()  # the next read opens a new connection, and works when the cause is gone
             raise _unavailable(error) from error
 
+    async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:  # noqa: ARG002 - as below
+        return await self.fetch(statement, parameters)
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["SqliteTransaction"]:
+    async def transaction(self, realm: str) -> AsyncIterator["SqliteTransaction"]:  # noqa: ARG002 - one lock for all
         lock = -1
         try:
             lock = await self._locked()

@@ -5,7 +5,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from grantledger.adapters.ledger.database import CommitOutcomeUnknown, Database, Transaction, UniqueTaken
+from grantledger.adapters.ledger.database import (
+    CommitOutcomeUnknown,
+    Database,
+    Transaction,
+    TransactionAborted,
+    UniqueTaken,
+)
 from grantledger.adapters.ledger.events import Appended, Envelope
 from grantledger.adapters.ledger.private_records import PrivateRow
 from grantledger.adapters.ledger.read_model import Retention, Row
@@ -29,6 +35,10 @@ begins to answer them. So fewer transactions write the same appends.
 
 _SWEPT = 1_000
 """How many rows of each table one sweep deletes or checks."""
+
+
+_TRIES = 8
+"""How often a batch is written whose transaction the database aborts because of another one."""
 
 
 class Append:
@@ -170,14 +180,16 @@ class Writer:
         for append, outcome in outcomes:
             append.answer(outcome)
 
-    async def _write(self, batch: Sequence[Append], *, sweep: bool) -> list[tuple[Append, Outcome]]:
+    async def _write(
+        self, batch: Sequence[Append], *, sweep: bool, tries: int = _TRIES
+    ) -> list[tuple[Append, Outcome]]:
         """Write the appends that are not abandoned, and return the outcome of each.
 
         A conflict fails its own append only, an outage fails all of them. After any other error they are
         written one by one, so that only the append that caused it fails.
         """
         try:
-            async with self._database.transaction() as transaction:
+            async with self._database.transaction(self._realm) as transaction:
                 outcomes, written = await self._recorded(transaction, batch)
                 if sweep:
                     await self._sweep(transaction)
@@ -187,6 +199,10 @@ class Writer:
         except CommitOutcomeUnknown as error:
             _log.warning("a commit did not answer: %s", error)
             return [(append, await self._looked_up(append, error)) for append in batch if append.claimed]
+        except TransactionAborted as error:
+            if tries > 1:
+                return await self._write(batch, sweep=sweep, tries=tries - 1)
+            return [(append, unavailable(error)) for append in batch]
         except Unavailable as error:
             _log.warning("the ledger cannot be written: %s", error)
             return [(append, unavailable(error)) for append in batch]
@@ -239,7 +255,7 @@ async def is_committed(database: Database, realm: str, append: Append) -> bool:
     """Whether the append's first event is in the log, with this append's id. Raises `Unavailable`."""
     first = append.events[0]
     where = {"realm": realm, "stream_id": first.stream_id, "version": first.version}
-    found = await database.fetch(database.statements.append_at, where)
+    found = await database.fetch_settled(realm, database.statements.append_at, where)
     return [bytes(row[0]) for row in found] == [append.envelope.append_id]
 
 

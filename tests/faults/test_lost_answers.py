@@ -15,7 +15,7 @@ import pytest
 from dependency_injector import providers
 from msgspec import Struct
 
-from adapters.ledger.storage import WatchedDatabase, rows_of, writers_held_up
+from adapters.ledger.storage import WatchedSqlite, rows_of, writers_held_up
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import create_app, server_open
@@ -35,7 +35,7 @@ TIMEOUT = 0.2
 class Scene(Struct, frozen=True):
     """The whole server in this process, on a database whose commits can be disturbed."""
 
-    database: WatchedDatabase
+    database: WatchedSqlite
     ada: Person
 
     def events(self, tag: str) -> int:
@@ -45,7 +45,7 @@ class Scene(Struct, frozen=True):
 
 @asynccontextmanager
 async def hosted(directory: Path, **options: Any) -> AsyncIterator[Scene]:
-    database = WatchedDatabase(directory / "grantledger.sqlite3")
+    database = WatchedSqlite(directory / "grantledger.sqlite3")
     container: Container = Container(
         settings=load_settings(None, {"GRANTLEDGER_DATABASE": str(database.path)}, {})
     )

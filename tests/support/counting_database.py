@@ -22,8 +22,8 @@ class CountingDatabase(SqliteDatabase):
         return await super().fetch(statement, parameters)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
-        async with super().transaction() as transaction:
+    async def transaction(self, realm: str) -> AsyncIterator[Any]:
+        async with super().transaction(realm) as transaction:
             yield _CountedTransaction(transaction, self.done)
 
 

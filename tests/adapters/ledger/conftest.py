@@ -1,11 +1,9 @@
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from adapters.ledger.storage import WatchedDatabase, a_ledger
+from adapters.ledger.storage import STORES, WatchedDatabase, a_database, a_ledger
 from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.application.use_cases import Storage
 
@@ -15,11 +13,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on every store, unless it or its module names the stores."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "database" in metafunc.fixturenames and not any(mark.args[0] == "database" for mark in marks):
+        metafunc.parametrize("database", getattr(metafunc.module, "STORES", STORES), indirect=True)
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> WatchedDatabase:
-    database = WatchedDatabase(tmp_path / "ledger.db")
-    migrations.migrate(database)
-    return database
+def database(request: pytest.FixtureRequest) -> Iterator[WatchedDatabase]:
+    with a_database(request.param) as database:
+        yield database
 
 
 @pytest.fixture
@@ -30,13 +34,14 @@ async def ledger(database: WatchedDatabase) -> AsyncIterator[EventLedger]:
     await ledger.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", *STORES])
 async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
     """Every adapter of the storage ports, empty."""
     if request.param == "memory":
         yield MemoryLedger()
         return
-    ledger = a_ledger(request.getfixturevalue("database"))
-    await ledger.open()
-    yield ledger
-    await ledger.close()
+    with a_database(request.param) as database:
+        ledger = a_ledger(database)
+        await ledger.open()
+        yield ledger
+        await ledger.close()

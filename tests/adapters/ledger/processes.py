@@ -3,28 +3,26 @@
 import asyncio
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 from adapters.ledger import facts
-from adapters.ledger.storage import a_ledger
+from adapters.ledger.storage import a_ledger, database_at
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.rebuild import Rebuild
-from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.application.ports import Conflict
 from grantledger.domain.aggregate import Change
 
 
-def migrate_once_all_are_there(path: Path, barrier: Any) -> None:
-    database = SqliteDatabase(path)
+def migrate_once_all_are_there(address: str, barrier: Any) -> None:
+    database = database_at(address)
     barrier.wait(30)
     migrations.migrate(database)
     migrations.check(database)
 
 
 def record_many(
-    path: Path,
+    address: str,
     barrier: Any,
     results: Any,
     name: str,
@@ -39,7 +37,7 @@ def record_many(
     """
     codes, grants = f"{name}-", "" if racing else f"{name}-"
     changes = [[facts.issued(f"{codes}{n}"), facts.opened(f"{grants}{n}")] for n in range(appends)]
-    ledger = a_ledger(SqliteDatabase(path), realm=realm)
+    ledger = a_ledger(database_at(address), realm=realm)
     outcomes = asyncio.run(_record_all(ledger, barrier, changes))
     conflicts = sum(isinstance(outcome, Conflict) for outcome in outcomes)
     results.put((name, outcomes.count(None), conflicts))
@@ -56,7 +54,7 @@ async def _record_all(ledger: EventLedger, barrier: Any, changes: list[list[Chan
     return outcomes
 
 
-def begin_to_rebuild_and_die(path: Path) -> None:
-    steps = Rebuild(SqliteDatabase(path), page=2, now=1_000).steps()
+def begin_to_rebuild_and_die(address: str) -> None:
+    steps = Rebuild(database_at(address), page=2, now=1_000).steps()
     next(steps)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -6,17 +6,25 @@ import hashlib
 import itertools
 import os
 import sqlite3
+import tempfile
 from asyncio import Task
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
+import pytest
+
 from adapters.ledger.facts import OPERATOR
+from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.read_model import Retention
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.domain.aggregate import Change
+from support import postgres
 
 NOW = 1_700_000_000_000_000
 
@@ -48,7 +56,7 @@ def digest_of_address(address: str) -> bytes:
     return hashlib.sha256(address.encode()).digest()[:8]
 
 
-def a_ledger(database: SqliteDatabase, **options: Any) -> EventLedger:
+def a_ledger(database: Database, **options: Any) -> EventLedger:
     """Return a ledger whose clock does not move; its random bits are 1, 2, 3 ..."""
     counter = itertools.count(1)
     usual: dict[str, Any] = {
@@ -64,7 +72,7 @@ def a_ledger(database: SqliteDatabase, **options: Any) -> EventLedger:
 class _Wire:
     """A connection whose commits a test can watch and disturb."""
 
-    def __init__(self, connection: sqlite3.Connection, database: "WatchedDatabase") -> None:
+    def __init__(self, connection: sqlite3.Connection, database: "WatchedSqlite") -> None:
         self._connection = connection
         self._database = database
 
@@ -79,7 +87,7 @@ class _Wire:
         self._database.after_commit()
 
 
-class WatchedDatabase(SqliteDatabase):
+class WatchedSqlite(SqliteDatabase):
     """Remembers its connections and the last that committed; counts commits and writers that came to queue.
 
     Every new connection gets the extra `pragmas`.
@@ -87,6 +95,7 @@ class WatchedDatabase(SqliteDatabase):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self.address = str(path)
         self._connections: list[sqlite3.Connection] = []
         self.commits = 0
         self.committed_on: sqlite3.Connection | None = None
@@ -111,6 +120,75 @@ class WatchedDatabase(SqliteDatabase):
         return cast("sqlite3.Connection", _Wire(connection, self))
 
 
+class _AsyncWire:
+    """The same for a connection to PostgreSQL."""
+
+    def __init__(self, connection: Any, database: "WatchedPostgres") -> None:
+        self._connection = connection
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute(self, statement: str) -> str:
+        if statement != "COMMIT":
+            return str(await self._connection.execute(statement))
+        await asyncio.to_thread(self._database.before_commit)
+        status = await self._connection.execute(statement)
+        self._database.commits += 1
+        await asyncio.to_thread(self._database.after_commit)
+        return str(status)
+
+
+class WatchedPostgres(PostgresDatabase):
+    """Counts commits and writers that came to queue. Its URL is that of a database of its own."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, **options)
+        self.address = url
+        self.commits = 0
+        self.came_to_queue = 0
+        self.before_commit: Callable[[], None] = lambda: None
+        self.after_commit: Callable[[], None] = lambda: None
+
+    async def _connected(self, command_timeout: float) -> Any:
+        return _AsyncWire(await super()._connected(command_timeout), self)
+
+    async def _lock(self, connection: Any, realm: str) -> None:
+        self.came_to_queue += 1
+        await super()._lock(connection, realm)
+
+
+WatchedDatabase = WatchedSqlite | WatchedPostgres
+STORES = ("sqlite", "postgresql")
+HEAVY = ("sqlite", pytest.param("postgresql", marks=pytest.mark.full))
+"""The stores of a test that takes long: `make test` runs it on SQLite, `make test-full` on PostgreSQL too."""
+
+only_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+
+@contextmanager
+def a_database(store: str) -> Iterator[WatchedDatabase]:
+    """Yield a new database of that store, migrated."""
+    if store == "postgresql":
+        with postgres.a_database() as url:
+            there = WatchedPostgres(url)
+            yield there
+            there.engine.dispose()
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        here = WatchedSqlite(Path(directory) / "ledger.db")
+        migrations.migrate(here)
+        yield here
+        here.engine.dispose()
+
+
+def database_at(address: str) -> SqliteDatabase | PostgresDatabase:
+    """Return a database for another process, by the `address` of the first."""
+    return PostgresDatabase(address) if "://" in address else SqliteDatabase(address)
+
+
 def _is_open(connection: sqlite3.Connection) -> bool:
     try:
         return connection.total_changes >= 0
@@ -128,8 +206,14 @@ async def writer_in_queue(database: WatchedDatabase, ledger: EventLedger, change
 
 
 @contextmanager
-def writers_held_up(database: SqliteDatabase) -> Iterator[None]:
+def writers_held_up(database: SqliteDatabase | WatchedPostgres) -> Iterator[None]:
     """Hold the lock on which writers queue, as another process would."""
+    if isinstance(database, WatchedPostgres):
+        with psycopg.connect(database.address) as connection:
+            connection.execute("SELECT version_num FROM alembic_version FOR UPDATE")
+            connection.execute("SELECT realm FROM heads FOR UPDATE")
+            yield
+        return
     lock = os.open(f"{database.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -138,11 +222,18 @@ def writers_held_up(database: SqliteDatabase) -> Iterator[None]:
         os.close(lock)
 
 
-def rows_of(database: SqliteDatabase, statement: str, *parameters: Any) -> list[Any]:
-    """Ask the file directly."""
+def rows_of(database: SqliteDatabase | WatchedPostgres, statement: str, *parameters: Any) -> list[Any]:
+    """Ask the file or the server directly, in the SQL of SQLite."""
+    if isinstance(database, WatchedPostgres):
+        return postgres.rows(database.address, _in_postgresql(statement, parameters), *parameters)
     connection = sqlite3.connect(database.path)
     try:
         with connection:
             return connection.execute(statement, parameters).fetchall()
     finally:
         connection.close()
+
+
+def _in_postgresql(statement: str, parameters: tuple[Any, ...]) -> str:
+    statement = statement.replace("AS BLOB", "AS BYTEA")
+    return statement.replace("?", "%s") if parameters else statement

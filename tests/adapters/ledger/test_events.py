@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from adapters.ledger import facts
-from adapters.ledger.storage import NOW, WatchedDatabase, a_ledger, digest_of_address, rows_of
+from adapters.ledger.storage import NOW, WatchedSqlite, a_ledger, digest_of_address, rows_of
 from grantledger.adapters.ledger.events import EventCodec, EventUnreadable, UnknownTag, uuid7
 from grantledger.adapters.ledger.recorder import Entry, TagMapper
 from grantledger.adapters.ledger.schema import events
@@ -21,12 +21,14 @@ from grantledger.domain.kinds import EVENTS
 from grantledger.domain.user_account import AccountOpened
 from support import codes, history
 
+STORES = ("sqlite",)
+
 CALLER = Caller(correlation_id="request", trace_id="trace", address="203.0.113.7")
 BY = Provenance(actor_kind="user", actor_id="glu_ada", caller=CALLER)
 NAMES = [column.name for column in events.c]
 
 
-async def recorded(database: WatchedDatabase, by: Provenance = BY) -> list[dict[str, Any]]:
+async def recorded(database: WatchedSqlite, by: Provenance = BY) -> list[dict[str, Any]]:
     ledger = a_ledger(database)
     await ledger.open()
     await ledger.record([facts.issued(), facts.opened()], by)
@@ -35,7 +37,7 @@ async def recorded(database: WatchedDatabase, by: Provenance = BY) -> list[dict[
     return [dict(zip(NAMES, values, strict=True)) for values in found]
 
 
-async def test_an_event_is_kept_with_who_caused_it_when_and_from_where(database: WatchedDatabase):
+async def test_an_event_is_kept_with_who_caused_it_when_and_from_where(database: WatchedSqlite):
     first, _ = await recorded(database)
     assert first == {
         "position": 1,
@@ -57,18 +59,18 @@ async def test_an_event_is_kept_with_who_caused_it_when_and_from_where(database:
     }
 
 
-async def test_the_events_of_one_append_share_its_id(database: WatchedDatabase):
+async def test_the_events_of_one_append_share_its_id(database: WatchedSqlite):
     first, second = await recorded(database)
     assert second["append_id"] == first["append_id"]
     assert second["event_id"] != first["event_id"]
 
 
-async def test_the_callers_address_is_nowhere_in_the_file(database: WatchedDatabase):
+async def test_the_callers_address_is_nowhere_in_the_file(database: WatchedSqlite):
     await recorded(database)
     assert b"203.0.113.7" not in database.path.read_bytes()
 
 
-async def test_what_is_unknown_is_empty_and_never_null(database: WatchedDatabase):
+async def test_what_is_unknown_is_empty_and_never_null(database: WatchedSqlite):
     by = Provenance(actor_kind="system", actor_id=None, caller=Caller(correlation_id="request"))
     first, _ = await recorded(database, by)
     assert (first["actor_id"], first["trace_id"], first["address_digest"]) == ("", "", b"")

@@ -18,8 +18,10 @@ from sqlalchemy import event
 from adapters.ledger import facts
 from adapters.ledger.storage import (
     WatchedDatabase,
+    WatchedSqlite,
     a_ledger,
     digest_of_address,
+    only_sqlite,
     rows_of,
     writer_in_queue,
     writers_held_up,
@@ -422,8 +424,9 @@ def statements(database: WatchedDatabase) -> list[tuple[str, Any]]:
         (Filter(grant="ada-grant"), "sqlite_autoindex_events_2"),
     ],
 )
+@only_sqlite
 async def test_an_audit_of_one_party_is_answered_from_indexes(
-    audit: Audit, database: WatchedDatabase, statements: list[tuple[str, Any]], wanted: Filter, index: str
+    audit: Audit, database: WatchedSqlite, statements: list[tuple[str, Any]], wanted: Filter, index: str
 ):
     """Fails if all events are read, and those of others are filtered out afterwards."""
     assert list(audit.events(wanted))

@@ -8,7 +8,15 @@ import threading
 import pytest
 
 from adapters.ledger import facts
-from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of, writer_in_queue, writers_held_up
+from adapters.ledger.storage import (
+    WatchedDatabase,
+    WatchedSqlite,
+    a_ledger,
+    only_sqlite,
+    rows_of,
+    writer_in_queue,
+    writers_held_up,
+)
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.application.ports import Unavailable
 from grantledger.domain.token_grant import GRANT
@@ -51,8 +59,9 @@ async def test_a_failed_commit_is_not_taken_for_a_lost_answer(ledger: EventLedge
     await ledger.record([facts.opened()], facts.OPERATOR)
 
 
+@only_sqlite
 async def test_an_event_of_another_process_does_not_confirm_a_failed_commit(
-    ledger: EventLedger, database: WatchedDatabase
+    ledger: EventLedger, database: WatchedSqlite
 ):
     """Fails if any event at that version counts as the one that was appended."""
 
@@ -110,8 +119,9 @@ async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(d
     await ledger.close()
 
 
+@only_sqlite
 async def test_a_system_exit_in_a_commit_fails_only_that_commit(
-    ledger: EventLedger, database: WatchedDatabase, caplog: pytest.LogCaptureFixture
+    ledger: EventLedger, database: WatchedSqlite, caplog: pytest.LogCaptureFixture
 ):
     """Fails if the writer thread ends with the error."""
 

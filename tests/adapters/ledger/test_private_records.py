@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.ledger import facts
-from adapters.ledger.storage import ReversingSealer, WatchedDatabase, a_ledger
+from adapters.ledger.storage import ReversingSealer, WatchedDatabase, WatchedSqlite, a_ledger, only_sqlite
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.application.ports import Conflict, PrivateRecord
 
@@ -12,7 +12,8 @@ def an_email(subject: str, address: str = "ada@example.com") -> PrivateRecord:
     return PrivateRecord(subject=subject, name="email", value=address, lookup=address)
 
 
-async def test_a_private_value_is_not_in_the_file(ledger: EventLedger, database: WatchedDatabase):
+@only_sqlite
+async def test_a_private_value_is_not_in_the_file(ledger: EventLedger, database: WatchedSqlite):
     await ledger.record([facts.opened_account()], facts.OPERATOR, [an_email("glu_ada")])
     await ledger.close()
     assert b"ada@example.com" not in database.path.read_bytes()

@@ -2,11 +2,8 @@
 
 import asyncio
 import multiprocessing
-import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,15 +14,24 @@ from sqlalchemy import Connection
 
 from adapters.ledger import facts, processes
 from adapters.ledger.any_requests import KEYS, Request, a_request, outcomes
-from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
+from adapters.ledger.storage import (
+    HEAVY,
+    WatchedDatabase,
+    WatchedPostgres,
+    WatchedSqlite,
+    a_database,
+    a_ledger,
+    database_at,
+    only_sqlite,
+    rows_of,
+)
 from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import UnknownTag
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, Rebuild, RebuildRunning
 from grantledger.adapters.ledger.recorder import Recorder
 from grantledger.adapters.ledger.replay import Replay
-from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import GRANT
 
@@ -33,21 +39,24 @@ STEP, GIVE_UP = "step", "give up"
 actions = st.lists(st.one_of(a_request, st.just(STEP), st.just(STEP), st.just(GIVE_UP)), max_size=30)
 
 
-def rebuild(database: SqliteDatabase, *, page: int = 1_000) -> None:
+def rebuild(database: Database, *, page: int = 1_000) -> None:
     for _ in Rebuild(database, page=page, now=1_000).steps():
         pass
 
 
-def differences(database: SqliteDatabase) -> list[str]:
+def differences(database: Database) -> list[str]:
     return [str(difference) for difference in Replay(database, now=lambda: 1_000).differences()]
 
 
 @settings(max_examples=50)
 @given(actions, st.sampled_from((1, 2, 5)))
-def test_requests_between_the_steps_of_a_rebuild_are_not_lost(done: list[Request | str], page: int):
+@pytest.mark.parametrize("store", HEAVY)
+def test_requests_between_the_steps_of_a_rebuild_are_not_lost(
+    store: str, done: list[Request | str], page: int
+):
     """Fails if the swap misses the last events, or a step loses what an earlier step has folded."""
 
-    async def check(database: SqliteDatabase) -> None:
+    async def check(database: WatchedDatabase) -> None:
         ledger, plain = a_ledger(database), MemoryLedger()
         await ledger.open()
         steps = Rebuild(database, page=page, now=1_000).steps()
@@ -64,12 +73,9 @@ def test_requests_between_the_steps_of_a_rebuild_are_not_lost(done: list[Request
                 assert await ledger.load(kind, key) == await plain.load(kind, key)
         await ledger.close()
 
-    with tempfile.TemporaryDirectory() as directory:
-        database = SqliteDatabase(Path(directory) / "ledger.db")
-        migrations.migrate(database)
+    with a_database(store) as database:
         asyncio.run(check(database))
         assert differences(database) == []
-        database.engine.dispose()
 
 
 async def remember_something(ledger: EventLedger) -> None:
@@ -111,8 +117,17 @@ async def test_a_rebuild_is_of_every_realm(database: WatchedDatabase):
         assert list(Replay(database, realm=realm, now=lambda: 1_000).differences()) == []
 
 
-def tables(database: SqliteDatabase) -> list[Any]:
-    """Return all that the schema says; a table that was renamed has quotes around its name."""
+SCHEMA = """
+    SELECT 'column', table_name, column_name, data_type || is_nullable || coalesce(collation_name, '')
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+"""
+
+
+def tables(database: WatchedDatabase) -> list[Any]:
+    """Return all that the schema says; in SQLite a table that was renamed has quotes around its name."""
+    if isinstance(database, WatchedPostgres):
+        return sorted(rows_of(database, SCHEMA), key=str)
     found = rows_of(database, "SELECT type, name, tbl_name, replace(sql, '\"', '') FROM sqlite_schema")
     return sorted(found, key=str)
 
@@ -137,7 +152,8 @@ async def test_open_connections_read_and_write_after_the_swap(ledger: EventLedge
     assert differences(database) == []
 
 
-async def test_an_open_read_transaction_keeps_its_view(ledger: EventLedger, database: WatchedDatabase):
+@only_sqlite
+async def test_an_open_read_transaction_keeps_its_view(ledger: EventLedger, database: WatchedSqlite):
     await remember_something(ledger)
     with closing(database.connect()) as connection:
         connection.execute("BEGIN")
@@ -155,7 +171,7 @@ async def test_a_rebuild_that_dies_changes_nothing_and_can_be_repeated(
     await remember_something(ledger)
     before, live = tables(database), rows_of(database, "SELECT * FROM token_grant")
     spawn = multiprocessing.get_context("spawn")
-    dying = spawn.Process(target=processes.begin_to_rebuild_and_die, args=(database.path,))
+    dying = spawn.Process(target=processes.begin_to_rebuild_and_die, args=(database.address,))
     dying.start()
     dying.join(60)
     assert dying.exitcode == -9
@@ -219,16 +235,23 @@ def test_an_empty_ledger_can_be_rebuilt(database: WatchedDatabase):
     assert differences(database) == []
 
 
-class Busy(SqliteDatabase):
-    """Whenever the writers' lock is free again, another process opens a grant."""
+@contextmanager
+def busy(address: str) -> Iterator[Database]:
+    """Yield a database in which another process opens a grant whenever the writers' lock is free again."""
+    database, other = database_at(address), database_at(address)
+    others, writing = Recorder(other), database.writing
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        with super().writing() as connection:
+    def and_then_others_write() -> Iterator[Connection]:
+        with writing() as connection:
             yield connection
-        others = Recorder(SqliteDatabase(self.path))
         (opened,) = facts.opened(f"{others.max_notification_id()}").events
         others.insert_events([facts.stored(f"grant:{others.max_notification_id()}", 1, opened)])
+
+    database.writing = and_then_others_write  # type: ignore[method-assign]
+    yield database
+    database.engine.dispose()
+    other.engine.dispose()
 
 
 @pytest.mark.parametrize("page", [2, 3, 1_000])
@@ -237,16 +260,18 @@ async def test_appends_between_two_transactions_of_a_rebuild_are_not_lost(
 ):
     """Fails if the last events are folded in one transaction and the tables swapped in another."""
     await remember_something(ledger)
-    rebuild(Busy(database.path), page=page)
+    with busy(database.address) as busy_database:
+        rebuild(busy_database, page=page)
     assert differences(database) == []
 
 
+@pytest.mark.parametrize("database", HEAVY, indirect=True)
 def test_appends_of_other_processes_during_a_rebuild_are_not_lost(database: WatchedDatabase):
     """Fails if the swap misses the last events."""
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(3), spawn.Queue()
     writing = [
-        spawn.Process(target=processes.record_many, args=(database.path, barrier, results, name, 1_600))
+        spawn.Process(target=processes.record_many, args=(database.address, barrier, results, name, 1_600))
         for name in ("one", "two")
     ]
     for process in writing:
@@ -262,8 +287,7 @@ def test_appends_of_other_processes_during_a_rebuild_are_not_lost(database: Watc
     assert rebuilds > 1
     assert sum(recorded for _, recorded, _ in counts) == 1_600
     assert differences(database) == []
-    with closing(sqlite3.connect(database.path)) as connection:
-        assert connection.execute("SELECT count(*) FROM events").fetchone() == (3_200,)
+    assert rows_of(database, "SELECT count(*) FROM events") == [(3_200,)]
 
 
 DAY = 86_400

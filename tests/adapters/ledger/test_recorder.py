@@ -1,9 +1,7 @@
 """The `eventsourcing` library on our log: its recorder cases, and its tools next to the server."""
 
-import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from unittest import TestCase
 from uuid import UUID, uuid4
@@ -14,13 +12,11 @@ from eventsourcing.persistence import EventStore, IntegrityError, Notification, 
 from eventsourcing.tests import persistence as library
 
 from adapters.ledger import facts
-from adapters.ledger.storage import WatchedDatabase, a_ledger
-from grantledger.adapters.ledger import migrations
+from adapters.ledger.storage import WatchedDatabase, a_database, a_ledger
 from grantledger.adapters.ledger.events import UnknownTag
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.recorder import Entry, Recorder, TagMapper
 from grantledger.adapters.ledger.replay import Replay
-from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.application.ports import Conflict
 from grantledger.domain.client_registration import ClientRegistered
 from grantledger.domain.token_grant import GRANT, GrantRevoked
@@ -36,16 +32,12 @@ class RecorderOfStreams(Recorder):
         super().insert_events(stored_events, **kwargs)
 
 
-class InADirectoryOfItsOwn(TestCase):
+class InADatabaseOfItsOwn(TestCase):
     recorder_class: type[Recorder] = Recorder
+    store = "sqlite"
 
     def create_recorder(self) -> Recorder:
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        database = SqliteDatabase(Path(directory.name) / "ledger.db")
-        self.addCleanup(database.engine.dispose)
-        migrations.migrate(database)
-        return self.recorder_class(database)
+        return self.recorder_class(self.enterContext(a_database(self.store)))
 
 
 class NamedByText:
@@ -53,26 +45,24 @@ class NamedByText:
         return f"library:{uuid4()}"
 
 
-class TestAggregateRecorder(InADirectoryOfItsOwn, library.AggregateRecorderTestCase):
+class TestAggregateRecorder(InADatabaseOfItsOwn, library.AggregateRecorderTestCase):
     recorder_class = RecorderOfStreams
 
 
-class TestApplicationRecorder(InADirectoryOfItsOwn, library.ApplicationRecorderTestCase[Recorder]):
+class TestApplicationRecorder(InADatabaseOfItsOwn, library.ApplicationRecorderTestCase[Recorder]):
     def test_insert_subscribe(self) -> None:
         self.optional_test_insert_subscribe()
 
 
-class TestTrackingRecorder(InADirectoryOfItsOwn, library.TrackingRecorderTestCase):
+class TestTrackingRecorder(InADatabaseOfItsOwn, library.TrackingRecorderTestCase):
     pass
 
 
-class TestProcessRecorder(InADirectoryOfItsOwn, library.ProcessRecorderTestCase):
+class TestProcessRecorder(InADatabaseOfItsOwn, library.ProcessRecorderTestCase):
     pass
 
 
-class TestNonInterleavingNotificationIDs(
-    InADirectoryOfItsOwn, library.NonInterleavingNotificationIDsBaseCase
-):
+class TestNonInterleavingNotificationIDs(InADatabaseOfItsOwn, library.NonInterleavingNotificationIDsBaseCase):
     pass
 
 
@@ -85,6 +75,42 @@ class TestApplicationRecorderByText(NamedByText, TestApplicationRecorder):
 
 
 class TestProcessRecorderByText(NamedByText, TestProcessRecorder):
+    pass
+
+
+class InPostgreSQL:
+    store = "postgresql"
+
+
+class TestAggregateRecorderInPostgreSQL(InPostgreSQL, TestAggregateRecorder):
+    pass
+
+
+class TestApplicationRecorderInPostgreSQL(InPostgreSQL, TestApplicationRecorder):
+    pass
+
+
+class TestTrackingRecorderInPostgreSQL(InPostgreSQL, TestTrackingRecorder):
+    pass
+
+
+class TestProcessRecorderInPostgreSQL(InPostgreSQL, TestProcessRecorder):
+    pass
+
+
+class TestNonInterleavingNotificationIDsInPostgreSQL(InPostgreSQL, TestNonInterleavingNotificationIDs):
+    pass
+
+
+class TestAggregateRecorderByTextInPostgreSQL(InPostgreSQL, TestAggregateRecorderByText):
+    pass
+
+
+class TestApplicationRecorderByTextInPostgreSQL(InPostgreSQL, TestApplicationRecorderByText):
+    pass
+
+
+class TestProcessRecorderByTextInPostgreSQL(InPostgreSQL, TestProcessRecorderByText):
     pass
 
 

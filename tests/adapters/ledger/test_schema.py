@@ -14,12 +14,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from adapters.ledger import processes
-from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
+from adapters.ledger.storage import WatchedSqlite, a_ledger, rows_of
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.database import CannotOpen
 from grantledger.adapters.ledger.migrations import SchemaMismatch
 from grantledger.adapters.ledger.schema import metadata
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
+
+STORES = ("sqlite",)
 
 
 def schema_of(path: Path) -> list[Any]:
@@ -30,12 +32,12 @@ def schema_of(path: Path) -> list[Any]:
         connection.close()
 
 
-def test_the_migrations_make_what_the_code_expects(database: WatchedDatabase):
+def test_the_migrations_make_what_the_code_expects(database: WatchedSqlite):
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_the_migrations_make_every_table_as_the_code_would(database: WatchedDatabase, tmp_path: Path):
+def test_the_migrations_make_every_table_as_the_code_would(database: WatchedSqlite, tmp_path: Path):
     plain = SqliteDatabase(tmp_path / "plain.db")
     plain.create()
     metadata.create_all(plain.engine)
@@ -48,7 +50,7 @@ def words(sql: str | None) -> list[str]:
     return sorted((sql or "").replace(",", " ").split())
 
 
-def test_migrating_again_changes_nothing(database: WatchedDatabase):
+def test_migrating_again_changes_nothing(database: WatchedSqlite):
     before = schema_of(database.path)
     migrations.migrate(database)
     assert schema_of(database.path) == before
@@ -79,7 +81,7 @@ print([name for name in sys.modules if name.partition(".")[0] == "alembic"])
 """
 
 
-def test_a_start_with_the_newest_schema_does_not_import_alembic(database: WatchedDatabase):
+def test_a_start_with_the_newest_schema_does_not_import_alembic(database: WatchedSqlite):
     """Fails if alembic is imported at the top of a module, which takes 60 ms."""
     tests = Path(__file__).parents[2]
     done = subprocess.run(
@@ -105,7 +107,7 @@ def test_migrations_keep_alembics_progress_out_of_a_hosts_log(
 
 
 def test_a_migration_that_fails_leaves_no_half_of_itself(tmp_path: Path):
-    database = WatchedDatabase(tmp_path / "ledger.db")
+    database = WatchedSqlite(tmp_path / "ledger.db")
 
     def fail() -> None:
         raise sqlite3.OperationalError("disk I/O error")
@@ -139,7 +141,7 @@ async def test_a_database_behind_the_code_is_not_opened(tmp_path: Path):
         await a_ledger(database).open()
 
 
-async def test_a_database_ahead_of_the_code_is_not_opened(database: WatchedDatabase):
+async def test_a_database_ahead_of_the_code_is_not_opened(database: WatchedSqlite):
     rows_of(database, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SchemaMismatch, match="9999, which only a newer release knows"):
         await a_ledger(database).open()
@@ -150,7 +152,7 @@ async def test_a_database_ahead_of_the_code_is_not_opened(database: WatchedDatab
 def test_several_processes_may_start_at_once(tmp_path: Path):
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(3)
-    arguments = (tmp_path / "ledger.db", barrier)
+    arguments = (str(tmp_path / "ledger.db"), barrier)
     starting = [spawn.Process(target=processes.migrate_once_all_are_there, args=arguments) for _ in range(3)]
     for process in starting:
         process.start()

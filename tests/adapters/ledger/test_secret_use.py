@@ -85,7 +85,7 @@ async def test_after_a_crash_all_is_readable_and_the_next_run_continues(
 
 
 async def test_a_batch_that_fails_leaves_no_half_of_itself(under_the_old: WatchedDatabase):
-    rows_of(under_the_old, "UPDATE private_record SET sealed = x'00' WHERE subject = 'glu_b'")
+    rows_of(under_the_old, "UPDATE private_record SET sealed = CAST('0' AS BLOB) WHERE subject = 'glu_b'")
     with pytest.raises(Unavailable, match="it is damaged"):
         await batches(Resealing(under_the_old, vault(NEW, OLD), "main"))
     assert await Resealing(under_the_old, vault(NEW, OLD), "main").counts() == {key_id(OLD): 10}

@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from adapters.ledger.storage import WatchedDatabase
+from adapters.ledger.storage import WatchedSqlite
 from grantledger.adapters.ledger.schema import ROWS, metadata
 from grantledger.adapters.ledger.sql import BEGINS, CHUNKS, Statement, Statements
+
+STORES = ("sqlite",)
 
 POSTGRESQL = asyncpg.dialect()
 FILTERS: dict[str, list[tuple[str, ...]]] = {
@@ -37,7 +39,7 @@ def every_statement(statements: Statements) -> Iterator[tuple[str, Statement | s
         yield f"cursor of {category}", statements.cursor(category)
 
 
-def test_every_statement_compiles_for_postgresql(database: WatchedDatabase):
+def test_every_statement_compiles_for_postgresql(database: WatchedSqlite):
     here, there = (dict(every_statement(made)) for made in (database.statements, Statements(POSTGRESQL)))
     assert here.keys() == there.keys()
     assert len(here) > 60
@@ -58,14 +60,14 @@ def test_every_table_compiles_for_postgresql():
             assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=POSTGRESQL))
 
 
-def plan(database: WatchedDatabase, text: str) -> list[str]:
+def plan(database: WatchedSqlite, text: str) -> list[str]:
     """Return the steps that SQLite would take."""
     with closing(sqlite3.connect(database.path)) as connection:
         explained = connection.execute(f"EXPLAIN QUERY PLAN {text}", ["x"] * text.count("?"))
         return [detail for *_, detail in explained]
 
 
-def test_no_statement_scans_or_sorts_a_table(database: WatchedDatabase):
+def test_no_statement_scans_or_sorts_a_table(database: WatchedSqlite):
     """But for the tables that a statement itself makes, of as many rows as it has parameters."""
     found: dict[str, Any] = {}
     for name, made in every_statement(database.statements):
@@ -92,7 +94,7 @@ BOUNDED = {
 """By statement, the scans and sorts of rows whose number is limited by the statement itself."""
 
 
-def test_the_grants_and_consents_of_a_user_are_searched_by_an_index(database: WatchedDatabase):
+def test_the_grants_and_consents_of_a_user_are_searched_by_an_index(database: WatchedSqlite):
     steps = plan(database, database.statements.connected_apps.text)
     assert [step for step in steps if step.startswith("SEARCH token_grant USING INDEX token_grant_user")]
     assert [step for step in steps if step.startswith("SEARCH consent USING INDEX consent_parties")]
@@ -106,7 +108,7 @@ def is_of_the_statement(step: str) -> bool:
 
 @pytest.mark.parametrize(("category", "where", "after"), PAGES)
 def test_a_page_of_a_list_is_one_search_of_an_index(
-    database: WatchedDatabase, category: str, where: tuple[str, ...], after: int
+    database: WatchedSqlite, category: str, where: tuple[str, ...], after: int
 ):
     text = database.statements.page(category, where, after=bool(after)).text
     step, *sort = plan(database, text)
@@ -114,7 +116,7 @@ def test_a_page_of_a_list_is_one_search_of_an_index(
     assert step.startswith(f"SEARCH {ROWS[category].name} USING ")
 
 
-def test_a_refresh_leaves_the_indexes_of_its_grant_alone(database: WatchedDatabase):
+def test_a_refresh_leaves_the_indexes_of_its_grant_alone(database: WatchedSqlite):
     """SQLite writes an index again as soon as one of its columns is set, whatever to."""
     table = ROWS["grant"]
     indexed = {column.name for index in table.indexes for column in index.columns} - {"realm", "key"}

@@ -12,18 +12,20 @@ from pathlib import Path
 import pytest
 
 from adapters.ledger import facts, processes
-from adapters.ledger.storage import WatchedDatabase, a_ledger, rows_of
+from adapters.ledger.storage import WatchedSqlite, a_ledger, rows_of
 from grantledger.adapters.ledger.database import CannotOpen
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.application.ports import PrivateRecord, Unavailable
 from grantledger.domain.token_grant import GRANT
 
+STORES = ("sqlite",)
+
 FULL = 2
 
 
 async def test_every_live_connection_syncs_before_a_commit_returns(
-    ledger: EventLedger, database: WatchedDatabase
+    ledger: EventLedger, database: WatchedSqlite
 ):
     """Fails if the write-ahead log is synced at checkpoints only."""
     await ledger.record([facts.opened()], facts.OPERATOR)
@@ -34,9 +36,7 @@ async def test_every_live_connection_syncs_before_a_commit_returns(
     assert {connection.execute("PRAGMA synchronous").fetchone() for connection in live} == {(FULL,)}
 
 
-async def test_the_live_writer_syncs_before_its_commit_returns(
-    ledger: EventLedger, database: WatchedDatabase
-):
+async def test_the_live_writer_syncs_before_its_commit_returns(ledger: EventLedger, database: WatchedSqlite):
     """Fails if the writer syncs at checkpoints only."""
     for version in (1, 2):
         await ledger.record([facts.opened(str(version))], facts.OPERATOR)
@@ -46,7 +46,7 @@ async def test_the_live_writer_syncs_before_its_commit_returns(
         assert writer.execute("PRAGMA synchronous").fetchone() == (FULL,)
 
 
-async def test_only_the_owner_can_read_the_files(ledger: EventLedger, database: WatchedDatabase):
+async def test_only_the_owner_can_read_the_files(ledger: EventLedger, database: WatchedSqlite):
     await ledger.record([facts.opened()], facts.OPERATOR)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in database.path.parent.iterdir()}
     assert modes == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"), 0o600)
@@ -65,7 +65,7 @@ def test_a_path_may_hold_what_a_uri_must_not(tmp_path: Path):
 
 
 @pytest.fixture
-async def ledger(database: WatchedDatabase) -> AsyncIterator[EventLedger]:
+async def ledger(database: WatchedSqlite) -> AsyncIterator[EventLedger]:
     database.busy_timeout = 50
     ledger = a_ledger(database)
     await ledger.open()
@@ -73,7 +73,7 @@ async def ledger(database: WatchedDatabase) -> AsyncIterator[EventLedger]:
     await ledger.close()
 
 
-async def test_a_full_disk_is_an_outage_until_there_is_room(ledger: EventLedger, database: WatchedDatabase):
+async def test_a_full_disk_is_an_outage_until_there_is_room(ledger: EventLedger, database: WatchedSqlite):
     ((pages,),) = rows_of(database, "PRAGMA page_count")
     database.pragmas = (f"max_page_count={pages}",)
     big = PrivateRecord(subject="glu_ada", name="photo", value="x" * 100_000)
@@ -85,7 +85,7 @@ async def test_a_full_disk_is_an_outage_until_there_is_room(ledger: EventLedger,
 
 
 async def test_a_full_disk_in_the_middle_of_an_append_leaves_nothing_of_it(
-    ledger: EventLedger, database: WatchedDatabase
+    ledger: EventLedger, database: WatchedSqlite
 ):
     """Fails if a connection is kept after it has failed."""
     await ledger.record([facts.opened()], facts.OPERATOR)
@@ -100,7 +100,7 @@ async def test_a_full_disk_in_the_middle_of_an_append_leaves_nothing_of_it(
 
 
 async def test_a_read_only_file_is_an_outage_until_it_can_be_written(
-    ledger: EventLedger, database: WatchedDatabase
+    ledger: EventLedger, database: WatchedSqlite
 ):
     """Fails if a disk error is not reported as an outage."""
     database.pragmas = ("query_only=ON",)
@@ -112,7 +112,7 @@ async def test_a_read_only_file_is_an_outage_until_it_can_be_written(
 
 
 async def test_a_locked_file_is_an_outage_until_the_lock_is_gone(
-    ledger: EventLedger, database: WatchedDatabase
+    ledger: EventLedger, database: WatchedSqlite
 ):
     """Fails if a disk error is not reported as an outage."""
     other = sqlite3.connect(database.path, isolation_level=None)
@@ -124,7 +124,7 @@ async def test_a_locked_file_is_an_outage_until_the_lock_is_gone(
     await ledger.record([facts.opened()], facts.OPERATOR)
 
 
-async def test_a_reader_does_not_wait_for_a_writer(ledger: EventLedger, database: WatchedDatabase):
+async def test_a_reader_does_not_wait_for_a_writer(ledger: EventLedger, database: WatchedSqlite):
     await ledger.record([facts.opened()], facts.OPERATOR)
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -133,7 +133,7 @@ async def test_a_reader_does_not_wait_for_a_writer(ledger: EventLedger, database
 
 
 async def test_a_file_that_is_gone_is_an_outage_until_it_is_back(
-    ledger: EventLedger, database: WatchedDatabase
+    ledger: EventLedger, database: WatchedSqlite
 ):
     away = database.path.with_suffix(".away")
     database.path.rename(away)
@@ -147,9 +147,7 @@ async def test_a_file_that_is_gone_is_an_outage_until_it_is_back(
     assert (await ledger.load(GRANT, "grant")).version == 1
 
 
-async def test_damaged_bytes_are_an_outage_of_their_stream_only(
-    ledger: EventLedger, database: WatchedDatabase
-):
+async def test_damaged_bytes_are_an_outage_of_their_stream_only(ledger: EventLedger, database: WatchedSqlite):
     await ledger.record([facts.opened("good"), facts.opened("bad")], facts.OPERATOR)
     rows_of(database, "UPDATE token_grant SET state = ? WHERE key = 'bad'", b'{"client_id":')
     with pytest.raises(Unavailable):
@@ -159,7 +157,7 @@ async def test_damaged_bytes_are_an_outage_of_their_stream_only(
     assert (await ledger.load(GRANT, "good")).version == 1
 
 
-async def test_a_connection_that_broke_is_replaced(ledger: EventLedger, database: WatchedDatabase):
+async def test_a_connection_that_broke_is_replaced(ledger: EventLedger, database: WatchedSqlite):
     await ledger.record([facts.opened()], facts.OPERATOR)
     await ledger.load(GRANT, "grant")
     for connection in database.live_connections:
@@ -169,7 +167,7 @@ async def test_a_connection_that_broke_is_replaced(ledger: EventLedger, database
     assert (await ledger.load(GRANT, "grant")).version == 1
 
 
-async def test_a_missing_table_is_an_outage(ledger: EventLedger, database: WatchedDatabase):
+async def test_a_missing_table_is_an_outage(ledger: EventLedger, database: WatchedSqlite):
     rows_of(database, "ALTER TABLE token_grant RENAME TO elsewhere")
     with pytest.raises(Unavailable, match="no such table"):
         await ledger.load(GRANT, "grant")
@@ -181,7 +179,7 @@ APPENDS = 400
 
 
 def written_by_two(
-    database: WatchedDatabase,
+    database: WatchedSqlite,
     meanwhile: Callable[[], object] = lambda: time.sleep(0.01),
     *,
     racing: bool,
@@ -196,7 +194,7 @@ def written_by_two(
     writing = [
         spawn.Process(
             target=processes.record_many,
-            args=(database.path, barrier, results, name, APPENDS),
+            args=(str(database.path), barrier, results, name, APPENDS),
             kwargs={"racing": racing, "realm": realm},
         )
         for name, realm in zip(("one", "two"), realms, strict=True)
@@ -209,7 +207,7 @@ def written_by_two(
 
 
 @pytest.mark.parametrize("racing", [False, True])
-def test_two_processes_write_one_gapless_log(database: WatchedDatabase, racing: bool):
+def test_two_processes_write_one_gapless_log(database: WatchedSqlite, racing: bool):
     """Fails if each process keeps its own count of positions."""
     outcomes = written_by_two(database, racing=racing)
     recorded = sum(recorded for recorded, _ in outcomes.values())
@@ -219,7 +217,7 @@ def test_two_processes_write_one_gapless_log(database: WatchedDatabase, racing: 
     assert positions == [(2 * recorded, 1, 2 * recorded)]
 
 
-def test_two_processes_of_two_realms_write_two_gapless_logs(database: WatchedDatabase):
+def test_two_processes_of_two_realms_write_two_gapless_logs(database: WatchedSqlite):
     written_by_two(database, racing=True, realms=("one", "two"))
     found = rows_of(
         database, "SELECT realm, count(*), min(position), max(position) FROM events GROUP BY realm"
@@ -227,7 +225,7 @@ def test_two_processes_of_two_realms_write_two_gapless_logs(database: WatchedDat
     assert found == [(realm, 2 * APPENDS, 1, 2 * APPENDS) for realm in ("one", "two")]
 
 
-def test_positions_become_visible_in_order(database: WatchedDatabase):
+def test_positions_become_visible_in_order(database: WatchedSqlite):
     """Fails if each process takes positions from its own range."""
     seen: dict[int, int] = {}
     with closing(sqlite3.connect(database.path)) as reader:

@@ -1,0 +1,584 @@
+"""The ledger in PostgreSQL: asyncpg for requests, psycopg through SQLAlchemy for commands and tools.
+
+Only here is a driver named. The SQL keeps to what ADR 0071 lists, so that it also runs behind a transaction
+pooler and on engines that are distributed.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import psycopg
+from sqlalchemy import (
+    BigInteger,
+    ClauseElement,
+    Connection,
+    Integer,
+    TableValuedAlias,
+    Text,
+    bindparam,
+    column,
+    create_engine,
+    func,
+    insert,
+    inspect,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.types import TypeEngine
+
+from grantledger.adapters.ledger import private_records
+from grantledger.adapters.ledger.database import (
+    CommitOutcomeUnknown,
+    Rows,
+    Transaction,
+    TransactionAborted,
+    UniqueTaken,
+)
+from grantledger.adapters.ledger.schema import ROWS, events, heads, tracking
+from grantledger.adapters.ledger.sql import CHUNKS, ByRows, Statement, Statements
+from grantledger.adapters.ledger.writer import Append, Outcome
+from grantledger.application.ports import Conflict, MasterSecretMissing, Unavailable
+
+POOL_SIZE = 10
+"""Connections of one process that read. One more writes."""
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 5.0
+POOL_TIMEOUT = 5.0
+"""Seconds that a read may wait for a connection that is free."""
+
+_COMMAND_TIMEOUT = 15.0
+"""Seconds without an answer after which a writing connection is given up. The server gives up earlier."""
+
+_LOCAL = {"lock_timeout": 5_000, "statement_timeout": 10_000, "idle_in_transaction_session_timeout": 5_000}
+"""Milliseconds, set in each transaction of the writer, because a pooler forgets the settings of a session.
+
+The last one ends the transaction of a process that was stopped while it held the head of a realm.
+"""
+
+_LOOK_UP = 10.0
+"""Seconds for which an unknown outcome is looked up, again and again while the server restarts."""
+
+_AGAIN = ("40001", "40P01")
+_OUTAGES = ("08", "25", "28", "3D", "53", "55", "57", "58", "XX")
+"""Classes of SQLSTATE that say something of the server, the network or the role, and nothing of the data."""
+
+_READ_WRITE = "read-write"
+"""A standby may lag behind, so it is never read: a revocation must be seen by the next request (ADR 0074)."""
+
+
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+
+
+class PostgresDatabase:
+    """One PostgreSQL database. `url` is a libpq URL, which also says TLS, role and `application_name`."""
+
+    def __init__(
+        self, url: str, *, name: str = "PostgreSQL", pool_size: int = POOL_SIZE, pooler: bool = False
+    ) -> None:
+        self.name = name
+        self._url = url
+        self._pooler = pooler
+        asked = parse_qs(urlsplit(url).query)
+        defaults = {"application_name": "grantledger", "target_session_attrs": _READ_WRITE}
+        self._defaults: dict[str, Any] = {key: value for key, value in defaults.items() if key not in asked}
+        self.statements = _STATEMENTS
+        # In autocommit: a transaction begins where `reading` and `writing` begin it.
+        self.engine = create_engine(
+            "postgresql+psycopg://", creator=self.connect, isolation_level="AUTOCOMMIT", pool_pre_ping=True
+        )
+        self._idle: list[asyncpg.Connection[Any]] = []
+        self._slots = asyncio.Semaphore(pool_size)
+        self._writing: dict[str, asyncpg.Connection[Any]] = {}
+        self._closed = False
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            self._url,
+            connect_timeout=int(CONNECT_TIMEOUT),
+            prepare_threshold=None if self._pooler else 5,
+            **self._defaults,
+        )
+
+    # Reads
+
+    async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
+        if self._slots.locked():
+            await self._free_slot()
+        else:
+            await self._slots.acquire()
+        try:
+            return await self._read(statement.text, statement.ordered(parameters))
+        finally:
+            self._slots.release()
+
+    async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
+        loop = asyncio.get_running_loop()
+        patient_until = loop.time() + _LOOK_UP
+        while True:
+            try:
+                return await self._read_under_lock(realm, statement, parameters)
+            except Unavailable:
+                if loop.time() > patient_until:
+                    raise
+            await asyncio.sleep(0.1)
+
+    async def _free_slot(self) -> None:
+        try:
+            async with asyncio.timeout(POOL_TIMEOUT):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Unavailable("every connection to the database is in use") from None
+
+    async def _read(self, query: str, arguments: Sequence[Any]) -> Rows:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                try:
+                    return await self._read_on(connection, query, arguments)
+                except Exception as error:
+                    if not connection.is_closed():
+                        raise _unavailable(error) from error
+                    # It was lost while it was idle: a server that restarted has lost the others too.
+        try:
+            connection = await self._connected(READ_TIMEOUT)
+            return await self._read_on(connection, query, arguments)
+        except Exception as error:
+            raise _unavailable(error) from error
+
+    async def _read_on(
+        self, connection: "asyncpg.Connection[Any]", query: str, arguments: Sequence[Any]
+    ) -> Rows:
+        try:
+            if not self._pooler:
+                rows: Rows = await connection.fetch(query, *arguments)
+            else:
+                # Without a cache asyncpg prepares and executes in two messages. Between them the pooler may
+                # change the server's connection, unless they are in one transaction.
+                async with connection.transaction(readonly=True):
+                    rows = await connection.fetch(query, *arguments)
+        except asyncpg.PostgresError:
+            self._keep(connection)  # the server has answered
+            raise
+        except BaseException:
+            connection.terminate()
+            raise
+        self._keep(connection)
+        return rows
+
+    def _keep(self, connection: "asyncpg.Connection[Any]") -> None:
+        if self._closed:
+            connection.terminate()
+        elif not connection.is_closed():
+            self._idle.append(connection)
+
+    async def _read_under_lock(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
+        """Read on a connection of its own once the realm's head is free: the writer's may hang."""
+        try:
+            connection = await self._connected(_COMMAND_TIMEOUT)
+            try:
+                await connection.execute(_begin(realm))
+                rows: Rows = await connection.fetch(statement.text, *statement.ordered(parameters))
+                return rows
+            finally:
+                connection.terminate()
+        except Exception as error:
+            raise _unavailable(error) from error
+
+    async def _connected(self, command_timeout: float) -> "asyncpg.Connection[Any]":
+        if self._closed:
+            raise Unavailable("the ledger is closed")
+        settings = {key: value for key, value in self._defaults.items() if key != "target_session_attrs"}
+        connection: asyncpg.Connection[Any] = await asyncpg.connect(
+            self._url,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=command_timeout,
+            statement_cache_size=0 if self._pooler else 200,
+            server_settings=settings,
+            target_session_attrs=self._defaults.get("target_session_attrs"),
+        )
+        return connection
+
+    # Writes
+
+    @asynccontextmanager
+    async def transaction(self, realm: str) -> AsyncIterator["PostgresTransaction"]:
+        try:
+            connection = await self._begun(realm)
+            transaction = PostgresTransaction(connection)
+            yield transaction
+            if not transaction.committed:
+                await connection.execute("ROLLBACK")
+        except asyncio.CancelledError:
+            self._stop_writing(realm)
+            raise
+        except Exception as error:
+            await self._roll_back(realm)
+            translated = _translated(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+    async def record(
+        self,
+        transaction: Transaction,
+        realm: str,
+        appends: Sequence[Append],
+        *,
+        now: Callable[[], int],
+        known_secrets: Sequence[str],
+    ) -> list[Outcome]:
+        batch = _Batch(appends)
+        recorded_at = now()
+        while round_ := batch.next_round():
+            accepted = []
+            for append in round_:
+                try:
+                    for row in append.private:
+                        await private_records.check_free(
+                            transaction, self.statements, realm, row, known_secrets
+                        )
+                except (Conflict, MasterSecretMissing) as refused:
+                    batch.refuse(append, refused)
+                else:
+                    accepted.append(append)
+            if not accepted:
+                continue
+            statement, parameters = _batch_of(realm, accepted, recorded_at)
+            for index, stream_id in await transaction.fetch(statement, parameters):
+                batch.refuse(accepted[index], Conflict(stream_id), stale=stream_id)
+            written = [append for append in accepted if append not in batch.outcomes]
+            batch.wrote(written)
+            private = [row for append in written for row in append.private]
+            if private:
+                await private_records.write(transaction, self.statements, realm, private)
+        return [batch.outcomes[append] for append in appends]
+
+    async def _begun(self, realm: str) -> "asyncpg.Connection[Any]":
+        kept = self._writing.get(realm)
+        if kept is not None:
+            try:
+                await self._lock(kept, realm)
+                return kept
+            except Exception:
+                if not kept.is_closed():
+                    raise
+                # It was lost while it was idle. Nothing was written on it, so another one can begin.
+        made = self._writing[realm] = await self._connected(_COMMAND_TIMEOUT)
+        await self._lock(made, realm)
+        return made
+
+    async def _lock(self, connection: "asyncpg.Connection[Any]", realm: str) -> None:
+        if await connection.execute(_begin(realm)) == "SELECT 0":
+            # A realm begins while no migration and no rebuild runs: those lock the revision, then all heads.
+            await connection.execute("SELECT version_num FROM alembic_version FOR SHARE")
+            await connection.execute(_new_head(realm))
+            await connection.execute(_locked_head(realm))
+
+    async def _roll_back(self, realm: str) -> None:
+        connection = self._writing.get(realm)
+        if connection is None:
+            return
+        try:
+            async with asyncio.timeout(1.0):
+                await connection.execute("ROLLBACK")
+        except Exception:  # noqa: BLE001 - the server rolls back what its client has left
+            self._stop_writing(realm)
+
+    def _stop_writing(self, realm: str) -> None:
+        connection = self._writing.pop(realm, None)
+        if connection is not None:
+            connection.terminate()
+
+    # Commands and tools
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin() as transaction:
+                yield connection
+                transaction.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            connection.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                # First the revision, which also stops a realm from beginning, and then every head.
+                if inspect(connection).has_table("alembic_version"):
+                    connection.execute(text("SELECT version_num FROM alembic_version FOR UPDATE"))
+                    connection.execute(select(heads.c.realm).order_by(heads.c.realm).with_for_update())
+                yield connection
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[bool]:
+        row = {"realm": "", "application_name": "rebuild", "notification_id": 0}
+        with self.engine.connect() as connection:
+            connection.execute(upsert(tracking).values(row).on_conflict_do_nothing())
+        with self.engine.connect() as connection:
+            connection.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+                only = select(tracking.c.realm).where(
+                    tracking.c.realm == "", tracking.c.application_name == "rebuild"
+                )
+                found = connection.execute(only.with_for_update(skip_locked=True)).all()
+                yield bool(found)
+
+    def create(self) -> None:
+        """Do nothing: the database is made by its administrator."""
+
+    def why(self, error: Exception) -> str:
+        return " ".join(str(error).split()) or type(error).__name__
+
+    async def open(self) -> None:
+        """Allow reads, again after `close`."""
+        self._closed = False
+
+    async def close(self, patience: float) -> None:
+        self._closed = True
+        open_ones = [*self._idle, *self._writing.values()]
+        self._idle.clear()
+        self._writing.clear()
+        for connection in open_ones:
+            with suppress(Exception):
+                await connection.close(timeout=patience)
+        self.engine.dispose()
+
+
+class PostgresTransaction:
+    """A transaction that holds the realm's head."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
+        self._connection = connection
+        self.committed = False
+
+    async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
+        rows: Rows = await self._connection.fetch(statement.text, *statement.ordered(parameters))
+        return rows
+
+    async def fetch_by_rows(self, statement: ByRows, rows: Rows) -> Rows:
+        found: list[Any] = []
+        start = 0
+        for size in CHUNKS:
+            while len(rows) - start >= size:
+                values = [value for row in rows[start : start + size] for value in row]
+                found += await self._connection.fetch(statement(size), *values)
+                start += size
+        return found
+
+    async def commit(self) -> None:
+        try:
+            status = await self._connection.execute("COMMIT")
+        except Exception as error:
+            if getattr(error, "sqlstate", None) in _AGAIN:
+                raise
+            self._connection.terminate()
+            raise CommitOutcomeUnknown(str(error) or type(error).__name__) from error
+        if status != "COMMIT":
+            raise Unavailable(f"the transaction ended with {status}")
+        self.committed = True
+
+
+class _Batch:
+    """The appends of a transaction, in rounds that one statement can check and write.
+
+    A statement sees the versions from before it. So an append that names a stream which an earlier one of the
+    round writes belongs to a later round, where most are refused without asking again.
+    """
+
+    def __init__(self, appends: Sequence[Append]) -> None:
+        self._left: Sequence[Append] = appends
+        self._versions: dict[str, int] = {}
+        self._stale: set[tuple[str, int]] = set()
+        self.outcomes: dict[Append, Outcome] = {}
+
+    def next_round(self) -> list[Append]:
+        while self._left:
+            chosen: list[Append] = []
+            later: list[Append] = []
+            written: set[str] = set()
+            for append in self._left:
+                conflict = self._conflict(append)
+                if conflict is not None:
+                    self.outcomes[append] = conflict
+                elif any(stream_id in written for stream_id, _ in append.expected):
+                    later.append(append)
+                else:
+                    chosen.append(append)
+                    written.update(event.stream_id for event in append.events)
+            self._left = later
+            if chosen:
+                return chosen
+        return []
+
+    def refuse(self, append: Append, why: Conflict | Unavailable, *, stale: str | None = None) -> None:
+        self.outcomes[append] = why
+        self._stale.update(expected for expected in append.expected if expected[0] == stale)
+
+    def wrote(self, appends: Sequence[Append]) -> None:
+        for append in appends:
+            self.outcomes[append] = None
+            self._versions.update((event.stream_id, event.version) for event in append.events)
+
+    def _conflict(self, append: Append) -> Conflict | None:
+        if len({(event.stream_id, event.version) for event in append.events}) < len(append.events):
+            return Conflict("two changes of one stream")
+        for stream_id, version in append.expected:
+            if (stream_id, version) in self._stale or self._versions.get(stream_id, version) != version:
+                return Conflict(stream_id)
+        return None
+
+
+_LINE = [each for each in events.c if each.name not in ("realm", "position", "recorded_at")]
+_LINE_AT = [index for index, each in enumerate(events.c) if each in _LINE]
+
+
+def _batch_of(realm: str, appends: Sequence[Append], recorded_at: int) -> tuple[Statement, Mapping[str, Any]]:
+    """Return the one statement that checks and writes the appends, with its parameters.
+
+    The parameters are arrays, one for each column, so that batches of all sizes share a statement.
+    """
+    asked = [(n, *expected) for n, append in enumerate(appends) for expected in append.expected]
+    lines = [
+        (n, event.row(realm, 0, recorded_at, append.envelope))
+        for n, append in enumerate(appends)
+        for event in append.events
+    ]
+    rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for n, append in enumerate(appends):
+        for row in append.rows:
+            rows[row.category].append((n, *row.values(realm)[1:]))
+    parameters: dict[str, Any] = {"of": realm, "recorded_at": recorded_at}
+    for name, values in zip(("append", "stream_id", "version"), zip(*asked, strict=True), strict=True):
+        parameters[f"asked_{name}"] = values
+    parameters["line_append"] = [n for n, _ in lines]
+    for each, index in zip(_LINE, _LINE_AT, strict=True):
+        parameters[f"line_{each.name}"] = [line[index] for _, line in lines]
+    for category, found in rows.items():
+        names = ("append", *(each.name for each in ROWS[category].c if each.name != "realm"))
+        for name, values in zip(names, zip(*found, strict=True), strict=True):
+            parameters[f"{category}_{name}"] = values
+    return batch_statement(tuple(sorted(rows))), parameters
+
+
+@cache
+def batch_statement(categories: tuple[str, ...]) -> Statement:
+    """Return the statement for appends whose rows are of these categories; it returns those refused."""
+    realm: Any = bindparam("of", type_=Text)
+    number, version = column("append", Integer), column("version", BigInteger)
+    asked = _unnested("asked", {"append": Integer(), "stream_id": Text(), "version": BigInteger()})
+    last = (
+        select(func.max(events.c.version))
+        .where(events.c.realm == realm, events.c.stream_id == asked.c.stream_id)
+        .correlate(asked)
+        .scalar_subquery()
+    )
+    stale = asked.c[version.name] != func.coalesce(last, literal_column("0"))
+    refused = select(asked.c.append, asked.c.stream_id).where(stale).cte("refused")
+    accepted = select(refused.c.append)
+    line = _unnested("line", {"append": Integer(), **{each.name: each.type for each in _LINE}}, "n")
+    lines = (
+        select(*(line.c[each.name] for each in _LINE), func.row_number().over(order_by=line.c.n).label("nth"))
+        .where(line.c[number.name].not_in(accepted))
+        .cte("lines")
+    )
+    total = select(func.count().label("events")).select_from(lines).cte("total")
+    head = (
+        update(heads)
+        .where(heads.c.realm == realm)
+        .values(position=heads.c.position + total.c.events)
+        .returning((heads.c.position - total.c.events).label("before"))
+        .cte("head")
+    )
+    values = {each.name: lines.c[each.name] for each in _LINE} | {
+        "realm": realm,
+        "position": head.c.before + lines.c.nth,
+        "recorded_at": bindparam("recorded_at", type_=BigInteger),
+    }
+    writes = [
+        insert(events).from_select(
+            [each.name for each in events.c], select(*(values[each.name] for each in events.c))
+        )
+    ]
+    for category in categories:
+        table = ROWS[category]
+        own = [each for each in table.c if each.name != "realm"]
+        row = _unnested(category, {"append": Integer(), **{each.name: each.type for each in own}})
+        chosen = select(realm, *(row.c[each.name] for each in own)).where(row.c[number.name].not_in(accepted))
+        made = upsert(table).from_select(["realm", *(each.name for each in own)], chosen)
+        changing = [each for each in own if not (each.primary_key or each.info.get("fixed"))]
+        writes.append(
+            made.on_conflict_do_update(
+                index_elements=list(table.primary_key.columns),
+                set_={each.name: made.excluded[each.name] for each in changing},
+            )
+        )
+    statement: ClauseElement = select(refused.c.append, refused.c.stream_id).add_cte(
+        *(write.cte(f"write_{n}") for n, write in enumerate(writes))
+    )
+    return _STATEMENTS.one(statement)
+
+
+_STATEMENTS = Statements(_DIALECT)
+
+
+def _unnested(
+    name: str, columns: Mapping[str, TypeEngine[Any]], ordinality: str | None = None
+) -> TableValuedAlias:
+    """Return a table of rows whose columns are parameters, one array for each."""
+    arrays = [bindparam(f"{name}_{each}", type_=ARRAY(kind)) for each, kind in columns.items()]
+    named = [column(each, kind) for each, kind in columns.items()]
+    return (
+        func.unnest(*arrays)
+        .table_valued(*named, with_ordinality=ordinality, name=f"given_{name}")
+        .render_derived()
+    )
+
+
+@cache
+def _begin(realm: str) -> str:
+    timeouts = "".join(f" SET LOCAL {name} = {value};" for name, value in _LOCAL.items())
+    return f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;{timeouts} {_locked_head(realm)}"
+
+
+def _locked_head(realm: str) -> str:
+    return _with_values(select(heads.c.position).where(heads.c.realm == realm).with_for_update())
+
+
+def _new_head(realm: str) -> str:
+    return _with_values(upsert(heads).values(realm=realm, position=0).on_conflict_do_nothing())
+
+
+def _with_values(statement: ClauseElement) -> str:
+    return str(statement.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
+
+
+def _translated(error: Exception) -> Exception:
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, asyncpg.PostgresError):
+        if state == "23505":
+            return UniqueTaken(str(error))
+        if state in _AGAIN:
+            return TransactionAborted(str(error))
+        return _unavailable(error) if state.startswith(_OUTAGES) else error
+    lost = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+    return _unavailable(error) if isinstance(error, lost) else error
+
+
+def _unavailable(cause: Exception) -> Unavailable:
+    if isinstance(cause, Unavailable):
+        return cause
+    return Unavailable(str(cause) or type(cause).__name__)
