@@ -19,6 +19,7 @@ from grantledger.adapters.crypto.sealing import SealedBox, Vault
 from grantledger.adapters.crypto.tokens import DerivedCodes, DerivedTokens
 from grantledger.adapters.identity.common_passwords import ListedPasswords
 from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.history import Past
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.secret_use import Resealing, SecretUse
@@ -28,6 +29,7 @@ from grantledger.adapters.throttles import action_limit, guess_limit, registrati
 from grantledger.application.use_cases import Ports, UseCases
 from grantledger.domain.limits import MAX_WAITING_CHECKS
 from grantledger.domain.rate import parsed_rate
+from grantledger.entrypoints.databases import database_of
 from grantledger.entrypoints.exposed_files import check_database_closed
 from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings
@@ -59,10 +61,10 @@ class Container:
 
         return Argon2Hasher()
 
-    def _database(self) -> SqliteDatabase:
+    def _database(self) -> Database:
         if self.settings.database != IN_MEMORY:
             check_database_closed(self.settings)
-            return SqliteDatabase(self.settings.database)
+            return database_of(self.settings)
         # The writer and the readers have separate connections, which cannot share a database in memory.
         directory = tempfile.mkdtemp(prefix="grantledger-")
         atexit.register(shutil.rmtree, directory, ignore_errors=True)

@@ -28,6 +28,8 @@ def check_closed(key: str, path: Path, found: os.stat_result) -> None:
 
 def check_database_closed(settings: Settings) -> None:
     """Check the file of the database, if there is one. Raises `SettingsInvalid`."""
+    if settings.in_postgresql:
+        return
     path = Path(settings.database)
     with suppress(OSError):  # opening it says what is wrong
         check_closed("database", path, path.stat())

@@ -86,7 +86,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
     """
     on_terminal = sys.stderr.isatty()
     logs.configure(settings.log_format or ("console" if on_terminal else "json"), settings.log_level)
-    issuer, database = settings.issuer_identifier, settings.database
+    issuer, database = settings.issuer_identifier, settings.database_name
     sockets = localhost_sockets(settings)
     logs.write_line("info", f"Grantledger serves {issuer} from {database}")
     config = uvicorn.Config(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, Final, get_type_hints
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -23,6 +24,8 @@ from grantledger.domain.token_grant import MAX_REUSE_WINDOW
 
 IN_MEMORY: Final = ":memory:"
 """A database that is deleted when the process ends."""
+
+_POSTGRESQL = "postgresql://"
 
 _DAY = 86_400
 _YEAR = 365 * _DAY
@@ -67,7 +70,21 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The URL at which clients reach this server. Without it, on loopback only: `http://host:port`."""
 
     database: Annotated[str, database_path] = "grantledger.sqlite3"
-    """The path of the SQLite file, or `:memory:`."""
+    """The path of the SQLite file, `:memory:`, or the URL of a PostgreSQL database: `postgresql://...`.
+
+    The URL is that of libpq, with the user, `sslmode=verify-full` and so on. Commands and logs show only its
+    host and its name, because it may hold a password. It needs the extra `grantledger[postgresql]`.
+    """
+
+    pool_size: Annotated[int, Between(1, 1_000)] = 10
+    """How many connections of one process read from PostgreSQL. One more writes."""
+
+    pooler: Annotated[bool, anything] = False
+    """Whether the URL of PostgreSQL is that of a pooler that gives connections by transaction.
+
+    Then nothing is kept on a connection between two transactions, which costs more round trips. PgBouncer
+    from 1.21 on with `max_prepared_statements` does not need it.
+    """
 
     realm: Annotated[str, realm_name] = "main"
     """The name of this server's ledger in the database. Several servers may have separate ledgers there."""
@@ -218,6 +235,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.host in _LOOPBACK_HOSTS | _ALL_ADDRESSES and parse(self.issuer_identifier).is_loopback
 
     @property
+    def in_postgresql(self) -> bool:
+        return self.database.startswith(_POSTGRESQL)
+
+    @property
+    def database_name(self) -> str:
+        """The database as it may be shown: without the user, the password and the options of a URL."""
+        if not self.in_postgresql:
+            return self.database
+        url = urlsplit(self.database)
+        return f"postgresql://{url.netloc.rpartition('@')[2]}{url.path}"
+
+    @property
     def listens_on_all_addresses(self) -> bool:
         return self.host in _ALL_ADDRESSES
 
@@ -258,7 +287,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(key, getattr(self, key)) for key in self.__struct_fields__ if key != "master_secret"]
+        shown = {"database": self.database_name}
+        keys = (key for key in self.__struct_fields__ if key != "master_secret")
+        return [(key, shown.get(key, getattr(self, key))) for key in keys]
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{key}={value!r}' for key, value in self.__rich_repr__())})"
@@ -274,6 +305,10 @@ def _check_together(settings: Settings) -> None:
 
     if settings.master_secret and settings.master_secret_file is not None:
         raise SettingsInvalid("master_secret", "must not be set together with master_secret_file")
+
+    if settings.in_postgresql and not settings.master_secret and settings.master_secret_file is None:
+        # Next to a file the first start would make one. The replicas of a database share theirs.
+        raise SettingsInvalid("master_secret", "is missing: with PostgreSQL, set it or master_secret_file")
 
     unknown = [token for token in settings.default_scope if token not in settings.policy.known_scopes]
     if unknown or not settings.default_scope:
@@ -468,8 +503,12 @@ def web_url(url: str) -> None:
 
 def database_path(path: str) -> None:
     # A URL is not shown: it may hold a password.
+    if path.startswith(_POSTGRESQL):
+        if "\0" in path or not urlsplit(path).path.strip("/"):
+            raise ValueError("must name the database: postgresql://host/name")
+        return
     if "://" in path or path.startswith("file:"):
-        raise ValueError("must be the path of a SQLite file, not a URL")
+        raise ValueError("must be the path of a SQLite file or a postgresql:// URL, not another URL")
     file_path(path)
 
 

@@ -35,6 +35,7 @@ from grantledger.entrypoints.cli.output import print_facts, print_record, progre
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
+    from grantledger.adapters.ledger.database import Database
     from grantledger.adapters.ledger.history import Audit, Filter, RecordedEvent
     from grantledger.adapters.ledger.replay import Difference, ReplayedPage
 
@@ -143,6 +144,7 @@ def show(
     allowed, to whom, and whether its tokens were accepted.
     """
     from grantledger.adapters.ledger.history import Filter
+    from grantledger.entrypoints.databases import database_of
 
     if as_of is not None:
         if (client is None) == (grant is None) or user is not None or since is not None:
@@ -152,7 +154,7 @@ def show(
     settings = settings_of(database, config)
     user_id = None if user is None else _user_id(database, config, user)
     wanted = Filter(client=client, user=user_id, grant=grant, since=since)
-    events = events_of(settings.database, settings.realm, wanted)
+    events = events_of(database_of(settings), settings.realm, wanted)
     if as_json:
         for event in events:
             # Events are stored as arrays of their fields; programs get the names too.
@@ -163,7 +165,7 @@ def show(
         print_events(events, Console(highlight=False))
 
 
-def events_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["RecordedEvent"]:
+def events_of(database: "Database", realm: str, wanted: "Filter") -> Iterator["RecordedEvent"]:
     """Return the events of a ledger that pass the filter.
 
     Raises `CannotOpen`, `SchemaMismatch`, and `ClientNotFound`, `UserNotFound` or `GrantNotFound` if the log
@@ -171,11 +173,9 @@ def events_of(database: str | Path, realm: str, wanted: "Filter") -> Iterator["R
     """
     from grantledger.adapters.ledger import migrations
     from grantledger.adapters.ledger.history import Audit
-    from grantledger.adapters.ledger.sqlite import SqliteDatabase
 
-    file = SqliteDatabase(database)
-    migrations.check(file)
-    audit = Audit(file, realm=realm)
+    migrations.check(database)
+    audit = Audit(database, realm=realm)
     events = audit.events(wanted)
     first = next(events, None)
     if first is None:

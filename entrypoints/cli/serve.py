@@ -45,16 +45,15 @@ def migrate(*, as_json: bool, database: str | None, config: Path | None) -> None
     The upgrade is one transaction, and never rewrites stored events.
     """
     from grantledger.adapters.ledger import migrations
-    from grantledger.adapters.ledger.sqlite import SqliteDatabase
+    from grantledger.entrypoints.databases import database_of
 
-    file = SqliteDatabase(settings_of(database, config).database)
-    before = migrations.current(file) if file.path.exists() else None
-    migrations.migrate(file)
-    after = migrations.current(file)
+    ledger = database_of(settings_of(database, config))
+    before = migrations.migrate(ledger)
+    after = migrations.current(ledger)
     if as_json:
-        print_record({"database": str(file.path), "revision": after, "before": before})
+        print_record({"database": ledger.name, "revision": after, "before": before})
         return
-    click.echo(f"{file.path} is at revision {after}" + ("" if before != after else ", as it was"))
+    click.echo(f"{ledger.name} is at revision {after}" + ("" if before != after else ", as it was"))
 
 
 @click.command()

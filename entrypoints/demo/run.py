@@ -62,12 +62,13 @@ def _walked(server: RunningServer, email: str, password: str, console: Console) 
     import asyncio  # noqa: PLC0415
 
     from grantledger.adapters.ledger.history import Filter  # noqa: PLC0415
+    from grantledger.adapters.ledger.sqlite import SqliteDatabase  # noqa: PLC0415
     from grantledger.entrypoints.cli.ledger import events_of, print_events  # noqa: PLC0415
     from grantledger.entrypoints.demo.walk import Walk  # noqa: PLC0415
 
     passed = asyncio.run(Walk(console, server.origin, email, password)())
     console.print("\n[bold]The ledger of this flow[/], as `grantledger ledger show` prints it\n")
-    print_events(events_of(server.database, REALM, Filter()), console)
+    print_events(events_of(SqliteDatabase(server.database), REALM, Filter()), console)
     console.print()
     return passed
 

@@ -76,6 +76,7 @@ NEVER_MET = {
     "Conflict": "the use case tries again, then raises Unavailable",
     "MasterSecretInvalid": "raised as SettingsInvalid, with its source",
     "SecretsUnchangeable": "raised as SecretsByHand, with what to do",
+    "TransactionAborted": "the writer tries again, and makes an Unavailable of it",
     "UniqueTaken": "the writer makes a Conflict of it",
     "UriMalformed": "each caller refuses in its own words",
     "VouchNeeded": "developers of a host application read it in a traceback",

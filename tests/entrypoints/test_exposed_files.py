@@ -81,11 +81,11 @@ def test_a_database_that_others_can_read_is_refused(database: Path, mode: int):
 
 def test_a_database_that_the_group_can_read_is_accepted(database: Path):
     database.chmod(0o660)
-    assert Container(Settings(database=str(database))).database().path == database
+    assert Container(Settings(database=str(database))).database().name == str(database)
 
 
 @pytest.mark.usefixtures("not_ours")
 def test_a_database_of_another_user_causes_a_warning(database: Path, caplog: pytest.LogCaptureFixture):
     database.chmod(0o644)
-    assert Container(Settings(database=str(database))).database().path == database
+    assert Container(Settings(database=str(database))).database().name == str(database)
     assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -259,6 +259,8 @@ def test_the_defaults_are_those_of_the_manual():
         "port": 8000,
         "issuer": None,
         "database": "grantledger.sqlite3",
+        "pool_size": 10,
+        "pooler": False,
         "realm": "main",
         "login_page": None,
         "logout_page": None,

@@ -58,7 +58,8 @@ def test_every_number_has_bounds(key, low, high):
         ("issuer", "https://auth.example.com/../a"),
         ("database", ""),
         ("database", "a\0b"),
-        ("database", "postgresql://me:password@host/db"),
+        ("database", "postgresql://me:password@host"),
+        ("database", "mysql://me:password@host/db"),
         ("database", "file::memory:?cache=shared"),
         ("realm", ""),
         ("realm", "Main"),
@@ -132,8 +133,26 @@ def test_a_good_value_is_kept_as_it_is_written(key, value):
     assert getattr(given(**{key: value}), key) == value
 
 
-def test_a_url_for_the_database_is_not_shown():
-    assert "password" not in sentence(given, database="postgresql://me:password@host/db")
+@pytest.mark.parametrize("url", ["postgresql://me:password@host", "mysql://me:password@host/db"])
+def test_a_bad_url_for_the_database_is_not_shown(url):
+    assert "password" not in sentence(given, database=url)
+
+
+POSTGRESQL = {
+    "database": "postgresql://me:password@host:5433/db?sslmode=verify-full",
+    "master_secret": SECRET,
+}
+
+
+def test_a_url_for_postgresql_is_shown_without_user_password_and_options():
+    assert given(**POSTGRESQL).database_name == "postgresql://host:5433/db"
+    assert "password" not in repr(given(**POSTGRESQL))
+
+
+def test_postgresql_needs_a_master_secret_because_replicas_share_it():
+    assert sentence(given, database="postgresql://host/db") == (
+        "master_secret is missing: with PostgreSQL, set it or master_secret_file"
+    )
 
 
 def test_a_bad_master_secret_is_not_shown():

@@ -78,8 +78,10 @@ def a_database() -> Iterator[str]:
         database = PostgresDatabase(url)
         migrations.migrate(database)
         database.engine.dispose()
-    yield url
-    _clear(url)
+    try:
+        yield url
+    finally:
+        _clear(url)
     _free.append(url)
 
 

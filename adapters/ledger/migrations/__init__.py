@@ -33,20 +33,26 @@ class SchemaNewer(SchemaMismatch):
     """A newer release has migrated the database; this release cannot read it."""
 
 
-def migrate(database: Database) -> None:
+def migrate(database: Database) -> str | None:
     """Create the database, or upgrade it to this release's schema, in one transaction.
 
-    Two processes may do so at once: the second one has nothing to do.
+    Two processes may do so at once: the second one has nothing to do. Returns the revision before.
 
     Raises `CannotOpen`, and `SchemaNewer` when a newer release has migrated it already.
     """
     with _opening(database):
         database.create()
-        if _current(database) == HEAD:
-            return
-        with _quietly(), database.writing() as connection:
-            _refuse_unknown(_revision(connection))
-            _upgrade(connection)
+        before = _current(database)
+        if before != HEAD:
+            try:
+                with _quietly(), database.writing() as connection:
+                    _refuse_unknown(_revision(connection))
+                    _upgrade(connection)
+            except DBAPIError:
+                # In an empty PostgreSQL no row can be locked: another process may have made the tables.
+                if _current(database) != HEAD:
+                    raise
+        return before
 
 
 def current(database: Database) -> str | None:

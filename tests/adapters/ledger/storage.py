@@ -130,7 +130,12 @@ class _AsyncWire:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
+    async def fetch(self, statement: str, *arguments: Any) -> Any:
+        self._database.sent.append(statement)
+        return await self._connection.fetch(statement, *arguments)
+
     async def execute(self, statement: str) -> str:
+        self._database.sent.append(statement)
         if statement != "COMMIT":
             return str(await self._connection.execute(statement))
         await asyncio.to_thread(self._database.before_commit)
@@ -141,13 +146,14 @@ class _AsyncWire:
 
 
 class WatchedPostgres(PostgresDatabase):
-    """Counts commits and writers that came to queue. Its URL is that of a database of its own."""
+    """Counts commits and writers that came to queue, and notes what is sent."""
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
         self.address = url
         self.commits = 0
         self.came_to_queue = 0
+        self.sent: list[str] = []
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
 

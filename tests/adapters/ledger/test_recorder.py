@@ -21,6 +21,7 @@ from grantledger.application.ports import Conflict
 from grantledger.domain.client_registration import ClientRegistered
 from grantledger.domain.token_grant import GRANT, GrantRevoked
 from support import grants
+from support.timeouts import TIMEOUT
 
 
 class RecorderOfStreams(Recorder):
@@ -37,7 +38,15 @@ class InADatabaseOfItsOwn(TestCase):
     store = "sqlite"
 
     def create_recorder(self) -> Recorder:
-        return self.recorder_class(self.enterContext(a_database(self.store)))
+        database = self.enterContext(a_database(self.store))
+        self.addCleanup(end_of_threads)  # one of the library's cases reads on while it returns
+        return self.recorder_class(database)
+
+
+def end_of_threads() -> None:
+    for thread in threading.enumerate():
+        if "read_continuously" in thread.name:
+            thread.join(TIMEOUT)
 
 
 class NamedByText:

@@ -1,0 +1,25 @@
+"""The database that the settings name."""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from grantledger.entrypoints.settings import Settings, SettingsInvalid
+
+if TYPE_CHECKING:
+    from grantledger.adapters.ledger.database import Database
+
+
+def database_of(settings: Settings) -> "Database":
+    """Return the database, which may not exist yet. Raises `SettingsInvalid` without its drivers."""
+    if not settings.in_postgresql:
+        from grantledger.adapters.ledger.sqlite import SqliteDatabase  # noqa: PLC0415 - only what is used
+
+        return SqliteDatabase(settings.database)
+    if find_spec("asyncpg") is None or find_spec("psycopg") is None:
+        sentence = "needs the drivers of PostgreSQL: pip install 'grantledger[postgresql]'"
+        raise SettingsInvalid("database", sentence)
+    from grantledger.adapters.ledger.postgresql import PostgresDatabase  # noqa: PLC0415 - an extra
+
+    return PostgresDatabase(
+        settings.database, name=settings.database_name, pool_size=settings.pool_size, pooler=settings.pooler
+    )

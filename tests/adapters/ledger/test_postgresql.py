@@ -1,0 +1,277 @@
+"""What only a PostgreSQL can do to the ledger, and what the ledger asks of it."""
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from adapters.ledger import facts, processes
+from adapters.ledger.storage import WatchedPostgres, a_ledger, rows_of, writer_in_queue
+from grantledger.adapters.ledger import postgresql
+from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.postgresql import PostgresDatabase
+from grantledger.adapters.ledger.sql import Statement
+from grantledger.application.ports import Conflict, Unavailable
+from grantledger.domain.client_registration import CLIENT
+from grantledger.domain.token_grant import GRANT
+from support import postgres
+from support.timeouts import TIMEOUT
+
+STORES = ("postgresql",)
+
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+OTHERS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+DISABLED = (
+    "INSERT INTO events SELECT realm, position + 1, 'client:glc_editor', 2, 'client.disabled.v1', '2', '2',"
+    " 0, '', '', '', '', '', '', '', '[1]' FROM heads; UPDATE heads SET position = position + 1"
+)
+
+
+@contextmanager
+def head_held(database: WatchedPostgres) -> Iterator["psycopg.Connection[Any]"]:
+    """Hold the head of the realm, as another process does while it writes. Commits at the end."""
+    with psycopg.connect(database.address) as other:
+        other.execute("SELECT position FROM heads WHERE realm = 'main' FOR UPDATE")
+        yield other
+
+
+async def a_backend_waits(database: WatchedPostgres) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        while rows_of(database, WAITING) == [(0,)]:  # noqa: ASYNC110 - the server sets no event of ours
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def started(ledger: EventLedger, database: WatchedPostgres) -> EventLedger:
+    """A ledger whose realm has a head and a client."""
+    await ledger.record([facts.registered()], facts.OPERATOR)
+    return ledger
+
+
+async def test_a_batch_that_waited_for_the_head_sees_what_was_committed_meanwhile(
+    started: EventLedger, database: WatchedPostgres
+):
+    """Fails if one statement both waits for the head and checks versions: its snapshot is from before."""
+    client = await started.load(CLIENT, "glc_editor")
+    with head_held(database) as other:
+        recording = asyncio.create_task(started.record([facts.opened(), client.unchanged()], facts.OPERATOR))
+        await a_backend_waits(database)
+        other.execute(DISABLED)
+    with pytest.raises(Conflict):
+        await recording
+    assert (await started.load(GRANT, "grant")).version == 0
+
+
+async def test_a_batch_is_two_statements_and_a_commit(started: EventLedger, database: WatchedPostgres):
+    database.sent.clear()
+    appends = [
+        started.record([facts.opened(f"{n}"), facts.issued(f"{n}")], facts.OPERATOR) for n in range(20)
+    ]
+    await asyncio.gather(*appends)
+    assert [statement.split()[0] for statement in database.sent] == ["BEGIN", "WITH", "COMMIT"]
+    assert database.sent[0].endswith("FOR UPDATE")
+
+
+@pytest.mark.parametrize("error", [asyncpg.SerializationError, asyncpg.DeadlockDetectedError])
+async def test_a_transaction_that_the_server_aborts_is_tried_again(
+    started: EventLedger, database: WatchedPostgres, error: type[Exception]
+):
+    failures = iter([error("once"), error("twice")])
+
+    def fail_twice() -> None:
+        for failure in failures:
+            raise failure
+
+    database.before_commit = fail_twice
+    await started.record([facts.opened()], facts.OPERATOR)
+    assert (await started.load(GRANT, "grant")).version == 1
+
+
+async def test_a_transaction_that_is_always_aborted_is_given_up(
+    started: EventLedger, database: WatchedPostgres
+):
+    def fail() -> None:
+        raise asyncpg.SerializationError("always")
+
+    database.before_commit = fail
+    with pytest.raises(Unavailable, match="always"):
+        await started.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_an_outcome_is_read_after_the_commit_that_may_be_under_way(
+    started: EventLedger, database: WatchedPostgres
+):
+    """Fails if the look-up reads at once: the server may commit later than it loses its client."""
+    where = {"realm": "main", "stream_id": "client:glc_editor"}
+    with head_held(database) as other:
+        asked = asyncio.create_task(database.fetch_settled("main", database.statements.last_version, where))
+        await a_backend_waits(database)
+        assert not asked.done()
+        other.execute(DISABLED)
+    assert [tuple(row) for row in await asked] == [(2,)]
+
+
+async def test_an_event_of_another_process_does_not_confirm_a_lost_commit(
+    started: EventLedger, database: WatchedPostgres
+):
+    def lose_the_transaction_and_let_another_write() -> None:
+        database.before_commit = lambda: None
+        rows_of(database, OTHERS)
+        rows_of(database, DISABLED.replace("client:glc_editor', 2", "grant:grant', 1"))
+
+    database.before_commit = lose_the_transaction_and_let_another_write
+    with pytest.raises(Unavailable):
+        await started.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_connections_that_were_lost_while_idle_fail_no_request(
+    started: EventLedger, database: WatchedPostgres
+):
+    """As after a restart of the server, or of a proxy before it."""
+    rows_of(database, OTHERS)
+    await started.load(CLIENT, "glc_editor")
+    rows_of(database, OTHERS)
+    await started.record([facts.opened()], facts.OPERATOR)
+    assert (await started.load(GRANT, "grant")).version == 1
+
+
+async def test_a_head_that_stays_locked_is_an_outage(
+    started: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgresql, "_begin", quick_begin(lock_timeout=50))
+    with head_held(database), pytest.raises(Unavailable, match="lock timeout"):
+        await started.record([facts.opened()], facts.OPERATOR)
+    await started.record([facts.opened()], facts.OPERATOR)
+
+
+async def test_a_process_that_stops_inside_a_transaction_does_not_stop_the_others(
+    started: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgresql, "_begin", quick_begin(idle_in_transaction_session_timeout=100))
+    stopped = PostgresDatabase(database.address)
+    with suppress(Unavailable):  # when it goes on
+        async with stopped.transaction("main"):
+            await started.record([facts.opened()], facts.OPERATOR)
+    await stopped.close(1)
+
+
+def quick_begin(**timeouts: int) -> Callable[[str], str]:
+    begin = postgresql._begin  # noqa: SLF001 - with the timeouts of a test
+    local = "".join(f" SET LOCAL {name} = {value};" for name, value in timeouts.items())
+    return lambda realm: begin(realm).replace(" SELECT", f"{local} SELECT", 1)
+
+
+async def test_a_read_that_finds_no_free_connection_is_refused(
+    database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgresql, "POOL_TIMEOUT", 0.05)
+    small = PostgresDatabase(database.address, pool_size=1)
+    slow = asyncio.create_task(small.fetch(Statement("SELECT pg_sleep(0.5)", (), {}), {}))
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="every connection"):
+        await small.fetch(Statement("SELECT 1", (), {}), {})
+    await slow
+    assert [tuple(row) for row in await small.fetch(Statement("SELECT 1", (), {}), {})] == [(1,)]
+    await small.close(1)
+
+
+async def test_a_read_that_takes_too_long_is_an_outage_and_the_next_one_works(
+    started: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgresql, "READ_TIMEOUT", 0.1)
+    impatient = PostgresDatabase(database.address)
+    with pytest.raises(Unavailable):
+        await impatient.fetch(Statement("SELECT pg_sleep(60)", (), {}), {})
+    assert await impatient.fetch(Statement("SELECT 1", (), {}), {})
+    await impatient.close(1)
+
+
+async def test_a_server_that_is_not_there_is_an_outage_at_once():
+    nowhere = PostgresDatabase("postgresql://postgres@/db?host=/nonexistent")
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        await nowhere.fetch(Statement("SELECT 1", (), {}), {})
+    with pytest.raises(Unavailable):
+        async with nowhere.transaction("main"):
+            pass
+    assert time.monotonic() - began < 1
+
+
+async def test_a_server_that_takes_no_writes_is_not_read(database: WatchedPostgres):
+    """A standby may lag behind: a revocation would not be seen."""
+    ((name,),) = rows_of(database, "SELECT current_database()")
+    rows_of(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    try:
+        standby = PostgresDatabase(database.address)
+        with pytest.raises(Unavailable):
+            await standby.fetch(Statement("SELECT 1", (), {}), {})
+        await standby.close(1)
+    finally:
+        postgres.administer(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
+@pytest.mark.parametrize(
+    ("query", "name"), [("", "grantledger"), ("&application_name=replica-1", "replica-1")]
+)
+async def test_its_connections_can_be_told_by_their_application_name(
+    database: WatchedPostgres, query: str, name: str
+):
+    named = PostgresDatabase(database.address + query)
+    asked = "SELECT current_setting('application_name')"
+    assert [tuple(row) for row in await named.fetch(Statement(asked, (), {}), {})] == [(name,)]
+    with named.engine.connect() as connection:
+        assert connection.execute(text(asked)).scalar() == name
+    await named.close(1)
+
+
+async def test_a_new_realm_waits_for_a_rebuild_or_a_migration(
+    started: EventLedger, database: WatchedPostgres
+):
+    """Fails if `writing` locks the heads alone: the realm would write to tables that are being swapped."""
+    other = a_ledger(database, realm="other")
+    await other.open()
+    with database.writing():
+        recording = asyncio.create_task(other.record([facts.opened()], facts.OPERATOR))
+        await a_backend_waits(database)
+        assert not recording.done()
+    await recording
+    await other.close()
+
+
+def test_several_processes_may_migrate_an_empty_database_at_once():
+    address = postgres.new_database()
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(3)
+    starting = [
+        spawn.Process(target=processes.migrate_once_all_are_there, args=(address, barrier)) for _ in range(3)
+    ]
+    for process in starting:
+        process.start()
+    for process in starting:
+        process.join(TIMEOUT)
+    assert [process.exitcode for process in starting] == [0, 0, 0]
+
+
+async def test_a_conflict_in_a_batch_asks_no_second_time(started: EventLedger, database: WatchedPostgres):
+    """Of fifty changes of one stream one is written, and the others are known to conflict with it."""
+    with head_held(database):
+        ahead = await writer_in_queue(database, started, facts.opened_account("ahead"))
+        waiting = [asyncio.create_task(started.record([facts.opened()], facts.OPERATOR)) for _ in range(50)]
+        await asyncio.sleep(0)
+    await ahead
+    database.sent.clear()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(Conflict) == 49
+    assert len([text for text in database.sent if text.startswith("WITH")]) == 1
