@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +21,13 @@ def running(tmp_path) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture
+async def person(running: Server) -> AsyncIterator[Person]:
+    someone = Person.at(running.origin)
+    yield someone
+    await someone.http.aclose()
+
+
 def operator(server: Server, *words: str) -> dict[str, Any]:
     """Run `grantledger resource` in a process of its own."""
     done = cli("resource", *words, "--json", cwd=server.database.parent, **server.settings)
@@ -28,10 +35,10 @@ def operator(server: Server, *words: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-async def test_a_running_server_offers_a_resource_that_a_command_adds(running: Server):
-    person = Person.at(running.origin)
+async def test_a_running_server_offers_a_resource_that_a_command_adds(running: Server, person: Person):
     client = (await person.register())["client_id"]
     operator(running, "add", FILES, "--name", "Files", "--scope", "files:read")
+    await asyncio.sleep(1)  # discovery reads the resources once a second
     discovered = (await person.http.get("/.well-known/oauth-authorization-server")).json()
     assert discovered["protected_resources"] == [MCP, FILES]
     page = await person.sign_in(await person.asked(client, resource=FILES, scope="files:read"))
@@ -39,11 +46,9 @@ async def test_a_running_server_offers_a_resource_that_a_command_adds(running: S
     tokens = await person.tokens(client, resource=FILES, scope="files:read")
     answer = await person.session(tokens["access_token"])
     assert (answer.json()["resource"], answer.json()["scope"]) == (FILES, "files:read")
-    await person.http.aclose()
 
 
-async def test_a_running_server_refuses_a_resource_that_a_command_removes(running: Server):
-    person = Person.at(running.origin)
+async def test_a_running_server_refuses_a_resource_that_a_command_removes(running: Server, person: Person):
     client = (await person.register())["client_id"]
     operator(running, "add", FILES)
     await person.sign_in(await person.http.get("/authorize/account"))
@@ -51,4 +56,3 @@ async def test_a_running_server_refuses_a_resource_that_a_command_removes(runnin
     operator(running, "remove", FILES)
     await asyncio.sleep(1)
     assert error_of(await person.refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
-    await person.http.aclose()
