@@ -235,11 +235,16 @@ WAYS: dict[str, Callable[[Page, OtherPort, str], object]] = {
 }
 
 
+PLACES = {"at its own path": (), "at more paths": WIDE}
+"""Where an attacker's cookies are planted. At its own path alone, no name is sent twice."""
+
+
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_browser_is_not_sent_into_a_planted_session(
-    page: Page, thief: OtherPort, intruder: Intruder, way: str
+    *, page: Page, thief: OtherPort, intruder: Intruder, way: str, place: str
 ):
-    thief.plants("/plant", *intruder.planted(*WIDE))
+    thief.plants("/plant", *intruder.planted(*PLACES[place]))
     thief.redirects("/away", intruder.url)
     page.goto(thief.url("/plant"))
     WAYS[way](page, thief, intruder.url)
@@ -247,10 +252,11 @@ def test_a_browser_is_not_sent_into_a_planted_session(
     assert intruder.email not in page.content()
 
 
+@pytest.mark.parametrize("place", PLACES)
 def test_a_client_does_not_send_the_browser_from_its_callback_into_a_planted_session(
-    page: Page, local: Site, thief: OtherPort, intruder: Intruder
+    *, page: Page, local: Site, thief: OtherPort, intruder: Intruder, place: str
 ):
-    thief.plants("/plant", *intruder.planted(*WIDE))
+    thief.plants("/plant", *intruder.planted(*PLACES[place]))
     thief.redirects("/callback", intruder.url)
     page.goto(thief.url("/plant"))
     client = LoopbackClient(local.origin, thief.url("/callback"))
