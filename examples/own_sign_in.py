@@ -102,15 +102,17 @@ async def log_in(
     data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)],
     transaction: FromQuery[str] = "account",
 ) -> Template | Redirect:
-    user = HostUser(user_id=data.get("name", ""), signed_in_at=int(time.time()))
+    name = data.get("name", "")
+    try:
+        await to_thread.run_sync(HASHER.verify, USERS.get(name, NO_USER), data.get("password", ""))
+    except VerifyMismatchError:
+        return form("The name or the password is not right.", status=400)
+    user = HostUser(user_id=name, signed_in_at=int(time.time()))
     try:
         # The path is never one of another site, even if a link brought the user here.
         back = await server.vouch(transaction, user)
-        await to_thread.run_sync(HASHER.verify, USERS.get(user.user_id, NO_USER), data.get("password", ""))
     except ValueError:
         raise ClientException("This link is broken. Start again in your application.") from None
-    except VerifyMismatchError:
-        return form("The name or the password is not right.", status=400)
     if not server.settings.issuer_on_loopback:
         request.set_session({"user": user.user_id, "since": user.signed_in_at})
     return Redirect(back, status_code=303)

@@ -15,6 +15,8 @@ import httpx2
 import pytest
 from click import Context, Group
 
+from grantledger.adapters.http.middleware import SUSPICIOUS
+from grantledger.application.ports import Unavailable
 from grantledger.entrypoints.cli.commands import cli
 from grantledger.entrypoints.settings import Settings
 from grantledger.entrypoints.settings_sources import load_settings
@@ -130,6 +132,13 @@ def test_every_setting_that_is_named_exists(document: Path) -> None:
     variables = {name.lower() for name in re.findall(r"`GRANTLEDGER_([A-Z_]+)`", text)} - {"config"}
     others = {"client_secret", "insufficient_scope", "invalid_scope"}  # OAuth's own
     assert named - others | variables <= set(Settings.__struct_fields__)
+
+
+def test_the_manual_says_what_each_warning_may_be() -> None:
+    table = (ROOT / "docs" / "operating.md").read_text().partition("## What to monitor")[2]
+    refusals = [one for each in SUSPICIOUS for one in (each.__subclasses__() or [each])]
+    named = [one.__name__ for one in refusals if not issubclass(one, Unavailable)]  # that is a 503
+    assert [name for name in named if f"`{name}`" not in table] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names_of)
