@@ -30,7 +30,9 @@ def story(ledger) -> Story:
 
 @pytest.fixture
 def signer(story: Story) -> ReadableAccessTokenSigner:
-    return story.outside.access_token_signer
+    found = story.outside.access_token_signer
+    assert isinstance(found, ReadableAccessTokenSigner)
+    return found
 
 
 def claims_in(token: str) -> AccessTokenClaims:

@@ -5,15 +5,20 @@ from collections.abc import Hashable, Sequence
 
 from msgspec.structs import replace
 
+from grantledger.adapters.crypto.access_tokens import LedgerAccessTokenSigner
+from grantledger.adapters.crypto.id_tokens import JwkMaker
+from grantledger.application.keys.signing_keys import MakeSigningKeys
 from grantledger.application.tokens.current_tokens import Tokens
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.signing_keys import ES256
 from properties.over_http import OverHttp, refusal
 from properties.over_use_cases import OverUseCases, error_code
 from properties.refresh_family import SCOPES, START, Asked, Good, Pair, Settings
 from support.oauth import redemption
-from support.policies import a_policy
+from support.policies import POLICY, a_policy
 from support.requests import MCP, NOTES
 from support.sqlite_files import SqliteFiles
+from support.story import CALLER, Story
 from support.timed_server import TimedServers
 from support.wire import Answer
 
@@ -21,10 +26,13 @@ MONTH = 30 * 86_400
 
 
 class GrantsOfTheUseCases(OverUseCases):
-    """A grant is identified by its id, which the tokens contain."""
+    """A grant is identified by its id."""
+
+    resources = POLICY.resources
 
     def __init__(self, settings: Settings, storages: SqliteFiles) -> None:
         policy = a_policy(
+            resources=self.resources,
             refresh_reuse_window=settings.window,
             access_token_lifetime=settings.access,
             refresh_token_lifetime=settings.refresh,
@@ -38,9 +46,9 @@ class GrantsOfTheUseCases(OverUseCases):
     def open(self, *, refreshes: bool = True) -> tuple[str, Pair]:
         client = self.client if refreshes else self._once
         tokens = self.run(self.story.tokens(client, self.session, scope=" ".join(SCOPES)))
-        sealed = self.story.sealer.read(tokens.access_token)
-        assert sealed is not None
-        return sealed.claims.grant_id, _pair(tokens)
+        grant_id = self.run(self.story.looks_up(tokens)).grant_id
+        assert grant_id is not None
+        return grant_id, _pair(tokens)
 
     def refresh(
         self, grant: str, token: Hashable, asked: Asked, *, times: int = 1, thief: bool = False
@@ -85,6 +93,19 @@ class GrantsOfTheUseCases(OverUseCases):
             else:
                 found.append(Good(session.scopes, session.expires_at))
         return found
+
+
+class GrantsWithJwts(GrantsOfTheUseCases):
+    """Access tokens are JWTs, signed with real keys."""
+
+    resources = tuple(replace(resource, jwt=ES256) for resource in POLICY.resources)
+
+    async def _begin(self) -> None:
+        await super()._begin()
+        clock = self._outside.clock
+        await MakeSigningKeys(self._ledger, JwkMaker(), clock)(CALLER)
+        self._outside.access_token_signer = LedgerAccessTokenSigner(self._ledger, self._ledger, clock)
+        self.story = Story(self._ledger, self._policy, self._outside)
 
 
 NO_TOKENS = Tokens(access_token="", refresh_token=None, expires_in=0, scopes=(), resource="")

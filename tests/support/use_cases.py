@@ -15,6 +15,7 @@ from grantledger.adapters.throttles import action_limit
 from grantledger.application import use_cases
 from grantledger.application.authorization.issue_code import IssueCode
 from grantledger.application.policy import ServerPolicy
+from grantledger.application.ports import AccessTokenSigner
 from grantledger.application.throttling import ActionLimit, GuessLimit, RegistrationLimit
 from grantledger.application.use_cases import Ports, Storage
 from grantledger.domain.network import network_of
@@ -31,7 +32,7 @@ class Outside(Struct):
     randomness: CountingRandomness = field(default_factory=CountingRandomness)
     sealer: ReadableSealer = field(default_factory=ReadableSealer)
     id_token_signer: ReadableIdTokenSigner = field(default_factory=ReadableIdTokenSigner)
-    access_token_signer: ReadableAccessTokenSigner = field(default_factory=ReadableAccessTokenSigner)
+    access_token_signer: AccessTokenSigner = field(default_factory=ReadableAccessTokenSigner)
     hasher: PlainPasswordHasher = field(default_factory=PlainPasswordHasher)
     codes: DigestedCodes = field(default_factory=DigestedCodes)
     guesses: GuessLimit = field(default_factory=lambda: guess_limit(None, None, None))
