@@ -49,17 +49,19 @@ def test_after_going_back_from_consent_the_user_signs_in_again_and_allows(page: 
     expect(page.get_by_text(LANDED)).to_be_visible()
 
 
-def test_back_to_the_hosts_page_after_allowing_says_that_it_is_over(page: Page, guest: LoopbackClient):
+def test_back_to_the_hosts_page_after_allowing_says_that_the_app_is_connected(
+    page: Page, guest: LoopbackClient
+):
     page.goto(guest.url())
     hosts_page = page.url
     signs_in_at_the_host(page)
     allow(page)
     expect(page.get_by_text(LANDED)).to_be_visible()
+    guest.tokens()
     page.goto(hosts_page)
     signs_in_at_the_host(page)
-    comes_to(page, "This page has expired")
+    comes_to(page, "Already connected")
     page.get_by_role("link", name="See your account and your connected apps").click()
-    signs_in_at_the_host(page)
     comes_to(page, "Connected apps")
 
 
