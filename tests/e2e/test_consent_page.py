@@ -1,7 +1,7 @@
 """What the consent page says of a client, and that a client cannot make it say more."""
 
 from grantledger.application.provenance import Caller
-from support.oauth import Person, heading_of
+from support.oauth import Person, heading_of, returned
 from support.pages import CONSENT
 from support.server import EMAIL, Server
 
@@ -59,6 +59,19 @@ async def test_consent_warns_of_a_private_scheme(ada: Person):
 
 async def test_consent_for_a_web_site_has_no_warning_of_the_computer(ada: Person, client: str):
     assert "on this computer" not in (await ada.asked(client)).text.lower()
+
+
+async def test_offline_access_is_promised_only_to_a_client_that_can_refresh(ada: Person):
+    promised = []
+    for grant_types in (["authorization_code", "refresh_token"], ["authorization_code"]):
+        client = await ada.register(grant_types=grant_types, scope="openid offline_access")
+        page = await ada.asked(client["client_id"], scope="openid offline_access")
+        promised.append("Keep its access while you are away" in page.text)
+        code = returned(await ada.submit(page, "consent", decision="allow"))["code"]
+        tokens = (await ada.redeem(client["client_id"], code)).json()
+        assert ("refresh_token" in tokens) == ("offline_access" in tokens["scope"]) == promised[-1]
+        assert ("offline_access" in client["scope"]) == promised[-1]
+    assert promised == [True, False]
 
 
 async def test_what_a_client_calls_itself_is_text(ada: Person):
