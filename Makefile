@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest -n auto --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-long mutants bench cover check lint format-check types walls format docs pins clean
+.PHONY: help setup demo test test-full test-long mutants bench bench-guards cover check lint format-check types walls format docs pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ mutants: setup ## change domain/ and application/, count the changes that tests 
 
 bench: setup ## compare with other servers, write docs/performance.md (QUICK=1; ARGS="--help" for the rest)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+bench-guards: setup ## measure the CPU time of a guarded request, beside FastMCP's verifiers
+	@$(BIN)/python -m bench.guards $(ARGS)
 
 cover: setup ## run the tests of `make test` with branch coverage
 	@$(PYTEST) -m "not full and not long" --cov --cov-report=term --cov-fail-under=85 $(ARGS)

@@ -33,6 +33,7 @@ from grantledger.entrypoints.cli.failures import CommandFailed, reported_failure
 
 _FIXES = Path(__file__).with_name("errors.toml")
 _LAYERS = ("domain", "application", "adapters")
+NOT_INSTALLED = ("grantledger.adapters.guards.mcp_use",)  # mcp-use needs version 1 of the SDK
 
 E = TypeVar("E", bound=Exception)
 
@@ -167,7 +168,8 @@ def _guard_row(name: str, how: str) -> tuple[str, ...]:
 
 def _import_all() -> None:
     for module in pkgutil.walk_packages(grantledger.__path__, "grantledger."):
-        if module.name.split(".")[1] in _LAYERS and ".migrations." not in module.name:
+        is_importable = ".migrations." not in module.name and module.name not in NOT_INSTALLED
+        if module.name.split(".")[1] in _LAYERS and is_importable:
             importlib.import_module(module.name)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -42,11 +43,12 @@ def with_mcp_auth(
     if allowed_origin is not None:
         of = replace(of, allowed_origin=allowed_origin)
     if "mcp.server.streamable_http_manager" in sys.modules:  # otherwise it cannot be one of the SDK's
-        from grantledger.adapters.guards.mcp_sdk import (  # noqa: PLC0415 - an extra
-            leave_origins_to_the_guard,
-        )
+        with suppress(ImportError):  # version 1 of the SDK has other names
+            from grantledger.adapters.guards.mcp_sdk import (  # noqa: PLC0415 - an extra
+                leave_origins_to_the_guard,
+            )
 
-        leave_origins_to_the_guard(app)
+            leave_origins_to_the_guard(app)
     return BearerGuard(app, of, required_scopes=required_scopes, public=public)
 
 

@@ -97,7 +97,7 @@ def _verified_claims(signed: CompactSignature, key: Key) -> dict[str, Any]:
         if not validate_compact(signed, key, registry=_REGISTRY):
             raise TokenRefused("with a wrong signature")
         return msgspec.json.decode(signed.payload or b"", type=dict[str, Any])
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, msgspec.DecodeError):
         raise TokenRefused("with a signature or content that is not valid") from None
 
 

@@ -12,11 +12,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from grantledger.adapters.asgi_types import ASGIApp
-from grantledger.adapters.guards.session import verified
+from grantledger.adapters.guards.session import session_for
 from grantledger.adapters.guards.source import GuardedResource
 from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
-from grantledger.domain.resource_indicator import same
 
 
 def auth_settings(*, issuer: str, resource: str) -> AuthSettings:
@@ -71,14 +70,6 @@ class McpTokenVerifier:
         except Refusal:
             return None
         return AccessToken(**access_token_members(session, self._of))
-
-
-async def session_for(token: str, of: GuardedResource) -> McpSession:
-    """Return the session that a guard has found for the token, or find it. Raises as `Verify`."""
-    found = verified.get()
-    if found is not None and found.access_token == token and same(found.resource, of.identifier):
-        return found
-    return await of.verify(token, resource=of.identifier)
 
 
 def access_token_members(session: McpSession, of: GuardedResource) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
-from grantledger.adapters.guards.source import McpAuth, Verify
+from grantledger.adapters.guards.source import GuardedResource, McpAuth, Verify
 from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.resource_indicator import same
 
 # ASGI servers run each request in a context of its own.
 verified: ContextVar[McpSession | None] = ContextVar("grantledger_verified", default=None)
@@ -15,6 +16,14 @@ verified: ContextVar[McpSession | None] = ContextVar("grantledger_verified", def
 def current_session() -> McpSession | None:
     """Return the session of the current request, None if no guard has checked it."""
     return verified.get()
+
+
+async def session_for(token: str, of: GuardedResource) -> McpSession:
+    """Return the session that a guard has found for the token, or find it. Raises as `Verify`."""
+    found = verified.get()
+    if found is not None and found.access_token == token and same(found.resource, of.identifier):
+        return found
+    return await of.verify(token, resource=of.identifier)
 
 
 RequestHeaders = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]

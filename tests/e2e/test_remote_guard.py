@@ -1,13 +1,17 @@
 """`McpAuthClient` against `grantledger serve` in another process, over TCP."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import httpx2
+import pytest
 
-from grantledger import McpAuthClient, current_session, with_mcp_auth
+from grantledger import Caller, McpAuthClient, current_session, with_mcp_auth
+from grantledger.domain.resource_indicator import Resource
 from support.hosting import hosting
+from support.leaks import issued
 from support.oauth import Person
 from support.server import EMAIL, Server, free_port, serving
 from support.timeouts import TIMEOUT
@@ -93,3 +97,63 @@ async def test_while_the_issuer_is_down_tokens_are_503_and_discovery_still_answe
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert document.json()["issuer"] == server.issuer
+
+
+@pytest.fixture(scope="module")
+async def credentials(server: Server) -> dict[str, Any]:
+    """What `grantledger resource add` prints for the server of the default resource."""
+    async with server.use_cases() as container:
+        new = await container.use_cases().add_resource(
+            Resource(f"{server.issuer}/mcp"), Caller(correlation_id="test")
+        )
+    issued("resource secret", new.secret)
+    return {"client_id": new.resource.resource_id, "client_secret": new.secret}
+
+
+async def test_introspection_gives_the_same_session_as_a_look_up(
+    server: Server, ada: Person, client: str, credentials: dict[str, Any]
+):
+    token = (await ada.tokens(client, scope="openid email"))["access_token"]
+    resource = f"{server.issuer}/mcp"
+    async with (
+        McpAuthClient(issuer=server.issuer, resource=resource) as asking,
+        McpAuthClient(
+            issuer=server.issuer, resource=resource, verify="introspection", **credentials
+        ) as introspecting,
+    ):
+        looked_up, introspected = await asking.verify_token(token), await introspecting.verify_token(token)
+    assert looked_up is not None
+    assert introspected is not None
+    for name in ("access_token", "expires_at", "client_id", "user_id", "user", "scopes", "resource"):
+        assert getattr(introspected, name) == getattr(looked_up, name)
+
+
+async def test_wrong_credentials_of_the_resource_are_503_and_not_401(
+    server: Server, ada: Person, client: str
+):
+    tokens = await ada.tokens(client, scope="openid email")
+    wrong = {"verify": "introspection", "client_id": "glr_unknown", "client_secret": "wrong"}
+    async with guarded(server, **wrong) as http:
+        assert (await http.post("/mcp", headers=bearer(tokens))).status_code == 503
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
+async def test_a_jwt_is_verified_with_the_keys_of_the_issuer(tmp_path, algorithm: str):
+    resource = "https://mcp.example/mcp"
+    resources = json.dumps([{"identifier": resource, "jwt": algorithm, "scopes": ["notes:read"]}])
+    with ExitStack() as running:
+        server = running.enter_context(serving(tmp_path, resources=resources))
+        person = Person.at(server.origin)
+        async with person.http:
+            client = (await person.register())["client_id"]
+            scope = "openid email notes:read"
+            tokens = await person.tokens(client, scope=scope, resource=resource)
+        async with McpAuthClient(
+            issuer=server.issuer, resource=resource, verify="jwt", cache_seconds=0
+        ) as auth:
+            session = await auth.verify_token(tokens["access_token"])
+            running.close()  # from here on the keys that are known must do
+            again = await auth.verify_token(tokens["access_token"])
+    assert session is not None
+    assert session == again
+    assert (session.client_id, session.scopes) == (client, ("openid", "email", "notes:read"))
