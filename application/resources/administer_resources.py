@@ -12,6 +12,7 @@ from grantledger.application.resources.catalogue import Catalogue
 from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.absolute_uri import parse
 from grantledger.domain.digests import digest
+from grantledger.domain.limits import MAX_SCOPE, is_longer
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource import (
     ALL_RESOURCES,
@@ -28,6 +29,10 @@ from grantledger.domain.signing_keys import ALGORITHMS
 
 SECRET_OVERLAP = 3_600
 """How many seconds the previous secret of a resource's server is accepted after a rotation."""
+
+
+MAX_NAME = 200
+"""Maximum number of bytes of a resource's name."""
 
 
 class ResourceOnIssuer(Refusal):
@@ -68,6 +73,12 @@ class AddResource:
         Raises `ValueError` for an identifier, scope or algorithm that cannot be one.
         """
         checked_identifier(resource.identifier)
+        for what, text, limit in (
+            ("name", resource.name, MAX_NAME),
+            ("scopes", " ".join(resource.scopes), MAX_SCOPE),
+        ):
+            if is_longer(text, limit):
+                raise ValueError(f"the {what} of a resource must have at most {limit} bytes")
         for token in resource.scopes:
             checked_token(token)
         if resource.jwt not in (None, *ALGORITHMS):

@@ -113,10 +113,26 @@ async def test_the_previous_secret_is_accepted_for_an_hour_unless_compromised(st
     assert rotated.resource.previous_until == story.clock.now() + seconds
 
 
-@pytest.mark.parametrize("identifier", ["http://files.example", "files", "https://files.example/#part"])
+@pytest.mark.parametrize(
+    "identifier",
+    ["http://files.example", "files", "https://files.example/#part", f"https://files.example/{'x' * 2_048}"],
+)
 async def test_no_resource_is_added_with_an_identifier_that_cannot_be_one(ledger, story, identifier):
     with nothing_recorded(ledger), pytest.raises(ValueError, match="resource"):
         await story.add_resource(Resource(identifier), CALLER)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        Resource("https://files.example", "x" * 201),
+        Resource("https://files.example", "", ("x" * 1_025,)),
+    ],
+    ids=["name", "scopes"],
+)
+async def test_what_the_ledger_holds_of_a_resource_is_bounded(ledger, story, resource):
+    with nothing_recorded(ledger), pytest.raises(ValueError, match="at most"):
+        await story.add_resource(resource, CALLER)
 
 
 async def test_a_resource_on_the_issuers_origin_is_named_in_the_settings_only(ledger, story):

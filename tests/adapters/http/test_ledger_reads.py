@@ -15,7 +15,7 @@ from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import create_app, server_open
 from grantledger.entrypoints.settings_sources import load_settings
 from support.counting_database import CountingDatabase
-from support.oauth import Person, returned
+from support.oauth import Person, basic, returned
 from support.quick_hasher import QuickHasher
 from support.server import EMAIL, PASSWORD, PUBLIC
 
@@ -84,6 +84,29 @@ async def test_an_added_resource_takes_one_read_a_second_more(world: World):
     for _ in range(3):
         assert (await world.person.session(tokens["access_token"])).status_code == 200
     assert world.reads() == 3 + 1
+
+
+async def test_an_introspection_takes_one_read_for_the_caller_and_one_for_the_token(world: World):
+    new = await world.container.use_cases().add_resource(
+        Resource(f"{ORIGIN}/mcp"), Caller(correlation_id="test")
+    )
+    token = (await world.person.tokens(world.client))["access_token"]
+    world.reads()
+    headers = basic(new.resource.resource_id, new.secret)
+    answer = await world.person.http.post("/introspect", data={"token": token}, headers=headers)
+    assert answer.json()["active"]
+    assert world.reads() == 2
+
+
+async def test_a_session_of_a_jwt_reads_the_keys_once_a_second(world: World):
+    signed = Resource("https://signed.example/mcp", jwt="ES256")
+    await world.container.use_cases().add_resource(signed, Caller(correlation_id="test"))
+    tokens = await world.person.tokens(world.client, resource=signed.identifier)
+    world.clock.advance(1)
+    world.reads()
+    for _ in range(3):
+        assert (await world.person.session(tokens["access_token"])).status_code == 200
+    assert world.reads() == 3 + 2  # the keys, and the resource, which a command added
 
 
 async def test_a_refresh_takes_one_read_and_so_does_its_retry(world: World):
