@@ -62,11 +62,13 @@ events = Table(
 
 
 def _opening(party: str) -> Index:
-    """An index to find the streams of a client or user. It is small: it has only the first event of each."""
+    """An index to find the streams of a client or user. It is small: it has only the first event of each.
+
+    The migration says the same for PostgreSQL. Here that would import SQLAlchemy's dialect for it into every
+    command, which takes 0.04 s.
+    """
     first = and_(column("version") == 1, column(party) != "")
-    return Index(
-        f"events_{party}", events.c.realm, events.c[party], sqlite_where=first, postgresql_where=first
-    )
+    return Index(f"events_{party}", events.c.realm, events.c[party], sqlite_where=first)
 
 
 _opening("client_id")
