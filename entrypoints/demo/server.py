@@ -15,15 +15,19 @@ import threading
 from pathlib import Path
 
 from grantledger.application.provenance import Caller
+from grantledger.entrypoints.cli import collect_rarely
 from grantledger.entrypoints.demo.demo_settings import demo_settings
-from grantledger.entrypoints.demo.mcp_servers import notes_server, todo_server
-from grantledger.entrypoints.demo.mounts import guarded
 from grantledger.entrypoints.embedded import AuthorizationServer
 
 _CALLER = Caller(correlation_id="demo", operator="demo")
 
 
 def main(port: int, directory: Path) -> None:
+    collect_rarely()
+    # Only now, because the SDK makes 300,000 objects when it is imported.
+    from grantledger.entrypoints.demo.mcp_servers import notes_server, todo_server  # noqa: PLC0415
+    from grantledger.entrypoints.demo.mounts import guarded  # noqa: PLC0415
+
     email, password = json.loads(sys.stdin.readline())
     settings = demo_settings(port, directory)
     threading.Thread(target=_end_with_the_parent, args=(directory,), daemon=True).start()
