@@ -1,10 +1,8 @@
-"""Servers on one file, and a user who is signed in at all of them."""
+"""Servers on one database, and a user who is signed in at all of them."""
 
 import asyncio
 import itertools
 import random
-import sqlite3
-from contextlib import closing
 
 import httpx2
 from msgspec import Struct
@@ -12,10 +10,11 @@ from msgspec import Struct
 from support.concurrently import FormRequest
 from support.oauth import Person
 from support.server import Server
+from support.stores import asked
 
 
 class Cluster(Struct, frozen=True):
-    """Servers on one file; `people` are the same user at each server, in their order."""
+    """Servers on one database; `people` are the same user at each server, in their order."""
 
     servers: list[Server]
     people: list[Person]
@@ -46,11 +45,11 @@ class Cluster(Struct, frozen=True):
 
     def remembered(self, client_id: str) -> list[str]:
         """Return the tags of what this client caused, in the order of the log."""
-        with closing(sqlite3.connect(self.servers[0].database)) as connection:
-            rows = connection.execute(
-                "SELECT tag FROM events WHERE client_id = ? AND actor_kind = 'client' ORDER BY position",
-                (client_id,),
-            ).fetchall()
+        rows = asked(
+            self.servers[0].ledger,
+            "SELECT tag FROM events WHERE client_id = ? AND actor_kind = 'client' ORDER BY position",
+            client_id,
+        )
         return [tag for (tag,) in rows]
 
 

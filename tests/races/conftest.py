@@ -1,11 +1,13 @@
-"""One, two and four server processes on one SQLite file; every race is run against each."""
+"""One, two and four server processes on one SQLite file and on one PostgreSQL; each race is run on all."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from grantledger.entrypoints.composition import Container
 from races.cluster import Cluster
+from support import postgres
 from support.oauth import Person
 from support.replicas import replicas
 from support.server import Server
@@ -17,13 +19,20 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session", params=[1, 2, 4], ids=["one server", "two servers", "four servers"])
+@pytest.fixture(
+    scope="session",
+    params=[(store, count) for store in ("sqlite", "postgresql") for count in (1, 2, 4)],
+    ids=lambda param: f"{param[1]} on {param[0]}",
+)
 def servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[Server]]:
-    with replicas(tmp_path_factory.mktemp("races"), request.param) as running:
+    store, count = request.param
+    with ExitStack() as stack:
+        there = {"database": stack.enter_context(postgres.a_database())} if store == "postgresql" else {}
+        running = stack.enter_context(replicas(tmp_path_factory.mktemp("races"), count, **there))
         yield running
-        assert contradictions(running[0].database) == []
+        assert contradictions(running[0].ledger) == []
 
 
 @pytest.fixture(scope="session")

@@ -162,7 +162,7 @@ async def test_a_redemption_that_is_overtaken_opens_no_grant(
 ) -> None:
     outcomes = await raced(cluster, operator, rounds, lambda town: town.redeemed(what))
     assert outcomes.keys() == {"done", "refused"}
-    assert overtaken(cluster.servers[0].database) == []
+    assert overtaken(cluster.servers[0].ledger) == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ async def test_consent_that_is_overtaken_gives_no_code(
 ) -> None:
     outcomes = await raced(cluster, operator, rounds, lambda town: town.allowed(what))
     assert outcomes.keys() == {"done", "refused"}
-    assert overtaken(cluster.servers[0].database) == []
+    assert overtaken(cluster.servers[0].ledger) == []
 
 
 async def test_no_app_stays_connected_when_everything_is_ended_in_parallel(
@@ -181,4 +181,4 @@ async def test_no_app_stays_connected_when_everything_is_ended_in_parallel(
 ) -> None:
     outcomes = await raced(cluster, operator, rounds, lambda town: town.connected())
     assert outcomes.keys() == {"done", "refused"}
-    assert overtaken(cluster.servers[0].database) == []
+    assert overtaken(cluster.servers[0].ledger) == []

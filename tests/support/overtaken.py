@@ -1,9 +1,6 @@
 """Promise 11, checked in the log: decisions that were recorded although an earlier event forbids them."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -14,17 +11,15 @@ from grantledger.domain.authorization_code import CodeIssued
 from grantledger.domain.consent import consent_key
 from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import GrantOpened, GrantRefreshed
+from support.stores import Ledger, asked
 
 
-def overtaken(database: Path) -> list[str]:
+def overtaken(ledger: Ledger) -> list[str]:
     """Name each code and grant that was recorded behind what forbids it.
 
     Positions are in commit order, so each event is judged by what the log had said up to then.
     """
-    with closing(sqlite3.connect(database)) as connection:
-        lines = connection.execute(
-            "SELECT realm, stream_id, tag, data FROM events ORDER BY realm, position"
-        ).fetchall()
+    lines = asked(ledger, "SELECT realm, stream_id, tag, data FROM events ORDER BY realm, position")
     codec, realms = EventCodec(), {realm: _Streams() for realm, *_ in lines}
     found = []
     for realm, stream_id, tag, data in lines:

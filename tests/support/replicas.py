@@ -1,4 +1,4 @@
-"""Several servers on one SQLite file, which act as one authorization server."""
+"""Several servers on one database, which act as one authorization server."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

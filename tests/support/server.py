@@ -1,16 +1,15 @@
-"""A real server: `grantledger serve` in a process of its own, over TCP, on SQLite."""
+"""A real server: `grantledger serve` in a process of its own, over TCP."""
 
 import asyncio
 import base64
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from grantledger.entrypoints.settings_sources import load_settings
 from support.commands import run_command
 from support.leaks import issued, seen
 from support.quick_hasher import QuickHasher
+from support.stores import Ledger, asked
 from support.timeouts import TIMEOUT
 
 EMAIL = "ada@example.com"
@@ -86,10 +86,15 @@ class Server(Struct, frozen=True):
     def log(self) -> str:
         return (self.database.parent / "server.log").read_text()
 
+    @property
+    def ledger(self) -> Ledger:
+        """The file, or the URL of PostgreSQL."""
+        database = self.settings["database"]
+        return database if "://" in database else Path(database)
+
     def events(self, *tags: str) -> int:
         """Count what the ledger remembers, of these tags or of all."""
-        with closing(sqlite3.connect(self.database)) as connection:
-            rows = connection.execute("SELECT tag FROM events").fetchall()
+        rows = asked(self.ledger, "SELECT tag FROM events")
         return len([tag for (tag,) in rows if not tags or tag in tags])
 
     def written(self) -> bytes:
@@ -107,6 +112,11 @@ class Server(Struct, frozen=True):
         container = self.wiring()
         async with ledger_open(container):
             yield container
+
+
+def has_started(database: str) -> bool:
+    """Whether an earlier server has put a user into this PostgreSQL."""
+    return "://" in database and asked(database, "SELECT 1 FROM user_account LIMIT 1") != []
 
 
 def free_port() -> int:
@@ -130,7 +140,7 @@ def serving(
     port = port or free_port()
     database = directory / "grantledger.sqlite3"
     settings = {"database": str(database), "port": str(port), **UNTHROTTLED, **settings}
-    if not database.exists():
+    if not (database.exists() or has_started(settings["database"])):
         # In a thread, since the test may run in an event loop already.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _open_account(settings)).result()

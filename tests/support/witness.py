@@ -2,21 +2,18 @@
 
 import asyncio
 import random
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import httpx2
 from msgspec import Struct
 
 from grantledger.adapters.ledger.replay import Replay
-from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support.oauth import Person
 from support.overtaken import overtaken
+from support.stores import Ledger, asked, database_at
 from support.timeouts import TIMEOUT
 
 T = TypeVar("T")
@@ -268,17 +265,16 @@ def visitor(origin: str, cookies: httpx2.Cookies) -> Person:
     return person
 
 
-def contradictions(database: Path, *, now: int | None = None) -> list[str]:
-    """Return what in the file contradicts itself: the log, the rows, or SQLite's own pages.
+def contradictions(ledger: Ledger, *, now: int | None = None) -> list[str]:
+    """Return what contradicts itself: the log, the rows, or the pages of a SQLite file.
 
     Rows that ended before `now` may be missing; the time is the machine's where it is left out.
     """
-    replay = Replay(SqliteDatabase(database), now=lambda: int(time.time()) if now is None else now)
+    database = database_at(ledger)
+    replay = Replay(database, now=lambda: int(time.time()) if now is None else now)
     differences = [str(found) for found in replay.differences()]
-    with closing(sqlite3.connect(database)) as connection:
-        ((integrity,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
-        ((count, last),) = connection.execute(
-            "SELECT count(*), coalesce(max(position), 0) FROM events"
-        ).fetchall()
+    database.engine.dispose()
+    ((count, last),) = asked(ledger, "SELECT count(*), coalesce(max(position), 0) FROM events")
     gaps = [] if count == last else [f"{count} events, but the last is at position {last}"]
-    return differences + gaps + overtaken(database) + ([] if integrity == "ok" else [integrity])
+    pages = [] if isinstance(ledger, str) else asked(ledger, "PRAGMA integrity_check(1)")
+    return differences + gaps + overtaken(ledger) + [found for (found,) in pages if found != "ok"]
