@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from grantledger.adapters.guards.blocking import SyncMcpAuthClient
     from grantledger.adapters.guards.client import McpAuthClient
     from grantledger.adapters.guards.fastmcp import fastmcp_auth
-    from grantledger.adapters.guards.session import current_session
+    from grantledger.adapters.guards.session import current_session, get_mcp_session
     from grantledger.adapters.guards.wsgi import with_mcp_auth_wsgi
     from grantledger.adapters.http.middleware import Mount
     from grantledger.application.ports import Unavailable
@@ -35,6 +35,7 @@ __all__ = [
     "Unavailable",
     "current_session",
     "fastmcp_auth",
+    "get_mcp_session",
     "with_mcp_auth",
     "with_mcp_auth_wsgi",
 ]
@@ -57,6 +58,7 @@ _HOMES = {
     "Unavailable": "application.ports",
     "current_session": "adapters.guards.session",
     "fastmcp_auth": "adapters.guards.fastmcp",
+    "get_mcp_session": "adapters.guards.session",
     "with_mcp_auth": "adapters.guards.asgi",
     "with_mcp_auth_wsgi": "adapters.guards.wsgi",
 }

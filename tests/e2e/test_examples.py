@@ -206,6 +206,12 @@ def test_the_use_cases_work_without_http(tmp_path):
     assert printed.splitlines()[-1] == "refused: ClientIsDisabled"
 
 
+def test_an_mcp_server_is_tested_with_real_tokens(tmp_path):
+    command = [sys.executable, str(EXAMPLES / "tokens_in_tests.py")]
+    printed = subprocess.check_output(command, cwd=tmp_path, text=True, timeout=60)
+    assert [line.rpartition(" ")[2] for line in printed.splitlines()] == ["200", "403", "401", "401"]
+
+
 @pytest.mark.parametrize("example", [*EXAMPLES.glob("*.py")], ids=lambda path: path.stem)
 def test_no_example_lets_its_server_believe_forwarded_headers(example):
     """uvicorn believes those from loopback by default, so a caller could choose the address in the log."""

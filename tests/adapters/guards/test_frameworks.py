@@ -179,6 +179,16 @@ async def test_a_token_in_the_url_is_refused(make, auth, issuer):
     assert issuer.asked == []
 
 
+async def test_pages_of_origins_that_are_not_listed_get_403(make, issuer):
+    listed = McpAuthClient(
+        issuer=ISSUER, resource=RESOURCE, allowed_origin=["https://a.example"], http=issuer.http()
+    )
+    app = make(listed, NEEDED)
+    assert (await asked(app, {**GOOD, "origin": "https://evil.example"})).status_code == 403
+    assert issuer.asked == []
+    assert (await asked(app, {**GOOD, "origin": "https://a.example"})).status_code == 200
+
+
 def test_a_sync_view_of_django_takes_the_sync_client(issuer):
     from django.test import RequestFactory  # noqa: PLC0415 - after `configure`
 

@@ -180,6 +180,12 @@ async def test_leaves_out_keys_that_cannot_be_used_and_uses_the_others(client, i
     assert await client.verify_token(signed(key=KEYS["RS256"])) is not None
 
 
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+async def test_refuses_a_token_signed_with_a_short_rsa_key(client, issuer):
+    issuer.answers["/jwks"] = published(SHORT)
+    assert await client.verify_token(signed(key=SHORT)) is None
+
+
 # Fetching keys
 
 
