@@ -269,11 +269,15 @@ async def test_the_password_page_needs_a_signed_in_user(visitor: Visitor):
 # Signing up
 
 
-async def signed_up(visitor: Visitor, email: str, password: str = NEW, again: str = NEW) -> httpx2.Response:
+async def signed_up(
+    visitor: Visitor, email: str, password: str = NEW, again: str = NEW, name: str = ""
+) -> httpx2.Response:
     await visitor.home()
     page = await visitor.http.get(f"{ACCOUNT}/sign-up")
     assert heading_of(page) == (200, "Sign up")
-    return await visitor.send(page, "sign-up", email=email, password=password, password_again=again)
+    return await visitor.send(
+        page, "sign-up", email=email, password=password, password_again=again, name=name
+    )
 
 
 async def test_a_new_user_signs_up_and_then_in(visitor: Visitor):
@@ -282,6 +286,16 @@ async def test_a_new_user_signs_up_and_then_in(visitor: Visitor):
     assert heading_of(page) == SIGN_IN
     assert email in page.text
     assert heading_of(await visitor.send(page, "sign-in", email=email, password=NEW)) == HOME
+
+
+async def test_an_app_with_the_scope_profile_gets_the_name_that_was_given_at_the_sign_up(visitor: Visitor):
+    email = f"new-{visitor.email}"
+    page = await signed_up(visitor, email, name="  Grace Hopper ")
+    await visitor.send(page, "sign-in", email=email, password=NEW)
+    client = (await visitor.register())["client_id"]
+    token = (await visitor.tokens(client, scope="openid profile"))["access_token"]
+    answer = await visitor.http.get("/userinfo", headers={"authorization": f"Bearer {token}"})
+    assert answer.json()["name"] == "Grace Hopper"
 
 
 async def test_signing_up_does_not_reveal_whether_an_address_has_an_account(visitor: Visitor):

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from support.oauth import Person, error_of, heading_of, returned
-from support.server import EMAIL, PASSWORD, Server, serving
+from support.server import EMAIL, PASSWORD, Server, free_port, serving
 
 ISSUER = "https://auth.example"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
@@ -210,10 +210,19 @@ async def test_browsers_learn_to_use_https_for_this_host_alone(person: Person, p
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
 
+@pytest.fixture(scope="module")
+def https_on_loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    issuer = f"https://localhost:{free_port()}"
+    with serving(tmp_path_factory.mktemp("https-on-loopback"), issuer=issuer) as running:
+        yield running
+
+
 @pytest.mark.parametrize("path", ["/authorize", "/authorize/account", "/jwks"])
-async def test_a_loopback_host_is_never_bound_to_https(server: Server, path: str):
-    async with Person.at(server.origin).http as http:
-        assert "strict-transport-security" not in (await http.get(path)).headers
+async def test_a_loopback_host_is_never_bound_to_https(server: Server, https_on_loopback: Server, path: str):
+    """All programs on all of its ports would have to speak TLS."""
+    for each in (server, https_on_loopback):
+        async with Person.at(each.origin).http as http:
+            assert "strict-transport-security" not in (await http.get(path)).headers
 
 
 async def test_account_pages_alone_are_cut_off_from_the_window_that_opened_them(person: Person):
