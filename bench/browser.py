@@ -59,28 +59,34 @@ class CookieJar:
     """The cookies of one browser at one server, each sent to the paths below its own."""
 
     def __init__(self) -> None:
-        self._cookies: dict[tuple[str, str], str] = {}
+        # By path, because a browser may hold thousands: one for each authorization on loopback.
+        self._cookies: dict[str, dict[str, str]] = {}
 
     def take(self, response: Response) -> None:
         for line in response.cookies():
             pair, *attributes = (part.strip() for part in line.split(";"))
             name, _, value = pair.partition("=")
             known = {key.lower(): word for key, _, word in (each.partition("=") for each in attributes)}
-            key = name, known.get("path", "/")
+            at = self._cookies.setdefault(known.get("path", "/"), {})
             if value in {"", '""'} or known.get("max-age") == "0":
-                self._cookies.pop(key, None)
+                at.pop(name, None)
             else:
-                self._cookies[key] = value
+                at[name] = value
 
     def header(self, path: str) -> dict[str, str]:
         """Return the Cookie header for a path, or nothing."""
-        sent = [f"{name}={value}" for (name, below), value in self._cookies.items() if _covers(below, path)]
+        sent = [
+            f"{name}={value}"
+            for above in _covering(path)
+            for name, value in self._cookies.get(above, {}).items()
+        ]
         return {"Cookie": "; ".join(sent)} if sent else {}
 
 
-def _covers(below: str, path: str) -> bool:
-    # RFC 6265, section 5.1.4.
-    return below == path or (path.startswith(below) and (below.endswith("/") or path[len(below)] == "/"))
+def _covering(path: str) -> list[str]:
+    """Return the cookie paths that match a path: itself and all above it (RFC 6265 section 5.1.4)."""
+    above = [path[: at + end] for at, sign in enumerate(path) if sign == "/" for end in (0, 1)]
+    return [*dict.fromkeys((path, *above))]
 
 
 class Browser:
