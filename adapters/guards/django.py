@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
+from django.utils.cache import patch_vary_headers
 
 from grantledger.adapters.asgi_types import Headers
 from grantledger.adapters.guards.blocking import SyncMcpAuthClient
@@ -108,5 +109,8 @@ def _response(plain: PlainResponse) -> HttpResponse:
 
 def _with_cors(response: HttpResponseBase, check: RequestCheck, headers: Headers) -> HttpResponseBase:
     for name, value in check.cors.headers(headers):
-        response[name.decode()] = value.decode()
+        if name == b"vary":
+            patch_vary_headers(response, [value.decode()])
+        else:
+            response[name.decode()] = value.decode()
     return response

@@ -206,6 +206,22 @@ def test_a_sync_view_of_django_takes_the_sync_client(issuer):
     sync.close()
 
 
+def test_the_vary_header_of_a_django_view_is_kept(issuer):
+    from django.test import RequestFactory  # noqa: PLC0415 - after `configure`
+
+    origin = "https://a.example"
+    sync = SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE, allowed_origin=origin, http=issuer.http())
+
+    @mcp_auth_required(sync)
+    def me(_: HttpRequest) -> JsonResponse:
+        return JsonResponse({}, headers={"Vary": "Accept"})
+
+    answer = me(RequestFactory().post("/me", headers={**GOOD, "origin": origin}))
+    assert answer["Vary"] == "Accept, Origin"
+    assert answer["Access-Control-Allow-Origin"] == origin
+    sync.close()
+
+
 def test_a_django_view_and_its_client_are_both_sync_or_both_async(auth):
     sync = SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE)
 
