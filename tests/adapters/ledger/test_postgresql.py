@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from adapters.ledger import facts, processes
 from adapters.ledger.storage import WatchedPostgres, a_ledger, rows_of, writer_in_queue
-from grantledger.adapters.ledger import postgresql
+from grantledger.adapters.ledger import migrations, postgresql
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.sql import Statement
@@ -248,6 +248,27 @@ async def test_a_new_realm_waits_for_a_rebuild_or_a_migration(
         assert not recording.done()
     await recording
     await other.close()
+
+
+async def test_a_server_needs_no_more_than_to_read_and_write_rows(database: WatchedPostgres):
+    """The role that migrates owns the tables; the role of the servers may have these four rights alone."""
+    role = "grantledger_server"
+    rows_of(database, f"CREATE ROLE {role} LOGIN")
+    rows_of(database, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        server = PostgresDatabase(database.address.replace("//postgres:@", f"//{role}@"))
+        migrations.migrate(server)
+        ledger = a_ledger(server)
+        await ledger.open()
+        await ledger.record([facts.opened()], facts.OPERATOR)
+        assert (await ledger.load(GRANT, "grant")).version == 1
+        assert await server.fetch(
+            Statement("SELECT 1 WHERE current_user = $1", ("name",), {}), {"name": role}
+        )
+        await ledger.close()
+    finally:
+        rows_of(database, f"DROP OWNED BY {role}")
+        rows_of(database, f"DROP ROLE {role}")
 
 
 def test_several_processes_may_migrate_an_empty_database_at_once():
