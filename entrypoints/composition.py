@@ -83,15 +83,11 @@ class Container:
         )
 
     def _ports(self) -> Ports:
-        from grantledger.adapters.crypto.access_tokens import (  # noqa: PLC0415 - for a fast start
-            LedgerAccessTokenSigner,
-        )
-        from grantledger.adapters.crypto.id_tokens import (  # noqa: PLC0415 - for a fast start
-            JwkMaker,
-            LedgerIdTokenSigner,
-        )
+        from grantledger.adapters.crypto.jws import JwkMaker, LedgerKeys  # noqa: PLC0415 - for a fast start
+        from grantledger.adapters.crypto.jwts import IdTokens, JwtAccessTokens  # noqa: PLC0415 - the same
 
         settings, ledger, database = self.settings, self.ledger(), self.database()
+        keys = LedgerKeys(ledger, ledger, self.clock())
         sign_in_attempts = parsed_rate(settings.sign_in_attempts)
         return Ports(
             ledger=ledger,
@@ -103,8 +99,8 @@ class Container:
             tokens=DerivedTokens(self.master_secrets(), settings.realm),
             codes=DerivedCodes(self.digests()),
             network_digests=KeyedNetworkDigests(self.digests()),
-            id_tokens=LedgerIdTokenSigner(ledger, ledger),
-            access_tokens=LedgerAccessTokenSigner(ledger, ledger, self.clock()),
+            id_tokens=IdTokens(keys),
+            access_tokens=JwtAccessTokens(keys),
             key_maker=JwkMaker(),
             secret_keeper=self.secret_keeper(),
             sealed_records=Resealing(database, self.vault(), settings.realm),

@@ -5,8 +5,8 @@ from collections.abc import Hashable, Sequence
 
 from msgspec.structs import replace
 
-from grantledger.adapters.crypto.access_tokens import LedgerAccessTokenSigner
-from grantledger.adapters.crypto.id_tokens import JwkMaker
+from grantledger.adapters.crypto.jws import JwkMaker, LedgerKeys
+from grantledger.adapters.crypto.jwts import JwtAccessTokens
 from grantledger.application.keys.signing_keys import MakeSigningKeys
 from grantledger.application.tokens.current_tokens import Tokens
 from grantledger.domain.refusal import Refusal
@@ -104,7 +104,7 @@ class GrantsWithJwts(GrantsOfTheUseCases):
         await super()._begin()
         clock = self._outside.clock
         await MakeSigningKeys(self._ledger, JwkMaker(), clock)(CALLER)
-        self._outside.access_token_signer = LedgerAccessTokenSigner(self._ledger, self._ledger, clock)
+        self._outside.access_token_signer = JwtAccessTokens(LedgerKeys(self._ledger, self._ledger, clock))
         self.story = Story(self._ledger, self._policy, self._outside)
 
 

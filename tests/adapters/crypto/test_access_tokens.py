@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from fakes.clock import FrozenClock
 from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.crypto.access_tokens import LedgerAccessTokenSigner
-from grantledger.adapters.crypto.id_tokens import JwkMaker, LedgerIdTokenSigner
+from grantledger.adapters.crypto.jws import JwkMaker, LedgerKeys
+from grantledger.adapters.crypto.jwts import IdTokens, JwtAccessTokens
 from grantledger.application.keys.signing_keys import DescribeKeys, MakeSigningKeys, RotateSigningKey
 from grantledger.application.ports import AccessTokenClaims, IdTokenClaims, Unavailable
 from grantledger.application.provenance import Caller
@@ -41,9 +41,9 @@ class World:
         self.signer = self.process()
         self.rotate = RotateSigningKey(self.ledger, JwkMaker(), self.clock, POLICY)
 
-    def process(self) -> LedgerAccessTokenSigner:
+    def process(self) -> JwtAccessTokens:
         """Return the signer of another process over the same ledger."""
-        return LedgerAccessTokenSigner(self.ledger, self.ledger, self.clock)
+        return JwtAccessTokens(LedgerKeys(self.ledger, self.ledger, self.clock))
 
     async def token(self, alg: str = "ES256") -> str:
         return await self.signer.sign(CLAIMS, await self.signer.active_key(alg))
@@ -109,7 +109,7 @@ async def test_a_token_with_another_header_is_refused(world, old, new):
 
 async def test_an_id_token_of_the_same_key_is_no_access_token(world):
     claims = IdTokenClaims(iss="x", sub="x", aud="x", iat=1, exp=2, at_hash="x")
-    id_token = await LedgerIdTokenSigner(world.ledger, world.ledger).sign(claims)
+    id_token = await IdTokens(LedgerKeys(world.ledger, world.ledger, world.clock)).sign(claims)
     assert await world.signer.read(id_token) is None
 
 

@@ -1,4 +1,4 @@
-"""ID tokens, signed by joserfc with the keys in a ledger."""
+"""ID tokens, signed with the keys in a ledger, which joserfc verifies."""
 
 import asyncio
 
@@ -10,7 +10,8 @@ from joserfc.jwk import ECKey, KeySet
 
 from fakes.clock import FrozenClock
 from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.crypto.id_tokens import JwkMaker, LedgerIdTokenSigner
+from grantledger.adapters.crypto.jws import JwkMaker, LedgerKeys
+from grantledger.adapters.crypto.jwts import IdTokens
 from grantledger.application.keys.signing_keys import DescribeKeys, MakeSigningKeys, RotateSigningKey
 from grantledger.application.ports import IdTokenClaims, Unavailable
 from support.policies import POLICY
@@ -30,7 +31,7 @@ class Signing:
         self.make = MakeSigningKeys(self.ledger, maker, self.clock)
         self.rotate = RotateSigningKey(self.ledger, maker, self.clock, POLICY)
         self.describe = DescribeKeys(self.ledger, self.clock)
-        self.signer = LedgerIdTokenSigner(self.ledger, self.ledger)
+        self.signer = IdTokens(LedgerKeys(self.ledger, self.ledger, self.clock))
 
     async def published(self) -> KeySet:
         return KeySet.import_key_set(msgspec.to_builtins(await self.describe()))
@@ -114,15 +115,16 @@ async def test_signing_without_keys_is_an_outage():
         await Signing().signer.sign(CLAIMS)
 
 
-async def test_an_outage_of_the_ledger_is_an_outage_of_signing(signing: Signing):
+async def test_an_outage_of_the_ledger_is_an_outage_of_signing_within_a_second(signing: Signing):
     await signing.signer.sign(CLAIMS)
     signing.ledger.outage = True
+    signing.clock.advance(1)
     with pytest.raises(Unavailable):
         await signing.signer.sign(CLAIMS)
 
 
 async def test_a_public_key_without_its_private_key_is_an_outage(signing: Signing):
     erased = InterleavingLedger(MemoryLedger())
-    signing.signer = LedgerIdTokenSigner(signing.ledger, erased)
+    signing.signer = IdTokens(LedgerKeys(signing.ledger, erased, signing.clock))
     with pytest.raises(Unavailable, match="private key"):
         await signing.signer.sign(CLAIMS)

@@ -1,4 +1,7 @@
-"""JWT access tokens (RFC 9068), signed so that the same claims always give the same token (ADR 0067)."""
+"""Signing keys, and signatures of JWTs by them (RFC 7515): ES256, RS256 and EdDSA.
+
+The same message always gets the same signature (ADR 0067).
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,21 +11,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc.jwk import JWKRegistry
-from msgspec import Struct
+from joserfc.jwk import ECKey, JWKRegistry, Key, OKPKey, RSAKey
 
-from grantledger.application.ports import (
-    PRIVATE_KEY,
-    AccessTokenClaims,
-    Clock,
-    Ledger,
-    PrivateRecords,
-    Unavailable,
-)
+from grantledger.application.ports import PRIVATE_KEY, Clock, KeyPair, Ledger, PrivateRecords, Unavailable
 from grantledger.domain import base64url
-from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKey, SigningKeys
+from grantledger.domain.signing_keys import ES256, KEYS, SIGNING, NewKey, PublicKey, SigningKey, SigningKeys
 
-_TYPE = "at+jwt"
 # RFC 6979: the nonce is derived from key and message, where ECDSA usually draws it.
 _ECDSA = ec.ECDSA(SHA256(), deterministic_signing=True)
 _COORDINATE = 32
@@ -33,17 +27,26 @@ _MAX_UNSEALED = 16
 _encode = msgspec.json.Encoder().encode
 
 
-class _Header(Struct, frozen=True, kw_only=True):
-    alg: str
-    kid: str
-    typ: str
+class JwkMaker:
+    """Makes keys on P-256 and Ed25519, and RSA keys of 2048 bits. The private key is a JWK (RFC 7517)."""
+
+    def make(self, alg: str = ES256) -> KeyPair:
+        key = _GENERATE[alg]()
+        public_key = msgspec.convert(key.as_dict(private=False), PublicKey)
+        return KeyPair(
+            key=NewKey(kid=key.thumbprint(), alg=alg, public_key=public_key),
+            private=msgspec.json.encode(key.as_dict(private=True)).decode(),
+        )
 
 
-_header_decoder = msgspec.json.Decoder(_Header)
-_claims_decoder = msgspec.json.Decoder(AccessTokenClaims)
+_GENERATE: dict[str, Callable[[], Key]] = {
+    ES256: lambda: ECKey.generate_key("P-256"),
+    "RS256": lambda: RSAKey.generate_key(2048),
+    "EdDSA": lambda: OKPKey.generate_key("Ed25519"),
+}
 
 
-class LedgerAccessTokenSigner:
+class LedgerKeys:
     """Signs and verifies with the keys of the ledger, which it reads at most once a second.
 
     A key that is not known is looked for again: another process may have made it just now.
@@ -58,43 +61,16 @@ class LedgerAccessTokenSigner:
         self._private_keys: dict[str, Any] = {}
         self._public_keys: dict[str, Any] = {}
 
-    async def active_key(self, alg: str) -> str:
+    async def active(self, alg: str) -> SigningKey:
+        """Return the key that signs now. Raises `Unavailable` if there is none yet."""
         keys = await self._recent()
         if alg not in keys.algorithms:
             keys = await self._read()
         if alg not in keys.algorithms:
             raise Unavailable(f"there is no signing key for {alg} yet: a start of the server makes it")
-        return keys.active_of(alg).kid
+        return keys.active_of(alg)
 
-    async def sign(self, claims: AccessTokenClaims, kid: str) -> str:
-        key = await self._usable(kid)
-        header = {"alg": key.alg, "kid": key.kid, "typ": _TYPE}
-        message = f"{base64url.encode(_encode(header))}.{base64url.encode(_encode(claims))}"
-        private = await self._private_key(key.kid)
-        return f"{message}.{base64url.encode(_SIGN[key.alg](private, message.encode()))}"
-
-    async def read(self, token: str) -> AccessTokenClaims | None:
-        message, _, encoded = token.rpartition(".")
-        parts = [base64url.decode(part) for part in (*message.split("."), encoded)]
-        if len(parts) != 3 or None in parts:  # noqa: PLR2004 - header, payload and signature
-            return None
-        raw_header, raw_claims, signature = (part or b"" for part in parts)
-        try:
-            header = _header_decoder.decode(raw_header)
-            claims = _claims_decoder.decode(raw_claims)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-        key = await self._published(header.kid)
-        # The type too: an ID token of the same key gives no access.
-        if key is None or (header.alg, header.typ) != (key.alg, _TYPE):
-            return None
-        try:
-            _VERIFY[key.alg](self._public_key(key), signature, message.encode())
-        except InvalidSignature:
-            return None
-        return claims
-
-    async def _usable(self, kid: str) -> SigningKey:
+    async def usable(self, kid: str) -> SigningKey:
         """Return the key, or the active one of its algorithm if it was withdrawn since."""
         keys = await self._recent()
         found = _named(keys, kid) or _named(keys := await self._read(), kid)
@@ -102,9 +78,25 @@ class LedgerAccessTokenSigner:
             raise Unavailable(f"signing key {kid} is not known")
         return found if found.is_published(now=self._clock.now()) else keys.active_of(found.alg)
 
-    async def _published(self, kid: str) -> SigningKey | None:
+    async def published(self, kid: str) -> SigningKey | None:
+        """Return the key if tokens by it are accepted now."""
         found = _named(await self._recent(), kid) or _named(await self._read(), kid)
         return found if found is not None and found.is_published(now=self._clock.now()) else None
+
+    async def sign(self, claims: object, key: SigningKey, *, typ: str) -> str:
+        """Return the JWT, with a header that names the type, the key and its algorithm."""
+        header = {"alg": key.alg, "kid": key.kid, "typ": typ}
+        message = f"{base64url.encode(_encode(header))}.{base64url.encode(_encode(claims))}"
+        private = await self._private_key(key.kid)
+        return f"{message}.{base64url.encode(_SIGN[key.alg](private, message.encode()))}"
+
+    def check(self, key: SigningKey, signature: bytes, message: bytes) -> bool:
+        """Whether the signature of the message is by the key."""
+        try:
+            _VERIFY[key.alg](self._public_key(key), signature, message)
+        except InvalidSignature:
+            return False
+        return True
 
     async def _recent(self) -> SigningKeys:
         return self._keys if self._read_at == self._clock.now() else await self._read()
