@@ -3,14 +3,21 @@
 import time
 
 from support.oauth import Person
-from support.server import Server
+from support.server import EMAIL, Server
 
 
 async def test_a_session_has_these_members_and_no_other(server: Server, ada: Person, client: str):
     tokens = await ada.tokens(client, scope="openid email")
     session = (await ada.session(tokens["access_token"])).json()
     user_id, expires_at = session.pop("user_id"), session.pop("expires_at")
-    assert session == {"client_id": client, "scope": "openid email", "resource": f"{server.origin}/mcp"}
+    assert len(session.pop("grant_id")) == 22
+    assert session == {
+        "client_id": client,
+        "scope": "openid email",
+        "resource": f"{server.origin}/mcp",
+        "subject_type": "user",
+        "user": {"email": EMAIL, "email_verified": False, "name": None},
+    }
     assert user_id.startswith("glu_")
     assert 3590 < expires_at - time.time() <= 3600
 
