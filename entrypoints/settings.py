@@ -80,7 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many connections of one process read from PostgreSQL. One more writes."""
 
     pooler: Annotated[bool, anything] = False
-    """Whether the URL of PostgreSQL is that of a pooler that gives connections by transaction.
+    """Whether the PostgreSQL URL is that of a connection pooler in transaction mode.
 
     Then nothing is kept on a connection between two transactions, which costs more round trips. PgBouncer
     from 1.21 on with `max_prepared_statements` does not need it.
@@ -189,7 +189,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     unused_client_expires_in: Annotated[int, Between(0, 10 * _YEAR)] = 30 * _DAY
-    """How long a client is kept to which no user has ever given access; 0: without limit.
+    """How long a client is kept if no user has ever given it access. 0: without limit.
 
     A deleted client may register again. Clients that an operator has approved or disabled are kept.
     """

@@ -1,4 +1,4 @@
-"""What the official `mcp` SDK needs: who calls a tool, and who checks Host and Origin.
+"""For the official `mcp` SDK: the caller of a tool, and no second check of Host and Origin behind a guard.
 
 Importing this module needs the SDK (the extra `demo` brings it); the rest of the package does not.
 """
@@ -33,10 +33,10 @@ _LOOPBACK_HOSTS = ["127.0.0.1:*", "localhost:*", "[::1]:*"]
 def leave_origins_to_the_guard(app: ASGIApp) -> None:
     """Switch off the check of Host and Origin in `app` if it is one of the SDK's, with the SDK's defaults.
 
-    They are for a server on loopback: behind a proxy every request would be 421, and 403 from a browser.
-    Their purpose is to stop a web page that reaches a server by DNS rebinding. A guard stops it too: no
-    request passes without an access token, and a browser adds none by itself. Rules that the program has set
-    with `transport_security` stay.
+    The defaults are for a server on loopback. Behind a proxy the SDK would answer every request with 421, or
+    403 if it comes from a browser. The purpose of the check is to stop a web page that reaches a server by
+    DNS rebinding. A guard stops it too: no request passes without an access token, and a browser adds none by
+    itself. Rules that the program has set with `transport_security` stay.
     """
     if not isinstance(app, Starlette):
         return
@@ -52,14 +52,14 @@ def leave_origins_to_the_guard(app: ASGIApp) -> None:
 class McpTokenVerifier:
     """Returns the user and the client of an access token to the SDK.
 
-    Behind a guard the token is not checked again. Without one, the SDK answers 401 for None and 500 for the
-    exception that an outage raises: never 401, because clients would discard the token. It cannot answer 503,
-    so wrap the SDK's application with `with_mcp_auth`.
+    Behind a guard the token is not checked again. Without a guard, the SDK answers 401 for None. In an outage
+    this raises `Unavailable`, for which the SDK answers 500: on 401 clients would discard the token. The SDK
+    cannot answer 503, so wrap its application with `with_mcp_auth`.
     """
 
     def __init__(self, of: GuardedResource) -> None:
         self._of = of
-        # Read by FastMCP's RemoteAuthProvider. A tool checks itself whether the token has its scope.
+        # Read by FastMCP's RemoteAuthProvider. Each tool checks its own scopes.
         self.required_scopes: list[str] = []
         self.scopes_supported = list(of.scopes)
 
@@ -73,7 +73,7 @@ class McpTokenVerifier:
 
 
 def access_token_members(session: McpSession, of: GuardedResource) -> dict[str, Any]:
-    """Return what the `AccessToken` of the SDK, or FastMCP's, is made of."""
+    """Return the members of an `AccessToken`, as the SDK and FastMCP define it."""
     return {
         "token": session.access_token,
         "client_id": session.client_id,

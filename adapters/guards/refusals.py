@@ -31,7 +31,7 @@ def guard_challenge(refusal: GuardRefusal, resource_metadata_url: str, scopes: t
 def guard_response(
     refusal: GuardRefusal, resource_metadata_url: str, scopes: tuple[str, ...]
 ) -> PlainResponse:
-    """Return the whole response but its CORS headers.
+    """Return the response, complete except for the CORS headers.
 
     Raises `ValueError` for text that a header cannot hold.
     """

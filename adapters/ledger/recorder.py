@@ -1,4 +1,4 @@
-"""The log for the `eventsourcing` library: its tools read and write what the server does.
+"""The log as a recorder of the `eventsourcing` library: its tools read and write the server's events.
 
 A tool that follows the log, whichever process writes it:
 
@@ -7,7 +7,8 @@ A tool that follows the log, whichever process writes it:
         event = mapper.to_domain_event(notification).event
 
 `Recorder` also serves the library's notification log, `ProjectionRunner` and `EventStore`: it passes the
-library's published recorder cases. What a tool writes is folded into the rows like what the server writes.
+library's published tests for recorders. What a tool writes is folded into the rows like what the server
+writes.
 """
 
 import random
@@ -222,7 +223,7 @@ class Recorder(ProcessRecorder):
             "notification_id": tracking.notification_id,
         }
         statement = self._database.statements.tracking()
-        # Of an INSERT SQLAlchemy keeps no count unless it is asked to.
+        # SQLAlchemy keeps the row count of an INSERT only on request.
         if connection.execute(statement, where, execution_options={"preserve_rowcount": True}).rowcount != 1:
             raise IntegrityError(f"{tracking.application_name} is past {tracking.notification_id} already")
 

@@ -70,7 +70,7 @@ class AddResource:
     async def __call__(self, resource: Resource, caller: Caller) -> NewResourceSecret:
         """Raises `ResourceKnown`, `TooManyResources`, `ResourceOnIssuer`.
 
-        Raises `ValueError` for an identifier, scope or algorithm that cannot be one.
+        Raises `ValueError` for an invalid identifier, scope or algorithm, and for too long a name.
         """
         checked_identifier(resource.identifier)
         for what, text, limit in (
@@ -84,12 +84,12 @@ class AddResource:
         if resource.jwt not in (None, *ALGORITHMS):
             raise ValueError(f"{resource.jwt!r} is not an algorithm of JWTs")
         in_settings = any(same(resource.identifier, each) for each in self._configured)
-        # This server answers for the metadata of its origin (RFC 9728), whose routes the settings decide.
+        # For a resource on our own origin we serve the metadata (RFC 9728): only the settings add its route.
         if not in_settings and parse(resource.identifier).origin == parse(self._issuer).origin:
             raise ResourceOnIssuer(
                 f"{resource.identifier!r} is on the origin of the issuer: name it in the settings"
             )
-        if resource.jwt is not None and not in_settings:  # those of the settings are made by the start
+        if resource.jwt is not None and not in_settings:  # the start makes keys for those in the settings
             await self._make_signing_keys(caller, (resource.jwt,))
         # With a prefix: an id that began with a dash would be an option on the command line.
         resource_id = self._randomness.token(ID_PREFIX, size=12)
@@ -138,7 +138,7 @@ class RotateResourceSecret:
 
 
 class RemoveResource:
-    """Refuse a resource with all its tokens, and the credentials of its server."""
+    """Remove a resource: its tokens and the credentials of its server are refused from then on."""
 
     def __init__(self, ledger: Ledger, clock: Clock, catalogue: Catalogue) -> None:
         self._ledger = ledger
@@ -146,9 +146,9 @@ class RemoveResource:
         self._catalogue = catalogue
 
     async def __call__(self, named: str, caller: Caller) -> None:
-        """Remove the resource with that identifier or id; of one in the settings, only the credentials.
+        """Remove the resource with that identifier or id.
 
-        Raises `ResourceUnknown`.
+        If the settings name the resource, only its credentials are removed. Raises `ResourceUnknown`.
         """
         await _recorded(
             self._ledger, lambda resources: resources.remove(named, now=self._clock.now()), caller
@@ -159,7 +159,7 @@ class RemoveResource:
 async def _recorded(
     ledger: Ledger, decision: Callable[[Resources], tuple[Event, ...]], caller: Caller
 ) -> Resources:
-    """Record what is decided about the resources of the ledger, and return them as they are then."""
+    """Apply the decision to the resources of the ledger, record it, and return the changed resources."""
 
     async def attempt() -> Resources:
         loaded = await ledger.load(RESOURCES, ALL_RESOURCES)

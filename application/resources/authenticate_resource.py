@@ -32,7 +32,7 @@ class AuthenticateResource:
 
         It reads the ledger each time: a secret that was replaced or removed is refused at once.
         """
-        if not credentials.secret:  # no guess
+        if not credentials.secret:  # does not count as a guess
             raise ResourceAuthenticationFailed("there is no secret in the request")
         with self._guesses.guess(credentials.client_id, caller.address):
             held = (await self._ledger.load(RESOURCES, ALL_RESOURCES)).state or Resources()

@@ -20,7 +20,10 @@ class UserInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DescribeUser:
-    """Return the claims about the user that the scopes of an access token allow, for any resource."""
+    """Return the claims about the user that the scopes of an access token allow.
+
+    The token may be for any resource.
+    """
 
     def __init__(self, look_up_session: LookUpSession) -> None:
         self._look_up_session = look_up_session

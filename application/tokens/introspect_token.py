@@ -18,10 +18,10 @@ class Introspection(Struct, frozen=True, kw_only=True):
 
 
 class IntrospectToken:
-    """Say whether an access token is active, to those whose business it is.
+    """Say whether an access token is active, to the two programs that the token concerns.
 
-    That is the server of the token's resource, and the client that the token was issued to, if it has a
-    secret: RFC 7662 section 4 asks for authentication, so that nobody can fish for tokens.
+    These are the server of the token's resource, and the client that the token was issued to. The client
+    needs a secret: RFC 7662 section 4 requires authentication, against scanning for valid tokens.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ class GrantNotFound(CommandFailed):
 
 
 class UserNotFound(CommandFailed):
-    """No user has that id, e-mail address or host application's id."""
+    """No user has that id, e-mail address or id at the host application."""
 
 
 class RegistrationTokenNotChanged(CommandFailed):

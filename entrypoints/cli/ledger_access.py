@@ -84,7 +84,7 @@ access_token_option = click.option(
     "--access-token-expires-in",
     type=click.IntRange(min=0),
     metavar="SECONDS",
-    help="Shorten the lifetime of its access tokens. 0: that of the server.",
+    help="Shorten the lifetime of its access tokens. 0: the lifetime that the server sets.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 
@@ -186,7 +186,10 @@ async def found_user(container: "Container", name: str) -> UserAccount:
 
 
 async def named_user(container: "Container", name: str) -> str:
-    """Return the id of the user with that e-mail address or host application's id. Raises `UserNotFound`."""
+    """Return the id of the user with that e-mail address or id at the host application.
+
+    Raises `UserNotFound`.
+    """
     ledger = container.ledger()
     user_id = None
     with suppress(EmailInvalid):
@@ -206,12 +209,12 @@ class KnownAs(Struct, frozen=True):
 
     @property
     def account_name(self) -> str | None:
-        """What identifies the user to people: an e-mail address or a host application's id."""
+        """What identifies the user to people: an e-mail address or the id at the host application."""
         return self.email or self.host_user_id
 
 
 class UserNames:
-    """The names of users for people, each unsealed once."""
+    """Looks up the names by which people know users, and unseals those of each user only once."""
 
     def __init__(self, container: "Container") -> None:
         self._ledger = container.ledger()

@@ -174,9 +174,9 @@ async def print_list(
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar if standard error is a terminal. Call the function with amount and total.
+    """Show a progress bar if standard error is a terminal. Yields the function to update it.
 
-    Standard output is not redirected.
+    Call that function with the amount done and the total. Standard output is not redirected.
     """
     from rich.console import Console
 

@@ -33,7 +33,7 @@ async def test_times_are_whole_seconds(story, client, ada, signed):
     assert (claims.iat, claims.exp) == (story.clock.now(), story.clock.now() + POLICY.id_token_lifetime)
 
 
-async def test_without_a_nonce_there_is_no_nonce(story, client, ada, signed):
+async def test_without_a_nonce_in_the_request_the_id_token_has_none(story, client, ada, signed):
     tokens = await story.tokens(client, ada, scope="openid")
     assert signed[0].nonce is None
     assert "nonce" not in (tokens.id_token or "")

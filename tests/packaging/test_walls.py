@@ -15,7 +15,7 @@ LAYERS = ("domain", "application", "adapters", "entrypoints")
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy that may be broken, in a folder of the package's name so that it can be imported as such."""
+    """A copy for tests to break. Its folder has the package's name, so that imports find it."""
     copy = tmp_path / "grantledger"
     for layer in LAYERS:
         shutil.copytree(ROOT / layer, copy / layer, ignore=shutil.ignore_patterns("__pycache__"))

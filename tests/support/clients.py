@@ -1,4 +1,4 @@
-"""Clients as their events left them."""
+"""Clients in any state, folded from the events that lead to it."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ DELETED = ClientDeleted(deleted_at=1_200)
 def a_client(
     *after: Event, redirect_uris: tuple[str, ...] = (HTTPS,), secret_digest: str | None = None
 ) -> Client:
-    """Return a client that was registered, and what `after` made of it."""
+    """Return the client after its registration and the events `after`."""
     metadata = replace(METADATA, redirect_uris=redirect_uris)
     client = evolve(None, replace(REGISTERED, metadata=metadata, secret_digest=secret_digest))
     for event in after:
@@ -51,5 +51,5 @@ def a_client(
 
 
 def metadata_like(**members: Any) -> ClientMetadata:
-    """Return the metadata of the usual client, but for these members."""
+    """Return the metadata of the usual client, with these members replaced."""
     return replace(METADATA, **members)

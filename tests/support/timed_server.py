@@ -38,7 +38,7 @@ class TimedServer:
     """One server for many examples, each with its own users and clients.
 
     `operator` calls use cases in the test's process, on the same ledger and clock, as commands do. `run` runs
-    a coroutine in an event loop that is kept. An example may set the clock back; `begin` sets it to a time
+    a coroutine, always in the same event loop. An example may set the clock back; `begin` sets it to a time
     after all earlier examples.
     """
 

@@ -83,7 +83,7 @@ class AccountEndpoints:
         return account_with_notice(self._parts, submitted.context, "disconnected")
 
     async def reload_account(self, request: AnyRequest) -> Response[bytes]:
-        """Redirect from the URL of a form, which a browser shows if the response to the form was a page."""
+        """Redirect a reload to the account page: after a refused form, the browser shows the form's URL."""
         return redirect(self._parts.contexts.of_account(request).url)
 
     def _shown(self, app: ConnectedApp) -> App:

@@ -75,23 +75,23 @@ class PageCookies:
 
 MAX_PENDING = 8
 MAX_ALL_PENDING = 4 * 1024
-"""Of all these cookies together, as the browser sends them. nginx accepts 8 KiB in one header line."""
+"""Bytes of all pending requests in the Cookie header. nginx accepts 8 KiB in one header line."""
 
 MAX_SEALED = 3 * 1024
 MAX_BESIDE_STATE = 1_200
-"""Of all values of one request but its `state`, so that 600 bytes of `state` always fit into `MAX_SEALED`."""
+"""Bytes of one request without its `state`. So 600 bytes of `state` always fit into `MAX_SEALED`."""
 
 MAX_LOCATION = 3_000
-"""Of the redirect URI with its `state`: nginx keeps 4 KiB for all headers of a response."""
+"""Characters of the redirect URI with its `state`. nginx keeps 4 KiB for all headers of a response."""
 
 _NEVER_TOO_LARGE = MAX_LOCATION // 3
-"""No byte takes more than three characters in a URL."""
+"""Bytes of a request that is below every limit: a byte takes at most three characters in a URL."""
 
 _MAX_SET_COOKIES = 3_300
-"""Of all Set-Cookie headers in one redirect: the rest of the 4 KiB is for its other headers."""
+"""Bytes of all Set-Cookie headers in one redirect. The rest of the 4 KiB is for its other headers."""
 
 _SET_COOKIE = 150
-"""Of one Set-Cookie header without its value."""
+"""Bytes of one Set-Cookie header without the value of the cookie."""
 
 _MAX_UNPACKED = 64 * 1024
 _TRANSACTION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -130,18 +130,18 @@ class PendingRequests:
     def trim(self, request: AnyRequest, transaction_id: str) -> list[Cookie]:
         """Return the cookies that delete what `keep` had no room to delete, or could not see.
 
-        Requests that a browser sends at once do not see the cookies of one another.
+        Of several requests that a browser sends in parallel, none carries the cookies that the others get.
         """
         surplus = self._surplus(request, transaction_id)
         return [cookie for other in surplus for cookie in self.forget(other, self._root)]
 
     def carry(self, pending: AuthorizationRequest, request: AnyRequest, home: Home) -> Cookie:
-        """Return the cookie that keeps the request of this browser below the home of a new session too."""
+        """Return a cookie with the same pending request for the path of a new session."""
         sealed = self._cookies.pending(sent_cookies(request))[pending.transaction_id]
         return self._set(pending, sealed, self._path(pending.transaction_id, home))
 
     def find(self, transaction_id: str, request: AnyRequest) -> AuthorizationRequest | None:
-        """Return the pending request, None if there is no such cookie, or it is not ours or has expired."""
+        """Return the pending request, or None if its cookie is missing, not ours, or expired."""
         if not _TRANSACTION_ID.fullmatch(transaction_id):
             return None
         sealed = self._cookies.pending(sent_cookies(request)).get(transaction_id)
@@ -185,7 +185,7 @@ class PendingRequests:
     def _surplus(self, request: AnyRequest, transaction_id: str, sealed: str | None = None) -> list[str]:
         """Return the transactions to delete, the oldest first, so that those left are within both limits.
 
-        This one stays, which the browser has, or gets in the cookie `sealed`.
+        `transaction_id` is never among them. `sealed` is its cookie if the browser does not have it yet.
         """
         cookies = {
             other: value
@@ -201,7 +201,7 @@ class PendingRequests:
         opened = {other: self._opened(other, cookies[other]) for other in sizes}
         ends = {other: 0 if found is None else found.expires_at for other, found in opened.items()}
         surplus = []
-        # The sort is stable: of requests that expire in the same second, the last cookie is the newest.
+        # The sort is stable: of requests that expire in the same second, a later cookie counts as newer.
         for other in sorted(sizes, key=lambda other: ends[other])[::-1]:
             room, size = room - 1, size - sizes[other]
             if room < 0 or size < 0:
@@ -221,7 +221,7 @@ def _longest(asked: AuthorizationRequest) -> str:
 
 
 ACCOUNT = "account"
-"""The URL segment of the account pages, where other pages have a transaction id of 16 characters."""
+"""The URL segment of the account pages, where other pages have a transaction id of 22 characters."""
 
 
 class PageContext(Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ def cache(time) -> TokenCache:
     return TokenCache(5, monotonic=lambda: time.monotonic, now=lambda: time.now)
 
 
-def test_keeps_an_answer_for_its_seconds_from_when_the_issuer_was_asked(cache, time):
+def test_keeps_an_answer_for_5_seconds_counted_from_the_question(cache, time):
     started = cache.started()
     time.monotonic += 3  # the issuer was slow
     cache.keep(b"a", KEPT, started)
