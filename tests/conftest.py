@@ -1,11 +1,16 @@
 """For all tests: the tier of each, the search for secrets in the output, no deadline for hypothesis."""
 
+import logging
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.leaks"]
+
+# The client of the tests logs each URL, and some tests put a token into one. The SDK switches this on for the
+# whole process when it makes a server.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 FULL = {"browser", "faults", "races"}
 """The folders whose tests all take long. Elsewhere a test or its file is marked `full`."""

@@ -88,7 +88,7 @@ def test_the_guard_works_where_the_sdk_is_not_installed():
 
 
 def sdk_app(**options: Any) -> Starlette:
-    return MCPServer("To-do list").streamable_http_app(**options)
+    return MCPServer("To-do list", log_level="WARNING").streamable_http_app(**options)
 
 
 def security_of(app: Starlette) -> TransportSecuritySettings:
