@@ -7,9 +7,11 @@ import os
 import pwd
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
@@ -133,9 +135,29 @@ def existing(database: str | None, config: Path | None) -> "Container":
 
 def wiring(settings: "Settings") -> "Container":
     """Return the wiring with these settings. It also works for the ledger of an embedded server."""
-    from grantledger.entrypoints.composition import Container
+    with _pydantic_settings_left_out():
+        from grantledger.entrypoints.composition import Container
 
     return Container(settings)
+
+
+@contextmanager
+def _pydantic_settings_left_out() -> Iterator[None]:
+    """Let dependency_injector import an empty module instead of pydantic-settings, where that is installed.
+
+    It has a feature for it that is not used here, and the import is a fifth of a short command. Only the
+    process of a command may do this: an application that embeds the server may use that feature.
+    """
+    name = "pydantic_settings"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = empty = ModuleType(name)
+    vars(empty)["BaseSettings"] = type("BaseSettings", (), {})
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @asynccontextmanager
