@@ -102,6 +102,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
         log_level="warning",
         server_header=False,
         date_header=True,
+        reset_contextvars=True,  # or a request may see the session of an earlier one of its connection
         proxy_headers=False,
         lifespan="on",
         timeout_graceful_shutdown=10,

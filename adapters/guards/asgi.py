@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
-from grantledger.adapters.guards.check import RequestCheck
+from grantledger.adapters.guards.check import RequestCheck, names
 from grantledger.adapters.guards.cors import CORS_NAMES, AllowedOrigin
 from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.session import verified
@@ -71,7 +71,7 @@ class BearerGuard:
         self._app = app
         self._check = RequestCheck(of, required_scopes)
         self._discovery = Discovery(of)
-        self._public = frozenset(public)
+        self._public = frozenset(names(public))
         self._cors = self._check.cors
         self._origin = _Origin(of.identifier)
 
@@ -98,7 +98,7 @@ class BearerGuard:
             response = self._check.response(GuardRefusal.ORIGIN_FOREIGN, headers)
         elif self._discovery.is_at(path):
             response = (await self._discovery.response(path, method)).adding(self._cors.headers(headers))
-        elif path in self._public:
+        elif path in self._public and _is_whole(scope):
             await self._pass_on(None, scope, headers, receive, send)
             return
         else:
@@ -129,6 +129,12 @@ class BearerGuard:
             await send(message)
 
         return send_with_cors
+
+
+def _is_whole(scope: Scope) -> bool:
+    """Whether the path is the one that was sent: Litestar removes the path of a mount, so `/` may be any."""
+    path: bytes = scope["path"].encode()
+    return bool(scope.get("raw_path", path) == path)
 
 
 class _Origin:

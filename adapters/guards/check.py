@@ -22,6 +22,11 @@ _OF_THE_BODY = (b"content-type", b"content-length")
 _log = logging.getLogger(__name__)
 
 
+def names(given: Iterable[str]) -> tuple[str, ...]:
+    """Return the names; a string is one name, not its characters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 class RequestCheck:
     """Decides whether a request may pass, and holds the response for each refusal."""
 
@@ -32,7 +37,7 @@ class RequestCheck:
         """
         self._verify = of.verify
         self._resource = of.identifier
-        self._required = (required_scopes,) if isinstance(required_scopes, str) else tuple(required_scopes)
+        self._required = names(required_scopes)
         self.cors = Cors(of.allowed_origin, own_origin=origin_of(of.identifier))
         scopes = self._required or of.scopes
         self._responses = {

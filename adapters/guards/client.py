@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
+from grantledger.adapters.guards.check import names
 from grantledger.adapters.guards.cors import AllowedOrigin
 from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.issuer import IssuerDocuments, IssuerHttp, checked_url
@@ -72,7 +73,7 @@ class McpAuthClient:
             issuer=issuer,
             verify=self._verified,
             issuer_metadata=self._documents,
-            scopes=(scopes,) if isinstance(scopes, str) else tuple(scopes),
+            scopes=names(scopes),
             name=resource_name,
             allowed_origin=allowed_origin,
         )
@@ -108,9 +109,10 @@ class McpAuthClient:
 
         Every path needs a token, except those in `public`.
         """
+        required, open_to_all = names(required_scopes), names(public)  # Litestar calls `guard` for each route
 
         def guard(app: ASGIApp) -> BearerGuard:
-            return self.handler(app, required_scopes=required_scopes, public=public)
+            return self.handler(app, required_scopes=required, public=open_to_all)
 
         return guard
 

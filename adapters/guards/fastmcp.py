@@ -15,7 +15,7 @@ from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.discovery_paths import origin_of
 from grantledger.adapters.guards.mcp_sdk import access_token_members
-from grantledger.adapters.guards.session import session_for
+from grantledger.adapters.guards.session import session_for, verified
 from grantledger.adapters.guards.source import GuardedResource, McpAuth
 from grantledger.domain.refusal import Refusal
 
@@ -102,7 +102,15 @@ class _GuardedEndpoints:
         is_guarded = scope["type"] == "http" and (
             self._guard.is_document(scope["path"]) or _is_protected(scope)
         )
-        await (self._guard if is_guarded else self._app)(scope, receive, send)
+        if is_guarded:
+            await self._guard(scope, receive, send)
+            return
+        # A server may run a request in the context of an earlier one of its connection.
+        before = verified.set(None)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            verified.reset(before)
 
 
 def _is_protected(scope: Scope) -> bool:

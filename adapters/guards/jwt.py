@@ -121,8 +121,8 @@ class IssuerKeys:
         """Return the key of a token. Raises `TokenRefused`, and `Unavailable` if no keys can be fetched."""
         keys = await self._current()
         key = _find(keys, algorithm, kid)
-        if key is None and self._may_ask():
-            key = _find(await self._refreshed(keys), algorithm, kid)
+        if key is None:
+            key = _find(await self._just_fetched(keys), algorithm, kid)
         if key is None:
             raise TokenRefused("signed with a key that is not known")
         return key
@@ -134,6 +134,17 @@ class IssuerKeys:
         if known is not None and not self._may_ask():
             return self._still_usable(known)
         return await self._refreshed(known)
+
+    async def _just_fetched(self, keys: _Keys) -> _Keys:
+        """Return keys of the last `REFETCH_IN` seconds: only a key that is not among these is refused.
+
+        Raises `Unavailable`: the issuer may have a new key, and a client would discard a token that is valid.
+        """
+        if self._monotonic() < keys.fetched_at + REFETCH_IN:
+            return keys
+        if not self._may_ask() and not self._flight.is_running("keys"):
+            raise Unavailable("the keys of the issuer could not be read just now")
+        return await self._flight("keys", self._fetched)
 
     def _may_ask(self) -> bool:
         return self._asked_at is None or self._monotonic() >= self._asked_at + REFETCH_IN

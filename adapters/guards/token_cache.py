@@ -98,6 +98,9 @@ class SingleFlight(Generic[T]):
             task.add_done_callback(lambda done: self._ended(key, done))
         return await asyncio.shield(task)
 
+    def is_running(self, key: Hashable) -> bool:
+        return key in self._running
+
     def _ended(self, key: Hashable, done: asyncio.Task[T]) -> None:
         if self._running.get(key) is done:
             del self._running[key]

@@ -7,7 +7,7 @@ from typing import Any
 
 from grantledger.adapters.asgi_types import Headers
 from grantledger.adapters.guards.blocking import SyncMcpAuthClient
-from grantledger.adapters.guards.check import RequestCheck
+from grantledger.adapters.guards.check import RequestCheck, names
 from grantledger.adapters.guards.cors import CORS_NAMES
 from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.session import verified
@@ -59,7 +59,7 @@ class _Guard:
         self._sync = SyncCheck(auth, required_scopes)
         self._check = self._sync.check
         self._discovery = Discovery(auth.guarded_resource())
-        self._public = frozenset(public)
+        self._public = frozenset(names(public))
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         headers, method = headers_of(environ), environ["REQUEST_METHOD"]

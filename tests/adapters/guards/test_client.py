@@ -317,6 +317,14 @@ async def test_middleware_is_made_for_each_application(make):
     assert (await calling(guard, "GET", path="/health")).status == 200
 
 
+async def test_middleware_guards_every_route_with_the_same_scopes(make):
+    middleware = make().middleware(required_scopes=iter(["notes:write"]), public=iter(["/health"]))
+    for _ in range(2):  # as Litestar does, for each route
+        guard = middleware(GuardedApp())
+        assert (await calling(guard, "POST", "Bearer good")).status == 403
+        assert (await calling(guard, "GET", path="/health")).status == 200
+
+
 async def test_get_session_reads_the_headers_of_a_request(make):
     client = make()
     assert (await client.get_session({"Authorization": "Bearer good"})).user_id == "glu_ann"

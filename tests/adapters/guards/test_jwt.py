@@ -212,6 +212,26 @@ async def test_an_unknown_key_is_looked_for_at_a_limited_rate(by_keys, issuer, c
     assert await by_keys(signed(key=unknown))
 
 
+async def test_every_parallel_token_with_a_new_key_waits_for_it(by_keys, issuer, clock):
+    await by_keys(signed())
+    clock.monotonic += 10
+    new = ECKey.generate_key("P-256", {"kid": "new"})
+    issuer.answers["/jwks"] = published(new)
+    issuer.delay = lambda: asyncio.sleep(0.01)
+    assert all(await asyncio.gather(*(by_keys(signed(key=new)) for _ in range(5))))
+    assert fetches(issuer) == 2
+
+
+async def test_a_new_key_is_no_refusal_while_the_issuer_is_down(by_keys, issuer, clock):
+    await by_keys(signed())
+    issuer.answers["/jwks"] = httpx2.ConnectError("refused")
+    clock.monotonic += 10
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await by_keys(signed(key=ECKey.generate_key("P-256", {"kid": "new"})))
+    assert fetches(issuer) == 2
+
+
 async def test_keys_are_fetched_again_after_five_minutes(by_keys, issuer, clock):
     await by_keys(signed())
     issuer.answers["/jwks"] = published(KEYS["RS256"])  # the other was withdrawn

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from grantledger.adapters.asgi_types import ASGIApp
+from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
 from grantledger.adapters.guards.source import GuardedResource, IssuerDocument
 from grantledger.application.ports import Unavailable
@@ -86,6 +86,23 @@ async def test_a_public_path_needs_no_token_and_has_no_session(app, auth):
 async def test_every_other_path_needs_a_token(app, auth, path):
     guard = with_mcp_auth(app, auth, public=["/health"])
     assert (await calls(guard)("GET", path=path)).status == 401
+    assert app.callers == []
+
+
+async def test_one_public_path_may_be_given_as_text(app, auth):
+    guard = with_mcp_auth(app, auth, public="/health")
+    assert (await calls(guard)("GET", path="/health")).status == 200
+    assert (await calls(guard)("POST", path="/")).status == 401
+
+
+async def test_a_path_below_a_mount_is_not_taken_for_a_public_one(app, auth):
+    """Litestar removes the path of a mount from `path`, and leaves `raw_path` as it was sent."""
+    guard = with_mcp_auth(app, auth, public=["/"])
+
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+        await guard({**scope, "path": "/", "raw_path": b"/mcp"}, receive, send)
+
+    assert (await calling(mounted, "POST", path="/mcp")).status == 401
     assert app.callers == []
 
 
