@@ -29,18 +29,17 @@ class AuthenticateClient:
         `loaded` is a client that was already read; if it is the one of the credentials, that saves a read.
         A disabled client is authenticated like any other: what it may still do, the caller decides.
         """
-        if loaded is not None and loaded.client_id != credentials.client_id:
-            loaded = None
+        if loaded is None or loaded.client_id != credentials.client_id:
+            loaded = (await self._ledger.load(CLIENT, credentials.client_id)).state
         if not credentials.secret:  # no guess
-            return await self._authenticated(credentials, loaded)
+            return _authenticated(credentials, loaded)
+        # Nothing is awaited here: parallel requests with the right secret must not use up the guesses.
         with self._guesses.guess(credentials.client_id, caller.address):
-            return await self._authenticated(credentials, loaded)
+            return _authenticated(credentials, loaded)
 
-    async def _authenticated(
-        self, credentials: ClientCredentials, loaded: ClientRegistration | None
-    ) -> ClientRegistration:
-        client = loaded or (await self._ledger.load(CLIENT, credentials.client_id)).state
-        if client is None or client.deleted:
-            raise ClientUnknown(credentials.client_id)
-        client.authenticate(digest(credentials.secret) if credentials.secret else None)
-        return client
+
+def _authenticated(credentials: ClientCredentials, client: ClientRegistration | None) -> ClientRegistration:
+    if client is None or client.deleted:
+        raise ClientUnknown(credentials.client_id)
+    client.authenticate(digest(credentials.secret) if credentials.secret else None)
+    return client

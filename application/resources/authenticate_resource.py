@@ -34,8 +34,9 @@ class AuthenticateResource:
         """
         if not credentials.secret:  # does not count as a guess
             raise ResourceAuthenticationFailed("there is no secret in the request")
+        held = (await self._ledger.load(RESOURCES, ALL_RESOURCES)).state or Resources()
+        # Nothing is awaited here: parallel requests with the right secret must not use up the guesses.
         with self._guesses.guess(credentials.client_id, caller.address):
-            held = (await self._ledger.load(RESOURCES, ALL_RESOURCES)).state or Resources()
             try:
                 found = held.with_id(credentials.client_id)
             except ResourceUnknown as unknown:

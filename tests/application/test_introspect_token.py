@@ -1,7 +1,10 @@
 """Who may ask about an access token, and what they learn."""
 
+import asyncio
+
 import pytest
 
+from fakes.memory_ledger import MemoryLedger
 from grantledger.application.clients.authenticate_client import ClientCredentials
 from grantledger.application.throttling import TooManyGuesses
 from grantledger.application.tokens.introspect_token import Introspection
@@ -11,7 +14,7 @@ from grantledger.domain.rate import Rate
 from grantledger.domain.resource import ResourceAuthenticationFailed
 from grantledger.domain.resource_indicator import Resource
 from support.requests import MCP, NOTES
-from support.storage import nothing_recorded
+from support.storage import InterleavingLedger, nothing_recorded
 from support.story import CALLER, EMAIL, Story
 from support.throttles import guess_limit
 from support.use_cases import Outside
@@ -152,3 +155,13 @@ async def test_wrong_secrets_of_a_resource_server_are_throttled(ledger):
 async def test_asking_records_nothing(ledger, story, server, tokens):
     with nothing_recorded(ledger):
         await ask(story, server, tokens.access_token)
+
+
+async def test_parallel_requests_with_the_right_secret_use_up_no_guesses():
+    story = Story(
+        InterleavingLedger(MemoryLedger()), outside=Outside(guesses=guess_limit(Rate(2, 3_600), None, None))
+    )
+    right = credentials_of(await story.add_resource(Resource(MCP), CALLER))
+    client = await story.registers(token_endpoint_auth_method="client_secret_post")
+    own = ClientCredentials(client_id=client.client.client_id, secret=client.secret)
+    await asyncio.gather(*(ask(story, one, "x") for one in 5 * [right, own]))
