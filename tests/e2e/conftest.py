@@ -9,6 +9,8 @@ import pytest
 
 from grantledger.application.accounts.open_account import EmailTaken
 from grantledger.application.provenance import Caller
+from grantledger.domain.resource_indicator import Resource
+from support.leaks import issued
 from support.oauth import SESSION_COOKIE, LongAgo, Person
 from support.server import EMAIL, PASSWORD, PUBLIC, Server, free_port, serving
 
@@ -28,6 +30,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with nothing set: every default holds."""
     with serving(tmp_path_factory.mktemp("server")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def resource_server(server: Server) -> tuple[str, str]:
+    """The id and secret of the server of the default resource, which can be added only once."""
+    async with server.use_cases() as container:
+        new = await container.use_cases().add_resource(
+            Resource(f"{server.issuer}/mcp"), Caller(correlation_id="test")
+        )
+    issued("resource secret", new.secret)
+    return new.resource.resource_id, new.secret
 
 
 @pytest.fixture(scope="session")

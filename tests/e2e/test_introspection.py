@@ -5,24 +5,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from grantledger.application.provenance import Caller
-from grantledger.domain.resource_indicator import Resource
-from support.leaks import issued
 from support.oauth import Person, basic, error_of
 from support.server import Server
 
 INACTIVE = {"active": False}
-
-
-@pytest.fixture(scope="module")
-async def resource_server(server: Server) -> tuple[str, str]:
-    """The id and secret of the server of the default resource."""
-    async with server.use_cases() as container:
-        new = await container.use_cases().add_resource(
-            Resource(f"{server.issuer}/mcp"), Caller(correlation_id="test")
-        )
-    issued("resource secret", new.secret)
-    return new.resource.resource_id, new.secret
 
 
 async def introspect(

@@ -8,10 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from grantledger import Caller, McpAuthClient, current_session, with_mcp_auth
-from grantledger.domain.resource_indicator import Resource
+from grantledger import McpAuthClient, current_session, with_mcp_auth
 from support.hosting import hosting
-from support.leaks import issued
 from support.oauth import Person
 from support.server import EMAIL, Server, free_port, serving
 from support.timeouts import TIMEOUT
@@ -99,15 +97,10 @@ async def test_while_the_issuer_is_down_tokens_are_503_and_discovery_still_answe
     assert document.json()["issuer"] == server.issuer
 
 
-@pytest.fixture(scope="module")
-async def credentials(server: Server) -> dict[str, Any]:
+@pytest.fixture
+def credentials(resource_server: tuple[str, str]) -> dict[str, Any]:
     """What `grantledger resource add` prints for the server of the default resource."""
-    async with server.use_cases() as container:
-        new = await container.use_cases().add_resource(
-            Resource(f"{server.issuer}/mcp"), Caller(correlation_id="test")
-        )
-    issued("resource secret", new.secret)
-    return {"client_id": new.resource.resource_id, "client_secret": new.secret}
+    return dict(zip(("client_id", "client_secret"), resource_server, strict=True))
 
 
 async def test_introspection_gives_the_same_session_as_a_look_up(
