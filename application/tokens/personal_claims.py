@@ -29,7 +29,7 @@ class PersonalClaimsReader:
     """Reads the claims of a scope (section 5.4), and keeps those of the users it has read last.
 
     Each change of a name or address comes with an event of the account. So what was read is right as long as
-    the account has the same version, which every request reads anew.
+    the account has the same version. Every request reads the version.
     """
 
     def __init__(self, private: PrivateRecords) -> None:

@@ -232,7 +232,7 @@ OUTAGES = {
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 async def test_an_outage_is_never_a_refusal(make, issuer, way, outage):
-    """Fails if clients are told to discard tokens that may be valid."""
+    """Fails if an outage is answered so that clients discard tokens, which may be valid."""
     issuer.answers["/session"] = issuer.answers["/introspect"] = outage
     with pytest.raises(Unavailable):
         await make(way).verify_token("good")
