@@ -221,8 +221,11 @@ async def test_rows_are_deleted_though_nothing_is_written(
 
 
 @only_sqlite
-async def test_not_every_transaction_deletes(ledger: EventLedger, database: WatchedSqlite):
+async def test_not_every_transaction_deletes(
+    ledger: EventLedger, database: WatchedSqlite, monkeypatch: pytest.MonkeyPatch
+):
     """Fails if each transaction sweeps, or the first request waits for a sweep."""
+    monkeypatch.setattr(writer, "SWEEP_EVERY", 60.0)  # also where two records take a second
     await ledger.record([facts.opened_account("warm")], facts.OPERATOR)
     statements: list[str] = []
     assert database.committed_on is not None
