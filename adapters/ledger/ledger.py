@@ -133,6 +133,7 @@ class EventLedger(Reader):
     async def _look_up(self, append: Append) -> None:
         if append.answered.done():
             return
+        append.withdraw()  # before it is looked up: what is refused now is not written later
         try:
             committed = await is_committed(self._database, self._realm, append)
         except Unavailable as error:

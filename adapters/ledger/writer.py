@@ -44,7 +44,8 @@ _TRIES = 8
 class Append:
     """The changes of one caller that are recorded together, and the future that the caller awaits.
 
-    Either the writer claims it or its caller abandons it, never both: an abandoned append is not written.
+    Either the writer claims it or its caller abandons it, never both: an abandoned append is not written. One
+    that is claimed again, because its transaction failed, may have been withdrawn meanwhile.
     """
 
     __slots__ = ("answered", "claimed", "envelope", "events", "expected", "given_up", "private", "rows")
@@ -68,14 +69,18 @@ class Append:
         self.given_up = False
 
     def claim(self) -> bool:
-        """Claim it for the writer, and return whether that succeeded."""
-        self.claimed = self.claimed or not self.given_up
+        """Claim it for a transaction, and return whether that succeeded."""
+        self.claimed = not self.given_up
         return self.claimed
 
     def abandon(self) -> bool:
         """Abandon it, and return whether that succeeded: then it will never be written."""
         self.given_up = not self.claimed
         return self.given_up
+
+    def withdraw(self) -> None:
+        """Let no further transaction write it. The one that has claimed it may still do so."""
+        self.given_up = True
 
     def answer(self, outcome: Outcome) -> None:
         """Answer the caller, unless it was answered before or was cancelled."""

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import sqlite3
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from adapters.ledger.storage import (
     writers_held_up,
 )
 from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.writer import Append, Outcome
 from grantledger.application.ports import Unavailable
 from grantledger.domain.token_grant import GRANT
 
@@ -117,6 +120,35 @@ async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(d
     assert not done.is_set()
     done.set()
     await ledger.close()
+
+
+@only_sqlite
+async def test_an_append_that_was_refused_while_another_of_its_batch_hung_is_not_written_later(
+    database: WatchedSqlite, monkeypatch: pytest.MonkeyPatch
+):
+    """Fails if the look-up of a claimed append leaves it to the next transaction."""
+    ledger = a_ledger(database, timeout=0.1)
+    await ledger.open()
+    record = database.record
+
+    async def fail_for_several(
+        transaction: Any, realm: str, appends: Sequence[Append], **options: Any
+    ) -> Sequence[Outcome]:
+        if len(appends) > 1:
+            raise RuntimeError("this batch is written one by one")
+        return await record(transaction, realm, appends, **options)
+
+    monkeypatch.setattr(database, "record", fail_for_several)
+    done = threading.Event()
+    database.before_commit = lambda: waiting_for(done)
+    hanging = asyncio.create_task(ledger.record([facts.issued("1")], facts.OPERATOR))
+    await asyncio.sleep(0)  # it is the first of the batch
+    with pytest.raises(Unavailable, match="does not answer"):
+        await ledger.record([facts.issued("2")], facts.OPERATOR)
+    done.set()
+    await asyncio.gather(hanging, return_exceptions=True)
+    await ledger.close()
+    assert rows_of(database, "SELECT stream_id FROM events") == [("code:1",)]
 
 
 @only_sqlite
