@@ -1,13 +1,21 @@
-"""Throttles that count in the memory of this process, which is bounded."""
+"""Throttles that count in the memory of this process, which is bounded, and what its processes share of them.
 
+Requests only touch the memory. A task merges the counts with those of the other processes in the database
+about once a second (ADR 0082).
+"""
+
+import asyncio
 import hashlib
 import heapq
 import math
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol
 
+from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import ActionLimit, GuessLimit, RegistrationLimit
 from grantledger.domain.digests import length_prefixed
 from grantledger.domain.rate import Rate
@@ -15,15 +23,40 @@ from grantledger.domain.rate import Rate
 MOST_KEYS = 16_384
 """About 2 MiB. A key is remembered until its bucket is full again, mostly minutes."""
 
+PAUSE = 1.0
+"""Seconds between two merges with the counts of the other processes."""
+
+_OVERLAP = 5
+"""Seconds by which each look at the others' counts reaches back: their clocks may be behind."""
+
+_MOST_MERGED = 1_000
+"""Keys of one throttle in one merge, the emptiest buckets first: the others wait for the next merge."""
+
+_MOST_READ = 2_000
+"""Counts of others in one look, the newest first."""
+
+_MOST_ROWS = 65_536
+"""Rows of a realm in the database; beyond that the fullest buckets are forgotten first."""
+
+_SWEEP_EVERY = 60
+"""Seconds between two sweeps of the rows."""
+
 
 class Digests:
-    """Keyed digests of keys, which may hold e-mail addresses. Each process makes a key of its own."""
+    """Keyed digests of keys, which may hold e-mail addresses. Without a key, one is drawn."""
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = key or secrets.token_bytes(32)
 
     def __call__(self, *parts: str) -> bytes:
         return hashlib.blake2b(length_prefixed(*parts), key=self._key, digest_size=16).digest()
+
+
+class Counted(NamedTuple):
+    """What this process has counted of a key and not shared yet, and when its bucket is full again."""
+
+    seconds: float
+    full_at: float
 
 
 class InProcessThrottle:
@@ -31,16 +64,28 @@ class InProcessThrottle:
 
     When there are too many keys, it forgets the keys nearest to full first. So a flood of keys that are
     used once does not make it forget an exhausted one.
+
+    A key is shared with other processes once its bucket lacks more than the share `shared_above` of what it
+    holds: 0 shares every key, None shares none.
     """
 
     def __init__(
-        self, rate: Rate, *, now: Callable[[], float] = time.monotonic, most_keys: int = MOST_KEYS
+        self,
+        rate: Rate,
+        *,
+        now: Callable[[], float] = time.time,
+        most_keys: int = MOST_KEYS,
+        digest: Digests | None = None,
+        shared_above: float | None = None,
     ) -> None:
         self._rate = rate
         self._now = now
         self._most_keys = most_keys
-        self._digest = Digests()
+        self._digest = digest or Digests()
+        self._shared_above = math.inf if shared_above is None else shared_above * rate.period
         self._full_at: dict[bytes, float] = {}
+        self._merged: dict[bytes, float] = {}  # when the bucket is full again, by what is in the database
+        self._changed: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._full_at)
@@ -51,7 +96,9 @@ class InProcessThrottle:
         wait = self._rate.wait(full_at, now=now)
         if wait:
             return math.ceil(wait)
-        self._full_at[name] = self._rate.taken(full_at, now=now)
+        self._full_at[name] = full_at = self._rate.taken(full_at, now=now)
+        if full_at - now > self._shared_above:
+            self._changed.add(name)
         if len(self._full_at) > self._most_keys:
             self._make_room(now)
         return 0
@@ -61,11 +108,50 @@ class InProcessThrottle:
         full_at = self._full_at.get(name)
         if full_at is None:
             return
+        if name in self._merged:
+            self._changed.add(name)
         full_at = self._rate.given_back(full_at)
         if full_at > self._now():
             self._full_at[name] = full_at
         else:
             del self._full_at[name]
+
+    def collect(self, most: int) -> dict[bytes, Counted]:
+        """Return what was counted since the last call, of at most so many keys, emptiest buckets first."""
+        now = self._now()
+        found = {
+            name: Counted(self._unshared(name, now), self._full_at.get(name, now)) for name in self._changed
+        }
+        found = {name: counted for name, counted in found.items() if counted.seconds}
+        chosen = heapq.nlargest(most, found, key=lambda name: found[name].full_at)
+        self._changed = set(found).difference(chosen)
+        return {name: found[name] for name in chosen}
+
+    def collect_again(self, names: Iterable[bytes]) -> None:
+        """Let the next `collect` return these too: they could not be shared."""
+        self._changed.update(names)
+
+    def learn(self, name: bytes, full_at: float, *, shared: Counted | None = None) -> None:
+        """Take over when a bucket is full again by the counts of all processes.
+
+        They include what `collect` returned as `shared`.
+        """
+        now = self._now()
+        if shared is None:
+            unshared = self._unshared(name, now)
+        else:
+            unshared = self._full_at.get(name, now) - shared.full_at
+        self._merged[name] = full_at
+        full_at = max(full_at, now) + unshared
+        if full_at > now:
+            self._full_at[name] = full_at
+        else:
+            self._full_at.pop(name, None)
+        if len(self._merged) > self._most_keys or len(self._full_at) > self._most_keys:
+            self._make_room(now)
+
+    def _unshared(self, name: bytes, now: float) -> float:
+        return max(self._full_at.get(name, now), now) - max(self._merged.get(name, now), now)
 
     def _make_room(self, now: float) -> None:
         """Forget full buckets, which changes nothing, then free at least an eighth, so that this is rare."""
@@ -74,6 +160,8 @@ class InProcessThrottle:
         if surplus > 0:
             for name in heapq.nsmallest(surplus, self._full_at, key=self._full_at.__getitem__):
                 del self._full_at[name]
+        self._merged = {name: at for name, at in self._merged.items() if name in self._full_at}
+        self._changed &= self._full_at.keys()
 
 
 class Unthrottled:
@@ -105,50 +193,144 @@ class RecentNetworks:
         return self._digest(subject, network) in self._known
 
 
-def throttle_of(
-    rate: Rate | None, *, now: Callable[[], float] = time.monotonic
-) -> InProcessThrottle | Unthrottled:
-    """Return a new throttle for the rate. Without a rate it limits nothing."""
-    return Unthrottled() if rate is None else InProcessThrottle(rate, now=now)
+class ThrottleCount(NamedTuple):
+    """A bucket of all processes: the kind of its throttle, the digest of its key, and when it is full again.
+
+    Times are microseconds since 1970.
+    """
+
+    kind: str
+    key: bytes
+    full_at: int
+
+
+class ThrottleCounts(Protocol):
+    """What the processes of a realm have counted together. Every method raises `Unavailable`."""
+
+    async def merge(self, counted: Sequence[ThrottleCount], *, now: int) -> Sequence[ThrottleCount]:
+        """Add counts and return the sums. Here `full_at` is as if nothing else had been counted."""
+        ...
+
+    async def changed(self, since: int, *, most: int) -> Sequence[ThrottleCount]:
+        """Return the buckets that were merged since then, the newest first."""
+        ...
+
+    async def sweep(self, *, now: int, most: int) -> None:
+        """Forget full buckets, and if more than `most` are left the fullest of those."""
+        ...
+
+
+class Throttles:
+    """Makes the throttles of a server, and merges their counts with those of the other processes.
+
+    `key` is the same for all processes of a realm: digests under it name what is counted.
+    """
+
+    def __init__(self, key: bytes | None = None, *, now: Callable[[], float] = time.time) -> None:
+        self._digests = Digests(key)
+        self._now = now
+        self._shared: dict[str, InProcessThrottle] = {}
+        self._looked_at = 0.0
+        self._swept_at = now()
+
+    def guess_limit(
+        self, kind: str, rate: Rate | None, *, per_network: bool = True, most_waiting: int | None = None
+    ) -> GuessLimit:
+        """Return the limit: `rate` per subject and network, ten times that per subject and per network.
+
+        Without `per_network`, one network may guess at any number of subjects.
+        """
+        return GuessLimit(
+            per_subject_and_network=self._of(f"{kind}, subject and network", rate),
+            per_network=self._of(f"{kind}, network", tenfold(rate) if per_network else None),
+            per_subject=self._of(f"{kind}, subject", tenfold(rate)),
+            known_networks=RecentNetworks(),
+            most_waiting=most_waiting,
+        )
+
+    def action_limit(self, name: str, rate: Rate | None) -> ActionLimit:
+        """Return the limit: `rate` for each key, and ten times `rate` for each group of keys.
+
+        Its callers are authenticated, and most act far below it: only buckets that lack a quarter are shared.
+        """
+        return ActionLimit(
+            name,
+            inner=self._of(f"{name}, each", rate, shared_above=0.25),
+            outer=self._of(f"{name}, group", tenfold(rate), shared_above=0.25),
+        )
+
+    def registration_limit(
+        self, kind: str, *, total: Rate | None, per_network: Rate | None
+    ) -> RegistrationLimit:
+        """Return the limit of the two rates; a fifth of the total is the reserve."""
+        general, reserve = _with_reserve(total)
+        first = None if total is None else Rate(1, total.period)
+        return RegistrationLimit(
+            total=self._of(f"{kind}, total", general),
+            reserve=self._of(f"{kind}, reserve", reserve),
+            first_of_site=self._of(f"{kind}, first of site", first),
+            per_network=self._of(f"{kind}, network", per_network),
+        )
+
+    async def run(self, counts: ThrottleCounts) -> None:
+        """Merge again and again until the task is cancelled. In an outage each process counts for itself."""
+        while True:
+            await asyncio.sleep(PAUSE)
+            with suppress(Unavailable):
+                await self.merge(counts)
+
+    async def merge(self, counts: ThrottleCounts) -> None:
+        """Share what was counted here, and learn what others have counted. Raises `Unavailable`."""
+        if not self._shared:
+            return
+        await self._share(counts)
+        now = self._now()
+        since = max(0.0, self._looked_at - _OVERLAP)
+        for count in reversed(await counts.changed(_microseconds(since), most=_MOST_READ)):
+            if count.kind in self._shared:  # not of a release that counts something else
+                self._shared[count.kind].learn(count.key, count.full_at / 1e6)
+        self._looked_at = now
+        if now - self._swept_at >= _SWEEP_EVERY:
+            self._swept_at = now
+            await counts.sweep(now=_microseconds(now), most=_MOST_ROWS)
+
+    async def _share(self, counts: ThrottleCounts) -> None:
+        collected = {kind: throttle.collect(_MOST_MERGED) for kind, throttle in self._shared.items()}
+        now = self._now()
+        counted = [
+            ThrottleCount(kind, name, _microseconds(now + each.seconds))
+            for kind, found in collected.items()
+            for name, each in found.items()
+        ]
+        if not counted:
+            return
+        try:
+            merged = await counts.merge(counted, now=_microseconds(now))
+        except Unavailable:
+            for kind, found in collected.items():
+                self._shared[kind].collect_again(found)
+            raise
+        for kind, name, full_at in merged:
+            self._shared[kind].learn(name, full_at / 1e6, shared=collected[kind][name])
+
+    def _of(
+        self, kind: str, rate: Rate | None, *, shared_above: float = 0.0
+    ) -> InProcessThrottle | Unthrottled:
+        """Return a new throttle for the rate. Without a rate it limits nothing."""
+        if rate is None:
+            return Unthrottled()
+        digest = Digests(self._digests(kind))
+        made = InProcessThrottle(rate, now=self._now, digest=digest, shared_above=shared_above)
+        self._shared[kind] = made
+        return made
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)
 
 
 def tenfold(rate: Rate | None) -> Rate | None:
     return None if rate is None else Rate(rate.count * 10, rate.period)
-
-
-def guess_limit(
-    rate: Rate | None, *, per_network: bool = True, most_waiting: int | None = None
-) -> GuessLimit:
-    """Return the limit of `rate` per subject and network, and of ten times that per subject and per network.
-
-    Without `per_network`, one network may guess at any number of subjects.
-    """
-    return GuessLimit(
-        per_subject_and_network=throttle_of(rate),
-        per_network=throttle_of(tenfold(rate) if per_network else None),
-        per_subject=throttle_of(tenfold(rate)),
-        known_networks=RecentNetworks(),
-        most_waiting=most_waiting,
-    )
-
-
-def action_limit(name: str, rate: Rate | None, *, now: Callable[[], float] = time.monotonic) -> ActionLimit:
-    """Return the limit: `rate` for each key, and ten times `rate` for each group of keys."""
-    return ActionLimit(name, inner=throttle_of(rate, now=now), outer=throttle_of(tenfold(rate), now=now))
-
-
-def registration_limit(
-    *, total: Rate | None, per_network: Rate | None, now: Callable[[], float] = time.monotonic
-) -> RegistrationLimit:
-    """Return the limit of the two rates; a fifth of the total is the reserve."""
-    general, reserve = _with_reserve(total)
-    first = None if total is None else Rate(1, total.period)
-    return RegistrationLimit(
-        total=throttle_of(general, now=now),
-        reserve=throttle_of(reserve, now=now),
-        first_of_site=throttle_of(first, now=now),
-        per_network=throttle_of(per_network, now=now),
-    )
 
 
 def _with_reserve(total: Rate | None) -> tuple[Rate | None, Rate | None]:

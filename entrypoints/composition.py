@@ -24,8 +24,9 @@ from grantledger.adapters.ledger.history import Past
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.secret_use import Resealing, SecretUse
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
+from grantledger.adapters.ledger.throttle_counts import LedgerThrottleCounts
 from grantledger.adapters.system import SystemClock, SystemRandomness
-from grantledger.adapters.throttles import action_limit, guess_limit, registration_limit, tenfold
+from grantledger.adapters.throttles import Throttles, tenfold
 from grantledger.application.use_cases import Ports, UseCases
 from grantledger.domain.limits import MAX_WAITING_CHECKS
 from grantledger.domain.rate import parsed_rate
@@ -53,6 +54,11 @@ class Container:
         self.vault = Singleton(lambda: Vault(self.master_secrets(), settings.realm))
         self.database = Singleton(self._database)
         self.ledger = Singleton(self._ledger)
+        # The digests of all processes must be the same.
+        self.throttles = Singleton(lambda: Throttles(self.digests().raw_digests("throttle")[0]))
+        self.throttle_counts = Singleton(
+            lambda: LedgerThrottleCounts(self.ledger(), self.database(), settings.realm)
+        )
         self.ports = Singleton(self._ports)
         self.use_cases = Singleton(lambda: UseCases(self.ports(), settings.policy))
 
@@ -87,6 +93,7 @@ class Container:
         from grantledger.adapters.crypto.jwts import IdTokens, JwtAccessTokens  # noqa: PLC0415 - the same
 
         settings, ledger, database = self.settings, self.ledger(), self.database()
+        throttles = self.throttles()
         keys = LedgerKeys(ledger, ledger, self.clock())
         sign_in_attempts = parsed_rate(settings.sign_in_attempts)
         return Ports(
@@ -105,19 +112,26 @@ class Container:
             secret_keeper=self.secret_keeper(),
             sealed_records=Resealing(database, self.vault(), settings.realm),
             issued_tokens=SecretUse(database, settings.realm),
-            password_guesses=guess_limit(sign_in_attempts, most_waiting=MAX_WAITING_CHECKS),
-            # Clients of one platform share its addresses: wrong secrets for one must not stop the others.
-            client_secret_guesses=guess_limit(
-                parsed_rate(settings.client_secret_attempts), per_network=False
+            password_guesses=throttles.guess_limit(
+                "passwords", sign_in_attempts, most_waiting=MAX_WAITING_CHECKS
             ),
-            registrations=registration_limit(
+            # Clients of one platform share its addresses: wrong secrets for one must not stop the others.
+            client_secret_guesses=throttles.guess_limit(
+                "client secrets", parsed_rate(settings.client_secret_attempts), per_network=False
+            ),
+            registrations=throttles.registration_limit(
+                "registrations",
                 total=parsed_rate(settings.registrations),
                 per_network=parsed_rate(settings.registrations_per_address),
             ),
-            sign_ups=registration_limit(total=tenfold(sign_in_attempts), per_network=sign_in_attempts),
-            refreshes=action_limit("refreshes of one grant", parsed_rate(settings.refreshes_per_grant)),
-            issued_codes=action_limit("authorizations", parsed_rate(settings.codes_per_session)),
-            sign_ins=action_limit("sign-ins of one user", parsed_rate(settings.sign_ins_per_user)),
+            sign_ups=throttles.registration_limit(
+                "sign-ups", total=tenfold(sign_in_attempts), per_network=sign_in_attempts
+            ),
+            refreshes=throttles.action_limit(
+                "refreshes of one grant", parsed_rate(settings.refreshes_per_grant)
+            ),
+            issued_codes=throttles.action_limit("authorizations", parsed_rate(settings.codes_per_session)),
+            sign_ins=throttles.action_limit("sign-ins of one user", parsed_rate(settings.sign_ins_per_user)),
         )
 
 

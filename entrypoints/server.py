@@ -17,6 +17,7 @@ from grantledger.adapters.http.application import HttpLayer, HttpParts
 from grantledger.adapters.http.connections import BoundedProtocol
 from grantledger.adapters.http.middleware import CallerNames, Mount
 from grantledger.adapters.http.pages.parts import SignInWays
+from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
 from grantledger.domain.absolute_uri import parse
 from grantledger.entrypoints.composition import Container, ledger_open
@@ -65,9 +66,16 @@ async def server_open(container: Container) -> AsyncIterator[None]:
             Caller(correlation_id="start"), container.settings.policy.signing_algorithms
         )
         failed_sign_ins = container.use_cases().failed_sign_ins
+        throttles, counts = container.throttles(), container.throttle_counts()
+        with suppress(Unavailable):
+            await throttles.merge(counts)  # what was counted before a restart counts on
         running = [
-            asyncio.create_task(work())
-            for work in (failed_sign_ins.run, container.use_cases().prune_clients.run)
+            asyncio.create_task(work)
+            for work in (
+                failed_sign_ins.run(),
+                container.use_cases().prune_clients.run(),
+                throttles.run(counts),
+            )
         ]
         try:
             yield
@@ -77,6 +85,8 @@ async def server_open(container: Container) -> AsyncIterator[None]:
                 with suppress(asyncio.CancelledError):
                     await task
             await failed_sign_ins.record()
+            with suppress(Unavailable):
+                await throttles.merge(counts)
 
 
 def run(app: ASGIApp, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from grantledger.adapters.ledger.events import Appended, Envelope, uuid7
 from grantledger.adapters.ledger.private_records import Sealer, sealed_row
 from grantledger.adapters.ledger.read_model import RETENTION, Retention, parties_of, row_of
 from grantledger.adapters.ledger.reader import Reader
-from grantledger.adapters.ledger.writer import Append, Writer, is_committed
+from grantledger.adapters.ledger.writer import Append, Work, Writer, is_committed
 from grantledger.application.ports import PrivateRecord, Unavailable
 from grantledger.application.provenance import Provenance
 from grantledger.domain.aggregate import Change
@@ -90,6 +90,13 @@ class EventLedger(Reader):
         )
         self._writer.put(append)
         await self._answer(append)
+
+    async def perform(self, work: Work) -> None:
+        """Write something that is no event, in a transaction between those of the writer.
+
+        `work` may run several times. Raises `Unavailable`; then it may have been written all the same.
+        """
+        await self._writer.perform(work)
 
     def _appended(self, change: Change[Any], now: int) -> list[Appended]:
         stream_id, parties = change.kind.stream_id(change.key), parties_of(change.kind, change.state)

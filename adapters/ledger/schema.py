@@ -1,4 +1,5 @@
-"""The tables: the log with its heads, the read model, the private records, and the tracking of followers.
+"""The tables: the log with its heads, the read model, the private records, the counts of throttles, and the
+tracking of followers.
 
 Rows of `events` are never rewritten, not even by a migration. A row of the read model belongs to one stream
 and can be folded again from the log; a private record cannot.
@@ -163,6 +164,20 @@ private_record = Table(
     UniqueConstraint("realm", "name", "lookup", name="private_record_lookup"),
     Index("private_record_key", "realm", "key_id"),
 )
+
+throttles = Table(
+    "throttle",
+    metadata,
+    Column("realm", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    # A keyed digest: it may be of an e-mail address or of a network.
+    Column("key", LargeBinary, primary_key=True),
+    _not_null("full_at", BigInteger),
+    _not_null("merged_at", BigInteger),
+    Index("throttle_merged", "realm", "merged_at"),
+    Index("throttle_full", "realm", "full_at"),
+)
+"""What the processes of a realm have counted together (ADR 0082): when the bucket of a key is full again."""
 
 tracking = Table(
     "tracking",

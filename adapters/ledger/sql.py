@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     column,
     delete,
@@ -32,7 +33,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import Select
 
-from grantledger.adapters.ledger.schema import ROWS, events, heads, private_record, tracking
+from grantledger.adapters.ledger.schema import ROWS, events, heads, private_record, throttles, tracking
 
 CHUNKS = (64, 16, 4, 1)
 """Rows per multi-row statement: few sizes, so that the driver keeps each of them prepared."""
@@ -97,6 +98,10 @@ class Statements:
         self.sweep = {category: self.one(_ended(ROWS[category])) for category in ("code", "signin")}
         self.sweep_end = self.one(_sweep_end())
         self.sweep_grants = self.one(_ended_grants())
+        self.merge_throttles = self._by_rows(self._merge_throttles)
+        self.merged_throttles = self.one(_merged_throttles())
+        self.throttle_surplus = self.one(_throttle_surplus())
+        self.sweep_throttles = self.one(_sweep_throttles())
 
     def one(self, statement: ClauseElement) -> Statement:
         """Return the compiled statement."""
@@ -143,6 +148,20 @@ class Statements:
             set_={each.name: statement.excluded[each.name] for each in changing},
         )
         return made
+
+    def _merge_throttles(self, rows: int) -> ClauseElement:
+        """Add what a process has counted to the buckets, and return them.
+
+        A row is a bucket that was full at `merged_at`: what was counted is the time between.
+        """
+        statement = self.upserting(throttles).values(_binds(throttles, rows))
+        known, new = throttles.c, statement.excluded
+        emptied = case((known.full_at > new.merged_at, known.full_at), else_=new.merged_at)
+        merged: ClauseElement = statement.on_conflict_do_update(
+            index_elements=list(throttles.primary_key.columns),
+            set_={"full_at": emptied + new.full_at - new.merged_at, "merged_at": new.merged_at},
+        ).returning(known.kind, known.key, known.full_at)
+        return merged
 
     def putting(self, table: Table, rows: int) -> Insert:
         """Return the statement of `put`, for a connection of SQLAlchemy."""
@@ -443,3 +462,24 @@ def _ended_grants() -> ClauseElement:
         c.key <= bindparam("last"),
         c.ends_at <= bindparam("horizon"),
     )
+
+
+def _merged_throttles() -> ClauseElement:
+    """Return the buckets that were merged since a time, the newest first."""
+    c = throttles.c
+    since = select(c.kind, c.key, c.full_at).where(
+        c.realm == bindparam("realm"), c.merged_at >= bindparam("since")
+    )
+    return since.order_by(c.merged_at.desc()).limit(bindparam("most"))
+
+
+def _throttle_surplus() -> ClauseElement:
+    """Return when the first bucket beyond the `most` emptiest ones is full again."""
+    c = throttles.c
+    emptiest = select(c.full_at).where(c.realm == bindparam("realm")).order_by(c.full_at.desc())
+    return emptiest.limit(literal(1)).offset(bindparam("most"))
+
+
+def _sweep_throttles() -> ClauseElement:
+    c = throttles.c
+    return delete(throttles).where(c.realm == bindparam("realm"), c.full_at <= bindparam("horizon"))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from grantledger.adapters.ledger.database import (
     CommitOutcomeUnknown,
@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 
 Outcome = Exception | None
 """None if the append was recorded; otherwise the exception that the caller gets."""
+
+Work = Callable[[Transaction], Awaitable[None]]
+"""What is written in a transaction of its own."""
 
 SWEEP_EVERY = 1.0
 """Seconds between two sweeps, which delete rows that ended."""
@@ -115,6 +118,7 @@ class Writer:
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._waiting: deque[Append] = deque()
+        self._work: deque[tuple[Work, asyncio.Future[None]]] = deque()
         self._open = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -142,6 +146,15 @@ class Writer:
         self._waiting.append(append)
         self._wake()
 
+    async def perform(self, work: Work) -> None:
+        """Run `work` in a transaction between two batches, and commit it. See `EventLedger.perform`."""
+        if not self._open:
+            raise Unavailable("the ledger is not open")
+        performed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._work.append((work, performed))
+        self._wake()
+        await performed
+
     async def close(self, patience: float) -> None:
         """Write the queued appends, then stop. Wait for that at most `patience` seconds."""
         self._open = False
@@ -165,16 +178,42 @@ class Writer:
 
     async def _drain(self) -> None:
         try:
-            while self._waiting or self._is_sweep_due(SWEEP_IDLE):
+            while self._waiting or self._work or self._is_sweep_due(SWEEP_IDLE):
                 for _ in range(_TURNS):
                     await asyncio.sleep(0)
                 size = min(len(self._waiting), self._batch_limit)
                 sweep = self._is_sweep_due(SWEEP_EVERY)
                 if sweep:
                     self._swept_at = asyncio.get_running_loop().time()
-                await self._answer([self._waiting.popleft() for _ in range(size)], sweep=sweep)
+                if size or sweep:
+                    await self._answer([self._waiting.popleft() for _ in range(size)], sweep=sweep)
+                if self._work:
+                    await self._perform(*self._work.popleft())
         finally:
             self._task = None
+
+    async def _perform(self, work: Work, performed: "asyncio.Future[None]") -> None:
+        failure: Unavailable | None = None
+        try:
+            await self._committed(work)
+        except Exception as error:  # noqa: BLE001 - the caller must be answered
+            failure = unavailable(error)
+        if performed.done():  # cancelled
+            return
+        if failure is None:
+            performed.set_result(None)
+        else:
+            performed.set_exception(failure)
+
+    async def _committed(self, work: Work, tries: int = _TRIES) -> None:
+        try:
+            async with self._database.transaction(self._realm) as transaction:
+                await work(transaction)
+                await transaction.commit()
+        except TransactionAborted:
+            if tries == 1:
+                raise
+            await self._committed(work, tries - 1)
 
     async def _answer(self, batch: Sequence[Append], *, sweep: bool) -> None:
         try:

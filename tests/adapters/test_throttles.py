@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from grantledger.adapters.throttles import InProcessThrottle, RecentNetworks, Unthrottled, throttle_of
+from grantledger.adapters.throttles import InProcessThrottle, RecentNetworks, Throttles
 from grantledger.domain.rate import Rate
 
 
@@ -87,10 +87,28 @@ def test_an_address_is_nowhere_in_memory_in_clear(time: Time):
     assert not re.search(r"ada@|192\.0", repr([vars(counts), vars(networks)]))
 
 
+def test_of_too_many_counts_the_emptiest_buckets_are_shared_first(time: Time):
+    counts = InProcessThrottle(Rate(3, 60), now=time, shared_above=0)
+    for key, count in (("ada", 1), ("eve", 3), ("bob", 2)):
+        for _ in range(count):
+            counts.take(key)
+    assert [one.seconds for one in counts.collect(2).values()] == [60, 40]
+    assert [one.seconds for one in counts.collect(2).values()] == [20]
+    assert counts.collect(2) == {}
+
+
+def test_a_flood_of_what_others_have_counted_is_bounded(time: Time):
+    counts = InProcessThrottle(Rate(3, 60), now=time, most_keys=100, shared_above=0)
+    for n in range(1_000):
+        counts.learn(str(n).encode(), time.now + 20)
+        assert len(counts) <= 100
+
+
 def test_off_counts_nothing():
-    off = throttle_of(None)
-    assert isinstance(off, Unthrottled)
-    assert {off.take("ada") for _ in range(100)} == {0}
+    off = Throttles().action_limit("refreshes", None)
+    for _ in range(100):
+        with off.counted("ada"):
+            pass
 
 
 def test_a_network_is_known_once_it_was_added():

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from fakes.password_hasher import PlainPasswordHasher
-from grantledger.adapters.throttles import action_limit, guess_limit
+from grantledger.adapters.throttles import Throttles
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import ActionLimit, TooManyActions, TooManyGuesses
@@ -18,7 +18,7 @@ from support.use_cases import Outside
 
 
 def two_a_minute() -> ActionLimit:
-    return action_limit("refreshes", Rate(2, 60))
+    return Throttles().action_limit("refreshes", Rate(2, 60))
 
 
 def with_limits(ledger: Any, story: Story, **limits: ActionLimit) -> Story:
@@ -98,7 +98,7 @@ async def test_retries_within_the_window_do_not_count(ledger, story, client, tok
 
 
 async def test_twenty_parallel_refreshes_count_as_one(ledger, story, client, tokens):
-    limit = action_limit("refreshes", Rate(20, 10**9))
+    limit = Throttles().action_limit("refreshes", Rate(20, 10**9))
     racing = with_limits(InterleavingLedger(ledger), story, refreshes=limit)
     await asyncio.gather(*(racing.refreshes(client, tokens) for _ in range(20)))
     for _ in range(20):  # the first is one more retry
@@ -155,7 +155,9 @@ class SlowHasher(PlainPasswordHasher):
 
 async def test_only_so_many_password_checks_of_one_account_wait(ledger):
     hasher = SlowHasher()
-    outside = Outside(hasher=hasher, guesses=guess_limit(Rate(100, 3_600), most_waiting=4))
+    outside = Outside(
+        hasher=hasher, guesses=Throttles().guess_limit("passwords", Rate(100, 3_600), most_waiting=4)
+    )
     server = Story(ledger, outside=outside)
     await server.open_account(EMAIL, PASSWORD, CALLER)
     waiting = [asyncio.create_task(server.signs_in()) for _ in range(4)]
@@ -173,14 +175,14 @@ async def test_only_so_many_password_checks_of_one_account_wait(ledger):
 
 
 def test_the_checks_of_an_account_leave_nothing_behind():
-    limit = guess_limit(Rate(100, 3_600), most_waiting=4)
+    limit = Throttles().guess_limit("passwords", Rate(100, 3_600), most_waiting=4)
     with limit.guess("ada", "192.0.2.1"):
         assert limit.waiting == 1
     assert limit.waiting == 0
 
 
 def test_a_limit_within_the_check_does_not_count_as_a_wrong_guess():
-    limit = guess_limit(Rate(1, 3_600))
+    limit = Throttles().guess_limit("passwords", Rate(1, 3_600))
     with pytest.raises(TooManyActions), limit.guess("ada", "192.0.2.1"):
         raise TooManyActions("sign-ins", retry_after=1)
     with limit.guess("ada", "192.0.2.1"):

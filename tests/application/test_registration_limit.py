@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from fakes.password_hasher import PlainPasswordHasher
-from grantledger.adapters.throttles import registration_limit as with_reserve
+from grantledger.adapters.throttles import Throttles
 from grantledger.application.accounts.change_password import PasswordWrong
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
@@ -46,7 +46,7 @@ def test_one_network_cannot_use_up_the_total():
 
 def exhausted_by(network: str):
     """Let one network use up a limit of 10 an hour, except for the reserve. Return it with what it got."""
-    limit = with_reserve(total=Rate(10, 3_600), per_network=None)
+    limit = Throttles().registration_limit("registrations", total=Rate(10, 3_600), per_network=None)
     count = 0
     with suppress(TooManyRegistrations):
         while True:

@@ -11,7 +11,7 @@ from fakes.no_past import NoPast
 from fakes.password_hasher import PlainPasswordHasher
 from fakes.randomness import CountingRandomness
 from fakes.secrets_in_memory import CountedRecords, MemorySecretKeeper, ToldTokens
-from grantledger.adapters.throttles import action_limit
+from grantledger.adapters.throttles import Throttles
 from grantledger.application import use_cases
 from grantledger.application.authorization.issue_code import IssueCode
 from grantledger.application.policy import ServerPolicy
@@ -36,9 +36,9 @@ class Outside(Struct):
     hasher: PlainPasswordHasher = field(default_factory=PlainPasswordHasher)
     codes: DigestedCodes = field(default_factory=DigestedCodes)
     guesses: GuessLimit = field(default_factory=lambda: guess_limit(None, None, None))
-    refreshes: ActionLimit = field(default_factory=lambda: action_limit("refreshes", None))
-    issued_codes: ActionLimit = field(default_factory=lambda: action_limit("codes", None))
-    sign_ins: ActionLimit = field(default_factory=lambda: action_limit("sign-ins", None))
+    refreshes: ActionLimit = field(default_factory=lambda: Throttles().action_limit("refreshes", None))
+    issued_codes: ActionLimit = field(default_factory=lambda: Throttles().action_limit("codes", None))
+    sign_ins: ActionLimit = field(default_factory=lambda: Throttles().action_limit("sign-ins", None))
     registrations: RegistrationLimit = field(default_factory=lambda: registration_limit(None, None))
 
     def ports(self, ledger: Storage) -> Ports:

@@ -17,7 +17,7 @@ from grantledger.entrypoints.settings_sources import load_settings
 from support.counting_database import CountingDatabase
 from support.oauth import Person, basic, returned
 from support.quick_hasher import QuickHasher
-from support.server import EMAIL, PASSWORD, PUBLIC
+from support.server import EMAIL, PASSWORD, PUBLIC, UNTHROTTLED
 
 ORIGIN = PUBLIC["issuer"]
 NOTES = f'[{{"identifier": "{ORIGIN}/mcp", "name": "Notes", "scopes": ["notes:read"]}}]'
@@ -50,6 +50,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         "GRANTLEDGER_RESOURCES": NOTES,
         "GRANTLEDGER_ISSUER": PUBLIC["issuer"],
         "GRANTLEDGER_MASTER_SECRET": PUBLIC["master_secret"],
+        # Throttles read what other processes have counted, once a second and apart from the requests.
+        **{f"GRANTLEDGER_{name.upper()}": rate for name, rate in UNTHROTTLED.items()},
     }
     container = Container(load_settings(None, variables, {}))
     counting = CountingDatabase(database)

@@ -1,6 +1,7 @@
 """The first schema.
 
-The log, the rows folded from it, private records, and how far each follower of the log has read.
+The log, the rows folded from it, private records, the counts of throttles, and how far each
+follower of the log has read.
 """
 
 import sqlalchemy as sa
@@ -83,6 +84,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("realm", "name", "lookup", name="private_record_lookup"),
     )
     op.create_index("private_record_key", "private_record", ["realm", "key_id"])
+    op.create_table(
+        "throttle",
+        sa.Column("realm", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("full_at", sa.BigInteger(), nullable=False),
+        sa.Column("merged_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("realm", "kind", "key"),
+    )
+    op.create_index("throttle_merged", "throttle", ["realm", "merged_at"])
+    op.create_index("throttle_full", "throttle", ["realm", "full_at"])
     op.create_table(
         "tracking",
         sa.Column("realm", sa.Text(), nullable=False),

@@ -1,0 +1,44 @@
+"""Limits hold for all servers of a database together."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from support import postgres
+from support.oauth import Person, basic
+from support.replicas import replicas
+from support.server import Server
+from support.timeouts import TIMEOUT
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Server]]:
+    with ExitStack() as stack:
+        there = (
+            {"database": stack.enter_context(postgres.a_database())} if request.param == "postgresql" else {}
+        )
+        directory = tmp_path_factory.mktemp("limits")
+        yield stack.enter_context(replicas(directory, 2, client_secret_attempts="3/hour", **there))
+
+
+async def test_guesses_at_one_server_count_at_the_other(servers: list[Server]):
+    here, there = (Person.at(server.origin) for server in servers)
+    async with here.http, there.http:
+        client = await here.register(token_endpoint_auth_method="client_secret_basic")
+        right = basic(client["client_id"], client["client_secret"])
+        for _ in range(3):
+            await revoke(here, basic(client["client_id"], "glcs_wrong"))
+        async with asyncio.timeout(TIMEOUT):
+            # The right secret counts as no guess, so it can be tried until the other server knows.
+            while await revoke(there, right) != 429:  # noqa: ASYNC110 - a server sets no event of ours
+                await asyncio.sleep(0.1)
+
+
+async def revoke(person: Person, headers: dict[str, str]) -> int:
+    return (await person.http.post("/revoke", data={"token": "glrt_x"}, headers=headers)).status_code
