@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -17,6 +17,9 @@ from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
 
 _POLICY_VIOLATION = 1008
+
+_SDK = "mcp.server.auth.middleware.bearer_auth"
+"""What an application of the official `mcp` SDK has imported, if there is one in this process."""
 
 
 def with_mcp_auth(
@@ -34,7 +37,8 @@ def with_mcp_auth(
     in `public`, which are compared exactly, need no token. Pages of every origin may call, or only those of
     `allowed_origin`. The guard also serves the discovery documents.
 
-    `app` sees the scheme and host of the resource. If it is an application of the official `mcp` SDK, the
+    `app` sees the scheme and host of the resource. If it is an application of the official `mcp` SDK, it
+    knows the caller: an MCP session serves only the one who opened it, and `get_access_token()` works. The
     SDK's checks of Host and Origin are switched off, because the guard replaces them.
 
     Raises `ValueError` for an unknown resource, or scopes that a challenge cannot hold.
@@ -69,6 +73,7 @@ class BearerGuard:
     ) -> None:
         """Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold."""
         self._app = app
+        self._of = of
         self._check = RequestCheck(of, required_scopes)
         self._discovery = Discovery(of)
         self._public = frozenset(names(public))
@@ -112,11 +117,20 @@ class BearerGuard:
     async def _pass_on(
         self, session: McpSession | None, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
+        inner = self._origin.applied(scope, headers)
         before = verified.set(session)
         try:
-            await self._app(self._origin.applied(scope, headers), receive, self._with_cors(headers, send))
+            with self._known_to_sdk(inner, session):
+                await self._app(inner, receive, self._with_cors(headers, send))
         finally:
             verified.reset(before)
+
+    def _known_to_sdk(self, scope: Scope, session: McpSession | None) -> AbstractContextManager[None]:
+        if session is None or _SDK not in sys.modules:
+            return nullcontext()
+        from grantledger.adapters.guards.mcp_caller import known_to_sdk  # noqa: PLC0415 - an extra
+
+        return known_to_sdk(scope, session, self._of)
 
     def _with_cors(self, request_headers: Headers, send: Send) -> Send:
         """Replace the CORS headers of every response by those of the guard."""

@@ -14,7 +14,7 @@ from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.discovery_paths import origin_of
-from grantledger.adapters.guards.mcp_sdk import access_token_members
+from grantledger.adapters.guards.mcp_caller import access_token_members
 from grantledger.adapters.guards.session import session_for, verified
 from grantledger.adapters.guards.source import GuardedResource, McpAuth
 from grantledger.domain.refusal import Refusal

@@ -3,8 +3,6 @@
 Importing this module needs the SDK (the extra `demo` brings it); the rest of the package does not.
 """
 
-from typing import Any
-
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
@@ -12,9 +10,9 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from grantledger.adapters.asgi_types import ASGIApp
+from grantledger.adapters.guards.mcp_caller import access_token_members
 from grantledger.adapters.guards.session import session_for
 from grantledger.adapters.guards.source import GuardedResource
-from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
 
 
@@ -70,17 +68,3 @@ class McpTokenVerifier:
         except Refusal:
             return None
         return AccessToken(**access_token_members(session, self._of))
-
-
-def access_token_members(session: McpSession, of: GuardedResource) -> dict[str, Any]:
-    """Return the members of an `AccessToken`, as the SDK and FastMCP define it."""
-    return {
-        "token": session.access_token,
-        "client_id": session.client_id,
-        "scopes": list(session.scopes),
-        "expires_at": session.expires_at,
-        "resource": of.identifier,  # as configured: the SDK compares it with the URL it was given
-        "subject": session.user_id or session.client_id,
-        # The SDK identifies the owner of a session by client, issuer and subject.
-        "claims": {**session.claims, "iss": of.issuer},
-    }

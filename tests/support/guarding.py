@@ -65,6 +65,21 @@ def guarded(verify: Verify, **members: Any) -> GuardedResource:
     return GuardedResource(**given)
 
 
+class Auth:
+    """An `McpAuth` of one resource."""
+
+    def __init__(self, of: GuardedResource) -> None:
+        self.of = of
+
+    def guarded_resource(self, resource: str | None = None) -> GuardedResource:
+        if resource not in (None, self.of.identifier):
+            raise ValueError(f"{resource!r} is not one of the protected resources")
+        return self.of
+
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
+        return app
+
+
 async def _nothing() -> None: ...
 
 

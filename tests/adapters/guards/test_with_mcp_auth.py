@@ -5,26 +5,11 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
+from grantledger.adapters.asgi_types import Receive, Scope, Send
 from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
-from grantledger.adapters.guards.source import GuardedResource, IssuerDocument
+from grantledger.adapters.guards.source import IssuerDocument
 from grantledger.application.ports import Unavailable
-from support.guarding import ISSUER, ISSUER_METADATA, METADATA, RESOURCE, Call, calling, guarded
-
-
-class Auth:
-    """An `McpAuth` of one resource."""
-
-    def __init__(self, of: GuardedResource) -> None:
-        self.of = of
-
-    def guarded_resource(self, resource: str | None = None) -> GuardedResource:
-        if resource not in (None, self.of.identifier):
-            raise ValueError(f"{resource!r} is not one of the protected resources")
-        return self.of
-
-    def in_front_of(self, app: ASGIApp) -> ASGIApp:
-        return app
+from support.guarding import ISSUER, ISSUER_METADATA, METADATA, RESOURCE, Auth, Call, calling, guarded
 
 
 @pytest.fixture
