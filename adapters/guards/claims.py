@@ -1,6 +1,5 @@
 """From the claims of a token to its session: RFC 7662 section 2.2 and RFC 9068 section 2.2."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -11,6 +10,9 @@ from grantledger.domain.scope import EMAIL, PROFILE
 
 LEEWAY = 30
 """Seconds by which the clocks of the issuer and of this machine may differ."""
+
+_END_OF_TIME = 1e15
+"""Seconds since 1970. A number beyond it is no time, and arithmetic with it may overflow."""
 
 
 def session_of_claims(claims: Mapping[str, Any], *, issuer: str, resource: str, now: float) -> McpSession:
@@ -79,4 +81,6 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
 
 
 def _is_time(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) < _END_OF_TIME  # not for NaN and the infinite

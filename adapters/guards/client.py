@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import httpx2
 from msgspec.structs import replace
@@ -203,4 +203,15 @@ def _with_token(answer: Answer, token: str) -> McpSession:
     """Return a session of its own for each request. Raises the refusal."""
     if isinstance(answer, TokenRefused):
         raise TokenRefused(*answer.args)
-    return replace(answer, access_token=token, claims=dict(answer.claims))
+    return replace(answer, access_token=token, claims=_copied(answer.claims))
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of decoded JSON, so that no request can change what the next one sees."""
+    match value:
+        case dict():
+            return {name: _copied(member) for name, member in value.items()}
+        case list():
+            return [_copied(item) for item in value]
+        case _:
+            return value

@@ -4,12 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.adapters.guards.discovery_paths import (
     AUTHORIZATION_SERVER,
@@ -20,7 +22,7 @@ from grantledger.adapters.guards.discovery_paths import (
 from grantledger.adapters.guards.source import IssuerDocument
 from grantledger.adapters.guards.token_cache import SingleFlight
 from grantledger.application.ports import Unavailable
-from grantledger.domain.absolute_uri import UriMalformed, parse
+from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +36,13 @@ FRESH_FOR = 60.0
 RETRY_IN = 5.0
 """Seconds after a failure in which the issuer is not asked for a document again."""
 
+KEPT_WHILE_MISSING = 3_600.0
+"""Seconds for which the last good document is used while the issuer answers that it has none."""
+
 _OK = 200
-_NOT_FOUND = 404
+_MISSING = range(400, 500)
+_TOO_MANY = 429
+_DOWN = range(500, 600)
 
 
 def checked_url(url: str, what: str) -> str:
@@ -51,6 +58,37 @@ def checked_url(url: str, what: str) -> str:
     return url
 
 
+def checked_endpoint(url: str, what: str, *, issuer: str) -> str:
+    """Return an URL that the metadata of `issuer` names, as it is. Raises `ValueError`.
+
+    An https issuer has https endpoints. Only an issuer that is itself on this machine or in a private network
+    has endpoints there: otherwise its metadata could make a guard call services that only the guard reaches.
+    Host names are not resolved.
+    """
+    checked_url(url, what)
+    endpoint, origin = parse(url), parse(issuer)
+    if origin.scheme == "https" and endpoint.scheme != "https":
+        raise ValueError(f"{what} {url!r} is not https, but its issuer is")
+    if not _is_public(endpoint) and _is_public(origin):
+        raise ValueError(f"{what} {url!r} is on this machine or in a private network, but its issuer is not")
+    return url
+
+
+def _is_public(uri: AbsoluteUri) -> bool:
+    """Whether the host is a name, or an address of the internet."""
+    if uri.is_this_machine:
+        return False
+    try:
+        address = ip_address((uri.host or "").strip("[]"))
+    except ValueError:  # a name
+        return True
+    return address.is_global
+
+
+class DocumentUnusable(Unavailable):
+    """The issuer has answered, but not with the document."""
+
+
 class Fetched(Struct, frozen=True):
     """A response of the issuer."""
 
@@ -61,8 +99,8 @@ class Fetched(Struct, frozen=True):
         """Return the JSON object. Raises `Unavailable`: whatever answered is not the issuer."""
         try:
             return msgspec.json.decode(self.body, type=dict[str, Any])
-        except msgspec.DecodeError:
-            raise Unavailable("the response of the issuer is not a JSON object") from None
+        except (msgspec.DecodeError, RecursionError):
+            raise DocumentUnusable("the response of the issuer is not a JSON object") from None
 
 
 class IssuerHttp:
@@ -126,13 +164,15 @@ class _Document(Struct):
 
     body: bytes | None
     members: dict[str, Any]
+    read_at: float
     fresh_until: float
 
 
 class IssuerDocuments:
     """The discovery documents of an issuer, each fetched when it is needed and kept for 60 s.
 
-    While the issuer does not answer, the last good document is used.
+    While the issuer does not answer, the last good document is used; for an hour also while it answers that
+    it has none, as the proxy of an issuer that is half down does.
     """
 
     def __init__(
@@ -142,7 +182,7 @@ class IssuerDocuments:
         self._http = http
         self._monotonic = monotonic
         self._documents: dict[IssuerDocument, _Document] = {}
-        self._failed_until: dict[IssuerDocument, float] = {}
+        self._failed: dict[IssuerDocument, tuple[Unavailable, float]] = {}
         self._flight = SingleFlight[_Document]()
 
     async def __call__(self, document: IssuerDocument, /) -> bytes | None:
@@ -150,15 +190,23 @@ class IssuerDocuments:
         return (await self._current(document)).body
 
     async def endpoint(self, member: str) -> str:
-        """Return the URL that the metadata has as `member`. Raises `Unavailable`."""
+        """Return the URL that the metadata has as `member`. Raises `Unavailable`.
+
+        A document that is missing, or is none, is no outage: the issuer may have the other one.
+        """
+        failure = Unavailable(f"the metadata of {self._issuer} has no {member}")
         for document in ("oauth-authorization-server", "openid-configuration"):
-            url = (await self._current(document)).members.get(member)
+            try:
+                url = (await self._current(document)).members.get(member)
+            except DocumentUnusable as unusable:
+                failure = unusable
+                continue
             if isinstance(url, str):
                 try:
-                    return checked_url(url, member)
+                    return checked_endpoint(url, member, issuer=self._issuer)
                 except ValueError as error:
                     raise Unavailable(str(error)) from None
-        raise Unavailable(f"the metadata of {self._issuer} has no {member}")
+        raise failure
 
     async def _current(self, document: IssuerDocument) -> _Document:
         known = self._documents.get(document)
@@ -172,27 +220,42 @@ class IssuerDocuments:
             return known
 
     async def _fetched(self, document: IssuerDocument) -> _Document:
-        if self._monotonic() < self._failed_until.get(document, 0.0):
-            raise Unavailable(f"{self._issuer} did not answer a moment ago")
+        failure, until = self._failed.get(document, (None, 0.0))
+        if failure is not None and self._monotonic() < until:
+            raise type(failure)(f"a moment ago: {failure}")
         try:
-            answer = await self._http.fetch("GET", self._url(document))
-            if answer.status == _NOT_FOUND:
-                body, members = None, dict[str, Any]()
-            else:
-                body, members = answer.body, self._checked(answer)
+            read = self._read(await self._http.fetch("GET", self._url(document)))
         except Unavailable as error:
-            self._failed_until[document] = self._monotonic() + RETRY_IN
+            self._failed[document] = error, self._monotonic() + RETRY_IN
             _log.warning("the metadata of %s cannot be read: %s", self._issuer, error)
             raise
-        self._documents[document] = _Document(body, members, self._monotonic() + FRESH_FOR)
-        return self._documents[document]
+        known = self._documents.get(document)
+        if read.body is None and known is not None and known.body is not None:
+            read = self._kept(known, read)
+        self._documents[document] = read
+        return read
+
+    def _kept(self, known: _Document, missing: _Document) -> _Document:
+        """Return the good document that is known, unless the issuer has had none for a long time."""
+        if missing.read_at >= known.read_at + KEPT_WHILE_MISSING:
+            return missing
+        _log.warning("the metadata of %s is missing; the last is used", self._issuer)
+        return replace(known, fresh_until=missing.fresh_until)
+
+    def _read(self, answer: Fetched) -> _Document:
+        now = self._monotonic()
+        if answer.status in _MISSING and answer.status != _TOO_MANY:
+            return _Document(None, {}, now, now + FRESH_FOR)
+        return _Document(answer.body, self._checked(answer), now, now + FRESH_FOR)
 
     def _checked(self, answer: Fetched) -> dict[str, Any]:
-        if answer.status != _OK:
+        if answer.status in _DOWN or answer.status == _TOO_MANY:
             raise Unavailable(f"the issuer answered {answer.status}")
+        if answer.status != _OK:
+            raise DocumentUnusable(f"the issuer answered {answer.status}")
         members = answer.json()
         if members.get("issuer") != self._issuer:  # RFC 8414 section 3.3: identical, or not to be used
-            raise Unavailable(f"it is the metadata of another issuer: {members.get('issuer')!r:.200}")
+            raise DocumentUnusable(f"it is the metadata of another issuer: {members.get('issuer')!r:.200}")
         return members
 
     def _url(self, document: IssuerDocument) -> str:

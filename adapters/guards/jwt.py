@@ -12,7 +12,7 @@ from joserfc.jws import CompactSignature, JWSRegistry, extract_compact, validate
 from msgspec import Struct
 
 from grantledger.adapters.guards.claims import session_of_claims
-from grantledger.adapters.guards.issuer import IssuerDocuments, IssuerHttp
+from grantledger.adapters.guards.issuer import RETRY_IN, IssuerDocuments, IssuerHttp
 from grantledger.adapters.guards.token_cache import SingleFlight, TokenRefused
 from grantledger.application.ports import Unavailable
 from grantledger.application.tokens.mcp_session import McpSession
@@ -27,8 +27,9 @@ FRESH_FOR = 300.0
 USABLE_FOR = 3_600.0
 """Seconds for which keys are used while the issuer does not answer."""
 REFETCH_IN = 10.0
-"""Seconds between two fetches, however many tokens name keys that are not known."""
+"""Seconds between two fetches, however many tokens name unknown keys. While no key is known: `RETRY_IN`."""
 
+_KEYS = "keys"
 _MIN_RSA_BITS = 2048
 _MAX_KEYS = 100
 
@@ -74,7 +75,7 @@ _REGISTRY = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
 def _parsed(token: str) -> CompactSignature:
     try:
         return extract_compact(token.encode(), registry=_REGISTRY)
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, RecursionError):
         raise TokenRefused("not a JWT") from None
 
 
@@ -97,7 +98,7 @@ def _verified_claims(signed: CompactSignature, key: Key) -> dict[str, Any]:
         if not validate_compact(signed, key, registry=_REGISTRY):
             raise TokenRefused("with a wrong signature")
         return msgspec.json.decode(signed.payload or b"", type=dict[str, Any])
-    except (JoseError, ValueError, msgspec.DecodeError):
+    except (JoseError, ValueError, TypeError, RecursionError, msgspec.DecodeError):
         raise TokenRefused("with a signature or content that is not valid") from None
 
 
@@ -131,9 +132,11 @@ class IssuerKeys:
         known = self._known
         if known is not None and self._monotonic() < known.fetched_at + FRESH_FOR:
             return known
-        if known is not None and not self._may_ask():
-            return self._still_usable(known)
-        return await self._refreshed(known)
+        if self._may_ask() or (known is None and self._flight.is_running(_KEYS)):
+            return await self._refreshed(known)
+        if known is None:
+            raise Unavailable("the keys of the issuer could not be read just now")
+        return self._still_usable(known)
 
     async def _just_fetched(self, keys: _Keys) -> _Keys:
         """Return keys of the last `REFETCH_IN` seconds: only a key that is not among these is refused.
@@ -142,16 +145,17 @@ class IssuerKeys:
         """
         if self._monotonic() < keys.fetched_at + REFETCH_IN:
             return keys
-        if not self._may_ask() and not self._flight.is_running("keys"):
+        if not self._may_ask() and not self._flight.is_running(_KEYS):
             raise Unavailable("the keys of the issuer could not be read just now")
-        return await self._flight("keys", self._fetched)
+        return await self._flight(_KEYS, self._fetched)
 
     def _may_ask(self) -> bool:
-        return self._asked_at is None or self._monotonic() >= self._asked_at + REFETCH_IN
+        wait = RETRY_IN if self._known is None else REFETCH_IN
+        return self._asked_at is None or self._monotonic() >= self._asked_at + wait
 
     async def _refreshed(self, known: _Keys | None) -> _Keys:
         try:
-            return await self._flight("keys", self._fetched)
+            return await self._flight(_KEYS, self._fetched)
         except Unavailable as error:
             if known is None:
                 raise
@@ -170,7 +174,10 @@ class IssuerKeys:
         listed = answer.json().get("keys") if answer.status == 200 else None  # noqa: PLR2004
         if not isinstance(listed, list):
             raise Unavailable(f"the issuer answered {answer.status} without keys")
-        self._known = _Keys(_usable(listed[:_MAX_KEYS]), self._asked_at)
+        usable = _usable(listed[:_MAX_KEYS])
+        if not usable:  # no token could be checked, and clients would discard theirs
+            raise Unavailable("the issuer answered without a key that can be used")
+        self._known = _Keys(usable, self._asked_at)
         return self._known
 
 
@@ -190,7 +197,8 @@ def _usable(listed: list[Any]) -> dict[str, dict[str | None, Key]]:
         try:
             key = JWKRegistry.import_key(jwk)
             algorithm = _algorithm_of(key)
-        except (JoseError, ValueError, TypeError, KeyError):
+        except Exception as error:  # noqa: BLE001 - whatever the library raises, other keys may be good
+            _log.warning("a key of the issuer cannot be used: %s", type(error).__name__)
             continue
         kid = jwk.get("kid")
         if algorithm is not None and jwk.get("alg", algorithm) == algorithm:

@@ -126,13 +126,28 @@ class ByIntrospection:
             raise Unavailable(f"{self._issuer} answered an introspection without `active`")
         if not said["active"]:
             raise TokenRefused("not active")
-        kind = said.get("token_type", "Bearer")
-        if not isinstance(kind, str) or kind.lower() not in ("bearer", "access_token"):
-            raise TokenRefused("not a Bearer token")
+        if any(not _is_one_of(said.get(member), words) for member, words in _ACCESS_TOKEN.items()):
+            raise TokenRefused("not a Bearer access token")
         # RFC 7662 makes `iss` optional: the endpoint is of this issuer.
         claims: dict[str, Any] = {"iss": self._issuer, **said}
         del claims["active"]
         return session_of_claims(claims, issuer=self._issuer, resource=self._resource, now=self._now())
+
+
+_ACCESS_TOKEN = {
+    "token_type": ("bearer", "access_token"),
+    "token_use": ("access_token", "access"),
+    "typ": ("bearer", "at+jwt", "application/at+jwt", "access_token"),
+}
+"""How issuers say that a token is a Bearer access token.
+
+Some answer `active` for refresh and ID tokens too: Ory Hydra says so with `token_use`, Keycloak with `typ`.
+"""
+
+
+def _is_one_of(said: Any, words: tuple[str, ...]) -> bool:
+    """Whether a member of a response is missing or one of `words`."""
+    return said is None or (isinstance(said, str) and said.lower() in words)
 
 
 def _basic(client_id: str, secret: str) -> str:

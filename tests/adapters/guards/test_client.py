@@ -17,6 +17,8 @@ from support.issuer import INTROSPECTION, ISSUER, METADATA, RESOURCE, SECRET, SE
 
 Make = Callable[..., McpAuthClient]
 
+OPENID = "/.well-known/openid-configuration"
+
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 
 
@@ -145,6 +147,12 @@ async def test_an_introspection_that_names_this_audience_among_others_passes(mak
         {"client_id": None},
         {"token_type": "refresh_token"},
         {"token_type": "DPoP"},
+        {"token_use": "refresh_token"},
+        {"token_use": "id"},
+        {"token_use": ["access_token"]},
+        {"typ": "Refresh"},
+        {"typ": "Offline"},
+        {"typ": "ID"},
         {"scope": 7},
         {"nbf": 4_000_000_000},
     ],
@@ -152,6 +160,21 @@ async def test_an_introspection_that_names_this_audience_among_others_passes(mak
 async def test_an_introspection_that_lacks_what_a_session_needs_is_refused(make, issuer, members):
     issuer.answers["/introspect"] = INTROSPECTION | members
     assert await make("introspection").verify_token("good") is None
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"token_use": "access_token"},
+        {"token_use": "access"},
+        {"typ": "Bearer"},
+        {"typ": "at+jwt"},
+        {"token_use": None, "typ": None},
+    ],
+)
+async def test_an_introspection_that_says_access_token_in_words_of_its_vendor_passes(make, issuer, members):
+    issuer.answers["/introspect"] = INTROSPECTION | members
+    assert await make("introspection").verify_token("good") is not None
 
 
 # What is kept
@@ -209,6 +232,16 @@ async def test_each_request_has_claims_of_its_own(make):
     first = await client.verify_token("good")
     first.claims["sub"] = "someone else"
     assert (await client.verify_token("good")).claims["sub"] == "glu_ann"
+
+
+async def test_a_nested_claim_of_one_request_is_not_that_of_the_next(make, issuer):
+    issuer.answers["/introspect"] = INTROSPECTION | {"groups": [{"name": "staff"}]}
+    client = make("introspection")
+    for _ in range(2):
+        session = await client.verify_token("good")
+        assert session.claims["groups"] == [{"name": "staff"}]
+        session.claims["groups"][0]["name"] = "admin"
+        session.claims["groups"].append({"name": "root"})
 
 
 # Outages
@@ -284,10 +317,68 @@ async def test_introspection_needs_the_metadata_of_this_issuer(make, issuer, ans
     assert look_ups(issuer) == 0
 
 
-async def test_the_token_is_sent_to_no_endpoint_without_tls(make, issuer):
-    issuer.answers[METADATA] = issuer.answers[METADATA] | {"introspection_endpoint": "http://auth.example/"}
-    with pytest.raises(Unavailable):
+# Its endpoints
+
+
+FOREIGN_ENDPOINTS = [
+    "http://auth.example/introspect",
+    "http://127.0.0.1/introspect",
+    "http://localhost:8080/introspect",
+    "https://localhost/introspect",
+    "https://printer.localhost/introspect",
+    "https://127.0.0.2/introspect",
+    "https://[::1]/introspect",
+    "https://[::ffff:10.0.0.1]/introspect",
+    "https://10.0.0.1/introspect",
+    "https://169.254.169.254/latest/meta-data",
+    "https://0.0.0.0/introspect",
+]
+
+
+@pytest.mark.parametrize("endpoint", FOREIGN_ENDPOINTS)
+async def test_a_remote_issuer_sends_nothing_to_this_network_or_without_tls(make, issuer, endpoint):
+    """Whoever can change the metadata could have the guard call services that only it reaches."""
+    issuer.answers[METADATA] = issuer.answers[METADATA] | {"introspection_endpoint": endpoint}
+    with pytest.raises(Unavailable, match="introspection_endpoint"):
         await make("introspection").verify_token("good")
+    assert issuer.paths() == [METADATA]
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:9000", "http://localhost:9000", "https://10.0.0.5"])
+async def test_an_issuer_on_this_network_may_have_its_endpoints_there(make, issuer, origin):
+    issuer.answers[METADATA] = {"issuer": origin, "introspection_endpoint": f"{origin}/introspect"}
+    issuer.answers["/introspect"] = INTROSPECTION | {"iss": origin}
+    assert await make("introspection", issuer=origin).verify_token("good") is not None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx2.Response(400),
+        httpx2.Response(401),
+        httpx2.Response(403),
+        httpx2.Response(405),
+        httpx2.Response(302, headers={"location": "https://auth.example/login"}),
+        httpx2.Response(200, html="<h1>Hello</h1>"),
+        {"issuer": "https://other.example"},
+    ],
+    ids=str,
+)
+async def test_an_issuer_without_rfc_8414_is_found_by_openid_connect(make, issuer, answer):
+    issuer.answers[OPENID] = issuer.answers[METADATA]
+    issuer.answers[METADATA] = answer
+    assert await make("introspection").verify_token("good") is not None
+
+
+@pytest.mark.parametrize("answer", [httpx2.Response(503), httpx2.Response(429), httpx2.ConnectError("down")])
+async def test_an_issuer_that_is_down_is_asked_for_one_document_only(make, issuer, answer):
+    """The second request would take as long again as the first, before the guard can answer 503."""
+    issuer.answers[METADATA] = answer
+    client = make("introspection")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await client.verify_token("good")
+    assert issuer.paths() == [METADATA]
 
 
 # Behind it
@@ -359,6 +450,20 @@ async def test_while_the_issuer_is_down_the_last_good_metadata_is_served(make, i
     assert issuer.paths() == [METADATA] * 2
     await calling(handler, "GET", path=path)
     assert issuer.paths() == [METADATA] * 2, "a failure is not followed by a request for each request"
+
+
+async def test_a_document_that_is_missing_for_a_while_does_not_displace_the_last_good_one(
+    make, issuer, monkeypatch
+):
+    """An issuer that is half down answers 404: its proxy is up, and its routes are not."""
+    monkeypatch.setattr(issuer_module, "FRESH_FOR", 0)
+    client = make("introspection", cache_seconds=0)
+    good = await calling(client.discovery_handler(), "GET", path=METADATA)
+    issuer.answers[METADATA] = httpx2.Response(404)
+    assert await calling(client.discovery_handler(), "GET", path=METADATA) == good
+    assert await client.verify_token("good") is not None
+    monkeypatch.setattr(issuer_module, "KEPT_WHILE_MISSING", 0)
+    assert (await calling(client.discovery_handler(), "GET", path=METADATA)).status == 404
 
 
 async def test_metadata_that_was_never_read_is_503(make, issuer):

@@ -11,11 +11,12 @@ from typing import Any
 import httpx2
 import pytest
 from joserfc.errors import SecurityWarning
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, JWKRegistry, Key, RSAKey
 
 from grantledger.adapters.guards.client import McpAuthClient
 from grantledger.adapters.guards.issuer import IssuerDocuments, IssuerHttp
 from grantledger.adapters.guards.jwt import ByKeys
+from grantledger.adapters.guards.token_cache import TokenRefused
 from grantledger.application.ports import Unavailable
 from support.issuer import ISSUER, KEYS, METADATA, RESOURCE, FakeIssuer, claims, published, signed
 
@@ -92,6 +93,8 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "no subject": {"sub": None},
     "an empty subject": {"sub": ""},
     "no client": {"client_id": None},
+    "a client of another type": {"client_id": ["glc_editor"]},
+    "an expiry beyond all bounds": {"exp": 10**400},
 }
 
 
@@ -144,7 +147,12 @@ async def test_refuses_a_token_without_a_signature(client, algorithm):
     assert await client.verify_token(encoded({"alg": algorithm, "typ": "at+jwt", "kid": "es"}) + ".") is None
 
 
-@pytest.mark.parametrize("token", ["glat_opaque", "a.b.c", "..", "e30.e30.e30", "a.b.c.d.e"])
+DEEP = base64.urlsafe_b64encode(b'{"alg":' + b"[" * 4_000).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "token", [f"{DEEP}.e30.c2ln", "glat_opaque", "a.b.c", "..", "e30.e30.e30", "a.b.c.d.e"]
+)
 async def test_refuses_what_is_no_jwt_without_fetching_keys(client, issuer, token):
     assert await client.verify_token(token) is None
     assert issuer.asked == []
@@ -169,6 +177,9 @@ WEAK: dict[str, dict[str, Any]] = {
     "a key of another curve": ECKey.generate_key("P-384", {"kid": "es"}).as_dict(private=False),
     "no key": {"kty": "EC", "kid": "es"},
     "a new kind": {"kty": "AKP", "kid": "es"},
+    "a list for a coordinate": KEYS["ES256"].as_dict(private=False) | {"x": [1]},
+    "a list for its id": KEYS["ES256"].as_dict(private=False) | {"kid": ["es"]},
+    "operations of another type": KEYS["ES256"].as_dict(private=False) | {"key_ops": 7},
 }
 
 
@@ -182,7 +193,7 @@ async def test_leaves_out_keys_that_cannot_be_used_and_uses_the_others(client, i
 
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
 async def test_refuses_a_token_signed_with_a_short_rsa_key(client, issuer):
-    issuer.answers["/jwks"] = published(SHORT)
+    issuer.answers["/jwks"] = published(SHORT, KEYS["ES256"])
     assert await client.verify_token(signed(key=SHORT)) is None
 
 
@@ -259,3 +270,54 @@ async def test_an_outage_without_keys_is_no_refusal(client, issuer, path, outage
     issuer.answers[path] = outage
     with pytest.raises(Unavailable):
         await client.verify_token(signed())
+
+
+async def test_while_no_keys_are_known_they_are_asked_for_at_a_limited_rate(by_keys, issuer, clock):
+    """Fails if each token of a flood makes a request to an issuer that is down."""
+    issuer.answers["/jwks"] = httpx2.ConnectError("refused")
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await by_keys(signed())
+    assert fetches(issuer) == 1
+    issuer.answers["/jwks"] = published(KEYS["ES256"])
+    clock.monotonic += 5
+    assert await by_keys(signed())
+
+
+async def test_parallel_tokens_all_wait_for_the_first_keys(by_keys, issuer):
+    issuer.delay = lambda: asyncio.sleep(0)
+    assert all(await asyncio.gather(*(by_keys(signed()) for _ in range(5))))
+
+
+@pytest.mark.parametrize("keys", [[], ["text"], [{"kty": "oct", "k": "c2VjcmV0"}]])
+async def test_a_list_without_a_key_that_can_be_used_is_an_outage(by_keys, issuer, clock, keys):
+    """No token could be checked with it, and clients would discard theirs."""
+    await by_keys(signed())
+    issuer.answers["/jwks"] = {"keys": keys}
+    clock.monotonic += 300
+    assert await by_keys(signed()), "the last good keys are kept"
+    clock.monotonic += 3_600
+    with pytest.raises(Unavailable):
+        await by_keys(signed())
+
+
+@pytest.mark.parametrize("body", [b'{"keys":' + b"[" * 100_000, b"\xff", b"null", b""])
+async def test_keys_that_cannot_be_parsed_are_an_outage(client, issuer, body):
+    issuer.answers["/jwks"] = httpx2.Response(200, content=body)
+    with pytest.raises(Unavailable):
+        await client.verify_token(signed())
+
+
+async def test_a_key_that_no_library_can_use_is_left_out(by_keys, issuer, monkeypatch):
+    """Whatever the library raises: one key of a new kind must not stop the others."""
+    read = JWKRegistry.import_key
+
+    def failing(jwk: dict[str, Any]) -> Key:
+        if jwk.get("kid") == "rs":
+            raise RuntimeError("unsupported")
+        return read(jwk)
+
+    monkeypatch.setattr(JWKRegistry, "import_key", failing)
+    assert await by_keys(signed())
+    with pytest.raises(TokenRefused):
+        await by_keys(signed(key=KEYS["RS256"]))

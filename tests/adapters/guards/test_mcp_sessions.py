@@ -1,4 +1,4 @@
-"""An application of the official `mcp` SDK behind `with_mcp_auth` alone: its sessions and `get_access_token`."""
+"""The official `mcp` SDK behind `with_mcp_auth` alone: its sessions and `get_access_token`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
