@@ -21,7 +21,12 @@ def open_demo_account(server: AuthorizationServer) -> None:
         asyncio.run(_open(server, password))
     except EmailTaken:  # the ledger is a file, and this is not the first start
         password = "the password of the first start"
-    print(f"{server.resource().identifier}: sign in as {EMAIL} with {password}", flush=True)
+    print_next_step(server.resource().identifier, EMAIL, password)
+
+
+def print_next_step(resource: str, user: str, password: str) -> None:
+    print(f"Connect an MCP client to {resource}", flush=True)
+    print(f"Sign in as {user} with {password}", flush=True)
 
 
 async def _open(server: AuthorizationServer, password: str) -> None:

@@ -1,7 +1,7 @@
 """A Django application (ASGI) whose authorization server is elsewhere; see remote.py.
 
-Run `python examples/django_app.py` and connect an MCP client to http://127.0.0.1:9000/mcp. The view needs a
-token; / is public. The guard's own paths, for discovery, are two more routes.
+Run `python examples/django_app.py`. http://127.0.0.1:9000/mcp needs a token; / is public. The discovery
+documents are routes of the application, too.
 """
 
 import json
@@ -15,7 +15,7 @@ from django.urls import path
 
 from grantledger import McpAuthClient
 from grantledger.adapters.guards.django import mcp_auth_required, mcp_discovery
-from remote import ISSUER, PORT, RESOURCE
+from remote import ISSUER, PORT, RESOURCE, print_next_step
 from tiny_mcp import answer
 
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["127.0.0.1"], SECRET_KEY="only for this example")
@@ -27,7 +27,7 @@ auth = McpAuthClient(issuer=ISSUER, resource=RESOURCE)
 async def mcp(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return HttpResponse(status=405)
-    response = answer(json.loads(request.body))
+    response = answer(json.loads(request.body), request.mcp_session)
     return HttpResponse(status=202) if response is None else JsonResponse(response)
 
 
@@ -40,4 +40,5 @@ app = get_asgi_application()
 
 
 if __name__ == "__main__":
+    print_next_step()
     uvicorn.run(app, host="127.0.0.1", port=PORT, access_log=False, proxy_headers=False)

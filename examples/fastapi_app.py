@@ -1,7 +1,7 @@
 """A FastAPI application whose authorization server is elsewhere; see remote.py.
 
-Run `python examples/fastapi_app.py` and connect an MCP client to http://127.0.0.1:9000/mcp. Every path but
-/health needs a token; /notes needs a scope, too.
+Run `python examples/fastapi_app.py`. Every path of http://127.0.0.1:9000 but /health needs a token; /notes
+needs the scope notes:read, too.
 """
 
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 
 from grantledger import McpAuthClient, McpSession
 from grantledger.adapters.guards.starlette import mcp_session
-from remote import ISSUER, PORT, RESOURCE
+from remote import ISSUER, PORT, RESOURCE, print_next_step
 from tiny_mcp import answer
 
 auth = McpAuthClient(issuer=ISSUER, resource=RESOURCE)
@@ -21,8 +21,10 @@ app.add_middleware(auth.middleware(public=["/health"]))
 
 
 @app.post("/mcp")
-async def mcp(message: Annotated[dict[str, Any], Body()]) -> Response:
-    response = answer(message)
+async def mcp(
+    message: Annotated[dict[str, Any], Body()], session: Annotated[McpSession, Depends(mcp_session(auth))]
+) -> Response:
+    response = answer(message, session)
     return Response(status_code=202) if response is None else JSONResponse(response)
 
 
@@ -37,4 +39,5 @@ async def health() -> str:
 
 
 if __name__ == "__main__":
+    print_next_step()
     uvicorn.run(app, host="127.0.0.1", port=PORT, access_log=False, proxy_headers=False)

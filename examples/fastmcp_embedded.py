@@ -1,7 +1,6 @@
 """A FastMCP server and its authorization server in one process.
 
-Run `python examples/fastmcp_embedded.py`, connect an MCP client to http://127.0.0.1:8000/mcp, and sign in
-with the e-mail address and password that are printed. The ledger ends with the process.
+Run `python examples/fastmcp_embedded.py`. The ledger ends with the process.
 """
 
 from fastmcp import FastMCP

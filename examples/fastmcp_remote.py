@@ -1,12 +1,12 @@
-"""A FastMCP server whose authorization server is elsewhere; see remote.py for how to start that.
+"""A FastMCP server whose authorization server is elsewhere; see remote.py.
 
-Run `python examples/fastmcp_remote.py` and connect an MCP client to http://127.0.0.1:9000/mcp.
+Run `python examples/fastmcp_remote.py`.
 """
 
 from fastmcp import FastMCP
 
 from grantledger import McpAuthClient, current_session, fastmcp_auth
-from remote import ISSUER, PORT, RESOURCE
+from remote import ISSUER, PORT, RESOURCE, print_next_step
 
 notes: FastMCP = FastMCP("Notes", auth=fastmcp_auth(McpAuthClient(issuer=ISSUER, resource=RESOURCE)))
 
@@ -20,4 +20,5 @@ def whoami() -> str:
 
 
 if __name__ == "__main__":
+    print_next_step()
     notes.run("http", port=PORT, show_banner=False)

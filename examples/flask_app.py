@@ -1,14 +1,13 @@
 """A Flask application (WSGI, without an event loop) whose authorization server is elsewhere; see remote.py.
 
-Run `python examples/flask_app.py` and connect an MCP client to http://127.0.0.1:9000/mcp. Every path needs a
-token, but /health.
+Run `python examples/flask_app.py`. Every path of http://127.0.0.1:9000 but /health needs a token.
 """
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.serving import run_simple
 
-from grantledger import SyncMcpAuthClient, with_mcp_auth_wsgi
-from remote import ISSUER, PORT, RESOURCE
+from grantledger import SyncMcpAuthClient, current_session, with_mcp_auth_wsgi
+from remote import ISSUER, PORT, RESOURCE, print_next_step
 from tiny_mcp import answer
 
 app = Flask(__name__)
@@ -18,7 +17,9 @@ app.wsgi_app = with_mcp_auth_wsgi(app.wsgi_app, auth, public=["/health"])  # typ
 
 @app.post("/mcp")
 def mcp() -> Response:
-    response = answer(request.get_json())
+    session = current_session()
+    assert session is not None  # the guard lets no other request through
+    response = answer(request.get_json(), session)
     return Response(status=202) if response is None else jsonify(response)
 
 
@@ -28,4 +29,5 @@ def health() -> str:
 
 
 if __name__ == "__main__":
+    print_next_step()
     run_simple("127.0.0.1", PORT, app, threaded=True)

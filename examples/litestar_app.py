@@ -1,7 +1,7 @@
-"""A Litestar application that issues tokens with the plugin, and takes them at an endpoint of its own.
+"""A Litestar application that is an authorization server, with the plugin, and an MCP server.
 
-Run `python examples/litestar_app.py`. http://127.0.0.1:8000/ is the application's, and /mcp too, behind a
-guard; /authorize, /token and the others are the server's. The ledger ends with the process.
+Run `python examples/litestar_app.py`. http://127.0.0.1:8000/ and /mcp are the application's, and /mcp needs a
+token; /authorize, /token and the others are the authorization server's. The ledger ends with the process.
 """
 
 from typing import Any
@@ -23,19 +23,13 @@ async def home() -> str:
     return "Hello from the host application."
 
 
-@get("/mcp", guards=[mcp_guard(server)], dependencies={"session": provide_mcp_session})
-async def whoami(session: NamedDependency[McpSession]) -> dict[str, str]:
-    """Answer who asks; only tokens for this resource count."""
-    return {"user": str(session.user_id), "client": session.client_id}
-
-
-@post("/mcp", guards=[mcp_guard(server)], status_code=200)
-async def mcp(data: dict[str, Any]) -> Response[dict[str, Any] | None]:
-    response = answer(data)
+@post("/mcp", guards=[mcp_guard(server)], dependencies={"session": provide_mcp_session})
+async def mcp(data: dict[str, Any], session: NamedDependency[McpSession]) -> Response[dict[str, Any] | None]:
+    response = answer(data, session)
     return Response(response, status_code=202 if response is None else 200)
 
 
-app = Litestar([home, whoami, mcp], plugins=[server.litestar_plugin()])
+app = Litestar([home, mcp], plugins=[server.litestar_plugin()])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """An MCP server and its authorization server in one process, with the official `mcp` SDK.
 
-Run `python examples/mcp_server.py`, connect an MCP client to http://127.0.0.1:8000/mcp, and sign in with the
-e-mail address and password that are printed. The ledger ends with the process.
+Run `python examples/mcp_server.py`. The ledger ends with the process.
 """
 
 from mcp.server.auth.middleware.auth_context import get_access_token

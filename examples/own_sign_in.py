@@ -1,4 +1,4 @@
-"""A Litestar application that keeps its own users and signs them in on its own page.
+"""A Litestar application with an MCP server, which keeps its own users and signs them in on its own page.
 
 Run `python examples/own_sign_in.py`. Users who authorize a client are redirected to /login of this program,
 and from there back to the consent page. The users and the ledger end with the process.
@@ -19,17 +19,21 @@ from argon2.exceptions import VerifyMismatchError
 from jinja2 import Environment
 from litestar import Litestar, Request, get, post
 from litestar.config.csrf import CSRFConfig
+from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import ClientException, HTTPException
 from litestar.middleware.csrf import generate_csrf_token
 from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.params import Body, FromQuery
 from litestar.plugins.jinja import JinjaTemplateEngine
-from litestar.response import Redirect, Template
+from litestar.response import Redirect, Response, Template
 from litestar.template import TemplateConfig
 from litestar.utils.scope.state import ScopeState
 
-from grantledger import AuthorizationServer, HostUser
+from demo_account import DATABASE, print_next_step
+from grantledger import AuthorizationServer, HostUser, McpSession
+from grantledger.adapters.guards.litestar import mcp_guard, provide_mcp_session
+from tiny_mcp import answer
 
 PASSWORD = os.environ.get("EXAMPLE_PASSWORD") or secrets.token_urlsafe(12)
 HASHER = PasswordHasher()
@@ -67,7 +71,7 @@ async def who_is_signed_in(scope: Any) -> HostUser | None:
 
 server = AuthorizationServer.from_environment(
     host_identity=who_is_signed_in,
-    database=os.environ.get("GRANTLEDGER_DATABASE", ":memory:"),
+    database=DATABASE,
     login_page="/login",
 )
 
@@ -118,10 +122,21 @@ async def log_in(
     return Redirect(back, status_code=303)
 
 
+@post(
+    "/mcp",
+    guards=[mcp_guard(server)],
+    dependencies={"session": provide_mcp_session},
+    exclude_from_csrf=True,  # MCP clients have no token of CSRFConfig, and the guard reads no cookie
+)
+async def mcp(data: dict[str, Any], session: NamedDependency[McpSession]) -> Response[dict[str, Any] | None]:
+    response = answer(data, session)
+    return Response(response, status_code=202 if response is None else 200)
+
+
 CSRF = CSRFConfig(secret=secrets.token_urlsafe(), cookie_httponly=True)
 sessions = CookieBackendConfig(secret=secrets.token_bytes(32))
 app = Litestar(
-    [login, log_in],
+    [login, log_in, mcp],
     plugins=[server.litestar_plugin()],  # its forms have tokens of their own, so CSRFConfig leaves them alone
     csrf_config=CSRF,
     exception_handlers={403: form_again, 400: broken},
@@ -133,7 +148,7 @@ app = Litestar(
 
 
 if __name__ == "__main__":
-    print(f"{server.resource().identifier}: sign in as grace with {PASSWORD}", flush=True)
+    print_next_step(server.resource().identifier, "grace", PASSWORD)
     where = server.settings
     # Forwarded headers are believed from `trusted_proxies` alone, which the server reads itself.
     uvicorn.run(app, host=where.host, port=where.port, access_log=False, proxy_headers=False)

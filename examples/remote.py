@@ -1,15 +1,16 @@
-"""Where the issuer of the remote examples is, and where they listen.
+"""What the remote examples share: where they listen, and where their authorization server is.
 
-Start the issuer first, in another terminal, with an account to sign in with:
-
-    export GRANTLEDGER_RESOURCES='[{"identifier": "http://127.0.0.1:9000/mcp"}]'
-    grantledger user add ada@example.com
-    grantledger serve
+Start that server in another terminal: `python examples/issuer.py`.
 """
 
 import os
 from urllib.parse import urlsplit
 
-ISSUER = os.environ.get("GRANTLEDGER_ISSUER", "http://127.0.0.1:8000")
-RESOURCE = os.environ.get("GRANTLEDGER_RESOURCE", "http://127.0.0.1:9000/mcp")
+ISSUER = os.environ.get("EXAMPLE_ISSUER", "http://127.0.0.1:8000")
+RESOURCE = os.environ.get("EXAMPLE_RESOURCE", "http://127.0.0.1:9000/mcp")
 PORT = urlsplit(RESOURCE).port or 9000
+
+
+def print_next_step() -> None:
+    print(f"Start the authorization server at {ISSUER} in another terminal: python examples/issuer.py")
+    print(f"Connect an MCP client to {RESOURCE}", flush=True)

@@ -1,14 +1,14 @@
 """An MCP server of the official SDK, whose authorization server is elsewhere; see remote.py.
 
-Run `python examples/sdk_remote.py` and connect an MCP client to http://127.0.0.1:9000/mcp. The guard around
-the application answers 401, 403 and 503; the SDK needs no settings for that.
+Run `python examples/sdk_remote.py`. The guard around the application answers 401, 403 and 503; the SDK needs
+no settings for that.
 """
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 
 from grantledger import McpAuthClient, current_session, with_mcp_auth
-from remote import ISSUER, PORT, RESOURCE
+from remote import ISSUER, PORT, RESOURCE, print_next_step
 
 notes = MCPServer("Notes")
 
@@ -28,4 +28,5 @@ app = with_mcp_auth(
 
 
 if __name__ == "__main__":
+    print_next_step()
     uvicorn.run(app, host="127.0.0.1", port=PORT, access_log=False, proxy_headers=False)

@@ -1,17 +1,17 @@
 """An MCP server of one tool, for the examples whose framework has none: JSON-RPC messages in and out.
 
-Your own server would use the official SDK or FastMCP. What matters here is who calls: `current_session()`.
+Your own server would use the official SDK or FastMCP.
 """
 
 from typing import Any
 
-from grantledger import current_session
+from grantledger import McpSession
 
 TOOL = {"name": "whoami", "description": "Return the caller.", "inputSchema": {"type": "object"}}
 
 
-def answer(message: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the response to a message, None to a notification, which is answered with 202."""
+def answer(message: dict[str, Any], caller: McpSession) -> dict[str, Any] | None:
+    """Return the response to a message of the caller, None to a notification, which is answered with 202."""
     if "id" not in message:
         return None
     match message.get("method"):
@@ -26,9 +26,7 @@ def answer(message: dict[str, Any]) -> dict[str, Any] | None:
         case "tools/list":
             result = {"tools": [TOOL]}
         case "tools/call":
-            session = current_session()
-            assert session is not None  # the guard lets no other call through
-            result = {"content": [{"type": "text", "text": str(session.user_id)}]}
+            result = {"content": [{"type": "text", "text": str(caller.user_id)}]}
         case _:
             error = {"code": -32601, "message": "Method not found"}
             return {"jsonrpc": "2.0", "id": message["id"], "error": error}

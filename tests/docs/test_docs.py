@@ -25,7 +25,9 @@ from support.timeouts import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
-    path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if not path.name.startswith(".")
+    path
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "examples" / "README.md"]
+    if not path.name.startswith(".")
 )
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -132,6 +134,12 @@ def test_every_setting_that_is_named_exists(document: Path) -> None:
     variables = {name.lower() for name in re.findall(r"`GRANTLEDGER_([A-Z_]+)`", text)} - {"config"}
     others = {"client_secret", "insufficient_scope", "invalid_scope"}  # OAuth's own
     assert named - others | variables <= set(Settings.__struct_fields__)
+
+
+def test_every_example_that_can_be_started_is_listed() -> None:
+    examples = [path for path in (ROOT / "examples").glob("*.py") if "__main__" in path.read_text("utf-8")]
+    text = (ROOT / "examples" / "README.md").read_text("utf-8")
+    assert [path.name for path in examples if path.name not in text] == []
 
 
 def test_the_manual_says_what_each_warning_may_be() -> None:

@@ -14,107 +14,98 @@ import pytest
 from msgspec import Struct
 
 from support.leaks import seen
-from support.oauth import Person, heading_of, returned
-from support.programs import EXAMPLES, PASSWORD, running
+from support.oauth import Person, heading_of
+from support.programs import EXAMPLES, PASSWORD, printed_by, running
+from support.real_clients import Call, whoami_by_fastmcps_client, whoami_by_the_official_client
+from support.server import EMAIL
 
 pytestmark = pytest.mark.full
 
 
-class Host(Struct, frozen=True):
-    """An application that embeds the server, and the folder in which it runs."""
+class Example(Struct, frozen=True):
+    """A program that embeds the server, and the folder in which it runs."""
 
     origin: str
     directory: Path
 
+    @property
+    def url(self) -> str:
+        return f"{self.origin}/mcp"
 
-@pytest.fixture(scope="module", params=["litestar_app.py", "starlette_app.py"])
-def host(request, tmp_path_factory) -> Iterator[Host]:
-    directory = tmp_path_factory.mktemp("host")
+
+EMBEDDED = ["mcp_server.py", "fastmcp_embedded.py", "starlette_app.py", "litestar_app.py"]
+
+
+@pytest.fixture(scope="module", params=EMBEDDED)
+def example(request, tmp_path_factory) -> Iterator[Example]:
+    directory = tmp_path_factory.mktemp("example")
     with running(EXAMPLES / request.param, directory) as origin:
-        yield Host(origin, directory)
+        yield Example(origin, directory)
 
 
-async def test_a_host_application_issues_tokens_and_takes_them(host: Host):
-    person = Person.at(host.origin, password=PASSWORD)
-    async with person.http:
-        client = await person.register()
-        tokens = await person.tokens(client["client_id"])
-        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-        answer = await person.http.get("/mcp", headers=bearer, follow_redirects=True)
-        home = await person.http.get("/")
-    assert answer.json()["client"] == client["client_id"]
-    assert home.text == "Hello from the host application."
+@pytest.fixture(scope="module")
+async def call(example: Example) -> Call:
+    """What the official client has got, which signed its user in."""
+    return await whoami_by_the_official_client(example.url, email=EMAIL, password=PASSWORD)
 
 
-async def test_a_host_application_says_where_to_get_a_token(host: Host):
-    async with httpx2.AsyncClient(base_url=host.origin, verify=False, follow_redirects=True) as http:
-        without = await http.get("/mcp")
-        refused = await http.get("/mcp", headers={"Authorization": "Bearer glat_unknown"})
+async def user_of(origin: str, access_token: str) -> str:
+    async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
+        session = await http.get("/session", headers={"authorization": f"Bearer {access_token}"})
+    return str(session.json()["user_id"])
+
+
+async def test_the_official_client_signs_in_and_calls_the_tool(example: Example, call: Call):
+    assert call.said == await user_of(example.origin, call.access_token)
+
+
+async def test_fastmcps_client_calls_the_tool(example: Example, call: Call):
+    assert await whoami_by_fastmcps_client(example.url, call.access_token) == call.said
+
+
+def test_an_example_prints_first_what_to_do(example: Example):
+    assert printed_by(example.directory)[:2] == [
+        f"Connect an MCP client to {example.url}",
+        f"Sign in as {EMAIL} with {PASSWORD}",
+    ]
+
+
+async def test_an_example_says_where_to_get_a_token(example: Example):
+    async with httpx2.AsyncClient(base_url=example.origin, verify=False) as http:
+        without = await http.post("/mcp", json={})
+        refused = await http.post("/mcp", json={}, headers={"authorization": "Bearer glat_unknown"})
         found = re.search(r'resource_metadata="([^"]+)"', without.headers["www-authenticate"])
         assert found
         metadata = (await http.get(found[1])).json()
     assert (without.status_code, refused.status_code) == (401, 401)
     assert "error=" not in without.headers["www-authenticate"]
     assert 'error="invalid_token"' in refused.headers["www-authenticate"]
-    assert metadata["resource"] == f"{host.origin}/mcp"
+    assert metadata["resource"] == example.url
 
 
-async def test_a_host_application_that_cannot_check_a_token_is_503(host: Host):
-    person = Person.at(host.origin, password=PASSWORD)
-    (database,) = host.directory.glob("grantledger-*/grantledger.sqlite3")
-    async with person.http:
-        tokens = await person.tokens((await person.register())["client_id"])
-        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+async def test_an_example_that_cannot_check_a_token_is_503(example: Example, call: Call):
+    (database,) = example.directory.glob("grantledger-*/grantledger.sqlite3")
+    bearer = {"authorization": f"Bearer {call.access_token}"}
+    async with httpx2.AsyncClient(base_url=example.origin, verify=False) as http:
         with closing(sqlite3.connect(database)) as ledger:
             ledger.execute("ALTER TABLE token_grant RENAME TO token_grant_away")
-            answer = await person.http.get("/mcp", headers=bearer, follow_redirects=True)
+            answer = await http.post("/mcp", json={}, headers=bearer)
             ledger.execute("ALTER TABLE token_grant_away RENAME TO token_grant")
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
 
 
-@pytest.fixture(scope="module", params=["mcp_server.py", "fastmcp_embedded.py"])
-def mcp_server(request, tmp_path_factory) -> Iterator[Host]:
-    directory = tmp_path_factory.mktemp("mcp-server")
-    with running(EXAMPLES / request.param, directory) as origin:
-        yield Host(origin, directory)
-
-
-async def test_the_mcp_server_knows_its_caller(mcp_server: Host):
-    person = Person.at(mcp_server.origin, password=PASSWORD)
-    async with person.http:
-        client = await person.register()
-        tokens = await person.tokens(client["client_id"])
-        session = (await person.session(tokens["access_token"])).json()
-        call = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": "whoami", "arguments": {}},
-        }
-        headers = {
-            "Authorization": f"Bearer {tokens['access_token']}",
-            "Accept": "application/json, text/event-stream",
-        }
-        answer = await person.http.post("/mcp", json=call, headers=headers)
-    assert session["user_id"] in answer.text
-
-
-def test_the_mcp_server_prints_first_of_all_how_to_sign_in(mcp_server: Host):
-    printed = (mcp_server.directory / "printed").read_text()
-    assert printed.splitlines()[0] == f"{mcp_server.origin}/mcp: sign in as ada@example.com with {PASSWORD}"
-
-
 @pytest.fixture(scope="module")
-def own_sign_in(tmp_path_factory) -> Iterator[str]:
-    with running(EXAMPLES / "own_sign_in.py", tmp_path_factory.mktemp("own-sign-in")) as origin:
-        yield origin
+def own_sign_in(tmp_path_factory) -> Iterator[Example]:
+    directory = tmp_path_factory.mktemp("own-sign-in")
+    with running(EXAMPLES / "own_sign_in.py", directory) as origin:
+        yield Example(origin, directory)
 
 
 @pytest.fixture
-async def guest(own_sign_in: str) -> AsyncIterator[Person]:
+async def guest(own_sign_in: Example) -> AsyncIterator[Person]:
     """A user at the application with a sign-in page of its own."""
-    person = Person.at(own_sign_in, password=PASSWORD)
+    person = Person.at(own_sign_in.origin, password=PASSWORD)
     yield person
     await person.http.aclose()
 
@@ -130,17 +121,25 @@ async def filled_in(person: Person, page: httpx2.Response, **fields: str) -> htt
     return await person.http.post(page.url, data=form)
 
 
-async def test_users_of_the_host_sign_in_on_its_own_page(guest: Person):
-    client = await guest.register()
-    page = await guest.asked(client["client_id"])
+async def test_a_user_of_the_host_signs_in_on_its_own_page_for_the_official_client(own_sign_in: Example):
+    call = await whoami_by_the_official_client(own_sign_in.url, name="grace", password=PASSWORD)
+    assert call.said == await user_of(own_sign_in.origin, call.access_token)
+    assert await whoami_by_fastmcps_client(own_sign_in.url, call.access_token) == call.said
+
+
+def test_the_host_with_its_own_page_prints_first_what_to_do(own_sign_in: Example):
+    assert printed_by(own_sign_in.directory)[:2] == [
+        f"Connect an MCP client to {own_sign_in.url}",
+        f"Sign in as grace with {PASSWORD}",
+    ]
+
+
+async def test_the_consent_page_names_the_user_of_the_host(guest: Person):
+    page = await guest.asked((await guest.register())["client_id"])
     assert page.url.path == "/login"
     consent = await guest.followed(await filled_in(guest, page))
     assert heading_of(consent) == (200, "Allow access?")
     assert "grace" in consent.text
-    code = returned(await guest.post(consent, "consent", decision="allow"))["code"]
-    tokens = (await guest.redeem(client["client_id"], code)).json()
-    session = await guest.session(tokens["access_token"])
-    assert session.json()["client_id"] == client["client_id"]
 
 
 @pytest.mark.parametrize("wrong", [{"password": "guessed"}, {"name": "nobody"}])

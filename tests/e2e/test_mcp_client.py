@@ -9,32 +9,13 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult, TextContent
 
-from grantledger.entrypoints.demo.browser import Arrival, Browser
+from grantledger.entrypoints.demo.browser import Browser
 from grantledger.entrypoints.demo.client import DemoClient
-from grantledger.entrypoints.demo.pages import HtmlPage
 from grantledger.entrypoints.demo.process import RunningServer, free_port, running_server
 from support.oauth import Person
+from support.real_clients import User, text
 from support.server import EMAIL, PASSWORD
-
-
-class User:
-    """Signs in where that is asked for, and says yes to everything."""
-
-    def __init__(self, browser: Browser) -> None:
-        self.visits = 0
-        self._browser = browser
-
-    async def visit(self, url: str) -> Arrival:
-        self.visits += 1
-        page = await self._browser.open(url)
-        if isinstance(page, HtmlPage) and page.heading == "Sign in":
-            page = await self._browser.press("Sign in", page, email=EMAIL, password=PASSWORD)
-        assert isinstance(page, HtmlPage)
-        arrival = await self._browser.press("Allow", page)
-        assert isinstance(arrival, Arrival)
-        return arrival
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +28,7 @@ def demo() -> Iterator[RunningServer]:
 @pytest.fixture
 async def user() -> AsyncIterator[User]:
     async with Browser() as browser:
-        yield User(browser)
+        yield User(browser, email=EMAIL, password=PASSWORD)
 
 
 @pytest.fixture
@@ -63,12 +44,6 @@ async def connected_with(access_token: str, url: str, mode: str = "auto") -> Asy
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
         yield client
-
-
-def text(result: CallToolResult) -> str:
-    (block,) = result.content
-    assert isinstance(block, TextContent)
-    return block.text
 
 
 async def test_a_client_that_knows_only_the_url_gets_to_call_the_tools(client, user):

@@ -1,18 +1,15 @@
-"""The examples whose authorization server is elsewhere, each in its own process, called by a real client."""
+"""The examples whose authorization server is elsewhere, each in its own process, called by real clients."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 from msgspec import Struct
 
-from support.oauth import Person
-from support.programs import EXAMPLES, running
-from support.server import Server, free_port, serving
+from support.programs import EXAMPLES, PASSWORD, printed_by, running
+from support.real_clients import Call, whoami_by_fastmcps_client, whoami_by_the_official_client
+from support.server import EMAIL, free_port
 from support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.full
@@ -21,64 +18,77 @@ PROGRAMS = ("fastmcp_remote", "sdk_remote", "fastapi_app", "flask_app", "django_
 
 
 class Issuer(Struct, frozen=True):
-    """An issuer in a process of its own, and where the examples listen."""
+    """`examples/issuer.py`, and the port of the MCP servers for which it issues tokens."""
 
-    server: Server
+    origin: str
+    directory: Path
     port: int
 
     @property
     def resource(self) -> str:
         return f"http://127.0.0.1:{self.port}/mcp"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"EXAMPLE_ISSUER": self.origin, "EXAMPLE_RESOURCE": self.resource}
+
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory) -> Iterator[Issuer]:
-    port = free_port()
-    resources = json.dumps([{"identifier": f"http://127.0.0.1:{port}/mcp", "scopes": ["notes:read"]}])
-    with serving(tmp_path_factory.mktemp("issuer"), resources=resources) as server:
-        yield Issuer(server, port)
-
-
-@pytest.fixture(scope="module")
-async def token(issuer: Issuer) -> str:
-    person = Person.at(issuer.server.origin)
-    async with person.http:
-        client = (await person.register())["client_id"]
-        tokens = await person.tokens(client, scope="openid", resource=issuer.resource)
-    return str(tokens["access_token"])
+    port, directory = free_port(), tmp_path_factory.mktemp("issuer")
+    environment = {"EXAMPLE_RESOURCE": f"http://127.0.0.1:{port}/mcp"}
+    with running(EXAMPLES / "issuer.py", directory, environment) as origin:
+        yield Issuer(origin, directory, port)
 
 
 @pytest.fixture(scope="module", params=PROGRAMS)
-def origin(request, issuer: Issuer, tmp_path_factory) -> Iterator[str]:
-    """The example named by the parameter, which a client reaches here."""
+def directory(request, issuer: Issuer, tmp_path_factory) -> Iterator[Path]:
+    """Where the example named by the parameter runs. Its clients reach it at the issuer's resource."""
     directory: Path = tmp_path_factory.mktemp(request.param)
-    settings = {
-        "issuer": issuer.server.issuer,
-        "resource": issuer.resource,
-        "port": str(issuer.port),
-    }
-    with running(EXAMPLES / f"{request.param}.py", directory, **settings) as origin:
-        yield origin
+    program = EXAMPLES / f"{request.param}.py"
+    with running(program, directory, issuer.environment, port=str(issuer.port)):
+        yield directory
 
 
-async def test_the_official_client_calls_its_tool(origin: str, token: str):
-    async with (
-        httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=TIMEOUT) as http,
-        Client(streamable_http_client(f"{origin}/mcp", http_client=http), mode="legacy") as client,
-    ):
-        (said,) = (await client.call_tool("whoami")).content
-    assert said.type == "text"
-    assert said.text.startswith("glu_")
+@pytest.fixture(scope="module")
+async def call(directory: Path, issuer: Issuer) -> Call:
+    """What the official client has got, which knew the URL of the example and signed its user in."""
+    return await whoami_by_the_official_client(issuer.resource, email=EMAIL, password=PASSWORD)
 
 
-async def test_a_client_without_a_token_is_led_to_the_issuer(origin: str, issuer: Issuer):
-    async with httpx2.AsyncClient(base_url=origin, timeout=TIMEOUT) as http:
-        refused = await http.post("/mcp", json={})
+async def test_the_official_client_signs_in_elsewhere_and_calls_the_tool(call: Call):
+    assert call.said.startswith("glu_")
+
+
+async def test_fastmcps_client_calls_the_tool(issuer: Issuer, call: Call):
+    assert await whoami_by_fastmcps_client(issuer.resource, call.access_token) == call.said
+
+
+async def test_a_client_without_a_token_is_led_to_the_issuer(directory: Path, issuer: Issuer):
+    async with httpx2.AsyncClient(timeout=TIMEOUT, verify=False) as http:
+        origin = f"http://127.0.0.1:{issuer.port}"
+        refused = await http.post(issuer.resource, json={})
         assert refused.status_code == 401
-        resource = await http.get("/.well-known/oauth-protected-resource/mcp")
-        found = await http.get("/.well-known/oauth-authorization-server")
-        preflight = await http.options("/mcp", headers={"origin": "https://inspector.example"})
+        resource = await http.get(f"{origin}/.well-known/oauth-protected-resource/mcp")
+        found = await http.get(f"{origin}/.well-known/oauth-authorization-server")
+        preflight = await http.options(issuer.resource, headers={"origin": "https://inspector.example"})
     assert f'{origin}/.well-known/oauth-protected-resource/mcp"' in refused.headers["www-authenticate"]
-    assert resource.json()["authorization_servers"] == [issuer.server.issuer]
-    assert found.json()["issuer"] == issuer.server.issuer
+    assert resource.json()["authorization_servers"] == [issuer.origin]
+    assert found.json()["issuer"] == issuer.origin
     assert preflight.status_code == 204
+
+
+def test_an_example_prints_first_what_to_do(directory: Path, issuer: Issuer):
+    start, connect = printed_by(directory)[:2]
+    assert start == (
+        f"Start the authorization server at {issuer.origin} in another terminal: python examples/issuer.py"
+    )
+    assert connect == f"Connect an MCP client to {issuer.resource}"
+
+
+def test_the_issuer_prints_first_what_to_do(issuer: Issuer):
+    assert printed_by(issuer.directory)[:3] == [
+        f"Start an MCP server at port {issuer.port} in another terminal: python examples/fastmcp_remote.py",
+        f"Connect an MCP client to {issuer.resource}",
+        f"Sign in as {EMAIL} with {PASSWORD}",
+    ]

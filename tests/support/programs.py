@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,11 @@ def readme_programs() -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
+def printed_by(directory: Path) -> list[str]:
+    """Return the lines that the program in this directory has printed so far."""
+    return (directory / "printed").read_text().splitlines()
+
+
 def written_readme_program(directory: Path) -> Path:
     """Write the program of README, "Guard an MCP server", to a file."""
     (program,) = [one for one in readme_programs() if "MCPServer(" in one]
@@ -35,17 +40,26 @@ def written_readme_program(directory: Path) -> Path:
 
 
 @contextmanager
-def running(program: Path, directory: Path, **settings: str) -> Iterator[str]:
-    """Start the program and yield where it listens, once it answers."""
+def running(
+    program: Path,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    /,
+    *,
+    python: str | Path = sys.executable,
+    **settings: str,
+) -> Iterator[str]:
+    """Start the program and yield where it listens, once it answers.
+
+    `settings` are `GRANTLEDGER_*` variables without their prefix.
+    """
     port = int(settings.get("port") or free_port())
     environ = {key: value for key, value in os.environ.items() if not key.startswith("GRANTLEDGER_")}
-    environ |= {"EXAMPLE_PASSWORD": PASSWORD, "TMPDIR": str(directory)}
+    environ |= {"EXAMPLE_PASSWORD": PASSWORD, "TMPDIR": str(directory), **(environment or {})}
     environ |= {f"GRANTLEDGER_{key.upper()}": value for key, value in {"port": str(port), **settings}.items()}
     log = directory / "printed"
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, program], cwd=directory, env=environ, stdout=out, stderr=out
-        )
+        process = subprocess.Popen([python, program], cwd=directory, env=environ, stdout=out, stderr=out)
     try:
         give_up = time.monotonic() + TIMEOUT
         while time.monotonic() < give_up and process.poll() is None:
