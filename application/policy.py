@@ -7,6 +7,7 @@ from grantledger.domain.client_metadata import RegistrationPolicy
 from grantledger.domain.offer import Offer
 from grantledger.domain.redirect_uri import RedirectUriPolicy
 from grantledger.domain.resource_indicator import Resource
+from grantledger.domain.role import Roles
 from grantledger.domain.signing_keys import ES256
 from grantledger.domain.token_grant import Lifetimes
 
@@ -36,6 +37,7 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     documentation: str | None = None
     # After so many seconds a client that was never used is deleted; None means never.
     unused_client_lifetime: int | None = None
+    roles: Roles = Roles()
     transaction_lifetime: int = 600
     id_token_lifetime: int = 3600
     # Twelve times the cache lifetime of /jwks: some clients cache the keys for longer.

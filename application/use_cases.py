@@ -8,6 +8,8 @@ from grantledger.application.accounts.administer_accounts import (
     DisableUser,
     EnableUser,
     ErasePassword,
+    GrantRole,
+    RevokeRole,
     SetName,
     SetPassword,
 )
@@ -46,7 +48,7 @@ from grantledger.application.clients.registration_tokens import (
 from grantledger.application.connected_apps.disconnect_app import DisconnectApp, DisconnectEveryApp
 from grantledger.application.connected_apps.list_connected_apps import ListConnectedApps
 from grantledger.application.describe_server import DescribeServer
-from grantledger.application.history.as_of import ReadClientAsOf, ReadGrantAsOf
+from grantledger.application.history.as_of import ReadClientAsOf, ReadGrantAsOf, ReadUserAsOf
 from grantledger.application.keys.master_secrets import (
     ActivateMasterSecret,
     AddMasterSecret,
@@ -259,8 +261,10 @@ class UseCases:
         self._administer(ports, policy)
 
     def _administer(self, ports: Ports, policy: ServerPolicy) -> None:
-        """Add the use cases of operators for resources, keys, secrets and the past."""
+        """Add the use cases of operators for roles, resources, keys, secrets and the past."""
         ledger, clock, randomness = ports.ledger, ports.clock, ports.randomness
+        self.grant_role = GrantRole(ledger, clock, policy)
+        self.revoke_role = RevokeRole(ledger, clock, policy)
         self.make_signing_keys = MakeSigningKeys(ledger, ports.key_maker, clock)
         self.add_client = AddClient(ledger, clock, randomness, policy)
         self.add_resource = AddResource(
@@ -285,3 +289,4 @@ class UseCases:
 
         self.read_client_as_of = ReadClientAsOf(ports.past)
         self.read_grant_as_of = ReadGrantAsOf(ports.past)
+        self.read_user_as_of = ReadUserAsOf(ports.past)

@@ -17,7 +17,14 @@ sys.path.insert(0, str(Path(__file__).parent))  # a folder of pages, not a packa
 import error_catalogue
 
 from grantledger.domain.kinds import KINDS, tag_of
-from grantledger.entrypoints.settings import Between, OneOf, ProtectedResource, Settings, rules
+from grantledger.entrypoints.settings import (
+    Between,
+    ConfiguredRole,
+    OneOf,
+    ProtectedResource,
+    Settings,
+    rules,
+)
 from grantledger.entrypoints.settings_sources import PREFIX
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +40,8 @@ _ABOUT_SETTINGS = """
 Settings come from a TOML file, from `GRANTLEDGER_*` variables, and from options of the command line.
 Variables override the file, and options override both. The file is `grantledger.toml` in the working
 directory, or the one that `--config` or `GRANTLEDGER_CONFIG` names. In a variable, a list is one text with
-spaces or commas between its items, or a JSON array; `resources` is a JSON array of objects.
+spaces or commas between its items, or a JSON array; `resources` is a JSON array of objects, and `roles` a
+JSON object of objects.
 
 Lifetimes are in seconds. Paths are relative to the working directory. URLs are used byte for byte.
 """.strip()
@@ -70,6 +78,12 @@ def settings_page() -> str:
         "| key | type | default |",
         "|---|---|---|",
         *(f"| `{f.name}` | {_type(f.type)} | {_default(f)} |" for f in fields(ProtectedResource)),
+        "",
+        "## A table of `roles`",
+        "",
+        "| key | type | default |",
+        "|---|---|---|",
+        *(f"| `{f.name}` | {_type(f.type)} | {_default(f)} |" for f in fields(ConfiguredRole)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -114,6 +128,8 @@ def _type(hint: Any) -> str:
         if inside[-1] is Ellipsis:
             return f"list of {_type(inside[0])}"
         return f"({', '.join(_type(one) for one in inside)})"
+    if get_origin(hint) is dict:
+        return f"tables of {_type(get_args(hint)[1])} by name"
     if get_origin(hint) is not None and hasattr(hint, "__metadata__"):
         return _type(get_args(hint)[0])
     if isinstance(hint, type) and issubclass(hint, Struct):

@@ -64,6 +64,20 @@ class SignInsFailed(Struct, frozen=True, kw_only=True, array_like=True, tag="use
     counted_at: int
 
 
+class RoleGranted(Struct, frozen=True, kw_only=True, array_like=True, tag="user.role_granted.v1"):
+    """An operator gave the user a role. The settings say what the role permits."""
+
+    role: str
+    granted_at: int
+
+
+class RoleRevoked(Struct, frozen=True, kw_only=True, array_like=True, tag="user.role_revoked.v1"):
+    """An operator took a role from the user."""
+
+    role: str
+    revoked_at: int
+
+
 Event = (
     AccountOpened
     | AccountDisabled
@@ -73,10 +87,15 @@ Event = (
     | NameChanged
     | SessionsEnded
     | SignInsFailed
+    | RoleGranted
+    | RoleRevoked
 )
 
 FAILURES_PERIOD = 3600
 """Seconds between two `SignInsFailed` of one account, at least."""
+
+MAX_ROLES = 32
+"""Maximum number of roles of one user."""
 
 
 class UserUnknown(Refusal):
@@ -85,6 +104,10 @@ class UserUnknown(Refusal):
 
 class UserIsDisabled(Refusal):
     """An operator has disabled the user, or the account does not exist."""
+
+
+class TooManyRoles(Refusal):
+    """The user has 32 roles already."""
 
 
 class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
@@ -96,6 +119,9 @@ class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
 
     failures_due: int = 0
     """When failed sign-ins may be recorded again."""
+
+    roles: tuple[str, ...] = ()
+    """In alphabetical order. The settings may have lost some of them since."""
 
     def check_usable(self) -> None:
         """Raise `UserIsDisabled` unless the user may act."""
@@ -132,6 +158,18 @@ class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
             return ()
         return (SignInsFailed(failures=failures, since=since, counted_at=now),)
 
+    def grant_role(self, role: str, *, now: int) -> tuple[Event, ...]:
+        """Give the user the role. Raises `TooManyRoles`."""
+        if role in self.roles:
+            return ()
+        if len(self.roles) >= MAX_ROLES:
+            raise TooManyRoles(f"the user has {MAX_ROLES} roles already")
+        return (RoleGranted(role=role, granted_at=now),)
+
+    def revoke_role(self, role: str, *, now: int) -> tuple[Event, ...]:
+        """Take the role from the user."""
+        return (RoleRevoked(role=role, revoked_at=now),) if role in self.roles else ()
+
 
 def evolve(account: UserAccount | None, event: Event) -> UserAccount:
     match event:
@@ -152,6 +190,12 @@ def evolve(account: UserAccount | None, event: Event) -> UserAccount:
         case SignInsFailed():
             assert account is not None
             return replace(account, failures_due=event.counted_at + FAILURES_PERIOD)
+        case RoleGranted():
+            assert account is not None
+            return replace(account, roles=tuple(sorted((*account.roles, event.role))))
+        case RoleRevoked():
+            assert account is not None
+            return replace(account, roles=tuple(role for role in account.roles if role != event.role))
         case _:
             assert_never(event)
 
@@ -168,6 +212,8 @@ USER: Kind[UserAccount] = Kind(
         NameChanged,
         SessionsEnded,
         SignInsFailed,
+        RoleGranted,
+        RoleRevoked,
     ),
     evolve=evolve,
 )

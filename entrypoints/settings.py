@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any, Final, get_type_hints
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
 from grantledger.domain.rate import parsed_rate
 from grantledger.domain.redirect_uri import checked_private_use
 from grantledger.domain.resource_indicator import Resource, checked_identifier, same
+from grantledger.domain.role import Role, Roles, checked_permission, checked_role
 from grantledger.domain.scope import checked_token
 from grantledger.domain.secret_text import parsed_secrets
 from grantledger.domain.signing_keys import ALGORITHMS
@@ -52,6 +53,13 @@ class ProtectedResource(Resource, frozen=True, forbid_unknown_fields=True):
     @property
     def as_resource(self) -> Resource:
         return Resource(self.identifier, self.name, self.scopes, self.access_token_expires_in, self.jwt)
+
+
+class ConfiguredRole(Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[roles.NAME]` table: the permissions of its users, and the scopes that they may grant."""
+
+    permissions: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +127,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     default_scope: Annotated[tuple[str, ...], each(checked_token)] = ("openid",)
     """The scopes of a request without `scope`. They must be in `scopes` or in the scopes of a resource."""
+
+    roles: Annotated[dict[str, ConfiguredRole], usable_roles] = {}
+    """The roles that `grantledger user grant-role` may give to users, by name.
+
+    If roles list a scope, only users with one of these roles may grant it to clients. Every user may grant
+    the other scopes.
+    """
 
     # OAuth 2.1 section 4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED."
     code_expires_in: Annotated[int, Between(1, 600)] = 600
@@ -274,6 +289,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             resources=self.protected_resources,
             server_scopes=self.scopes,
             default_scope=self.default_scope,
+            roles=Roles(
+                Role(name=name, permissions=role.permissions, scopes=role.scopes)
+                for name, role in self.roles.items()
+            ),
             private_use_redirect_uris=self.private_use_redirect_uris,
             code_lifetime=self.code_expires_in,
             access_token_lifetime=self.access_token_expires_in,
@@ -384,6 +403,21 @@ def origin_doubts(settings: Settings) -> list[str]:
         "issuer a host of its own."
         for resource in settings.protected_resources
         if (parse(resource.identifier).host or "").lower() == issuer.host
+    ]
+
+
+def role_doubts(settings: Settings) -> list[str]:
+    """Return what is probably misspelt: scopes of roles that neither the server nor a resource has.
+
+    Resources that were added by command have scopes of their own, so it is no fault.
+    """
+    policy = settings.policy
+    return [
+        f"roles.{name} lists the scope {scope!r}, which the settings do not have. Unless a resource that was "
+        "added by command has it, it is misspelt, and every user may grant the scope that was meant."
+        for name, role in settings.roles.items()
+        for scope in role.scopes
+        if scope not in policy.known_scopes
     ]
 
 
@@ -530,6 +564,29 @@ def different_resources(resources: tuple[Resource, ...]) -> None:
             raise ValueError(f"must have jwt as one of {', '.join(ALGORITHMS)}, not {one.jwt!r}")
         if any(same(one.identifier, other.identifier) for other in resources[:count]):
             raise ValueError(f"must be different from one another, not {one.identifier!r} twice")
+
+
+MAX_ROLES = 100
+"""Maximum number of roles."""
+
+MAX_ROLE_BYTES = 3_072
+"""Maximum size of all names of roles and all permissions together.
+
+A JWT may have all of them, and many servers accept no header field of more than 8 KiB.
+"""
+
+
+def usable_roles(roles: Mapping[str, ConfiguredRole]) -> None:
+    if len(roles) > MAX_ROLES:
+        raise ValueError(f"must be at most {MAX_ROLES}, not {len(roles)}")
+    names = {*roles, *(permission for role in roles.values() for permission in role.permissions)}
+    size = sum(len(name) for name in names)
+    if size > MAX_ROLE_BYTES:
+        raise ValueError(f"must have names and permissions of at most {MAX_ROLE_BYTES} bytes, not {size}")
+    usable(lambda named: [checked_role(name) for name in named])(roles)
+    for role in roles.values():
+        each(checked_permission)(role.permissions)
+        each(checked_token)(role.scopes)
 
 
 def check_setting(key: str, value: Any) -> None:

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -133,10 +133,10 @@ def _converted(key: str, given: Given) -> Any:
         raise SettingsInvalid(key, "is not a setting" + (f", did you mean {near[0]}?" if near else ""))
     kind = kinds[key]
     try:
-        value = _listed(given.value) if get_origin(kind) is tuple else given.value
+        value = _READ.get(get_origin(kind), _as_it_is)(given.value)
         return msgspec.convert(value, kind, strict=not given.as_text)
     except msgspec.DecodeError as error:
-        wanted = _NAMES.get(kind, "a list of tables")
+        wanted = _NAMES.get(kind, "tables" if get_origin(kind) is dict else "a list of tables")
         raise SettingsInvalid(key, f"must be {wanted}: {error}") from None
 
 
@@ -148,15 +148,33 @@ def _kinds() -> dict[str, Any]:
 
 
 def _listed(value: Any) -> Any:
-    """Split a list that is given as one text, and the scopes of each table in a list."""
+    """Split a list that is given as one text, and the scopes of each table in it."""
     if isinstance(value, str):
         if not value.lstrip().startswith("["):
             return [text for text in re.split(r"[\s,]+", value) if text]
         value = msgspec.json.decode(value)
     if isinstance(value, list):
-        return [_with_scopes_listed(item) for item in value]
+        return [_with_lists(item, "scopes") for item in value]
     return value
 
 
-def _with_scopes_listed(item: Any) -> Any:
-    return item | {"scopes": _listed(item["scopes"])} if isinstance(item, dict) and "scopes" in item else item
+def _by_name(value: Any) -> Any:
+    """Read tables that are given as one text, and split the lists of each table."""
+    tables = msgspec.json.decode(value) if isinstance(value, str) else value
+    if not isinstance(tables, dict):
+        return tables
+    return {name: _with_lists(table, "scopes", "permissions") for name, table in tables.items()}
+
+
+def _with_lists(table: Any, *keys: str) -> Any:
+    if not isinstance(table, dict):
+        return table
+    return table | {key: _listed(table[key]) for key in keys if key in table}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_READ: dict[Any, Callable[[Any], Any]] = {tuple: _listed, dict: _by_name}
+"""By type of a setting, how its value is read."""

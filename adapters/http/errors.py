@@ -27,6 +27,7 @@ from grantledger.domain import (
     registration_tokens,
     resource,
     resource_indicator,
+    role,
     scope,
     token_grant,
     user_account,
@@ -136,6 +137,9 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     pkce.CodeVerifierMismatch: WireError("invalid_grant", "code_verifier does not match the challenge."),
     scope.ScopeInvalid: WireError("invalid_scope", "None of the requested scopes can be granted."),
     scope.ScopeWidened: WireError("invalid_scope", "A refresh cannot get a scope that was not granted."),
+    role.RolesAllowNoScope: WireError(
+        "invalid_scope", "Each of the requested scopes needs a role that this user does not have."
+    ),
     token_grant.TooManyNarrowings: WireError(
         "invalid_scope", "The grant has tokens for too many combinations of scopes and resource."
     ),

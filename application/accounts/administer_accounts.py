@@ -3,10 +3,11 @@
 from grantledger.application.accounts.password_rules import PasswordRules
 from grantledger.application.connected_apps.disconnect_app import DisconnectEveryApp
 from grantledger.application.decide import decide
+from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import Clock, Ledger, PasswordHasher, PrivateRecord, PrivateRecords
 from grantledger.application.provenance import Caller, by_operator
 from grantledger.domain.person_name import checked_name
-from grantledger.domain.user_account import USER, UserUnknown
+from grantledger.domain.user_account import USER, Event, UserAccount, UserUnknown
 
 
 class DisableUser:
@@ -139,3 +140,49 @@ class SetName:
             by=by_operator(caller),
             private=[PrivateRecord(subject=user_id, name="name", value=checked_name(name))],
         )
+
+
+class GrantRole:
+    """Give a user a role of the settings."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, policy: ServerPolicy) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._roles = policy.roles
+
+    async def __call__(self, user_id: str, role: str, caller: Caller) -> None:
+        """Raises `UserUnknown`, `RoleUnknown` and `TooManyRoles`."""
+        self._roles.check_known(role)
+        await decide(
+            self._ledger,
+            USER,
+            user_id,
+            lambda user: user.grant_role(role, now=self._clock.now()),
+            unknown=UserUnknown(user_id),
+            by=by_operator(caller),
+        )
+
+
+class RevokeRole:
+    """Take a role from a user: from the next request on, or until a JWT that names it expires (ADR 0070)."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, policy: ServerPolicy) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._roles = policy.roles
+
+    async def __call__(self, user_id: str, role: str, caller: Caller) -> None:
+        """Raises `UserUnknown`, and `RoleUnknown` if neither the user nor the settings have the role."""
+        await decide(
+            self._ledger,
+            USER,
+            user_id,
+            lambda user: self._revoked(user, role),
+            unknown=UserUnknown(user_id),
+            by=by_operator(caller),
+        )
+
+    def _revoked(self, user: UserAccount, role: str) -> tuple[Event, ...]:
+        if role not in user.roles:
+            self._roles.check_known(role)
+        return user.revoke_role(role, now=self._clock.now())

@@ -1,4 +1,4 @@
-"""A client or a grant as of a moment in the past."""
+"""A client, a user or a grant as of a moment in the past."""
 
 from msgspec import Struct
 
@@ -48,6 +48,37 @@ class ReadClientAsOf:
             registered_at=client.registered_at,
             is_public=client.is_public,
             metadata=client.metadata,
+        )
+
+
+class PastUser(Struct, frozen=True, kw_only=True):
+    """A user as of a moment. `status` is active or disabled."""
+
+    user_id: str
+    version: int
+    status: str
+    opened_at: int
+    roles: tuple[str, ...]
+
+
+class ReadUserAsOf:
+    """Read a user as of a moment in the past."""
+
+    def __init__(self, past: PastReader) -> None:
+        self._past = past
+
+    async def __call__(self, user_id: str, moment: int) -> PastUser | None:
+        """Return the user at `moment`, in microseconds since 1970, or None if there was no account yet."""
+        found = await self._past.load_as_of(USER, user_id, moment)
+        user = found.state
+        if user is None:
+            return None
+        return PastUser(
+            user_id=user_id,
+            version=found.version,
+            status="disabled" if user.disabled else "active",
+            opened_at=user.opened_at,
+            roles=user.roles,
         )
 
 

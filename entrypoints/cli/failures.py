@@ -23,6 +23,10 @@ class UserNotFound(CommandFailed):
     """No user has that id, e-mail address or id at the host application."""
 
 
+class RoleNotChanged(CommandFailed):
+    """The role cannot be granted or revoked."""
+
+
 class RegistrationTokenNotChanged(CommandFailed):
     """The registration token cannot be added or revoked."""
 
@@ -36,7 +40,7 @@ class ResourceNotChanged(CommandFailed):
 
 
 class NotThereThen(CommandFailed):
-    """The client or grant did not exist at that time."""
+    """The client, user or grant did not exist at that time."""
 
 
 class AddressRefused(CommandFailed):

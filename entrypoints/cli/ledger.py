@@ -12,7 +12,7 @@ import msgspec
 import rich_click as click
 from msgspec import Struct, structs
 
-from grantledger.application.history.as_of import PastClient, PastGrant
+from grantledger.application.history.as_of import PastClient, PastGrant, PastUser
 from grantledger.domain.token_grant import Access
 from grantledger.entrypoints.cli.failures import (
     ClientNotFound,
@@ -117,7 +117,7 @@ def ledger() -> None:
 @click.option(
     "--as-of",
     type=Moment(),
-    help="Show the state of the client or grant at this time, instead of its events.",
+    help="Show the state of the client, user or grant at this time, instead of its events.",
 )
 @json_option
 @database_options
@@ -140,16 +140,18 @@ def show(
     A time is ISO 8601, in UTC unless it names a zone, or seconds since 1970, or a duration before now such as
     90s, 15m, 2h or 7d.
 
-    With --as-of, give either --client or --grant: the command shows what was registered, or what the grant
-    allowed, to whom, and whether its tokens were accepted.
+    With --as-of, give one of --client, --user and --grant: the command shows what was registered, which roles
+    the user had, or what the grant allowed, to whom, and whether its tokens were accepted.
     """
     from grantledger.adapters.ledger.history import Filter
     from grantledger.entrypoints.databases import database_of
 
     if as_of is not None:
-        if (client is None) == (grant is None) or user is not None or since is not None:
-            raise click.UsageError("--as-of takes either --client or --grant, and no other filter.")
-        _show_as_of(database, config, as_of, client=client, grant=grant, as_json=as_json)
+        filters = {"client": client, "user": user, "grant": grant}
+        named = [(what, name) for what, name in filters.items() if name is not None]
+        if len(named) != 1 or since is not None:
+            raise click.UsageError("--as-of takes one of --client, --user and --grant, and no other filter.")
+        _show_as_of(database, config, as_of, *named[0], as_json=as_json)
         return
     settings = settings_of(database, config)
     user_id = None if user is None else _user_id(database, config, user)
@@ -252,35 +254,47 @@ def _show_as_of(
     database: str | None,
     config: Path | None,
     moment: datetime,
+    what: str,
+    name: str,
     *,
-    client: str | None,
-    grant: str | None,
     as_json: bool,
 ) -> None:
-    """Print the client or the grant as it was. Raises `NotThereThen`."""
+    """Print the client, user or grant as it was. Raises `NotThereThen`."""
     import asyncio
 
     moment = moment.astimezone(UTC)
     at = moment.isoformat().replace("+00:00", "Z")
     microseconds = (moment - _EPOCH) // timedelta(microseconds=1)
+    key = _user_id(database, config, name) if what == "user" else name
     container = existing(
         database, config
     )  # not opened: a copy of a ledger can be read without its master secret
 
-    async def read() -> PastClient | PastGrant | None:
-        if grant is not None:
-            return await container.use_cases().read_grant_as_of(grant, microseconds)
-        assert client is not None
-        return await container.use_cases().read_client_as_of(client, microseconds)
+    async def read() -> PastClient | PastUser | PastGrant | None:
+        use_cases = container.use_cases()
+        if what == "grant":
+            return await use_cases.read_grant_as_of(key, microseconds)
+        if what == "user":
+            return await use_cases.read_user_as_of(key, microseconds)
+        return await use_cases.read_client_as_of(key, microseconds)
 
     found = asyncio.run(read())
     if found is None:
-        raise NotThereThen(f"the {'grant' if grant else 'client'} did not exist at {at}")
+        raise NotThereThen(f"the {what} did not exist at {at}")
     if as_json:
         print_record({"as_of": at, **msgspec.to_builtins(found)})
     else:
-        facts = _past_grant(found) if isinstance(found, PastGrant) else _past_client(found)
-        print_facts((("as of", at), *facts))
+        print_facts((("as of", at), *_past(found)))
+
+
+def _past(found: PastClient | PastUser | PastGrant) -> Iterator[tuple[str, str]]:
+    match found:
+        case PastGrant():
+            return _past_grant(found)
+        case PastUser():
+            return _past_user(found)
+        case PastClient():
+            return _past_client(found)
 
 
 def _past_grant(grant: PastGrant) -> Iterator[tuple[str, str]]:
@@ -312,6 +326,14 @@ def _past_client(client: PastClient) -> Iterator[tuple[str, str]]:
         yield "redirect URI", uri
     yield "scope", client.metadata.scope
     yield "events", str(client.version)
+
+
+def _past_user(user: PastUser) -> Iterator[tuple[str, str]]:
+    yield "user", user.user_id
+    yield "status", user.status
+    yield "opened", _at(user.opened_at)
+    yield "roles", ", ".join(user.roles) or "none"
+    yield "events", str(user.version)
 
 
 def _access(access: Access) -> str:

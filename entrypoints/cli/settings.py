@@ -30,7 +30,7 @@ def check(*, online: bool, as_json: bool, database: str | None, config: Path | N
     Exits with 1 if there is a fault. Reads the file, the variables and the master secret; changes nothing and
     does not open the database. With --online it finds a proxy that does not fit the settings.
     """
-    from grantledger.entrypoints.settings import SettingsInvalid, origin_doubts, proxy_doubts
+    from grantledger.entrypoints.settings import SettingsInvalid, origin_doubts, proxy_doubts, role_doubts
     from grantledger.entrypoints.settings_sources import load_settings, settings_faults
 
     overrides = given(database=database)
@@ -38,7 +38,7 @@ def check(*, online: bool, as_json: bool, database: str | None, config: Path | N
     doubts: list[str] = []
     if not faults:
         loaded = load_settings(config, os.environ, overrides)
-        doubts = proxy_doubts(loaded) + origin_doubts(loaded)
+        doubts = proxy_doubts(loaded) + origin_doubts(loaded) + role_doubts(loaded)
         try:
             _check_for_serving(config, overrides)
         except SettingsInvalid as invalid:
@@ -107,6 +107,8 @@ def _value(effective: "Settings", key: str) -> Any:
         return f"{number} hidden" if number else None
     if key == "issuer":
         return effective.issuer_identifier
+    if key == "roles":
+        return [{"role": name, **msgspec.to_builtins(role)} for name, role in effective.roles.items()]
     if key == "resources":
         return msgspec.to_builtins(effective.protected_resources)
     return msgspec.to_builtins(shown[key])

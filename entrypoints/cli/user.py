@@ -22,8 +22,14 @@ from grantledger.domain.password import (
     PasswordTooShort,
 )
 from grantledger.domain.person_name import MAX_NAME, NameInvalid
-from grantledger.domain.user_account import UserAccount
-from grantledger.entrypoints.cli.failures import AddressRefused, NameRefused, PasswordRefused
+from grantledger.domain.role import RoleUnknown
+from grantledger.domain.user_account import TooManyRoles, UserAccount
+from grantledger.entrypoints.cli.failures import (
+    AddressRefused,
+    NameRefused,
+    PasswordRefused,
+    RoleNotChanged,
+)
 from grantledger.entrypoints.cli.ledger_access import (
     KnownAs,
     UserNames,
@@ -42,6 +48,7 @@ from grantledger.entrypoints.cli.output import (
     Record,
     items_of,
     part_options,
+    print_facts,
     print_list,
     print_record,
     printable,
@@ -49,6 +56,7 @@ from grantledger.entrypoints.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from grantledger.application.use_cases import UseCases
     from grantledger.entrypoints.composition import Container
 
 _COLUMNS: Columns = {
@@ -56,6 +64,7 @@ _COLUMNS: Columns = {
     "e-mail or host's id": lambda user: user["email"] or user["host_user_id"],
     "opened": lambda user: to_minute(user["opened_at"]),
     "status": itemgetter("status"),
+    "roles": lambda user: ", ".join(user["roles"]),
 }
 
 
@@ -72,7 +81,7 @@ _keep_apps = click.option(
 
 @click.group()
 def user() -> None:
-    """Add, list, disable and enable users, and change their names and passwords.
+    """Add, list, show, disable and enable users, and change their names, passwords and roles.
 
     USER is an id, an e-mail address, or the id of the user at the host application.
     """
@@ -126,7 +135,7 @@ def list_users(
 ) -> None:
     """List the users, newest first, with their e-mail addresses or their ids at the host application.
 
-    Times are UTC.
+    Times are UTC. Roles that the settings do not have any more are listed too.
     """
     part = Part(after, None if everything else limit)
 
@@ -135,6 +144,76 @@ def list_users(
         await print_list(found, as_json=as_json, columns=_COLUMNS, nothing="There are no users.")
 
     on_ledger(database, config, work)
+
+
+@user.command()
+@click.argument("user")
+@json_option
+@database_options
+def show(user: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Show a user: e-mail address, status, roles, and what the roles permit under the present settings."""
+
+    async def work(container: "Container") -> None:
+        found = await found_user(container, user)
+        known_as = await UserNames(container).of(found.user_id)
+        roles = container.settings.policy.roles
+        held = roles.held(found.roles)
+        record = {
+            **user_record(found, known_as),
+            "permissions": held.permissions,
+            "role_scopes": sorted(roles.scopes - held.withheld),
+            "unknown_roles": [role for role in found.roles if role not in held.names],
+        }
+        if as_json:
+            print_record(record)
+        else:
+            print_facts(_facts(record))
+
+    on_ledger(database, config, work)
+
+
+def _facts(user: Record) -> Iterator[tuple[str, str]]:
+    yield "user", user["user_id"]
+    for name, key in (("e-mail", "email"), ("host's id", "host_user_id"), ("name", "name")):
+        if user[key] is not None:
+            yield name, user[key]
+    yield "status", user["status"]
+    yield "opened", f"{to_minute(user['opened_at'])} UTC"
+    yield "roles", ", ".join(user["roles"]) or "none"
+    if user["unknown_roles"]:
+        yield "not in the settings", ", ".join(user["unknown_roles"])
+    yield "permissions", ", ".join(user["permissions"]) or "none"
+    if user["role_scopes"]:
+        yield "may also grant", " ".join(user["role_scopes"])
+
+
+@user.command("grant-role")
+@click.argument("user")
+@click.argument("role")
+@json_option
+@operator_options
+def grant_role(user: str, role: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Give a user a ROLE of the setting `roles`. Running servers need no restart.
+
+    Apps that are connected get the scopes of the role when they ask the user for them.
+    """
+    with _roles_refused():
+        on_ledger(database, config, _role_change(user, role, lambda it: it.grant_role, as_json=as_json))
+
+
+@user.command("revoke-role")
+@click.argument("user")
+@click.argument("role")
+@json_option
+@operator_options
+def revoke_role(user: str, role: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Take a ROLE from a user, with its permissions and scopes, from the next request on.
+
+    Running servers need no restart. Only a server that verifies JWTs by itself accepts an access token from
+    before until it expires.
+    """
+    with _roles_refused():
+        on_ledger(database, config, _role_change(user, role, lambda it: it.revoke_role, as_json=as_json))
 
 
 @user.command()
@@ -245,9 +324,41 @@ async def _print_status(container: "Container", user_id: str, *, as_json: bool) 
     if as_json:
         print_record(record)
         return
+    click.echo(f"{_who(user_id, known_as)} is {record['status']}")
+
+
+def _who(user_id: str, known_as: KnownAs) -> str:
     known = known_as.account_name
-    who = user_id if known is None else f"{user_id} ({printable(known)})"
-    click.echo(f"{who} is {record['status']}")
+    return user_id if known is None else f"{user_id} ({printable(known)})"
+
+
+def _role_change(
+    name: str,
+    role: str,
+    use_case: Callable[["UseCases"], Callable[[str, str, Caller], Awaitable[None]]],
+    *,
+    as_json: bool,
+) -> Callable[["Container"], Awaitable[None]]:
+    async def work(container: "Container") -> None:
+        user_id = (await found_user(container, name)).user_id
+        await use_case(container.use_cases())(user_id, role, this_command())
+        known_as = await UserNames(container).of(user_id)
+        record = user_record(await found_user(container, user_id), known_as)
+        if as_json:
+            print_record(record)
+            return
+        roles = ", ".join(record["roles"]) or "none"
+        click.echo(f"roles of {_who(user_id, known_as)}: {roles}")
+
+    return work
+
+
+@contextmanager
+def _roles_refused() -> Iterator[None]:
+    try:
+        yield
+    except (RoleUnknown, TooManyRoles) as refusal:
+        raise RoleNotChanged(str(refusal)) from None
 
 
 @contextmanager
@@ -301,4 +412,5 @@ def user_record(user: UserAccount, known_as: KnownAs) -> Record:
         "name": known_as.name,
         "status": "disabled" if user.disabled else "active",
         "opened_at": user.opened_at,
+        "roles": user.roles,
     }

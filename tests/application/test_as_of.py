@@ -6,11 +6,18 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from grantledger.application.history.as_of import PastClient, PastGrant, ReadClientAsOf, ReadGrantAsOf
+from grantledger.application.history.as_of import (
+    PastClient,
+    PastGrant,
+    PastUser,
+    ReadClientAsOf,
+    ReadGrantAsOf,
+    ReadUserAsOf,
+)
 from grantledger.domain.aggregate import Kind, Versioned
 from grantledger.domain.client_registration import CLIENT
 from grantledger.domain.token_grant import GRANT, AccessTokensRevoked, GrantRefreshed, GrantRevoked
-from grantledger.domain.user_account import USER, AccountDisabled, AccountOpened
+from grantledger.domain.user_account import USER, AccountDisabled, AccountOpened, RoleGranted, RoleRevoked
 from support import clients, grants
 
 S = TypeVar("S")
@@ -129,3 +136,29 @@ async def test_a_client_is_active_disabled_or_deleted(events: tuple[Struct, ...]
         is_public=True,
         metadata=clients.METADATA,
     )
+
+
+async def user_at(second: int, *more: tuple[int, Kind[Any], Struct]) -> PastUser | None:
+    return await ReadUserAsOf(Log(*USUAL, *more))("glu_ada", second * SECOND)
+
+
+async def test_a_user_has_the_roles_of_that_moment():
+    granted = (1_200, USER, RoleGranted(role="editor", granted_at=1_200))
+    revoked = (1_300, USER, RoleRevoked(role="editor", revoked_at=1_300))
+    assert await user_at(1_250, granted, revoked) == PastUser(
+        user_id="glu_ada", version=2, status="active", opened_at=900, roles=("editor",)
+    )
+    for second in (1_199, 1_300):
+        past = await user_at(second, granted, revoked)
+        assert past is not None
+        assert past.roles == ()
+
+
+async def test_a_disabled_user_was_disabled_from_then_on():
+    past = await user_at(1_300, (1_300, USER, AccountDisabled(disabled_at=1_300)))
+    assert past is not None
+    assert past.status == "disabled"
+
+
+async def test_before_the_account_there_was_no_user():
+    assert await user_at(949) is None

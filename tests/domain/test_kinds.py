@@ -62,6 +62,8 @@ SHIPPED = {
     "user.password_changed.v1",
     "user.sessions_ended.v1",
     "user.sign_ins_failed.v1",
+    "user.role_granted.v1",
+    "user.role_revoked.v1",
     "browser_session.signed_in.v1",
     "browser_session.signed_out.v1",
     "signing_key.created.v1",

@@ -5,7 +5,10 @@ from grantledger.domain.user_account import (
     AccountOpened,
     Event,
     PasswordChanged,
+    RoleGranted,
+    RoleRevoked,
     SessionsEnded,
+    TooManyRoles,
     UserAccount,
     UserIsDisabled,
     evolve,
@@ -52,3 +55,37 @@ def test_ending_the_sessions_begins_a_new_epoch():
 def test_changing_the_password_ends_every_session():
     changed = a_user().change_password(now=1_200)
     assert changed == (PasswordChanged(changed_at=1_200), SessionsEnded(session_epoch=1, ended_at=1_200))
+
+
+EDITOR = RoleGranted(role="editor", granted_at=1_100)
+
+
+def test_a_granted_role_is_recorded_with_its_time():
+    assert a_user().grant_role("editor", now=1_100) == (EDITOR,)
+
+
+def test_the_roles_of_a_user_are_in_alphabetical_order():
+    """Fails if the order of granting makes a difference: one set of roles is one entry of a cache."""
+    assert a_user(EDITOR, RoleGranted(role="admin", granted_at=1_200)).roles == ("admin", "editor")
+
+
+def test_granting_a_role_twice_records_one_event():
+    assert a_user(EDITOR).grant_role("editor", now=1_200) == ()
+
+
+def test_revoking_a_role_leaves_the_others():
+    user = a_user(EDITOR, RoleGranted(role="admin", granted_at=1_200))
+    revoked = user.revoke_role("admin", now=1_300)
+    assert revoked == (RoleRevoked(role="admin", revoked_at=1_300),)
+    assert evolve(user, *revoked).roles == ("editor",)
+
+
+def test_revoking_a_role_that_the_user_does_not_have_records_nothing():
+    assert a_user(EDITOR).revoke_role("admin", now=1_200) == ()
+
+
+def test_a_user_has_32_roles_at_most():
+    granted = [RoleGranted(role=f"role-{number}", granted_at=1_100) for number in range(32)]
+    assert a_user(*granted[:31]).grant_role("last", now=1_200)
+    with pytest.raises(TooManyRoles):
+        a_user(*granted).grant_role("one too many", now=1_200)

@@ -106,6 +106,9 @@ MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
     "NameRefused": lambda it: it.run(
         "user", "add", "a@example.com", "--name", "x" * 201, "--password-stdin", stdin=f"{server.PASSWORD}\n"
     ),
+    "RoleNotChanged": lambda it: it.run(
+        "user", "grant-role", "bob@example.com", "admin", roles='{"editor": {}}'
+    ),
     "ClientNotChanged": lambda it: it.run(
         "client", "add", "--name", "x", "--redirect-uri", "https://x.example/#fragment"
     ),

@@ -31,6 +31,9 @@ RUNS: dict[str, list[str]] = {
     "user enable": ["bob@example.com"],
     "user erase-password": ["bob@example.com"],
     "user set-name": ["bob@example.com", "Bob"],
+    "user show": ["bob@example.com"],
+    "user grant-role": ["bob@example.com", "editor"],
+    "user revoke-role": ["bob@example.com", "editor"],
     "user set-password": ["bob@example.com", "--password-stdin"],
     "client list": [],
     "client show": ["CLIENT"],
@@ -95,6 +98,7 @@ class Operator:
         self.environment = {
             "GRANTLEDGER_DATABASE": str(self.database),
             "GRANTLEDGER_MASTER_SECRET_FILE": str(directory / "secrets"),
+            "GRANTLEDGER_ROLES": '{"editor": {"permissions": ["pages:write"]}}',
         }
 
     def run(self, *arguments: str) -> tuple[int, str, str]:

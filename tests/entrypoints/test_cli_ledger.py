@@ -221,6 +221,17 @@ def test_a_client_is_shown_as_it_was(database: Path):
     assert (lines["client"], lines["status"], lines["name"]) == (client, "disabled", "Disabled")
 
 
+def test_a_user_is_shown_as_it_was(database: Path):
+    with closing(sqlite3.connect(database)) as connection:
+        (stream,) = connection.execute(
+            "SELECT stream_id FROM events WHERE tag = 'user.disabled.v1'"
+        ).fetchone()
+    user = stream.removeprefix("user:")
+    _, said, _ = run(database, "show", "--as-of", "1s", "--user", user)
+    lines = dict(line.strip().split(maxsplit=1) for line in said.splitlines())
+    assert (lines["user"], lines["status"], lines["roles"]) == (user, "disabled", "none")
+
+
 @pytest.mark.parametrize("forgotten", [(), ("client", "user_account", "token_grant", "private_record")])
 def test_deleted_things_and_those_only_in_the_log_are_found_by_id(database: Path, forgotten: tuple[str, ...]):
     """Fails if the filter searches the read model instead of the log."""
@@ -249,12 +260,18 @@ def test_a_grant_that_did_not_exist_yet_is_a_failure(database: Path):
 
 
 @pytest.mark.parametrize(
-    "filters", [(), ("--client", "c", "--grant", "g"), ("--user", "u"), ("--grant", "g", "--since", "1h")]
+    "filters",
+    [
+        (),
+        ("--client", "c", "--grant", "g"),
+        ("--user", "u", "--grant", "g"),
+        ("--grant", "g", "--since", "1h"),
+    ],
 )
-def test_as_of_needs_one_client_or_one_grant(database: Path, filters: tuple[str, ...]):
+def test_as_of_needs_one_client_user_or_grant(database: Path, filters: tuple[str, ...]):
     code, _, said = run(database, "show", "--as-of", "1h", *filters)
     assert code == 2
-    assert "either --client or --grant" in " ".join(said.replace("│", " ").split())
+    assert "one of --client, --user and --grant" in " ".join(said.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2026-13-01", "12345678901234567", "999999999999"])

@@ -18,6 +18,8 @@ from support.visitors import NEW_PASSWORD
 HOST_NAME = "Grace@host\x1b[31m"
 """What a host calls its user may look like an address, and like a command to the terminal."""
 
+ROLES = '{"editor": {"permissions": ["pages:write"], "scopes": ["notes:write"]}}'
+
 LOOPBACK = "http://127.0.0.1:33418/callback"
 
 
@@ -28,7 +30,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("operator")) as running:
+    with serving(tmp_path_factory.mktemp("operator"), roles=ROLES) as running:
         yield running
 
 
@@ -222,6 +224,39 @@ async def test_users_are_listed_with_their_addresses_and_found_by_them(server: S
     assert records(server, "grant", "list", "--user", EMAIL) == records(
         server, "grant", "list", "--user", ada["user_id"]
     )
+
+
+async def test_roles_are_granted_shown_and_revoked(server: Server):
+    output(server, "user", "add", "rosa@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    granted = output(server, "user", "grant-role", "rosa@example.com", "editor")
+    assert granted.endswith(" (rosa@example.com): editor\n")
+    shown = record(server, "user", "show", "rosa@example.com")
+    assert shown["email"] == "rosa@example.com"
+    what = {key: shown[key] for key in ("status", "roles", "permissions", "role_scopes", "unknown_roles")}
+    assert what == {
+        "status": "active",
+        "roles": ["editor"],
+        "permissions": ["pages:write"],
+        "role_scopes": ["notes:write"],
+        "unknown_roles": [],
+    }
+    facts = output(server, "user", "show", "rosa@example.com")
+    for line in (("e-mail", "rosa@example.com"), ("roles", "editor"), ("permissions", "pages:write")):
+        assert list(line) in [found.split() for found in facts.splitlines()]
+    (row,) = [line for line in output(server, "user", "list").splitlines() if "rosa@example.com" in line]
+    assert row.split()[-1] == "editor"
+    revoked = output(server, "user", "revoke-role", "rosa@example.com", "editor")
+    assert revoked.endswith(" (rosa@example.com): none\n")
+    assert record(server, "user", "show", "rosa@example.com")["roles"] == []
+
+
+def test_a_role_that_left_the_settings_is_shown_as_unknown(server: Server):
+    output(server, "user", "add", "rex@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    output(server, "user", "grant-role", "rex@example.com", "editor")
+    other = server.settings | {"roles": '{"admin": {}}'}
+    shown = cli("user", "show", "rex@example.com", "--json", cwd=server.database.parent, **other)
+    found = json.loads(shown.stdout)
+    assert (found["roles"], found["unknown_roles"], found["permissions"]) == (["editor"], ["editor"], [])
 
 
 async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, person: Person):

@@ -79,6 +79,15 @@ def test_an_issuer_on_localhost_is_doubted_since_it_has_two_addresses(tmp_path: 
     assert run(tmp_path, "settings", "check", issuer="http://127.0.0.1:8000")[2] == ""
 
 
+def test_a_scope_of_a_role_that_the_settings_do_not_have_is_doubted(tmp_path: Path):
+    """A misspelt scope would leave the right one to every user."""
+    roles = '{"editor": {"scopes": ["email", "fiels:write"]}}'
+    code, _, complaint = run(tmp_path, "settings", "check", roles=roles)
+    assert code == 0
+    assert complaint.startswith("grantledger: roles.editor lists the scope 'fiels:write', which the settings")
+    assert complaint.count("\n") == 1
+
+
 def test_an_issuer_at_which_nothing_answers_is_a_fault_online(tmp_path: Path):
     code, _, complaint = run(tmp_path, "settings", "check", "--online", port=str(free_port()))
     assert code == 1

@@ -8,6 +8,7 @@ import pytest
 
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.resource_indicator import Resource
+from grantledger.domain.role import Role, Roles
 from grantledger.entrypoints.settings import Settings
 from grantledger.entrypoints.settings_sources import load_settings
 from support.given_settings import given, in_environment, in_file, sentence
@@ -108,6 +109,27 @@ def test_resources_are_tables_in_the_file():
     )
 
 
+EDITOR = Roles([Role(name="editor", permissions=("pages:write", "pages:read"), scopes=("a", "b"))])
+
+
+def test_roles_are_tables_in_the_file():
+    settings = in_file(
+        """
+        [roles.editor]
+        permissions = ["pages:write", "pages:read"]
+        scopes = ["a", "b"]
+        """
+    )
+    assert settings.policy.roles == EDITOR
+
+
+def test_roles_are_json_in_a_variable():
+    settings = in_environment(
+        roles='{"editor": {"permissions": "pages:write pages:read", "scopes": ["a", "b"]}}'
+    )
+    assert settings.policy.roles == EDITOR
+
+
 def test_resources_are_json_in_a_variable():
     settings = in_environment(resources='[{"identifier": "https://api.example.com/mcp", "scopes": ["a"]}]')
     assert settings.protected_resources == (Resource("https://api.example.com/mcp", "", ("a",)),)
@@ -155,6 +177,9 @@ def test_a_table_of_settings_is_unknown():
             "resources must be a list of tables: Object contains",
         ),
         ("resources = [{identifier = 'x', scopes = 1}]", "resources must be a list of tables"),
+        ("roles = ['editor']", "roles must be tables"),
+        ("roles = {editor = 1}", "roles must be tables"),
+        ("[roles.editor]\nscope = ['a']", "roles must be tables: Object contains unknown field `scope`"),
     ],
 )
 def test_a_wrong_type_in_the_file_is_named(text, start):
@@ -163,11 +188,18 @@ def test_a_wrong_type_in_the_file_is_named(text, start):
 
 @pytest.mark.parametrize(
     ("key", "text"),
-    [("port", "eighty"), ("port", ""), ("port", "1.5"), ("resources", "x"), ("scopes", '["a"')],
+    [
+        ("port", "eighty"),
+        ("port", ""),
+        ("port", "1.5"),
+        ("resources", "x"),
+        ("scopes", '["a"'),
+        ("roles", "x"),
+    ],
 )
 def test_a_wrong_type_in_a_variable_is_named(key, text):
     message = sentence(in_environment, **{key: text})
-    assert message.startswith(f"{key} must be a")
+    assert message.startswith(f"{key} must be ")
     assert message.endswith(f"(from GRANTLEDGER_{key.upper()})")
 
 
@@ -231,6 +263,7 @@ def test_the_policy_holds_what_the_use_cases_need():
         browser_session_expires_in=6,
         registration="token",
         unused_client_expires_in=7,
+        roles={"editor": {"permissions": "pages:write", "scopes": "a"}},
     )
     assert settings.policy == ServerPolicy(
         issuer="https://localhost",
@@ -246,6 +279,7 @@ def test_the_policy_holds_what_the_use_cases_need():
         browser_session_lifetime=6,
         registration_mode="token",
         unused_client_lifetime=7,
+        roles=Roles([Role(name="editor", permissions=("pages:write",), scopes=("a",))]),
     )
 
 
@@ -270,6 +304,7 @@ def test_the_defaults_are_those_of_the_manual():
         "resources": (),
         "scopes": ("openid", "profile", "email", "offline_access"),
         "default_scope": ("openid",),
+        "roles": {},
         "code_expires_in": 600,
         "access_token_expires_in": 3600,
         "refresh_token_expires_in": 604_800,

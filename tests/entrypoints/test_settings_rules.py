@@ -82,6 +82,10 @@ def test_every_number_has_bounds(key, low, high):
         ("resources", [{"identifier": "https://a.example/"}, {"identifier": "https://A.example:443"}]),
         ("resources", [{"identifier": "https://a.example/", "scopes": ['"']}]),
         ("scopes", ["openid", "a b"]),
+        ("roles", {"two words": {}}),
+        ("roles", {"editor": {"permissions": ["two words"]}}),
+        ("roles", {"editor": {"scopes": ["ä"]}}),
+        ("roles", {f"role-{number}": {} for number in range(101)}),
         ("scopes", ["openid", "ä"]),
         ("default_scope", []),
         ("default_scope", "openid notes"),
@@ -153,6 +157,16 @@ def test_postgresql_needs_a_master_secret_because_replicas_share_it():
     assert sentence(given, database="postgresql://host/db") == (
         "master_secret is missing: with PostgreSQL, set it or master_secret_file"
     )
+
+
+def test_all_roles_and_permissions_fit_into_the_header_of_a_request():
+    """Fails if a JWT of a user with all roles is longer than the 8 KiB that many servers accept."""
+    permissions = [f"{number:0100}" for number in range(30)]
+    fits = {"role": {"permissions": permissions}, "other": {"permissions": [*permissions, "p" * 63]}}
+    assert len(given(roles=fits).roles) == 2
+    fits["other"]["permissions"].append("q")
+    message = sentence(given, roles=fits)
+    assert message.startswith("roles must have names and permissions of at most 3072 bytes, not 3073")
 
 
 def test_a_bad_master_secret_is_not_shown():

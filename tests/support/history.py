@@ -26,6 +26,8 @@ from grantledger.domain.user_account import (
     NameChanged,
     PasswordChanged,
     PasswordErased,
+    RoleGranted,
+    RoleRevoked,
     SessionsEnded,
     SignInsFailed,
 )
@@ -89,6 +91,9 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
         AccountDisabled(disabled_at=1_100),
         AccountEnabled(enabled_at=1_120),
         SignInsFailed(failures=3, since=1_130, counted_at=1_140),
+        RoleGranted(role="editor", granted_at=1_150),
+        RoleGranted(role="admin", granted_at=1_160),
+        RoleRevoked(role="editor", revoked_at=1_170),
     ),
     "signin": (
         SignedIn(

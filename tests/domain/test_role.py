@@ -1,0 +1,91 @@
+import pytest
+
+from grantledger.domain.role import (
+    HeldRoles,
+    Role,
+    Roles,
+    RolesAllowNoScope,
+    RoleUnknown,
+    checked_permission,
+    checked_role,
+)
+
+READ, WRITE, DELETE, OPENID = "notes:read", "notes:write", "notes:delete", "openid"
+ROLES = Roles(
+    (
+        Role(name="editor", permissions=("pages:write", "pages:read"), scopes=(WRITE,)),
+        Role(name="admin", permissions=("pages:read", "users:ban"), scopes=(WRITE, DELETE)),
+        Role(name="guest"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "permissions"),
+    [
+        ((), ()),
+        (("guest",), ()),
+        (("editor",), ("pages:read", "pages:write")),
+        (("admin", "editor"), ("pages:read", "pages:write", "users:ban")),
+        (("editor", "admin"), ("pages:read", "pages:write", "users:ban")),
+    ],
+)
+def test_a_user_has_the_permissions_of_every_role_once(held, permissions):
+    assert ROLES.held(held).permissions == permissions
+
+
+@pytest.mark.parametrize(
+    ("held", "allowed"),
+    [
+        ((), (OPENID, READ)),
+        (("guest",), (OPENID, READ)),
+        (("editor",), (OPENID, READ, WRITE)),
+        (("admin",), (OPENID, READ, WRITE, DELETE)),
+    ],
+)
+def test_a_scope_of_roles_is_for_users_with_one_of_them_and_others_for_all(held, allowed):
+    assert ROLES.held(held).left_of((OPENID, READ, WRITE, DELETE)) == allowed
+
+
+def test_without_roles_in_the_settings_every_user_may_grant_every_scope():
+    assert Roles().held(("editor",)).left_of((WRITE, DELETE)) == (WRITE, DELETE)
+
+
+def test_a_request_for_withheld_scopes_alone_is_refused():
+    with pytest.raises(RolesAllowNoScope):
+        ROLES.held(("editor",)).left_of((DELETE,))
+
+
+def test_a_role_that_the_settings_do_not_have_gives_nothing():
+    """Fails if a role that was removed from the settings is still told to resource servers."""
+    assert ROLES.held(("retired",)) == HeldRoles(withheld=frozenset({WRITE, DELETE}))
+
+
+def test_an_unknown_role_is_refused_with_the_known_ones():
+    ROLES.check_known("editor")
+    with pytest.raises(RoleUnknown, match="'edtior' in the settings; they have admin, editor, guest"):
+        ROLES.check_known("edtior")
+    with pytest.raises(RoleUnknown, match="they have no roles"):
+        Roles().check_known("editor")
+
+
+@pytest.mark.parametrize("name", ["editor", "a", "Team-7", "tenant:editor", "a" * 64])
+def test_a_name_of_a_role_is_kept(name):
+    assert checked_role(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "-editor", "two words", "ä", "a" * 65, "editor\n", "a,b"])
+def test_a_name_that_lists_and_commands_cannot_hold_is_refused(name):
+    with pytest.raises(ValueError, match="role "):
+        checked_role(name)
+
+
+@pytest.mark.parametrize("permission", ["todo:write", "files/*", "*", "a" * 100])
+def test_a_permission_is_kept(permission):
+    assert checked_permission(permission) == permission
+
+
+@pytest.mark.parametrize("permission", ["", "two words", 'a"b', "a\\b", "ä", "a" * 101])
+def test_a_permission_that_a_header_cannot_hold_is_refused(permission):
+    with pytest.raises(ValueError, match="permission "):
+        checked_permission(permission)
