@@ -41,6 +41,7 @@ _INODE_CHECK = 0.05
 """Seconds between checks of which file is at the path. A check per read would cost a third of the read."""
 
 _PRAGMAS = (
+    "temp_store=MEMORY",
     "journal_mode=WAL",
     "synchronous=FULL",
     "trusted_schema=OFF",
