@@ -87,21 +87,32 @@ class SentBack(Refusal):
     """The request is refused with `cause`, which may be sent to the client at its redirect URI.
 
     If `needs_click` is true, a page shows a link to the redirect URI instead of redirecting, because the user
-    has not chosen to go to that address yet.
+    has not chosen to go to that address yet. `issuer` is the one of the request.
     """
 
     def __init__(
-        self, cause: Refusal, *, redirect_uri: str, state: str | None, needs_click: bool = False
+        self,
+        cause: Refusal,
+        *,
+        redirect_uri: str,
+        state: str | None,
+        issuer: str | None = None,
+        needs_click: bool = False,
     ) -> None:
         super().__init__(str(cause))
         self.needs_click = needs_click
+        self.issuer = issuer
         self.cause = cause
         self.redirect_uri = redirect_uri
         self.state = state
 
 
 class AuthorizationParameters(Struct, frozen=True, kw_only=True):
-    """The query of an authorization request. An empty parameter counts as absent (OAuth 2.1 section 3.1)."""
+    """The query of an authorization request. An empty parameter counts as absent (OAuth 2.1 section 3.1).
+
+    `issuer` is not in the query: it is the identifier by which the client knows this server, if that is
+    another one than the server's own.
+    """
 
     client_id: str | None = None
     redirect_uri: str | None = None
@@ -118,6 +129,7 @@ class AuthorizationParameters(Struct, frozen=True, kw_only=True):
     request_uri: str | None = None
     resources: tuple[str, ...] = ()
     repeated: frozenset[str] = frozenset()
+    issuer: str | None = None
 
 
 class Askable(Struct, frozen=True, kw_only=True):
@@ -157,6 +169,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, array_like=True):
     expires_at: int
     nonce: str | None = None
     signed_in_since: int | None = None
+    issuer: str | None = None
 
     @property
     def allows_no_page(self) -> bool:
@@ -269,6 +282,7 @@ def checked(
         # Only an ID token needs the nonce.
         nonce=asked.nonce if OPENID in scopes else None,
         signed_in_since=None if max_age is None else now - max_age,
+        issuer=asked.issuer,
     )
 
 

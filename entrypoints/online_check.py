@@ -24,7 +24,9 @@ def online_faults(settings: Settings, verify: ssl.SSLContext | bool = True) -> l
     loopback = parse(settings.issuer_identifier).is_loopback
     with httpx2.Client(timeout=10, verify=verify, trust_env=not loopback) as http:
         try:
-            request_id = _check_issuer(http, settings)
+            request_id = _check_issuer(http, settings.issuer_identifier)
+            for issuer in settings.better_auth_issuers:
+                _check_issuer(http, issuer)
             _check_paths(http, settings)
         except _Mismatch as mismatch:
             return [SettingsInvalid("issuer", str(mismatch))]
@@ -38,11 +40,10 @@ def online_faults(settings: Settings, verify: ssl.SSLContext | bool = True) -> l
     return faults
 
 
-def _check_issuer(http: httpx2.Client, settings: Settings) -> str:
+def _check_issuer(http: httpx2.Client, issuer: str) -> str:
     """Check the metadata, where clients look first; return the request id of the response."""
-    issuer = settings.issuer_identifier
     parts = urlsplit(issuer)
-    url = f"{parts.scheme}://{parts.netloc}{AUTHORIZATION_SERVER}{settings.base_path}"
+    url = f"{parts.scheme}://{parts.netloc}{AUTHORIZATION_SERVER}{parts.path.rstrip('/')}"
     # 20 digits, so that it is not like one of the server's own.
     response = _answer(http, url, 200, {"x-request-id": secrets.token_hex(10)})
     named = _member(response, "issuer")

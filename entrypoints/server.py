@@ -14,6 +14,7 @@ from grantledger.adapters import logs
 from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.embedding.host_identity import HostIdentity
 from grantledger.adapters.http.application import HttpLayer, HttpParts
+from grantledger.adapters.http.better_auth import BetterAuthPaths
 from grantledger.adapters.http.connections import BoundedProtocol
 from grantledger.adapters.http.middleware import CallerNames, Mount
 from grantledger.adapters.http.pages.parts import SignInWays
@@ -46,6 +47,10 @@ def http_layer(container: Container, host_identity: HostIdentity | None = None) 
         sealed_box=container.sealed_box(),
         host_identity=host_identity,
         caller_names=CallerNames(settings.log_callers, container.digests()),
+        better_auth=[
+            BetterAuthPaths(issuer=issuer, resource=resource)
+            for issuer, resource in settings.better_auth_issuers.items()
+        ],
     )
     return HttpLayer(parts)
 

@@ -47,8 +47,11 @@ class ProtectedResource(Resource, frozen=True, forbid_unknown_fields=True):
     """One `[[resources]]` table: identifier, display name, and the scopes it adds to the server's own.
 
     `access_token_expires_in` shortens the lifetime of its access tokens. With `jwt` they are JWTs (RFC 9068),
-    signed with `ES256`, the usual choice, `RS256` or `EdDSA`; without it they are opaque.
+    signed with `ES256`, the usual choice, `RS256` or `EdDSA`; without it they are opaque. `better_auth_path`
+    is where this MCP server finds the endpoints of Better Auth 1.6.
     """
+
+    better_auth_path: str | None = None
 
     @property
     def as_resource(self) -> Resource:
@@ -120,7 +123,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The MCP server to issue tokens for, if there is only one. By default `{issuer}/mcp`."""
 
     resources: Annotated[tuple[ProtectedResource, ...], different_resources] = ()
-    """The MCP servers to issue tokens for. A request without `resource` means the first."""
+    """The MCP servers to issue tokens for. A request without `resource` means the first.
+
+    With `better_auth_path`, such as `/api/auth`, an MCP server may ask at this path of the issuer's origin as
+    if Better Auth 1.6 were there. Each needs a path of its own, which says who asks.
+    """
 
     scopes: Annotated[tuple[str, ...], each(checked_token)] = ("openid", "profile", "email", "offline_access")
     """The server's own scopes."""
@@ -278,6 +285,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return (Resource(self.resource or f"{self.issuer_identifier.rstrip('/')}/mcp"),)
 
     @property
+    def better_auth_issuers(self) -> dict[str, Resource]:
+        """The URLs where MCP servers find the endpoints of Better Auth, with the resource of each."""
+        origin = parse(self.issuer_identifier).origin
+        return {
+            f"{origin}{each.better_auth_path}": each.as_resource
+            for each in self.resources
+            if each.better_auth_path is not None
+        }
+
+    @property
     def trusted_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
 
@@ -343,6 +360,10 @@ def _check_together(settings: Settings) -> None:
             check_access_token_lifetime(settings, resource.access_token_expires_in)
         except ValueError as error:
             raise SettingsInvalid("resources", f"{error}, for {resource.identifier!r}") from None
+    for resource in settings.resources:
+        if f"{resource.better_auth_path}/".startswith(f"{settings.base_path}/authorize/"):
+            sentence = f"must not have better_auth_path {resource.better_auth_path!r}: the pages are there"
+            raise SettingsInvalid("resources", sentence)
 
     if settings.login_page is None and settings.logout_page is not None:
         sentence = "must not be set without login_page: the built-in pages have their own sign-out"
@@ -452,6 +473,7 @@ def check_identity(settings: Settings, *, by_host: bool) -> None:
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*")
 _ISSUER_PATH = re.compile(r"(/[A-Za-z0-9\-._~]+)*/?")
+_BETTER_AUTH_PATH = re.compile(r"(/(?!\.)[A-Za-z0-9\-._~]+)+")
 _REALM = re.compile(r"[a-z0-9][a-z0-9_\-]{0,62}")
 
 
@@ -556,7 +578,13 @@ def realm_name(name: str) -> None:
         raise ValueError(f"must be up to 63 of a-z, 0-9, _ and -, the first a letter or digit, not {name!r}")
 
 
-def different_resources(resources: tuple[Resource, ...]) -> None:
+def different_resources(resources: tuple[ProtectedResource, ...]) -> None:
+    paths = [each.better_auth_path for each in resources if each.better_auth_path is not None]
+    for path in paths:
+        if not _BETTER_AUTH_PATH.fullmatch(path):
+            raise ValueError(f"must have better_auth_path as a path like /api/auth, not {path!r}")
+        if paths.count(path) > 1:
+            raise ValueError(f"must each have a better_auth_path of its own, not {path!r} twice")
     for count, one in enumerate(resources):
         usable(checked_identifier)(one.identifier)
         each(checked_token)(one.scopes)

@@ -15,6 +15,8 @@ from grantledger.adapters.crypto.keyed_digest import KeyedDigests
 from grantledger.adapters.crypto.sealing import SealedBox
 from grantledger.adapters.embedding.host_identity import Confirm, HostIdentity, HostUser, resume_path
 from grantledger.adapters.embedding.routing import matcher
+from grantledger.adapters.http import better_auth
+from grantledger.adapters.http.better_auth import BetterAuthPaths, BetterAuthSessionEndpoint
 from grantledger.adapters.http.caller import CallerReader, Network
 from grantledger.adapters.http.direct import SEGMENT, with_direct_endpoints
 from grantledger.adapters.http.limits import MAX_BODY
@@ -86,6 +88,7 @@ class HttpParts(Struct, frozen=True, kw_only=True):
     sealed_box: SealedBox
     caller_names: CallerNames
     host_identity: HostIdentity | None = None
+    better_auth: Sequence[BetterAuthPaths] = ()
 
 
 class HttpLayer:
@@ -105,12 +108,14 @@ class HttpLayer:
         self._devices = KnownDevices(parts.policy.issuer, parts.sealed_box, parts.randomness)
         self._pages = _page_parts(parts, self._caller_of)
         use_cases = parts.use_cases
-        flow = AuthorizationFlow(self._pages, self._responses, use_cases.resume_authorization)
-        self._authorization = AuthorizationEndpoint(self._pages, flow, use_cases.start_authorization)
+        self._flow = AuthorizationFlow(self._pages, self._responses, use_cases.resume_authorization)
+        self._authorization = AuthorizationEndpoint(self._pages, self._flow, use_cases.start_authorization)
+        self._better_auth = parts.better_auth
         self._vouchers = Vouchers(parts.sealed_box, parts.clock, parts.randomness)
         self._confirm: Confirm | None = getattr(parts.host_identity, "confirm", None)
         self._page_errors = PageErrors(
             base_path=self._pages.base_path,
+            authorize_paths=self._authorize_paths,
             render=self._pages.render,
             responses=self._responses,
             homes=self._pages.homes,
@@ -123,6 +128,11 @@ class HttpLayer:
         """The paths that only this server may answer, with parameters in braces: all but the front page."""
         handled = {path for handler in self._handlers() for path in handler.paths}
         return sorted({*handled, *self._pages.homes.routes} - {self._front_path})
+
+    @property
+    def _authorize_paths(self) -> list[str]:
+        """Where browsers begin an authorization, the server's own path first."""
+        return [self._pages.homes.root.path, *(paths.path("authorize") for paths in self._better_auth)]
 
     @property
     def _front_path(self) -> str:
@@ -163,8 +173,14 @@ class HttpLayer:
             logging_config=None,
         )
         base = self._pages.base_path
-        shared = {f"{base}/{name}" for name in _SHARED}
-        well_known = ("/.well-known/", f"{base}/.well-known/")
+        shared = {
+            *(f"{base}/{name}" for name in _SHARED),
+            *(paths.path(name) for paths in self._better_auth for name in better_auth.SHARED),
+        }
+        well_known = (
+            *("/.well-known/", f"{base}/.well-known/"),
+            *(paths.well_known for paths in self._better_auth),
+        )
 
         def is_shared(path: str) -> bool:
             return path in shared or path.startswith(well_known)
@@ -177,6 +193,7 @@ class HttpLayer:
         pages = self._pages.homes.root.path
         hottest = [
             *(f"{base}/{name}" for name in ("authorize", "register", "revoke", "session", "token")),
+            *(paths.path("get-session") for paths in self._better_auth),
             f"{pages}/{SEGMENT}",
             f"{pages}/{SEGMENT}/consent",
         ]
@@ -198,6 +215,7 @@ class HttpLayer:
         """Return new handlers: Litestar binds each to one application."""
         handlers = [
             *self._endpoints(),
+            *(handler for paths in self._better_auth for handler in self._endpoints_of_better_auth(paths)),
             get(self._front_path)(FrontEndpoint(self._pages, self._policy).front),
             get(f"{self._pages.base_path}/authorize")(self._authorization.authorize),
             post(f"{self._pages.base_path}/authorize")(self._authorization.authorize_by_post),
@@ -224,7 +242,9 @@ class HttpLayer:
     def _endpoints(self) -> list[HTTPRouteHandler]:
         """The endpoints that programs call."""
         use_cases, base, caller_of = self._use_cases, self._pages.base_path, self._caller_of
-        discovery = DiscoveryEndpoint(self._policy, use_cases.describe_server, use_cases.catalogue)
+        discovery = DiscoveryEndpoint(
+            self._policy, use_cases.describe_server, use_cases.catalogue, self._better_auth
+        )
         mode = self._policy.registration_mode
         registration = RegistrationEndpoint(use_cases.register_client, caller_of, needs_token=mode == "token")
         token = TokenEndpoint(use_cases.redeem_code, use_cases.refresh_grant, caller_of)
@@ -235,13 +255,35 @@ class HttpLayer:
         userinfo = UserinfoEndpoint(use_cases.describe_user)
         return [
             get(discovery.paths)(discovery.document),
-            *([post(f"{base}/register")(registration.register)] if mode != "closed" else []),
+            *([post(self._at("register"))(registration.register)] if mode != "closed" else []),
             post(f"{base}/token")(token.token),
             post(f"{base}/revoke")(revocation.revoke),
             post(f"{base}/introspect")(introspection.introspect),
             get(f"{base}/session")(session.session),
-            get(f"{base}/jwks")(jwks.jwks),
-            route(f"{base}/userinfo", http_method=[HttpMethod.GET, HttpMethod.POST])(userinfo.userinfo),
+            get(self._at("jwks"))(jwks.jwks),
+            route(self._at("userinfo"), http_method=[HttpMethod.GET, HttpMethod.POST])(userinfo.userinfo),
+        ]
+
+    def _at(self, endpoint: str) -> list[str]:
+        """Return the paths of an endpoint that is the same one at the paths of Better Auth."""
+        return [
+            f"{self._pages.base_path}/{endpoint}",
+            *(paths.path(endpoint) for paths in self._better_auth),
+        ]
+
+    def _endpoints_of_better_auth(self, paths: BetterAuthPaths) -> list[HTTPRouteHandler]:
+        """The endpoints that name the issuer of `paths`, or answer for its resource alone."""
+        use_cases = self._use_cases
+        authorization = AuthorizationEndpoint(self._pages, self._flow, use_cases.start_authorization, paths)
+        token = TokenEndpoint(
+            use_cases.redeem_code, use_cases.refresh_grant, self._caller_of, issuer=paths.issuer
+        )
+        session = BetterAuthSessionEndpoint(use_cases.look_up_session, paths.resource)
+        return [
+            get(paths.path("authorize"))(authorization.authorize),
+            post(paths.path("authorize"))(authorization.authorize_by_post),
+            post(paths.path("token"))(token.token),
+            get(paths.path("get-session"))(session.get_session),
         ]
 
     def _authorization_pages(self) -> list[HTTPRouteHandler]:

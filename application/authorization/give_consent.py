@@ -36,5 +36,7 @@ class GiveConsent:
         if not allowed:
             await asking_client(self._ledger, request)
             check_unanswered(await self._ledger.load(CODE, request.transaction_id))
-            raise SentBack(ConsentDenied(), redirect_uri=request.redirect_uri, state=request.state)
+            raise SentBack(
+                ConsentDenied(), redirect_uri=request.redirect_uri, state=request.state, issuer=request.issuer
+            )
         return await self._issue_code(request, session, caller, consent_given=True)

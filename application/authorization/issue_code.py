@@ -68,11 +68,12 @@ def has_ended(session: BrowserSession, facts: AuthorizationFacts, *, now: int) -
 
 
 class IssuedCode(Struct, frozen=True, kw_only=True):
-    """A successful authorization response (OAuth 2.1 section 4.1.2)."""
+    """A successful authorization response (OAuth 2.1 section 4.1.2). `issuer` is the one of the request."""
 
     redirect_uri: str
     code: str
     state: str | None
+    issuer: str | None = None
 
 
 class IssueCode:
@@ -143,7 +144,9 @@ class IssueCode:
         if has_ended(session, facts, now=now):
             raise SignInNeeded
         code = self._codes.code_of(request.transaction_id)
-        answer = IssuedCode(redirect_uri=request.redirect_uri, code=code, state=request.state)
+        answer = IssuedCode(
+            redirect_uri=request.redirect_uri, code=code, state=request.state, issuer=request.issuer
+        )
         issued = facts.code
         if issued.state is not None and issued.state.can_be_sent_again(user_id=user.user_id, now=now):
             return answer

@@ -83,4 +83,10 @@ def _sent_back(
     consent: Consent | None,
 ) -> SentBack:
     trusted = may_redirect_unasked(client, request.redirect_uri, consent)
-    return SentBack(refusal, redirect_uri=request.redirect_uri, state=request.state, needs_click=not trusted)
+    return SentBack(
+        refusal,
+        redirect_uri=request.redirect_uri,
+        state=request.state,
+        issuer=request.issuer,
+        needs_click=not trusted,
+    )

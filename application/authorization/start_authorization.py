@@ -75,6 +75,10 @@ class StartAuthorization:
         except Refusal as refusal:
             trusted = may_redirect_unasked(client, target, facts.consent.state if session else None)
             raise SentBack(
-                refusal, redirect_uri=target, state=asked.state, needs_click=not trusted
+                refusal,
+                redirect_uri=target,
+                state=asked.state,
+                issuer=asked.issuer,
+                needs_click=not trusted,
             ) from refusal
         return StartedAuthorization(request, facts)

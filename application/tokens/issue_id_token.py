@@ -22,15 +22,24 @@ class IssueIdToken:
         self._lifetime = policy.id_token_lifetime
 
     async def __call__(
-        self, code: AuthorizationCode, user: Versioned[UserAccount], *, access_token: str, now: int
+        self,
+        code: AuthorizationCode,
+        user: Versioned[UserAccount],
+        *,
+        access_token: str,
+        issuer: str | None,
+        now: int,
     ) -> str | None:
-        """Return the ID token, or None if `openid` was not granted. Raises `Unavailable`."""
+        """Return the ID token, or None if `openid` was not granted. Raises `Unavailable`.
+
+        `issuer` is the identifier by which the client knows this server; None for its own.
+        """
         if OPENID not in code.scopes:
             return None
         personal = await self._personal_claims(user, code.scopes)
         return await self._signer.sign(
             IdTokenClaims(
-                iss=self._issuer,
+                iss=issuer or self._issuer,
                 sub=code.user_id,
                 aud=code.client_id,
                 iat=now,

@@ -42,7 +42,10 @@ from grantledger.domain.user_account import UserIsDisabled
 
 
 class CodeRedemption(Struct, frozen=True, kw_only=True):
-    """A token request with `grant_type=authorization_code` (OAuth 2.1 section 4.1.3)."""
+    """A token request with `grant_type=authorization_code` (OAuth 2.1 section 4.1.3).
+
+    `issuer` is the identifier by which the client knows this server, if that is another one than its own.
+    """
 
     credentials: ClientCredentials
     code: str
@@ -50,6 +53,7 @@ class CodeRedemption(Struct, frozen=True, kw_only=True):
     redirect_uri: str | None
     resources: tuple[str, ...]
     caller: Caller
+    issuer: str | None = None
 
 
 class RedeemCode:
@@ -134,7 +138,7 @@ class RedeemCode:
                 # Before the code is consumed: if nothing can be signed now, the client can try again.
                 tokens = await self._current_tokens(grant_id, opened.state, now=now)
                 id_token = await self._issue_id_token(
-                    code, facts.user, access_token=tokens.access_token, now=now
+                    code, facts.user, access_token=tokens.access_token, issuer=request.issuer, now=now
                 )
                 read = (facts.client.unchanged(), facts.user.unchanged(), facts.consent.unchanged())
                 await self._ledger.record([facts.code.then(outcome), opened, *read], by)

@@ -110,7 +110,7 @@ def _value(effective: "Settings", key: str) -> Any:
     if key == "roles":
         return [{"role": name, **msgspec.to_builtins(role)} for name, role in effective.roles.items()]
     if key == "resources":
-        return msgspec.to_builtins(effective.protected_resources)
+        return msgspec.to_builtins(effective.resources or effective.protected_resources)
     return msgspec.to_builtins(shown[key])
 
 

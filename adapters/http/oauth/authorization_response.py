@@ -11,14 +11,17 @@ from grantledger.domain.authorization_request import SentBack
 
 
 class AuthorizationResponses:
-    """Every response has `iss` once, even if the redirect URI has such a parameter (RFC 9207 section 2)."""
+    """Every response has `iss` once, even if the redirect URI has such a parameter (RFC 9207 section 2).
+
+    It is `issuer`, unless the request came to another identifier of this server.
+    """
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer
 
     def success(self, issued: IssuedCode) -> Response[bytes]:
         """OAuth 2.1 section 4.1.2."""
-        return redirect(self._location(issued.redirect_uri, {"code": issued.code}, issued.state))
+        return redirect(self._location(issued, {"code": issued.code}))
 
     def error(self, sent_back: SentBack) -> Response[bytes]:
         """OAuth 2.1 section 4.1.2.1."""
@@ -27,16 +30,16 @@ class AuthorizationResponses:
     def error_location(self, sent_back: SentBack) -> str:
         error = wire_error(sent_back.cause)
         parameters = {"error": error.code, "error_description": error.description}
-        return self._location(sent_back.redirect_uri, parameters, sent_back.state)
+        return self._location(sent_back, parameters)
 
-    def _location(self, redirect_uri: str, parameters: dict[str, str], state: str | None) -> str:
+    def _location(self, response: IssuedCode | SentBack, parameters: dict[str, str]) -> str:
         parameters = {
             **parameters,
-            **({"state": state} if state is not None else {}),
-            "iss": self._issuer,
+            **({"state": response.state} if response.state is not None else {}),
+            "iss": response.issuer or self._issuer,
         }
         # Not parsed and rebuilt: `urllib` writes `app:///callback` as `app:/callback`.
-        target, _, registered = redirect_uri.partition("?")
+        target, _, registered = response.redirect_uri.partition("?")
         # The query of a registered redirect URI stays, except for our names (OAuth 2.1 section 2.3).
         pairs = parse_qsl(registered, keep_blank_values=True)
         if any(name in parameters for name, _ in pairs):

@@ -2,7 +2,9 @@
 
 from litestar import Response
 from litestar.params import FromPath
+from msgspec.structs import replace
 
+from grantledger.adapters.http.better_auth import BetterAuthPaths
 from grantledger.adapters.http.middleware import note_client
 from grantledger.adapters.http.pages.flow import AuthorizationFlow
 from grantledger.adapters.http.pages.parts import PageParts
@@ -12,19 +14,31 @@ from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.authorization.start_authorization import StartAuthorization
 from grantledger.domain.authorization_request import AuthorizationParameters
 
-_NAMES = frozenset(AuthorizationParameters.__struct_fields__) - {"resources", "repeated"} | {"resource"}
+_NAMES = frozenset(AuthorizationParameters.__struct_fields__) - {"resources", "repeated", "issuer"} | {
+    "resource"
+}
 
 
 class AuthorizationEndpoint:
-    def __init__(self, parts: PageParts, flow: AuthorizationFlow, start: StartAuthorization) -> None:
+    """With `paths`, a request without `resource` is for theirs, and responses have their issuer as `iss`."""
+
+    def __init__(
+        self,
+        parts: PageParts,
+        flow: AuthorizationFlow,
+        start: StartAuthorization,
+        paths: BetterAuthPaths | None = None,
+    ) -> None:
         self._parts = parts
         self._flow = flow
         self._start = start
+        self._paths = paths
+        self._path = parts.homes.root.path if paths is None else paths.path("authorize")
 
     async def authorize(self, request: AnyRequest) -> Response[bytes]:
         if (url := self._parts.homes.elsewhere(request)) is not None:
             return redirect(url)
-        parameters = _authorization_parameters(parsed(request.scope["query_string"]))
+        parameters = self._addressed(_authorization_parameters(parsed(request.scope["query_string"])))
         note_client(request.scope, parameters.client_id)
         session = await self._parts.sessions(request)
         return await self._flow.begin(request, await self._start(parameters, session), session)
@@ -35,7 +49,13 @@ class AuthorizationEndpoint:
         OpenID Connect Core section 3.1.2.1 requires both methods. With a form of another site, browsers send
         no `Lax` cookie: the user would not seem to be signed in.
         """
-        return redirect(f"{self._parts.homes.root.path}?{await form_as_query(request, _NAMES)}")
+        return redirect(f"{self._path}?{await form_as_query(request, _NAMES)}")
+
+    def _addressed(self, asked: AuthorizationParameters) -> AuthorizationParameters:
+        if self._paths is None:
+            return asked
+        resources = asked.resources or (self._paths.resource.identifier,)
+        return replace(asked, issuer=self._paths.issuer, resources=resources)
 
     async def resume(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
         context = self._parts.contexts.find(request, segment)

@@ -1,5 +1,6 @@
 """Discovery documents (RFC 8414, OpenID Connect Discovery, RFC 9728) at every path where clients look."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from grantledger.adapters.guards.discovery_paths import (
     PROTECTED_RESOURCE,
     origin_of,
 )
+from grantledger.adapters.http.better_auth import BetterAuthPaths
 from grantledger.adapters.http.responses import AnyRequest, json_answer
 from grantledger.application.describe_server import DescribeServer
 from grantledger.application.policy import ServerPolicy
@@ -23,21 +25,32 @@ _CACHED = {"cache-control": "public, max-age=60"}
 class DiscoveryEndpoint:
     """Serves one document for each of its `paths`; all other well-known paths answer 404."""
 
-    def __init__(self, policy: ServerPolicy, describe: DescribeServer, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        policy: ServerPolicy,
+        describe: DescribeServer,
+        catalogue: Catalogue,
+        better_auth: Sequence[BetterAuthPaths] = (),
+    ) -> None:
         self._describe = describe
         self._catalogue = catalogue
         self._of_server: tuple[Offered, Response[bytes]] | None = None
-        self._of_resources = {
-            path: json_answer(document, headers=_CACHED)
-            for path, document in _resource_documents(policy, describe).items()
-        }
         base = urlsplit(policy.issuer).path.rstrip("/")
         names = (AUTHORIZATION_SERVER, OPENID_CONFIGURATION)
         of_server = {path for name in names for path in (name, f"{name}{base}", f"{base}{name}")}
-        self.paths = sorted({*of_server, *self._of_resources})
+        documents = _resource_documents(policy, describe)
+        for paths in better_auth:
+            documents |= paths.documents(describe)
+        # The server's own metadata is right for paths of Better Auth below its own issuer, too.
+        self._fixed = {
+            path: json_answer(document, headers=_CACHED)
+            for path, document in documents.items()
+            if path not in of_server
+        }
+        self.paths = sorted({*of_server, *self._fixed})
 
     async def document(self, request: AnyRequest) -> Response[bytes]:
-        found = self._of_resources.get(request.scope["path_template"])
+        found = self._fixed.get(request.scope["path_template"])
         return found if found is not None else await self._server_document()
 
     async def _server_document(self) -> Response[bytes]:

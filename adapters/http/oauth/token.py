@@ -16,10 +16,19 @@ from grantledger.application.tokens.refresh_grant import Refresh, RefreshGrant
 
 
 class TokenEndpoint:
-    def __init__(self, redeem_code: RedeemCode, refresh_grant: RefreshGrant, caller_of: CallerReader) -> None:
+    """ID tokens have `issuer` as `iss`, by default that of the server."""
+
+    def __init__(
+        self,
+        redeem_code: RedeemCode,
+        refresh_grant: RefreshGrant,
+        caller_of: CallerReader,
+        issuer: str | None = None,
+    ) -> None:
         self._redeem_code = redeem_code
         self._refresh_grant = refresh_grant
         self._caller_of = caller_of
+        self._issuer = issuer
 
     async def token(self, request: AnyRequest) -> Response[bytes]:
         form = await read_form(request)
@@ -35,6 +44,7 @@ class TokenEndpoint:
                     redirect_uri=form.get("redirect_uri"),
                     resources=form.resources,
                     caller=self._caller_of(request),
+                    issuer=self._issuer,
                 )
                 return json_answer(_token_response(await self._redeem_code(redemption)))
             case "refresh_token":

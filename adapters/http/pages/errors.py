@@ -4,6 +4,7 @@ What programs receive is in `../errors.py`.
 """
 
 import logging
+from collections.abc import Collection
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -252,6 +253,7 @@ class PageErrors:
         self,
         *,
         base_path: str,
+        authorize_paths: Collection[str],
         render: PageRenderer,
         responses: AuthorizationResponses,
         homes: Homes,
@@ -259,6 +261,7 @@ class PageErrors:
         caller_of: CallerReader,
     ) -> None:
         self._base_path = base_path
+        self._authorize_paths = frozenset(authorize_paths)
         self._render = render
         self._responses = responses
         self._homes = homes
@@ -268,7 +271,7 @@ class PageErrors:
     def own(self, path: str) -> bool:
         """Return whether the path is one of the pages."""
         root = f"{self._base_path}/authorize"
-        return path == root or path.startswith(f"{root}/")
+        return path in self._authorize_paths or path.startswith(f"{root}/")
 
     def response(self, request: AnyRequest, error: Exception) -> Response[bytes]:
         """Return the response to a user for anything that was raised."""

@@ -1,0 +1,43 @@
+"""`get-session` of Better Auth: what its client reads, and nothing of an outage in it."""
+
+import pytest
+from litestar import Request
+
+from grantledger.adapters.http.better_auth import BetterAuthSessionEndpoint
+from grantledger.application.ports import Unavailable
+from grantledger.domain.resource_indicator import Resource
+from support.guarding import RESOURCE, FakeLedger
+
+
+def asking(token: str) -> Request:
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    return Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
+
+
+@pytest.fixture
+def ledger() -> FakeLedger:
+    return FakeLedger()
+
+
+@pytest.fixture
+def endpoint(ledger: FakeLedger) -> BetterAuthSessionEndpoint:
+    return BetterAuthSessionEndpoint(ledger, Resource(RESOURCE))
+
+
+async def test_the_session_has_what_betterauths_client_reads_and_no_more(endpoint):
+    answer = await endpoint.get_session(asking("good"))
+    assert answer.content == (
+        b'{"accessToken":"good","accessTokenExpiresAt":"2033-05-18T03:33:20.000Z",'
+        b'"clientId":"glc_editor","userId":"glu_ann","scopes":"todo:write"}'
+    )
+
+
+async def test_only_tokens_for_the_resource_of_the_path_are_looked_for(endpoint, ledger):
+    await endpoint.get_session(asking("good"))
+    assert ledger.asked == [("good", RESOURCE)]
+
+
+async def test_an_outage_is_not_answered_as_a_refusal(endpoint, ledger):
+    ledger.outage = Unavailable()
+    with pytest.raises(Unavailable):
+        await endpoint.get_session(asking("good"))
