@@ -17,6 +17,7 @@ from grantledger.adapters.guards.discovery_paths import (
     OPENID_CONFIGURATION,
     PROTECTED_RESOURCE,
 )
+from grantledger.adapters.guards.source import Verify
 from grantledger.adapters.http.middleware import note_client, note_refusal
 from grantledger.adapters.http.responses import AnyRequest, json_answer
 from grantledger.application.describe_server import (
@@ -25,7 +26,6 @@ from grantledger.application.describe_server import (
     OpenIdProviderMetadata,
     ProtectedResourceMetadata,
 )
-from grantledger.application.tokens.look_up_session import LookUpSession
 from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import Resource
@@ -91,7 +91,7 @@ class BetterAuthSessionEndpoint:
     `null` has the status 200, as in Better Auth. An outage is 503.
     """
 
-    def __init__(self, look_up_session: LookUpSession, resource: Resource) -> None:
+    def __init__(self, look_up_session: Verify, resource: Resource) -> None:
         self._look_up_session = look_up_session
         self._resource = resource.identifier
 

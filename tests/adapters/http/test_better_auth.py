@@ -1,17 +1,21 @@
 """`get-session` of Better Auth: what its client reads, and nothing of an outage in it."""
 
+from typing import Any
+
 import pytest
 from litestar import Request
 
 from grantledger.adapters.http.better_auth import BetterAuthSessionEndpoint
+from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.ports import Unavailable
 from grantledger.domain.resource_indicator import Resource
 from support.guarding import RESOURCE, FakeLedger
 
 
-def asking(token: str) -> Request:
+def asking(token: str) -> AnyRequest:
     headers = [(b"authorization", f"Bearer {token}".encode())]
-    return Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
+    scope: Any = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    return Request(scope)
 
 
 @pytest.fixture
