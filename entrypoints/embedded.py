@@ -34,7 +34,7 @@ from grantledger.domain.absolute_uri import parse
 from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import http_layer, run, server_open
-from grantledger.entrypoints.settings import Settings, check_identity, localhost_doubt
+from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_identity, localhost_doubt
 from grantledger.entrypoints.settings_sources import load_settings
 
 if TYPE_CHECKING:
@@ -76,6 +76,9 @@ class AuthorizationServer:
         `SettingsInvalid`.
         """
         self._container = Container(settings or Settings())
+        if self.settings.workers > 1:
+            sentence = "must be 1 in an embedded server, which is part of the processes of its host"
+            raise SettingsInvalid("workers", sentence)
         self._host_identity = host_identity
         check_identity(self.settings, by_host=host_identity is not None)
         self._opened = AsyncExitStack()

@@ -23,6 +23,7 @@ from grantledger.application.provenance import Caller
 from grantledger.domain.absolute_uri import parse
 from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_identity
+from grantledger.entrypoints.workers import START_FAILED, Parent, Workers
 
 
 def http_layer(container: Container, host_identity: HostIdentity | None = None) -> HttpLayer:
@@ -97,13 +98,17 @@ async def server_open(container: Container) -> AsyncIterator[None]:
 def run(app: ASGIApp, settings: Settings) -> None:
     """Serve until a signal stops the process, then finish the open requests.
 
-    uvicorn's access log stays off: query strings hold codes and states.
+    With several `workers`, each is a copy of this process, which must have nothing open. uvicorn's access log
+    stays off: query strings hold codes and states. Raises `SettingsInvalid` for a port that is taken.
     """
     on_terminal = sys.stderr.isatty()
     logs.configure(settings.log_format or ("console" if on_terminal else "json"), settings.log_level)
     issuer, database = settings.issuer_identifier, settings.database_name
     sockets = localhost_sockets(settings)
-    logs.write_line("info", f"Grantledger serves {issuer} from {database}")
+    if settings.workers > 1:
+        sockets = sockets or shared_sockets(settings)
+    by = f" with {settings.workers} workers" if settings.workers > 1 else ""
+    logs.write_line("info", f"Grantledger serves {issuer} from {database}{by}")
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -122,27 +127,66 @@ def run(app: ASGIApp, settings: Settings) -> None:
         lifespan="on",
         timeout_graceful_shutdown=10,
     )
-    server = _Server(config)
+    if settings.workers == 1:
+        code = _serve(config, sockets)
+    else:
+        gc.collect()
+        gc.freeze()  # also shares what was made so far: a collection would write to every object
+        code = Workers(settings.workers, lambda parent: _serve(config, sockets, parent)).run()
+    if code:
+        sys.exit(code)
+
+
+def _serve(config: uvicorn.Config, sockets: list[socket.socket] | None, parent: Parent | None = None) -> int:
+    server = _Server(config, parent)
     with suppress(KeyboardInterrupt):
         server.run(sockets)
-    if not server.started:
-        sys.exit(_START_FAILED)
+    return 0 if server.started else START_FAILED
 
 
 class _Server(uvicorn.Server):
-    """Leaves what was made at the start out of garbage collection.
+    """Leaves what was made at the start out of garbage collection, and ends with the parent of its workers.
 
     Each full collection visited all modules and routes: 7 % of a token request, and pauses that clients saw.
     """
+
+    def __init__(self, config: uvicorn.Config, parent: Parent | None) -> None:
+        super().__init__(config)
+        self._parent = parent
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        if self._parent is not None and self.started:
+            asyncio.get_running_loop().add_reader(self._parent.ended, self._end)
+            self._parent.tell_ready()
+
+    def _end(self) -> None:
+        assert self._parent is not None
+        asyncio.get_running_loop().remove_reader(self._parent.ended)
+        self.should_exit = True
 
 
-_START_FAILED = 3
-"""The exit code that uvicorn has for it."""
+def shared_sockets(settings: Settings) -> list[socket.socket]:
+    """Return the sockets of `host` and `port` on which all workers accept. Raises `SettingsInvalid`.
+
+    With a socket for each worker (`SO_REUSEPORT`) a worker that ends would take its queue of connections
+    along, and another program of the same user could take a share of them.
+    """
+    try:
+        found = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise SettingsInvalid("host", f"{settings.host} cannot be used: {error.strerror}") from None
+    bound = [
+        _bound(socket.AddressFamily(family), str(address[0]), settings.port) for family, *_, address in found
+    ]
+    usable = [one for one in bound if one is not None]
+    if not usable:
+        raise SettingsInvalid("host", f"{settings.host} is no address of this machine")
+    return usable
 
 
 def localhost_sockets(settings: Settings) -> list[socket.socket] | None:
@@ -156,29 +200,33 @@ def localhost_sockets(settings: Settings) -> list[socket.socket] | None:
         return None
     if (issuer.port or 80) != settings.port or settings.listens_on_all_addresses:
         return None  # a proxy or the network of a container listens there, and must do the same
-    bound = [_bound(family, address, settings.port) for family, address in _LOCALHOST]
+    advice = (
+        ", where browsers may look for localhost: free it there, or let the issuer be "
+        f"http://127.0.0.1:{settings.port}"
+    )
+    bound = [_bound(family, address, settings.port, advice) for family, address in _LOCALHOST]
     return [one for one in bound if one is not None]
 
 
 _LOCALHOST = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
-def _bound(family: socket.AddressFamily, address: str, port: int) -> socket.socket | None:
+def _bound(family: socket.AddressFamily, address: str, port: int, advice: str = "") -> socket.socket | None:
     """Return None on a machine without that kind of address."""
     try:
         listener = socket.socket(family)
     except OSError:
         return None
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     try:
         listener.bind((address, port))
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRNOTAVAIL:
             return None
-        sentence = (
-            f"{port} cannot be used at {address} ({error.strerror}), where browsers may look for localhost: "
-            f"free it there, or let the issuer be http://127.0.0.1:{port}"
-        )
-        raise SettingsInvalid("port", sentence) from None
+        raise SettingsInvalid(
+            "port", f"{port} cannot be used at {address} ({error.strerror}){advice}"
+        ) from None
     return listener

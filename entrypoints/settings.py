@@ -77,6 +77,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: Annotated[int, Between(1, 65_535)] = 8000
     """The TCP port to listen on."""
 
+    workers: Annotated[int, Between(1, 64)] = 1
+    """How many processes serve. Each has its own connections to the database, and `max_connections`.
+
+    One process uses one processor. Not with a database in memory, and not in an embedded server.
+    """
+
     issuer: Annotated[str | None, issuer_url] = None
     """The URL at which clients reach this server. Without it, on loopback only: `http://host:port`."""
 
@@ -345,6 +351,11 @@ def _check_together(settings: Settings) -> None:
     if settings.in_postgresql and not settings.master_secret and settings.master_secret_file is None:
         # Next to a file the first start would make one. The replicas of a database share theirs.
         raise SettingsInvalid("master_secret", "is missing: with PostgreSQL, set it or master_secret_file")
+
+    if settings.workers > 1 and settings.database == IN_MEMORY:
+        raise SettingsInvalid(
+            "workers", f"must be 1 with database {IN_MEMORY!r}, which one process has alone"
+        )
 
     unknown = [token for token in settings.default_scope if token not in settings.policy.known_scopes]
     if unknown or not settings.default_scope:

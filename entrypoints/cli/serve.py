@@ -15,8 +15,13 @@ _COMPLETION_VARIABLE = "_GRANTLEDGER_COMPLETE"
 @click.command()
 @click.option("--host", metavar="ADDRESS", help="The address to listen on. [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port. [default: 8000]")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), metavar="N", help="How many processes serve. [default: 1]"
+)
 @database_options
-def serve(host: str | None, port: int | None, database: str | None, config: Path | None) -> None:
+def serve(
+    host: str | None, port: int | None, workers: int | None, database: str | None, config: Path | None
+) -> None:
     """Run the authorization server over HTTP.
 
     On loopback no settings are needed: the first start creates the database, and a file with a master secret
@@ -27,12 +32,15 @@ def serve(host: str | None, port: int | None, database: str | None, config: Path
     from grantledger.entrypoints.server import create_app, run
     from grantledger.entrypoints.settings_sources import load_settings
 
-    settings = load_settings(config, os.environ, given(host=host, port=port, database=database))
+    settings = load_settings(
+        config, os.environ, given(host=host, port=port, workers=workers, database=database)
+    )
     container = Container(settings)
     file = container.database()  # first: a missing directory is reported before a secret is written to it
     app = create_app(container)
     # The server would migrate too, but a database that cannot be opened would be a traceback there.
     migrations.migrate(file)
+    file.engine.dispose()  # workers are copies of this process, and share no connection
     run(app, settings)
 
 

@@ -20,6 +20,7 @@ import grantledger
 from grantledger import AuthorizationServer, Caller, Mount, ProtectedResource, Refusal, Settings
 from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.ledger.database import CannotOpen
+from grantledger.entrypoints.settings import SettingsInvalid
 from support.hosting import NotStarted, hosting
 from support.oauth import Person
 from support.server import EMAIL, PASSWORD, free_port
@@ -30,6 +31,12 @@ CALLER = Caller(correlation_id="test")
 @pytest.fixture
 def server(tmp_path):
     return AuthorizationServer(Settings(database=str(tmp_path / "grantledger.sqlite3"), port=free_port()))
+
+
+def test_an_embedded_server_has_no_workers(tmp_path):
+    settings = Settings(database=str(tmp_path / "grantledger.sqlite3"), workers=2)
+    with pytest.raises(SettingsInvalid, match="workers must be 1 in an embedded server"):
+        AuthorizationServer(settings)
 
 
 class Host:

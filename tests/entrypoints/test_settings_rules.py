@@ -294,5 +294,11 @@ def test_a_database_in_memory_stops_the_start_away_from_loopback():
     )
 
 
+def test_workers_share_no_database_in_memory():
+    assert sentence(given, database=":memory:", workers=2) == (
+        "workers must be 1 with database ':memory:', which is of one process (from the command line)"
+    )
+
+
 def test_a_database_in_memory_is_allowed_on_loopback():
     assert given(database=":memory:").is_loopback
