@@ -354,7 +354,7 @@ def _check_together(settings: Settings) -> None:
 
     if settings.workers > 1 and settings.database == IN_MEMORY:
         raise SettingsInvalid(
-            "workers", f"must be 1 with database {IN_MEMORY!r}, which one process has alone"
+            "workers", f"must be 1 with database {IN_MEMORY!r}, which no other process can open"
         )
 
     unknown = [token for token in settings.default_scope if token not in settings.policy.known_scopes]

@@ -296,7 +296,7 @@ def test_a_database_in_memory_stops_the_start_away_from_loopback():
 
 def test_workers_share_no_database_in_memory():
     assert sentence(given, database=":memory:", workers=2) == (
-        "workers must be 1 with database ':memory:', which is of one process (from the command line)"
+        "workers must be 1 with database ':memory:', which no other process can open (from the command line)"
     )
 
 
