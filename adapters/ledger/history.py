@@ -1,12 +1,13 @@
 """The log for people: the events of a client, user or grant, and a stream as of a moment."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal_column, select
 
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import EventCodec
@@ -167,10 +168,13 @@ class Past:
         statement = select(events.c.recorded_at, events.c.tag, events.c.data).where(
             events.c.realm == self._realm, events.c.stream_id == kind.stream_id(key)
         )
-        with self._database.engine.connect() as connection:
-            rows = connection.execute(statement.order_by(events.c.version)).all()
+        rows = await asyncio.to_thread(self._rows, statement.order_by(events.c.version))
         held = rows[: up_to([recorded_at for recorded_at, _, _ in rows], moment)]
         return Versioned(kind=kind, key=key).evolved(self._codec.decode(tag, data) for _, tag, data in held)
+
+    def _rows(self, statement: Select[Any]) -> Sequence[Any]:
+        with self._database.engine.connect() as connection:
+            return connection.execute(statement).all()
 
 
 def up_to(times: Sequence[int], moment: int) -> int:

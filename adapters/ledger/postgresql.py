@@ -1,16 +1,16 @@
 """The ledger in PostgreSQL: asyncpg for requests, psycopg through SQLAlchemy for commands and tools.
 
-Only here is a driver named. The SQL keeps to what ADR 0071 lists, so that it also runs behind a transaction
+The SQL keeps to what ADR 0071 lists, so that it also runs behind a transaction
 pooler and on engines that are distributed.
 """
 
 import asyncio
+import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, NamedTuple
 
 import asyncpg
 import psycopg
@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from grantledger.adapters.ledger import private_records
@@ -45,6 +46,7 @@ from grantledger.adapters.ledger.database import (
     TransactionAborted,
     UniqueTaken,
 )
+from grantledger.adapters.ledger.postgresql_url import parsed
 from grantledger.adapters.ledger.schema import ROWS, events, heads, tracking
 from grantledger.adapters.ledger.sql import CHUNKS, ByRows, Statement, Statements
 from grantledger.adapters.ledger.writer import Append, Outcome
@@ -53,7 +55,6 @@ from grantledger.application.ports import Conflict, MasterSecretMissing, Unavail
 POOL_SIZE = 10
 """Connections of one process that read. One more writes."""
 
-CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 5.0
 POOL_TIMEOUT = 5.0
 """Seconds that a read may wait for a connection that is free."""
@@ -67,49 +68,51 @@ _LOCAL = {"lock_timeout": 5_000, "statement_timeout": 10_000, "idle_in_transacti
 The last one ends the transaction of a process that was stopped while it held the head of a realm.
 """
 
+_TOOL_IDLE = 15_000
+"""Milliseconds after which a command that was stopped while it held every head loses its transaction."""
+
 _LOOK_UP = 10.0
 """Seconds for which an unknown outcome is looked up, again and again while the server restarts."""
 
 _AGAIN = ("40001", "40P01")
-_OUTAGES = ("08", "25", "28", "3D", "53", "55", "57", "58", "XX")
-"""Classes of SQLSTATE that say something of the server, the network or the role, and nothing of the data."""
+_OUTAGES = ("08", "25", "28", "3D", "42", "53", "55", "57", "58", "XX")
+"""Classes of SQLSTATE that say something of the server, the network, the role or the schema, and nothing of
+the data.
+"""
 
-_READ_WRITE = "read-write"
-"""A standby may lag behind, so it is never read: a revocation must be seen by the next request (ADR 0074)."""
-
+_LOST = ("08", "57P")
+"""How the SQLSTATE begins with which a server ends a connection, for example when it stops."""
 
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 
 class PostgresDatabase:
-    """One PostgreSQL database. `url` is a libpq URL, which also says TLS, role and `application_name`."""
+    """One PostgreSQL database. `url` is a libpq URL, which also says TLS, role and `application_name`.
+
+    Raises `CannotOpen` for a URL that asyncpg and libpq do not both understand.
+    """
 
     def __init__(
         self, url: str, *, name: str = "PostgreSQL", pool_size: int = POOL_SIZE, pooler: bool = False
     ) -> None:
         self.name = name
-        self._url = url
+        self._url = parsed(url, name)
         self._pooler = pooler
-        asked = parse_qs(urlsplit(url).query)
-        defaults = {"application_name": "grantledger", "target_session_attrs": _READ_WRITE}
-        self._defaults: dict[str, Any] = {key: value for key, value in defaults.items() if key not in asked}
         self.statements = _STATEMENTS
         # In autocommit: a transaction begins where `reading` and `writing` begin it.
         self.engine = create_engine(
             "postgresql+psycopg://", creator=self.connect, isolation_level="AUTOCOMMIT", pool_pre_ping=True
         )
+        self._hosts = list(self._url.hosts)
         self._idle: list[asyncpg.Connection[Any]] = []
         self._slots = asyncio.Semaphore(pool_size)
         self._writing: dict[str, asyncpg.Connection[Any]] = {}
+        self._doubts: dict[str, list[_Doubt]] = {}
+        self._settling: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(
-            self._url,
-            connect_timeout=int(CONNECT_TIMEOUT),
-            prepare_threshold=None if self._pooler else 5,
-            **self._defaults,
-        )
+        return psycopg.connect(**self._url.libpq, prepare_threshold=None if self._pooler else 5)
 
     # Reads
 
@@ -125,14 +128,13 @@ class PostgresDatabase:
 
     async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
         loop = asyncio.get_running_loop()
-        patient_until = loop.time() + _LOOK_UP
-        while True:
-            try:
-                return await self._read_under_lock(realm, statement, parameters)
-            except Unavailable:
-                if loop.time() > patient_until:
-                    raise
-            await asyncio.sleep(0.1)
+        doubt = _Doubt(statement, parameters, loop.time() + _LOOK_UP, loop.create_future())
+        self._doubts.setdefault(realm, []).append(doubt)
+        if len(self._doubts[realm]) == 1:
+            task = loop.create_task(self._settle(realm))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+        return await doubt.answer
 
     async def _free_slot(self) -> None:
         try:
@@ -142,20 +144,25 @@ class PostgresDatabase:
             raise Unavailable("every connection to the database is in use") from None
 
     async def _read(self, query: str, arguments: Sequence[Any]) -> Rows:
+        idle = self._idle_connection()
+        try:
+            return await self._read_on(idle or await self._connected(READ_TIMEOUT), query, arguments)
+        except Exception as error:
+            # Once more if the connection was lost while it was idle, or if the server wants the statement
+            # again. A read that took too long is not repeated: it would take too long again.
+            if not (_is_aborted(error) or (idle is not None and _is_lost(error))):
+                raise _unavailable(error) from error
+        try:
+            return await self._read_on(await self._connected(READ_TIMEOUT), query, arguments)
+        except Exception as error:
+            raise _unavailable(error) from error
+
+    def _idle_connection(self) -> "asyncpg.Connection[Any] | None":
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
-                try:
-                    return await self._read_on(connection, query, arguments)
-                except Exception as error:
-                    if not connection.is_closed():
-                        raise _unavailable(error) from error
-                    # It was lost while it was idle: a server that restarted has lost the others too.
-        try:
-            connection = await self._connected(READ_TIMEOUT)
-            return await self._read_on(connection, query, arguments)
-        except Exception as error:
-            raise _unavailable(error) from error
+                return connection
+        return None
 
     async def _read_on(
         self, connection: "asyncpg.Connection[Any]", query: str, arguments: Sequence[Any]
@@ -168,11 +175,11 @@ class PostgresDatabase:
                 # change the server's connection, unless they are in one transaction.
                 async with connection.transaction(readonly=True):
                     rows = await connection.fetch(query, *arguments)
-        except asyncpg.PostgresError:
-            self._keep(connection)  # the server has answered
-            raise
-        except BaseException:
-            connection.terminate()
+        except BaseException as error:
+            if isinstance(error, asyncpg.PostgresError) and not _is_lost(error):
+                self._keep(connection)  # the server has answered
+            else:
+                connection.terminate()
             raise
         self._keep(connection)
         return rows
@@ -183,31 +190,69 @@ class PostgresDatabase:
         elif not connection.is_closed():
             self._idle.append(connection)
 
-    async def _read_under_lock(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
-        """Read on a connection of its own once the realm's head is free: the writer's may hang."""
-        try:
-            connection = await self._connected(_COMMAND_TIMEOUT)
+    async def _settle(self, realm: str) -> None:
+        """Answer every doubt of the realm on one connection of its own: the writer's may hang."""
+        doubts = self._doubts[realm]
+        while doubts:
             try:
-                await connection.execute(_begin(realm))
-                rows: Rows = await connection.fetch(statement.text, *statement.ordered(parameters))
-                return rows
-            finally:
-                connection.terminate()
-        except Exception as error:
-            raise _unavailable(error) from error
+                await self._settle_under_lock(realm, doubts)
+            except Exception as error:  # noqa: BLE001 - those who wait must be answered
+                now = asyncio.get_running_loop().time()
+                for doubt in [doubt for doubt in doubts if self._closed or doubt.until < now]:
+                    doubts.remove(doubt)
+                    doubt.fail(_unavailable(error))
+                await asyncio.sleep(0.1)
+        del self._doubts[realm]
+
+    async def _settle_under_lock(self, realm: str, doubts: "list[_Doubt]") -> None:
+        connection = await self._connected(_COMMAND_TIMEOUT)
+        try:
+            await self._lock(connection, realm)
+            # Who asks while it is locked has sent a COMMIT earlier, and its transaction has ended too.
+            while doubts:
+                doubt = doubts[0]
+                rows = await connection.fetch(
+                    doubt.statement.text, *doubt.statement.ordered(doubt.parameters)
+                )
+                doubts.remove(doubt)
+                if not doubt.answer.done():
+                    doubt.answer.set_result(rows)
+        finally:
+            connection.terminate()
 
     async def _connected(self, command_timeout: float) -> "asyncpg.Connection[Any]":
+        """Connect to the first host that takes writes, and begin with it the next time."""
         if self._closed:
             raise Unavailable("the ledger is closed")
-        settings = {key: value for key, value in self._defaults.items() if key != "target_session_attrs"}
+        failed: Exception | None = None
+        for host in tuple(self._hosts):
+            try:
+                connection = await self._connected_to(host, command_timeout)
+            except Exception as error:  # noqa: BLE001 - the last one is raised
+                failed = error
+            else:
+                self._hosts.sort(key=lambda other: other != host)
+                return connection
+        assert failed is not None, "a URL names a host or leaves it to the driver"
+        raise failed
+
+    async def _connected_to(
+        self, host: tuple[str | None, int | None], command_timeout: float
+    ) -> "asyncpg.Connection[Any]":
+        name, port = host
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
-            self._url,
-            timeout=CONNECT_TIMEOUT,
+            **self._url.asyncpg,
+            host=name,
+            port=port,
+            # asyncpg would let the first host use up the time of all.
+            timeout=self._url.connect_timeout / len(self._url.hosts),
             command_timeout=command_timeout,
             statement_cache_size=0 if self._pooler else 200,
-            server_settings=settings,
-            target_session_attrs=self._defaults.get("target_session_attrs"),
         )
+        line = connection._transport.get_extra_info("socket")  # noqa: SLF001 - it has no setting for this
+        if line.family in (socket.AF_INET, socket.AF_INET6):
+            for option in self._url.socket_options:
+                line.setsockopt(*option)
         return connection
 
     # Writes
@@ -224,8 +269,12 @@ class PostgresDatabase:
             self._stop_writing(realm)
             raise
         except Exception as error:
-            await self._roll_back(realm)
             translated = _translated(error)
+            if isinstance(translated, Unavailable):
+                # After a failover the same connection may lead to a server that takes no writes.
+                self._stop_writing(realm)
+            else:
+                await self._roll_back(realm)
             if translated is error:
                 raise
             raise translated from error
@@ -271,10 +320,11 @@ class PostgresDatabase:
             try:
                 await self._lock(kept, realm)
                 return kept
-            except Exception:
-                if not kept.is_closed():
+            except Exception as error:
+                if not _is_lost(error):
                     raise
                 # It was lost while it was idle. Nothing was written on it, so another one can begin.
+                self._stop_writing(realm)
         made = self._writing[realm] = await self._connected(_COMMAND_TIMEOUT)
         await self._lock(made, realm)
         return made
@@ -316,6 +366,7 @@ class PostgresDatabase:
         with self.engine.connect() as connection:
             connection.execution_options(isolation_level="READ COMMITTED")
             with connection.begin():
+                connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {_TOOL_IDLE}"))
                 # First the revision, which also stops a realm from beginning, and then every head.
                 if inspect(connection).has_table("alembic_version"):
                     connection.execute(text("SELECT version_num FROM alembic_version FOR UPDATE"))
@@ -329,13 +380,17 @@ class PostgresDatabase:
             connection.execute(upsert(tracking).values(row).on_conflict_do_nothing())
         with self.engine.connect() as connection:
             connection.execution_options(isolation_level="READ COMMITTED")
-            with connection.begin():
+            transaction = connection.begin()
+            try:
                 connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 only = select(tracking.c.realm).where(
                     tracking.c.realm == "", tracking.c.application_name == "rebuild"
                 )
                 found = connection.execute(only.with_for_update(skip_locked=True)).all()
                 yield bool(found)
+            finally:
+                with suppress(DBAPIError):  # if the server has restarted, the lock is gone already
+                    transaction.rollback()
 
     def create(self) -> None:
         """Do nothing: the database is made by its administrator."""
@@ -352,10 +407,22 @@ class PostgresDatabase:
         open_ones = [*self._idle, *self._writing.values()]
         self._idle.clear()
         self._writing.clear()
-        for connection in open_ones:
-            with suppress(Exception):
-                await connection.close(timeout=patience)
+        closing = (connection.close(timeout=patience) for connection in open_ones)
+        await asyncio.gather(*closing, return_exceptions=True)
         self.engine.dispose()
+
+
+class _Doubt(NamedTuple):
+    """A read that waits until every commit in its realm has ended, but not longer than `until`."""
+
+    statement: Statement
+    parameters: Mapping[str, Any]
+    until: float
+    answer: "asyncio.Future[Rows]"
+
+    def fail(self, error: Unavailable) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class PostgresTransaction:
@@ -564,6 +631,18 @@ def _new_head(realm: str) -> str:
 
 def _with_values(statement: ClauseElement) -> str:
     return str(statement.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
+
+
+def _is_aborted(error: Exception) -> bool:
+    """Whether the server has ended the statement because of another transaction."""
+    return getattr(error, "sqlstate", None) in _AGAIN
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether the connection was lost. A timeout says nothing of that."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_LOST)
+    return isinstance(error, (asyncpg.InterfaceError, OSError)) and not isinstance(error, TimeoutError)
 
 
 def _translated(error: Exception) -> Exception:

@@ -1,29 +1,46 @@
 """Rebuilding the read model in new tables while servers run, and swapping them in."""
 
+import secrets
 from collections import defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, MetaData, Table, delete, inspect, select
+from sqlalchemy import Connection, MetaData, Table, delete, inspect, literal, select
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql import quoted_name
 
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import EventCodec
 from grantledger.adapters.ledger.read_model import RETENTION, Retention, row_of, state_of
-from grantledger.adapters.ledger.schema import ROWS, events, heads
+from grantledger.adapters.ledger.schema import ROWS, events, heads, tracking
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.kinds import KINDS
 
 _REVISION = "SELECT version_num FROM alembic_version"
 _NEW, _OLD = "rebuilt_", "replaced_"
 
-REBUILT = {
-    category: table.to_metadata(MetaData(), name=_NEW + table.name) for category, table in ROWS.items()
-}
+
+def _rebuilt(table: Table) -> Table:
+    """Return the table that replaces this one, with new names for it and its indexes."""
+    made = table.to_metadata(MetaData(), name=_NEW + table.name)
+    for index in made.indexes:
+        index.name = quoted_name(f"{_NEW}{index.name}", None)
+    return made
+
+
+REBUILT = {category: _rebuilt(table) for category, table in ROWS.items()}
+
+_TOKEN = {"realm": "", "application_name": "rebuilding"}
+"""The row whose number is the token of the rebuild that is running."""
 
 
 class RebuildRunning(Exception):  # noqa: N818 - a sentence for the operator
     """Another process is rebuilding the same database."""
+
+
+class _Overtaken(RebuildRunning):
+    """The tables belong to a rebuild that has begun since."""
 
 
 class MigratedMeanwhile(Exception):  # noqa: N818 - a sentence for the operator
@@ -43,6 +60,9 @@ class Rebuild:
     The log is folded into the new tables page by page, each page in its own transaction, and servers write in
     between. The last page is folded, and the tables are swapped, in one transaction under the writers' lock.
     So the new tables miss no event, and no request reads a half-built read model.
+
+    A server that restarts forgets that this rebuild holds the lock for rebuilds, and another one may begin.
+    Therefore each transaction first looks for this one's token.
     """
 
     def __init__(
@@ -53,6 +73,7 @@ class Rebuild:
         self._now = now
         self._retention = retention
         self._page = page
+        self._token = secrets.randbits(62)
 
     def steps(self) -> Generator[RebuildProgress]:
         """Rebuild and swap, and yield the progress after each page; after the last one the swap is done.
@@ -63,14 +84,22 @@ class Rebuild:
         with self._database.rebuilding() as alone:
             if not alone:
                 raise RebuildRunning(f"{self._database.name} is being rebuilt already")
+            self._begin()
             self._discard()
             try:
-                with self._database.writing() as connection:
+                with self._writing() as connection:
                     for table in REBUILT.values():
                         connection.execute(CreateTable(table))
+                        if _renames_indexes(connection):
+                            for index in table.indexes:
+                                connection.execute(CreateIndex(index))
                 yield from self._folding()
-            finally:
+            except _Overtaken:
+                raise
+            except BaseException:
                 self._discard()
+                raise
+            self._discard()
 
     def _folding(self) -> Generator[RebuildProgress]:
         folded: dict[str, int] = {}
@@ -78,7 +107,7 @@ class Rebuild:
             revision = connection.exec_driver_sql(_REVISION).scalar()
             there = sum(self._heads(connection).values())
         while True:
-            with self._database.writing() as connection:
+            with self._writing() as connection:
                 more = self._fold_a_page(connection, folded)
                 if not more:
                     if connection.exec_driver_sql(_REVISION).scalar() != revision:
@@ -91,6 +120,30 @@ class Rebuild:
             yield RebuildProgress(done, max(done, there))
         done = sum(folded.values())
         yield RebuildProgress(done, done)
+
+    def _begin(self) -> None:
+        statement = self._database.statements.upserting(tracking).values(
+            **_TOKEN, notification_id=self._token
+        )
+        with self._database.writing() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=list(tracking.primary_key.columns),
+                    set_={"notification_id": statement.excluded.notification_id},
+                )
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Write under the writers' lock, unless another rebuild has begun."""
+        mine = select(literal(1)).where(
+            *(tracking.c[name] == value for name, value in _TOKEN.items()),
+            tracking.c.notification_id == self._token,
+        )
+        with self._database.writing() as connection:
+            if connection.execute(mine).first() is None:
+                raise _Overtaken(f"{self._database.name} is being rebuilt by another process meanwhile")
+            yield connection
 
     def _heads(self, connection: Connection) -> dict[str, int]:
         return dict(connection.execute(select(heads.c.realm, heads.c.position)).all())
@@ -167,7 +220,7 @@ class Rebuild:
 
     def _drop(self, table: Table) -> None:
         while self._is_there(table.name):
-            with self._database.writing() as connection:
+            with self._writing() as connection:
                 some = connection.execute(select(table.c.realm, table.c.key).limit(self._page)).all()
                 for realm in {realm for realm, _ in some}:
                     keys = [key for of, key in some if of == realm]
@@ -180,15 +233,29 @@ class Rebuild:
             return inspect(connection).has_table(name)
 
 
+def _renames_indexes(connection: Connection) -> bool:
+    """Whether indexes and keys have names that can change. SQLite makes the indexes in the swap."""
+    return connection.dialect.name == "postgresql"
+
+
 def _swap(connection: Connection) -> None:
     """Give the rebuilt tables the names of the live ones. Readers prepare their statements again."""
     for live in ROWS.values():
-        connection.exec_driver_sql(f"ALTER TABLE {live.name} RENAME TO {_OLD}{live.name}")
-        connection.exec_driver_sql(f"ALTER TABLE {_NEW}{live.name} RENAME TO {live.name}")
-        if connection.dialect.name == "postgresql":  # SQLite has no names for them
-            key = f"{live.name}_pkey"
-            for name, now, then in ((_OLD + live.name, key, _OLD + key), (live.name, _NEW + key, key)):
-                connection.exec_driver_sql(f"ALTER TABLE {name} RENAME CONSTRAINT {now} TO {then}")
-        for index in live.indexes:  # an index name is unique in the database
-            connection.exec_driver_sql(f"DROP INDEX {index.name}")
-            connection.execute(CreateIndex(index))
+        old, new = _OLD + live.name, _NEW + live.name
+        _execute(connection, f"ALTER TABLE {live.name} RENAME TO {old}")
+        _execute(connection, f"ALTER TABLE {new} RENAME TO {live.name}")
+        if not _renames_indexes(connection):
+            for index in live.indexes:  # an index name is unique in the database
+                _execute(connection, f"DROP INDEX {index.name}")
+                connection.execute(CreateIndex(index))
+            continue
+        key = f"{live.name}_pkey"
+        _execute(connection, f"ALTER TABLE {old} RENAME CONSTRAINT {key} TO {_OLD}{key}")
+        _execute(connection, f"ALTER TABLE {live.name} RENAME CONSTRAINT {_NEW}{key} TO {key}")
+        for index in live.indexes:
+            _execute(connection, f"ALTER INDEX {index.name} RENAME TO {_OLD}{index.name}")
+            _execute(connection, f"ALTER INDEX {_NEW}{index.name} RENAME TO {index.name}")
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    connection.exec_driver_sql(statement)

@@ -21,18 +21,24 @@ from sqlalchemy import (
     column,
 )
 from sqlalchemy.sql.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text in the order of its bytes, as in SQLite. Other collations of PostgreSQL are slower, and may change
+with the operating system, which breaks indexes.
+"""
 
-def _not_null(name: str, kind: type[Text] | type[BigInteger] | type[LargeBinary]) -> Column[Any]:
+
+def _not_null(name: str, kind: TypeEngine[Any] | type[BigInteger] | type[LargeBinary]) -> Column[Any]:
     return Column(name, kind, nullable=False)
 
 
 heads = Table(
     "heads",
     metadata,
-    Column("realm", Text, primary_key=True),
+    Column("realm", _TEXT, primary_key=True),
     _not_null("position", BigInteger),
 )
 """The last position of each realm. Its row is the lock on which the writers of a realm queue."""
@@ -40,22 +46,22 @@ heads = Table(
 events = Table(
     "events",
     metadata,
-    Column("realm", Text, primary_key=True),
+    Column("realm", _TEXT, primary_key=True),
     # Gapless and in commit order, because it comes from the realm's head in the same transaction.
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    _not_null("stream_id", Text),
+    _not_null("stream_id", _TEXT),
     _not_null("version", BigInteger),
-    _not_null("tag", Text),
+    _not_null("tag", _TEXT),
     # From here to `address_digest`: the envelope. Unknown values are empty, never null.
     _not_null("event_id", LargeBinary),
     _not_null("append_id", LargeBinary),
     _not_null("recorded_at", BigInteger),
-    _not_null("actor_kind", Text),
-    _not_null("actor_id", Text),
-    _not_null("client_id", Text),
-    _not_null("user_id", Text),
-    _not_null("correlation_id", Text),
-    _not_null("trace_id", Text),
+    _not_null("actor_kind", _TEXT),
+    _not_null("actor_id", _TEXT),
+    _not_null("client_id", _TEXT),
+    _not_null("user_id", _TEXT),
+    _not_null("correlation_id", _TEXT),
+    _not_null("trace_id", _TEXT),
     _not_null("address_digest", LargeBinary),
     _not_null("data", LargeBinary),
     UniqueConstraint("realm", "stream_id", "version", name="events_stream_version"),
@@ -76,7 +82,7 @@ _opening("client_id")
 _opening("user_id")
 
 
-def _fixed(name: str, kind: type[Text] | type[BigInteger]) -> Column[Any]:
+def _fixed(name: str, kind: TypeEngine[Any] | type[BigInteger]) -> Column[Any]:
     """A column that never changes after the first event, so updates of a row do not touch its indexes."""
     return Column(name, kind, nullable=False, info={"fixed": True})
 
@@ -85,8 +91,8 @@ def _folded(name: str, *own: SchemaItem) -> Table:
     return Table(
         name,
         metadata,
-        Column("realm", Text, primary_key=True),
-        Column("key", Text, primary_key=True),
+        Column("realm", _TEXT, primary_key=True),
+        Column("key", _TEXT, primary_key=True),
         _not_null("version", BigInteger),
         Column("fold", SmallInteger, nullable=False),
         *own,
@@ -105,15 +111,15 @@ ROWS: dict[str, Table] = {
     ),
     "code": _folded(
         "code",
-        _fixed("client_id", Text),
-        _fixed("user_id", Text),
+        _fixed("client_id", _TEXT),
+        _fixed("user_id", _TEXT),
         _fixed("ends_at", BigInteger),
         Index("code_ends", "realm", "ends_at"),
     ),
     "grant": _folded(
         "token_grant",
-        _fixed("client_id", Text),
-        _fixed("user_id", Text),
+        _fixed("client_id", _TEXT),
+        _fixed("user_id", _TEXT),
         _fixed("client_registration", BigInteger),
         _fixed("opened_at", BigInteger),
         # 0 before the first refresh
@@ -126,8 +132,8 @@ ROWS: dict[str, Table] = {
     ),
     "consent": _folded(
         "consent",
-        _fixed("user_id", Text),
-        _fixed("client_id", Text),
+        _fixed("user_id", _TEXT),
+        _fixed("client_id", _TEXT),
         Index("consent_parties", "realm", "user_id", "client_id"),
         Index("consent_client", "realm", "client_id"),
     ),
@@ -138,7 +144,7 @@ ROWS: dict[str, Table] = {
     ),
     "signin": _folded(
         "signin",
-        _fixed("user_id", Text),
+        _fixed("user_id", _TEXT),
         _fixed("ends_at", BigInteger),
         Index("signin_ends", "realm", "ends_at"),
     ),
@@ -155,11 +161,11 @@ SQL reserves `grant` and `user`, so their tables have longer names.
 private_record = Table(
     "private_record",
     metadata,
-    Column("realm", Text, primary_key=True),
-    Column("subject", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
+    Column("realm", _TEXT, primary_key=True),
+    Column("subject", _TEXT, primary_key=True),
+    Column("name", _TEXT, primary_key=True),
     Column("lookup", LargeBinary),
-    _not_null("key_id", Text),
+    _not_null("key_id", _TEXT),
     _not_null("sealed", LargeBinary),
     UniqueConstraint("realm", "name", "lookup", name="private_record_lookup"),
     Index("private_record_key", "realm", "key_id"),
@@ -182,8 +188,8 @@ throttles = Table(
 tracking = Table(
     "tracking",
     metadata,
-    Column("realm", Text, primary_key=True),
-    Column("application_name", Text, primary_key=True),
+    Column("realm", _TEXT, primary_key=True),
+    Column("application_name", _TEXT, primary_key=True),
     _not_null("notification_id", BigInteger),
 )
 """How far each follower of the log has read."""

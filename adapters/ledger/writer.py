@@ -242,7 +242,9 @@ class Writer:
                 return outcomes
         except CommitOutcomeUnknown as error:
             _log.warning("a commit did not answer: %s", error)
-            return [(append, await self._looked_up(append, error)) for append in batch if append.claimed]
+            doubtful = [append for append in batch if append.claimed]
+            found = await asyncio.gather(*(self._looked_up(append, error) for append in doubtful))
+            return list(zip(doubtful, found, strict=True))
         except TransactionAborted as error:
             if tries > 1:
                 return await self._write(batch, sweep=sweep, tries=tries - 1)

@@ -2,6 +2,7 @@
 
 import itertools
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -303,6 +304,20 @@ async def test_a_realm_has_a_past_of_its_own(days: Days, database: WatchedDataba
     await opened(days)
     elsewhere = Past(database, realm="elsewhere")
     assert (await elsewhere.load_as_of(GRANT, "grant", 2_000 * SECOND)).version == 0
+
+
+async def test_the_past_is_read_on_another_thread(days: Days, database: WatchedDatabase):
+    """A stream may be long, and a request waits for the event loop."""
+    await opened(days)
+    threads = set()
+
+    def note(*_: Any) -> None:
+        threads.add(threading.get_ident())
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    assert await days.version(2_000) == 1
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 @given(st.lists(st.integers(0, 20), max_size=12), st.integers(0, 20), st.integers(0, 20))

@@ -2,6 +2,8 @@
 
 import asyncio
 import multiprocessing
+import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +13,7 @@ import asyncpg
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from adapters.ledger import facts, processes
 from adapters.ledger.storage import WatchedPostgres, a_ledger, rows_of, writer_in_queue
@@ -198,6 +201,109 @@ async def test_a_read_that_takes_too_long_is_an_outage_and_the_next_one_works(
     await impatient.close(1)
 
 
+async def test_a_read_that_takes_too_long_is_sent_once(
+    started: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
+):
+    """Fails if it is sent again on each connection that is idle: every one would take the whole time."""
+    monkeypatch.setattr(postgresql, "READ_TIMEOUT", 0.1)
+    impatient = WatchedPostgres(database.address)
+    await asyncio.gather(*(impatient.fetch(Statement("SELECT 1", (), {}), {}) for _ in range(3)))
+    with pytest.raises(Unavailable):
+        await impatient.fetch(Statement("SELECT pg_sleep(60)", (), {}), {})
+    assert impatient.sent.count("SELECT pg_sleep(60)") == 1
+    await impatient.close(1)
+
+
+@pytest.mark.parametrize("error", [asyncpg.SerializationError, asyncpg.DeadlockDetectedError])
+async def test_a_read_that_the_server_aborts_is_sent_again(
+    database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+):
+    """As while a rebuild swaps the tables that a read joins."""
+    failures = iter([error("once")])
+    read_on = PostgresDatabase._read_on  # noqa: SLF001 - where the server answers
+
+    async def fail_once(self: PostgresDatabase, connection: Any, *arguments: Any) -> Any:
+        for failure in failures:
+            connection.terminate()
+            raise failure
+        return await read_on(self, connection, *arguments)
+
+    monkeypatch.setattr(PostgresDatabase, "_read_on", fail_once)
+    assert [tuple(row) for row in await database.fetch(Statement("SELECT 1", (), {}), {})] == [(1,)]
+    await database.close(1)
+
+
+async def test_many_outcomes_are_looked_up_on_one_connection(started: EventLedger, database: WatchedPostgres):
+    where = {"realm": "main", "stream_id": "client:glc_editor"}
+    look_up = database.statements.last_version
+    with head_held(database) as other:
+        asked = [asyncio.create_task(database.fetch_settled("main", look_up, where)) for _ in range(50)]
+        await a_backend_waits(database)
+        assert rows_of(database, WAITING) == [(1,)]
+        other.execute(DISABLED)
+    assert {tuple(row) for (row,) in await asyncio.gather(*asked)} == {(2,)}
+
+
+async def test_an_outcome_is_read_after_the_commit_that_begins_its_realm(database: WatchedPostgres):
+    """Fails if the look-up locks nothing while the realm has no head."""
+    look_up, realm = database.statements.head, {"realm": "new"}
+    with psycopg.connect(database.address) as other:
+        other.execute("INSERT INTO heads VALUES ('new', 7)")
+        asked = asyncio.create_task(database.fetch_settled("new", look_up, realm))
+        await a_backend_waits(database)
+        assert not asked.done()
+    assert [tuple(row) for row in await asked] == [(7,)]
+    await database.close(1)
+
+
+async def test_a_command_that_stops_inside_a_transaction_does_not_stop_the_servers(
+    started: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgresql, "_TOOL_IDLE", 100)
+    with suppress(DBAPIError), database.writing():  # when it goes on
+        await started.record([facts.opened()], facts.OPERATOR)
+    assert (await started.load(GRANT, "grant")).version == 1
+
+
+class StuckConnection:
+    """A connection that closes only while another one is being closed."""
+
+    def __init__(self, barrier: asyncio.Barrier) -> None:
+        self._barrier = barrier
+
+    async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109 - the name is asyncpg's
+        async with asyncio.timeout(timeout):
+            await self._barrier.wait()
+
+
+async def test_connections_are_closed_at_the_same_time(database: WatchedPostgres):
+    barrier = asyncio.Barrier(3)
+    database._idle.extend([StuckConnection(barrier), StuckConnection(barrier)])  # noqa: SLF001 - as if idle
+    closing = asyncio.create_task(database.close(TIMEOUT))
+    async with asyncio.timeout(TIMEOUT):
+        await barrier.wait()
+    await closing
+
+
+async def test_a_host_that_is_down_is_passed_over(started: EventLedger, database: WatchedPostgres):
+    await started.record([facts.opened()], facts.OPERATOR)
+    several = PostgresDatabase(database.address.replace("host=", "host=/nonexistent,"))
+    with several.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM heads")).scalar() == 1
+    assert await several.fetch(Statement("SELECT 1", (), {}), {})
+    await several.close(1)
+
+
+async def test_a_host_that_does_not_answer_leaves_time_for_the_next(database: WatchedPostgres):
+    """As a machine without power. Fails if the first host may use up the time for a connection."""
+    with tempfile.TemporaryDirectory(prefix="pg-") as directory, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{directory}/.s.PGSQL.5432")
+        silent.listen()
+        several = PostgresDatabase(database.address.replace("host=", f"connect_timeout=1&host={directory},"))
+        assert await several.fetch(Statement("SELECT 1", (), {}), {})
+        await several.close(1)
+
+
 async def test_a_server_that_is_not_there_is_an_outage_at_once():
     nowhere = PostgresDatabase("postgresql://postgres@/db?host=/nonexistent")
     began = time.monotonic()
@@ -252,23 +358,50 @@ async def test_a_new_realm_waits_for_a_rebuild_or_a_migration(
 
 async def test_a_server_needs_no_more_than_to_read_and_write_rows(database: WatchedPostgres):
     """The role that migrates owns the tables; the role of the servers may have these four rights alone."""
-    role = "grantledger_server"
-    rows_of(database, f"CREATE ROLE {role} LOGIN")
-    rows_of(database, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
-    try:
-        server = PostgresDatabase(database.address.replace("//postgres:@", f"//{role}@"))
+    with a_role(database) as server:
         migrations.migrate(server)
         ledger = a_ledger(server)
         await ledger.open()
         await ledger.record([facts.opened()], facts.OPERATOR)
         assert (await ledger.load(GRANT, "grant")).version == 1
-        assert await server.fetch(
-            Statement("SELECT 1 WHERE current_user = $1", ("name",), {}), {"name": role}
-        )
+        asked = Statement("SELECT 1 WHERE current_user = 'grantledger_server'", (), {})
+        assert await server.fetch(asked, {})
         await ledger.close()
+
+
+@contextmanager
+def a_role(database: WatchedPostgres) -> Iterator[PostgresDatabase]:
+    """Yield the database for a role with the rights of a server."""
+    role = "grantledger_server"
+    rows_of(database, f"CREATE ROLE {role} LOGIN")
+    rows_of(database, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        yield PostgresDatabase(database.address.replace("//postgres:@", f"//{role}@"))
     finally:
         rows_of(database, f"DROP OWNED BY {role}")
         rows_of(database, f"DROP ROLE {role}")
+
+
+async def test_a_right_that_the_role_has_lost_is_an_outage(started: EventLedger, database: WatchedPostgres):
+    """Not a fault of this release: 503, until the administrator grants it again."""
+    with a_role(database) as server:
+        ledger = a_ledger(server)
+        await ledger.open()
+        rows_of(database, "REVOKE INSERT ON events FROM grantledger_server")
+        with pytest.raises(Unavailable, match="permission denied"):
+            await ledger.record([facts.opened()], facts.OPERATOR)
+        rows_of(database, "GRANT INSERT ON events TO grantledger_server")
+        await ledger.record([facts.opened()], facts.OPERATOR)
+        await ledger.close()
+
+
+async def test_texts_are_ordered_by_their_bytes_as_in_sqlite(database: WatchedPostgres):
+    """Whatever the collation of the database is; and a comparison of bytes is the fastest one."""
+    other = (
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'"
+    )
+    assert rows_of(database, other) == []
 
 
 def test_several_processes_may_migrate_an_empty_database_at_once():

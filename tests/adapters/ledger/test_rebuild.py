@@ -10,7 +10,7 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from adapters.ledger import facts, processes
 from adapters.ledger.any_requests import KEYS, Request, a_request, outcomes
@@ -22,6 +22,7 @@ from adapters.ledger.storage import (
     a_database,
     a_ledger,
     database_at,
+    only_postgresql,
     only_sqlite,
     rows_of,
 )
@@ -35,6 +36,10 @@ from grantledger.adapters.ledger.replay import Replay
 from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import GRANT
 
+OTHERS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 STEP, GIVE_UP = "step", "give up"
 actions = st.lists(st.one_of(a_request, st.just(STEP), st.just(STEP), st.just(GIVE_UP)), max_size=30)
 
@@ -223,6 +228,39 @@ async def test_only_one_rebuilds_at_a_time(ledger: EventLedger, database: Watche
         rebuild(database)
     list(steps)
     rebuild(database)
+
+
+@only_postgresql
+async def test_a_rebuild_that_has_lost_its_lock_changes_nothing(
+    ledger: EventLedger, database: WatchedPostgres
+):
+    """After a restart of the server another rebuild may begin. Fails if both write to the new tables."""
+    await remember_something(ledger)
+    before = tables(database)
+    other = database_at(database.address)
+    forgotten = Rebuild(database, page=2, now=1_000).steps()
+    next(forgotten)
+    rows_of(database, OTHERS)
+    begun = Rebuild(other, page=2, now=1_000).steps()
+    next(begun)
+    with pytest.raises(RebuildRunning, match="by another process meanwhile"):
+        next(forgotten)
+    list(begun)
+    assert tables(database) == before
+    assert differences(database) == []
+    other.engine.dispose()
+
+
+@only_postgresql
+async def test_the_swap_makes_no_index(ledger: EventLedger, database: WatchedPostgres):
+    """All writers wait for the swap, and an index of many rows takes long."""
+    await remember_something(ledger)
+    sent: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *found: sent.append(found[2].strip()))
+    rebuild(database)
+    swap = next(n for n, statement in enumerate(sent) if statement.startswith("ALTER"))
+    assert [statement for statement in sent[:swap] if statement.startswith("CREATE INDEX")]
+    assert [statement for statement in sent[swap:] if statement.startswith("CREATE INDEX")] == []
 
 
 async def test_streams_of_other_programs_are_skipped(ledger: EventLedger, database: WatchedDatabase):

@@ -10,30 +10,33 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""In the order of its bytes, as in SQLite."""
+
 
 def upgrade() -> None:
     op.create_table(
         "heads",
-        sa.Column("realm", sa.Text(), nullable=False),
+        sa.Column("realm", TEXT, nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("realm"),
     )
     op.create_table(
         "events",
-        sa.Column("realm", sa.Text(), nullable=False),
+        sa.Column("realm", TEXT, nullable=False),
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("stream_id", sa.Text(), nullable=False),
+        sa.Column("stream_id", TEXT, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("tag", sa.Text(), nullable=False),
+        sa.Column("tag", TEXT, nullable=False),
         sa.Column("event_id", sa.LargeBinary(), nullable=False),
         sa.Column("append_id", sa.LargeBinary(), nullable=False),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
-        sa.Column("actor_kind", sa.Text(), nullable=False),
-        sa.Column("actor_id", sa.Text(), nullable=False),
-        sa.Column("client_id", sa.Text(), nullable=False),
-        sa.Column("user_id", sa.Text(), nullable=False),
-        sa.Column("correlation_id", sa.Text(), nullable=False),
-        sa.Column("trace_id", sa.Text(), nullable=False),
+        sa.Column("actor_kind", TEXT, nullable=False),
+        sa.Column("actor_id", TEXT, nullable=False),
+        sa.Column("client_id", TEXT, nullable=False),
+        sa.Column("user_id", TEXT, nullable=False),
+        sa.Column("correlation_id", TEXT, nullable=False),
+        sa.Column("trace_id", TEXT, nullable=False),
         sa.Column("address_digest", sa.LargeBinary(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("realm", "position"),
@@ -74,11 +77,11 @@ def upgrade() -> None:
     _create_rows("resources")
     op.create_table(
         "private_record",
-        sa.Column("realm", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("realm", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("lookup", sa.LargeBinary()),
-        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("key_id", TEXT, nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("realm", "subject", "name"),
         sa.UniqueConstraint("realm", "name", "lookup", name="private_record_lookup"),
@@ -97,15 +100,15 @@ def upgrade() -> None:
     op.create_index("throttle_full", "throttle", ["realm", "full_at"])
     op.create_table(
         "tracking",
-        sa.Column("realm", sa.Text(), nullable=False),
-        sa.Column("application_name", sa.Text(), nullable=False),
+        sa.Column("realm", TEXT, nullable=False),
+        sa.Column("application_name", TEXT, nullable=False),
         sa.Column("notification_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("realm", "application_name"),
     )
 
 
 def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text(), nullable=False)
+    return sa.Column(name, TEXT, nullable=False)
 
 
 def _number(name: str) -> sa.Column[int]:
@@ -115,8 +118,8 @@ def _number(name: str) -> sa.Column[int]:
 def _create_rows(name: str, *own: sa.schema.SchemaItem) -> None:
     op.create_table(
         name,
-        sa.Column("realm", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("realm", TEXT, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("fold", sa.SmallInteger(), nullable=False),
         *own,
