@@ -174,8 +174,8 @@ private_record = Table(
 throttles = Table(
     "throttle",
     metadata,
-    Column("realm", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
+    Column("realm", _TEXT, primary_key=True),
+    Column("kind", _TEXT, primary_key=True),
     # A keyed digest: it may be of an e-mail address or of a network.
     Column("key", LargeBinary, primary_key=True),
     _not_null("full_at", BigInteger),

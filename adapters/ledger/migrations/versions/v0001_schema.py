@@ -89,8 +89,8 @@ def upgrade() -> None:
     op.create_index("private_record_key", "private_record", ["realm", "key_id"])
     op.create_table(
         "throttle",
-        sa.Column("realm", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("realm", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=False),
         sa.Column("full_at", sa.BigInteger(), nullable=False),
         sa.Column("merged_at", sa.BigInteger(), nullable=False),
