@@ -36,7 +36,7 @@ from grantledger.domain.refusal import Refusal
 
 
 class ParametersMalformed(Refusal):
-    """Not a form: wrong media type, not UTF-8, too many parameters or too long a value."""
+    """Not a form: wrong media type, not UTF-8, a NUL character, too many parameters or too long a value."""
 
 
 class ParameterMissing(Refusal):

@@ -54,6 +54,9 @@ def parsed(raw: bytes) -> Parameters:
 
 
 def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    # No parameter of OAuth may hold it (RFC 6749 appendix A), and PostgreSQL takes no text with it.
+    if b"%00" in raw or b"\0" in raw:
+        raise ParametersMalformed("a NUL character")
     try:
         return parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS

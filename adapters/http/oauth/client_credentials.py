@@ -44,4 +44,7 @@ def _basic(authorization: str) -> ClientCredentials:
     if not colon or not client_id:
         raise ClientAuthenticationFailed("Basic credentials without a client id")
     # RFC 6749 section 2.3.1 form-encodes both parts; not all clients do. Ours are the same either way.
-    return ClientCredentials(client_id=unquote_plus(client_id), secret=unquote_plus(secret) or None)
+    client_id, secret = unquote_plus(client_id), unquote_plus(secret)
+    if "\0" in client_id + secret:
+        raise ClientAuthenticationFailed("Basic credentials with a NUL character")
+    return ClientCredentials(client_id=client_id, secret=secret or None)
