@@ -78,6 +78,7 @@ pins: $(BIN)/uv ## compile requirements/*.txt from pyproject.toml
 	@$(COMPILE) pyproject.toml --extra postgresql -c requirements/dev.txt --output-file requirements/postgresql.txt
 	@$(COMPILE) pyproject.toml -c requirements/dev.txt --output-file requirements/guard.txt
 	@$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt --output-file requirements/demo.txt
+	@$(COMPILE) pyproject.toml --group mcp-use --output-file requirements/mcp_use.txt
 
 clean: ## remove .venv, caches and what builds leave behind
 	@rm -rf .venv build dist *.egg-info .coverage .coverage.* htmlcov \

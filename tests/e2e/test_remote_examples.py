@@ -1,12 +1,16 @@
 """The examples whose authorization server is elsewhere, each in its own process, called by real clients."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from msgspec import Struct
 
+from support import mcp_use
+from support.oauth import Person
 from support.programs import EXAMPLES, PASSWORD, printed_by, running
 from support.real_clients import Call, whoami_by_fastmcps_client, whoami_by_the_official_client
 from support.server import EMAIL, free_port
@@ -14,7 +18,18 @@ from support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.full
 
-PROGRAMS = ("fastmcp_remote", "sdk_remote", "fastapi_app", "flask_app", "django_app")
+PROGRAMS = ("fastmcp_remote", "sdk_remote", "fastapi_app", "flask_app", "django_app", "mcp_use_server")
+
+
+INITIALIZE = {
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "Test client", "version": "1"},
+    },
+}
 
 
 class Issuer(Struct, frozen=True):
@@ -45,8 +60,11 @@ def issuer(tmp_path_factory) -> Iterator[Issuer]:
 def directory(request, issuer: Issuer, tmp_path_factory) -> Iterator[Path]:
     """Where the example named by the parameter runs. Its clients reach it at the issuer's resource."""
     directory: Path = tmp_path_factory.mktemp(request.param)
-    program = EXAMPLES / f"{request.param}.py"
-    with running(program, directory, issuer.environment, port=str(issuer.port)):
+    program, environment, python = EXAMPLES / f"{request.param}.py", issuer.environment, Path(sys.executable)
+    if request.param == "mcp_use_server":
+        python = mcp_use.python_with_mcp_use(request.config.cache)
+        environment |= mcp_use.ENVIRONMENT
+    with running(program, directory, environment, python=python, port=str(issuer.port)):
         yield directory
 
 
@@ -62,6 +80,26 @@ async def test_the_official_client_signs_in_elsewhere_and_calls_the_tool(call: C
 
 async def test_fastmcps_client_calls_the_tool(issuer: Issuer, call: Call):
     assert await whoami_by_fastmcps_client(issuer.resource, call.access_token) == call.said
+
+
+@pytest.mark.parametrize("directory", ["mcp_use_server"], indirect=True)
+async def test_a_session_of_mcp_use_serves_only_the_client_who_opened_it(
+    directory: Path, issuer: Issuer, call: Call
+):
+    person = Person.at(issuer.origin, password=PASSWORD)
+    async with person.http, httpx2.AsyncClient(timeout=TIMEOUT, verify=False) as http:
+        stranger = (await person.register())["client_id"]
+        others = (await person.tokens(stranger, resource=issuer.resource))["access_token"]
+
+        async def post(message: dict[str, Any], token: str, **headers: str) -> httpx2.Response:
+            headers |= {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
+            return await http.post(issuer.resource, json={"jsonrpc": "2.0", **message}, headers=headers)
+
+        opened = await post(INITIALIZE, call.access_token)
+        session = {"mcp-session-id": opened.headers["mcp-session-id"]}
+        ping = {"id": 2, "method": "ping"}
+        answers = [(await post(ping, token, **session)).status_code for token in (call.access_token, others)]
+    assert answers == [200, 404]
 
 
 async def test_a_client_without_a_token_is_led_to_the_issuer(directory: Path, issuer: Issuer):
