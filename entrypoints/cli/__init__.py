@@ -14,8 +14,15 @@ def collect_rarely() -> None:
 
 
 def main() -> None:
-    """Run a command. If the extra with the commands is missing, print what to install and exit with 1."""
+    """Run a command. If the extra with the commands is missing, print what to install and exit with 1.
+
+    Only the doctor needs no extra.
+    """
     if find_spec("rich_click") is None:
+        if sys.argv[1:2] == ["doctor"]:
+            from grantledger.entrypoints.cli.doctor_alone import main as doctor
+
+            doctor(sys.argv[2:])
         extra = "demo" if sys.argv[1:2] == ["demo"] else "server"
         sys.exit(f"grantledger: commands need the authorization server: pip install 'grantledger[{extra}]'")
     collect_rarely()

@@ -12,6 +12,7 @@ _FILES = {
     "client": "client",
     "completion": "serve",
     "demo": "demo",
+    "doctor": "doctor",
     "grant": "grant",
     "keys": "keys",
     "ledger": "ledger",

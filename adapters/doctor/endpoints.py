@@ -1,0 +1,51 @@
+"""Requests that the authorization server must refuse, from a client that it does not know."""
+
+from urllib.parse import urlencode
+
+from grantledger.adapters.doctor.http import Http
+from grantledger.adapters.doctor.report import Report
+from grantledger.adapters.doctor.subject import Subject
+
+_NOBODY = "grantledger-doctor-unknown-client"
+_NOWHERE = "https://grantledger-doctor.invalid/callback"
+_CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+"""Of RFC 7636 appendix B."""
+
+_UNAUTHORIZED = 401
+_SUCCESS = range(200, 300)
+
+
+async def examine_endpoints(subject: Subject, http: Http, report: Report) -> None:
+    """Judge how both endpoints refuse an unknown client. Nothing is created."""
+    if authorize := subject.endpoint("authorization_endpoint"):
+        await _authorize(authorize, http, report)
+    if token := subject.endpoint("token_endpoint"):
+        form = {"grant_type": "refresh_token", "refresh_token": _NOBODY, "client_id": _NOBODY}
+        answer = await http.send("POST", token, form=form)
+        refused = (answer.status, answer.error) == (_UNAUTHORIZED, "invalid_client")
+        report.judge("unknown-client", refused, f"a refresh by an unknown client: {answer.seen}")
+
+
+async def _authorize(endpoint: str, http: Http, report: Report) -> None:
+    query = {
+        "response_type": "code",
+        "client_id": _NOBODY,
+        "redirect_uri": _NOWHERE,
+        "state": "doctor",
+        "code_challenge": _CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    answer = await http.send("GET", with_query(endpoint, query), headers={"accept": "text/html"})
+    to_client = (answer.redirect or "").startswith(_NOWHERE)
+    report.judge("open-redirect", not to_client, answer.seen)
+    asks = answer.status in _SUCCESS and b'type="password"' in answer.body
+    goes_on = (answer.redirect is not None and not to_client and "error" not in answer.redirect) or asks
+    report.judge("checked-first", not goes_on, f"for an unknown client {answer.seen}")
+    if not goes_on and answer.redirect is None:
+        kind = answer.headers.get("content-type", "no type")
+        report.judge("error-page", answer.is_page, f"{answer.seen} with {kind}")
+
+
+def with_query(endpoint: str, query: dict[str, str]) -> str:
+    """Return the URL with a query, which is added to the one that it has."""
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"

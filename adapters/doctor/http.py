@@ -1,0 +1,191 @@
+"""Bounded requests: no redirects, a limit on time, on size and on the number of requests."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import httpx2
+import msgspec
+from msgspec import Struct
+
+from grantledger.domain.absolute_uri import UriMalformed, parse
+
+TIMEOUT = 10.0
+"""Seconds for one request with its response: Claude gives up on discovery after as many."""
+
+MAX_RESPONSE = 256 * 1024
+"""Bytes of a response that are read."""
+
+MAX_REQUESTS = 200
+
+ORIGIN = "http://localhost:6274"
+"""The origin of a client in a browser: that of MCP Inspector."""
+
+_REDIRECTS = range(300, 400)
+_OK = 200
+_EVENT_STREAM = "text/event-stream"
+
+
+class TooManyRequests(Exception):  # noqa: N818 - named for the fact
+    """The examination has sent as many requests as it may."""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """A response, or what came instead: then `status` is 0."""
+
+    method: str
+    url: str
+    status: int
+    headers: httpx2.Headers
+    body: bytes = b""
+    failure: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status == _OK
+
+    @property
+    def redirect(self) -> str | None:
+        """The URL that the response redirects to."""
+        location = self.headers.get("location")
+        return urljoin(self.url, location) if location and self.status in _REDIRECTS else None
+
+    @property
+    def is_page(self) -> bool:
+        return "html" in self.headers.get("content-type", "")
+
+    @property
+    def json(self) -> dict[str, Any] | None:
+        """The body if it is a JSON object."""
+        try:
+            return msgspec.json.decode(self.body, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    @property
+    def error(self) -> str:
+        """The error code of OAuth in the body, "" without one."""
+        code = (self.json or {}).get("error")
+        return code if isinstance(code, str) else ""
+
+    @property
+    def seen(self) -> str:
+        """The request and its response in a few words. Holds no token: no query, no body."""
+        if not self.status:
+            outcome = f"gets no response ({self.failure})"
+        elif self.redirect is not None:
+            outcome = f"answers {self.status}, a redirect to {without_query(self.redirect)}"
+        else:
+            outcome = f"answers {self.status}{f' {self.error[:60]}' if self.error else ''}"
+        return f"{self.method} {without_query(self.url)} {outcome}"
+
+
+class Http:
+    """Sends the requests of one examination; a GET without headers of its own is sent once per URL."""
+
+    def __init__(
+        self, http: httpx2.AsyncClient | None = None, progress: Callable[[int], None] | None = None
+    ) -> None:
+        self._given = http
+        self._own: dict[bool, httpx2.AsyncClient] = {}
+        self._progress = progress
+        self._known: dict[str, Answer] = {}
+        self.requests = 0
+
+    async def get(self, url: str) -> Answer:
+        """Return the response to a GET as a client in a browser sends it."""
+        if url not in self._known:
+            headers = {"accept": "application/json", "origin": ORIGIN}
+            self._known[url] = await self.send("GET", url, headers=headers)
+        return self._known[url]
+
+    @property
+    def documents(self) -> list[Answer]:
+        """Every JSON document that `get` has found."""
+        return [answer for answer in self._known.values() if answer.ok and answer.json is not None]
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        json: Any = None,
+    ) -> Answer:
+        """Return the response. Raises `TooManyRequests`."""
+        if self.requests >= MAX_REQUESTS:
+            raise TooManyRequests
+        self.requests += 1
+        if self._progress is not None:
+            self._progress(self.requests)
+        client, content = self._client(url), None
+        client.cookies.clear()  # no client of MCP keeps any, and with one a request counts as a browser's
+        if form is not None:
+            headers = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
+            content = urlencode(form)
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT),
+                client.stream(
+                    method, url, headers=headers, content=content, json=json, follow_redirects=False
+                ) as response,
+            ):
+                body = await _read(response)
+                return Answer(
+                    method=method, url=url, status=response.status_code, headers=response.headers, body=body
+                )
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError, ValueError) as error:
+            # Only the kind: the message may hold the URL with its query.
+            return Answer(
+                method=method, url=url, status=0, headers=httpx2.Headers(), failure=type(error).__name__
+            )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._own.values():
+            await client.aclose()
+
+    def _client(self, url: str) -> httpx2.AsyncClient:
+        if self._given is not None:
+            return self._given
+        loopback = is_loopback(url)
+        if loopback not in self._own:
+            # A proxy of the environment does not reach this machine. Certificates take long to read.
+            verify = not (loopback and urlsplit(url).scheme == "http")
+            self._own[loopback] = httpx2.AsyncClient(
+                timeout=TIMEOUT,
+                trust_env=not loopback,
+                verify=verify,
+                headers={"user-agent": "grantledger-doctor"},
+            )
+        return self._own[loopback]
+
+
+async def _read(response: httpx2.Response) -> bytes:
+    if _EVENT_STREAM in response.headers.get("content-type", ""):
+        return b""  # it may never end
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) >= MAX_RESPONSE:
+            break
+    return bytes(body[:MAX_RESPONSE])
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL is on this machine."""
+    try:
+        return parse(url).is_loopback
+    except UriMalformed:
+        return False
+
+
+def without_query(url: str) -> str:
+    return url.partition("#")[0].partition("?")[0]

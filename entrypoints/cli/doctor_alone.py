@@ -1,0 +1,33 @@
+"""`grantledger doctor` without the extra `server`, which brings the library of the other commands."""
+
+import argparse
+import sys
+
+from grantledger.entrypoints.doctor_run import DoctorOptions, run_doctor
+
+
+def main(arguments: list[str]) -> None:
+    """Run the doctor with the arguments that follow its name, and exit."""
+    given = parser().parse_args(arguments)
+    options = DoctorOptions(
+        url=given.url,
+        active=given.active,
+        as_json=given.json,
+        everything=given.all,
+        open_browser=not given.no_browser,
+    )
+    sys.exit(run_doctor(options))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options of doctor.py."""
+    reader = argparse.ArgumentParser(
+        prog="grantledger doctor",
+        description="Examine an MCP server and its authorization server, as the known clients meet them.",
+    )
+    reader.add_argument("url", metavar="URL", help="the MCP server, or an issuer")
+    reader.add_argument("--active", action="store_true", help="also register clients and sign in")
+    reader.add_argument("--no-browser", action="store_true", help="print the URLs and open no browser")
+    reader.add_argument("--all", action="store_true", help="also show the checks that have passed")
+    reader.add_argument("--json", action="store_true", help="print a JSON object for each check")
+    return reader

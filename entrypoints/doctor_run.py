@@ -1,0 +1,151 @@
+"""`grantledger doctor`: run the examination and show its findings. Needs no extra."""
+
+import asyncio
+import os
+import shutil
+import sys
+import textwrap
+import webbrowser
+from collections.abc import Iterator
+from functools import partial
+
+import msgspec
+from msgspec import Struct
+
+from grantledger.adapters.doctor.catalogue import Severity
+from grantledger.adapters.doctor.examination import Unreachable, examine
+from grantledger.adapters.doctor.http import Http
+from grantledger.adapters.doctor.report import Finding, Report
+from grantledger.domain.absolute_uri import UriMalformed, parse
+
+NO_FAULT, FAULTS, NOT_EXAMINED = 0, 1, 2
+"""The exit codes."""
+
+_PIPE_WIDTH = 100_000
+_GAP = "  "
+_HEADINGS = ("severity", "check", "what was seen, and what to do")
+_COLOURS = {Severity.FAULT: "31", Severity.WARNING: "33", Severity.NOTE: "36", Severity.OK: "32"}
+
+
+class DoctorOptions(Struct, frozen=True, kw_only=True):
+    url: str
+    active: bool = False
+    as_json: bool = False
+    everything: bool = False
+    """Also show the checks that have passed."""
+
+    open_browser: bool = True
+
+
+def run_doctor(options: DoctorOptions) -> int:
+    """Examine the URL, print the findings, and return the exit code."""
+    try:
+        _check(options.url)
+        report = asyncio.run(_examined(options))
+    except (ValueError, Unreachable) as error:
+        sys.stderr.write(f"grantledger: {error}\n")
+        return NOT_EXAMINED
+    if options.as_json:
+        for finding in report.findings:
+            sys.stdout.write(msgspec.json.encode(finding.record()).decode() + "\n")
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+        coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        for line in lines_of(report, width=width, coloured=coloured, options=options):
+            sys.stdout.write(f"{line}\n")
+    if report.unfinished:
+        sys.stderr.write(f"grantledger: not all was checked: {report.unfinished}\n")
+    if report.of(Severity.FAULT):
+        return FAULTS
+    return NOT_EXAMINED if report.unfinished else NO_FAULT
+
+
+def lines_of(report: Report, *, width: int, coloured: bool, options: DoctorOptions) -> Iterator[str]:
+    """Yield the report for people: a table of findings, and how many there are."""
+    shown = [Severity.FAULT, Severity.WARNING, Severity.NOTE, *([Severity.OK] if options.everything else [])]
+    findings = report.of(*shown)
+    yield from _wrapped(f"{report.url}, whose authorization server is {report.issuer}", width)
+    yield ""
+    if findings:
+        yield from _table(findings, width, coloured=coloured)
+        yield ""
+    counts = [(severity, len(report.of(severity))) for severity in Severity]
+    checked = f"{sum(number for _, number in counts)} checks: "
+    yield checked + ", ".join(_count(severity, number) for severity, number in counts)
+    if not options.active:
+        yield from _wrapped("With --active also registration, redemption, refresh and revocation.", width)
+    for sentence in report.left_behind:
+        yield from _wrapped(f"Left behind: {sentence}", width)
+
+
+def _count(severity: Severity, number: int) -> str:
+    match severity:
+        case Severity.OK:
+            return f"{number} passed"
+        case _:
+            return f"{number} {severity.value}{'' if number == 1 else 's'}"
+
+
+def _table(findings: list[Finding], width: int, *, coloured: bool) -> Iterator[str]:
+    first = len(_HEADINGS[0])
+    second = max(len(_HEADINGS[1]), *(len(finding.check.id) for finding in findings))
+    rest = max(width - first - second - 2 * len(_GAP), 30)
+    yield _bold(f"{_HEADINGS[0]}{_GAP}{_HEADINGS[1]:<{second}}{_GAP}{_HEADINGS[2]}", coloured=coloured)
+    for finding in findings:
+        cells = [line for text in _texts(finding) for line in _wrapped(text, rest)]
+        severity = f"{finding.severity.value:<{first}}"
+        if coloured:
+            severity = f"\x1b[{_COLOURS[finding.severity]}m{severity}\x1b[0m"
+        yield f"{severity}{_GAP}{finding.check.id:<{second}}{_GAP}{cells[0]}"
+        for line in cells[1:]:
+            yield f"{'':<{first + second + 2 * len(_GAP)}}{line}"
+
+
+def _texts(finding: Finding) -> Iterator[str]:
+    check = finding.check
+    yield check.rule
+    if finding.seen:
+        for seen in finding.seen:
+            yield f"- seen: {seen}"
+        yield f"- clients: {check.clients}"
+        yield f"- do: {check.fix} ({check.section})"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    indent = "  " if text.startswith("- ") else ""
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+
+def _bold(text: str, *, coloured: bool) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if coloured else text
+
+
+async def _examined(options: DoctorOptions) -> Report:
+    async with Http(progress=_show_progress if sys.stderr.isatty() else None) as http:
+        try:
+            return await examine(options.url, http, partial(_open, options) if options.active else None)
+        finally:
+            if sys.stderr.isatty():
+                sys.stderr.write("\r\x1b[K")
+
+
+async def _open(options: DoctorOptions, url: str) -> None:
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}Sign in and allow access at\n{url}\n")
+    sys.stderr.flush()
+    if options.open_browser:
+        await asyncio.to_thread(webbrowser.open, url)
+
+
+def _show_progress(requests: int) -> None:
+    sys.stderr.write(f"\r{requests} requests")
+    sys.stderr.flush()
+
+
+def _check(url: str) -> None:
+    try:
+        uri = parse(url)
+    except UriMalformed as malformed:
+        raise ValueError(f"{url!r} {malformed}") from None
+    if not uri.is_web or uri.userinfo is not None or uri.fragment is not None:
+        raise ValueError(f"{url!r} must be an https URL without a user name and without a fragment")
