@@ -57,7 +57,8 @@ def test_the_package_imports_only_the_standard_library(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("completion", "bash"), ("ledger", "show", "--help")]
+    "arguments",
+    [("--help",), ("--version",), ("completion", "bash"), ("ledger", "show", "--help"), ("doctor", "--help")],
 )
 def test_help_and_completion_import_neither_a_ledger_nor_a_server(tmp_path: Path, arguments: tuple[str, ...]):
     assert not imported(*arguments, cwd=tmp_path) & (SERVER | LEDGER | {"pygments", "asyncio"})

@@ -1,0 +1,370 @@
+"""Each fault gives its finding, and a healthy server gives none.
+
+The server is in this process; only the redirect to the doctor's own address goes over TCP.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from grantledger.adapters.doctor.catalogue import AREAS, Severity
+from grantledger.adapters.doctor.examination import Unreachable, examine
+from grantledger.adapters.doctor.http import Http
+from grantledger.adapters.doctor.report import Report
+from support.healthy_server import MCP, ORIGIN, USER, HealthyServer, Request, Response
+
+PATH = "/.well-known/oauth-protected-resource/mcp"
+ROOT = "/.well-known/oauth-protected-resource"
+OAUTH = "/.well-known/oauth-authorization-server"
+OPENID = "/.well-known/openid-configuration"
+
+Fault = Callable[[HealthyServer], object]
+
+
+async def examined(server: HealthyServer, *, url: str = MCP, active: bool = False) -> Report:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=server)) as client:
+
+        async def signs_in(address: str) -> None:
+            answer = await client.get(address, headers={USER: "ada"})
+            async with httpx2.AsyncClient(trust_env=False, verify=False) as browser:
+                await browser.get(answer.headers["location"])
+
+        return await examine(url, Http(client), signs_in if active else None)
+
+
+def found(report: Report) -> set[str]:
+    return {finding.check.id for finding in report.findings if finding.severity is not Severity.OK}
+
+
+# Ways to make a server faulty
+
+
+def answering(method: str, path: str, **changes: Any) -> Fault:
+    """Change the response to these requests: its status, body or headers. None removes a header."""
+
+    def rewrite(response: Response) -> None:
+        headers = {name.replace("_", "-"): value for name, value in changes.items()}
+        response.status = headers.pop("status", response.status)
+        response.body = headers.pop("body", response.body)
+        response.headers |= {name: value for name, value in headers.items() if value is not None}
+        for name in [name for name, value in headers.items() if value is None]:
+            response.headers.pop(name, None)
+
+    return lambda server: server.rewrites.append((method, path, rewrite))
+
+
+def adding(method: str, path: str, **members: Any) -> Fault:
+    """Change members of the JSON object in the response. `...` removes one."""
+
+    def rewrite(response: Response) -> None:
+        if response.status < 300:
+            body = {**msgspec.json.decode(response.body), **members}
+            kept = {name: value for name, value in body.items() if value is not ...}
+            response.body = msgspec.json.encode(kept)
+
+    return lambda server: server.rewrites.append((method, path, rewrite))
+
+
+def challenging(challenge: str) -> Fault:
+    def rewrite(response: Response) -> None:
+        if response.status == 401 and "invalid_token" not in response.headers["www-authenticate"]:
+            response.headers["www-authenticate"] = challenge
+
+    return lambda server: server.rewrites.append(("POST", "/mcp", rewrite))
+
+
+def metadata(**members: Any) -> Fault:
+    return lambda server: server.metadata.update(members)
+
+
+def resource(**members: Any) -> Fault:
+    return lambda server: server.resource.update(members)
+
+
+def breaking(*rules: str) -> Fault:
+    return lambda server: server.broken.update(rules)
+
+
+def both(*faults: Fault) -> Fault:
+    return lambda server: [fault(server) for fault in faults]
+
+
+def without_registration(server: HealthyServer) -> None:
+    del server.metadata["registration_endpoint"]
+    server.metadata["client_id_metadata_document_supported"] = False
+
+
+def other_openid(server: HealthyServer) -> None:
+    server.openid = {**server.metadata, "token_endpoint": f"{ORIGIN}/revoke"}
+
+
+FULL = f'Bearer scope="todo", resource_metadata="{ORIGIN}{PATH}"'
+
+PASSIVE: dict[str, tuple[Fault, set[str]]] = {
+    "no guard": (answering("POST", "/mcp", status=200, www_authenticate=None), {"challenge", "bad-token"}),
+    "a 401 without a challenge": (
+        answering("POST", "/mcp", www_authenticate=None),
+        {"challenge", "bad-token-error"},
+    ),
+    "a parameter twice": (challenging(f'{FULL}, scope="todo"'), {"challenge-one-line"}),
+    "a parameter without quotation marks": (
+        challenging(FULL.replace('"todo"', "todo")),
+        {"challenge-one-line"},
+    ),
+    "no resource_metadata": (challenging('Bearer scope="todo"'), {"challenge-metadata"}),
+    "no scope": (challenging(FULL.replace('scope="todo", ', "")), {"challenge-scope"}),
+    "an error without a token": (challenging(f'{FULL}, error="invalid_request"'), {"challenge-error"}),
+    "offline_access in the challenge": (
+        challenging(FULL.replace("todo", "todo offline_access")),
+        {"offline-access"},
+    ),
+    "another challenge for a bad token": (
+        answering("POST", "/mcp", www_authenticate=FULL),
+        {"bad-token-error"},
+    ),
+    "GET without a guard": (answering("GET", "/mcp", status=200), {"unguarded-method", "head"}),
+    "HEAD that is unknown": (answering("HEAD", "/mcp", status=405), {"head"}),
+    "a slash that opens": (answering("POST", "/mcp/", status=200), {"unguarded-method"}),
+    "a slash that leads away": (
+        answering("POST", "/mcp/", status=307, location="http://internal.example/mcp"),
+        {"slash"},
+    ),
+    "no metadata of the resource": (
+        both(answering("GET", PATH, status=404), answering("GET", ROOT, status=404)),
+        {
+            "resource-metadata",
+            "resource-metadata-path",
+            "resource-metadata-root",
+            "discovery",
+            "old-discovery",
+        },
+    ),
+    "no metadata at the root": (answering("GET", ROOT, status=404), {"resource-metadata-root"}),
+    "no metadata at the path": (
+        both(answering("GET", PATH, status=404), challenging(FULL.replace("/mcp", ""))),
+        {"resource-metadata-path"},
+    ),
+    "the origin for a resource": (resource(resource=ORIGIN), {"resource-identifier", "discovery"}),
+    "a slash after the resource": (resource(resource=f"{MCP}/"), {"resource-identifier", "discovery"}),
+    "no authorization server": (resource(authorization_servers=[]), {"authorization-servers"}),
+    "two authorization servers": (
+        resource(authorization_servers=[ORIGIN, "https://b.example"]),
+        {"several-servers"},
+    ),
+    "offline_access at the resource": (
+        resource(scopes_supported=["todo", "offline_access"]),
+        {"offline-access"},
+    ),
+    "no metadata of the server": (
+        both(answering("GET", OAUTH, status=404), answering("GET", OPENID, status=404)),
+        {"server-metadata", "discovery", "old-discovery"},
+    ),
+    "OpenID Connect metadata only": (answering("GET", OAUTH, status=404), {"old-discovery"}),
+    "a page for each path": (
+        answering("GET", OPENID, body=b"<html>", content_type="text/html"),
+        {"well-known-answer"},
+    ),
+    "an error at a well-known path": (answering("GET", OPENID, status=500), {"well-known-answer"}),
+    "a redirect at a well-known path": (
+        answering("GET", OPENID, status=302, location="/"),
+        {"well-known-answer"},
+    ),
+    "a slash after the issuer": (metadata(issuer=f"{ORIGIN}/"), {"issuer", "discovery"}),
+    "no PKCE in the metadata": (
+        metadata(code_challenge_methods_supported=None),
+        {"pkce-advertised", "discovery"},
+    ),
+    "plain PKCE": (metadata(code_challenge_methods_supported=["plain", "S256"]), {"pkce-plain"}),
+    "no token endpoint": (metadata(token_endpoint=None), {"endpoints"}),
+    "an endpoint without TLS": (metadata(end_session_endpoint="http://auth.example/end"), {"endpoints"}),
+    "an endpoint that is not there": (metadata(userinfo_endpoint=f"{ORIGIN}/userinfo"), {"endpoint-answers"}),
+    "no keys": (answering("GET", "/jwks", body=b"{}"), {"endpoint-answers"}),
+    "documents that differ": (other_openid, {"documents-agree"}),
+    "the algorithm none": (metadata(id_token_signing_alg_values_supported=["none"]), {"algorithm-none"}),
+    "the password grant": (metadata(grant_types_supported=["password"]), {"obsolete-grants"}),
+    "no registration": (without_registration, {"way-to-register", "cimd"}),
+    "no documents of clients": (metadata(client_id_metadata_document_supported=False), {"cimd"}),
+    "no public clients": (
+        metadata(token_endpoint_auth_methods_supported=["client_secret_post"]),
+        {"auth-method-none"},
+    ),
+    "no iss": (metadata(authorization_response_iss_parameter_supported=False), {"iss-advertised"}),
+    "no revocation": (metadata(revocation_endpoint=None), {"revocation-advertised"}),
+    "a guard before OPTIONS": (answering("OPTIONS", "/mcp", status=401), {"mcp-preflight"}),
+    "a star for Authorization": (
+        answering("OPTIONS", "/mcp", access_control_allow_headers="*"),
+        {"mcp-preflight"},
+    ),
+    "a challenge that is hidden": (
+        answering("POST", "/mcp", access_control_expose_headers=None),
+        {"challenge-readable"},
+    ),
+    "metadata for no script": (
+        answering("GET", PATH, access_control_allow_origin=None),
+        {"metadata-cors"},
+    ),
+    "metadata without preflight": (answering("OPTIONS", OAUTH, status=404), {"metadata-cors"}),
+    "tokens without preflight": (answering("OPTIONS", "/token", status=404), {"token-cors"}),
+    "errors for no script": (answering("POST", "/token", access_control_allow_origin=None), {"token-cors"}),
+    "CORS for a page": (answering("GET", "/authorize", access_control_allow_origin="*"), {"authorize-cors"}),
+    "no HEAD for metadata": (answering("HEAD", OAUTH, status=405), {"metadata-head"}),
+    "an open redirect": (
+        answering("GET", "/authorize", status=302, location="https://grantledger-doctor.invalid/callback"),
+        {"open-redirect"},
+    ),
+    "a sign-in for everyone": (breaking("late"), {"checked-first"}),
+    "an error in JSON": (answering("GET", "/authorize", content_type="application/json"), {"error-page"}),
+    "an unknown client as a bad grant": (
+        answering("POST", "/token", status=400, body=b'{"error":"invalid_grant"}'),
+        {"unknown-client"},
+    ),
+}
+
+ACTIVE: dict[str, tuple[Fault, set[str]]] = {
+    "200 for a registration": (breaking("created"), {"registration-response"}),
+    "empty members": (adding("POST", "/register", client_uri=""), {"registration-response"}),
+    "a secret without an end": (
+        adding("POST", "/register", client_secret="s", client_secret_expires_at=...),
+        {"registration-response"},
+    ),
+    "a redirect URI that runs scripts": (breaking("scripts"), {"registration-redirect"}),
+    "a refusal of another form": (breaking("form"), {"registration-error"}),
+    "loopback with one port only": (breaking("port"), {"loopback-port"}),
+    "no HEAD for a page": (answering("HEAD", "/authorize", status=405), {"authorize-head"}),
+    "a sign-in for prompt=none": (breaking("none"), {"prompt-none"}),
+    "a refresh that is refused": (breaking("refresh"), {"refresh-works"}),
+    "credentials in the body only": (breaking("basic"), {"basic-header"}),
+    "a challenge that is optional": (breaking("challenge"), {"pkce-required"}),
+    "a challenge that is optional, after the sign-in": (
+        breaking("challenge", "late"),
+        {"pkce-required", "checked-first", "prompt-none"},
+    ),
+    "errors without state": (breaking("state of errors"), {"error-response"}),
+    "errors without iss, after the sign-in": (
+        breaking("iss of errors", "late"),
+        {"error-response", "checked-first", "prompt-none"},
+    ),
+    "codes without state": (breaking("state"), {"error-response", "authorization-response"}),
+    "codes without iss": (breaking("iss"), {"error-response", "authorization-response"}),
+    "any verifier": (breaking("verifier"), {"verifier"}),
+    "a token of another type": (adding("POST", "/token", token_type="mac"), {"token-response"}),
+    "a lifetime in text": (adding("POST", "/token", expires_in="3600"), {"token-response"}),
+    "tokens in a cache": (answering("POST", "/token", cache_control=None), {"token-no-store"}),
+    "no refresh token": (adding("POST", "/token", refresh_token=...), {"refresh-token"}),
+    "an ID token of nobody": (adding("POST", "/token", id_token="e30.e30."), {"id-token"}),
+    "a token for another audience": (breaking("audience"), {"token-accepted"}),
+    "a token in the query": (breaking("query"), {"token-in-query"}),
+    "a code that is redeemed twice": (breaking("replay"), {"double-spend", "replay"}),
+    "a replay without consequences": (breaking("keeps"), {"replay-revokes"}),
+    "a refresh token for good": (breaking("static"), {"refresh-rotates"}),
+    "one refresh of four": (breaking("strict"), {"refresh-race"}),
+    "a race that ends the grant": (breaking("fatal"), {"refresh-race", "refresh-race-fatal"}),
+    "a second line of tokens": (breaking("forks"), {"refresh-forks"}),
+    "revocation with a secret": (breaking("secret"), {"revocation-public"}),
+    "an error for an unknown token": (breaking("unknown"), {"revocation-unknown"}),
+    "a revocation without effect": (breaking("revocation"), {"revocation-ends", "revocation-access"}),
+    "a wrong word for a dead token": (breaking("dead"), {"revocation-ends"}),
+    "an access token that lives on": (breaking("access"), {"revocation-access"}),
+    "codes that a wrong verifier uses up": (breaking("burns codes"), set()),
+}
+
+
+def refusing(word: str) -> Fault:
+    """Refuse each registration whose request has this word."""
+
+    def apply(server: HealthyServer) -> None:
+        register = server.response
+
+        def response(request: Request) -> Response:
+            if request.path == "/register" and word in request.body.decode():
+                return Response(
+                    400, {"content-type": "application/json"}, b'{"error":"invalid_client_metadata"}'
+                )
+            return register(request)
+
+        server.response = response  # type: ignore[method-assign]
+
+    return apply
+
+
+REFUSED: dict[str, tuple[Fault, set[str]]] = {
+    "clients that are public": (refusing("native"), {"registration"}),
+    "schemes of editors": (refusing("cursor://"), {"registration-editor"}),
+    "clients with a secret": (refusing("client_secret_post"), {"registration-secret"}),
+    "unknown scopes": (refusing("openid email profile"), {"registration-scope"}),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+async def test_a_refused_registration_is_found(refused: str):
+    server = HealthyServer()
+    refuse, expected = REFUSED[refused]
+    refuse(server)
+    assert found(await examined(server, active=True)) == expected
+
+
+@pytest.mark.parametrize("fault", PASSIVE)
+async def test_each_fault_is_found_without_a_change_at_the_server(fault: str):
+    server = HealthyServer()
+    break_it, expected = PASSIVE[fault]
+    break_it(server)
+    assert found(await examined(server)) == expected
+    assert not server.clients
+
+
+@pytest.mark.parametrize("fault", ACTIVE)
+async def test_each_fault_is_found_with_a_sign_in(fault: str):
+    server = HealthyServer()
+    break_it, expected = ACTIVE[fault]
+    break_it(server)
+    assert found(await examined(server, active=True)) == expected
+
+
+@pytest.mark.parametrize("url", [MCP, ORIGIN])
+@pytest.mark.parametrize("active", [False, True])
+async def test_a_healthy_server_has_no_finding(url: str, active: bool):
+    report = await examined(HealthyServer(), url=url, active=active)
+    assert found(report) == set()
+    assert not report.unfinished
+
+
+async def test_every_check_is_made_at_a_healthy_server():
+    report = await examined(HealthyServer(), active=True)
+    made = {finding.check.id for finding in report.findings}
+    assert made == {check.id for area in AREAS for check in area.checks}
+
+
+def test_every_check_can_fail():
+    covered = set().union(*(expected for _, expected in (PASSIVE | ACTIVE | REFUSED).values()))
+    assert covered == {check.id for area in AREAS for check in area.checks}
+
+
+# What is left
+
+
+async def test_all_that_was_created_is_gone_afterwards():
+    server = HealthyServer()
+    report = await examined(server, active=True)
+    assert (server.clients, server.generations, report.left_behind) == ({}, {}, [])
+
+
+async def test_what_cannot_be_removed_is_named():
+    server = HealthyServer()
+    del server.metadata["revocation_endpoint"]
+    adding("POST", "/register", registration_client_uri=...)(server)
+    tokens, clients = (await examined(server, active=True)).left_behind
+    assert "the server has no revocation endpoint" in tokens
+    assert "5 registered clients named 'grantledger doctor'" in clients
+
+
+async def test_nothing_that_answers_is_no_report():
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(_nothing))
+    with pytest.raises(Unreachable, match="ConnectError"):
+        await examine(MCP, Http(client))
+
+
+def _nothing(_: httpx2.Request) -> httpx2.Response:
+    raise httpx2.ConnectError("refused")
