@@ -17,7 +17,7 @@ from support.server import PASSWORD
 from support.written_ledger import copied
 
 OTHERS = {"serve", "demo", "completion", "doctor"}
-"""A server, whose log is JSON by `log_format`; a walk for people; a script for the shell; an examination, tested elsewhere."""
+"""A server, whose log is JSON by `log_format`; walks for people; a script for the shell; tested elsewhere."""
 
 LISTS = {"user list", "client list", "grant list", "keys list", "keys rotate", "secret list", "settings show"}
 LISTS |= {"ledger show", "registration-token list", "resource list"}
