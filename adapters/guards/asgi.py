@@ -11,7 +11,7 @@ from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, 
 from grantledger.adapters.guards.check import RequestCheck, names
 from grantledger.adapters.guards.cors import CORS_NAMES, AllowedOrigin
 from grantledger.adapters.guards.discovery import Discovery
-from grantledger.adapters.guards.session import verified
+from grantledger.adapters.guards.session import keep_in, verified
 from grantledger.adapters.guards.source import GuardedResource, McpAuth
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
@@ -118,6 +118,7 @@ class BearerGuard:
         self, session: McpSession | None, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
         inner = self._origin.applied(scope, headers)
+        keep_in(inner, session)
         before = verified.set(session)
         try:
             with self._known_to_sdk(inner, session):

@@ -52,7 +52,8 @@ def mcp_discovery(auth: McpAuth) -> list[URLPattern]:
         headers = headers_of(request.META)
         if request.method == "OPTIONS":
             return _response(check.preflight(headers))
-        response = await discovery.response(request.path, str(request.method))
+        # Without the script prefix, as the patterns were matched.
+        response = await discovery.response(request.path_info, str(request.method))
         return _response(response.adding(check.cors.headers(headers)))
 
     return [path(at.removeprefix("/"), document) for at in discovery.paths]

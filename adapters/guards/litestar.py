@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from litestar.connection import ASGIConnection
+from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
 
 from grantledger.adapters.guards.check import RequestCheck
-from grantledger.adapters.guards.session import current_session, verified
+from grantledger.adapters.guards.session import keep_for_route, session_in
 from grantledger.adapters.guards.source import McpAuth
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
@@ -33,17 +33,17 @@ def mcp_guard(
         if isinstance(checked, GuardRefusal):
             status, message, sent = check.error(checked, headers)
             raise HTTPException(status_code=status, detail=message, headers=sent)
-        verified.set(checked)  # each request has a context of its own
+        keep_for_route(connection.scope, checked)
 
     return guard
 
 
-async def provide_mcp_session() -> McpSession:
+async def provide_mcp_session(request: Request[Any, Any, Any]) -> McpSession:
     """Return the session of the request: `dependencies={"session": provide_mcp_session}`.
 
     Raises `RuntimeError` for a route without a guard.
     """
-    session = current_session()
+    session = session_in(request.scope)
     if session is None:
         raise RuntimeError("this route needs `mcp_guard`, or `with_mcp_auth` around the application")
     return session

@@ -1,27 +1,70 @@
 """The session of a request, for the code behind a guard."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from typing import Any
 
+from grantledger.adapters.asgi_types import Scope
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
 from grantledger.adapters.guards.source import GuardedResource, McpAuth, Verify
 from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import same
 
-# ASGI servers run each request in a context of its own.
+# Set and reset by every guard that is around the code it guards.
 verified: ContextVar[McpSession | None] = ContextVar("grantledger_verified", default=None)
+
+# By a guard that is called before a route, and not after it: with the task that runs the request.
+_of_route: ContextVar[tuple[McpSession, asyncio.Task[Any] | None] | None] = ContextVar(
+    "grantledger_of_route", default=None
+)
+
+_IN_SCOPE = "grantledger.session"
 
 
 def current_session() -> McpSession | None:
-    """Return the session of the current request, None if no guard has checked it."""
-    return verified.get()
+    """Return the session of the current request, None if no guard has checked it.
+
+    In code behind a guard of a single route it is the session while that request runs: not in tasks that go
+    on after the response.
+    """
+    session = verified.get()
+    if session is not None:
+        return session
+    of_route = _of_route.get()
+    # A server may run a request in the context of an earlier one of its connection.
+    if of_route is None or (of_route[1] is not None and of_route[1].done()):
+        return None
+    return of_route[0]
+
+
+def keep_for_route(scope: Scope, session: McpSession) -> None:
+    """Make the session known to the route that this request is for."""
+    keep_in(scope, session)
+    _of_route.set((session, asyncio.current_task()))
+
+
+def session_in(scope: Scope) -> McpSession | None:
+    """Return the session of the request with this scope, None if no guard has checked it."""
+    found: McpSession | None = scope.get(_IN_SCOPE)
+    return found
+
+
+def keep_in(scope: Scope, session: McpSession | None) -> None:
+    """Store the session for `session_in`, in the scope of a request that a guard passes on."""
+    scope[_IN_SCOPE] = session
 
 
 async def session_for(token: str, of: GuardedResource) -> McpSession:
     """Return the session that a guard has found for the token, or find it. Raises as `Verify`."""
-    found = verified.get()
-    if found is not None and found.access_token == token and same(found.resource, of.identifier):
+    found = current_session()
+    if (
+        found is not None
+        and found.access_token == token
+        and found.claims.get("iss") == of.issuer
+        and same(found.resource, of.identifier)
+    ):
         return found
     return await of.verify(token, resource=of.identifier)
 

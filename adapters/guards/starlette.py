@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from grantledger.adapters.guards.check import RequestCheck
-from grantledger.adapters.guards.session import verified
+from grantledger.adapters.guards.session import keep_for_route
 from grantledger.adapters.guards.source import McpAuth
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
@@ -30,7 +30,7 @@ def mcp_session(
         checked = await check.session(headers, request.scope["query_string"])
         if isinstance(checked, GuardRefusal):
             raise HTTPException(*check.error(checked, headers))
-        verified.set(checked)  # each request has a context of its own
+        keep_for_route(request.scope, checked)
         return checked
 
     return session_of

@@ -26,6 +26,7 @@ SESSION = McpSession(
     scopes=("todo:write",),
     resource=RESOURCE,
     expires_at=2_000_000_000,
+    claims={"iss": ISSUER},
     grant_id="grant",
 )
 

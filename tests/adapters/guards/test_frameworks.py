@@ -1,5 +1,7 @@
 """Litestar, Starlette, FastAPI and Django, each in its own way, over one core."""
 
+import asyncio
+import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -10,17 +12,18 @@ from django.conf import settings as django_settings
 from django.http import HttpRequest, JsonResponse
 from fastapi import Depends, FastAPI
 from litestar import Litestar, get
+from litestar.connection import Request as LitestarRequest
 from litestar.di import NamedDependency
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
 from grantledger.adapters.guards.asgi import with_mcp_auth
 from grantledger.adapters.guards.blocking import SyncMcpAuthClient
 from grantledger.adapters.guards.client import McpAuthClient
-from grantledger.adapters.guards.django import mcp_auth_required
+from grantledger.adapters.guards.django import mcp_auth_required, mcp_discovery
 from grantledger.adapters.guards.litestar import mcp_guard, provide_mcp_session
 from grantledger.adapters.guards.session import current_session
 from grantledger.adapters.guards.starlette import mcp_session
@@ -189,6 +192,100 @@ async def test_pages_of_origins_that_are_not_listed_get_403(make, issuer):
     assert (await asked(app, {**GOOD, "origin": "https://a.example"})).status_code == 200
 
 
+# Two requests on one connection
+
+
+@get("/open", dependencies={"session": provide_mcp_session})
+async def open_with_dependency(session: NamedDependency[McpSession]) -> str:
+    return str(session.user_id)
+
+
+@get("/open-too")
+async def open_without(request: LitestarRequest[Any, Any, Any]) -> str:
+    return "nobody" if current_session() is None else "somebody"
+
+
+def routes_of_litestar(auth: McpAuthClient) -> Any:
+    @get("/me", guards=[mcp_guard(auth)], dependencies={"session": provide_mcp_session})
+    async def me(session: NamedDependency[McpSession]) -> str:
+        return str(session.user_id)
+
+    return Litestar([me, open_with_dependency, open_without])
+
+
+def routes_of_starlette(auth: McpAuthClient) -> Any:
+    session_of = mcp_session(auth)
+
+    async def me(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str((await session_of(request)).user_id))
+
+    async def open_to_all(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("nobody" if current_session() is None else "somebody")
+
+    return Starlette(routes=[Route("/me", me), Route("/open-too", open_to_all)])
+
+
+async def one_after_the_other(app: Any, *paths: str) -> list[tuple[int, str]]:
+    """Ask as a server does that starts a pipelined request inside of the one before: in its context."""
+    done: list[tuple[int, bytes]] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    def start(path: str, *others: str) -> None:
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"host", b"mcp.example")] + ([(b"authorization", b"Bearer good")] if others else []),
+        }
+        status = 0
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                done.append((status, message["body"]))
+                if others:
+                    start(*others)
+
+        tasks.append(asyncio.create_task(app(scope, receive, send)))
+
+    start(*paths)
+    for task in tasks:  # which grow
+        await task
+    return [(status, body.decode()) for status, body in done]
+
+
+@pytest.mark.parametrize("routes", [routes_of_litestar, routes_of_starlette])
+async def test_a_route_without_a_guard_does_not_see_the_caller_of_the_request_before(routes, auth):
+    answers = await one_after_the_other(routes(auth), "/me", "/open-too")
+    assert answers == [(200, "glu_ann"), (200, "nobody")]
+
+
+async def test_the_dependency_of_a_route_without_a_guard_is_an_error_and_no_caller(auth):
+    first, second = await one_after_the_other(routes_of_litestar(auth), "/me", "/open")
+    assert first == (200, "glu_ann")
+    assert second[0] == 500
+    assert "glu_ann" not in second[1]
+
+
+async def test_work_of_a_guarded_route_sees_its_caller_in_other_tasks_too(auth):
+    @get("/me", guards=[mcp_guard(auth)])
+    async def me() -> list[str]:
+        async def work() -> str:
+            session = current_session()
+            return str(session and session.user_id)
+
+        return [*await asyncio.gather(work(), work()), await asyncio.to_thread(lambda: asyncio.run(work()))]
+
+    assert (await asked(Litestar([me]), GOOD)).json() == ["glu_ann"] * 3
+
+
 def test_a_sync_view_of_django_takes_the_sync_client(issuer):
     from django.test import RequestFactory  # noqa: PLC0415 - after `configure`
 
@@ -220,6 +317,16 @@ def test_the_vary_header_of_a_django_view_is_kept(issuer):
     assert answer["Vary"] == "Accept, Origin"
     assert answer["Access-Control-Allow-Origin"] == origin
     sync.close()
+
+
+@pytest.mark.parametrize("prefix", ["", "/app"])
+async def test_django_serves_discovery_behind_a_script_prefix(auth, prefix):
+    from django.test import RequestFactory  # noqa: PLC0415 - after `configure`
+
+    pattern = mcp_discovery(auth)[0]
+    request = RequestFactory().get("/.well-known/oauth-protected-resource", SCRIPT_NAME=prefix)
+    assert request.path == f"{prefix}/.well-known/oauth-protected-resource"
+    assert json.loads((await pattern.callback(request)).content)["resource"] == RESOURCE
 
 
 def test_a_django_view_and_its_client_are_both_sync_or_both_async(auth):

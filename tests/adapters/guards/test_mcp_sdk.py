@@ -73,6 +73,14 @@ async def test_looks_up_what_the_guard_has_not_checked(call, app, ledger, resour
     assert ledger.asked == [("good", RESOURCE), (token, resource)]
 
 
+async def test_looks_up_what_the_guard_of_another_issuer_has_checked(call, app, ledger):
+    """Two issuers may give out tokens for one resource: each answers for its own."""
+    other = McpTokenVerifier(guarded(ledger, issuer="https://other.example"))
+    app.work = lambda: other.verify_token("good")
+    await call("POST", "Bearer good")
+    assert len(ledger.asked) == 2
+
+
 async def test_the_sdk_reads_the_message_of_a_refusal(call):
     message = jsonrpc_message_adapter.validate_json((await call()).body, by_name=False)
     assert isinstance(message, JSONRPCError)
