@@ -19,7 +19,7 @@ from grantledger.adapters.crypto.sealing import SealedBox, Vault
 from grantledger.adapters.crypto.tokens import DerivedCodes, DerivedTokens
 from grantledger.adapters.identity.common_passwords import ListedPasswords
 from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.database import CannotOpen, Database
 from grantledger.adapters.ledger.history import Past
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.secret_use import Resealing, SecretUse
@@ -30,6 +30,8 @@ from grantledger.adapters.throttles import Throttles, tenfold
 from grantledger.application.use_cases import Ports, UseCases
 from grantledger.domain.limits import MAX_WAITING_CHECKS
 from grantledger.domain.rate import parsed_rate
+from grantledger.domain.resource import ALL_RESOURCES, RESOURCES, Resources
+from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.databases import database_of
 from grantledger.entrypoints.exposed_files import check_database_closed
 from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
@@ -133,6 +135,30 @@ class Container:
             issued_codes=throttles.action_limit("authorizations", parsed_rate(settings.codes_per_session)),
             sign_ins=throttles.action_limit("sign-ins of one user", parsed_rate(settings.sign_ins_per_user)),
         )
+
+
+async def resources_in_ledger(settings: Settings) -> tuple[Resource, ...]:
+    """Return the resources that commands have added. Of a database that does not exist yet: none.
+
+    It has a connection of its own and closes it. Raises `Unavailable`.
+    """
+    container = Container(settings)
+    if settings.database == IN_MEMORY or not _has_schema(container.database()):
+        return ()
+    ledger = container.ledger()
+    await ledger.open()
+    try:
+        held = (await ledger.load(RESOURCES, ALL_RESOURCES)).state or Resources()
+    finally:
+        await ledger.close()
+    return held.added
+
+
+def _has_schema(database: Database) -> bool:
+    try:
+        return migrations.current(database) == migrations.HEAD
+    except CannotOpen:  # as before the first start
+        return False
 
 
 @asynccontextmanager

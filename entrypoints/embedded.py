@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +19,11 @@ from grantledger.adapters.embedding.litestar_plugin import AuthorizationServerPl
 from grantledger.adapters.embedding.routing import in_front_of
 from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
 from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_token
+from grantledger.adapters.guards.cors import AllowedOrigin
 from grantledger.adapters.guards.discovery_paths import resource_metadata_url
+from grantledger.adapters.guards.methods import GuardMethods
 from grantledger.adapters.guards.refusals import guard_challenge
-from grantledger.adapters.guards.session import RequestHeaders, authorization_headers, get_mcp_session
+from grantledger.adapters.guards.session import RequestHeaders, authorization_headers
 from grantledger.adapters.guards.source import GuardedResource, IssuerDocument
 from grantledger.adapters.http.application import HttpLayer
 from grantledger.adapters.http.errors import GuardRefusal
@@ -32,7 +35,7 @@ from grantledger.application.use_cases import UseCases
 from grantledger.domain import resource_indicator
 from grantledger.domain.absolute_uri import parse
 from grantledger.domain.resource_indicator import Resource
-from grantledger.entrypoints.composition import Container
+from grantledger.entrypoints.composition import Container, resources_in_ledger
 from grantledger.entrypoints.server import http_layer, run, server_open
 from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_identity, localhost_doubt
 from grantledger.entrypoints.settings_sources import load_settings
@@ -55,7 +58,7 @@ class VouchNeeded(Exception):  # noqa: N818 - named for the fact
         )
 
 
-class AuthorizationServer:
+class AuthorizationServer(GuardMethods):
     """One server. Its ledger is open inside `async with server:`, and while an application made here runs.
 
     All of these may be used together, in one event loop:
@@ -64,22 +67,30 @@ class AuthorizationServer:
     - `in_front_of(app)` adds the server's paths to an ASGI application of any framework.
     - `litestar_plugin()` adds them to a Litestar application.
     - `use_cases` are called without HTTP.
-    - `guard(app)` passes only requests with an access token for a protected resource.
+    - `guard(app)` passes only requests with an access token for a protected resource. The methods
+      `verify_token`, `get_session`, `handler`, `middleware`, `discovery_handler` and
+      `protected_resource_handler` are those of `McpAuthClient`, without HTTP.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, host_identity: HostIdentity | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        host_identity: HostIdentity | None = None,
+        allowed_origin: AllowedOrigin = "*",
     ) -> None:
         """Open nothing yet. Without `settings`, use the defaults, which are for loopback.
 
-        With a `host_identity` your application signs users in, at the setting `login_page`. Raises
-        `SettingsInvalid`.
+        With a `host_identity` your application signs users in, at the setting `login_page`. Pages of every
+        origin may call guarded applications, or only those of `allowed_origin`. Raises `SettingsInvalid`.
         """
         self._container = Container(settings or Settings())
         if self.settings.workers > 1:
             sentence = "must be 1 in an embedded server, which is part of the processes of its host"
             raise SettingsInvalid("workers", sentence)
         self._host_identity = host_identity
+        self._allowed_origin = allowed_origin
+        self._added: dict[str, Resource] = {}
         check_identity(self.settings, by_host=host_identity is not None)
         self._opened = AsyncExitStack()
         self._users = 0
@@ -92,10 +103,12 @@ class AuthorizationServer:
         environ: Mapping[str, str] = os.environ,
         *,
         host_identity: HostIdentity | None = None,
+        allowed_origin: AllowedOrigin = "*",
         **settings: Any,
     ) -> Self:
         """Read settings as `grantledger serve` does; `settings` take precedence. Raises `SettingsInvalid`."""
-        return cls(load_settings(config, environ, settings), host_identity=host_identity)
+        loaded = load_settings(config, environ, settings)
+        return cls(loaded, host_identity=host_identity, allowed_origin=allowed_origin)
 
     @property
     def settings(self) -> Settings:
@@ -169,16 +182,27 @@ class AuthorizationServer:
         return self._http.vouch(transaction, user)
 
     def resource(self, identifier: str | None = None) -> Resource:
-        """Return a configured protected resource, the default one for None. Raises `ValueError`."""
+        """Return a protected resource, the default one for None.
+
+        It is one of the settings, or one that `grantledger resource add` has added: for the first use of such
+        a one the ledger is read, and the call blocks. Raises `ValueError` for any other.
+        """
         configured = self.settings.protected_resources
-        for resource in configured:
-            if identifier is None or resource_indicator.same(identifier, resource.identifier):
-                return resource
-        known = ", ".join(repr(resource.identifier) for resource in configured)
-        raise ValueError(f"{identifier!r} is not one of the protected resources: {known}")
+        if identifier is None:
+            return configured[0]
+        for known in (configured, self._added.values(), self._read_added()):
+            for resource in known:
+                if resource_indicator.same(identifier, resource.identifier):
+                    self._added[resource.identifier] = resource
+                    return resource
+        names = ", ".join(repr(resource.identifier) for resource in configured)
+        raise ValueError(
+            f"{identifier!r} is not one of the protected resources: {names}. "
+            "The settings name more, or `grantledger resource add` adds them"
+        )
 
     def guarded_resource(self, resource: str | None = None) -> GuardedResource:
-        """Return what guards need to know of a configured resource. Raises `ValueError`."""
+        """Return what guards need to know of a resource. Raises `ValueError` for an unknown one."""
         of = self.resource(resource)
         return GuardedResource(
             identifier=of.identifier,
@@ -187,14 +211,25 @@ class AuthorizationServer:
             issuer_metadata=self._metadata,
             scopes=of.scopes,
             name=of.name,
+            allowed_origin=self._allowed_origin,
         )
+
+    def _read_added(self) -> Iterator[Resource]:
+        """Read the resources of the ledger, in a thread: an event loop may run in this one."""
+        with ThreadPoolExecutor(1) as thread:
+            yield from thread.submit(asyncio.run, resources_in_ledger(self.settings)).result()
 
     async def _metadata(self, _: IssuerDocument) -> bytes:
         """Both documents are the same one, as at the server's own paths."""
         return msgspec.json.encode(self.use_cases.describe_server.authorization_server())
 
     def guard(
-        self, app: ASGIApp, resource: str | None = None, *, required_scopes: Iterable[str] = ()
+        self,
+        app: ASGIApp,
+        resource: str | None = None,
+        *,
+        required_scopes: Iterable[str] = (),
+        allowed_origin: AllowedOrigin | None = None,
     ) -> BearerGuard:
         """Return `app` behind a guard: it gets only requests with an access token for `resource`.
 
@@ -202,7 +237,9 @@ class AuthorizationServer:
 
         Raises `ValueError` for an unknown resource, or scopes that a challenge cannot hold.
         """
-        return with_mcp_auth(app, self, resource=resource, required_scopes=required_scopes)
+        return with_mcp_auth(
+            app, self, resource=resource, required_scopes=required_scopes, allowed_origin=allowed_origin
+        )
 
     def mount(
         self,
@@ -234,12 +271,8 @@ class AuthorizationServer:
     async def get_mcp_session(
         self, headers: RequestHeaders, *, resource: str | None = None
     ) -> McpSession | None:
-        """Return the session of a request's access token, None without a token or with a refused one.
-
-        The token must be for `resource`, the default one for None. Raises `Unavailable` in an outage: answer
-        503, since the token may be valid.
-        """
-        return await get_mcp_session(self, headers, resource=resource)
+        """Return the session of a request's access token: `get_session` under Better Auth's name."""
+        return await self.get_session(headers, resource=resource)
 
     def challenge(self, headers: RequestHeaders, *, resource: str | None = None) -> str:
         """Return the `WWW-Authenticate` header for a 401 that your own code answers.

@@ -1,24 +1,21 @@
 """`McpAuthClient`: verify tokens of an issuer in another process, or of another vendor."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 import httpx2
 from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import ASGIApp
-from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
 from grantledger.adapters.guards.check import names
 from grantledger.adapters.guards.cors import AllowedOrigin
-from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.issuer import IssuerDocuments, IssuerHttp, checked_url
-from grantledger.adapters.guards.session import RequestHeaders, get_mcp_session
+from grantledger.adapters.guards.methods import GuardMethods
 from grantledger.adapters.guards.source import GuardedResource
 from grantledger.adapters.guards.token_cache import Answer, SingleFlight, TokenCache, TokenRefused, digest_of
 from grantledger.adapters.guards.verifiers import ByIntrospection, BySession, Verifier
 from grantledger.application.tokens.mcp_session import McpSession
-from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import checked_identifier, same
 
 VerifyBy = Literal["session", "introspection", "jwt"]
@@ -28,7 +25,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 """`b64token` of RFC 6750 section 2.1."""
 
 
-class McpAuthClient:
+class McpAuthClient(GuardMethods):
     """Verifies the access tokens that `issuer` gave out for `resource`.
 
     Made at import time, used in one event loop; it opens no connection before it is used. `verify` says how:
@@ -37,6 +34,9 @@ class McpAuthClient:
     - `introspection`: ask any issuer (RFC 7662), with `client_id` and `client_secret` of this resource.
     - `jwt`: check the signature of a JWT (RFC 9068) with the keys of the issuer. A revoked token is accepted
       until it expires.
+
+    An `AuthorizationServer` has its methods too: `verify_token`, `get_session`, `handler`, `middleware`,
+    `discovery_handler` and `protected_resource_handler`.
 
     An answer is kept for `cache_seconds`, at most until the token expires: so long may a token be accepted
     after it was revoked. 0 keeps nothing. At most 10,000 sessions are kept, under digests of their tokens.
@@ -77,55 +77,6 @@ class McpAuthClient:
             name=resource_name,
             allowed_origin=allowed_origin,
         )
-        self._discovery = Discovery(self._guarded)
-
-    async def verify_token(self, token: str) -> McpSession | None:
-        """Return the session of an access token, None if it is refused.
-
-        Raises `Unavailable` if it cannot be checked now: answer 503, since the token may be valid.
-        """
-        try:
-            return await self._verified(token)
-        except Refusal:
-            return None
-
-    async def get_session(self, headers: RequestHeaders) -> McpSession | None:
-        """Return the session of a request's access token, None without one or with a refused one.
-
-        Raises `Unavailable`, as `verify_token`.
-        """
-        return await get_mcp_session(self, headers)
-
-    def handler(
-        self, app: ASGIApp, *, required_scopes: Iterable[str] = (), public: Iterable[str] = ()
-    ) -> BearerGuard:
-        """Return `app` behind a guard: `with_mcp_auth(app, self)`."""
-        return with_mcp_auth(app, self, required_scopes=required_scopes, public=public)
-
-    def middleware(
-        self, *, required_scopes: Iterable[str] = (), public: Iterable[str] = ()
-    ) -> Callable[[ASGIApp], BearerGuard]:
-        """Return what a framework takes as middleware, such as `app.add_middleware(client.middleware())`.
-
-        Every path needs a token, except those in `public`.
-        """
-        required, open_to_all = names(required_scopes), names(public)  # Litestar calls `guard` for each route
-
-        def guard(app: ASGIApp) -> BearerGuard:
-            return self.handler(app, required_scopes=required, public=open_to_all)
-
-        return guard
-
-    def discovery_handler(self) -> ASGIApp:
-        """Return an ASGI application for the issuer's metadata, to be mounted where clients look for it.
-
-        A guard answers these paths itself. This is for a guard that only gets requests below its own path.
-        """
-        return self._discovery.of_issuer
-
-    def protected_resource_handler(self) -> ASGIApp:
-        """Return an ASGI application for the resource's metadata, to be mounted as `discovery_handler`."""
-        return self._discovery.of_resource
 
     def guarded_resource(self, resource: str | None = None) -> GuardedResource:
         """Return what guards need to know. Raises `ValueError` for another resource than this client's."""

@@ -66,6 +66,10 @@ class Discovery:
     def paths_of_resource(self) -> list[str]:
         return [path for path, document in self._at.items() if document is None]
 
+    @property
+    def paths_of_issuer(self) -> list[str]:
+        return [path for path, document in self._at.items() if document is not None]
+
     def is_at(self, path: str) -> bool:
         """Whether a document is at this path."""
         return "/.well-known/" in path and path.rstrip("/") in self._at

@@ -6,12 +6,14 @@ from typing import Any
 from fastmcp.server.auth import AccessToken, AuthProvider
 from fastmcp.server.auth.auth import TokenVerificationError
 from fastmcp.server.auth.middleware import RequireAuthMiddleware
+from msgspec.structs import replace
 from pydantic import AnyHttpUrl
 from starlette.middleware import Middleware
 from starlette.routing import Match, Mount, Route
 
 from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.guards.cors import AllowedOrigin
 from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.discovery_paths import origin_of
 from grantledger.adapters.guards.mcp_caller import access_token_members
@@ -21,14 +23,21 @@ from grantledger.domain.refusal import Refusal
 
 
 def fastmcp_auth(
-    auth: McpAuth, *, required_scopes: Iterable[str] = (), resource: str | None = None
+    auth: McpAuth,
+    *,
+    required_scopes: Iterable[str] = (),
+    resource: str | None = None,
+    allowed_origin: AllowedOrigin | None = None,
 ) -> "FastMcpAuth":
     """Return what `FastMCP(auth=...)` takes. Tools call `get_access_token()` or `current_session()`.
 
     With an `AuthorizationServer` as `auth`, FastMCP's application answers the server's paths too, and opens
-    the ledger while it runs. Raises `ValueError` for an unknown resource.
+    the ledger while it runs. Pages of every origin may call, or only those of `allowed_origin` (None: of
+    `auth`). Raises `ValueError` for an unknown resource.
     """
-    return FastMcpAuth(auth, required_scopes=required_scopes, resource=resource)
+    return FastMcpAuth(
+        auth, required_scopes=required_scopes, resource=resource, allowed_origin=allowed_origin
+    )
 
 
 class FastMcpAuth(AuthProvider):
@@ -38,10 +47,16 @@ class FastMcpAuth(AuthProvider):
     """
 
     def __init__(
-        self, auth: McpAuth, *, required_scopes: Iterable[str] = (), resource: str | None = None
+        self,
+        auth: McpAuth,
+        *,
+        required_scopes: Iterable[str] = (),
+        resource: str | None = None,
+        allowed_origin: AllowedOrigin | None = None,
     ) -> None:
         self._auth = auth
-        self._of = auth.guarded_resource(resource)
+        of = auth.guarded_resource(resource)
+        self._of = of if allowed_origin is None else replace(of, allowed_origin=allowed_origin)
         scopes = [required_scopes] if isinstance(required_scopes, str) else list(required_scopes)
         super().__init__(base_url=origin_of(self._of.identifier), required_scopes=scopes)
 
@@ -63,10 +78,9 @@ class FastMcpAuth(AuthProvider):
         """Return the discovery documents, for applications that mount them at their root."""
         self.set_mcp_path(mcp_path)
         discovery = Discovery(self._of)
-        of_issuer = [path for path in discovery.paths if path not in discovery.paths_of_resource]
         return [
             *(Route(path, endpoint=_Endpoint(discovery.of_resource)) for path in discovery.paths_of_resource),
-            *(Route(path, endpoint=_Endpoint(discovery.of_issuer)) for path in of_issuer),
+            *(Route(path, endpoint=_Endpoint(discovery.of_issuer)) for path in discovery.paths_of_issuer),
         ]
 
     def get_middleware(self) -> list[Any]:

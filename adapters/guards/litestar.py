@@ -3,12 +3,17 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from litestar import asgi
 from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import ASGIRouteHandler
 from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Receive, Scope, Send
 
+from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.guards.check import RequestCheck
+from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.session import keep_for_route, session_in
 from grantledger.adapters.guards.source import McpAuth
 from grantledger.adapters.http.errors import GuardRefusal
@@ -36,6 +41,29 @@ def mcp_guard(
         keep_for_route(connection.scope, checked)
 
     return guard
+
+
+def mcp_discovery(auth: McpAuth, *, resource: str | None = None) -> list[ASGIRouteHandler]:
+    """Return routes for the discovery documents: `Litestar([..., *mcp_discovery(auth)])`.
+
+    They are for an application with `mcp_guard` or `middleware()`, which Litestar calls for its own routes
+    only. The plugin of an `AuthorizationServer` has them already.
+
+    Raises `ValueError` for an unknown resource.
+    """
+    discovery = Discovery(auth.guarded_resource(resource))
+    return [
+        *(_route(path, discovery.of_resource) for path in discovery.paths_of_resource),
+        *(_route(path, discovery.of_issuer) for path in discovery.paths_of_issuer),
+    ]
+
+
+def _route(path: str, app: ASGIApp) -> ASGIRouteHandler:
+    @asgi(path, copy_scope=True)
+    async def document(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+
+    return document
 
 
 async def provide_mcp_session(request: Request[Any, Any, Any]) -> McpSession:

@@ -20,7 +20,9 @@ import grantledger
 from grantledger import AuthorizationServer, Caller, Mount, ProtectedResource, Refusal, Settings
 from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.ledger.database import CannotOpen
+from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.settings import SettingsInvalid
+from support.guarding import calling
 from support.hosting import NotStarted, hosting
 from support.oauth import Person
 from support.server import EMAIL, PASSWORD, free_port
@@ -343,6 +345,34 @@ async def test_csrf_protection_of_a_litestar_host_spares_our_routes(server):
 def test_a_resource_that_is_not_configured_cannot_be_guarded(server):
     with pytest.raises(ValueError, match="not one of the protected resources"):
         server.guard(without_lifespan, "https://elsewhere.example/mcp")
+
+
+FILES = "https://files.example/mcp"
+
+
+async def test_a_resource_that_a_command_has_added_can_be_guarded(server):
+    async with server:
+        await server.use_cases.add_resource(Resource(FILES, "Files", ("files:read",)), CALLER)
+        guard = server.guard(without_lifespan, FILES)  # without a restart, and in a running event loop
+        metadata = await calling(guard, "GET", path="/.well-known/oauth-protected-resource/mcp")
+        assert metadata.json()["resource"] == FILES
+        assert metadata.json()["scopes_supported"] == ["files:read"]
+        assert (await calling(guard)).status == 401
+        await server.use_cases.remove_resource(FILES, CALLER)
+    with pytest.raises(ValueError, match="not one of the protected resources"):
+        AuthorizationServer(server.settings).guard(without_lifespan, FILES)
+
+
+async def test_the_next_start_knows_the_resources_that_commands_have_added(server):
+    async with server:
+        await server.use_cases.add_resource(Resource(FILES), CALLER)
+    assert AuthorizationServer(server.settings).resource("https://FILES.example/mcp").identifier == FILES
+
+
+def test_asking_for_an_unknown_resource_makes_no_database(server):
+    with pytest.raises(ValueError, match="grantledger resource add"):
+        server.resource(FILES)
+    assert not Path(server.settings.database).exists()
 
 
 def test_all_public_names_are_there():
