@@ -85,10 +85,6 @@ def _is_public(uri: AbsoluteUri) -> bool:
     return address.is_global
 
 
-class DocumentUnusable(Unavailable):
-    """The issuer has answered, but not with the document."""
-
-
 class Fetched(Struct, frozen=True):
     """A response of the issuer."""
 
@@ -100,7 +96,7 @@ class Fetched(Struct, frozen=True):
         try:
             return msgspec.json.decode(self.body, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError):
-            raise DocumentUnusable("the response of the issuer is not a JSON object") from None
+            raise Unavailable("the response of the issuer is not a JSON object") from None
 
 
 class IssuerHttp:
@@ -168,6 +164,14 @@ class _Document(Struct):
     fresh_until: float
 
 
+class _Failure(Struct):
+    """Why a document could not be read; with `is_down`, the issuer did not answer, or with 5xx or 429."""
+
+    reason: str
+    is_down: bool
+    until: float
+
+
 class IssuerDocuments:
     """The discovery documents of an issuer, each fetched when it is needed and kept for 60 s.
 
@@ -182,7 +186,7 @@ class IssuerDocuments:
         self._http = http
         self._monotonic = monotonic
         self._documents: dict[IssuerDocument, _Document] = {}
-        self._failed: dict[IssuerDocument, tuple[Unavailable, float]] = {}
+        self._failed: dict[IssuerDocument, _Failure] = {}
         self._flight = SingleFlight[_Document]()
 
     async def __call__(self, document: IssuerDocument, /) -> bytes | None:
@@ -198,7 +202,9 @@ class IssuerDocuments:
         for document in ("oauth-authorization-server", "openid-configuration"):
             try:
                 url = (await self._current(document)).members.get(member)
-            except DocumentUnusable as unusable:
+            except Unavailable as unusable:
+                if self._failed[document].is_down:
+                    raise
                 failure = unusable
                 continue
             if isinstance(url, str):
@@ -220,13 +226,16 @@ class IssuerDocuments:
             return known
 
     async def _fetched(self, document: IssuerDocument) -> _Document:
-        failure, until = self._failed.get(document, (None, 0.0))
-        if failure is not None and self._monotonic() < until:
-            raise type(failure)(f"a moment ago: {failure}")
+        failure = self._failed.get(document)
+        if failure is not None and self._monotonic() < failure.until:
+            raise Unavailable(f"a moment ago: {failure.reason}")
+        is_down = True
         try:
-            read = self._read(await self._http.fetch("GET", self._url(document)))
+            answer = await self._http.fetch("GET", self._url(document))
+            is_down = answer.status in _DOWN or answer.status == _TOO_MANY
+            read = self._read(answer)
         except Unavailable as error:
-            self._failed[document] = error, self._monotonic() + RETRY_IN
+            self._failed[document] = _Failure(str(error), is_down, self._monotonic() + RETRY_IN)
             _log.warning("the metadata of %s cannot be read: %s", self._issuer, error)
             raise
         known = self._documents.get(document)
@@ -249,13 +258,11 @@ class IssuerDocuments:
         return _Document(answer.body, self._checked(answer), now, now + FRESH_FOR)
 
     def _checked(self, answer: Fetched) -> dict[str, Any]:
-        if answer.status in _DOWN or answer.status == _TOO_MANY:
-            raise Unavailable(f"the issuer answered {answer.status}")
         if answer.status != _OK:
-            raise DocumentUnusable(f"the issuer answered {answer.status}")
+            raise Unavailable(f"the issuer answered {answer.status}")
         members = answer.json()
         if members.get("issuer") != self._issuer:  # RFC 8414 section 3.3: identical, or not to be used
-            raise DocumentUnusable(f"it is the metadata of another issuer: {members.get('issuer')!r:.200}")
+            raise Unavailable(f"it is the metadata of another issuer: {members.get('issuer')!r:.200}")
         return members
 
     def _url(self, document: IssuerDocument) -> str:
