@@ -19,25 +19,26 @@ _BIN = _FOLDER / "node_modules" / ".bin"
 
 
 def installed() -> Path:
-    """Return the folder of the commands; install the packages if they are not there.
-
-    Without npm the tests are skipped, and without a registry too, except in CI.
-    """
+    """Return the folder of the commands; install the packages if they are not there."""
     wanted = (_FOLDER / "package.json").read_text()
     done = _FOLDER / "node_modules" / ".installed"
     if done.exists() and done.read_text() == wanted:
         return _BIN
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed: it brings MCP Inspector and mcp-remote")
-    install = ("install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
-    for arguments in (install, ("rebuild", "node")):  # the script of `node` brings its program
-        ran = subprocess.run([npm, *arguments], cwd=_FOLDER, capture_output=True, text=True, check=False)
-        if ran.returncode != 0:
-            reason = f"npm {arguments[0]} fails: {ran.stderr.strip()[-300:]}"
-            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    run_npm(_FOLDER, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
+    run_npm(_FOLDER, "rebuild", "node")  # the script of `node` brings its program
     done.write_text(wanted)
     return _BIN
+
+
+def run_npm(folder: Path, *arguments: str) -> None:
+    """Run npm in `folder`. Without npm the test is skipped, and if npm fails too, except in CI."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed: it brings what this test needs")
+    ran = subprocess.run([npm, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        reason = f"npm {arguments[0]} fails: {ran.stderr.strip()[-300:]}"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
 class NodeClient:
