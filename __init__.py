@@ -9,7 +9,16 @@ if TYPE_CHECKING:
     from grantledger.adapters.guards.blocking import SyncMcpAuthClient
     from grantledger.adapters.guards.client import McpAuthClient
     from grantledger.adapters.guards.fastmcp import fastmcp_auth
+    from grantledger.adapters.guards.requires import (
+        has_any_scope,
+        has_scope,
+        require_permission,
+        require_role,
+        require_scope,
+        requires,
+    )
     from grantledger.adapters.guards.session import current_session, get_mcp_session
+    from grantledger.adapters.guards.step_up import AccessRefused
     from grantledger.adapters.guards.wsgi import with_mcp_auth_wsgi
     from grantledger.adapters.http.middleware import Mount
     from grantledger.application.ports import Unavailable
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from grantledger.entrypoints.settings import ProtectedResource, Settings, SettingsInvalid
 
 __all__ = [
+    "AccessRefused",
     "AuthorizationServer",
     "Caller",
     "HostIdentity",
@@ -36,6 +46,12 @@ __all__ = [
     "current_session",
     "fastmcp_auth",
     "get_mcp_session",
+    "has_any_scope",
+    "has_scope",
+    "require_permission",
+    "require_role",
+    "require_scope",
+    "requires",
     "with_mcp_auth",
     "with_mcp_auth_wsgi",
 ]
@@ -43,6 +59,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AccessRefused": "adapters.guards.step_up",
     "AuthorizationServer": "entrypoints.embedded",
     "Caller": "application.provenance",
     "HostIdentity": "adapters.embedding.host_identity",
@@ -59,6 +76,12 @@ _HOMES = {
     "current_session": "adapters.guards.session",
     "fastmcp_auth": "adapters.guards.fastmcp",
     "get_mcp_session": "adapters.guards.session",
+    "has_any_scope": "adapters.guards.requires",
+    "has_scope": "adapters.guards.requires",
+    "require_permission": "adapters.guards.requires",
+    "require_role": "adapters.guards.requires",
+    "require_scope": "adapters.guards.requires",
+    "requires": "adapters.guards.requires",
     "with_mcp_auth": "adapters.guards.asgi",
     "with_mcp_auth_wsgi": "adapters.guards.wsgi",
 }

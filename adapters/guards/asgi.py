@@ -8,11 +8,15 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
+from grantledger.adapters.guards.calls import Allowed, CallGuard, CallOptions, Hide, StepUpAnswer
 from grantledger.adapters.guards.check import RequestCheck, names
 from grantledger.adapters.guards.cors import CORS_NAMES, AllowedOrigin
 from grantledger.adapters.guards.discovery import Discovery
+from grantledger.adapters.guards.rules import Rules
+from grantledger.adapters.guards.scope_hierarchy import ScopeHierarchy, with_hierarchy
 from grantledger.adapters.guards.session import keep_in, verified
 from grantledger.adapters.guards.source import GuardedResource, McpAuth
+from grantledger.adapters.guards.step_up import step_up_of_call
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
 
@@ -30,6 +34,10 @@ def with_mcp_auth(
     resource: str | None = None,
     public: Iterable[str] = (),
     allowed_origin: AllowedOrigin | None = None,
+    rules: Rules | None = None,
+    scope_hierarchy: ScopeHierarchy | None = None,
+    step_up: StepUpAnswer = "http",
+    hide: Hide = "nothing",
 ) -> "BearerGuard":
     """Return `app` behind a guard: it gets only requests with an access token. Others get a challenge.
 
@@ -41,7 +49,12 @@ def with_mcp_auth(
     knows the caller: an MCP session serves only the one who opened it, and `get_access_token()` works. The
     SDK's checks of Host and Origin are switched off, because the guard replaces them.
 
-    Raises `ValueError` for an unknown resource, or scopes that a challenge cannot hold.
+    Tools with `@requires` are checked before `app` is asked. `rules` do the same for servers that one cannot
+    decorate: `{"tools/call:delete_*": requires(roles="admin")}`. With rules, every body must be JSON-RPC.
+    `scope_hierarchy` names the scopes that a scope includes. `step_up="result"` answers a refused tool call
+    with 200 and an error result. `hide` leaves out of lists what the session may not use.
+
+    Raises `ValueError` for an unknown resource, a rule for no call, or scopes that a challenge cannot hold.
     """
     of = auth.guarded_resource(resource)
     if allowed_origin is not None:
@@ -53,7 +66,8 @@ def with_mcp_auth(
             )
 
             leave_origins_to_the_guard(app)
-    return BearerGuard(app, of, required_scopes=required_scopes, public=public)
+    calls = CallOptions(rules=rules or {}, scope_hierarchy=scope_hierarchy or {}, step_up=step_up, hide=hide)
+    return BearerGuard(app, of, required_scopes=required_scopes, public=public, calls=calls)
 
 
 class BearerGuard:
@@ -70,11 +84,18 @@ class BearerGuard:
         *,
         required_scopes: Iterable[str] = (),
         public: Iterable[str] = (),
+        calls: CallOptions | None = None,
     ) -> None:
-        """Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold."""
+        """`calls`: what `with_mcp_auth` takes about single calls.
+
+        Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold, or a rule for no call.
+        """
         self._app = app
+        options = calls or CallOptions()
+        of = with_hierarchy(of, options.scope_hierarchy)
         self._of = of
         self._check = RequestCheck(of, required_scopes)
+        self._calls = CallGuard(app, of.metadata_url, names(required_scopes), options)
         self._discovery = Discovery(of)
         self._public = frozenset(names(public))
         self._cors = self._check.cors
@@ -107,24 +128,46 @@ class BearerGuard:
             await self._pass_on(None, scope, headers, receive, send)
             return
         else:
-            checked = await self._check.session(headers, scope["query_string"])
+            checked = await self._check.verified(headers, scope["query_string"])
             if not isinstance(checked, GuardRefusal):
-                await self._pass_on(checked, scope, headers, receive, send)
+                await self._call(checked, scope, headers, receive, send)
                 return
             response = self._check.response(checked, headers)
         await response.send(send, with_body=method != "HEAD")
+
+    async def _call(
+        self, session: McpSession, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> None:
+        """Pass a request on if its session has the scopes, or refuse it."""
+        server = self._calls.server_at(scope)
+        if server is None:
+            checked = self._check.with_scopes(session)
+            if not isinstance(checked, GuardRefusal):
+                await self._pass_on(session, scope, headers, receive, send)
+                return
+            response = self._check.response(checked, headers)
+        else:
+            called = await self._calls.checked(session, server, headers, receive, send)
+            if called is None:
+                return
+            if isinstance(called, Allowed):
+                await self._pass_on(session, scope, called.headers, called.receive, called.send)
+                return
+            response = called.adding(self._cors.headers(headers))
+        await response.send(send, with_body=scope["method"] != "HEAD")
 
     async def _pass_on(
         self, session: McpSession | None, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
         inner = self._origin.applied(scope, headers)
         keep_in(inner, session)
-        before = verified.set(session)
+        before, step_up = verified.set(session), step_up_of_call.set(self._calls.step_up)
         try:
             with self._known_to_sdk(inner, session):
                 await self._app(inner, receive, self._with_cors(headers, send))
         finally:
             verified.reset(before)
+            step_up_of_call.reset(step_up)
 
     def _known_to_sdk(self, scope: Scope, session: McpSession | None) -> AbstractContextManager[None]:
         if session is None or _SDK not in sys.modules:

@@ -46,14 +46,18 @@ class RequestCheck:
 
     async def session(self, headers: Headers, query: bytes) -> McpSession | GuardRefusal:
         """Return the session of a request that may pass. Names of `headers` are in lower case."""
+        session = await self.verified(headers, query)
+        return session if isinstance(session, GuardRefusal) else self.with_scopes(session)
+
+    async def verified(self, headers: Headers, query: bytes) -> McpSession | GuardRefusal:
+        """Return the session of a valid token, whatever its scopes."""
         token = self.token(headers, query)
         if isinstance(token, GuardRefusal):
             return token
         try:
-            session = await self._verify(token, resource=self._resource)
+            return await self._verify(token, resource=self._resource)
         except Exception as error:  # noqa: BLE001 - see `failed`
             return self.failed(error)
-        return self.with_scopes(session)
 
     def token(self, headers: Headers, query: bytes) -> str | GuardRefusal:
         """Return the access token of the Authorization header, and nothing from anywhere else."""

@@ -13,10 +13,13 @@ from starlette.routing import Match, Mount, Route
 
 from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.guards.calls import CallOptions, Hide, StepUpAnswer
 from grantledger.adapters.guards.cors import AllowedOrigin
 from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.discovery_paths import origin_of
 from grantledger.adapters.guards.mcp_caller import access_token_members
+from grantledger.adapters.guards.requires import Declared
+from grantledger.adapters.guards.scope_hierarchy import ScopeHierarchy
 from grantledger.adapters.guards.session import session_for, verified
 from grantledger.adapters.guards.source import GuardedResource, McpAuth
 from grantledger.domain.refusal import Refusal
@@ -28,15 +31,25 @@ def fastmcp_auth(
     required_scopes: Iterable[str] = (),
     resource: str | None = None,
     allowed_origin: AllowedOrigin | None = None,
+    scope_hierarchy: ScopeHierarchy | None = None,
+    step_up: StepUpAnswer = "http",
+    hide: Hide = "nothing",
 ) -> "FastMcpAuth":
     """Return what `FastMCP(auth=...)` takes. Tools call `get_access_token()` or `current_session()`.
 
     With an `AuthorizationServer` as `auth`, FastMCP's application answers the server's paths too, and opens
     the ledger while it runs. Pages of every origin may call, or only those of `allowed_origin` (None: of
-    `auth`). Raises `ValueError` for an unknown resource.
+    `auth`). Tools with `@requires` are checked before they run; `scope_hierarchy`, `step_up` and `hide` are as
+    in `with_mcp_auth`. Raises `ValueError` for an unknown resource.
     """
     return FastMcpAuth(
-        auth, required_scopes=required_scopes, resource=resource, allowed_origin=allowed_origin
+        auth,
+        required_scopes=required_scopes,
+        resource=resource,
+        allowed_origin=allowed_origin,
+        scope_hierarchy=scope_hierarchy,
+        step_up=step_up,
+        hide=hide,
     )
 
 
@@ -53,10 +66,16 @@ class FastMcpAuth(AuthProvider):
         required_scopes: Iterable[str] = (),
         resource: str | None = None,
         allowed_origin: AllowedOrigin | None = None,
+        scope_hierarchy: ScopeHierarchy | None = None,
+        step_up: StepUpAnswer = "http",
+        hide: Hide = "nothing",
     ) -> None:
         self._auth = auth
         of = auth.guarded_resource(resource)
         self._of = of if allowed_origin is None else replace(of, allowed_origin=allowed_origin)
+        self._calls = CallOptions(
+            scope_hierarchy=scope_hierarchy or {}, step_up=step_up, hide=hide, find_server=_server_at
+        )
         scopes = [required_scopes] if isinstance(required_scopes, str) else list(required_scopes)
         super().__init__(base_url=origin_of(self._of.identifier), required_scopes=scopes)
 
@@ -86,9 +105,14 @@ class FastMcpAuth(AuthProvider):
     def get_middleware(self) -> list[Any]:
         return [
             Middleware(self._auth.in_front_of),
-            Middleware(_GuardedEndpoints, of=self._of, required_scopes=self.required_scopes),
+            Middleware(
+                _GuardedEndpoints, of=self._of, required_scopes=self.required_scopes, calls=self._calls
+            ),
             *super().get_middleware(),  # these make the AccessToken of a request that the guard has passed
         ]
+
+    def _guarded_endpoints(self, app: ASGIApp) -> ASGIApp:
+        return _GuardedEndpoints(app, self._of, self.required_scopes, self._calls)
 
     def _get_resource_url(self, path: str | None = None) -> AnyHttpUrl:
         del path  # the resource is configured, and not where FastMCP happens to be mounted
@@ -108,9 +132,11 @@ class _Endpoint:
 class _GuardedEndpoints:
     """The guard for each route that FastMCP protects: `/mcp`, or `/sse` and `/messages`."""
 
-    def __init__(self, app: ASGIApp, *, of: GuardedResource, required_scopes: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, of: GuardedResource, required_scopes: Iterable[str], calls: CallOptions
+    ) -> None:
         self._app = app
-        self._guard = BearerGuard(app, of, required_scopes=required_scopes)
+        self._guard = BearerGuard(app, of, required_scopes=required_scopes, calls=calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_guarded = scope["type"] == "http" and (
@@ -125,6 +151,11 @@ class _GuardedEndpoints:
             await self._app(scope, receive, send)
         finally:
             verified.reset(before)
+
+
+def _server_at(scope: Scope) -> Any:
+    """Return the FastMCP server; the guard gets only requests to its own endpoints."""
+    return scope["app"].state.fastmcp_server if Declared.any else None
 
 
 def _is_protected(scope: Scope) -> bool:

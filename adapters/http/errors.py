@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import Headers, Message, Send
 from grantledger.adapters.guards.challenge import BearerErrorCode, challenge
-from grantledger.adapters.http.limits import MAX_BODY, MAX_HEAD
+from grantledger.adapters.http.limits import MAX_BODY, MAX_CALL_BODY, MAX_HEAD
 from grantledger.application import throttling
 from grantledger.domain import (
     authorization_code,
@@ -263,6 +263,8 @@ class GuardError(Struct, frozen=True):
     message: str
     error: BearerErrorCode | None = None
     description: str | None = None
+    # The code in the JSON-RPC body: this one is that of Better Auth's guard.
+    code: int = -32000
 
 
 class GuardRefusal(Enum):
@@ -300,9 +302,26 @@ class GuardRefusal(Enum):
         "insufficient_scope",
         "The access token does not have all scopes that this operation needs",
     )
+    CALL_FORBIDDEN = GuardError(
+        403, "Forbidden: This user or client may not do this. Another access token would not help."
+    )
+    BODY_TOO_LARGE = GuardError(413, f"The body is longer than {MAX_CALL_BODY} bytes.", code=-32600)
+    BODY_ENCODED = GuardError(415, "Send the body uncompressed, and in UTF-8.", code=-32600)
+    BODY_MALFORMED = GuardError(
+        400,
+        "The body is not JSON-RPC in UTF-8, names a member twice, or does not name what it is about.",
+        code=-32700,
+    )
+    HEADERS_DIFFER = GuardError(
+        400,
+        "Mcp-Method and Mcp-Name must be as in the body.",
+        code=-32020,  # HeaderMismatch of MCP 2026-07-28
+    )
     ORIGIN_FOREIGN = GuardError(403, "Forbidden: This server does not answer pages of this origin.")
     UNAVAILABLE = GuardError(
-        503, "Access tokens cannot be checked at the moment. Keep the token and try again in a few seconds."
+        503,
+        "Access tokens cannot be checked at the moment. Keep the token and try again in a few seconds.",
+        code=-32603,
     )
 
 

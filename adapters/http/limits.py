@@ -9,6 +9,9 @@ MAX_HEAD = 32 * 1024
 MAX_BODY = 64 * 1024
 """413."""
 
+MAX_CALL_BODY = 4 * 1024 * 1024
+"""A body that a guard with rules reads: 413. The `mcp` SDK has the same limit."""
+
 MAX_PARAMETER = 8 * 1024
 """Each name and each value, decoded: 400."""
 

@@ -71,9 +71,11 @@ def test_the_catalogue_has_exactly_the_failures_of_commands() -> None:
 LAYERS = ("domain", "application", "adapters", "entrypoints")
 
 NEVER_MET = {
+    "AccessRefused": "a tool or a guard answers it",
     "AuthorizationMalformed": "a guard answers it",
     "CommitOutcomeUnknown": "the writer looks for the outcome",
     "Conflict": "the use case tries again, then raises Unavailable",
+    "MessageRefused": "a guard answers it",
     "MasterSecretInvalid": "raised as SettingsInvalid, with its source",
     "NobodySignedIn": "the doctor says why it ended early",
     "SecretsUnchangeable": "raised as SecretsByHand, with what to do",

@@ -1,0 +1,168 @@
+"""Reading the JSON-RPC messages of a request body, so that no other parser can read other messages in it."""
+
+import base64
+import binascii
+import json
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from grantledger.adapters.asgi_types import Headers, Receive
+from grantledger.adapters.http.errors import GuardRefusal
+from grantledger.adapters.http.limits import MAX_CALL_BODY
+
+NAMED_BY = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "resources/subscribe": "uri",
+    "resources/unsubscribe": "uri",
+}
+"""For methods on one tool, prompt or resource: the parameter that names it."""
+
+_MEMBERS = frozenset({"jsonrpc", "id", "method", "params"})
+_CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
+_BASE64 = re.compile(r"=\?base64\?(.*)\?=")
+
+
+class MessageRefused(Exception):  # noqa: N818 - the fact
+    """The body is not one that this guard and every application read in the same way."""
+
+    def __init__(self, refusal: GuardRefusal) -> None:
+        super().__init__(refusal.value.message)
+        self.refusal = refusal
+
+
+class Call(Struct, frozen=True):
+    """A request or notification. `name` is the tool, prompt or URI that it is about."""
+
+    method: str
+    name: str | None = None
+    id: int | float | str | None = None
+
+
+async def body_of(receive: Receive, headers: Headers) -> bytes | None:
+    """Return the whole body, None if the client has gone. Raises `MessageRefused` for one too large."""
+    declared = next((value for name, value in headers if name == b"content-length"), b"")
+    if declared.isdigit() and (len(declared) > len(str(MAX_CALL_BODY)) or int(declared) > MAX_CALL_BODY):
+        raise MessageRefused(GuardRefusal.BODY_TOO_LARGE)
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_CALL_BODY:
+            raise MessageRefused(GuardRefusal.BODY_TOO_LARGE)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def calls_in(body: bytes, headers: Headers) -> tuple[Call, ...]:
+    """Return every request and notification of a body, none for an empty one.
+
+    Raises `MessageRefused` for a compressed body, one that is not JSON-RPC in UTF-8, one with a name twice in
+    an object, and for the headers `Mcp-Method` and `Mcp-Name` if they differ from the body (MCP 2026-07-28).
+    """
+    if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
+        raise MessageRefused(GuardRefusal.BODY_ENCODED)
+    if any(name == b"content-type" and _is_not_utf_8(value) for name, value in headers):
+        raise MessageRefused(GuardRefusal.BODY_ENCODED)
+    if not body:
+        return ()
+    try:
+        read = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_without_repetition, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED) from None
+    messages = read if isinstance(read, list) else [read]
+    if not messages:
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    calls = tuple(call for message in messages if (call := _call(message)) is not None)
+    _check_headers(headers, calls)
+    return calls
+
+
+def _call(message: Any) -> Call | None:
+    """Return the call, None for the response to one of the server."""
+    if not isinstance(message, dict):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    _no_variant(message, _MEMBERS)
+    if "method" not in message:
+        return None
+    method, request_id = message["method"], message.get("id")
+    if not isinstance(method, str) or not _is_text(method):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    if isinstance(request_id, bool) or not isinstance(request_id, int | float | str | None):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    return Call(method, _name(method, message.get("params")), request_id)
+
+
+def _name(method: str, params: Any) -> str | None:
+    parameter = NAMED_BY.get(method)
+    if parameter is None:
+        return None
+    if not isinstance(params, dict):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    _no_variant(params, frozenset({parameter}))
+    name = params.get(parameter)
+    if not isinstance(name, str) or not _is_text(name):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    return name
+
+
+def _no_variant(members: dict[str, Any], known: frozenset[str]) -> None:
+    """Refuse `Method` and the like, which some parsers, such as Go's, read as `method`."""
+    if any(name not in known and name.casefold() in known for name in members):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+
+
+def _check_headers(headers: Headers, calls: tuple[Call, ...]) -> None:
+    for value in _values(headers, b"mcp-method"):
+        if any(call.method != value for call in calls):
+            raise MessageRefused(GuardRefusal.HEADERS_DIFFER)
+    for value in _values(headers, b"mcp-name"):
+        named = [call.name for call in calls if call.name is not None]
+        if any(name != _decoded(value) for name in named):
+            raise MessageRefused(GuardRefusal.HEADERS_DIFFER)
+
+
+def _values(headers: Headers, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1").strip() for name, value in headers if name == wanted]
+
+
+def _decoded(value: str) -> str | None:
+    """Return the value of a header that may be written as `=?base64?...?=`, None if it is malformed."""
+    encoded = _BASE64.fullmatch(value)
+    if encoded is None:
+        return value
+    try:
+        text = base64.b64decode(encoded[1], validate=True)
+        is_canonical = base64.b64encode(text).decode("ascii") == encoded[1]
+        return text.decode("utf-8") if is_canonical else None
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _is_not_utf_8(content_type: bytes) -> bool:
+    return any(
+        charset.lower() not in (b"utf-8", b"utf8", b"us-ascii") for charset in _CHARSET.findall(content_type)
+    )
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name is there twice")
+    return members
+
+
+def _no_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _is_text(text: str) -> bool:
+    """Whether it has no lone surrogate, which parsers replace in different ways."""
+    return text.isprintable() or not any("\ud800" <= character <= "\udfff" for character in text)

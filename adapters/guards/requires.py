@@ -1,0 +1,208 @@
+"""`@requires`: what a session needs for a tool, and the same questions for code inside a tool."""
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from grantledger.adapters.guards.challenge import challenge
+from grantledger.adapters.guards.check import names
+from grantledger.adapters.guards.session import current_session
+from grantledger.adapters.guards.step_up import AccessRefused, refused_result
+from grantledger.application.tokens.mcp_session import McpSession
+from grantledger.domain.scope import checked_token
+
+Check = Callable[[McpSession], object]
+"""Says whether a session is allowed: a function without `await`, called with the session."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DECLARED = "__grantledger_requires__"
+
+_log = logging.getLogger(__name__)
+
+
+class Requirement(Struct, frozen=True, kw_only=True):
+    """Everything that a session needs: all scopes, all roles, all permissions, and every check passed."""
+
+    scopes: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    def joined(self, other: "Requirement | None") -> "Requirement":
+        """Return the requirement of both."""
+        if other is None:
+            return self
+        return Requirement(
+            scopes=_union(self.scopes, other.scopes),
+            roles=_union(self.roles, other.roles),
+            permissions=_union(self.permissions, other.permissions),
+            checks=(*self.checks, *other.checks),
+        )
+
+    def verify(self, session: McpSession | None) -> None:
+        """Raise `AccessRefused` for a session that may not.
+
+        Roles, permissions and checks come first. Who lacks one of them is not asked for scopes, which would
+        not help, and does not learn which scopes a tool needs.
+        """
+        if session is None:
+            raise AccessRefused(self.scopes, session=None)
+        allowed = (
+            set(self.roles).issubset(session.roles)
+            and set(self.permissions).issubset(session.permissions)
+            and all(_passes(check, session) for check in self.checks)
+        )
+        if not allowed:
+            raise AccessRefused(session=session)
+        missing = tuple(scope for scope in self.scopes if scope not in session.scopes)
+        if missing:
+            raise AccessRefused(missing, session=session)
+
+    def __call__(self, function: F) -> F:
+        """Return the function with this check in front of it. Raises `TypeError` for what is no function."""
+        if not callable(function):
+            raise TypeError("write @requires below the decorator that makes the tool")
+        requirement = self.joined(_declared(function))
+        decorated: Any = (
+            self._async(function) if inspect.iscoroutinefunction(function) else self._sync(function)
+        )
+        setattr(decorated, _DECLARED, requirement)
+        # On the function as well: a guard then also finds it if the decorators are in the wrong order.
+        with suppress(AttributeError):  # a bound method takes none
+            setattr(function, _DECLARED, requirement)
+        Declared.any = True
+        return decorated  # type: ignore[no-any-return]
+
+    def _sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            try:
+                self.verify(current_session())
+                return function(*args, **kwargs)
+            except AccessRefused as refused:
+                return refused_result(refused, current_session())
+
+        return checked
+
+    def _async(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        async def checked(*args: Any, **kwargs: Any) -> Any:
+            try:
+                self.verify(current_session())
+                return await function(*args, **kwargs)
+            except AccessRefused as refused:
+                return refused_result(refused, current_session())
+
+        return checked
+
+
+class Declared:
+    """Whether this process has a function with `@requires`: without one, no guard has to look for any."""
+
+    any = False
+
+
+def requires(
+    *scopes: str,
+    roles: str | Iterable[str] = (),
+    permissions: str | Iterable[str] = (),
+    check: Check | None = None,
+) -> Requirement:
+    """Return a decorator for tools, resources and prompts, and a value for `with_mcp_auth(rules=...)`.
+
+    A call needs all `scopes`, all `roles`, all `permissions`, and a true answer of `check(session)`. A check
+    that raises refuses the call. Write it below the decorator that makes the tool:
+
+        @server.tool()
+        @requires("todo:write")
+        def add_todo(text: str) -> str: ...
+
+    Behind a guard that sees the tool, a refused call never reaches it. Otherwise the tool answers with an
+    error result. Raises `ValueError` for a scope that a challenge cannot hold, and for an async `check`.
+    """
+    for scope in scopes:
+        challenge(None, scopes=(checked_token(scope),))
+    if check is not None and inspect.iscoroutinefunction(check):
+        raise ValueError("check must be a function without async: it is called from sync tools too")
+    return Requirement(
+        scopes=_union(scopes),
+        roles=names(roles),
+        permissions=names(permissions),
+        checks=() if check is None else (check,),
+    )
+
+
+def declared_requirement(function: object) -> Requirement | None:
+    """Return what `@requires` declared for a function that a framework has wrapped, None without it."""
+    seen = 0
+    while function is not None and seen < _MAX_WRAPPERS:
+        found = _declared(function)
+        if found is not None:
+            return found
+        inner = (getattr(function, name, None) for name in _WRAPPED)
+        function = next((one for one in inner if one is not None), None)
+        seen += 1
+    return None
+
+
+_WRAPPED = ("fn", "__wrapped__", "raw_function", "func", "__func__")
+"""Where frameworks keep the function inside: tools, `functools.wraps`, pydantic, partials, methods."""
+
+_MAX_WRAPPERS = 20
+
+
+def has_scope(*scopes: str, session: McpSession | None = None) -> bool:
+    """Whether the session, that of the current request for None, has all of these scopes."""
+    given = session or current_session()
+    return given is not None and set(scopes).issubset(given.scopes)
+
+
+def has_any_scope(*scopes: str, session: McpSession | None = None) -> bool:
+    """Whether the session, that of the current request for None, has one of these scopes."""
+    given = session or current_session()
+    return given is not None and not set(scopes).isdisjoint(given.scopes)
+
+
+def require_scope(*scopes: str) -> None:
+    """Raise `AccessRefused` unless the current session has all of these scopes.
+
+    In a tool with `@requires()` the client gets the error result; elsewhere catch the exception.
+    """
+    Requirement(scopes=scopes).verify(current_session())
+
+
+def require_role(*roles: str) -> None:
+    """Raise `AccessRefused` unless the user has all of these roles, as `require_scope` does."""
+    Requirement(roles=roles).verify(current_session())
+
+
+def require_permission(*permissions: str) -> None:
+    """Raise `AccessRefused` unless the user has all of these permissions, as `require_scope` does."""
+    Requirement(permissions=permissions).verify(current_session())
+
+
+def _passes(check: Check, session: McpSession) -> bool:
+    try:
+        answer = check(session)
+    except Exception:  # noqa: BLE001 - what cannot be decided is refused
+        _log.exception("a check of @requires failed, so the call is refused")
+        return False
+    if inspect.isawaitable(answer):  # true for every session
+        _log.error("a check of @requires returned an awaitable, so the call is refused")
+        return False
+    return bool(answer)
+
+
+def _declared(function: object) -> Requirement | None:
+    found = getattr(function, _DECLARED, None)
+    return found if isinstance(found, Requirement) else None
+
+
+def _union(*groups: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for group in groups for name in group))

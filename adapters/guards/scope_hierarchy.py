@@ -1,0 +1,55 @@
+"""Scopes that include others, such as `todo:admin` that includes `todo:write`.
+
+MCP: servers "MUST account for scope hierarchies". The session has the included scopes too, so every check of
+a scope, of any framework, accounts for them.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from grantledger.adapters.guards.check import names
+from grantledger.adapters.guards.source import GuardedResource
+from grantledger.application.tokens.mcp_session import McpSession
+
+ScopeHierarchy = Mapping[str, str | Iterable[str]]
+"""For each scope those that it includes."""
+
+
+class Inclusion:
+    """The closure of a hierarchy: what is included in something included is included too."""
+
+    def __init__(self, hierarchy: ScopeHierarchy) -> None:
+        self._direct = {scope: names(included) for scope, included in hierarchy.items()}
+
+    def including(self, scopes: Iterable[str]) -> tuple[str, ...]:
+        """Return the scopes, and after them all that they include."""
+        found = dict.fromkeys(scopes)
+        waiting = list(found)
+        while waiting:
+            for scope in self._direct.get(waiting.pop(0), ()):
+                if scope not in found:
+                    found[scope] = None
+                    waiting.append(scope)
+        return tuple(found)
+
+    def shortest(self, scopes: Iterable[str]) -> tuple[str, ...]:
+        """Return the scopes without those that another one of them includes."""
+        given = tuple(dict.fromkeys(scopes))
+        return tuple(one for one in given if not any(self._is_below(one, other) for other in given))
+
+    def _is_below(self, one: str, other: str) -> bool:
+        return one != other and one in self.including((other,)) and other not in self.including((one,))
+
+
+def with_hierarchy(of: GuardedResource, hierarchy: ScopeHierarchy) -> GuardedResource:
+    """Return the resource with sessions that have the included scopes too."""
+    if not hierarchy:
+        return of
+    inclusion = Inclusion(hierarchy)
+
+    async def verify(access_token: str, *, resource: str | None = None) -> McpSession:
+        session = await of.verify(access_token, resource=resource)
+        return replace(session, scopes=inclusion.including(session.scopes))
+
+    return replace(of, verify=verify)

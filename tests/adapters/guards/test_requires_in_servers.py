@@ -1,0 +1,308 @@
+"""`@requires` on tools, prompts and resources of the `mcp` SDK and of FastMCP, over HTTP and without it."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import fastmcp
+import httpx2
+import pytest
+from mcp import Client
+from mcp.server.mcpserver import MCPServer
+from mcp.types import TextContent
+from msgspec import Struct
+from msgspec.structs import replace
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from grantledger import fastmcp_auth, require_scope, requires, with_mcp_auth
+from grantledger.adapters.guards.session import verified
+from grantledger.adapters.guards.source import GuardedResource
+from support.guarding import RESOURCE, SESSION, guarded
+
+READER = replace(SESSION, scopes=("todo:read",))
+HEADERS = {"authorization": "Bearer good", "accept": "application/json, text/event-stream"}
+
+
+class Auth(Struct):
+    """What a guard takes: every token is the one of `session`."""
+
+    session: Any = READER
+
+    def guarded_resource(self, resource: str | None = None) -> GuardedResource:
+        return guarded(self._verify)
+
+    async def _verify(self, access_token: str, *, resource: str | None = None) -> Any:
+        return replace(self.session, access_token=access_token)
+
+    def in_front_of(self, app: Any) -> Any:
+        return app
+
+
+def with_tools(server: Any) -> Any:
+    """Add the same tools to a server of either kind, whose decorators are called in the same way."""
+
+    @server.tool()
+    def read_todos() -> str:
+        return "water the plants"
+
+    @server.tool(name="add")
+    @requires("todo:write", "mail:send")
+    def add_todo(text: str) -> str:
+        return f"added {text}"
+
+    @server.tool()
+    @requires(roles="admin")
+    async def delete_all() -> str:
+        return "deleted"
+
+    @requires("todo:write")
+    @server.tool()
+    def wrong_order() -> str:
+        return "ran"
+
+    @server.tool()
+    @requires()
+    def share(with_all: bool) -> str:
+        if with_all:
+            require_scope("todo:share")
+        return "shared"
+
+    @server.prompt()
+    @requires("todo:write")
+    def plan() -> str:
+        return "Plan my day"
+
+    @server.resource("todo://list")
+    @requires("todo:write")
+    def todo_list() -> str:
+        return "water the plants"
+
+    @server.resource("todo://{number}")
+    @requires("todo:write")
+    def one_todo(number: str) -> str:
+        return number
+
+    return server
+
+
+def of_sdk(auth: Auth, **options: Any) -> tuple[Any, Any]:
+    app = with_tools(MCPServer("Todo")).streamable_http_app(stateless_http=True, json_response=True)
+    return app, with_mcp_auth(app, auth, **options)
+
+
+def of_sdk_mounted(auth: Auth, **options: Any) -> tuple[Any, Any]:
+    app = with_tools(MCPServer("Todo")).streamable_http_app(stateless_http=True, json_response=True)
+    return app, with_mcp_auth(Starlette(routes=[Mount("/", app=app)]), auth, **options)
+
+
+def of_fastmcp(auth: Auth, **options: Any) -> tuple[Any, Any]:
+    app = with_tools(fastmcp.FastMCP("Todo")).http_app(stateless_http=True, json_response=True)
+    return app, with_mcp_auth(app, auth, **options)
+
+
+def of_fastmcp_auth(auth: Auth, **options: Any) -> tuple[Any, Any]:
+    server: fastmcp.FastMCP = fastmcp.FastMCP("Todo", auth=fastmcp_auth(auth, **options))
+    app = with_tools(server).http_app(stateless_http=True, json_response=True)
+    return app, app
+
+
+SERVERS = (of_sdk, of_sdk_mounted, of_fastmcp, of_fastmcp_auth)
+every_server = pytest.mark.parametrize("make", SERVERS)
+
+
+class Running(Struct):
+    http: httpx2.AsyncClient
+
+    async def ask(self, method: str, **params: Any) -> httpx2.Response:
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return await self.http.post("/mcp", json=message)
+
+    async def call(self, tool: str, **arguments: Any) -> httpx2.Response:
+        return await self.ask("tools/call", name=tool, arguments=arguments)
+
+
+@asynccontextmanager
+async def running(make: Any, auth: Auth | None = None, **options: Any) -> AsyncIterator[Running]:
+    app, guard = make(auth or Auth(), **options)
+    transport = httpx2.ASGITransport(app=guard)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", headers=HEADERS) as http,
+    ):
+        yield Running(http)
+
+
+@every_server
+async def test_a_call_without_the_scopes_is_403_with_all_of_them(make):
+    async with running(make) as server:
+        refused = await server.call("add", text="x")
+    assert refused.status_code == 403
+    assert 'scope="todo:read todo:write mail:send"' in refused.headers["www-authenticate"]
+
+
+@every_server
+async def test_a_call_that_needs_nothing_or_has_all_runs(make):
+    writer = replace(SESSION, scopes=("todo:write", "mail:send"))
+    async with running(make, Auth(writer)) as server:
+        assert "water" in (await server.call("read_todos")).text
+        assert "added x" in (await server.call("add", text="x")).text
+
+
+@every_server
+async def test_a_call_without_the_role_is_403_without_a_challenge(make):
+    async with running(make) as server:
+        refused = await server.call("delete_all")
+    assert (refused.status_code, refused.headers.get("www-authenticate")) == (403, None)
+
+
+@every_server
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("prompts/get", {"name": "plan"}),
+        ("resources/read", {"uri": "todo://list"}),
+        ("resources/read", {"uri": "todo://7"}),
+    ],
+)
+async def test_prompts_and_resources_are_403_as_well(make, method, params):
+    async with running(make) as server:
+        assert (await server.ask(method, **params)).status_code == 403
+
+
+@every_server
+async def test_decorators_in_the_wrong_order_protect_over_http_too(make):
+    async with running(make) as server:
+        assert (await server.call("wrong_order")).status_code == 403
+
+
+@every_server
+async def test_a_scope_that_only_the_tool_knows_is_asked_for_in_its_result(make):
+    async with running(make) as server:
+        assert "shared" in (await server.call("share", with_all=False)).text
+        refused = (await server.call("share", with_all=True)).json()["result"]
+    assert refused["isError"]
+    (challenge,) = refused["_meta"]["mcp/www_authenticate"]
+    assert 'error="insufficient_scope"' in challenge
+    assert 'scope="todo:read todo:share"' in challenge
+    assert f'{RESOURCE.removesuffix("/mcp")}/.well-known/oauth-protected-resource/mcp"' in challenge
+
+
+@every_server
+async def test_step_up_in_the_result_is_200(make):
+    async with running(make, step_up="result") as server:
+        answer = await server.call("add", text="x")
+    assert answer.status_code == 200
+    assert answer.json()["result"]["isError"]
+
+
+@every_server
+async def test_a_scope_hierarchy_counts_in_tools(make):
+    admin = replace(SESSION, scopes=("todo:admin",))
+    async with running(
+        make, Auth(admin), scope_hierarchy={"todo:admin": ("todo:write", "mail:send")}
+    ) as server:
+        assert "added x" in (await server.call("add", text="x")).text
+
+
+def names(listed: httpx2.Response) -> set[str]:
+    return {tool["name"] for tool in listed.json()["result"]["tools"]}
+
+
+@every_server
+@pytest.mark.parametrize(
+    ("hide", "shown"),
+    [
+        ("nothing", {"read_todos", "add", "delete_all", "wrong_order", "share"}),
+        ("forbidden", {"read_todos", "add", "wrong_order", "share"}),
+        ("unusable", {"read_todos", "share"}),
+    ],
+)
+async def test_lists_leave_out_what_they_are_set_to(make, hide, shown):
+    async with running(make, hide=hide) as server:
+        assert names(await server.ask("tools/list")) == shown
+
+
+@every_server
+async def test_a_list_of_the_newest_protocol_is_private_when_something_may_be_hidden(make):
+    version = "2026-07-28"
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    headers = {"mcp-protocol-version": version, "mcp-method": "tools/list"}
+    async with running(make, hide="forbidden") as server:
+        listed = await server.http.post("/mcp", json=message, headers=headers)
+    assert listed.json()["result"]["cacheScope"] == "private"
+    assert "delete_all" not in names(listed)
+
+
+@every_server
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"id":1,"method":"tools/list","method":"tools/call","params":{"name":"add"}}', 400),
+        (b" " * (4 * 1024 * 1024 + 1), 413),
+    ],
+)
+async def test_a_body_that_could_hide_a_call_is_refused(make, body, status):
+    async with running(make) as server:
+        assert (await server.http.post("/mcp", content=body)).status_code == status
+
+
+async def test_other_routes_of_the_application_take_any_body():
+    async def upload(request: Any) -> Any:
+        from starlette.responses import PlainTextResponse  # noqa: PLC0415
+
+        return PlainTextResponse(str(len(await request.body())))
+
+    inner = with_tools(MCPServer("Todo")).streamable_http_app(stateless_http=True)
+    outer = Starlette(routes=[Route("/upload", upload, methods=["POST"]), Mount("/", app=inner)])
+    transport = httpx2.ASGITransport(app=with_mcp_auth(outer, Auth()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
+        answer = await http.post("/upload", content=b"\xff" * 9, headers=HEADERS)
+    assert answer.text == "9"
+
+
+# Without a guard: stdio, and a client in the same process
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    before = verified.set(None)
+    yield
+    verified.reset(before)
+
+
+async def test_a_tool_of_the_sdk_refuses_a_caller_without_a_guard(nobody):
+    async with Client(with_tools(MCPServer("Todo"))) as client:
+        assert not (await client.call_tool("read_todos")).is_error
+        refused = await client.call_tool("add", {"text": "x"})
+    assert refused.is_error
+    assert refused.meta is not None
+    assert refused.meta["mcp/www_authenticate"] == ['Bearer scope="todo:write mail:send"']
+    (block,) = refused.content
+    assert isinstance(block, TextContent)
+    assert block.text == "This needs an access token with the scopes todo:write mail:send."
+
+
+async def test_a_tool_of_fastmcp_refuses_a_caller_without_a_guard(nobody):
+    async with fastmcp.Client(with_tools(fastmcp.FastMCP("Todo"))) as client:
+        refused = await client.call_tool("add", {"text": "x"}, raise_on_error=False)
+    assert refused.is_error
+    assert refused.meta["mcp/www_authenticate"] == ['Bearer scope="todo:write mail:send"']
+
+
+async def test_without_a_guard_prompts_and_resources_give_nothing_away(nobody):
+    async with Client(with_tools(MCPServer("Todo"))) as client:
+        prompt = await client.get_prompt("plan")
+        resource = await client.read_resource("todo://list")
+    assert "Plan my day" not in prompt.model_dump_json()
+    assert "water" not in resource.model_dump_json()
+
+
+async def test_a_tool_keeps_its_signature(nobody):
+    async with Client(with_tools(MCPServer("Todo"))) as client:
+        (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == "add"]
+    assert tool.input_schema["required"] == ["text"]

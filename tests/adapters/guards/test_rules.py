@@ -1,0 +1,333 @@
+"""The rule table of `with_mcp_auth`, over raw ASGI messages: a refused call never reaches the application."""
+
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from grantledger import requires
+from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.guards.calls import CallOptions
+from grantledger.adapters.guards.messages import Call as Asked
+from grantledger.adapters.guards.rules import Rules, RuleTable
+from support.guarding import METADATA, SESSION, Answered, GuardedApp, calling, guarded
+
+RULES: Rules = {
+    "tools/call:add_*": "todo:write",
+    "tools/call:share": ["todo:share", "todo:write", "mail:send"],
+    "tools/call:delete_*": requires("todo:delete", roles="admin"),
+    "resources/read:notes://private/*": "notes:private",
+    "prompts/get": "todo:read",
+}
+READER = replace(SESSION, scopes=("todo:read", "offline_access"))
+STREAM = ("accept", "application/json, text/event-stream")
+
+
+def call(name: str, method: str = "tools/call", **members: Any) -> dict[str, Any]:
+    parameter = "uri" if method.startswith("resources/") else "name"
+    return {"jsonrpc": "2.0", "id": 7, "method": method, "params": {parameter: name}, **members}
+
+
+class Guarded:
+    """An application behind a guard, called with a session of these scopes."""
+
+    def __init__(self, session: Any = READER, **options: Any) -> None:
+        self.app = GuardedApp()
+        self._session = session
+        members = {"required_scopes": options.pop("required_scopes", ())}
+        calls = CallOptions(**{"rules": RULES, **options})
+        self.guard = BearerGuard(self.app, guarded(self.verify), calls=calls, **members)
+        self.raw = partial(calling, self.guard, "POST", "Bearer good")
+
+    async def __call__(self, message: object, *headers: tuple[str, str]) -> Answered:
+        return await self.raw(headers=headers, body=json.dumps(message).encode())
+
+    async def verify(self, access_token: str, *, resource: str | None = None) -> Any:
+        return self._session
+
+    @property
+    def reached(self) -> int:
+        return len(self.app.callers)
+
+
+async def test_a_call_without_its_scope_is_403_and_never_reaches_the_application():
+    server = Guarded()
+    refused = await server(call("add_todo"))
+    assert refused.status == 403
+    assert server.reached == 0
+
+
+async def test_the_challenge_is_that_of_every_refusal_of_the_guard():
+    refused = await Guarded()(call("add_todo"))
+    assert refused.value("www-authenticate") == (
+        'Bearer error="insufficient_scope", '
+        'error_description="The access token does not have all scopes that this operation needs", '
+        f'scope="todo:read todo:write", resource_metadata="{METADATA}"'
+    )
+    assert refused.json()["error"]["www-authenticate"] == refused.value("www-authenticate")
+
+
+async def test_a_refusal_has_the_id_of_its_request():
+    assert (await Guarded()(call("add_todo", id="a"))).json()["id"] == "a"
+
+
+async def test_a_browser_can_read_a_refusal():
+    assert (await Guarded()(call("add_todo"))).value("access-control-allow-origin") == "*"
+
+
+def scopes_of(refused: Answered) -> list[str]:
+    challenge = refused.value("www-authenticate") or ""
+    return challenge.partition('scope="')[2].partition('"')[0].split()
+
+
+async def test_all_missing_scopes_are_named_at_once_with_those_that_the_token_has():
+    """Some clients ask for the named scopes only, and would lose the others."""
+    assert scopes_of(await Guarded()(call("share"))) == ["todo:read", "todo:share", "todo:write", "mail:send"]
+
+
+async def test_the_scopes_that_every_request_needs_are_named_with_those_of_the_call():
+    refused = await Guarded(required_scopes=("openid",))(call("add_todo"))
+    assert scopes_of(refused) == ["todo:read", "openid", "todo:write"]
+
+
+async def test_scopes_of_another_issuer_that_no_header_can_hold_are_left_out():
+    strange = replace(SESSION, scopes=('a"b', "two words", "scope=x", "", "api://x/read"))
+    assert scopes_of(await Guarded(strange)(call("add_todo"))) == ["api://x/read", "todo:write"]
+
+
+async def test_a_call_with_its_scope_reaches_the_application():
+    assert (await Guarded(SESSION)(call("add_todo"))).body == b"behind the guard"
+
+
+@pytest.mark.parametrize("message", [call("list_todos"), call("x", "tools/list"), {"id": 1, "result": {}}])
+async def test_what_no_rule_is_about_passes(message):
+    assert (await Guarded()(message)).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_request_without_a_body_passes(method):
+    server = Guarded()
+    assert (await calling(server.guard, method, "Bearer good")).status == 200
+
+
+async def test_every_method_with_a_body_is_read():
+    server = Guarded()
+    body = json.dumps(call("add_todo")).encode()
+    for method in ("GET", "PUT", "DELETE"):
+        assert (await calling(server.guard, method, "Bearer good", body=body)).status == 403
+    assert server.reached == 0
+
+
+async def test_a_refusal_by_role_has_no_challenge_and_names_no_scope():
+    refused = await Guarded()(call("delete_todo"))
+    assert (refused.status, refused.value("www-authenticate")) == (403, None)
+    assert "todo:delete" not in refused.body.decode()
+
+
+async def test_an_admin_without_the_scope_is_asked_for_it():
+    refused = await Guarded(replace(READER, roles=("admin",)))(call("delete_todo"))
+    assert scopes_of(refused) == ["todo:read", "todo:delete"]
+
+
+async def test_a_notification_is_checked_as_well():
+    message = call("add_todo")
+    del message["id"]
+    assert (await Guarded()(message)).status == 403
+
+
+# Ways around it
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"id":1,"method":"tools/list","method":"tools/call","params":{"name":"add_todo"}}', 400),
+        (rb'{"id":1,"method":"tools\u002fc\u0061ll","params":{"name":"\u0061dd_todo"}}', 403),
+        (
+            b'[{"id":1,"method":"tools/list"},{"id":2,"method":"tools/call","params":{"name":"add_todo"}}]',
+            403,
+        ),
+        (b"\xef\xbb\xbf" + json.dumps(call("add_todo")).encode(), 400),
+        (json.dumps(call("add_todo")).encode("utf-16"), 400),
+        (b" " * (4 * 1024 * 1024) + json.dumps(call("add_todo")).encode(), 413),
+    ],
+)
+async def test_no_spelling_of_a_body_gets_around_a_rule(body, status):
+    server = Guarded()
+    assert (await server.raw(body=body)).status == status
+    assert server.reached == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "code"),
+    [
+        (("content-encoding", "gzip"), 415, -32600),
+        (("content-type", "application/json; charset=utf-7"), 415, -32600),
+        (("mcp-method", "tools/list"), 400, -32020),
+        (("mcp-name", "list_todos"), 400, -32020),
+    ],
+)
+async def test_no_header_gets_around_a_rule(header, status, code):
+    server = Guarded()
+    refused = await server(call("add_todo"), header)
+    assert (refused.status, refused.json()["error"]["code"]) == (status, code)
+    assert refused.value("www-authenticate") is None
+    assert server.reached == 0
+
+
+async def test_a_call_in_chunks_is_put_together_before_it_is_checked():
+    server = Guarded()
+    body = json.dumps(call("add_todo")).encode()
+    parts = [{"type": "http.request", "body": bytes([byte]), "more_body": True} for byte in body]
+    parts.append({"type": "http.request", "body": b"", "more_body": False})
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return parts.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer good"), (b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "query_string": b"", "headers": headers}
+    await server.guard(scope, receive, send)
+    assert sent[0]["status"] == 403
+
+
+async def test_an_application_receives_the_body_once_and_then_what_comes_after():
+    received: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        received.extend([await receive(), await receive()])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    server = Guarded(SESSION)
+    body = json.dumps(call("add_todo")).encode()
+    guard = BearerGuard(app, guarded(server.verify), calls=CallOptions(rules=RULES))
+    messages = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(_: Any) -> None: ...
+
+    headers = [(b"authorization", b"Bearer good")]
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "query_string": b"", "headers": headers}
+    await guard(scope, receive, send)
+    assert received == [
+        {"type": "http.request", "body": body, "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+
+
+@pytest.mark.parametrize("uri", ["notes://private/a", "NOTES://Private/a", "notes://%70rivate/a"])
+async def test_a_rule_about_a_uri_fits_each_spelling_of_it(uri):
+    assert (await Guarded()(call(uri, "resources/read"))).status == 403
+
+
+# The table
+
+
+def test_all_rules_that_fit_a_call_count():
+    table = RuleTable({"tools/call": "use", "tools/*": "all", "tools/call:a*": requires(roles="admin")})
+    found = table.of(Asked("tools/call", "add"))
+    assert found is not None
+    assert (set(found.scopes), found.roles) == ({"use", "all"}, ("admin",))
+    assert table.of(Asked("ping")) is None
+
+
+def test_only_a_star_is_special():
+    table = RuleTable({"tools/call:a.b?": "x"})
+    assert table.of(Asked("tools/call", "a.b?")) is not None
+    assert table.of(Asked("tools/call", "axbc")) is None
+
+
+@pytest.mark.parametrize("pattern", ["delete_*", "", "tools/list:x", "tools/call:", "call:delete"])
+def test_a_rule_that_fits_no_call_is_a_mistake_of_the_program(pattern):
+    with pytest.raises(ValueError, match="rule"):
+        RuleTable({pattern: "x"})
+
+
+@pytest.mark.parametrize("options", [{"step_up": "https"}, {"hide": "all"}])
+def test_an_unknown_option_is_a_mistake_of_the_program(options):
+    with pytest.raises(ValueError, match="unknown"):
+        Guarded(**options)
+
+
+# The hierarchy of scopes
+
+
+HIERARCHY = {"todo:admin": ("todo:write", "todo:delete"), "todo:write": "todo:read"}
+
+
+async def test_a_scope_counts_for_all_that_it_includes():
+    server = Guarded(replace(SESSION, scopes=("todo:admin",)), scope_hierarchy=HIERARCHY)
+    assert (await server(call("add_todo"))).status == 200
+    assert (await server(call("greet", "prompts/get"))).status == 200
+    (session, _) = server.app.callers
+    assert session is not None
+    assert session.scopes == ("todo:admin", "todo:write", "todo:delete", "todo:read")
+
+
+async def test_what_is_included_needs_not_be_asked_for():
+    server = Guarded(replace(SESSION, scopes=("todo:admin",)), scope_hierarchy=HIERARCHY)
+    assert scopes_of(await server(call("share"))) == ["todo:admin", "todo:share", "mail:send"]
+
+
+async def test_a_scope_does_not_count_for_what_includes_it():
+    server = Guarded(replace(SESSION, scopes=("todo:read",)), scope_hierarchy=HIERARCHY)
+    assert scopes_of(await server(call("add_todo"))) == ["todo:write"]
+
+
+async def test_scopes_that_include_each_other_end_nothing():
+    circle = {"a": "b", "b": "a"}
+    server = Guarded(replace(SESSION, scopes=("a",)), scope_hierarchy=circle)
+    assert scopes_of(await server(call("add_todo"))) == ["a", "b", "todo:write"]
+
+
+# Refusals as results
+
+
+async def result_of(message: object, *headers: tuple[str, str], session: Any = READER) -> Any:
+    answer = await Guarded(session, step_up="result")(message, STREAM, *headers)
+    assert answer.status == 200
+    assert answer.value("content-type") == "application/json"
+    return answer.json()
+
+
+async def test_a_result_says_what_is_missing_as_chatgpt_reads_it():
+    answer = await result_of(call("add_todo"))
+    assert (answer["id"], answer["result"]["isError"]) == (7, True)
+    (challenge,) = answer["result"]["_meta"]["mcp/www_authenticate"]
+    refused = await Guarded()(call("add_todo"))
+    assert challenge == refused.value("www-authenticate")
+
+
+async def test_a_result_for_a_refusal_by_role_asks_for_no_sign_in():
+    answer = await result_of(call("delete_todo"))
+    assert answer["result"]["isError"]
+    assert "_meta" not in answer["result"]
+
+
+async def test_a_result_has_its_type_where_the_protocol_has_types():
+    version = ("mcp-protocol-version", "2026-07-28")
+    assert (await result_of(call("add_todo"), version))["result"]["resultType"] == "complete"
+    assert "resultType" not in (await result_of(call("add_todo")))["result"]
+
+
+@pytest.mark.parametrize(
+    ("message", "headers"),
+    [
+        (call("greet", "prompts/get"), (STREAM,)),
+        ([call("add_todo")] * 2, (STREAM,)),
+        ({"method": "tools/call", "params": {"name": "add_todo"}}, (STREAM,)),
+        (call("add_todo"), ()),
+    ],
+)
+async def test_what_takes_no_tool_result_is_403_even_so(message, headers):
+    """The last one is the older transport, which answers on another connection."""
+    server = Guarded(replace(READER, scopes=()), step_up="result")
+    assert (await server(message, *headers)).status == 403
