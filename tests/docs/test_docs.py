@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from click import Context, Group
 
+import grantledger
 from grantledger.adapters.http.middleware import SUSPICIOUS
 from grantledger.application.ports import Unavailable
 from grantledger.entrypoints.cli.commands import cli
@@ -132,7 +133,7 @@ def test_every_setting_that_is_named_exists(document: Path) -> None:
         )
     )
     variables = {name.lower() for name in re.findall(r"`GRANTLEDGER_([A-Z_]+)`", text)} - {"config"}
-    others = {"client_secret", "insufficient_scope", "invalid_scope"}  # OAuth's own
+    others = {"client_secret", "insufficient_scope", "invalid_scope", *grantledger.__all__}  # OAuth's, ours
     assert named - others | variables <= set(Settings.__struct_fields__)
 
 
