@@ -39,8 +39,8 @@ def fastmcp_auth(
 
     With an `AuthorizationServer` as `auth`, FastMCP's application answers the server's paths too, and opens
     the ledger while it runs. Pages of every origin may call, or only those of `allowed_origin` (None: of
-    `auth`). Tools with `@requires` are checked before they run; `scope_hierarchy`, `step_up` and `hide` are as
-    in `with_mcp_auth`. Raises `ValueError` for an unknown resource.
+    `auth`). Tools with `@requires` are checked before they run; `scope_hierarchy`, `step_up` and `hide` are
+    as in `with_mcp_auth`. Raises `ValueError` for an unknown resource.
     """
     return FastMcpAuth(
         auth,
