@@ -22,6 +22,7 @@ from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
 from grantledger.domain.absolute_uri import parse
 from grantledger.entrypoints.composition import Container, ledger_open
+from grantledger.entrypoints.heaps import share_heaps
 from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_identity
 from grantledger.entrypoints.workers import START_FAILED, Parent, Workers
 
@@ -127,6 +128,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
         lifespan="on",
         timeout_graceful_shutdown=10,
     )
+    share_heaps()
     if settings.workers == 1:
         code = _serve(config, sockets)
     else:
