@@ -16,6 +16,7 @@ from grantledger.adapters.embedding.host_identity import HostIdentity
 from grantledger.adapters.http.application import HttpLayer, HttpParts
 from grantledger.adapters.http.better_auth import BetterAuthPaths
 from grantledger.adapters.http.connections import BoundedProtocol
+from grantledger.adapters.http.health import with_health
 from grantledger.adapters.http.middleware import CallerNames, Mount
 from grantledger.adapters.http.pages.parts import SignInWays
 from grantledger.application.ports import Unavailable
@@ -60,9 +61,12 @@ def http_layer(container: Container, host_identity: HostIdentity | None = None) 
 def create_app(container: Container, mounts: Sequence[Mount] = ()) -> ASGIApp:
     """Return the whole server, which opens the ledger when it starts and closes it when it stops.
 
+    It also answers probes. An embedded server does not: its host has probes of its own.
+
     Raises `SettingsInvalid` when the settings need a host application.
     """
-    return http_layer(container).app(lifespan=lambda: server_open(container), mounts=mounts)
+    app = http_layer(container).app(lifespan=lambda: server_open(container), mounts=mounts)
+    return with_health(app, container.ledger().check_ready)
 
 
 @asynccontextmanager

@@ -70,6 +70,19 @@ class EventLedger(Reader):
         await self._writer.close(self._timeout)
         await self._database.close(self._timeout)
 
+    async def check_ready(self) -> None:
+        """Return if requests can be answered. Raises `Unavailable`, which says why not.
+
+        A schema newer than this release is taken: during an upgrade the earlier servers go on.
+        """
+        if not self._writer.is_open:
+            raise Unavailable("the ledger is closed")
+        if self._writer.busy_for > self._timeout:
+            raise Unavailable("the ledger's writer hangs")
+        found = await self._database.fetch(self._statements.revision, {})
+        if not found or found[0][0] < migrations.HEAD:
+            raise Unavailable(f"the schema is older than this release, which needs {migrations.HEAD}")
+
     async def record(
         self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
     ) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     FromClause,
     Insert,
     Table,
+    TableClause,
     Text,
     and_,
     bindparam,
@@ -79,6 +80,7 @@ class Statements:
         self.sealed = self.one(_sealed())
         self.all_sealed = self.one(_all_sealed())
         self.next_key_id = self.one(_next_key_id())
+        self.revision = self.one(select(column("version_num")).select_from(alembic_version))
         self.head = self.one(select(heads.c.position).where(_at(heads, "realm")))
         self.move_head = self.one(
             update(heads).where(heads.c.realm == bindparam("at")).values(position=bindparam("position"))
@@ -177,6 +179,8 @@ class Statements:
         )
         return made
 
+
+alembic_version = TableClause("alembic_version", column("version_num"))
 
 BEGINS = {"client": "registered_at", "grant": "opened_at", "user": "opened_at", "consent": "client_id"}
 """By category, the column by which a list is ordered: when the row began; consents have no time."""

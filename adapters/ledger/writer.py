@@ -124,6 +124,7 @@ class Writer:
         self._timer: asyncio.TimerHandle | None = None
         self._swept_at = float("-inf")
         self._walked = ""
+        self._began_at: float | None = None
 
     def start(self) -> None:
         """Start, or start again after `close`. Raises `Unavailable` while the last transaction is open."""
@@ -133,6 +134,15 @@ class Writer:
         # The first sweep comes later, so that a short command does not pay for one.
         self._swept_at = asyncio.get_running_loop().time()
         self._sweep_when_idle()
+
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
+    @property
+    def busy_for(self) -> float:
+        """The seconds since the transaction of this moment began, 0 if there is none."""
+        return 0.0 if self._began_at is None else asyncio.get_running_loop().time() - self._began_at
 
     def put(self, append: Append) -> None:
         """Queue the append. It is written even if its caller is cancelled.
@@ -216,11 +226,14 @@ class Writer:
             await self._committed(work, tries - 1)
 
     async def _answer(self, batch: Sequence[Append], *, sweep: bool) -> None:
+        self._began_at = asyncio.get_running_loop().time()
         try:
             outcomes = await self._write(batch, sweep=sweep)
         except Exception as error:  # noqa: BLE001 - the callers must be answered
             _log.critical("the ledger's writer failed", exc_info=True)
             outcomes = [(append, unavailable(error)) for append in batch]
+        finally:
+            self._began_at = None
         for append, outcome in outcomes:
             append.answer(outcome)
 

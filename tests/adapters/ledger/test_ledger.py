@@ -224,3 +224,48 @@ async def test_a_closed_ledger_reads_nothing(database: WatchedDatabase):
     await ledger.close()
     with pytest.raises(Unavailable):
         await ledger.load(GRANT, "grant")
+
+
+async def test_an_open_ledger_is_ready_until_it_is_closed(ledger: EventLedger):
+    await ledger.check_ready()
+    await ledger.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await ledger.check_ready()
+
+
+async def test_a_ledger_whose_writer_hangs_is_not_ready(database: WatchedDatabase):
+    ledger = a_ledger(database, timeout=0.05)
+    await ledger.open()
+    with writers_held_up(database):
+        recording = await writer_in_queue(database, ledger, facts.opened())
+        await asyncio.sleep(0.1)
+        with pytest.raises(Unavailable, match="hangs"):
+            await ledger.check_ready()
+    await asyncio.gather(recording, return_exceptions=True)
+    await ledger.record([facts.opened("later")], facts.OPERATOR)
+    await ledger.check_ready()
+    await ledger.close()
+
+
+async def test_a_ledger_with_an_older_schema_is_not_ready(ledger: EventLedger, database: WatchedDatabase):
+    rows_of(database, "UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(Unavailable, match="older than this release"):
+        await ledger.check_ready()
+
+
+async def test_a_ledger_that_was_migrated_by_a_later_release_stays_ready(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Otherwise all servers were taken out at once by the first step of an upgrade."""
+    rows_of(database, "UPDATE alembic_version SET version_num = '9999'")
+    await ledger.check_ready()
+
+
+async def test_a_ledger_whose_database_cannot_be_read_is_not_ready(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    rows_of(database, "ALTER TABLE alembic_version RENAME TO away")
+    with pytest.raises(Unavailable):
+        await ledger.check_ready()
+    rows_of(database, "ALTER TABLE away RENAME TO alembic_version")
+    await ledger.check_ready()
