@@ -7,10 +7,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.resource_indicator import Resource
-from grantledger.domain.scope import EMAIL, OPENID, PROFILE
+from grantledger.domain.scope import EMAIL, OPENID, PROFILE, ROLES
 
 _ID_TOKEN = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash")
-_OF_SCOPES = {PROFILE: ("name",), EMAIL: ("email", "email_verified")}
+_OF_SCOPES = {PROFILE: ("name",), EMAIL: ("email", "email_verified"), ROLES: ("roles", "permissions")}
 
 
 class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):

@@ -346,10 +346,10 @@ class SigningKeyMaker(Protocol):
         ...
 
 
-class AccessTokenClaims(Struct, frozen=True, kw_only=True):
+class AccessTokenClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The content of a JWT access token (RFC 9068 section 2.2), and which token of which grant it is.
 
-    Times are in whole seconds since 1970, UTC.
+    `roles` is the claim of section 2.2.3.1. Times are in whole seconds since 1970, UTC.
     """
 
     iss: str
@@ -362,6 +362,8 @@ class AccessTokenClaims(Struct, frozen=True, kw_only=True):
     scope: str
     grant_id: str
     generation: int
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
 
 
 class AccessTokenSigner(Protocol):
@@ -398,6 +400,8 @@ class IdTokenClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None
     email: str | None = None
     email_verified: bool | None = None
+    roles: tuple[str, ...] | None = None
+    permissions: tuple[str, ...] | None = None
 
 
 class IdTokenSigner(Protocol):

@@ -153,7 +153,7 @@ class UseCases:
         self.describe_server = DescribeServer(policy)
 
         self.start_authorization = StartAuthorization(ledger, clock, randomness, policy, catalogue)
-        self.resume_authorization = ResumeAuthorization(ledger, issue_code, clock, catalogue)
+        self.resume_authorization = ResumeAuthorization(ledger, issue_code, clock, policy, catalogue)
         self.give_consent = GiveConsent(ledger, issue_code)
 
         self.register_client = RegisterClient(ledger, clock, randomness, policy, ports.registrations)

@@ -3,6 +3,7 @@
 import re
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from grantledger.domain import pkce, redirect_uri, resource_indicator, scope
 from grantledger.domain.browser_session import BrowserSession
@@ -191,6 +192,12 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, array_like=True):
             resource=self.resource,
             scopes=self.scopes,
         )
+
+    def of_scopes(self, scopes: tuple[str, ...]) -> "AuthorizationRequest":
+        """Return the same request for these scopes only."""
+        if scopes == self.scopes:
+            return self
+        return replace(self, scopes=scopes, nonce=self.nonce if OPENID in scopes else None)
 
     def check_open(self, *, now: int) -> None:
         """Raise `TransactionExpired` if the request has expired."""

@@ -18,6 +18,9 @@ PROFILE = "profile"
 EMAIL = "email"
 """The scope that gives the claims `email` and `email_verified`."""
 
+ROLES = "roles"
+"""The scope that gives the claims `roles` and `permissions` in the ID token and UserInfo."""
+
 _TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 

@@ -13,7 +13,8 @@ A refresh, where `n` is the current generation (`TokenGrant.refresh`):
 
 The first row that fits applies. The reuse window of a generation begins when the next generation supersedes
 it. A request is invalid in itself if it names a foreign resource, an invalid scope, or more combinations of
-scopes and resource than a grant can hold. The second row keeps a thief from learning by such requests
+scopes and resource than a grant can hold. In a retry, scopes that need a role are not compared: the user may
+have got or lost the role since. The second row keeps a thief from learning by such requests
 whether the owner has refreshed. A retry is recorded if it comes from another network than the refresh that
 it repeats, once for each generation.
 """
@@ -26,6 +27,7 @@ from msgspec.structs import replace
 from grantledger.domain import resource_indicator, scope
 from grantledger.domain.aggregate import Kind
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.role import RolesAllowNoScope
 
 
 class GrantOpened(Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.opened.v1"):
@@ -193,11 +195,23 @@ class Access(Struct, frozen=True):
 
 
 class Narrowing(Struct, frozen=True, kw_only=True):
-    """What a refresh request asks for: its parameters as sent, and all scopes that the server knows."""
+    """What a refresh request asks for: its parameters as sent.
+
+    `known_scopes` are the scopes of the server that the user's roles allow. `role_scopes` are those that need
+    a role, which the user may have got or lost since the current tokens were issued.
+    """
 
     scope: str | None
     resources: tuple[str, ...]
     known_scopes: frozenset[str]
+    role_scopes: frozenset[str] = frozenset()
+
+    def same(self, one: Access, other: Access) -> bool:
+        """Whether a request for `one` may be a retry of a request that got `other`."""
+        compared = self.known_scopes - self.role_scopes
+        return one.resource == other.resource and [s for s in one.scopes if s in compared] == [
+            s for s in other.scopes if s in compared
+        ]
 
 
 class Lifetimes(Struct, frozen=True, kw_only=True):
@@ -273,7 +287,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         # The same check for the current and for older generations, so that a refusal reveals nothing of them.
         access = self._narrowed(asked)
         if generation < self.generation:
-            if access != _known(self.current, asked):
+            if not asked.same(access, self.current):
                 raise RetryAsksForSomethingElse
             return self._retried(generation, networks, now=now)
         refreshed = GrantRefreshed(
@@ -310,14 +324,15 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         return None if known in (networks or ("",)) else newest
 
     def _narrowed(self, asked: Narrowing) -> Access:
-        """Return the requested part of what was consented to and is still configured.
+        """Return the requested part of what was consented to, is still configured, and the roles allow.
 
-        Raises `ScopeInvalid`, `ResourceForeign` or `TooManyNarrowings`.
+        Raises `ScopeInvalid`, `RolesAllowNoScope`, `ResourceForeign` or `TooManyNarrowings`.
         """
         resource = resource_indicator.narrowed(asked.resources, granted=self.consented.resource)
-        scopes = scope.narrowed(
-            asked.scope, granted=_known(self.consented, asked).scopes, known=asked.known_scopes
-        )
+        granted = tuple(token for token in self.consented.scopes if token in asked.known_scopes)
+        if not granted:
+            raise RolesAllowNoScope
+        scopes = scope.narrowed(asked.scope, granted=granted, known=asked.known_scopes)
         access = Access(resource, scopes)
         if access not in self.pairs and len(self.pairs) == MAX_PAIRS:
             raise TooManyNarrowings
@@ -381,11 +396,6 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
     def current(self) -> Access:
         """What the newest access token gives access to."""
         return self.pairs[self.pair]
-
-
-def _known(access: Access, asked: Narrowing) -> Access:
-    """Return the access without scopes that were removed from the settings."""
-    return Access(access.resource, tuple(token for token in access.scopes if token in asked.known_scopes))
 
 
 def earliest(moment: int, limit: int | None) -> int:

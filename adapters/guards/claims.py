@@ -49,6 +49,8 @@ def session_of_claims(claims: Mapping[str, Any], *, issuer: str, resource: str, 
         scopes=scopes,
         resource=resource,
         claims=claims,
+        roles=_names(claims, "roles"),
+        permissions=_names(claims, "permissions"),
         subject_type="machine" if is_machine else "user",
         grant_id=grant_id if isinstance(grant_id, str) else None,
     )
@@ -73,6 +75,14 @@ def user_of(claims: Mapping[str, Any], scopes: tuple[str, ...]) -> SessionUser |
         email_verified=verified if email is not None and isinstance(verified, bool) else None,
         name=_text(claims, "name") if PROFILE in scopes else None,
     )
+
+
+def _names(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return a list of text, empty for anything else: what is not understood must allow nothing."""
+    names = claims.get(name)
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        return ()
+    return tuple(names)
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:

@@ -70,7 +70,11 @@ class BySession:
                 client_id=said.client_id,
                 scopes=scopes,
                 expires_at=said.expires_at,
+                roles=said.roles,
+                permissions=said.permissions,
             ),
+            roles=said.roles,
+            permissions=said.permissions,
             subject_type=said.subject_type,
             grant_id=said.grant_id,
         )
@@ -87,6 +91,8 @@ class _SessionResponse(Struct, frozen=True):
     subject_type: Literal["user", "machine"]
     grant_id: str | None = None
     user: SessionUser | None = None
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
 
 
 class ByIntrospection:

@@ -1,3 +1,5 @@
+from collections.abc import Collection
+
 from grantledger.application.authorization.issue_code import (
     IssueCode,
     IssuedCode,
@@ -24,19 +26,29 @@ class GiveConsent:
         self._issue_code = issue_code
 
     async def __call__(
-        self, request: AuthorizationRequest, session: BrowserSession | None, *, allowed: bool, caller: Caller
+        self,
+        request: AuthorizationRequest,
+        session: BrowserSession | None,
+        *,
+        allowed: bool,
+        caller: Caller,
+        shown: Collection[str] | None = None,
     ) -> IssuedCode:
         """Return the code for the client.
+
+        `shown` are the scopes that the page has shown, all of the request for None. Another role since then
+        must not add one that the user has not seen.
 
         Raises `SignInNeeded` without a usable session, `SentBack` if the user denied a request that was not
         answered before, and the refusals of `IssueCode`.
         """
         if session is None or request.needs_sign_in(session):
             raise SignInNeeded
-        if not allowed:
+        scopes = request.scopes if shown is None else tuple(s for s in request.scopes if s in shown)
+        if not allowed or not scopes:
             await asking_client(self._ledger, request)
             check_unanswered(await self._ledger.load(CODE, request.transaction_id))
             raise SentBack(
                 ConsentDenied(), redirect_uri=request.redirect_uri, state=request.state, issuer=request.issuer
             )
-        return await self._issue_code(request, session, caller, consent_given=True)
+        return await self._issue_code(request.of_scopes(scopes), session, caller, consent_given=True)

@@ -14,12 +14,15 @@ from grantledger.domain.authorization_request import (
     AlreadyConnected,
     AuthorizationRequest,
     ConsentNeeded,
+    SentBack,
     SignInNeeded,
     TransactionSpent,
+    may_redirect_unasked,
 )
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import CLIENT, ClientRegistration, ClientUnknown
 from grantledger.domain.consent import give
+from grantledger.domain.role import Roles, RolesAllowNoScope
 from grantledger.domain.user_account import UserIsDisabled
 
 
@@ -67,6 +70,30 @@ def has_ended(session: BrowserSession, facts: AuthorizationFacts, *, now: int) -
     return held is None or held.signed_out or now >= held.expires_at
 
 
+def allowed_request(
+    request: AuthorizationRequest, facts: AuthorizationFacts, roles: Roles, *, has_clicked: bool
+) -> AuthorizationRequest:
+    """Return the request for those scopes that the roles of the signed-in user allow.
+
+    `has_clicked`: the user has answered on our page, so that a redirect needs no other click. Raises
+    `SentBack` if no scope is left.
+    """
+    client, user, consent = facts.client.state, facts.user.state, facts.consent.state
+    assert client is not None
+    assert user is not None
+    try:
+        return request.of_scopes(roles.held(user.roles).left_of(request.scopes))
+    except RolesAllowNoScope as refusal:
+        trusted = has_clicked or may_redirect_unasked(client, request.redirect_uri, consent)
+        raise SentBack(
+            refusal,
+            redirect_uri=request.redirect_uri,
+            state=request.state,
+            issuer=request.issuer,
+            needs_click=not trusted,
+        ) from None
+
+
 class IssuedCode(Struct, frozen=True, kw_only=True):
     """A successful authorization response (OAuth 2.1 section 4.1.2). `issuer` is the one of the request."""
 
@@ -95,6 +122,7 @@ class IssueCode:
         self._clock = clock
         self._codes = codes
         self._lifetime = policy.code_lifetime
+        self._roles = policy.roles
         self._limit = limit
         self._catalogue = catalogue
 
@@ -109,11 +137,12 @@ class IssueCode:
     ) -> IssuedCode:
         """Return the code for the client: the same code again until it is redeemed.
 
-        So a response that was lost, or a form that was sent twice, ends like one that was sent once.
+        So a response that was lost, or a form that was sent twice, ends like one that was sent once. The code
+        is for those scopes that the user's roles allow.
         `consent_given` means: to this request, not only to an earlier one. `facts` saves the first read.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `SignInNeeded` when the session has
         ended, `AlreadyConnected` once the code is redeemed, `TransactionSpent`, `TransactionExpired`,
-        `NoLongerOffered`, and `ConsentNeeded` without consent.
+        `NoLongerOffered`, `SentBack` if the user's roles allow no scope, and `ConsentNeeded` without consent.
         """
         read = [facts] if facts is not None else []
         return await retry_on_conflict(
@@ -143,6 +172,7 @@ class IssueCode:
         user.check_usable()
         if has_ended(session, facts, now=now):
             raise SignInNeeded
+        request = allowed_request(request, facts, self._roles, has_clicked=consent_given)
         code = self._codes.code_of(request.transaction_id)
         answer = IssuedCode(
             redirect_uri=request.redirect_uri, code=code, state=request.state, issuer=request.issuer

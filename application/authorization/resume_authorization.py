@@ -5,10 +5,12 @@ from msgspec import Struct
 from grantledger.application.authorization.issue_code import (
     IssueCode,
     IssuedCode,
+    allowed_request,
     authorization_facts,
     has_ended,
     usable_client,
 )
+from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import AuthorizationFacts, Clock, DecisionReader
 from grantledger.application.provenance import Caller
 from grantledger.application.resources.catalogue import Catalogue
@@ -29,16 +31,25 @@ class AskToSignIn(Struct, frozen=True, kw_only=True):
 
 
 class AskForConsent(Struct, frozen=True, kw_only=True):
+    """`scopes` are those of the request that the user's roles allow."""
+
     client: ClientRegistration
     session: BrowserSession
+    scopes: tuple[str, ...]
 
 
 class ResumeAuthorization:
     """Find what an authorization request still needs: a sign-in, consent, or nothing more."""
 
     def __init__(
-        self, facts: DecisionReader, issue_code: IssueCode, clock: Clock, catalogue: Catalogue
+        self,
+        facts: DecisionReader,
+        issue_code: IssueCode,
+        clock: Clock,
+        policy: ServerPolicy,
+        catalogue: Catalogue,
     ) -> None:
+        self._roles = policy.roles
         self._facts = facts
         self._issue_code = issue_code
         self._clock = clock
@@ -55,7 +66,8 @@ class ResumeAuthorization:
 
         `facts`, if the request was checked just now, saves a read.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `AlreadyConnected`, `TransactionSpent`,
-        `NoLongerOffered`, and `SentBack` where a page is needed and the client allowed none.
+        `NoLongerOffered`, and `SentBack` where a page is needed and the client allowed none, or the user's
+        roles allow no scope.
         """
         offered = await self._catalogue.including((request.resource,))
         offered.offer.check_all(request.scopes, resource=request.resource)
@@ -67,13 +79,14 @@ class ResumeAuthorization:
             if request.allows_no_page:
                 raise _sent_back(request, SignInNeeded(), client, facts.consent.state if session else None)
             return AskToSignIn(client=client)
+        request = allowed_request(request, facts, self._roles, has_clicked=False)
         is_answered = facts.code.version > 0
         if is_answered or not request.needs_consent_page(facts.consent.state, client):
             with suppress(ConsentNeeded):  # withdrawn since it was read
                 return await self._issue_code(request, session, caller, consent_given=False, facts=facts)
         if request.allows_no_page:
             raise _sent_back(request, ConsentNeeded(), client, facts.consent.state)
-        return AskForConsent(client=client, session=session)
+        return AskForConsent(client=client, session=session, scopes=request.scopes)
 
 
 def _sent_back(

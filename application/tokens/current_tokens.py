@@ -5,6 +5,7 @@ from msgspec import Struct
 from grantledger.application.policy import ServerPolicy
 from grantledger.application.ports import AccessTokenClaims, AccessTokenSigner, TokenClaims, TokenSealer
 from grantledger.domain.token_grant import TokenGrant
+from grantledger.domain.user_account import UserAccount
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
@@ -29,11 +30,16 @@ class CurrentTokens:
         self._sealer = sealer
         self._signer = signer
         self._issuer = policy.issuer
+        self._roles = policy.roles
 
-    async def __call__(self, grant_id: str, grant: TokenGrant, *, now: int) -> Tokens:
-        """Parallel and retried requests get the same tokens. Raises `Unavailable`."""
+    async def __call__(self, grant_id: str, grant: TokenGrant, user: UserAccount, *, now: int) -> Tokens:
+        """Parallel and retried requests get the same tokens. Raises `Unavailable`.
+
+        Only the roles in a JWT are those of now (ADR 0070).
+        """
         if grant.signing_key is None:
             return current_tokens(self._sealer, grant_id, grant, now=now)
+        held = self._roles.held(user.roles)
         claims = AccessTokenClaims(
             iss=self._issuer,
             sub=grant.user_id,
@@ -45,6 +51,8 @@ class CurrentTokens:
             scope=" ".join(grant.current.scopes),
             grant_id=grant_id,
             generation=grant.generation,
+            roles=held.names,
+            permissions=held.permissions,
         )
         signed = await self._signer.sign(claims, grant.signing_key)
         return current_tokens(self._sealer, grant_id, grant, signed=signed, now=now)

@@ -6,7 +6,7 @@ from grantledger.application.tokens.personal_claims import PersonalClaimsReader
 from grantledger.domain import base64url
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import AuthorizationCode
-from grantledger.domain.scope import OPENID
+from grantledger.domain.scope import OPENID, ROLES
 from grantledger.domain.user_account import UserAccount
 
 
@@ -19,6 +19,7 @@ class IssueIdToken:
         self._signer = signer
         self._personal_claims = personal_claims
         self._issuer = policy.issuer
+        self._roles = policy.roles
         self._lifetime = policy.id_token_lifetime
 
     async def __call__(
@@ -26,17 +27,19 @@ class IssueIdToken:
         code: AuthorizationCode,
         user: Versioned[UserAccount],
         *,
+        scopes: tuple[str, ...],
         access_token: str,
         issuer: str | None,
         now: int,
     ) -> str | None:
-        """Return the ID token, or None if `openid` was not granted. Raises `Unavailable`.
+        """Return the ID token, or None if `openid` is not among the granted scopes. Raises `Unavailable`.
 
         `issuer` is the identifier by which the client knows this server; None for its own.
         """
-        if OPENID not in code.scopes:
+        if OPENID not in scopes:
             return None
-        personal = await self._personal_claims(user, code.scopes)
+        personal = await self._personal_claims(user, scopes)
+        held = self._roles.held(user.state.roles) if user.state is not None and ROLES in scopes else None
         return await self._signer.sign(
             IdTokenClaims(
                 iss=issuer or self._issuer,
@@ -50,6 +53,8 @@ class IssueIdToken:
                 name=personal.name,
                 email=personal.email,
                 email_verified=personal.email_verified,
+                roles=None if held is None else held.names,
+                permissions=None if held is None else held.permissions,
             )
         )
 

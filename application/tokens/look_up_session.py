@@ -37,6 +37,7 @@ class LookUpSession:
         self._clock = clock
         self._catalogue = catalogue
         self._issuer = policy.issuer
+        self._roles = policy.roles
 
     async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
         """Return the session; with `resource`, only if the token is for it (RFC 8707).
@@ -44,7 +45,8 @@ class LookUpSession:
         Takes one read, and for a token with the scope `email` or `profile` perhaps one more.
 
         Raises `AccessTokenUnknown`, `AccessTokenForAnotherResource`, `ClientUnknown`, `ClientIsDisabled`,
-        `UserIsDisabled`, `NoLongerOffered` and the refusals of `TokenGrant.check_access`.
+        `UserIsDisabled`, `NoLongerOffered`, `RolesAllowNoScope` and the refusals of
+        `TokenGrant.check_access`.
         """
         found = await self._find_token(access_token)
         if found is None or found.is_refresh_token:
@@ -59,13 +61,15 @@ class LookUpSession:
         if facts.client.state is None:
             raise ClientUnknown(grant.client_id)
         facts.client.state.check_usable(grant.client_registration)
-        if facts.user.state is None:
+        user = facts.user.state
+        if user is None:
             raise UserIsDisabled(grant.user_id)
-        facts.user.state.check_usable()
+        user.check_usable()
         if resource is not None and not resource_indicator.same(resource, access.resource):
             raise AccessTokenForAnotherResource
         offered = await self._catalogue.including((access.resource,))
-        scopes = offered.offer.left_of(access.scopes, resource=access.resource)
+        held = self._roles.held(user.roles)
+        scopes = held.left_of(offered.offer.left_of(access.scopes, resource=access.resource))
         user_id, client_id = grant.user_id, grant.client_id
         issued = found.generation == grant.generation  # of older tokens it is not known
         return McpSession(
@@ -84,7 +88,11 @@ class LookUpSession:
                 scopes=scopes,
                 expires_at=found.expires_at,
                 issued_at=grant.issued_at if issued else None,
+                roles=held.names,
+                permissions=held.permissions,
             ),
+            roles=held.names,
+            permissions=held.permissions,
             grant_id=found.grant_id,
         )
 

@@ -18,7 +18,8 @@ class McpSession(Struct, frozen=True, kw_only=True):
     """A verified access token.
 
     `expires_at` is in seconds since 1970, UTC. A machine, which has a token of its own, has no `user_id`.
-    `user` is None if no scope grants personal data. `claims` are what the issuer says about the token, named
+    `user` is None if no scope grants personal data. `roles` and `permissions` are empty if the issuer names
+    none. `claims` are what the issuer says about the token, named
     as in RFC 7519 and RFC 9068. There is no refresh token, and `repr` omits the access token.
     """
 
@@ -54,9 +55,11 @@ def token_claims(
     scopes: tuple[str, ...],
     expires_at: int,
     issued_at: int | None = None,
+    roles: tuple[str, ...] = (),
+    permissions: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Return the claims that a session has whichever way its token was verified. `iat` may be unknown."""
-    claims = {
+    claims: dict[str, Any] = {
         "iss": issuer,
         "sub": subject,
         "aud": resource,
@@ -64,4 +67,10 @@ def token_claims(
         "scope": " ".join(scopes),
         "exp": expires_at,
     }
-    return claims if issued_at is None else {**claims, "iat": issued_at}
+    if issued_at is not None:
+        claims["iat"] = issued_at
+    if roles:
+        claims["roles"] = list(roles)
+    if permissions:
+        claims["permissions"] = list(permissions)
+    return claims

@@ -95,8 +95,8 @@ class RedeemCode:
         """Return the first tokens of a new grant.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `ClientIsDisabled`, `UserIsDisabled`,
-        `CodeUnknown`, `CodeAlreadyRedeemed`, `ConsentWithdrawnSince`, `NoLongerOffered` and the refusals of
-        `AuthorizationCode.redeem`.
+        `CodeUnknown`, `CodeAlreadyRedeemed`, `ConsentWithdrawnSince`, `NoLongerOffered`, `RolesAllowNoScope`
+        and the refusals of `AuthorizationCode.redeem`.
         """
         return await retry_on_conflict(lambda: self._redeem(request))
 
@@ -111,7 +111,8 @@ class RedeemCode:
         code = facts.code.state
         if facts.user.state is None:
             raise UserIsDisabled
-        facts.user.state.check_usable()
+        user = facts.user.state
+        user.check_usable()
         now = self._clock.now()
         grant_id = self._randomness.token(size=16)
         outcome = code.redeem(
@@ -130,15 +131,25 @@ class RedeemCode:
                     raise ConsentWithdrawnSince
                 empty: Versioned[TokenGrant] = Versioned(kind=GRANT, key=grant_id)
                 offered = await self._catalogue.including((code.resource,))
-                started: list[Event] = [self._opened(client, facts.code.key, code, offered, now)]
+                # Roles and settings may have changed since the code was issued.
+                held = self._policy.roles.held(user.roles)
+                scopes = held.left_of(offered.offer.left_of(code.scopes, resource=code.resource))
+                started: list[Event] = [
+                    self._opened(client, code, facts.code.key, scopes=scopes, offered=offered, now=now)
+                ]
                 if alg := offered.resource(code.resource).jwt:
                     started.append(AccessTokenSigned(kid=await self._signer.active_key(alg)))
                 opened = empty.then(started)
                 assert opened.state is not None
                 # Before the code is consumed: if nothing can be signed now, the client can try again.
-                tokens = await self._current_tokens(grant_id, opened.state, now=now)
+                tokens = await self._current_tokens(grant_id, opened.state, user, now=now)
                 id_token = await self._issue_id_token(
-                    code, facts.user, access_token=tokens.access_token, issuer=request.issuer, now=now
+                    code,
+                    facts.user,
+                    scopes=scopes,
+                    access_token=tokens.access_token,
+                    issuer=request.issuer,
+                    now=now,
                 )
                 read = (facts.client.unchanged(), facts.user.unchanged(), facts.consent.unchanged())
                 await self._ledger.record([facts.code.then(outcome), opened, *read], by)
@@ -152,8 +163,10 @@ class RedeemCode:
     def _opened(
         self,
         client: ClientRegistration,
-        code_key: str,
         code: AuthorizationCode,
+        code_key: str,
+        *,
+        scopes: tuple[str, ...],
         offered: Offered,
         now: int,
     ) -> GrantOpened:
@@ -168,7 +181,7 @@ class RedeemCode:
             user_id=code.user_id,
             code_key=code_key,
             resource=code.resource,
-            scopes=offered.offer.left_of(code.scopes, resource=code.resource),
+            scopes=scopes,
             nonce=self._randomness.token(),
             key_id=self._sealer.key_id,
             opened_at=now,

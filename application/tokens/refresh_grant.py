@@ -77,6 +77,7 @@ class RefreshGrant:
         self._network_digests = network_digests
         self._clock = clock
         self._lifetimes = policy.lifetimes
+        self._roles = policy.roles
         self._catalogue = catalogue
 
     async def __call__(self, request: Refresh) -> Tokens:
@@ -108,11 +109,13 @@ class RefreshGrant:
             raise RefreshTokenUnknown
         grant.check_belongs_to(client.client_id, client.registration)
         client.check_usable()
-        if facts.user.state is None:
+        user = facts.user.state
+        if user is None:
             raise UserIsDisabled
-        facts.user.state.check_usable()
+        user.check_usable()
         offered = await self._catalogue.including((grant.consented.resource,))
         offered.offer.left_of(grant.consented.scopes, resource=grant.consented.resource)
+        held = self._roles.held(user.roles)
         alg = offered.resource(grant.consented.resource).jwt
         now = self._clock.now()
         events = grant.refresh(
@@ -120,7 +123,10 @@ class RefreshGrant:
             client_registration=client.registration,
             generation=sealed.claims.generation,
             asked=Narrowing(
-                scope=request.scope, resources=request.resources, known_scopes=offered.offer.scopes
+                scope=request.scope,
+                resources=request.resources,
+                known_scopes=offered.offer.scopes - held.withheld,
+                role_scopes=self._roles.scopes,
             ),
             key_id=self._sealer.key_id,
             lifetimes=self._lifetimes_of(offered, grant, client),
@@ -132,7 +138,7 @@ class RefreshGrant:
         assert change.state is not None
         reused = any(isinstance(event, RefreshTokenReused) for event in events)
         # Before the commit: if nothing can be signed now, the refresh has not happened.
-        tokens = None if reused else await self._current_tokens(change.key, change.state, now=now)
+        tokens = None if reused else await self._current_tokens(change.key, change.state, user, now=now)
         # Retries are not counted: they change nothing, and 20 parallel requests are one refresh.
         rotates = any(isinstance(event, GrantRefreshed) for event in events)
         with self._limit.counted(change.key) if rotates else nullcontext():

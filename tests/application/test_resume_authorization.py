@@ -64,7 +64,9 @@ async def test_prompt_none_without_a_session_is_sent_back(resumed, client):
 
 
 async def test_without_consent_the_consent_page_is_asked_for(resumed, client, ada):
-    assert await resumed(client, ada) == AskForConsent(client=client, session=ada)
+    assert await resumed(client, ada) == AskForConsent(
+        client=client, session=ada, scopes=("openid", "notes:read")
+    )
 
 
 async def test_asking_for_consent_records_nothing(ledger, resumed, client, ada):
@@ -208,7 +210,9 @@ async def test_consent_withdrawn_in_parallel_is_asked_for_again(
     ledger, resumed_while_disconnecting, remembered, ada
 ):
     """Fails if a remembered consent restores a consent that was withdrawn."""
-    assert await resumed_while_disconnecting() == AskForConsent(client=remembered, session=ada)
+    assert await resumed_while_disconnecting() == AskForConsent(
+        client=remembered, session=ada, scopes=("openid", "notes:read")
+    )
     assert sum(isinstance(event, ConsentGiven) for event in ledger.events) == 1
 
 

@@ -182,11 +182,12 @@ def test_the_readme_shows_the_commands_of_the_makefile() -> None:
 
 
 def test_the_settings_that_are_shown_start_a_server_on_the_network(tmp_path: Path) -> None:
-    (example,) = blocks(ROOT / "docs" / "operating.md", "toml")
+    example, roles = blocks(ROOT / "docs" / "operating.md", "toml")
     config = tmp_path / "grantledger.toml"
-    config.write_text(example, encoding="utf-8")
+    config.write_text(f"{example}\n{roles}", encoding="utf-8")
     settings = load_settings(config, {}, {})
     assert not settings.is_loopback
+    assert settings.policy.roles.held(("editor",)).permissions == ("pages:write",)
     assert settings.policy.resources[0].scopes == ("todo:write",)
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import ResourceForeign
+from grantledger.domain.role import RolesAllowNoScope
 from grantledger.domain.scope import ScopeInvalid, ScopeWidened
 from grantledger.domain.token_grant import (
     MAX_NETWORKS,
@@ -304,6 +305,52 @@ def test_an_unknown_scope_of_a_refresh_is_dropped():
 def test_a_refresh_cannot_ask_for_another_resource():
     with pytest.raises(ResourceForeign):
         refresh(an_open_grant(), 0, at=2_000, asked=asking_for(None, "https://mcp.example/notes/mcp"))
+
+
+def as_a_reader(scope: str | None = None) -> Narrowing:
+    """A refresh for a user who lacks the role for `notes:write`."""
+    return Narrowing(
+        scope=scope,
+        resources=(),
+        known_scopes=KNOWN - {"notes:write"},
+        role_scopes=frozenset({"notes:write"}),
+    )
+
+
+def as_a_writer(scope: str | None = None) -> Narrowing:
+    return Narrowing(scope=scope, resources=(), known_scopes=KNOWN, role_scopes=frozenset({"notes:write"}))
+
+
+def test_a_refresh_keeps_no_scope_that_the_roles_do_not_allow():
+    grant = an_open_grant()
+    narrow = after(grant, refresh(grant, 0, at=2_000, asked=as_a_reader()))
+    assert narrow.current.scopes == ("openid", "notes:read")
+    wide = after(narrow, refresh(narrow, 1, at=2_100, asked=as_a_writer()))
+    assert wide.current == CONSENTED
+
+
+def test_a_refresh_without_any_scope_left_is_refused_and_changes_nothing():
+    with pytest.raises(RolesAllowNoScope):
+        refresh(
+            an_open_grant(),
+            0,
+            at=2_000,
+            asked=Narrowing(scope=None, resources=(), known_scopes=frozenset({"email"})),
+        )
+
+
+@pytest.mark.parametrize(("first", "then"), [(as_a_reader, as_a_writer), (as_a_writer, as_a_reader)])
+def test_a_refresh_may_be_retried_although_a_role_was_granted_or_revoked_since(first, then):
+    """Fails if parallel refreshes of one client are refused because an operator has changed a role."""
+    grant = an_open_grant()
+    grant = after(grant, refresh(grant, 0, at=2_000, asked=first()))
+    assert refresh(grant, 0, at=2_010, asked=then()) == ()
+
+
+def test_a_reuse_is_found_although_the_roles_allow_no_scope():
+    grant = refreshed(an_open_grant(), 2_000)
+    asked = Narrowing(scope=None, resources=(), known_scopes=frozenset({"email"}))
+    assert RefreshTokenReused(generation=0, reused_at=9_000) in refresh(grant, 0, at=9_000, asked=asked)
 
 
 IMPOSSIBLE = [asking_for("email"), asking_for("admin"), asking_for(None, "https://mcp.example/notes/mcp")]

@@ -16,6 +16,8 @@ async def test_a_session_has_these_members_and_no_other(server: Server, ada: Per
         "scope": "openid email",
         "resource": f"{server.origin}/mcp",
         "subject_type": "user",
+        "roles": [],
+        "permissions": [],
         "user": {"email": EMAIL, "email_verified": False, "name": None},
     }
     assert user_id.startswith("glu_")

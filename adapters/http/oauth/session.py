@@ -65,6 +65,8 @@ def session_members(session: McpSession) -> dict[str, Any]:
         "resource": session.resource,
         "expires_at": session.expires_at,
         "grant_id": session.grant_id,
+        "roles": session.roles,
+        "permissions": session.permissions,
     }
     if session.user is not None:
         members["user"] = session.user

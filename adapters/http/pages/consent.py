@@ -18,6 +18,7 @@ from grantledger.application.authorization.give_consent import GiveConsent
 from grantledger.application.authorization.resume_authorization import AskForConsent
 from grantledger.domain import redirect_uri
 from grantledger.domain.authorization_request import AuthorizationRequest, SentBack
+from grantledger.domain.scope import split
 
 
 def consent_page(
@@ -46,7 +47,7 @@ def consent_page(
             is_private_use=not pending.redirect_uri.startswith(("https:", "http:")),
             self_registered=not client.approved,
             refreshes=client.refreshes,
-            scopes=scope_lines(pending.scopes, built_in=parts.ways.built_in),
+            scopes=scope_lines(asking.scopes, built_in=parts.ways.built_in),
             resource=pending.resource,
             resource_name=parts.catalogue.latest.name_of(pending.resource),
         )
@@ -76,12 +77,17 @@ class ConsentEndpoint:
         decision = submitted.form.get("decision")
         if decision not in ("allow", "deny"):
             raise FormForeign("no decision")
+        scope = submitted.form.get("scope")
         if decision == "allow" and submitted.session is not None and not await self._confirmed(request):
             return confirm_page(self._parts, submitted.context)
         caller = self._parts.caller_of(request)
         try:
             issued = await self._give_consent(
-                pending, submitted.session, allowed=decision == "allow", caller=caller
+                pending,
+                submitted.session,
+                allowed=decision == "allow",
+                caller=caller,
+                shown=None if scope is None else split(scope),
             )
         except SentBack as denied:
             note_refusal(request.scope, denied)

@@ -18,6 +18,7 @@ _WORDS = {
     "openid": "Know which account here is yours",
     "profile": "See your name",
     "email": "See your e-mail address",
+    "roles": "See your roles and permissions",
     "offline_access": "Keep its access while you are away",
 }
 
