@@ -264,15 +264,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def in_postgresql(self) -> bool:
-        return self.database.startswith(_POSTGRESQL)
+        return is_in_postgresql(self.database)
 
     @property
     def database_name(self) -> str:
-        """The database as it may be shown: without the user, the password and the options of a URL."""
-        if not self.in_postgresql:
-            return self.database
-        url = urlsplit(self.database)
-        return f"postgresql://{url.netloc.rpartition('@')[2]}{url.path}"
+        return database_name(self.database)
 
     @property
     def listens_on_all_addresses(self) -> bool:
@@ -566,6 +562,18 @@ def page_url(page: str) -> None:
 def web_url(url: str) -> None:
     if not _is_https_or_loopback(_parsed(url)):
         raise ValueError(f"must be an https URL, or an http one on loopback, not {url!r}")
+
+
+def is_in_postgresql(database: str) -> bool:
+    return database.startswith(_POSTGRESQL)
+
+
+def database_name(database: str) -> str:
+    """Return the database as it may be shown: without the user, the password and the options of a URL."""
+    if not is_in_postgresql(database):
+        return database
+    url = urlsplit(database)
+    return f"postgresql://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
 def database_path(path: str) -> None:

@@ -74,6 +74,7 @@ class RowsDiffer(CommandFailed):
 def reported_failures() -> tuple[type[Exception], ...]:
     """Return the exceptions whose message a command prints. Every other exception is a bug."""
     # Imported only after a failure: some of these modules import SQLAlchemy.
+    from grantledger.adapters.ledger.copying import CopyDiffers, LedgerInUse, TargetNotEmpty
     from grantledger.adapters.ledger.database import CannotOpen
     from grantledger.adapters.ledger.events import EventUnreadable
     from grantledger.adapters.ledger.migrations import SchemaMismatch
@@ -89,6 +90,9 @@ def reported_failures() -> tuple[type[Exception], ...]:
         EventUnreadable,
         RebuildRunning,
         MigratedMeanwhile,
+        LedgerInUse,
+        TargetNotEmpty,
+        CopyDiffers,
         Unavailable,
     )
 

@@ -92,7 +92,7 @@ class Moment(click.ParamType[datetime]):
 
 @click.group()
 def ledger() -> None:
-    """Read the ledger, and check or rebuild the read model."""
+    """Read the ledger, check or rebuild the read model, and copy all to another database."""
 
 
 # ledger show
@@ -423,3 +423,60 @@ def rebuild(*, as_json: bool, database: str | None, config: Path | None) -> None
         print_record({"events": events, "seconds": seconds})
     else:
         click.echo(f"{events} events replayed; the read model is rebuilt")
+
+
+# ledger copy
+
+
+@ledger.command()
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    metavar="DATABASE",
+    help="Where to: the path of a new SQLite file, or the URL of an empty PostgreSQL database.",
+)
+@json_option
+@database_options
+def copy(*, target: str, as_json: bool, database: str | None, config: Path | None) -> None:
+    """Copy the whole ledger to another database, from SQLite to PostgreSQL, back, or to the same store.
+
+    Stop every server first: the command refuses a ledger that is in use, and a target that is not empty. It
+    compares the copy with the source, and then with a replay of its own log. If it is interrupted, the target
+    stays empty: begin again. Then let the servers use the new database, with the same master secret.
+    """
+    from grantledger.adapters.ledger.copying import Copy
+    from grantledger.adapters.ledger.replay import Replay
+    from grantledger.entrypoints.databases import database_at
+    from grantledger.entrypoints.settings import check_setting
+
+    check_setting("database", target)
+    container = existing(database, config)
+    there = database_at(target)
+    copying = Copy(container.database(), there)
+    rows = found = 0
+    with progress("Copying") as report:
+        for step in copying.steps():
+            rows = step.rows // 2
+            report(step.done, step.rows)
+    events = 0
+    with progress("Replaying") as report:
+        for realm in copying.realms():
+            replaying = Replay(there, now=container.clock().now, realm=realm)
+            total = events + replaying.events()
+
+            def compared(page: "ReplayedPage", total: int = total) -> None:
+                nonlocal events
+                events += page.events
+                report(events, total)
+
+            found += sum(1 for _ in replaying.differences(compared))
+    there.engine.dispose()
+    if as_json:
+        print_record({"database": there.name, "rows": rows, "events": events, "differences": found})
+    else:
+        click.echo(
+            f"{rows} rows copied to {there.name}; {events} events replayed: {found or 'no'} differences"
+        )
+    if found:
+        raise RowsDiffer("the read model differs from the log: `grantledger ledger rebuild` corrects it")

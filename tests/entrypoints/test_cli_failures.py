@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from grantledger.adapters.ledger.copying import Copy
 from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.entrypoints.cli.failures import report_failures
@@ -84,6 +85,36 @@ def migrated_during_a_rebuild(operator: Operator, capsys: pytest.CaptureFixture[
     return int(str(ended.value.code)), complaint
 
 
+def copy(operator: Operator) -> tuple[int, str]:
+    return operator.run("ledger", "copy", "--to", "copy.sqlite3")
+
+
+def copy_of_a_ledger_in_use(operator: Operator) -> tuple[int, str]:
+    with closing(sqlite3.connect(operator.database)) as other:
+        other.execute("PRAGMA journal_mode=WAL")  # as every server does
+        other.execute("SELECT count(*) FROM events").fetchall()
+        return copy(operator)
+
+
+def copy_twice(operator: Operator) -> tuple[int, str]:
+    assert copy(operator) == (0, "")
+    return copy(operator)
+
+
+def changed_during_a_copy(operator: Operator, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    there = SqliteDatabase(operator.database.parent / "copy.sqlite3")
+    steps = Copy(SqliteDatabase(operator.database), there).steps()
+    while (step := next(steps)).done <= step.rows // 2:
+        pass
+    with closing(sqlite3.connect(there.path)) as other, other:
+        other.execute("DELETE FROM user_account")
+    with pytest.raises(SystemExit) as ended, report_failures():
+        list(steps)
+    complaint = capsys.readouterr().err
+    seen("a copy that was changed", complaint)
+    return int(str(ended.value.code)), complaint
+
+
 USERS = ("user", "list")
 MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
     "SettingsInvalid": lambda it: it.run(*USERS, port="70000"),
@@ -96,6 +127,8 @@ MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
     "Unavailable": lambda it: it.after("UPDATE private_record SET sealed = x'00'", *USERS),
     "RowsDiffer": lambda it: it.after("UPDATE client SET version = 99", "ledger", "replay"),
     "RebuildRunning": during_a_rebuild,
+    "LedgerInUse": copy_of_a_ledger_in_use,
+    "TargetNotEmpty": copy_twice,
     "ClientNotFound": lambda it: it.run("client", "show", "glc_nobody"),
     "GrantNotFound": lambda it: it.run("grant", "revoke", "nobody"),
     "UserNotFound": lambda it: it.run("user", "disable", "nobody@example.com"),
@@ -131,7 +164,7 @@ def check(name: str, answer: tuple[int, str]) -> None:
 
 
 def test_every_failure_of_the_catalogue_is_tested():
-    assert {*MET, "MigratedMeanwhile"} == PRINTED.keys()
+    assert {*MET, "MigratedMeanwhile", "CopyDiffers"} == PRINTED.keys()
 
 
 @pytest.mark.parametrize("name", MET)
@@ -143,6 +176,12 @@ def test_a_migration_during_a_rebuild_prints_the_sentence_of_the_catalogue(
     operator: Operator, capsys: pytest.CaptureFixture[str]
 ):
     check("MigratedMeanwhile", migrated_during_a_rebuild(operator, capsys))
+
+
+def test_a_copy_that_another_program_changes_prints_the_sentence_of_the_catalogue(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+):
+    check("CopyDiffers", changed_during_a_copy(operator, capsys))
 
 
 @pytest.mark.parametrize("command", [("ledger", "show"), ("migrate",), ("serve",)])

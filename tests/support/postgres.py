@@ -139,6 +139,13 @@ def _clear(url: str) -> None:
     rows(url, f"UPDATE alembic_version SET version_num = '{migrations.HEAD}'")
 
 
+@contextmanager
+def connected(url: str) -> Iterator[None]:
+    """Keep a session open."""
+    with psycopg.connect(url, autocommit=True):
+        yield
+
+
 def rows(url: str, statement: str, *parameters: Any) -> list[Any]:
     """Ask the database directly."""
     with psycopg.connect(url, autocommit=True) as connection:
