@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -452,26 +453,27 @@ def copy(*, target: str, as_json: bool, database: str | None, config: Path | Non
 
     check_setting("database", target)
     container = existing(database, config)
-    there = database_at(target)
-    copying = Copy(container.database(), there)
-    rows = found = 0
-    with progress("Copying") as report:
-        for step in copying.steps():
-            rows = step.rows // 2
-            report(step.done, step.rows)
-    events = 0
-    with progress("Replaying") as report:
-        for realm in copying.realms():
-            replaying = Replay(there, now=container.clock().now, realm=realm)
-            total = events + replaying.events()
+    here, there = container.database(), database_at(target)
+    copying = Copy(here, there)
+    rows = events = found = 0
+    with ExitStack() as closing:
+        for each in (here, there):
+            closing.callback(each.engine.dispose)
+        with progress("Copying") as report:
+            for step in copying.steps():
+                rows = step.rows // 2
+                report(step.done, step.rows)
+        with progress("Replaying") as report:
+            for realm in copying.realms():
+                replaying = Replay(there, now=container.clock().now, realm=realm)
+                total = events + replaying.events()
 
-            def compared(page: "ReplayedPage", total: int = total) -> None:
-                nonlocal events
-                events += page.events
-                report(events, total)
+                def compared(page: "ReplayedPage", total: int = total) -> None:
+                    nonlocal events
+                    events += page.events
+                    report(events, total)
 
-            found += sum(1 for _ in replaying.differences(compared))
-    there.engine.dispose()
+                found += sum(1 for _ in replaying.differences(compared))
     if as_json:
         print_record({"database": there.name, "rows": rows, "events": events, "differences": found})
     else:
