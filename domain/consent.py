@@ -55,7 +55,13 @@ class Consent(Struct, frozen=True, kw_only=True, array_like=True):
     def covers(self, asked: Asked) -> bool:
         """Whether the user has already consented to all of this."""
         same_client = asked.client_registration == self.client_registration
-        return same_client and set(asked.scopes) <= set(self.scopes(asked.redirect_host, asked.resource))
+        return same_client and set(asked.scopes) <= set(self.allowed_before(asked))
+
+    def allowed_before(self, asked: Asked) -> tuple[str, ...]:
+        """Return the scopes that the same client has been allowed for the same redirect host and resource."""
+        if asked.client_registration != self.client_registration:
+            return ()
+        return self.scopes(asked.redirect_host, asked.resource)
 
     def scopes(self, redirect_host: str, resource: str) -> tuple[str, ...]:
         """Return the scopes allowed for this redirect host and resource."""

@@ -1,5 +1,3 @@
-from contextlib import suppress
-
 from msgspec import Struct
 
 from grantledger.application.authorization.issue_code import (
@@ -31,11 +29,15 @@ class AskToSignIn(Struct, frozen=True, kw_only=True):
 
 
 class AskForConsent(Struct, frozen=True, kw_only=True):
-    """`scopes` are those of the request that the user's roles allow."""
+    """`scopes` are those of the request that the user's roles allow.
+
+    `allowed_before` are the scopes that the user has allowed this client here, asked for now or not.
+    """
 
     client: ClientRegistration
     session: BrowserSession
     scopes: tuple[str, ...]
+    allowed_before: tuple[str, ...] = ()
 
 
 class ResumeAuthorization:
@@ -81,12 +83,16 @@ class ResumeAuthorization:
             return AskToSignIn(client=client)
         request = allowed_request(request, facts, self._roles, has_clicked=False)
         is_answered = facts.code.version > 0
+        consent = facts.consent.state
         if is_answered or not request.needs_consent_page(facts.consent.state, client):
-            with suppress(ConsentNeeded):  # withdrawn since it was read
+            try:
                 return await self._issue_code(request, session, caller, consent_given=False, facts=facts)
+            except ConsentNeeded:  # withdrawn since it was read
+                consent = None
         if request.allows_no_page:
             raise _sent_back(request, ConsentNeeded(), client, facts.consent.state)
-        return AskForConsent(client=client, session=session, scopes=request.scopes)
+        before = consent.allowed_before(request.asked) if consent is not None else ()
+        return AskForConsent(client=client, session=session, scopes=request.scopes, allowed_before=before)
 
 
 def _sent_back(

@@ -100,6 +100,19 @@ async def test_a_wider_scope_asks_again(resumed, remembered, ada):
     assert isinstance(answer, AskForConsent)
 
 
+async def test_what_was_allowed_before_is_known_when_more_is_asked(resumed, remembered, ada):
+    answer = await resumed(remembered, ada, scope="openid notes:write", resources=(MCP,))
+    assert answer.allowed_before == ("openid", "notes:read")
+
+
+@pytest.mark.parametrize("other", [{"resources": (NOTES,)}, {"redirect_uri": LOOPBACK}])
+async def test_what_was_allowed_elsewhere_does_not_count_as_allowed_before(story, resumed, ada, other):
+    client = (await story.registers(redirect_uris=(HTTPS, LOOPBACK))).client
+    await story.code(client, ada, scope="openid notes:read", resources=(MCP,))
+    answer = await resumed(client, ada, **{"scope": "notes:write", "resources": (MCP,), **other})
+    assert answer.allowed_before == ()
+
+
 async def test_another_resource_asks_again(resumed, remembered, ada):
     assert isinstance(await resumed(remembered, ada, scope="openid", resources=(NOTES,)), AskForConsent)
 

@@ -56,6 +56,20 @@ def _consent(visitor: Visitor) -> None:
     visitor.asks_to_consent()
 
 
+def _consent_to_more(visitor: Visitor) -> None:
+    visitor.asks_to_consent()
+    allow(visitor.page)
+    expect(visitor.page.get_by_text(LANDED)).to_be_visible()
+    visitor.asks_to_consent(scope="openid email")
+
+
+def _consent_to_the_same(visitor: Visitor) -> None:
+    visitor.asks_to_consent()
+    allow(visitor.page)
+    expect(visitor.page.get_by_text(LANDED)).to_be_visible()
+    visitor.asks_to_consent()
+
+
 def _consent_for_a_website(visitor: Visitor) -> None:
     visitor.is_asked_by_an_app_at(WEBSITE)
 
@@ -257,6 +271,8 @@ GALLERY: dict[str, Callable[[Visitor], None]] = {
     "sign-up-with-a-bad-address": _sign_up_with_a_bad_address,
     "signed-up": _signed_up,
     "consent": _consent,
+    "consent-to-more": _consent_to_more,
+    "consent-to-the-same": _consent_to_the_same,
     "consent-for-a-website": _consent_for_a_website,
     "consent-for-a-private-scheme": _consent_for_a_private_scheme,
     "consent-at-a-host": _consent_at_a_host,

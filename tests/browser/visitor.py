@@ -59,11 +59,11 @@ class Visitor(Struct, frozen=True):
         expect(self.page.get_by_text(LANDED)).to_be_visible()
         client.tokens()
 
-    def asks_to_consent(self) -> None:
-        self.is_asked_by(self.client)
+    def asks_to_consent(self, **parameters: str) -> None:
+        self.is_asked_by(self.client, **parameters)
 
-    def is_asked_by(self, client: LoopbackClient) -> None:
-        self.page.goto(client.url())
+    def is_asked_by(self, client: LoopbackClient, **parameters: str) -> None:
+        self.page.goto(client.url(**parameters))
         sign_in(self.page, self.email)
         expect(self.page.get_by_role("heading", name="Allow access?")).to_be_visible()
 

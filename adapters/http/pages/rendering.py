@@ -140,7 +140,10 @@ def scope_lines(scopes: Iterable[str], *, built_in: bool) -> tuple[ScopeLine, ..
 
 
 class ConsentPage(FormContext, frozen=True, kw_only=True):
-    """`own_sessions` and `logout_page` are as on the account page."""
+    """`own_sessions` and `logout_page` are as on the account page.
+
+    If only some of the scopes were allowed before, `scopes` are the others, and `allowed_before` names those.
+    """
 
     user_name: str
     own_sessions: bool = True
@@ -155,6 +158,8 @@ class ConsentPage(FormContext, frozen=True, kw_only=True):
     refreshes: bool
     """Whether the client gets a refresh token, so that its access does not end by itself."""
     scopes: tuple[ScopeLine, ...]
+    allowed_before: tuple[ScopeLine, ...] = ()
+    nothing_new: bool = False
     resource: str
     resource_name: str
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from grantledger.adapters.http.pages.rendering import words_for
+from grantledger.adapters.http.pages.rendering import ScopeLine, words_for
 from support.rendered_pages import CONSENT, Document, pages
 
 
@@ -23,6 +23,27 @@ def test_consent_shows_scopes_in_words_and_as_they_are():
         "See your e-mail address email",
         "Write your notes notes:write",
     ]
+
+
+MORE = replace(
+    CONSENT,
+    scopes=(ScopeLine("notes:write", "Write your notes"),),
+    allowed_before=(ScopeLine("notes:read", "Read your notes"),),
+)
+
+
+def test_consent_shows_what_is_new_before_what_was_allowed_before():
+    text = Document(pages(MORE)).text
+    assert "New: it may also Write your notes notes:write You have allowed before Read your notes" in text
+
+
+def test_consent_says_so_if_nothing_is_new():
+    nothing = "Nothing new: you have allowed all of this before."
+    assert nothing in Document(pages(replace(CONSENT, nothing_new=True))).text
+
+
+def test_a_first_consent_mentions_no_earlier_one():
+    assert "before" not in Document(pages(CONSENT)).text
 
 
 def test_consent_shows_the_resource_by_name_and_identifier():
