@@ -25,8 +25,6 @@ def online_faults(settings: Settings, verify: ssl.SSLContext | bool = True) -> l
     with httpx2.Client(timeout=10, verify=verify, trust_env=not loopback) as http:
         try:
             request_id = _check_issuer(http, settings.issuer_identifier)
-            for issuer in settings.better_auth_issuers:
-                _check_issuer(http, issuer)
             _check_paths(http, settings)
         except _Mismatch as mismatch:
             return [SettingsInvalid("issuer", str(mismatch))]
@@ -62,6 +60,11 @@ def _check_paths(http: httpx2.Client, settings: Settings) -> None:
 
 def _resource_faults(http: httpx2.Client, settings: Settings) -> list[SettingsInvalid]:
     faults = []
+    for issuer in settings.better_auth_issuers:
+        try:
+            _check_issuer(http, issuer)
+        except _Mismatch as mismatch:
+            faults.append(SettingsInvalid("resources", str(mismatch)))
     for resource in settings.protected_resources:
         try:
             _check_resource(http, resource.identifier)

@@ -368,8 +368,10 @@ def _check_together(settings: Settings) -> None:
         except ValueError as error:
             raise SettingsInvalid("resources", f"{error}, for {resource.identifier!r}") from None
     for resource in settings.resources:
-        if f"{resource.better_auth_path}/".startswith(f"{settings.base_path}/authorize/"):
-            sentence = f"must not have better_auth_path {resource.better_auth_path!r}: the pages are there"
+        path = resource.better_auth_path
+        # The endpoints are below {path}/mcp, and the server's own below its base path.
+        if f"{path}/".startswith(f"{settings.base_path}/authorize/") or f"{path}/mcp" == settings.base_path:
+            sentence = f"must not have better_auth_path {path!r}: the server's own endpoints are there"
             raise SettingsInvalid("resources", sentence)
 
     if settings.login_page is None and settings.logout_page is not None:

@@ -319,6 +319,16 @@ def test_metadata_of_a_resource_that_the_proxy_keeps_is_a_fault(tmp_path):
     assert fault.startswith("resource is not passed on as it is: ")
 
 
+def test_a_path_of_better_auth_that_the_proxy_keeps_is_a_fault(tmp_path):
+    kept = "location /.well-known/oauth-authorization-server/api/ { return 404; }\n    location / {"
+    other = CONFIGURATIONS["as shipped"].replace("location / {", kept)
+    nothing_there = '[{"identifier": "http://127.0.0.1:9", "better_auth_path": "/api/auth"}]'
+    with served(tmp_path, other, resources=nothing_there) as settings:
+        (fault, _) = faults_of(tmp_path, settings)
+    assert fault.startswith("resources is not passed on as it is: ")
+    assert "/api/auth answers 404, not 200" in fault
+
+
 def test_a_certificate_that_is_not_trusted_is_a_fault(tmp_path):
     with served(tmp_path, CONFIGURATIONS["as shipped"]) as settings:
         (fault,) = online_faults(load_settings(None, {}, settings), verify=True)

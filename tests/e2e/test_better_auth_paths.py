@@ -180,6 +180,13 @@ async def test_userinfo_and_keys_are_those_of_the_server(person: Person):
     assert set(answers[2]) == {"keys"}
 
 
+async def test_a_body_beyond_the_limit_is_refused_at_the_paths_too(person: Person):
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for endpoint in ("register", "token"):
+        answer = await person.http.post(f"/api/auth/mcp/{endpoint}", content=b"x" * 65_537, headers=form)
+        assert error_of(answer) == (413, "invalid_request"), endpoint
+
+
 # Sessions
 
 

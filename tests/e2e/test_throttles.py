@@ -25,6 +25,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         client_secret_attempts="3/hour",
         registrations="20/hour",
         registrations_per_address="5/hour",
+        resources='[{"identifier": "https://mcp.example", "better_auth_path": "/api/auth"}]',
     ) as running:
         yield running
 
@@ -108,7 +109,7 @@ async def asks(person: Person, client_id: str, secret: str, path: str = "/token"
     return await person.http.post(path, data=form, headers=basic(client_id, secret))
 
 
-@pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])
+@pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect", "/api/auth/mcp/token"])
 async def test_too_many_wrong_client_secrets_are_429(at, confidential: tuple[str, str], path: str):
     person = at(f"203.0.113.{len(path)}")
     for _ in range(3):

@@ -191,6 +191,17 @@ def test_settings_show_everything_else():
     assert {key for key in Settings.__struct_fields__ if f"{key}=" not in shown} == {"master_secret"}
 
 
+def test_a_path_of_better_auth_is_not_where_the_servers_own_endpoints_are():
+    resources = [{"identifier": "https://a.example/", "better_auth_path": "/api/auth"}]
+    for path in ("", "/api", "/api/auth"):
+        issuer = f"http://127.0.0.1:8000{path}"
+        assert list(given(issuer=issuer, resources=resources).better_auth_issuers) == [
+            "http://127.0.0.1:8000/api/auth"
+        ]
+    message = sentence(given, issuer="http://127.0.0.1:8000/api/auth/mcp", resources=resources)
+    assert message.startswith("resources must not have better_auth_path '/api/auth': ")
+
+
 def test_resource_and_resources_exclude_each_other():
     message = sentence(given, resource="https://a.example", resources=[{"identifier": "https://b.example"}])
     assert message == "resources must not be set together with resource (from the command line)"

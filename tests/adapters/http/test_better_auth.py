@@ -2,14 +2,17 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Request
 
-from grantledger.adapters.http.better_auth import BetterAuthSessionEndpoint
+from grantledger.adapters.http.better_auth import BetterAuthPaths, BetterAuthSessionEndpoint
 from grantledger.adapters.http.responses import AnyRequest
+from grantledger.application.describe_server import DescribeServer
 from grantledger.application.ports import Unavailable
 from grantledger.domain.resource_indicator import Resource
 from support.guarding import RESOURCE, FakeLedger
+from support.policies import a_policy
 
 
 def asking(token: str) -> AnyRequest:
@@ -45,3 +48,19 @@ async def test_an_outage_is_not_answered_as_a_refusal(endpoint, ledger):
     ledger.outage = Unavailable()
     with pytest.raises(Unavailable):
         await endpoint.get_session(asking("good"))
+
+
+def metadata(**settings: Any) -> Any:
+    """The metadata of the path, of a server with these settings."""
+    paths = BetterAuthPaths(issuer="https://auth.example/api/auth", resource=Resource(RESOURCE))
+    documents = paths.documents(DescribeServer(a_policy(**settings)))
+    return msgspec.to_builtins(documents["/.well-known/oauth-authorization-server/api/auth"])
+
+
+def test_the_metadata_names_no_endpoint_that_is_not_there():
+    assert "registration_endpoint" not in metadata(registration_mode="closed")
+    assert "userinfo_endpoint" not in metadata(server_scopes=("notes",), default_scope=("notes",))
+
+
+def test_the_metadata_names_the_resource_of_the_path_alone():
+    assert metadata()["protected_resources"] == (RESOURCE,)
