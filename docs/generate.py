@@ -16,6 +16,8 @@ from msgspec.structs import FieldInfo, fields
 sys.path.insert(0, str(Path(__file__).parent))  # a folder of pages, not a package
 import error_catalogue
 
+from grantledger.adapters.doctor.catalogue import AREAS
+from grantledger.adapters.doctor.clients import CLIENTS
 from grantledger.domain.kinds import KINDS, tag_of
 from grantledger.entrypoints.settings import (
     Between,
@@ -45,6 +47,68 @@ JSON object of objects.
 
 Lifetimes are in seconds. Paths are relative to the working directory. URLs are used byte for byte.
 """.strip()
+
+_ABOUT_DOCTOR = """
+# Doctor
+
+Generated from [adapters/doctor/](../adapters/doctor/) by `make docs`.
+
+`grantledger doctor URL` examines an MCP server and its authorization server from the outside, as the known
+clients meet them. The servers may be of any vendor. `pip install grantledger` is enough.
+
+```sh
+grantledger doctor https://mcp.example.com/mcp             # read only
+grantledger doctor --active https://mcp.example.com/mcp    # also registers and signs in
+```
+
+`URL` is what users type into their client. It may also be an issuer: then only the authorization server is
+examined.
+
+| option | meaning |
+|---|---|
+| `--active` | also register clients, sign in, and try codes and tokens |
+| `--no-browser` | with `--active`, print the URLs of the sign-in and open no browser |
+| `--all` | also show the checks that have passed |
+| `--json` | print one JSON object for each check, on a line of its own |
+
+| exit code | meaning |
+|---|---|
+| 0 | no fault; there may be warnings and notes |
+| 1 | at least one fault |
+| 2 | nothing answers at the URL, an option is wrong, or the examination ended early without a fault |
+
+A **fault** makes a client fail, or breaks a rule of security. With a **warning** some clients get less. A
+**note** is advice. Each finding says what was seen, which clients it matters to, what to do, and where the
+rule is written.
+
+Without `--active` no request creates or changes anything: metadata is read, and all other requests have no
+valid token, name an unknown client, or are empty, so that the servers must refuse them. With `--active` the
+doctor registers up to seven clients with the name "grantledger doctor" and opens the browser for each
+authorization: two of a healthy server, up to five of others. At the end it revokes all tokens and deletes
+the clients, if the server can (RFC 7009, RFC 7592). It prints what is left behind, and never a token, code
+or secret. Sign in with an account that is for tests.
+
+Each request ends after 10 s and 256 KiB, and there are 200 at most. Redirects are not followed. A user has
+5 minutes for a sign-in.
+
+The doctor cannot see whether the user was asked for consent, how tokens are stored, and what becomes of a
+refresh token after the seconds of a retry.
+
+## Where clients look
+
+The doctor looks for metadata in the order of each of these clients. "Alone" means: if the challenge has a
+URL, the client tries no other.
+
+| client | metadata of the resource | metadata of the server |
+|---|---|---|
+""".strip()
+
+_SERVER_PROBES = {
+    "oauth_path_url": "OAuth, path inserted",
+    "oauth_root_url": "OAuth, root",
+    "openid_path_url": "OpenID Connect, path inserted",
+    "openid_after_url": "OpenID Connect, appended",
+}
 
 _TYPES = {str: "text", int: "whole number", bool: "true or false", bytes: "bytes", float: "number"}
 
@@ -102,6 +166,26 @@ def events_page() -> str:
         for event in kind.events:
             lines += _event(event)
     return "\n".join(lines)
+
+
+def doctor_page() -> str:
+    """Every check of the doctor, by area."""
+    lines = [_ABOUT_DOCTOR]
+    for client in CLIENTS:
+        resource = " → ".join(client.resource) or "none"
+        only = " (alone)" if client.only_challenge else ""
+        server = " → ".join(_SERVER_PROBES[probe.__name__] for probe in client.server)
+        lines.append(f"| {client.name} | {resource.replace('challenge', f'challenge{only}')} | {server} |")
+    for area in AREAS:
+        active = " (with `--active`)" if area.active else ""
+        lines += ["", f"## {area.title}{active}", ""]
+        lines += ["| check | severity | rule | clients | what to do |", "|---|---|---|---|---|"]
+        for check in area.checks:
+            rule = f"{check.rule} {check.section}"
+            lines.append(
+                f"| `{check.id}` | {check.severity.value} | {rule} | {check.clients} | {check.fix} |"
+            )
+    return "\n".join(lines) + "\n"
 
 
 def _event(event: type[Struct]) -> Iterator[str]:
@@ -169,6 +253,7 @@ def _docs_of(of: type) -> dict[str, str]:
 PAGES = {
     "docs/settings.md": settings_page,
     "docs/events.md": events_page,
+    "docs/doctor.md": doctor_page,
     "docs/errors.md": error_catalogue.errors_page,
 }
 

@@ -51,7 +51,9 @@ def run_doctor(options: DoctorOptions) -> int:
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
         coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        for line in lines_of(report, width=width, coloured=coloured, options=options):
+        for line in lines_of(
+            report, width=width, coloured=coloured, everything=options.everything, active=options.active
+        ):
             sys.stdout.write(f"{line}\n")
     if report.unfinished:
         sys.stderr.write(f"grantledger: not all was checked: {report.unfinished}\n")
@@ -60,9 +62,11 @@ def run_doctor(options: DoctorOptions) -> int:
     return NOT_EXAMINED if report.unfinished else NO_FAULT
 
 
-def lines_of(report: Report, *, width: int, coloured: bool, options: DoctorOptions) -> Iterator[str]:
+def lines_of(
+    report: Report, *, width: int, coloured: bool = False, everything: bool = False, active: bool = False
+) -> Iterator[str]:
     """Yield the report for people: a table of findings, and how many there are."""
-    shown = [Severity.FAULT, Severity.WARNING, Severity.NOTE, *([Severity.OK] if options.everything else [])]
+    shown = [Severity.FAULT, Severity.WARNING, Severity.NOTE, *([Severity.OK] if everything else [])]
     findings = report.of(*shown)
     yield from _wrapped(f"{report.url}, whose authorization server is {report.issuer}", width)
     yield ""
@@ -72,8 +76,8 @@ def lines_of(report: Report, *, width: int, coloured: bool, options: DoctorOptio
     counts = [(severity, len(report.of(severity))) for severity in Severity]
     checked = f"{sum(number for _, number in counts)} checks: "
     yield checked + ", ".join(_count(severity, number) for severity, number in counts)
-    if not options.active:
-        yield from _wrapped("With --active also registration, redemption, refresh and revocation.", width)
+    if not active:
+        yield from _wrapped("--active also checks registration, redemption, refresh and revocation.", width)
     for sentence in report.left_behind:
         yield from _wrapped(f"Left behind: {sentence}", width)
 
@@ -112,8 +116,12 @@ def _texts(finding: Finding) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
+    """Break the text between words. A word that is longer than a line has lines of its own."""
     indent = "  " if text.startswith("- ") else ""
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(
+        text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+    return [line[start : start + width] for line in lines for start in range(0, len(line), width)]
 
 
 def _bold(text: str, *, coloured: bool) -> str:
@@ -123,13 +131,14 @@ def _bold(text: str, *, coloured: bool) -> str:
 async def _examined(options: DoctorOptions) -> Report:
     async with Http(progress=_show_progress if sys.stderr.isatty() else None) as http:
         try:
-            return await examine(options.url, http, partial(_open, options) if options.active else None)
+            return await examine(options.url, http, partial(open_url, options) if options.active else None)
         finally:
             if sys.stderr.isatty():
                 sys.stderr.write("\r\x1b[K")
 
 
-async def _open(options: DoctorOptions, url: str) -> None:
+async def open_url(options: DoctorOptions, url: str) -> None:
+    """Print the URL and open it in the browser of this machine, unless the options say otherwise."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{start}Sign in and allow access at\n{url}\n")
     sys.stderr.flush()

@@ -9,7 +9,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from grantledger.entrypoints.demo.connect import print_how_to_connect
-from grantledger.entrypoints.demo.demo_settings import REALM
+from grantledger.entrypoints.demo.demo_settings import REALM, TO_DO_PATH
 from grantledger.entrypoints.demo.passwords import readable_password
 from grantledger.entrypoints.demo.process import RunningServer, ServerFailed, free_port, running_server
 
@@ -70,7 +70,23 @@ def _walked(server: RunningServer, email: str, password: str, console: Console) 
     console.print("\n[bold]The ledger of this flow[/], as `grantledger ledger show` prints it\n")
     print_events(events_of(SqliteDatabase(server.database), REALM, Filter()), console)
     console.print()
-    return passed
+    return passed and asyncio.run(_examined(f"{server.origin}{TO_DO_PATH}", console))
+
+
+async def _examined(url: str, console: Console) -> bool:
+    """Examine the to-do server as `grantledger doctor URL` does. Returns whether there is no fault."""
+    from grantledger.adapters.doctor.catalogue import Severity  # noqa: PLC0415
+    from grantledger.adapters.doctor.examination import examine  # noqa: PLC0415
+    from grantledger.adapters.doctor.http import Http  # noqa: PLC0415
+    from grantledger.entrypoints.doctor_run import lines_of  # noqa: PLC0415
+
+    console.print(f"[bold]What clients meet[/], by `grantledger doctor {url}`\n")
+    async with Http() as http:
+        report = await examine(url, http)
+    for line in lines_of(report, width=console.width):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print()
+    return not report.of(Severity.FAULT)
 
 
 def _stay_up(server: RunningServer) -> None:

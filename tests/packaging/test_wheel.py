@@ -117,6 +117,12 @@ def test_without_an_extra_a_command_says_what_to_install(guard_only: Path, comma
     assert done.stderr.count("\n") == 1
 
 
+def test_without_an_extra_the_doctor_examines_a_server(guard_only: Path, installed: Path, tmp_path: Path):
+    with serving(installed, tmp_path) as url:
+        said = run(guard_only / "bin/grantledger", "doctor", url, cwd=tmp_path)
+    assert "0 faults, 0 warnings" in said
+
+
 def test_without_the_extra_demo_the_demo_says_what_to_install(installed: Path, tmp_path: Path):
     demo = (installed / "bin/grantledger", "demo", "--once")
     done = subprocess.run(demo, cwd=tmp_path, capture_output=True, text=True, check=False)

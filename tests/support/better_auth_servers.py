@@ -4,6 +4,7 @@
 command line, its inspector and its telemetry are left out.
 """
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -26,10 +27,19 @@ def installed() -> str:
         pytest.skip("Node.js is not installed")
     wanted = (_FOLDER / "package-lock.json").read_text()
     done = _FOLDER / "node_modules" / ".installed"
-    if not done.exists() or done.read_text() != wanted:
-        run_npm(_FOLDER, "ci")
-        done.write_text(wanted)
+    with (_FOLDER / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests in several processes need the packages
+        if not done.exists() or done.read_text() != wanted:
+            run_npm(_FOLDER, "ci")
+            done.write_text(wanted)
     return node
+
+
+@contextmanager
+def better_auth(port: int, *, home: Path) -> Iterator[str]:
+    """Run Better Auth 1.6 itself, with an MCP server behind its guard, and return its origin."""
+    with running("better_auth", port, "", home=home) as origin:
+        yield origin
 
 
 @contextmanager

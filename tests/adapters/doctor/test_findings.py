@@ -360,6 +360,17 @@ async def test_what_cannot_be_removed_is_named():
     assert "5 registered clients named 'grantledger doctor'" in clients
 
 
+@pytest.mark.parametrize("active", [False, True])
+async def test_no_report_holds_a_token_or_a_code(active: bool):
+    server = HealthyServer()
+    breaking("verifier", "replay", "query", "forks", "access", "late", "challenge", "state", "iss")(server)
+    report = await examined(server, active=active)
+    shown = msgspec.json.encode([finding.record() for finding in report.findings]).decode()
+    secrets = [*server.codes, *server.revoked, *server.generations]
+    assert bool(secrets) == active
+    assert not [secret for secret in secrets if secret in shown]
+
+
 async def test_nothing_that_answers_is_no_report():
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(_nothing))
     with pytest.raises(Unreachable, match="ConnectError"):

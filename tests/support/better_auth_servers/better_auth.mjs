@@ -1,11 +1,12 @@
-// Better Auth 1.6 with its `mcp` plugin, in memory, and an MCP server behind its guard. Environment: PORT.
+// Better Auth with its `mcp` plugin, in memory, and an MCP server behind its guard. Argument: the port.
 // As its manual says: both metadata documents at the root, the MCP server at /mcp.
 import { createServer } from "node:http";
 import { betterAuth } from "better-auth";
 import { memoryAdapter } from "better-auth/adapters/memory";
 import { mcp, oAuthDiscoveryMetadata, oAuthProtectedResourceMetadata, withMcpAuth } from "better-auth/plugins";
 
-const origin = `http://127.0.0.1:${process.env.PORT}`;
+const port = Number(process.argv[2]);
+const origin = `http://127.0.0.1:${port}`;
 const tables = ["user", "session", "account", "verification"];
 const ofPlugin = ["oauthApplication", "oauthAccessToken", "oauthConsent"];
 const auth = betterAuth({
@@ -44,4 +45,4 @@ createServer(async (incoming, outgoing) => {
   outgoing.setHeaders(new Headers([...response.headers].filter(([name]) => name !== "set-cookie")));
   if (response.headers.getSetCookie().length) outgoing.setHeader("set-cookie", response.headers.getSetCookie());
   outgoing.end(Buffer.from(await response.arrayBuffer()));
-}).listen(Number(process.env.PORT), "127.0.0.1");
+}).listen(port, "127.0.0.1", () => console.log("listening"));
