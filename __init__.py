@@ -91,4 +91,11 @@ def __getattr__(name: str) -> Any:
     """Import a name when it is used (PEP 562): importing a guard imports no server."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        home = import_module(f"{__name__}.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if not _HOMES[name].startswith("entrypoints."):
+            raise
+        message = f"{name} needs the authorization server: pip install 'grantledger[server]'"
+        raise ModuleNotFoundError(message, name=error.name) from error
+    return getattr(home, name)

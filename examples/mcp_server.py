@@ -3,22 +3,21 @@
 Run `python examples/mcp_server.py`. The ledger ends with the process.
 """
 
-from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
 
 from demo_account import DATABASE, open_demo_account
-from grantledger import AuthorizationServer
+from grantledger import AuthorizationServer, current_session
 
 server = AuthorizationServer.from_environment(database=DATABASE)
-notes = MCPServer("Notes", token_verifier=server.token_verifier(), auth=server.auth_settings())
+notes = MCPServer("Notes")
 
 
 @notes.tool()
 def whoami() -> str:
     """Return the user who made this call."""
-    token = get_access_token()
-    assert token is not None  # the guard lets no other call through
-    return str(token.subject)
+    session = current_session()
+    assert session is not None  # the guard lets no other call through
+    return str(session.user_id)
 
 
 if __name__ == "__main__":

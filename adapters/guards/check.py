@@ -102,7 +102,9 @@ class RequestCheck:
         """
         if isinstance(error, Refusal):
             return GuardRefusal.TOKEN_INVALID
-        if not isinstance(error, Unavailable):
+        if isinstance(error, Unavailable):
+            _log.warning("an access token could not be checked: %s", error)
+        else:
             _log.error("an access token could not be checked", exc_info=error)
         return GuardRefusal.UNAVAILABLE
 

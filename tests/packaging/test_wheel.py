@@ -107,6 +107,34 @@ def test_without_an_extra_the_guards_can_be_imported(guard_only: Path, tmp_path:
     run(guard_only / "bin/python", "-c", code, cwd=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "code", ["from grantledger import AuthorizationServer", "import grantledger.testing"]
+)
+def test_without_the_extra_server_an_import_says_what_to_install(guard_only: Path, code: str):
+    done = subprocess.run(
+        [guard_only / "bin/python", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.endswith("needs the authorization server: pip install 'grantledger[server]'\n")
+
+
+A_TEST = """
+async def test_a_token_that_is_revoked_is_refused(grantledger_issuer):
+    token = await grantledger_issuer.token()
+    headers = {"authorization": f"Bearer {token}"}
+    assert await grantledger_issuer.server.get_mcp_session(headers) is not None
+    await grantledger_issuer.revoke(token)
+    assert await grantledger_issuer.server.get_mcp_session(headers) is None
+"""
+
+
+def test_a_project_with_pytest_takes_the_fixture_from_the_wheel(installed: Path, tmp_path: Path):
+    pins = ("--constraints", ROOT / "requirements/dev.txt")
+    run(*UV, "pip", "install", "--python", installed / "bin/python", *pins, "pytest", cwd=tmp_path)
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["grantledger.testing"]\n')
+    (tmp_path / "test_tokens.py").write_text(A_TEST)
+    run(installed / "bin/python", "-m", "pytest", "-W", "error", "-o", "anyio_mode=auto", cwd=tmp_path)
+
+
 @pytest.mark.parametrize(("command", "extra"), [("--help", "server"), ("serve", "server"), ("demo", "demo")])
 def test_without_an_extra_a_command_says_what_to_install(guard_only: Path, command: str, extra: str):
     done = subprocess.run(

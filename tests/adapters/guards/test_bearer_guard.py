@@ -172,6 +172,13 @@ async def test_an_outage_is_503_and_never_401(call, app, ledger, outage):
     assert app.callers == []
 
 
+async def test_the_reason_of_an_outage_is_logged_without_the_token(call, ledger, caplog):
+    ledger.outage = Unavailable("no response of https://auth.example")
+    await call("POST", "Bearer good-and-secret")
+    assert "no response of https://auth.example" in caplog.text
+    assert "secret" not in caplog.text
+
+
 async def test_an_unexpected_error_is_logged_without_the_token(call, ledger, caplog):
     ledger.outage = KeyError("a bug of ours")
     with caplog.at_level(logging.DEBUG):
