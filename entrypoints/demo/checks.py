@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from grantledger.entrypoints.demo.client import REDIRECT_URI
-from grantledger.entrypoints.demo.demo_settings import TO_DO_SCOPE
+from grantledger.entrypoints.demo.demo_settings import TO_DO_READ
 from grantledger.entrypoints.demo.steps import expect
 from grantledger.entrypoints.demo.traffic import Exchange, Traffic
 
@@ -18,7 +18,7 @@ def check_discovery(traffic: Traffic, origin: str, resource: str) -> None:
     refused = _first(traffic, "POST", path, 401)
     challenge = refused.headers.get("www-authenticate", "")
     metadata_url = f"{origin}{_PROTECTED_RESOURCE}{path}"
-    expected = f'Bearer scope="{TO_DO_SCOPE}", resource_metadata="{metadata_url}"'
+    expected = f'Bearer scope="{TO_DO_READ}", resource_metadata="{metadata_url}"'
     expect(f"the challenge {expected}", challenge == expected, came=challenge)
 
     described = _first(traffic, "GET", f"{_PROTECTED_RESOURCE}{path}", 200).json
@@ -56,7 +56,27 @@ def check_token(traffic: Traffic, resource: str) -> None:
     expect("no-store", "no-store" in cache, came=cache)
     expect("a Bearer token", answer.get("token_type") == "Bearer", came=answer.get("token_type"))
     expect("a refresh token", answer.get("refresh_token"), came=sorted(answer))
-    expect(f"the scope {TO_DO_SCOPE}", answer.get("scope") == TO_DO_SCOPE, came=answer.get("scope"))
+    expect(f"the scope {TO_DO_READ}", answer.get("scope") == TO_DO_READ, came=answer.get("scope"))
+
+
+def check_step_up(traffic: Traffic, resource: str, scopes: str) -> None:
+    """Check that a call was refused with a challenge for these scopes, and that they were then granted."""
+    path = urlsplit(resource).path
+    refused = _first(traffic, "POST", path, 403)
+    challenge = refused.headers.get("www-authenticate", "")
+    asked = 'error="insufficient_scope"' in challenge and f'scope="{scopes}"' in challenge
+    expect(f"a challenge for {scopes}", asked, came=challenge)
+    answer = _first(traffic, "POST", "/token", 200).json
+    expect(f"the scopes {scopes}", answer.get("scope") == scopes, came=answer.get("scope"))
+
+
+def check_refused_for_good(traffic: Traffic, resource: str) -> None:
+    """Check that a call was refused, and that the client was asked for nothing."""
+    refused = traffic.to(urlsplit(resource).path)[-1]
+    challenge = refused.headers.get("www-authenticate")
+    expect(
+        "403 without a challenge", (refused.status, challenge) == (403, None), came=f"{refused} {challenge}"
+    )
 
 
 def check_answer(answer: httpx2.Response, status: int, *words: str) -> None:

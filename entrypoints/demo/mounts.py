@@ -17,8 +17,8 @@ from grantledger.adapters.http.middleware import Mount
 MakeServer = Callable[[AuthSettings, TokenVerifier], MCPServer[None]]
 
 
-def guarded(make_server: MakeServer, of: GuardedResource) -> Mount:
-    """Return the MCP server, to be mounted at the path of its resource."""
+def guarded(make_server: MakeServer, of: GuardedResource, *required_scopes: str) -> Mount:
+    """Return the MCP server, to be mounted at the path of its resource. Every call needs the scopes."""
     url = urlsplit(of.identifier)
     settings = auth_settings(issuer=of.issuer, resource=of.identifier)
     app = make_server(settings, McpTokenVerifier(of)).streamable_http_app(
@@ -30,7 +30,7 @@ def guarded(make_server: MakeServer, of: GuardedResource) -> Mount:
         async with app.router.lifespan_context(app):  # the SDK's session manager
             yield
 
-    return Mount(path=url.path, app=BearerGuard(app, of), lifespan=running)
+    return Mount(path=url.path, app=BearerGuard(app, of, required_scopes=required_scopes), lifespan=running)
 
 
 def _loopback_only(host: str) -> TransportSecuritySettings:

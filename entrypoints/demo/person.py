@@ -37,16 +37,25 @@ class Person:
                 "the warning about self-registered clients": SELF_REGISTERED_WARNING,
             }.items():
                 expect(f"{name} on the page: {words!r}", words in text, came=text)
-            arrival = await self._browser.press("Allow", page)
-            expect("a redirect to the client", isinstance(arrival, Arrival), came=_described(arrival))
+            arrival = await self._press("Allow", page)
             step.seen = "client, host, scope, resource, two warnings; allowed"
-        assert isinstance(arrival, Arrival)
         return arrival
+
+    async def allow_more(self, url: str, *, new: str, before: str) -> Arrival:
+        """Sign in again, read what is new on the consent page, and allow."""
+        page = await self._sign_in(url)
+        _, _, lists = page.text.partition("New: it may also")
+        new_list, _, old_list = lists.partition("You have allowed before")
+        expect(f"only {new} as new", new in new_list and before not in new_list, came=page.text)
+        expect(f"{before} as allowed before", before in old_list, came=page.text)
+        return await self._press("Allow", page)
 
     async def deny(self, url: str) -> Arrival:
         """Sign in again, as is needed on loopback for each authorization, and deny on the consent page."""
-        page = await self._sign_in(url)
-        arrival = await self._browser.press("Deny", page)
+        return await self._press("Deny", await self._sign_in(url))
+
+    async def _press(self, button: str, page: HtmlPage) -> Arrival:
+        arrival = await self._browser.press(button, page)
         expect("a redirect to the client", isinstance(arrival, Arrival), came=_described(arrival))
         assert isinstance(arrival, Arrival)
         return arrival

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.cli import collect_rarely
-from grantledger.entrypoints.demo.demo_settings import demo_settings
+from grantledger.entrypoints.demo.demo_settings import TO_DO_READ, demo_settings
 from grantledger.entrypoints.embedded import AuthorizationServer
 
 _CALLER = Caller(correlation_id="demo", operator="demo")
@@ -33,12 +33,8 @@ def main(port: int, directory: Path) -> None:
     threading.Thread(target=_end_with_the_parent, args=(directory,), daemon=True).start()
     server = AuthorizationServer(settings)
     asyncio.run(_open_account(server, email, password))
-    server.run(
-        [
-            guarded(make_server, server.guarded_resource(resource.identifier))
-            for make_server, resource in zip((todo_server, notes_server), settings.resources, strict=True)
-        ]
-    )
+    todo, notes = (server.guarded_resource(resource.identifier) for resource in settings.resources)
+    server.run([guarded(todo_server, todo, TO_DO_READ), guarded(notes_server, notes)])
 
 
 async def _open_account(server: AuthorizationServer, email: str, password: str) -> None:

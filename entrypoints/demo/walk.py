@@ -1,10 +1,10 @@
 """The flow: the official client runs it through the public endpoints, and every step is checked."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import httpx2
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.shared.auth import OAuthToken
 from mcp.types import TextContent
 from rich.console import Console
@@ -13,15 +13,20 @@ from grantledger.entrypoints.demo.browser import Arrival, Browser
 from grantledger.entrypoints.demo.checks import (
     check_answer,
     check_discovery,
+    check_refused_for_good,
     check_registration,
+    check_step_up,
     check_token,
 )
 from grantledger.entrypoints.demo.client import DemoClient
-from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH, TO_DO_SCOPE
+from grantledger.entrypoints.demo.demo_settings import NOTES_PATH, TO_DO_PATH, TO_DO_READ, TO_DO_WRITE
 from grantledger.entrypoints.demo.person import Person
 from grantledger.entrypoints.demo.steps import Steps, expect
 
 PARALLEL = 20
+
+_STEP_UP = 2
+"""The second time that the client opens the browser."""
 
 
 class Walk:
@@ -42,7 +47,9 @@ class Walk:
             async with self._browser, self._http:
                 async with AsyncExitStack() as stack:
                     client = await self._connect(stack)
-                    await self._call_tools(client)
+                    await self._call_tool(client)
+                    await self._ask_for_more(client)
+                    await self._be_no_admin(client)
                     await self._try_the_other_server()
                     await self._refresh(client)
                 await self._refresh_in_parallel()
@@ -69,7 +76,9 @@ class Walk:
     async def _open_browser(self, url: str) -> Arrival:
         """Act as the user: the client opens a URL and waits."""
         self._browser_opened += 1
-        if self._browser_opened > 1:
+        if self._browser_opened == _STEP_UP:
+            return await self._person.allow_more(url, new=TO_DO_WRITE, before=TO_DO_READ)
+        if self._browser_opened > _STEP_UP:
             self._denied = await self._person.deny(url)
             return self._denied
         with self._steps.step("discovery") as step:
@@ -78,15 +87,30 @@ class Walk:
         with self._steps.step("register") as step:
             client_id = check_registration(self._client.traffic)
             step.seen = f"public client {client_id}"
-        return await self._person.allow(url, resource=self._url, scope_in_words=f"Use “{TO_DO_SCOPE}”")
+        return await self._person.allow(url, resource=self._url, scope_in_words=f"Use “{TO_DO_READ}”")
 
-    async def _call_tools(self, client: Client) -> None:
+    async def _call_tool(self, client: Client) -> None:
         with self._steps.step("tool call") as step:
             who = await _called(client, "whoami", {})
-            expect("the tool to know its caller", TO_DO_SCOPE in who, came=who)
+            expect("the tool to know its caller", who.endswith(f"allowed: {TO_DO_READ}"), came=who)
+            step.seen = f"whoami answered: … allowed: {TO_DO_READ}"
+
+    async def _ask_for_more(self, client: Client) -> None:
+        with self._steps.step("step-up") as step:
+            self._client.traffic.forget()
             todo = await _called(client, "add_todo", {"text": "water the plants"})
             expect("the line on the list", "water the plants" in todo, came=todo)
-            step.seen = f"whoami; add_todo answered: {todo}"
+            check_step_up(self._client.traffic, self._url, f"{TO_DO_READ} {TO_DO_WRITE}")
+            step.seen = f"403, then {TO_DO_WRITE} allowed too, and add_todo answered"
+
+    async def _be_no_admin(self, client: Client) -> None:
+        with self._steps.step("role") as step:
+            self._client.traffic.forget()
+            with suppress(MCPError):
+                answer = await client.call_tool("delete_all_todos", {})
+                expect("an error", None, came=answer)
+            check_refused_for_good(self._client.traffic, self._url)
+            step.seen = "delete_all_todos is for admins: 403, and nothing to ask for"
 
     async def _try_the_other_server(self) -> None:
         with self._steps.step("other server") as step:
@@ -112,7 +136,9 @@ class Walk:
             )
             expect("two new tokens", changed and after.refresh_token, came="a token that was there before")
             expect("the same scope", after.scope == before.scope, came=after.scope)
-            expect("no second sign-in", self._browser_opened == 1, came="the browser was opened again")
+            expect(
+                "no further sign-in", self._browser_opened == _STEP_UP, came="the browser was opened again"
+            )
             step.seen = "two new tokens, without a sign-in"
 
     async def _refresh_in_parallel(self) -> None:

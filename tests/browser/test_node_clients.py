@@ -61,9 +61,9 @@ def test_mcp_remote_asks_its_user_once_and_then_keeps_its_tokens(
         page.goto(client.line_with(AUTHORIZE))
         signs_in_and_allows(page, back_at="/oauth/callback?code=")
         expect(page.locator("body")).to_contain_text("Authorization successful")
-        assert "allowed: todo:write" in call(client, "whoami")
+        assert "allowed: todo:read" in call(client, "whoami")
     with running("mcp-remote", f"{demo.origin}/mcp", home=tmp_path) as client:
-        assert "allowed: todo:write" in call(client, "whoami")
+        assert "allowed: todo:read" in call(client, "whoami")
         assert not re.search(AUTHORIZE, "".join(client.printed))
 
 
@@ -94,4 +94,4 @@ def test_the_command_line_of_inspector_calls_a_tool(page: Page, demo: RunningSer
     ) as client:
         page.goto(client.line_with(AUTHORIZE))
         signs_in_and_allows(page, back_at=f"{callback}?code=")
-        assert "allowed: todo:write" in client.rest()
+        assert "allowed: todo:read" in client.rest()

@@ -33,6 +33,8 @@ STEPS = [
     "consent",
     "token",
     "tool call",
+    "step-up",
+    "role",
     "other server",
     "refresh",
     "parallel refresh",
@@ -40,13 +42,19 @@ STEPS = [
     "refused call",
 ]
 
-# The refusal at the other server, 19 of the 20 parallel refreshes and the denied consent change nothing.
+# Nothing changes by the refusals by role and at the other server, 19 of the 20 parallel refreshes and the
+# denied consent.
 EVENTS = [
     "signing key created",
     "signing key activated",
     "signing key created",
     "user opened",
     "client registered",
+    "browser session signed in",
+    "consent given",
+    "authorization code issued",
+    "authorization code redeemed",
+    "token grant opened",
     "browser session signed in",
     "consent given",
     "authorization code issued",

@@ -49,10 +49,30 @@ async def connected_with(access_token: str, url: str, mode: str = "auto") -> Asy
 async def test_a_client_that_knows_only_the_url_gets_to_call_the_tools(client, user):
     async with client.connected() as connection:
         tools = [tool.name for tool in (await connection.list_tools()).tools]
-        assert tools == ["whoami", "add_todo"]
-        assert "allowed: todo:write" in text(await connection.call_tool("whoami"))
+        assert tools == ["whoami", "add_todo", "delete_all_todos"]
+        assert "allowed: todo:read" in text(await connection.call_tool("whoami"))
+    assert user.visits == 1
+
+
+async def test_a_client_asks_for_more_when_a_tool_needs_more_and_keeps_what_it_had(client, user):
+    """The unmodified client completes a step-up: 403, the consent page, and the same call again."""
+    async with client.connected() as connection:
+        await connection.call_tool("whoami")
+        assert client.storage.tokens.scope == "todo:read"
+        client.traffic.forget()
         added = await connection.call_tool("add_todo", {"text": "feed the cat"})
         assert "feed the cat" in text(added)
+        assert [exchange.status for exchange in client.traffic.to("/mcp")] == [403, 200]
+        assert client.storage.tokens.scope == "todo:read todo:write"
+        assert "allowed: todo:read todo:write" in text(await connection.call_tool("whoami"))
+    assert user.visits == 2
+
+
+async def test_a_client_whose_user_lacks_the_role_is_refused_and_asks_for_nothing(client, user):
+    async with client.connected() as connection:
+        with pytest.raises(MCPError, match="may not do this"):
+            await connection.call_tool("delete_all_todos")
+        assert not (await connection.call_tool("whoami")).is_error
     assert user.visits == 1
 
 
@@ -81,15 +101,15 @@ async def test_each_server_has_tokens_of_its_own(demo, client):
 
 
 async def test_a_tool_without_its_scope_says_which_one_is_missing(demo):
+    """To a client that has no way to ask its user."""
     person = Person.at(demo.origin)
     registered = await person.register()
-    tokens = await person.tokens(registered["client_id"], scope="openid", resource=f"{demo.origin}/mcp")
+    tokens = await person.tokens(registered["client_id"], scope="todo:read", resource=f"{demo.origin}/mcp")
     async with connected_with(tokens["access_token"], f"{demo.origin}/mcp") as connection:
         assert not (await connection.call_tool("whoami")).is_error
-        refused = await connection.call_tool("add_todo", {"text": "feed the cat"})
+        with pytest.raises(MCPError, match="needs the scopes todo:read todo:write"):
+            await connection.call_tool("add_todo", {"text": "feed the cat"})
     await person.http.aclose()
-    assert refused.is_error
-    assert "This tool needs the scope todo:write, and the access token has: openid." in text(refused)
 
 
 async def test_a_client_whose_grant_was_revoked_asks_its_user_again(demo, client, user):

@@ -30,7 +30,6 @@ def consent_page(
     user_name: str,
 ) -> Response[bytes]:
     client = asking.client
-    new = tuple(scope for scope in asking.scopes if scope not in asking.allowed_before)
     built_in = parts.ways.built_in
     html = parts.render(
         ConsentPage(
@@ -49,9 +48,8 @@ def consent_page(
             is_private_use=not pending.redirect_uri.startswith(("https:", "http:")),
             self_registered=not client.approved,
             refreshes=client.refreshes,
-            scopes=scope_lines(new or asking.scopes, built_in=built_in),
-            allowed_before=scope_lines(asking.allowed_before, built_in=built_in) if new else (),
-            nothing_new=not new,
+            scopes=scope_lines(asking.scopes, built_in=built_in),
+            allowed_before=scope_lines(asking.allowed_before, built_in=built_in),
             resource=pending.resource,
             resource_name=parts.catalogue.latest.name_of(pending.resource),
         )

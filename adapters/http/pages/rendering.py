@@ -142,7 +142,7 @@ def scope_lines(scopes: Iterable[str], *, built_in: bool) -> tuple[ScopeLine, ..
 class ConsentPage(FormContext, frozen=True, kw_only=True):
     """`own_sessions` and `logout_page` are as on the account page.
 
-    If only some of the scopes were allowed before, `scopes` are the others, and `allowed_before` names those.
+    `scopes` are all that the client gets, and `allowed_before` those that the user allowed it before.
     """
 
     user_name: str
@@ -159,7 +159,6 @@ class ConsentPage(FormContext, frozen=True, kw_only=True):
     """Whether the client gets a refresh token, so that its access does not end by itself."""
     scopes: tuple[ScopeLine, ...]
     allowed_before: tuple[ScopeLine, ...] = ()
-    nothing_new: bool = False
     resource: str
     resource_name: str
 

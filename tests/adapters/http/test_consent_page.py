@@ -25,11 +25,8 @@ def test_consent_shows_scopes_in_words_and_as_they_are():
     ]
 
 
-MORE = replace(
-    CONSENT,
-    scopes=(ScopeLine("notes:write", "Write your notes"),),
-    allowed_before=(ScopeLine("notes:read", "Read your notes"),),
-)
+READ, WRITE = ScopeLine("notes:read", "Read your notes"), ScopeLine("notes:write", "Write your notes")
+MORE = replace(CONSENT, scopes=(READ, WRITE), allowed_before=(READ,))
 
 
 def test_consent_shows_what_is_new_before_what_was_allowed_before():
@@ -37,9 +34,15 @@ def test_consent_shows_what_is_new_before_what_was_allowed_before():
     assert "New: it may also Write your notes notes:write You have allowed before Read your notes" in text
 
 
+def test_consent_sends_every_scope_that_it_shows():
+    """Fails if allowing more takes away what was allowed before."""
+    (shown,) = Document(pages(MORE)).all("input", name="scope")
+    assert shown["value"] == "notes:read notes:write"
+
+
 def test_consent_says_so_if_nothing_is_new():
-    nothing = "Nothing new: you have allowed all of this before."
-    assert nothing in Document(pages(replace(CONSENT, nothing_new=True))).text
+    text = Document(pages(replace(MORE, allowed_before=(READ, WRITE)))).text
+    assert "It may Read your notes notes:read Write your notes notes:write Nothing new: you have" in text
 
 
 def test_a_first_consent_mentions_no_earlier_one():

@@ -83,11 +83,11 @@ def test_no_value_on_consent_ever_produces_a_tag_or_an_attribute(value: str):
         self_registered=False,
         refreshes=True,
         scopes=(ScopeLine(value, value), ScopeLine(value, words_for(value))),
-        allowed_before=(ScopeLine(value, value),),
+        allowed_before=(ScopeLine(f"{value}x", value),),
         resource=value,
         resource_name=f"{value}, by name",
     )
-    usual = replace(CONSENT, allowed_before=CONSENT.scopes[:1])
+    usual = replace(CONSENT, allowed_before=(ScopeLine("openid", "Know you"),))
     assert Document(pages(page)).shape == Document(pages(usual)).shape
 
 
