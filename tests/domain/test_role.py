@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grantledger.domain.role import (
     HeldRoles,
@@ -89,3 +91,27 @@ def test_a_permission_is_kept(permission):
 def test_a_permission_that_a_header_cannot_hold_is_refused(permission):
     with pytest.raises(ValueError, match="permission "):
         checked_permission(permission)
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+SOME_SCOPES = st.lists(st.sampled_from(["w", "x", "y", "z"]), unique=True).map(tuple)
+
+
+@given(
+    tables=st.dictionaries(NAMES, SOME_SCOPES),
+    held=st.lists(NAMES, unique=True).map(tuple),
+    asked=SOME_SCOPES,
+)
+def test_a_user_may_grant_a_scope_if_no_role_lists_it_or_one_of_the_users_own_does(tables, held, asked):
+    roles = Roles(Role(name=name, scopes=scopes) for name, scopes in tables.items())
+    allowed = tuple(
+        scope
+        for scope in asked
+        if not any(scope in scopes for scopes in tables.values())
+        or any(scope in tables.get(name, ()) for name in held)
+    )
+    if asked and not allowed:
+        with pytest.raises(RolesAllowNoScope):
+            roles.held(held).left_of(asked)
+    else:
+        assert roles.held(held).left_of(asked) == allowed

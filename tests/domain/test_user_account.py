@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grantledger.domain.user_account import (
     AccountDisabled,
@@ -89,3 +91,15 @@ def test_a_user_has_32_roles_at_most():
     assert a_user(*granted[:31]).grant_role("last", now=1_200)
     with pytest.raises(TooManyRoles):
         a_user(*granted).grant_role("one too many", now=1_200)
+
+
+@given(changes=st.lists(st.tuples(st.sampled_from(["grant_role", "revoke_role"]), st.sampled_from("abc"))))
+def test_roles_are_a_set_whatever_the_order_of_changes(changes):
+    user, expected = a_user(), set[str]()
+    for change, role in changes:
+        events = getattr(user, change)(role, now=1_100)
+        assert bool(events) == ((role in expected) != (change == "grant_role"))
+        expected = expected | {role} if change == "grant_role" else expected - {role}
+        for event in events:
+            user = evolve(user, event)
+    assert user.roles == tuple(sorted(expected))

@@ -68,12 +68,12 @@ class Apps(World):
         code.grant = Grant(
             user=code.user,
             client=code.client,
-            scopes=code.scopes,
+            scopes=code.user.may_grant(code.scopes),
             resource=code.resource,
             until=self.now + GRANT_LIFETIME,
         )
         self.evidence[facts.OPENED] += 1
-        self.receives(code.grant, pair, code.scopes)
+        self.receives(code.grant, pair, code.grant.scopes)
 
     def _outcome_of(self, code, caller, mistake):
         if refused := caller.refused(code.client):
@@ -112,7 +112,8 @@ class Apps(World):
                 assert isinstance(answer, Pair)
                 last.superseded_at = self.now
                 wanted = grant.scopes if scopes is None else scopes
-                self.receives(grant, answer, tuple(scope for scope in grant.scopes if scope in wanted))
+                kept = grant.user.may_grant(scope for scope in grant.scopes if scope in wanted)
+                self.receives(grant, answer, kept)
             case "again":
                 remaining = max(0, last.access_until - self.now)
                 assert answer == Pair(last.access, last.refresh, last.scopes, remaining)

@@ -18,6 +18,8 @@ FILES = "https://mcp.example/mcp"
 NOTES = "https://mcp.example/notes/mcp"
 ELSEWHERE = "https://elsewhere.example/mcp"
 SCOPES = ("openid", "notes:read", "notes:write")
+EDITORS_SCOPE = "notes:write"
+"""The scope that needs the role `editor`."""
 
 EDITOR = "https://editor.example/callback"
 MIRROR = "https://mirror.example/callback"
@@ -119,7 +121,7 @@ class ServerUnderTest(Protocol):
     def advance(self, seconds: int) -> None: ...
 
     def open_account(self) -> tuple[str, str]:
-        """Return the id and the e-mail address of a new user."""
+        """Return the id and the e-mail address of a new user, who has no role."""
         ...
 
     def register(self, body: bytes) -> RegistrationAnswer: ...
@@ -133,6 +135,8 @@ class ServerUnderTest(Protocol):
     def delete_client(self, client_id: str) -> None: ...
 
     def disable_user(self, user_id: str) -> None: ...
+
+    def change_role(self, user_id: str, *, is_editor: bool) -> None: ...
 
     def authorize(self, browser: str, client_id: str, ask: Ask) -> tuple[str, Seen]:
         """Send a browser, a new one for a new name, to /authorize; name the tab in which it ends."""

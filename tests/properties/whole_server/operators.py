@@ -86,6 +86,15 @@ class Operators(World):
         self.system.disable_user(user.user_id)
         user.disabled = True
 
+    @rule(user=PICKS)
+    def a_role_is_granted_or_revoked(self, user):
+        if not self.usable_users:
+            self.passes(1)
+            return
+        user = newest(self.usable_users, user)
+        user.is_editor = not user.is_editor
+        self.system.change_role(user.user_id, is_editor=user.is_editor)
+
     @rule()
     def an_account_is_opened(self):
         if len(self.usable_users) == MOST_USERS:

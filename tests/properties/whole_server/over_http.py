@@ -33,6 +33,7 @@ SETTINGS = {
     "resources": json.encode(
         [{"identifier": each, "scopes": ["notes:read", "notes:write"]} for each in (facts.FILES, facts.NOTES)]
     ).decode(),
+    "roles": json.encode({"editor": {"scopes": [facts.EDITORS_SCOPE]}}).decode(),
     "code_expires_in": str(facts.CODE_LIFETIME),
     "access_token_expires_in": str(facts.ACCESS_LIFETIME),
     "refresh_token_expires_in": str(facts.REFRESH_LIFETIME),
@@ -96,6 +97,11 @@ class ServerOverHttp:
     def disable_user(self, user_id: str) -> None:
         self.server.run(self.server.operator.use_cases().disable_user(user_id, CALLER))
 
+    def change_role(self, user_id: str, *, is_editor: bool) -> None:
+        do = self.server.operator.use_cases()
+        change = do.grant_role if is_editor else do.revoke_role
+        self.server.run(change(user_id, "editor", CALLER))
+
     # people
 
     def authorize(self, browser: str, client_id: str, ask: Ask) -> tuple[str, Seen]:
@@ -131,7 +137,9 @@ class ServerOverHttp:
         opened = self._tabs[tab]
         jar = opened.person.cookies() | (opened.cookie if kept else {})
         headers = {"cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
+        shown = re.search(r'name="scope" value="([^"]+)"', opened.form.text)
         fields = {"csrf_token": csrf_token(opened.form), "decision": "allow" if allowed else "deny"}
+        fields |= {"scope": shown[1]} if shown else {}
         return self._seen(tab, opened.person.http.post(f"{tab}/consent", data=fields, headers=headers))
 
     def sign_out(self, tab: str) -> Seen:

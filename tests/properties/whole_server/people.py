@@ -96,7 +96,8 @@ class People(World):
 
     def answered(self, tab, *, allowed, kept):
         expected = self._answer_to(tab, allowed=allowed, kept=kept)
-        self.sees(tab, self.system.decide(tab.name, allowed=allowed, kept=kept), expected)
+        seen = self.system.decide(tab.name, allowed=allowed, kept=kept)
+        self.sees(tab, seen, expected, of_scopes=tab.shown)
 
     def _answer_to(self, tab, *, allowed, kept):
         session = tab.browser.session(self.now)
@@ -140,8 +141,11 @@ class People(World):
             self.asked(newest(self.browsers, pick), client, Ask(prompt="consent"))
         return newest(self.open_tabs if pick < MOSTLY and self.open_tabs else self.tabs, pick)
 
-    def sees(self, tab, seen, expected):
-        """Hold that the browser shows what it must, and keep what came of it."""
+    def sees(self, tab, seen, expected, *, of_scopes=None):
+        """Hold that the browser shows what it must, and keep what came of it.
+
+        `of_scopes` are the scopes to which a form consents, by default all of the request.
+        """
         event(f"sees: {expected.what} {expected.text}")
         assert seen.what == expected.what
         session = tab.browser.session(self.now)
@@ -154,21 +158,24 @@ class People(World):
             case "code" if tab.code is not None:
                 assert seen.text == tab.code.text
             case "code":
-                self.said |= yeses(tab, session.user)
-                tab.code = self._gets_a_code(tab, session.user, seen.text)
+                scopes = session.user.may_grant(tab.scopes if of_scopes is None else of_scopes)
+                self.said |= yeses(tab, session.user, scopes)
+                tab.code = self._gets_a_code(tab, session.user, seen.text, scopes)
         if seen.what == "consent":
             tab.asked_of.append(session)
             who_asks = (tab.client.program.name, host_of(tab.redirect_uri), tab.resource, session.user.email)
-            assert all(fact in seen.text for fact in (*who_asks, *tab.scopes))
+            tab.shown = session.user.may_grant(tab.scopes)
+            assert all(fact in seen.text for fact in (*who_asks, *tab.shown))
+            assert not any(scope in seen.text for scope in tab.scopes if scope not in tab.shown)
 
-    def _gets_a_code(self, tab, user, text):
+    def _gets_a_code(self, tab, user, text, scopes):
         assert text not in {code.text for code in self.codes}
         code = Code(
             text=text,
             user=user,
             client=tab.client,
             redirect_uri=tab.redirect_uri,
-            scopes=tab.scopes,
+            scopes=scopes,
             resource=tab.resource,
             until=self.now + facts.CODE_LIFETIME,
         )

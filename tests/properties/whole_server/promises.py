@@ -4,6 +4,8 @@ It has no events and no folds. A registration is an object: registering again ma
 same client id.
 """
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from properties.whole_server import facts
@@ -33,6 +35,11 @@ class User(Struct, eq=False):
     user_id: str
     email: str
     disabled: bool = False
+    is_editor: bool = False
+
+    def may_grant(self, scopes: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the scopes that the user's role allows."""
+        return tuple(scope for scope in scopes if self.is_editor or scope != facts.EDITORS_SCOPE)
 
 
 class SignIn(Struct, eq=False):
@@ -71,6 +78,8 @@ class Tab(Struct, eq=False, kw_only=True):
     code: "Code | None" = None
     form: str | None = None
     """Which page with a form was shown last, and to whom."""
+    shown: tuple[str, ...] = ()
+    """The scopes on the consent page that was shown last."""
     form_of: SignIn | None = None
     asked_of: list[SignIn] = []
     """Who was shown the consent page."""
@@ -115,7 +124,7 @@ class Issued(Struct, eq=False, kw_only=True):
         return Session(
             user_id=self.grant.user.user_id,
             client_id=self.grant.client.client_id,
-            scopes=self.scopes,
+            scopes=self.grant.user.may_grant(self.scopes),
             resource=self.grant.resource,
             expires_at=self.access_until,
         )
@@ -125,18 +134,20 @@ class Issued(Struct, eq=False, kw_only=True):
         newest = self.grant.issued[-1]
         if self.refresh is None or self.grant.has_ended(now) or now >= newest.refresh_until:
             return REFUSED
-        wanted = self.grant.scopes if scopes is None else scopes
+        granted = self.grant.user.may_grant(self.grant.scopes)
+        wanted = granted if scopes is None else self.grant.user.may_grant(scopes)
         same_place = resource in (None, self.grant.resource)
         if self.superseded_at is not None and now >= self.superseded_at + WINDOW:
             return "reuse"
         # What is wrong in itself is answered alike for both, so that it does not show who has refreshed.
         if not same_place:
             return "invalid_target"
-        if not set(wanted) <= set(self.grant.scopes):
+        if not set(wanted) <= set(granted):
             return "invalid_scope"
         if self.superseded_at is None:
             return "next"
-        return "again" if set(wanted) == set(newest.scopes) else REFUSED
+        # The role may have changed since the newest tokens.
+        return "again" if set(wanted) ^ set(newest.scopes) <= {facts.EDITORS_SCOPE} else REFUSED
 
 
 class Code(Struct, eq=False, kw_only=True):
@@ -172,10 +183,10 @@ def asked_scopes(ask: Ask) -> tuple[str, ...]:
     return tuple(scope for scope in ask.scope.split() if scope in facts.SCOPES)
 
 
-def yeses(tab: Tab, user: User) -> set[Yes]:
-    """Return everything that a user consents to by allowing the request of the tab."""
+def yeses(tab: Tab, user: User, scopes: tuple[str, ...]) -> set[Yes]:
+    """Return everything that a user consents to by allowing these scopes of the request of the tab."""
     host = host_of(tab.redirect_uri)
-    return {(user, tab.client, host, tab.resource, scope) for scope in tab.scopes}
+    return {(user, tab.client, host, tab.resource, scope) for scope in scopes}
 
 
 def page_of(tab: Tab, said: set[Yes], now: int) -> str:
@@ -192,7 +203,8 @@ def page_of(tab: Tab, said: set[Yes], now: int) -> str:
     if tab.code is not None:
         return tab.code.again(session.user, now)
     # On loopback any program may listen, so a remembered consent counts only for https.
-    is_remembered = yeses(tab, session.user) <= said and tab.redirect_uri != facts.LOOPBACK
+    consents = yeses(tab, session.user, session.user.may_grant(tab.scopes))
+    is_remembered = consents <= said and tab.redirect_uri != facts.LOOPBACK
     return "code" if is_remembered and tab.prompt != "consent" else "consent"
 
 

@@ -28,6 +28,7 @@ from grantledger.domain.client_metadata import RegistrationRequest
 from grantledger.domain.client_registration import ClientIsDisabled
 from grantledger.domain.redirect_uri import shown_host
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.role import Role, Roles
 from properties.whole_server import facts
 from properties.whole_server.facts import (
     EVIDENCE,
@@ -61,6 +62,7 @@ POLICY = a_policy(
     refresh_reuse_window=facts.WINDOW,
     browser_session_lifetime=facts.SESSION_LIFETIME,
     transaction_lifetime=facts.TRANSACTION_LIFETIME,
+    roles=Roles((Role(name="editor", scopes=(facts.EDITORS_SCOPE,)),)),
 )
 
 
@@ -68,6 +70,7 @@ class OpenTab(Struct):
     browser: str
     request: AuthorizationRequest
     form_of: str | None = None
+    shown: tuple[str, ...] = ()
     denied: bool = False
 
 
@@ -113,6 +116,10 @@ class ServerOfTheUseCases:
 
     def disable_user(self, user_id: str) -> None:
         self._run(self._do.disable_user(user_id, CALLER))
+
+    def change_role(self, user_id: str, *, is_editor: bool) -> None:
+        change = self._do.grant_role if is_editor else self._do.revoke_role
+        self._run(change(user_id, "editor", CALLER))
 
     # what programs do
 
@@ -180,7 +187,9 @@ class ServerOfTheUseCases:
     def decide(self, tab: str, *, allowed: bool, kept: bool) -> Seen:
         def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:
             _check_form(opened, session)
-            given = self._do.give_consent(opened.request, session, allowed=allowed, caller=CALLER)
+            given = self._do.give_consent(
+                opened.request, session, allowed=allowed, caller=CALLER, shown=opened.shown
+            )
             return Seen("code", self._run(given).code)
 
         opened = self._tabs[tab]
@@ -219,10 +228,11 @@ class ServerOfTheUseCases:
         opened.form_of = _id_of(session)
         if isinstance(outcome, AskToSignIn):
             return Seen("sign in")
+        opened.shown = outcome.scopes
         name, request = outcome.client.metadata.client_name, opened.request
         where = (shown_host(request.redirect_uri), request.resource)
         as_whom = str(self._run(self._ledger.value(outcome.session.user_id, "email")))
-        return Seen("consent", " ".join((str(name), as_whom, *where, *request.scopes)))
+        return Seen("consent", " ".join((str(name), as_whom, *where, *outcome.scopes)))
 
     # clients
 
