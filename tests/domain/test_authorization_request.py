@@ -348,6 +348,12 @@ def test_a_nonce_of_512_bytes_is_kept_and_a_longer_one_refused():
         a_request(nonce="n" * 513)
 
 
+def test_a_request_without_openid_any_more_has_no_nonce():
+    request = a_request(scope="openid notes:read", nonce="n-0S6")
+    assert request.of_scopes(("openid",)).nonce == "n-0S6"
+    assert request.of_scopes(("notes:read",)).nonce is None
+
+
 # Responses without a click of the user
 
 

@@ -65,6 +65,20 @@ async def test_a_session_has_what_the_issuer_says(make, way):
     assert session.claims["iss"] == ISSUER
 
 
+async def test_roles_and_permissions_are_those_that_the_issuer_names(make, issuer, way):
+    named = {"roles": ["admin", "editor"], "permissions": ["notes:ban"]}
+    issuer.answers["/introspect"], issuer.answers["/session"] = INTROSPECTION | named, SESSION | named
+    session = await make(way).verify_token("good")
+    assert (session.roles, session.permissions) == (("admin", "editor"), ("notes:ban",))
+
+
+@pytest.mark.parametrize("roles", ["admin", {"admin": True}, [{"value": "admin"}], ["admin", 1], None])
+async def test_roles_in_another_form_than_a_list_of_text_are_none(make, issuer, roles):
+    """Fails if the letters of a text, or what another issuer means otherwise, allow anything."""
+    issuer.answers["/introspect"] = INTROSPECTION | {"roles": roles}
+    assert (await make("introspection").verify_token("good")).roles == ()
+
+
 @pytest.mark.parametrize("members", [{"sub": "glc_editor"}, {"sub": None}])
 async def test_a_token_without_a_user_is_of_a_machine(make, issuer, members):
     said = {name: value for name, value in (INTROSPECTION | members).items() if value is not None}
