@@ -17,6 +17,7 @@ from grantledger.adapters.guards.scope_hierarchy import ScopeHierarchy, with_hie
 from grantledger.adapters.guards.session import keep_in, verified
 from grantledger.adapters.guards.source import GuardedResource, McpAuth
 from grantledger.adapters.guards.step_up import step_up_of_call
+from grantledger.adapters.guards.streams import ending_with_token
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
 
@@ -163,8 +164,11 @@ class BearerGuard:
         keep_in(inner, session)
         before, step_up = verified.set(session), step_up_of_call.set(self._calls.step_up)
         try:
-            with self._known_to_sdk(inner, session):
-                await self._app(inner, receive, self._with_cors(headers, send))
+            with (
+                self._known_to_sdk(inner, session),
+                ending_with_token(session, inner, receive, self._with_cors(headers, send)) as channels,
+            ):
+                await self._app(inner, *channels)
         finally:
             verified.reset(before)
             step_up_of_call.reset(step_up)
