@@ -8,10 +8,10 @@ from properties.code_lifecycle import LIFETIME
 from properties.over_http import OverHttp, refusal
 from properties.over_use_cases import FOREVER, OverUseCases, error_code
 from support.codes import ANOTHER_VERIFIER
+from support.many_ledgers import Storages
 from support.oauth import redemption
 from support.policies import a_policy
 from support.requests import NOTES
-from support.sqlite_files import SqliteFiles
 from support.timed_server import TimedServers
 
 THIEF = "https://thief.example/callback"
@@ -21,7 +21,7 @@ MONTH = 30 * 86_400
 class CodesOfTheUseCases(OverUseCases):
     """Tokens are readable here, so a grant goes by its id."""
 
-    def __init__(self, storages: SqliteFiles) -> None:
+    def __init__(self, storages: Storages) -> None:
         policy = a_policy(
             code_lifetime=LIFETIME, access_token_lifetime=FOREVER, refresh_token_lifetime=FOREVER
         )

@@ -14,16 +14,18 @@ pytest.register_assert_rewrite(
 )
 from properties.profiles import LONG, SHORT, Figures, Profile  # noqa: E402
 from support.figures import tell  # noqa: E402
-from support.sqlite_files import SqliteFiles  # noqa: E402
+from support.many_ledgers import SqliteFiles, Storages, postgres_ledgers  # noqa: E402
 from support.timed_server import TimedServers  # noqa: E402
 
 ROOM = 2 * 1024**3
 """In bytes; the ledgers of a long profile take some hundred million."""
 
 
-@pytest.fixture(params=["SQLite", pytest.param("HTTP", marks=pytest.mark.full)])
+@pytest.fixture(
+    params=["SQLite", *(pytest.param(one, marks=pytest.mark.full) for one in ("PostgreSQL", "HTTP"))]
+)
 def system(request: pytest.FixtureRequest) -> str:
-    """The use cases on SQLite, or a running server."""
+    """The use cases on SQLite or PostgreSQL, or a running server."""
     return str(request.param)
 
 
@@ -52,6 +54,12 @@ def directory() -> Iterator[Path]:
 def sqlite_files(directory: Path) -> SqliteFiles:
     """Ledgers on SQLite; each is checked against its replay when it is closed."""
     return SqliteFiles(directory)
+
+
+@pytest.fixture
+def storages(system: str, sqlite_files: SqliteFiles) -> Storages:
+    """Ledgers for the use cases."""
+    return postgres_ledgers if system == "PostgreSQL" else sqlite_files
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,11 @@ from grantledger.domain.refusal import Refusal
 from properties.consent_memory import CLIENTS, REDIRECTS, USERS, Granted, Outcome, Page, Wish
 from properties.over_http import OverHttp
 from properties.over_use_cases import FOREVER, OverUseCases, error_code
+from support.many_ledgers import Storages
 from support.oauth import Person, csrf_token, redemption, returned, transaction_url
 from support.pages import leave_link
 from support.policies import POLICY, a_policy
 from support.requests import asking
-from support.sqlite_files import SqliteFiles
 from support.story import CALLER, PASSWORD
 from support.timed_server import TimedServers
 
@@ -36,7 +36,7 @@ MONTH = 30 * 86_400
 class ConsentsOfTheUseCases(OverUseCases):
     """With browsers that hold pending requests, but no HTTP."""
 
-    def __init__(self, storages: SqliteFiles) -> None:
+    def __init__(self, storages: Storages) -> None:
         members = {"redirect_uris": (*REDIRECTS,)}
         policy = a_policy(browser_session_lifetime=FOREVER, access_token_lifetime=FOREVER)
         super().__init__(storages, policy, client_name=CLIENTS[0], **members)

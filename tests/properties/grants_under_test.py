@@ -14,10 +14,10 @@ from grantledger.domain.signing_keys import ES256
 from properties.over_http import OverHttp, refusal
 from properties.over_use_cases import OverUseCases, error_code
 from properties.refresh_family import SCOPES, START, Asked, Good, Pair, Settings
+from support.many_ledgers import Storages
 from support.oauth import redemption
 from support.policies import POLICY, a_policy
 from support.requests import MCP, NOTES
-from support.sqlite_files import SqliteFiles
 from support.story import CALLER, Story
 from support.timed_server import TimedServers
 from support.wire import Answer
@@ -30,7 +30,7 @@ class GrantsOfTheUseCases(OverUseCases):
 
     resources = POLICY.resources
 
-    def __init__(self, settings: Settings, storages: SqliteFiles) -> None:
+    def __init__(self, settings: Settings, storages: Storages) -> None:
         policy = a_policy(
             resources=self.resources,
             refresh_reuse_window=settings.window,

@@ -10,7 +10,7 @@ from grantledger.adapters.http.errors import wire_error
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.refusal import Refusal
-from support.sqlite_files import SqliteFiles
+from support.many_ledgers import Storages
 from support.storage import CountingLedger
 from support.story import CALLER, EMAIL, PASSWORD, Story
 from support.use_cases import Outside
@@ -25,7 +25,7 @@ class OverUseCases:
 
     email = EMAIL
 
-    def __init__(self, storages: SqliteFiles, policy: ServerPolicy, **members: Any) -> None:
+    def __init__(self, storages: Storages, policy: ServerPolicy, **members: Any) -> None:
         """`members` are those of the client's metadata in which it is not the usual one."""
         self._runner = asyncio.Runner()
         self._outside = Outside()

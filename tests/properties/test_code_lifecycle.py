@@ -8,9 +8,10 @@ from properties.profiles import hold
 
 
 @pytest.fixture
-def codes(system, sqlite_files, servers):
+def codes(system, storages, servers):
     systems = {
-        "SQLite": partial(CodesOfTheUseCases, sqlite_files),
+        "SQLite": partial(CodesOfTheUseCases, storages),
+        "PostgreSQL": partial(CodesOfTheUseCases, storages),
         "HTTP": partial(CodesOverHttp, servers),
     }
     return systems[system]

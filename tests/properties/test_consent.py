@@ -8,9 +8,10 @@ from properties.profiles import hold
 
 
 @pytest.fixture
-def consents(system, sqlite_files, servers):
+def consents(system, storages, servers):
     systems = {
-        "SQLite": partial(ConsentsOfTheUseCases, sqlite_files),
+        "SQLite": partial(ConsentsOfTheUseCases, storages),
+        "PostgreSQL": partial(ConsentsOfTheUseCases, storages),
         "HTTP": partial(ConsentsOverHttp, servers),
     }
     return systems[system]

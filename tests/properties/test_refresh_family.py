@@ -8,9 +8,10 @@ from properties.refresh_family import RefreshFamily
 
 
 @pytest.fixture
-def grants(system, sqlite_files, servers):
+def grants(system, storages, servers):
     systems = {
-        "SQLite": partial(GrantsOfTheUseCases, storages=sqlite_files),
+        "SQLite": partial(GrantsOfTheUseCases, storages=storages),
+        "PostgreSQL": partial(GrantsOfTheUseCases, storages=storages),
         "HTTP": partial(GrantsOverHttp, servers=servers),
     }
     return systems[system]

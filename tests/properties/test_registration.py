@@ -9,9 +9,10 @@ from properties.whole_server.use_cases import ServerOfTheUseCases
 
 
 @pytest.fixture
-def server(system, sqlite_files, servers):
+def server(system, storages, servers):
     systems = {
-        "SQLite": partial(ServerOfTheUseCases, sqlite_files),
+        "SQLite": partial(ServerOfTheUseCases, storages),
+        "PostgreSQL": partial(ServerOfTheUseCases, storages),
         "HTTP": lambda: ServerOverHttp(servers(**SETTINGS)),
     }
     return systems[system]

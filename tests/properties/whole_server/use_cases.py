@@ -42,9 +42,9 @@ from properties.whole_server.facts import (
 )
 from properties.whole_server.pages import name_of
 from support.codes import VERIFIER
+from support.many_ledgers import Storages
 from support.policies import a_policy
 from support.requests import asking
-from support.sqlite_files import SqliteFiles
 from support.storage import CountingLedger
 from support.story import CALLER, PASSWORD
 from support.use_cases import Outside, UseCases
@@ -80,7 +80,7 @@ class ServerOfTheUseCases:
     salt = ""
     own_page = f"{POLICY.issuer}/authorize/x"
 
-    def __init__(self, storages: SqliteFiles) -> None:
+    def __init__(self, storages: Storages) -> None:
         self.clock = FrozenClock(START)
         self._cookies: dict[str, str] = {}
         self._tabs: dict[str, OpenTab] = {}

@@ -1,17 +1,21 @@
-"""Empty ledgers on SQLite, each in a file of its own, for tests that need very many of them."""
+"""Empty ledgers on SQLite and PostgreSQL, one after the other, for tests that need very many of them."""
 
 import hashlib
 import itertools
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.adapters.crypto.sealing import Vault
 from grantledger.adapters.ledger import migrations
+from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.ledger import EventLedger
+from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
+from support import postgres
+from support.stores import Ledger
 from support.witness import contradictions
 
 TIMEOUT = 120
@@ -20,8 +24,12 @@ TIMEOUT = 120
 _SECRETS = MasterSecrets([bytes(range(32))])
 
 
+Storages = Callable[[Callable[[], int]], AbstractAsyncContextManager[EventLedger]]
+"""Open an empty ledger whose rows end by a clock, in seconds; at the end it must not contradict itself."""
+
+
 class SqliteFiles:
-    """Opens a copy of a migrated file, and asserts at the end that it does not contradict itself."""
+    """Opens a copy of a migrated file."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -33,26 +41,38 @@ class SqliteFiles:
 
     @asynccontextmanager
     async def __call__(self, now: Callable[[], int]) -> AsyncIterator[EventLedger]:
-        """Open a ledger whose rows end by the clock `now`, in seconds."""
         directory = next(self._names)
         directory.mkdir()
         path = directory / "ledger.sqlite3"
         shutil.copy(self._template, path)
-        ledger = EventLedger(
-            SqliteDatabase(path),
-            sealer=Vault(_SECRETS, "main"),
-            address_digest=_digest,
-            timeout=TIMEOUT,
-            now=lambda: now() * 1_000_000,
-        )
-        await ledger.open()
-        try:
+        async with _opened(SqliteDatabase(path), path, now) as ledger:
             yield ledger
-        finally:
-            await ledger.close()
-        found = contradictions(path, now=now())
-        assert not found, "; ".join(found)
         shutil.rmtree(directory)
+
+
+@asynccontextmanager
+async def postgres_ledgers(now: Callable[[], int]) -> AsyncIterator[EventLedger]:
+    with postgres.a_database() as url:
+        async with _opened(PostgresDatabase(url), url, now) as ledger:
+            yield ledger
+
+
+@asynccontextmanager
+async def _opened(database: Database, where: Ledger, now: Callable[[], int]) -> AsyncIterator[EventLedger]:
+    ledger = EventLedger(
+        database,
+        sealer=Vault(_SECRETS, "main"),
+        address_digest=_digest,
+        timeout=TIMEOUT,
+        now=lambda: now() * 1_000_000,
+    )
+    await ledger.open()
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+    found = contradictions(where, now=now())
+    assert not found, "; ".join(found)
 
 
 def _digest(address: str) -> bytes:
