@@ -253,3 +253,18 @@ def rows_of(database: SqliteDatabase | WatchedPostgres, statement: str, *paramet
 def _in_postgresql(statement: str, parameters: tuple[Any, ...]) -> str:
     statement = statement.replace("AS BLOB", "AS BYTEA")
     return statement.replace("?", "%s") if parameters else statement
+
+
+SCHEMA = """
+    SELECT 'column', table_name, column_name, data_type || is_nullable || coalesce(collation_name, '')
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+"""
+
+
+def schema_of(database: WatchedDatabase) -> list[Any]:
+    """Return all that the schema says; in SQLite a table that was renamed has quotes around its name."""
+    if isinstance(database, WatchedPostgres):
+        return sorted(rows_of(database, SCHEMA), key=str)
+    found = rows_of(database, "SELECT type, name, tbl_name, replace(sql, '\"', '') FROM sqlite_schema")
+    return sorted(found, key=str)

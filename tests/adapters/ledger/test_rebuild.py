@@ -4,7 +4,6 @@ import asyncio
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import pytest
 from eventsourcing.persistence import StoredEvent
@@ -25,6 +24,7 @@ from adapters.ledger.storage import (
     only_postgresql,
     only_sqlite,
     rows_of,
+    schema_of,
 )
 from fakes.memory_ledger import MemoryLedger
 from grantledger.adapters.ledger.database import Database
@@ -122,28 +122,13 @@ async def test_a_rebuild_is_of_every_realm(database: WatchedDatabase):
         assert list(Replay(database, realm=realm, now=lambda: 1_000).differences()) == []
 
 
-SCHEMA = """
-    SELECT 'column', table_name, column_name, data_type || is_nullable || coalesce(collation_name, '')
-    FROM information_schema.columns WHERE table_schema = 'public'
-    UNION SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
-"""
-
-
-def tables(database: WatchedDatabase) -> list[Any]:
-    """Return all that the schema says; in SQLite a table that was renamed has quotes around its name."""
-    if isinstance(database, WatchedPostgres):
-        return sorted(rows_of(database, SCHEMA), key=str)
-    found = rows_of(database, "SELECT type, name, tbl_name, replace(sql, '\"', '') FROM sqlite_schema")
-    return sorted(found, key=str)
-
-
 async def test_a_rebuild_leaves_the_schema_as_it_was(ledger: EventLedger, database: WatchedDatabase):
     """Fails if an index stays with the replaced table and is dropped with it."""
-    before = tables(database)
+    before = schema_of(database)
     await remember_something(ledger)
     rebuild(database)
     rebuild(database)
-    assert tables(database) == before
+    assert schema_of(database) == before
 
 
 async def test_open_connections_read_and_write_after_the_swap(ledger: EventLedger, database: WatchedDatabase):
@@ -174,28 +159,28 @@ async def test_a_rebuild_that_dies_changes_nothing_and_can_be_repeated(
 ):
     """Fails if what the dead rebuild left is not discarded first."""
     await remember_something(ledger)
-    before, live = tables(database), rows_of(database, "SELECT * FROM token_grant")
+    before, live = schema_of(database), rows_of(database, "SELECT * FROM token_grant")
     spawn = multiprocessing.get_context("spawn")
     dying = spawn.Process(target=processes.begin_to_rebuild_and_die, args=(database.address,))
     dying.start()
     dying.join(60)
     assert dying.exitcode == -9
-    assert {"rebuilt_token_grant"} <= {name for _, name, _, _ in tables(database)}
+    assert {"rebuilt_token_grant"} <= {name for _, name, _, _ in schema_of(database)}
     assert rows_of(database, "SELECT * FROM token_grant") == live
     rows_of(database, "UPDATE rebuilt_client SET version = 9")
     rebuild(database)
-    assert tables(database) == before
+    assert schema_of(database) == before
     assert differences(database) == []
 
 
 async def test_a_rebuild_that_is_closed_leaves_nothing_behind(ledger: EventLedger, database: WatchedDatabase):
     await remember_something(ledger)
-    before = tables(database)
+    before = schema_of(database)
     steps = Rebuild(database, page=2, now=1_000).steps()
     next(steps)
-    assert tables(database) != before
+    assert schema_of(database) != before
     steps.close()
-    assert tables(database) == before
+    assert schema_of(database) == before
 
 
 async def test_an_unknown_tag_stops_a_rebuild_and_changes_nothing(
@@ -236,7 +221,7 @@ async def test_a_rebuild_that_has_lost_its_lock_changes_nothing(
 ):
     """After a restart of the server another rebuild may begin. Fails if both write to the new tables."""
     await remember_something(ledger)
-    before = tables(database)
+    before = schema_of(database)
     other = database_at(database.address)
     forgotten = Rebuild(database, page=2, now=1_000).steps()
     next(forgotten)
@@ -246,7 +231,7 @@ async def test_a_rebuild_that_has_lost_its_lock_changes_nothing(
     with pytest.raises(RebuildRunning, match="by another process meanwhile"):
         next(forgotten)
     list(begun)
-    assert tables(database) == before
+    assert schema_of(database) == before
     assert differences(database) == []
     other.engine.dispose()
 
