@@ -45,9 +45,14 @@ def run_doctor(options: DoctorOptions) -> int:
     except (ValueError, Unreachable) as error:
         sys.stderr.write(f"grantledger: {error}\n")
         return NOT_EXAMINED
+    except KeyboardInterrupt:
+        sys.stderr.write("\ngrantledger: interrupted\n")
+        return NOT_EXAMINED
     if options.as_json:
         for finding in report.findings:
             sys.stdout.write(msgspec.json.encode(finding.record()).decode() + "\n")
+        for sentence in report.left_behind:
+            sys.stderr.write(f"grantledger: left behind: {sentence}\n")
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
         coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ

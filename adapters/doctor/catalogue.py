@@ -406,6 +406,14 @@ AREAS: tuple[Area, ...] = (
                 "Answer with a page that says what to do: remove the server in the client and add it again.",
             ),
             Check(
+                "cookies",
+                WARNING,
+                "Cookies of the authorization endpoint are HttpOnly, and Secure with https.",
+                "RFC 9700 section 4, RFC 6265 section 8.3",
+                "users: scripts of the site can read the request, or whoever listens",
+                "Set `HttpOnly`, and `Secure` with https.",
+            ),
+            Check(
                 "unknown-client",
                 FAULT,
                 "The token endpoint answers 401 `invalid_client` to an unknown client.",
@@ -488,6 +496,14 @@ AREAS: tuple[Area, ...] = (
     Area(
         "Authorization by a registered client",
         (
+            Check(
+                "framing",
+                FAULT,
+                "The page for the user cannot be shown in a frame.",
+                "OAuth 2.1 section 7.11",
+                "users: another site can make them click on Allow",
+                "Send `Content-Security-Policy: frame-ancestors 'none'` with sign-in and consent.",
+            ),
             Check(
                 "loopback-port",
                 FAULT,

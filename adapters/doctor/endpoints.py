@@ -2,7 +2,7 @@
 
 from urllib.parse import urlencode
 
-from grantledger.adapters.doctor.http import Http
+from grantledger.adapters.doctor.http import Answer, Http
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.subject import Subject
 
@@ -12,6 +12,7 @@ _CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 """Of RFC 7636 appendix B."""
 
 _UNAUTHORIZED = 401
+_THROTTLED = 429
 _SUCCESS = range(200, 300)
 
 
@@ -22,8 +23,9 @@ async def examine_endpoints(subject: Subject, http: Http, report: Report) -> Non
     if token := subject.endpoint("token_endpoint"):
         form = {"grant_type": "refresh_token", "refresh_token": _NOBODY, "client_id": _NOBODY}
         answer = await http.send("POST", token, form=form)
-        refused = (answer.status, answer.error) == (_UNAUTHORIZED, "invalid_client")
-        report.judge("unknown-client", refused, f"a refresh by an unknown client: {answer.seen}")
+        if answer.status != _THROTTLED:
+            refused = (answer.status, answer.error) == (_UNAUTHORIZED, "invalid_client")
+            report.judge("unknown-client", refused, f"a refresh by an unknown client: {answer.seen}")
 
 
 async def _authorize(endpoint: str, http: Http, report: Report) -> None:
@@ -36,6 +38,7 @@ async def _authorize(endpoint: str, http: Http, report: Report) -> None:
         "code_challenge_method": "S256",
     }
     answer = await http.send("GET", with_query(endpoint, query), headers={"accept": "text/html"})
+    judge_cookies(answer, report)
     to_client = (answer.redirect or "").startswith(_NOWHERE)
     report.judge("open-redirect", not to_client, answer.seen)
     asks = answer.status in _SUCCESS and b'type="password"' in answer.body
@@ -44,6 +47,15 @@ async def _authorize(endpoint: str, http: Http, report: Report) -> None:
     if not goes_on and answer.redirect is None:
         kind = answer.headers.get("content-type", "no type")
         report.judge("error-page", answer.is_page, f"{answer.seen} with {kind}")
+
+
+def judge_cookies(answer: Answer, report: Report) -> None:
+    """Judge the attributes of the cookies that the authorization endpoint sets."""
+    for cookie in answer.headers.get_list("set-cookie"):
+        name, attributes = cookie.partition("=")[0], [part.strip().lower() for part in cookie.split(";")[1:]]
+        wanted = ("httponly", "secure") if answer.url.startswith("https://") else ("httponly",)
+        missing = [one for one in wanted if one not in attributes]
+        report.judge("cookies", not missing, f"{name} without {' and '.join(missing)}")
 
 
 def with_query(endpoint: str, query: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from grantledger.adapters.doctor.challenge import examine_challenge, first_messa
 from grantledger.adapters.doctor.clients import walk_as_each
 from grantledger.adapters.doctor.discovery import find_resource, find_server
 from grantledger.adapters.doctor.endpoints import examine_endpoints
-from grantledger.adapters.doctor.http import Answer, Http, TooManyRequests
+from grantledger.adapters.doctor.http import Answer, Http, RequestLimitReached
 from grantledger.adapters.doctor.registration import Registrations
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.sign_in import Authorizations, Callback, NobodySignedIn, OpenBrowser
@@ -25,6 +25,7 @@ async def examine(url: str, http: Http, open_browser: OpenBrowser | None = None)
     and a user signs in; what was created is revoked at the end.
     """
     report = Report(url)
+    http.examines(url)
     first = await first_message(url, http)
     if not first.status:
         raise Unreachable(first.seen)
@@ -33,10 +34,8 @@ async def examine(url: str, http: Http, open_browser: OpenBrowser | None = None)
         await _examine(subject, first, http, report)
         if open_browser is not None:
             await _examine_active(subject, open_browser, http, report)
-    except NobodySignedIn as nobody:
-        report.unfinished = str(nobody)
-    except TooManyRequests:
-        report.unfinished = f"{http.requests} requests were sent, which is the limit"
+    except (NobodySignedIn, RequestLimitReached) as early:
+        report.unfinished = str(early)
     return report
 
 
@@ -74,8 +73,10 @@ async def _examine_active(subject: Subject, open_browser: OpenBrowser, http: Htt
             try:
                 await tokens.examine()
             finally:
+                http.allow_cleaning()
                 await tokens.remove()
         finally:
+            http.allow_cleaning()
             await registrations.remove()
 
 

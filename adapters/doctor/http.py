@@ -10,6 +10,7 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
+from grantledger.adapters.guards.discovery_paths import origin_of
 from grantledger.domain.absolute_uri import UriMalformed, parse
 
 TIMEOUT = 10.0
@@ -20,6 +21,9 @@ MAX_RESPONSE = 256 * 1024
 
 MAX_REQUESTS = 200
 
+FOR_CLEANING = 100
+"""More requests, to revoke and delete what the others have created."""
+
 ORIGIN = "http://localhost:6274"
 """The origin of a client in a browser: that of MCP Inspector."""
 
@@ -28,7 +32,7 @@ _OK = 200
 _EVENT_STREAM = "text/event-stream"
 
 
-class TooManyRequests(Exception):  # noqa: N818 - named for the fact
+class RequestLimitReached(Exception):  # noqa: N818 - named for the fact
     """The examination has sent as many requests as it may."""
 
 
@@ -92,7 +96,17 @@ class Http:
         self._own: dict[bool, httpx2.AsyncClient] = {}
         self._progress = progress
         self._known: dict[str, Answer] = {}
+        self._examined = ""
         self.requests = 0
+        self._limit = MAX_REQUESTS
+
+    def allow_cleaning(self) -> None:
+        """Allow some more requests, which remove what was created."""
+        self._limit = MAX_REQUESTS + FOR_CLEANING
+
+    def examines(self, url: str) -> None:
+        """Say what is examined. The URLs that its servers name must not lead to a private network."""
+        self._examined = url
 
     async def get(self, url: str) -> Answer:
         """Return the response to a GET as a client in a browser sends it."""
@@ -115,9 +129,11 @@ class Http:
         form: Mapping[str, str] | None = None,
         json: Any = None,
     ) -> Answer:
-        """Return the response. Raises `TooManyRequests`."""
-        if self.requests >= MAX_REQUESTS:
-            raise TooManyRequests
+        """Return the response. Raises `RequestLimitReached`."""
+        if not self._may_ask(url):
+            return Answer(method=method, url=url, status=0, headers=httpx2.Headers(), failure="not asked")
+        if self.requests >= self._limit:
+            raise RequestLimitReached(f"the limit of {self._limit} requests is reached")
         self.requests += 1
         if self._progress is not None:
             self._progress(self.requests)
@@ -151,6 +167,15 @@ class Http:
     ) -> None:
         for client in self._own.values():
             await client.aclose()
+
+    def _may_ask(self, url: str) -> bool:
+        """Whether the URL is as safe as the examined one: with https, and not on this machine."""
+        if origin_of(url) == origin_of(self._examined):
+            return True
+        if is_loopback(url):
+            return is_loopback(self._examined)
+        wanted = ("https://",) if self._examined.startswith("https://") else ("https://", "http://")
+        return url.startswith(wanted)
 
     def _client(self, url: str) -> httpx2.AsyncClient:
         if self._given is not None:

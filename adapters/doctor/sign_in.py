@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
-from grantledger.adapters.doctor.endpoints import with_query
+from grantledger.adapters.doctor.endpoints import judge_cookies, with_query
 from grantledger.adapters.doctor.http import Answer, Http
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.subject import Subject
+from grantledger.adapters.guards.discovery_paths import origin_of
 
 SIGN_IN_TIMEOUT = 300.0
 """Seconds that a user has for a sign-in."""
@@ -28,8 +29,8 @@ _PATH = "/callback"
 _PAGE = (
     b"<!doctype html><title>grantledger doctor</title><p>You can close this page and go back to the terminal."
 )
+_MAX_REDIRECTS = 3
 _ERROR = range(400, 600)
-_REFUSED = range(400, 500)
 
 OpenBrowser = Callable[[str], Awaitable[None]]
 """Opens a URL in the user's browser. It need not wait until the user has signed in."""
@@ -162,6 +163,8 @@ class Authorizations:
         right = await self._sent(self.request())
         if self._is_refused(right):
             return  # nothing can be concluded from other refusals
+        judge_cookies(right, self._report)
+        await self._framing(right)
         port = urlsplit(self.redirect_uri).port or 0
         other_uri = self.redirect_uri.replace(f":{port}", f":{port - 1 if port > 60_000 else port + 1}")  # noqa: PLR2004
         other = await self._sent(self.request(redirect_uri=other_uri))
@@ -182,6 +185,22 @@ class Authorizations:
         else:
             self.judges_pkce_late = True
 
+    async def _framing(self, answer: Answer) -> None:
+        """Judge the page that the user sees first, on the host of the endpoint."""
+        cookies: list[str] = []
+        for _ in range(_MAX_REDIRECTS):
+            cookies += [one.partition(";")[0] for one in answer.headers.get_list("set-cookie")]
+            target = answer.redirect
+            if target is None or origin_of(target) != origin_of(self._endpoint):
+                break
+            headers = {"accept": "text/html", **({"cookie": "; ".join(cookies)} if cookies else {})}
+            answer = await self._http.send("GET", target, headers=headers)
+        if not answer.ok or not answer.is_page:
+            return
+        policy = answer.headers.get("content-security-policy", "")
+        closed = "frame-ancestors" in policy or "x-frame-options" in answer.headers
+        self._report.judge("framing", closed, f"{answer.seen} without frame-ancestors and X-Frame-Options")
+
     async def _prompt_none(self) -> None:
         if "openid" not in self._subject.names("scopes_supported"):
             return  # the parameter is OpenID Connect's
@@ -191,11 +210,11 @@ class Authorizations:
         if "error" in (response := self._parameters(answer)):
             self.judge_error(response, request)
 
-    async def sign_in(self, request: Request, timeout: float = SIGN_IN_TIMEOUT) -> dict[str, str]:  # noqa: ASYNC109
+    async def sign_in(self, request: Request, timeout: float | None = None) -> dict[str, str]:  # noqa: ASYNC109
         """Let the user sign in and return the parameters of the response. Raises `NobodySignedIn`."""
         await self._open_browser(request.url)
         while True:
-            found = await self._callback.response(timeout)
+            found = await self._callback.response(SIGN_IN_TIMEOUT if timeout is None else timeout)
             state = found.get("state", [""])[0]
             if state == request.state or state not in self._states:
                 return {name: values[0] for name, values in found.items()}

@@ -78,8 +78,8 @@ NEVER_MET = {
     "MessageRefused": "a guard answers it",
     "MasterSecretInvalid": "raised as SettingsInvalid, with its source",
     "NobodySignedIn": "the doctor says why it ended early",
+    "RequestLimitReached": "the doctor says why it ended early",
     "SecretsUnchangeable": "raised as SecretsByHand, with what to do",
-    "TooManyRequests": "the doctor says why it ended early",
     "TransactionAborted": "the writer tries again, and makes an Unavailable of it",
     "UniqueTaken": "the writer makes a Conflict of it",
     "Unreachable": "the doctor prints it, without the rest of the commands",
@@ -120,7 +120,7 @@ def tests() -> str:
     return "\n".join(p.read_text() for p in (ROOT / "tests").rglob("test_*.py") if p != Path(__file__))
 
 
-ROOTS = ("TooManyRequests", "PasswordUnfit")
+ROOTS = ("RequestLimitReached", "PasswordUnfit")
 """Never raised itself."""
 
 

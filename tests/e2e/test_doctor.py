@@ -96,6 +96,7 @@ async def test_it_warns_of_what_better_auth_does_less_well(of_better_auth: Repor
         "revocation-advertised",
         "authorize-cors",
         "checked-first",
+        "cookies",
         "registration-error",
         "prompt-none",
         "error-response",

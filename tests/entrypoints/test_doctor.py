@@ -126,6 +126,11 @@ def test_json_is_an_object_per_check_on_a_line_of_its_own(report: Report):
     assert set(records[0]) == {"check", "severity", "rule", "section", "clients", "seen", "do"}
 
 
+def test_what_is_left_behind_is_on_standard_error_with_json(report: Report):
+    report.left_behind.append("5 registered clients")
+    assert run(URL, "--json")[2] == "grantledger: left behind: 5 registered clients\n"
+
+
 # Exit codes
 
 
@@ -167,6 +172,14 @@ def test_a_url_that_cannot_be_examined_is_exit_code_2(url: str, complaint: str):
     assert (code, said) == (2, "")
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def test_an_interrupt_is_exit_code_2(monkeypatch: pytest.MonkeyPatch):
+    async def examined(*_: object) -> Report:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor_run, "examine", examined)
+    assert run(URL)[::2] == (2, "\ngrantledger: interrupted\n")
 
 
 # The browser

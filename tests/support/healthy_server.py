@@ -270,7 +270,11 @@ def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Resp
 
 
 def _page(status: int, text: str) -> Response:
-    return Response(status, {"content-type": "text/html"}, text.encode())
+    headers = {
+        "content-security-policy": "frame-ancestors 'none'",
+        "set-cookie": "request=1; Path=/; HttpOnly",
+    }
+    return Response(status, {"content-type": "text/html", **headers}, text.encode())
 
 
 def _single(query: str) -> dict[str, str]:

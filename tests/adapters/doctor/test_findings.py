@@ -12,7 +12,7 @@ import pytest
 
 from grantledger.adapters.doctor.catalogue import AREAS, Severity
 from grantledger.adapters.doctor.examination import Unreachable, examine
-from grantledger.adapters.doctor.http import Http
+from grantledger.adapters.doctor.http import MAX_RESPONSE, Http
 from grantledger.adapters.doctor.report import Report
 from support.healthy_server import MCP, ORIGIN, USER, HealthyServer, Request, Response
 
@@ -217,6 +217,7 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
     ),
     "a sign-in for everyone": (breaking("late"), {"checked-first"}),
     "an error in JSON": (answering("GET", "/authorize", content_type="application/json"), {"error-page"}),
+    "a cookie for scripts": (answering("GET", "/authorize", set_cookie="request=1; Path=/"), {"cookies"}),
     "an unknown client as a bad grant": (
         answering("POST", "/token", status=400, body=b'{"error":"invalid_grant"}'),
         {"unknown-client"},
@@ -233,6 +234,7 @@ ACTIVE: dict[str, tuple[Fault, set[str]]] = {
     "a redirect URI that runs scripts": (breaking("scripts"), {"registration-redirect"}),
     "a refusal of another form": (breaking("form"), {"registration-error"}),
     "loopback with one port only": (breaking("port"), {"loopback-port"}),
+    "a page in a frame": (answering("GET", "/authorize", content_security_policy=None), {"framing"}),
     "no HEAD for a page": (answering("HEAD", "/authorize", status=405), {"authorize-head"}),
     "a sign-in for prompt=none": (breaking("none"), {"prompt-none"}),
     "a refresh that is refused": (breaking("refresh"), {"refresh-works"}),
@@ -358,6 +360,84 @@ async def test_what_cannot_be_removed_is_named():
     tokens, clients = (await examined(server, active=True)).left_behind
     assert "the server has no revocation endpoint" in tokens
     assert "5 registered clients named 'grantledger doctor'" in clients
+
+
+async def test_an_interrupted_examination_removes_what_it_created():
+    server = HealthyServer()
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=server)) as client:
+
+        async def interrupts(_: str) -> None:
+            assert server.clients
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            await examine(MCP, Http(client), interrupts)
+    assert not server.clients
+
+
+async def test_a_user_who_does_not_sign_in_ends_the_examination(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("grantledger.adapters.doctor.sign_in.SIGN_IN_TIMEOUT", 0.01)
+    server = HealthyServer()
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=server)) as client:
+
+        async def closes_the_page(_: str) -> None:
+            return
+
+        report = await examine(MCP, Http(client), closes_the_page)
+    assert "no response came from the browser" in report.unfinished
+    assert not server.clients
+
+
+async def test_the_number_of_requests_has_a_limit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("grantledger.adapters.doctor.http.MAX_REQUESTS", 45)
+    server = HealthyServer()
+    report = await examined(server, active=True)
+    assert "45 requests" in report.unfinished
+    assert not server.clients
+
+
+# What the servers choose
+
+
+async def asked_at(url: str, named: str) -> int:
+    """Return whether the doctor, which examines `url`, sends a request to a URL that its server names."""
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(204))) as client:
+        http = Http(client)
+        http.examines(url)
+        return (await http.send("POST", named)).status
+
+
+@pytest.mark.parametrize(
+    "named", ["http://127.0.0.1/admin", "https://localhost/", "http://10.0.0.1/", "ftp://a"]
+)
+async def test_a_public_server_cannot_send_requests_to_a_private_network(named: str):
+    assert await asked_at("https://mcp.example/mcp", named) == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("https://mcp.example/mcp", "https://auth.example/token"),
+        ("http://127.0.0.1:8000/mcp", "http://localhost:9000/token"),
+        ("http://mcp:8000/mcp", "http://auth:8000/token"),
+    ],
+)
+async def test_a_server_may_name_another_one_that_is_as_public(url: str, named: str):
+    assert await asked_at(url, named) == 204
+
+
+async def test_a_long_response_is_read_in_part():
+    body = b"{" + b" " * MAX_RESPONSE + b"}"
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=body))
+    async with httpx2.AsyncClient(transport=transport) as client:
+        http = Http(client)
+        http.examines(MCP)
+        answer = await http.send("GET", MCP)
+    assert len(answer.body) == MAX_RESPONSE
+    assert answer.json is None
+
+
+# Secrets
 
 
 @pytest.mark.parametrize("active", [False, True])

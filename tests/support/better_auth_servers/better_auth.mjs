@@ -26,7 +26,7 @@ const routes = {
   "/.well-known/oauth-authorization-server": oAuthDiscoveryMetadata(auth),
   "/.well-known/oauth-protected-resource": oAuthProtectedResourceMetadata(auth),
   "/mcp": withMcpAuth(auth, () => Response.json(answer)),
-  "/login": () => new Response("<h1>Sign in</h1>", { headers: { "content-type": "text/html" } }),
+  "/login": () => new Response("<h1>Sign in</h1>", { headers: { "content-type": "text/html", "x-frame-options": "DENY" } }),
 };
 
 async function handled(request) {
