@@ -70,7 +70,10 @@ def failures() -> dict[str, type[Exception]]:
     """Return every failure that a command prints as a sentence, by name."""
     _import_all()
     return {
-        one.__name__: one for root in reported_failures() for one in (root, *_below(root)) if one not in ROOTS
+        one.__name__: one
+        for root in reported_failures()
+        for one in (root, *_below(root))
+        if one not in ROOTS and not one.__name__.startswith("_")
     }
 
 

@@ -23,7 +23,8 @@ NO_FAULT, FAULTS, NOT_EXAMINED = 0, 1, 2
 
 _PIPE_WIDTH = 100_000
 _GAP = "  "
-_HEADINGS = ("severity", "check", "what was seen, and what to do")
+_MIN_WIDTH = 30
+_HEADINGS = ("severity", "check, what was seen, and what to do")
 _COLOURS = {Severity.FAULT: "31", Severity.WARNING: "33", Severity.NOTE: "36", Severity.OK: "32"}
 
 
@@ -97,27 +98,26 @@ def _count(severity: Severity, number: int) -> str:
 
 def _table(findings: list[Finding], width: int, *, coloured: bool) -> Iterator[str]:
     first = len(_HEADINGS[0])
-    second = max(len(_HEADINGS[1]), *(len(finding.check.id) for finding in findings))
-    rest = max(width - first - second - 2 * len(_GAP), 30)
-    yield _bold(f"{_HEADINGS[0]}{_GAP}{_HEADINGS[1]:<{second}}{_GAP}{_HEADINGS[2]}", coloured=coloured)
+    rest = max(width - first - len(_GAP), _MIN_WIDTH)
+    yield _bold(_GAP.join(_HEADINGS), coloured=coloured)
     for finding in findings:
-        cells = [line for text in _texts(finding) for line in _wrapped(text, rest)]
         severity = f"{finding.severity.value:<{first}}"
         if coloured:
             severity = f"\x1b[{_COLOURS[finding.severity]}m{severity}\x1b[0m"
-        yield f"{severity}{_GAP}{finding.check.id:<{second}}{_GAP}{cells[0]}"
-        for line in cells[1:]:
-            yield f"{'':<{first + second + 2 * len(_GAP)}}{line}"
+        yield f"{severity}{_GAP}{_bold(finding.check.id, coloured=coloured)}"
+        for text in _texts(finding):
+            for line in _wrapped(text, rest):
+                yield f"{'':<{first}}{_GAP}{line}"
 
 
 def _texts(finding: Finding) -> Iterator[str]:
+    """Yield what speaks against the check, then what must hold."""
     check = finding.check
-    yield check.rule
+    yield from (f"- seen: {seen}" for seen in finding.seen)
+    yield f"- rule: {check.rule} ({check.section})"
     if finding.seen:
-        for seen in finding.seen:
-            yield f"- seen: {seen}"
         yield f"- clients: {check.clients}"
-        yield f"- do: {check.fix} ({check.section})"
+        yield f"- do: {check.fix}"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

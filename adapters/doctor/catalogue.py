@@ -178,7 +178,7 @@ AREAS: tuple[Area, ...] = (
                 "offline-access",
                 WARNING,
                 "`offline_access` is no scope of the resource.",
-                "MCP authorization, refresh tokens (SEP-2207)",
+                "MCP authorization, SEP-2207",
                 "all clients: they ask for it wherever the server has it",
                 "Remove `offline_access` from `scopes_supported` of the resource and from the challenge.",
             ),
@@ -410,7 +410,7 @@ AREAS: tuple[Area, ...] = (
                 WARNING,
                 "Cookies of the authorization endpoint are HttpOnly, and Secure with https.",
                 "RFC 9700 section 4, RFC 6265 section 8.3",
-                "users: scripts of the site can read the request, or whoever listens",
+                "users: scripts of the site, or a listener on the network, read the request",
                 "Set `HttpOnly`, and `Secure` with https.",
             ),
             Check(

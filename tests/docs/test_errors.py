@@ -87,6 +87,7 @@ NEVER_MET = {
     "VouchNeeded": "developers of a host application read it in a traceback",
     "_HeadTooLarge": "the server answers 431",
     "_Mismatch": "reported as SettingsInvalid, with the setting",
+    "_Overtaken": "a RebuildRunning, whose entry it shares",
 }
 """What else can be raised, and why no operator reads it."""
 

@@ -32,22 +32,22 @@ SERVER = {
 TABLE = """\
 https://mcp.example/mcp, whose authorization server is https://auth.example
 
-severity  check            what was seen, and what to do
-fault     issuer           `issuer` is the authorization server that the
-                           resource names, byte for byte.
-                           - seen: 'https://auth.example/' at
-                             https://auth.example/.well-known/oauth-authorizatio
-                           n-server,
-                             but the resource names 'https://auth.example'
-                           - clients: all clients
-                           - do: Write the issuer in one spelling everywhere.
-                             Watch the slash at the end. (RFC 8414 section 3.3)
-note      several-servers  It names one authorization server.
-                           - seen: 2 servers
-                           - clients: Python SDK, TypeScript SDK and Claude:
-                             they use the first only
-                           - do: Put the server that every client should use
-                             first. (RFC 9728 section 2)
+severity  check, what was seen, and what to do
+fault     issuer
+          - seen: 'https://auth.example/' at
+            https://auth.example/.well-known/oauth-authorization-server, but the
+            resource names 'https://auth.example'
+          - rule: `issuer` is the authorization server that the resource names,
+            byte for byte. (RFC 8414 section 3.3)
+          - clients: all clients
+          - do: Write the issuer in one spelling everywhere. Watch the slash at
+            the end.
+note      several-servers
+          - seen: 2 servers
+          - rule: It names one authorization server. (RFC 9728 section 2)
+          - clients: Python SDK, TypeScript SDK and Claude: they use the first
+            only
+          - do: Put the server that every client should use first.
 
 3 checks: 1 fault, 0 warnings, 1 note, 1 passed
 --active also checks registration, redemption, refresh and revocation.
@@ -97,8 +97,8 @@ def test_the_table_fits_a_terminal_of_80_columns():
 
 
 def test_checks_that_passed_are_shown_with_all():
-    assert "challenge " not in "\n".join(lines_of(a_report(), width=120))
-    assert "challenge " in "\n".join(lines_of(a_report(), width=120, everything=True))
+    assert "ok        challenge" not in lines_of(a_report(), width=120)
+    assert "ok        challenge" in lines_of(a_report(), width=120, everything=True)
 
 
 def test_what_is_left_behind_is_the_last_line():
