@@ -1,8 +1,10 @@
 """`grantledger.testing`: what the tests of an MCP server use."""
 
+import asyncio
+
 import pytest
 
-from grantledger import McpAuthClient, testing
+from grantledger import McpAuthClient, SyncMcpAuthClient, testing, with_mcp_auth_wsgi
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.testing import USER, LocalIssuer, local_issuer
 
@@ -50,6 +52,21 @@ async def test_a_remote_guard_reaches_the_server_in_memory(local):
     assert await client.verify_token(token) is not None
     await local.revoke(token)
     assert await client.verify_token(token) is None
+
+
+async def test_the_guard_of_a_wsgi_application_reaches_the_server_in_memory(local):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [b""]
+
+    auth = SyncMcpAuthClient(issuer=local.issuer, resource=local.resource, http=local.http)
+    guarded = with_mcp_auth_wsgi(app, auth)
+    token, statuses = await local.token(), []
+    for sent in (token, "unknown"):
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/mcp", "HTTP_AUTHORIZATION": f"Bearer {sent}"}
+        await asyncio.to_thread(guarded, environ, lambda status, *_: statuses.append(status))
+    auth.close()
+    assert statuses == ["200 OK", "401 Unauthorized"]
 
 
 async def test_settings_are_those_of_the_server():
