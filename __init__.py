@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from grantledger.application.tokens.mcp_session import McpSession
     from grantledger.domain.refusal import Refusal
     from grantledger.entrypoints.embedded import AuthorizationServer
-    from grantledger.entrypoints.settings import ProtectedResource, Settings, SettingsInvalid
+    from grantledger.entrypoints.settings import (
+        ConfiguredRole,
+        ProtectedResource,
+        Settings,
+        SettingsInvalid,
+    )
 
 __all__ = [
     "AccessRefused",
     "AuthorizationServer",
     "Caller",
+    "ConfiguredRole",
     "HostIdentity",
     "HostUser",
     "McpAuthClient",
@@ -62,6 +68,7 @@ _HOMES = {
     "AccessRefused": "adapters.guards.step_up",
     "AuthorizationServer": "entrypoints.embedded",
     "Caller": "application.provenance",
+    "ConfiguredRole": "entrypoints.settings",
     "HostIdentity": "adapters.embedding.host_identity",
     "HostUser": "adapters.embedding.host_identity",
     "McpAuthClient": "adapters.guards.client",

@@ -63,12 +63,18 @@ class LocalIssuer:
     """
 
     def __init__(
-        self, server: AuthorizationServer, http: httpx2.AsyncClient, clock: MovableClock, password: str
+        self,
+        server: AuthorizationServer,
+        http: httpx2.AsyncClient,
+        clock: MovableClock,
+        password: str,
+        users: dict[str, str],
     ) -> None:
         self.server = server
         self.http = http
         self.password = password
         self._clock = clock
+        self._user_ids = users
         self._client_of: dict[str, str] = {}
 
     @property
@@ -118,6 +124,17 @@ class LocalIssuer:
             caller=_CALLER,
         )
         return (await do.redeem_code(redemption)).access_token
+
+    async def grant_role(self, role: str, user: str = USER) -> None:
+        """Give a user a role of the setting `roles`; tokens from before have it too.
+
+        Raises `RoleUnknown`, and `KeyError` for an unknown user.
+        """
+        await self.server.use_cases.grant_role(self._user_ids[user], role, _CALLER)
+
+    async def revoke_role(self, role: str, user: str = USER) -> None:
+        """Take a role from a user. Raises as `grant_role`."""
+        await self.server.use_cases.revoke_role(self._user_ids[user], role, _CALLER)
 
     async def revoke(self, token: str) -> None:
         """Revoke an access token, as its client would. Raises a `Refusal` if it is not valid."""
@@ -177,6 +194,5 @@ async def local_issuer(
             server,
             httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=server.issuer) as http,
         ):
-            for email in users:
-                await server.use_cases.open_account(email, password, _CALLER)
-            yield LocalIssuer(server, http, clock, password)
+            opened = {email: await server.use_cases.open_account(email, password, _CALLER) for email in users}
+            yield LocalIssuer(server, http, clock, password, opened)

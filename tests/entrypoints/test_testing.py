@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from grantledger import McpAuthClient, SyncMcpAuthClient, testing, with_mcp_auth_wsgi
+from grantledger import ConfiguredRole, McpAuthClient, SyncMcpAuthClient, testing, with_mcp_auth_wsgi
 from grantledger.application.accounts.sign_in import SignInRefused
 from grantledger.testing import USER, LocalIssuer, local_issuer
 
@@ -25,6 +25,18 @@ async def test_without_scopes_a_token_has_those_of_its_resource():
     async with local_issuer(scopes=("notes:read",)) as local:
         session = await local.server.use_cases.look_up_session(await local.token())
     assert "notes:read" in session.scopes
+
+
+async def test_a_user_is_given_a_role_and_loses_it():
+    roles = {"admin": ConfiguredRole(permissions=("users:ban",))}
+    async with local_issuer(roles=roles, users=(USER, "eve@example.com")) as local:
+        token, other = await local.token(), await local.token("eve@example.com")
+        await local.grant_role("admin")
+        session = await local.server.use_cases.look_up_session(token)
+        assert (session.roles, session.permissions) == (("admin",), ("users:ban",))
+        assert (await local.server.use_cases.look_up_session(other)).roles == ()
+        await local.revoke_role("admin")
+        assert (await local.server.use_cases.look_up_session(token)).roles == ()
 
 
 async def accepts(local: LocalIssuer, token: str) -> bool:
