@@ -36,6 +36,7 @@ from grantledger.application.clients.administer_clients import (
     DisableClient,
     EnableClient,
     LimitAccessTokens,
+    RotateClientSecret,
     WithdrawApproval,
 )
 from grantledger.application.clients.authenticate_client import AuthenticateClient
@@ -157,12 +158,13 @@ class UseCases:
         self.give_consent = GiveConsent(ledger, issue_code)
 
         self.register_client = RegisterClient(ledger, clock, randomness, policy, ports.registrations)
-        self.authenticate_client = AuthenticateClient(ledger, ports.client_secret_guesses)
+        self.authenticate_client = AuthenticateClient(ledger, ports.client_secret_guesses, clock)
         self.disable_client, self.enable_client = DisableClient(ledger, clock), EnableClient(ledger, clock)
         self.approve_client = ApproveClient(ledger, clock)
         self.withdraw_approval = WithdrawApproval(ledger, clock)
         self.delete_client = DeleteClient(ledger, clock)
         self.limit_access_tokens = LimitAccessTokens(ledger, clock)
+        self.rotate_client_secret = RotateClientSecret(ledger, clock, randomness)
         self.prune_clients = PruneClients(ledger, ledger, clock, policy)
         self.add_registration_token = AddRegistrationToken(ledger, clock, randomness)
         self.revoke_registration_token = RevokeRegistrationToken(ledger, clock)

@@ -70,6 +70,14 @@ class AccessTokensLimited(
     limited_at: int
 
 
+class ClientSecretRotated(Struct, frozen=True, kw_only=True, array_like=True, tag="client.secret_rotated.v1"):
+    """An operator replaced the secret of the client. The previous one is accepted until `previous_until`."""
+
+    secret_digest: str
+    previous_until: int
+    rotated_at: int
+
+
 Event = (
     ClientRegistered
     | ClientDisabled
@@ -78,6 +86,7 @@ Event = (
     | ClientApprovalWithdrawn
     | ClientDeleted
     | AccessTokensLimited
+    | ClientSecretRotated
 )
 
 
@@ -91,6 +100,10 @@ class ClientIsDisabled(Refusal):
 
 class ClientAuthenticationFailed(Refusal):
     """The client secret is missing or wrong, or a public client sent one."""
+
+
+class ClientHasNoSecret(Refusal):
+    """A public client has no secret to replace."""
 
 
 class ClientRegistration(Struct, frozen=True, kw_only=True):
@@ -109,6 +122,8 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
     approved: bool = False
     deleted: bool = False
     access_token_lifetime: int | None = None
+    previous_digest: str = ""
+    previous_until: int = 0
 
     @property
     def is_public(self) -> bool:
@@ -120,15 +135,21 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
         """Whether the client gets refresh tokens."""
         return "refresh_token" in self.metadata.grant_types
 
-    def authenticate(self, presented_digest: str | None) -> None:
-        """Raise `ClientAuthenticationFailed` unless `presented_digest` is the digest of the client's secret.
+    def authenticate(self, presented_digest: str | None, *, now: int) -> None:
+        """Raise `ClientAuthenticationFailed` unless it is the digest of a secret that is accepted now.
 
         A public client must not present a secret, because there is nothing to check it against.
         """
         if self.secret_digest is None:
             if presented_digest is not None:
                 raise ClientAuthenticationFailed("a public client presented a secret")
-        elif presented_digest is None or not hmac.compare_digest(self.secret_digest, presented_digest):
+            return
+        accepted = [self.secret_digest]
+        if now < self.previous_until:
+            accepted.append(self.previous_digest)
+        if presented_digest is None or not any(
+            hmac.compare_digest(digest, presented_digest) for digest in accepted
+        ):
             raise ClientAuthenticationFailed("the client secret is missing or wrong")
 
     def check_usable(self, registration: int | None = None) -> None:
@@ -141,7 +162,12 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
     @property
     def may_be_pruned(self) -> bool:
         """Whether the client may be deleted if it was never used: not if an operator has decided about it."""
-        decided = self.disabled or self.approved or self.access_token_lifetime is not None
+        decided = (
+            self.disabled
+            or self.approved
+            or self.access_token_lifetime is not None
+            or self.previous_until > 0  # its secret was replaced
+        )
         return not (self.deleted or decided)
 
     def disable(self, *, now: int) -> tuple[Event, ...]:
@@ -167,6 +193,20 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
         if self.deleted or lifetime == self.access_token_lifetime:
             return ()
         return (AccessTokensLimited(lifetime=lifetime, limited_at=now),)
+
+    def rotate_secret(self, *, secret_digest: str, overlap: int, now: int) -> tuple[Event, ...]:
+        """Replace the secret; the one before is accepted for `overlap` more seconds.
+
+        Raises `ClientHasNoSecret`, and `ClientUnknown` for a deleted client.
+        """
+        if self.deleted:
+            raise ClientUnknown(self.client_id)
+        if self.is_public:
+            raise ClientHasNoSecret(f"the client {self.client_id!r} is public: it has no secret")
+        rotated = ClientSecretRotated(
+            secret_digest=secret_digest, previous_until=now + overlap, rotated_at=now
+        )
+        return (rotated,)
 
     def delete(self, *, now: int) -> tuple[Event, ...]:
         """Delete the client with its grants. It may register again, but gets none of them back."""
@@ -223,6 +263,14 @@ def evolve(client: ClientRegistration | None, event: Event) -> ClientRegistratio
         case AccessTokensLimited():
             assert client is not None
             return replace(client, access_token_lifetime=event.lifetime)
+        case ClientSecretRotated():
+            assert client is not None
+            return replace(
+                client,
+                secret_digest=event.secret_digest,
+                previous_digest=client.secret_digest or "",
+                previous_until=event.previous_until,
+            )
         case _:
             assert_never(event)
 
@@ -238,6 +286,7 @@ CLIENT: Kind[ClientRegistration] = Kind(
         ClientApprovalWithdrawn,
         ClientDeleted,
         AccessTokensLimited,
+        ClientSecretRotated,
     ),
     evolve=evolve,
 )

@@ -10,7 +10,7 @@ from grantledger.domain.aggregate import Kind
 from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import TokenGrant
 
-FOLDS: dict[str, int] = dict.fromkeys(KINDS, 1) | {"client": 2, "grant": 3, "keys": 2, "user": 4}
+FOLDS: dict[str, int] = dict.fromkeys(KINDS, 1) | {"client": 3, "grant": 3, "keys": 2, "user": 4}
 """By category, the number of the current fold, which each row holds.
 
 Raised with every change to a state, an `evolve` or the set of tags of a kind. A row with another number was

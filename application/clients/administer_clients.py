@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 
 from grantledger.application.decide import decide
-from grantledger.application.ports import Clock, Ledger
+from grantledger.application.ports import Clock, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_operator
+from grantledger.application.resources.administer_resources import SECRET_OVERLAP
 from grantledger.domain.client_registration import CLIENT, ClientRegistration, ClientUnknown, Event
+from grantledger.domain.digests import digest
 
 
 class _ClientDecision(ABC):
@@ -75,6 +77,40 @@ class LimitAccessTokens:
             return client.limit_access_tokens(lifetime, now=self._clock.now())
 
         await decide(self._ledger, CLIENT, client_id, decision, unknown=unknown, by=by_operator(caller))
+
+
+class RotateClientSecret:
+    """Make another secret for a confidential client."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, randomness: Randomness) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._randomness = randomness
+
+    async def __call__(self, client_id: str, caller: Caller, *, compromised: bool = False) -> str:
+        """Return the new secret, which is stored only as a digest.
+
+        The previous secret is accepted for another hour, so that the client can be changed; if it is
+        `compromised`, it is refused at once. Raises `ClientUnknown`, `ClientHasNoSecret`.
+        """
+        secret = self._randomness.token("glcs_")
+
+        def decision(client: ClientRegistration) -> tuple[Event, ...]:
+            return client.rotate_secret(
+                secret_digest=digest(secret),
+                overlap=0 if compromised else SECRET_OVERLAP,
+                now=self._clock.now(),
+            )
+
+        await decide(
+            self._ledger,
+            CLIENT,
+            client_id,
+            decision,
+            unknown=ClientUnknown(client_id),
+            by=by_operator(caller),
+        )
+        return secret
 
 
 class DeleteClient(_ClientDecision):

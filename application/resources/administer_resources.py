@@ -28,7 +28,7 @@ from grantledger.domain.scope import checked_token
 from grantledger.domain.signing_keys import ALGORITHMS
 
 SECRET_OVERLAP = 3_600
-"""How many seconds the previous secret of a resource's server is accepted after a rotation."""
+"""Seconds for which the previous secret of a resource's server or of a client is accepted."""
 
 
 MAX_NAME = 200

@@ -50,7 +50,7 @@ _COLUMNS: Columns = {
 
 @click.group()
 def client() -> None:
-    """Add, list, approve, disable, enable and delete clients."""
+    """Add, list, approve, disable, enable and delete clients, and replace their secrets."""
 
 
 @client.command("list")
@@ -147,10 +147,7 @@ def add(
             )
         except Refusal as refusal:
             raise ClientNotChanged(f"the client cannot be added: {refusal}") from None
-        if as_json:
-            print_record({"client_id": new.client.client_id, "client_secret": new.secret})
-        else:
-            print_facts([("client", new.client.client_id), ("secret", new.secret or "")])
+        _print_secret(new.client.client_id, new.secret or "", as_json=as_json)
 
     on_ledger(database, config, work)
 
@@ -181,6 +178,40 @@ def set_client(
         _print(await found_client(container, client_id), as_json=as_json)
 
     on_ledger(database, config, work)
+
+
+@client.command("rotate-secret")
+@click.argument("client_id")
+@click.option("--compromised", is_flag=True, help="Refuse the previous secret at once.")
+@json_option
+@operator_options
+def rotate_secret(
+    client_id: str, *, compromised: bool, as_json: bool, database: str | None, config: Path | None
+) -> None:
+    """Make another secret for a client, and print it. It is not shown again.
+
+    The previous secret is accepted for another hour. The grants of the client stay. Running servers need no
+    restart.
+    """
+
+    async def work(container: "Container") -> None:
+        await found_client(container, client_id)
+        try:
+            secret = await container.use_cases().rotate_client_secret(
+                client_id, this_command(), compromised=compromised
+            )
+        except Refusal as refusal:
+            raise ClientNotChanged(f"the secret cannot be replaced: {refusal}") from None
+        _print_secret(client_id, secret, as_json=as_json)
+
+    on_ledger(database, config, work)
+
+
+def _print_secret(client_id: str, secret: str, *, as_json: bool) -> None:
+    if as_json:
+        print_record({"client_id": client_id, "client_secret": secret})
+    else:
+        print_facts([("client", client_id), ("secret", secret)])
 
 
 def _check_lifetime(container: "Container", seconds: int | None) -> None:

@@ -1,7 +1,9 @@
 import pytest
+from msgspec.structs import replace
 
 from grantledger.domain.client_registration import (
     ClientAuthenticationFailed,
+    ClientHasNoSecret,
     ClientIsDisabled,
     ClientRegistration,
     ClientUnknown,
@@ -15,6 +17,7 @@ from support.clients import (
     ENABLED,
     METADATA,
     REGISTERED,
+    ROTATED,
     a_client,
 )
 
@@ -149,23 +152,78 @@ def test_a_client_with_a_secret_is_not_public():
 
 
 def test_a_public_client_authenticates_without_a_secret():
-    a_client().authenticate(None)
+    a_client().authenticate(None, now=2_000)
 
 
 def test_a_public_client_that_presents_a_secret_is_refused():
     with pytest.raises(ClientAuthenticationFailed):
-        a_client().authenticate("anything")
+        a_client().authenticate("anything", now=2_000)
 
 
 def test_a_confidential_client_authenticates_with_its_secret():
-    a_client(secret_digest="right").authenticate("right")
+    a_client(secret_digest="right").authenticate("right", now=2_000)
 
 
 @pytest.mark.parametrize("presented", [None, "", "wrong", "righ", "right "])
 def test_a_confidential_client_without_its_secret_is_refused(presented):
     with pytest.raises(ClientAuthenticationFailed):
-        a_client(secret_digest="right").authenticate(presented)
+        a_client(secret_digest="right").authenticate(presented, now=2_000)
 
 
 def test_a_client_that_registers_again_does_not_keep_its_secret():
     assert a_client(DELETED, AGAIN, secret_digest="right").is_public
+
+
+# A new secret
+
+
+def rotated(overlap: int) -> ClientRegistration:
+    client = a_client(secret_digest="old")
+    (event,) = client.rotate_secret(secret_digest="new", overlap=overlap, now=2_000)
+    return a_client(event, secret_digest="old")
+
+
+def test_a_new_secret_is_accepted_at_once():
+    rotated(overlap=60).authenticate("new", now=2_000)
+
+
+def test_the_previous_secret_is_accepted_until_its_overlap_ends():
+    client = rotated(overlap=60)
+    client.authenticate("old", now=2_059)
+    with pytest.raises(ClientAuthenticationFailed):
+        client.authenticate("old", now=2_060)
+
+
+def test_a_compromised_secret_is_refused_at_once():
+    with pytest.raises(ClientAuthenticationFailed):
+        rotated(overlap=0).authenticate("old", now=2_000)
+
+
+@pytest.mark.parametrize("presented", [None, "", "older"])
+def test_no_other_secret_is_accepted_after_a_rotation(presented):
+    with pytest.raises(ClientAuthenticationFailed):
+        rotated(overlap=60).authenticate(presented, now=2_001)
+
+
+def test_the_secret_of_a_public_client_cannot_be_replaced():
+    with pytest.raises(ClientHasNoSecret):
+        a_client().rotate_secret(secret_digest="new", overlap=0, now=2_000)
+
+
+def test_the_secret_of_a_deleted_client_cannot_be_replaced():
+    with pytest.raises(ClientUnknown):
+        a_client(DELETED, secret_digest="old").rotate_secret(secret_digest="new", overlap=0, now=2_000)
+
+
+def test_a_client_whose_secret_was_replaced_is_not_pruned():
+    """An operator has decided about it."""
+    assert a_client(secret_digest="old").may_be_pruned
+    assert not rotated(overlap=0).may_be_pruned
+
+
+def test_a_client_that_registers_again_has_its_own_secret_only():
+    again = a_client(ROTATED, DELETED, replace(AGAIN, secret_digest="another"), secret_digest="old")
+    again.authenticate("another", now=1_300)
+    for gone in ("old", "new digest"):
+        with pytest.raises(ClientAuthenticationFailed):
+            again.authenticate(gone, now=1_300)

@@ -42,6 +42,7 @@ SHIPPED = {
     "client.approval_withdrawn.v1",
     "client.deleted.v1",
     "client.access_tokens_limited.v1",
+    "client.secret_rotated.v1",
     "authorization_code.issued.v1",
     "authorization_code.redeemed.v1",
     "authorization_code.replayed.v1",

@@ -39,6 +39,7 @@ RUNS: dict[str, list[str]] = {
     "client show": ["CLIENT"],
     "client add": ["--name", "Claude", "--redirect-uri", "https://claude.ai/api/mcp/auth_callback"],
     "client set": ["CLIENT", "--access-token-expires-in", "300"],
+    "client rotate-secret": ["CONFIDENTIAL"],
     "client disable": ["CLIENT"],
     "client enable": ["CLIENT"],
     "client approve": ["CLIENT"],
@@ -148,6 +149,9 @@ def prepared(operator: Operator, run: str) -> list[str]:
         words[words.index("RESOURCE")] = operator.records("resource", "add", "https://files.example")[0]["id"]
     if "TOKEN" in words:
         words[words.index("TOKEN")] = operator.records("registration-token", "add", "ci")[0]["token_id"]
+    if "CONFIDENTIAL" in words:
+        added = operator.records("client", "add", *RUNS["client add"])[0]
+        words[words.index("CONFIDENTIAL")] = added["client_id"]
     named = {"CLIENT": lambda: operator.one_of("client"), "GRANT": lambda: operator.one_of("token_grant")}
     return [named[word]() if word in named else word for word in words]
 

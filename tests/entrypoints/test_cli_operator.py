@@ -91,6 +91,29 @@ async def test_a_client_that_was_added_gets_tokens_with_its_secret(server: Serve
     assert secret.encode() not in server.written()
 
 
+async def test_a_client_whose_secret_is_rotated_gets_tokens_with_both_for_an_hour(
+    server: Server, person: Person
+):
+    added = record(server, "client", "add", "--name", "Claude", "--redirect-uri", REDIRECT_URI)
+    client, old = added["client_id"], added["client_secret"]
+    new = record(server, "client", "rotate-secret", client)["client_secret"]
+    for secret in (old, new):
+        form = redemption(client, await person.code(client))
+        answer = await person.http.post("/token", data=form, headers=basic(client, secret))
+        assert answer.status_code == 200, answer.text
+    last = record(server, "client", "rotate-secret", client, "--compromised")["client_secret"]
+    form = redemption(client, await person.code(client))
+    assert (await person.http.post("/token", data=form, headers=basic(client, new))).status_code == 401
+    assert (await person.http.post("/token", data=form, headers=basic(client, last))).status_code == 200
+    assert not [secret for secret in (new, last) if secret.encode() in server.written()]
+
+
+async def test_the_secret_of_a_public_client_cannot_be_rotated(server: Server, person: Person):
+    code, said, complaint = run(server, "client", "rotate-secret", (await person.register())["client_id"])
+    assert (code, said) == (1, "")
+    assert "is public: it has no secret" in complaint
+
+
 async def test_clients_are_listed_with_the_names_that_they_gave_themselves(server: Server, person: Person):
     client = await person.register(client_name="Listed [bold]client[/bold]")
     (found,) = [one for one in records(server, "client", "list") if one["client_id"] == client["client_id"]]

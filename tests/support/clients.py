@@ -13,6 +13,7 @@ from grantledger.domain.client_registration import (
     ClientDisabled,
     ClientEnabled,
     ClientRegistered,
+    ClientSecretRotated,
     Event,
     evolve,
 )
@@ -36,6 +37,7 @@ ENABLED = ClientEnabled(enabled_at=1_120)
 APPROVED = ClientApproved(approved_at=1_140)
 APPROVAL_WITHDRAWN = ClientApprovalWithdrawn(withdrawn_at=1_160)
 LIMITED = AccessTokensLimited(lifetime=300, limited_at=1_180)
+ROTATED = ClientSecretRotated(secret_digest="new digest", previous_until=5_190, rotated_at=1_190)
 DELETED = ClientDeleted(deleted_at=1_200)
 
 

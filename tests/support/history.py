@@ -53,6 +53,7 @@ _HISTORIES: dict[str, tuple[Struct, ...]] = {
         clients.APPROVED,
         clients.APPROVAL_WITHDRAWN,
         clients.LIMITED,
+        clients.ROTATED,
         clients.DELETED,
     ),
     "code": (

@@ -17,7 +17,7 @@ import pytest
 _OURS = re.compile(r"gl(?:ac|at|rt|cs|rg|rs)_[A-Za-z0-9_-]{20,}")
 _ID_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}")
 _PRINTS_A_SECRET = re.compile(
-    r"grantledger (client add|registration-token add|resource (add|rotate-secret)) "
+    r"grantledger (client (add|rotate-secret)|registration-token add|resource (add|rotate-secret)) "
 )
 """The commands whose purpose it is to print a new secret."""
 _WORD = re.compile(r"[A-Za-z0-9_-]{16,}")
