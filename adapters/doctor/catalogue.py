@@ -50,6 +50,14 @@ AREAS: tuple[Area, ...] = (
                 "Put a guard in front of the MCP server that answers 401 with `WWW-Authenticate: Bearer`.",
             ),
             Check(
+                "https",
+                FAULT,
+                "The MCP server has https, or is on this machine.",
+                "RFC 9728 section 2, OAuth 2.1 section 1.5",
+                "every user: who listens on the network gets the token",
+                "Serve it with TLS only.",
+            ),
+            Check(
                 "challenge-one-line",
                 FAULT,
                 "The challenge is one header, and has each parameter once, in quotation marks.",

@@ -1,6 +1,6 @@
 """The MCP server as a client meets it that has no token yet."""
 
-from grantledger.adapters.doctor.http import Answer, Http, without_query
+from grantledger.adapters.doctor.http import Answer, Http, is_loopback, without_query
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.subject import INITIALIZE, MCP_HEADERS, Challenge, Subject
 from grantledger.adapters.guards.discovery_paths import origin_of
@@ -19,6 +19,8 @@ async def first_message(url: str, http: Http) -> Answer:
 async def examine_challenge(first: Answer, subject: Subject, http: Http, report: Report) -> None:
     """Judge the answer to the first message, to a bad token, and to other methods."""
     challenge = subject.challenge
+    safe = subject.url.startswith("https://") or is_loopback(subject.url)
+    report.judge("https", safe, f"the URL is {subject.url!r}")
     is_refused = first.status == _UNAUTHORIZED and challenge.is_bearer
     without = "" if challenge.is_bearer else ", without `WWW-Authenticate: Bearer`"
     if report.judge("challenge", is_refused, f"{first.seen}{without}"):

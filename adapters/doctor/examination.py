@@ -68,7 +68,8 @@ async def _examine_active(subject: Subject, open_browser: OpenBrowser, http: Htt
             authorizations = Authorizations(
                 subject, http, report, client_id=client_id, callback=callback, open_browser=open_browser
             )
-            await authorizations.examine()
+            if not await authorizations.examine():
+                return
             tokens = Tokens(subject, authorizations, http, report)
             try:
                 await tokens.examine()

@@ -158,11 +158,15 @@ class Authorizations:
         sent = {name: value for name, value in query.items() if value is not None}
         return Request(with_query(self._endpoint, sent), state, verifier)
 
-    async def examine(self) -> None:
-        """Judge what shows without a user: the port of loopback, HEAD, and a missing code challenge."""
+    async def examine(self) -> bool:
+        """Judge what shows without a user: the port of loopback, HEAD, and a missing code challenge.
+
+        Returns whether a right request is accepted. If it is not, other refusals say nothing.
+        """
         right = await self._sent(self.request())
-        if self._is_refused(right):
-            return  # nothing can be concluded from other refusals
+        accepted = not self._is_refused(right)
+        if not self._report.judge("authorization-response", accepted, f"a right request: {right.seen}"):
+            return False
         judge_cookies(right, self._report)
         await self._framing(right)
         port = urlsplit(self.redirect_uri).port or 0
@@ -184,6 +188,7 @@ class Authorizations:
             self._report.judge("pkce-required", False, f"without a code challenge {answer.seen}, with a code")
         else:
             self.judges_pkce_late = True
+        return True
 
     async def _framing(self, answer: Answer) -> None:
         """Judge the page that the user sees first, on the host of the endpoint."""

@@ -249,6 +249,10 @@ ACTIVE: dict[str, tuple[Fault, set[str]]] = {
         breaking("iss of errors", "late"),
         {"error-response", "checked-first", "prompt-none"},
     ),
+    "a right request that is refused": (
+        answering("GET", "/authorize", status=400),
+        {"authorization-response"},
+    ),
     "codes without state": (breaking("state"), {"error-response", "authorization-response"}),
     "codes without iss": (breaking("iss"), {"error-response", "authorization-response"}),
     "any verifier": (breaking("verifier"), {"verifier"}),
@@ -341,7 +345,11 @@ async def test_every_check_is_made_at_a_healthy_server():
 
 def test_every_check_can_fail():
     covered = set().union(*(expected for _, expected in (PASSIVE | ACTIVE | REFUSED).values()))
-    assert covered == {check.id for area in AREAS for check in area.checks}
+    assert covered | {"https"} == {check.id for area in AREAS for check in area.checks}
+
+
+async def test_an_mcp_server_without_tls_is_found():
+    assert "https" in found(await examined(HealthyServer(), url="http://mcp.example/mcp"))
 
 
 # What is left
