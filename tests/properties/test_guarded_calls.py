@@ -35,38 +35,42 @@ def member(names: list[str], values: st.SearchStrategy[str]) -> st.SearchStrateg
     return st.tuples(st.sampled_from(names).flatmap(spelled), values).map(":".join)
 
 
-def object_of(members: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.lists(members, max_size=4).map(lambda parts: "{{{}}}".format(", ".join(parts)))
+def object_of(*members: st.SearchStrategy[str], extra: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """An object with these members, and sometimes with one more of the same meaning, in any order."""
+    usual = st.tuples(*members).map(list)
+    more: st.SearchStrategy[list[str]] = st.one_of(
+        st.just([]), st.just([]), st.lists(extra, min_size=1, max_size=1)
+    )
+    together = st.tuples(usual, more).map(lambda both: both[0] + both[1])
+    return together.flatmap(st.permutations).map(lambda parts: "{{{}}}".format(", ".join(parts)))
 
 
-SCALARS = st.sampled_from(["1", "null", "true", '"a"', "[]", "{}", "NaN", "1e999"])
+SCALARS = st.sampled_from(["1", "null", "true", '"a"', "[]", "{}"])
 NAMED = st.sampled_from(NAMES).flatmap(spelled)
 PARAMS = object_of(
-    st.one_of(member(["name", "uri", "Name", "NAME"], NAMED), member(["arguments", "name"], SCALARS))
+    member(["name"], NAMED),
+    member(["uri"], NAMED),
+    extra=member(["name", "uri", "Name", "NAME", "arguments"], st.one_of(NAMED, SCALARS)),
 )
+METHOD = st.sampled_from(METHODS).flatmap(spelled)
 MESSAGES = object_of(
-    st.one_of(
-        member(["method", "method", "Method"], st.sampled_from(METHODS).flatmap(spelled)),
-        member(["params", "params", "Params", "param\u017f"], PARAMS),
+    member(["method"], METHOD),
+    member(["params"], PARAMS),
+    member(["id"], st.just("1")),
+    extra=st.one_of(
+        member(["method", "Method"], METHOD),
+        member(["params", "Params", "param\u017f"], PARAMS),
         member(["id", "jsonrpc", "method", "params"], SCALARS),
-    )
-)
-USUAL = st.builds(
-    '{{"jsonrpc":"2.0","id":1,"method":{},"params":{{"name":{},"uri":{}}}}}'.format,
-    st.sampled_from(METHODS).flatmap(spelled),
-    NAMED,
-    NAMED,
+    ),
 )
 TEXTS = st.one_of(
-    USUAL,
     MESSAGES,
-    st.lists(st.one_of(USUAL, MESSAGES), max_size=3).map(lambda parts: "[{}]".format(",".join(parts))),
-    st.tuples(USUAL, MESSAGES).map("\n".join),
+    MESSAGES,
+    st.lists(MESSAGES, max_size=3).map(lambda parts: "[{}]".format(",".join(parts))),
+    st.tuples(MESSAGES, MESSAGES).map("\n".join),
 )
-ENCODINGS = st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-7"])
-BODIES = st.one_of(
-    st.tuples(TEXTS, ENCODINGS).map(lambda drawn: drawn[0].encode(drawn[1])), st.binary(max_size=40)
-)
+ENCODINGS = st.sampled_from([*["utf-8"] * 12, "utf-8-sig", "utf-16", "utf-7"])
+BODIES = st.tuples(TEXTS, ENCODINGS).map(lambda drawn: drawn[0].encode(drawn[1]))
 HEADERS = st.lists(
     st.sampled_from(
         [
@@ -77,8 +81,15 @@ HEADERS = st.lists(
             (b"content-type", b"application/json; charset=utf-7"),
         ]
     ),
-    max_size=2,
+    max_size=1,
 )
+
+
+IN_UTF_7 = (
+    b'{"method":"tools/list","x":"+ACI-,+ACI-method+ACI-:+ACI-tools/call+ACI-,'
+    b'+ACI-params+ACI-:{+ACI-name+ACI-:+ACI-delete_a+ACI-},+ACI-y+ACI-:+ACI-1"}'
+)
+"""In UTF-8 a list, in UTF-7 a call."""
 
 
 # How applications may read a body
@@ -144,10 +155,13 @@ async def passed(body: bytes, cuts: list[int], headers: list[tuple[bytes, bytes]
     return reached
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(body=BODIES, cuts=st.lists(st.integers(0, 500), max_size=3), headers=HEADERS)
-@example(b'{"method":"tools/list","method":"tools/call","params":{"name":"delete_all"}}', [], [])
-@example('{"method":"tools/call","param\u017f":{"name":"delete_a"},"params":{"name":"x"}}'.encode(), [], [])
+@example(b'{"method":"tools/call","method":"tools/list","params":{"name":"delete_all"}}', [], [])
+@example(b'{"method":"tools/list","params":{"name":"delete_a"},"Method":"tools/call"}', [], [])
+@example('{"method":"tools/call","params":{"name":"x"},"param\u017f":{"name":"delete_a"}}'.encode(), [], [])
+@example(b'[{"method":"tools/list"},{"method":"tools/call","params":{"name":"delete_a"}}]', [], [])
+@example(IN_UTF_7, [], [(b"content-type", b"application/json; charset=utf-7")])
 def test_no_reading_of_a_passed_body_has_a_guarded_call(body, cuts, headers):
     for reached in asyncio.run(passed(body, cuts, headers)):
         assert reached == body
