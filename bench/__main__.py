@@ -9,7 +9,7 @@ import time
 
 import uvloop
 
-from bench import live, long_grant, operations, plots, storage
+from bench import live, long_grant, operations, plots, storage, stores
 from bench.options import Options, parse
 from bench.ours import ROOT, Ours
 from bench.page import page
@@ -40,7 +40,7 @@ async def measure(options: Options) -> Results:
     folded: list[storage.Folding] = []
     if {"storage", "replay"} & set(options.parts):
         brief = {"code_expires_in": str(storage.CODE_EXPIRES_IN)}
-        kept = [Ours(each.tree, each.name, **options.settings, **brief) for each in ours]
+        kept = [Ours(each.tree, each.name, options.settings | brief) for each in ours]
         stored, folded = await storage.measure(
             [*kept, *peers], options.grants, fold="replay" in options.parts
         )
@@ -69,7 +69,7 @@ def _ours(options: Options) -> list[Ours]:
     names = (
         ["ours"] if len(trees) == 1 else [f"{chr(ord('A') + n)}:{t.name}"[:14] for n, t in enumerate(trees)]
     )
-    return [Ours(tree, name, **options.settings) for tree, name in zip(trees, names, strict=True)]
+    return [Ours(tree, name, options.settings) for tree, name in zip(trees, names, strict=True)]
 
 
 def publish(results: Results) -> None:
@@ -77,7 +77,7 @@ def publish(results: Results) -> None:
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "cpu.svg").write_text(plots.cpu(results), encoding="utf-8")
     (FOLDER / "latency.svg").write_text(plots.latency(results), encoding="utf-8")
-    PAGE.write_text(page(results), encoding="utf-8")
+    PAGE.write_text(page(results, stores.load()), encoding="utf-8")
     say(f"written: {PAGE.relative_to(ROOT)}")
 
 
@@ -87,14 +87,30 @@ async def main() -> None:
     if options.render:
         publish(load(RESULTS))
         return
-    task = asyncio.ensure_future(measure(options))
+    if options.database == "postgresql":
+        task: asyncio.Future[object] = asyncio.ensure_future(_measure_postgresql(options))
+    else:
+        task = asyncio.ensure_future(_measure_all(options))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    results = await task
+    await task
     shutil.rmtree(WORK)  # after a failure its logs are needed
     say("done")
+
+
+async def _measure_all(options: Options) -> None:
+    results = await measure(options)
     if options.publish:
         save(results, RESULTS)
         publish(results)
+
+
+async def _measure_postgresql(options: Options) -> None:
+    """Measure on PostgreSQL, and write its part of the page again."""
+    date = time.strftime("%d %B %Y").lstrip("0")
+    found = await stores.measure(options, date=date, machine=machine_name())
+    if options.publish:
+        stores.save(found)
+        publish(load(RESULTS))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ async def measure(tree: Path, live: Sequence[int], options: Options) -> list[Rou
     Most are opened in the ledger directly. The operations work on a sample that is opened through the
     endpoints; ids are random, so that it is spread over the tables.
     """
-    targets = [Ours(tree, name(count), **options.settings, access_token_expires_in=_DAY) for count in live]
+    targets = [
+        Ours(tree, name(count), options.settings | {"access_token_expires_in": _DAY}) for count in live
+    ]
     works = [Work(target, CONNECTIONS) for target in targets]
     done: list[Round] = []
     rounds = options.rounds * options.launches

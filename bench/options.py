@@ -24,6 +24,9 @@ class Options(Struct, frozen=True, kw_only=True):
     seconds: float
     grants: int
     live: tuple[int, ...]
+    database: str
+    processes: tuple[int, ...]
+    sync_delays: tuple[float, ...]
     settings: dict[str, str]
     quick: bool
     render: bool
@@ -31,6 +34,8 @@ class Options(Struct, frozen=True, kw_only=True):
     @property
     def publish(self) -> bool:
         everything = set(PARTS) - ({"live"} if self.quick else set())
+        if self.database == "postgresql":
+            everything = set(OPERATIONS)
         return self.peers and set(self.parts) >= everything and not self.trees and not self.settings
 
 
@@ -68,11 +73,32 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument(
         "--set", metavar="NAME=VALUE", action="append", default=[], help="a setting of ours, for all trees"
     )
+    parser.add_argument(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="postgresql: ours and Better Auth on one PostgreSQL, whose CPU time counts; only operations",
+    )
+    parser.add_argument(
+        "--processes", metavar="N,...", help="of each server, with --database postgresql; default: 1,2,4"
+    )
+    parser.add_argument(
+        "--sync-delay",
+        metavar="MS,...",
+        help="how much longer each sync of PostgreSQL takes; default: 0,2",
+    )
     parser.add_argument("--render", action="store_true", help="write the page again from the last results")
     given = parser.parse_args(arguments)
 
     comparing = bool(given.tree)
-    parts = tuple(given.only.split(",")) if given.only else _parts(given.quick, comparing=comparing)
+    on_postgresql = given.database == "postgresql"
+    if on_postgresql and comparing:
+        parser.error("--database postgresql: without --tree")
+    if not on_postgresql and (given.processes or given.sync_delay):
+        parser.error("--processes and --sync-delay are for --database postgresql")
+    parts = tuple(given.only.split(",")) if given.only else _parts(given.quick, comparing or on_postgresql)
+    if on_postgresql and set(parts) - set(OPERATIONS):
+        parser.error(f"--database postgresql: --only some of {', '.join(OPERATIONS)}")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--only: {', '.join(sorted(unknown))}: not one of {', '.join(PARTS)}")
     trees = tuple(Path(tree).resolve() for tree in given.tree)
@@ -93,14 +119,17 @@ def parse(arguments: Sequence[str]) -> Options:
         seconds=given.seconds or (0.2 if given.quick else 0.3 if comparing else 1.0),
         grants=given.grants or (3_000 if short else 10_000),
         live=_numbers(given.live),
+        database=given.database,
+        processes=_numbers(given.processes or "1,2,4"),
+        sync_delays=tuple(float(delay) for delay in (given.sync_delay or "0,2").split(",")),
         settings=settings,
         quick=given.quick,
         render=given.render,
     )
 
 
-def _parts(quick: bool, *, comparing: bool) -> tuple[str, ...]:
-    if comparing:
+def _parts(quick: bool, only_operations: bool) -> tuple[str, ...]:
+    if only_operations:
         return OPERATIONS
     return tuple(part for part in PARTS if not (quick and part == "live"))
 

@@ -4,11 +4,12 @@ import base64
 import re
 import secrets
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.browser import Page
 from bench.connection import Connection
-from bench.target import PASSWORD, Client, Target, User
+from bench.target import PASSWORD, Client, DatabaseServer, Target, User
 
 ROOT = Path(__file__).parents[1]
 LIMITS = (
@@ -30,24 +31,33 @@ class Ours(Target):
 
     resource = "https://mcp.bench.example/mcp"
 
-    def __init__(self, tree: Path, name: str = "ours", **settings: str) -> None:
+    def __init__(
+        self,
+        tree: Path,
+        name: str = "ours",
+        settings: Mapping[str, str] | None = None,
+        *,
+        store: DatabaseServer | None = None,
+        processes: int = 1,
+    ) -> None:
         self.tree = tree
         self.name = name
-        super().__init__()
+        super().__init__(store, processes)
         self.origin = "https://auth.bench.example"
         self.revision = revision(tree)
-        self.title = f"Grantledger {self.revision}, SQLite"
+        self.title = f"Grantledger {self.revision}, {'SQLite' if store is None else 'PostgreSQL'}"
         self._settings = {
             "host": "127.0.0.1",
             "port": str(self.port),
             "issuer": self.origin,
             "resource": self.resource,
-            "database": str(self.directory / "ledger.db"),
+            "database": self.database_url,
             "master_secret": base64.b64encode(secrets.token_bytes(32)).decode(),
             "sign_up": "true",
             **dict.fromkeys(LIMITS, "100000000/hour"),  # not off: counting is part of the work
             "log_level": "warning",  # the peers write no line for each request either
-            **settings,
+            **({"workers": str(processes)} if processes > 1 else {}),
+            **(settings or {}),
         }
 
     @property

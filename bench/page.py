@@ -1,13 +1,15 @@
 """The page docs/performance.md, from what a run found."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench import goals
+from bench.goals import Line
 from bench.plots import figure
 from bench.results import Results
 from bench.rounds import Round, of
 from bench.storage import CODE_EXPIRES_IN
+from bench.stores import PostgresResults
 from bench.summaries import Summary, summary
 from bench.work import OPERATIONS
 
@@ -17,18 +19,19 @@ BUSY = 0.1
 _TEMPLATE = Path(__file__).with_name("template.md")
 
 
-def page(results: Results) -> str:
-    """Return the Markdown of the page."""
+def page(results: Results, on_postgresql: PostgresResults | None) -> str:
+    """Return the Markdown of the page, with the last run on PostgreSQL if there is one."""
     return _TEMPLATE.read_text(encoding="utf-8").format(
         date=results.date,
         kind="quick" if results.quick else "full",
         machine=results.machine,
         servers="\n".join(f"- {name}: {title}" for name, title in results.titles.items()),
         notices="\n\n".join(_notices(results)),
-        goals=_goals(results),
-        cpu=_by_operation(results, (goals.LOAD,), ("cpu",)),
-        latency=_by_operation(results, results.connections, ("p50", "p99")),
-        per_second=_by_operation(results, (goals.LOAD,), ("per_second",)),
+        goals=_goals(goals.lines(results)),
+        postgresql="\n\n".join(_postgresql(on_postgresql)) if on_postgresql else "Not measured yet.",
+        cpu=_by_operation(results.titles, results.rounds, (goals.LOAD,), ("cpu",)),
+        latency=_by_operation(results.titles, results.rounds, results.connections, ("p50", "p99")),
+        per_second=_by_operation(results.titles, results.rounds, (goals.LOAD,), ("per_second",)),
         storage=_storage(results),
         folding="\n".join(_folding(results)),
         generator=figure(_middle([r for r in results.rounds if r.operation == "session"], "generator")),
@@ -51,7 +54,7 @@ def _notices(results: Results) -> Iterable[str]:
         )
 
 
-def _goals(results: Results) -> str:
+def _goals(lines: Iterable[Line]) -> str:
     rows = [
         [
             line.what,
@@ -60,7 +63,7 @@ def _goals(results: Results) -> str:
             f"{figure(line.floor)}{line.unit}",
             line.verdict,
         ]
-        for line in goals.lines(results)
+        for line in lines
     ]
     return _table(["what", "measured", "goal", "floor", ""], rows)
 
@@ -70,11 +73,42 @@ def _spread(of_rounds: Summary) -> str:
     return f" ({low} to {high})" if low < high else ""
 
 
-def _by_operation(results: Results, connections: Sequence[int], figures: Sequence[str]) -> str:
+def _postgresql(results: PostgresResults) -> Iterable[str]:
+    kind = "quick" if results.quick else "full"
+    yield (
+        f"Measured on {results.date} in a {kind} run, on {results.machine}.\n"
+        "Each server has a database of its own on one PostgreSQL 18 with default settings. The CPU time of\n"
+        "PostgreSQL is added to that of the server. All rounds are in\n"
+        "[performance/postgresql.json](performance/postgresql.json)."
+    )
+    yield "\n".join(f"- {name}: {title}" for name, title in results.titles.items())
+    first = results.setups[0]
+    others = _middle(first.rounds, "others")
+    if others > BUSY:
+        yield f"**Disturbed:** other processes used {others:.0%} of the machine, so these figures are rough."
+    yield _goals(goals.cpu(results.titles, first.rounds, goals.ON_POSTGRESQL))
+    for setup in results.setups:
+        processes = f"{setup.processes} process{'es' if setup.processes > 1 else ''} of each server"
+        slower = f", each sync {setup.sync_delay:g} ms slower" if setup.sync_delay else ""
+        yield f"### {processes}{slower}"
+        yield (
+            f"A commit that only syncs takes {setup.commit:.2f} ms. With {goals.LOAD} connections:\n"
+            "CPU ms for one operation / operations per second / p99 in ms."
+        )
+        figures = ("cpu", "per_second", "p99")
+        yield _by_operation(results.titles, setup.rounds, (goals.LOAD,), figures)
+
+
+def _by_operation(
+    titles: Mapping[str, str],
+    rounds: Sequence[Round],
+    connections: Sequence[int],
+    figures: Sequence[str],
+) -> str:
     rows = []
     for number in connections:
-        for name in results.titles:
-            cells = [of(results.rounds, name, operation, number) for operation in OPERATIONS]
+        for name in titles:
+            cells = [of(rounds, name, operation, number) for operation in OPERATIONS]
             shown = [" / ".join(figure(_middle(cell, each)) for each in figures) for cell in cells]
             rows.append([f"{name}, {number} connections" if len(connections) > 1 else name, *shown])
     return _table(["server", *OPERATIONS], rows)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from bench.connection import Connection
 from bench.pool import Pool
-from bench.processes import Machine, cpu_seconds
+from bench.processes import Machine
 from bench.summaries import percentile
 from bench.target import Target
 from bench.work import Work
@@ -48,11 +48,11 @@ async def measured(
     """Run `step` `count` times. Raises an `ExceptionGroup` where one of them fails."""
     latencies: list[float] = []
     gc.collect()
-    machine, server = Machine.now(), cpu_seconds(target.pid)
+    machine, server = Machine.now(), target.cpu_seconds()
     own, begun = time.process_time(), time.perf_counter()
     await pool.run(count, connections, step, latencies)
     wall, own = time.perf_counter() - begun, time.process_time() - own
-    server, now = cpu_seconds(target.pid) - server, Machine.now()
+    server, now = target.cpu_seconds() - server, Machine.now()
     passed = now.total - machine.total
     others = max(0.0, now.busy - machine.busy - server - own) / passed if passed else 0.0
     return Round(

@@ -21,7 +21,7 @@ async def running(works: Sequence[Work]) -> AsyncIterator[None]:
     """Run the servers. They are set up at the first run; later runs keep what they have stored."""
     try:
         for work in works:
-            first = not work.users or work.target.database is None
+            first = not work.users or not work.target.keeps_state
             if first:
                 work.target.clear()
             work.target.start()

@@ -12,10 +12,12 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 from bench.browser import Browser, code_in
 from bench.connection import Connection, Response, Unexpected, get, post_form, post_json
+from bench.processes import cpu_seconds
 
 WORK = Path(__file__).parent / ".work" / str(os.getpid())
 """Databases and logs of the servers of this run, on the disk of the checkout. Git ignores the folder."""
@@ -54,6 +56,17 @@ class NotInstalled(Exception):  # noqa: N818 - what is so
     """A server cannot be run here; the message says what is missing."""
 
 
+class DatabaseServer(Protocol):
+    """A server on which targets have their databases; its CPU time is added to theirs."""
+
+    @property
+    def cpu_seconds(self) -> float: ...
+
+    def url(self, database: str) -> str: ...
+
+    def create(self, database: str) -> None: ...
+
+
 class Target(ABC):
     """One authorization server. A subclass says what is its own; what OAuth says is here."""
 
@@ -65,7 +78,10 @@ class Target(ABC):
     registration: dict[str, object] = {"token_endpoint_auth_method": "none"}  # noqa: RUF012 - never changed
     resource_server: Client | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, store: DatabaseServer | None = None, processes: int = 1) -> None:
+        """Serve with so many processes. Without a `store` its state is in a file, or in memory."""
+        self.store = store
+        self.processes = processes
         self.port = _free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.directory = WORK / self.name
@@ -90,10 +106,26 @@ class Target(ABC):
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def keeps_state(self) -> bool:
+        """Whether what it knows survives a restart."""
+        return self.store is not None or self.database is not None
+
+    @property
+    def database_url(self) -> str:
+        """Its database in the store, else the path of its file."""
+        return str(self.database) if self.store is None else self.store.url(self.name)
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all its processes, and of the store."""
+        return cpu_seconds(self.pid) + (0.0 if self.store is None else self.store.cpu_seconds)
+
     def clear(self) -> None:
         """Throw away what an earlier run left."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
+        if self.store is not None:
+            self.store.create(self.name)
 
     def start(self) -> None:
         """Start it on what its directory holds. Raises `RuntimeError` where it does not come up."""

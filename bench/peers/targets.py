@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.browser import code_in
 from bench.connection import Connection, Response, Unexpected, post_json
-from bench.target import PASSWORD, Client, NotInstalled, Target, User
+from bench.target import PASSWORD, Client, DatabaseServer, NotInstalled, Target, User
 
 PEERS = Path(__file__).parent
 
@@ -34,6 +34,11 @@ class BetterAuth(Target):
     """Better Auth on Bun: its users sign up and in by JSON requests, it has no pages of its own."""
 
     folder: Path
+    release = ""
+
+    def __init__(self, store: DatabaseServer | None = None, processes: int = 1) -> None:
+        super().__init__(store, processes)
+        self.title = f"{self.release}, Bun 1.4.5, {'SQLite' if store is None else 'PostgreSQL'}"
 
     def install(self) -> None:
         _install(self.folder)
@@ -49,8 +54,8 @@ class BetterAuth(Target):
         return self.directory / "auth.db"
 
     def command(self) -> tuple[list[str | Path], dict[str, str], Path]:
-        environment = {"PORT": str(self.port), "DATABASE": str(self.database), "NODE_ENV": "production"}
-        return [self._bun, "server.mjs"], environment, self.folder
+        environment = {"PORT": str(self.port), "DATABASE": self.database_url, "NODE_ENV": "production"}
+        return [self._bun, "server.mjs"], environment | {"PROCESSES": str(self.processes)}, self.folder
 
     async def sign_in(self, connection: Connection, user: User, client: Client) -> None:
         body = {"name": f"Bench User{user.number}", "email": user.email, "password": PASSWORD}
@@ -64,7 +69,7 @@ class BetterAuth(Target):
 
 class BetterAuth16(BetterAuth):
     name = "ba16"
-    title = "Better Auth 1.6.34, Bun 1.4.5, SQLite"
+    release = "Better Auth 1.6.34"
     folder = PEERS / "better-auth-16"
     discovery = "/api/auth/.well-known/oauth-authorization-server"
 
@@ -74,12 +79,12 @@ class BetterAuth16(BetterAuth):
 
 class BetterAuth17(BetterAuth):
     name = "ba17"
-    title = "Better Auth 1.7.7, Bun 1.4.5, SQLite"
+    release = "Better Auth 1.7.7"
     folder = PEERS / "better-auth-17"
     discovery = "/.well-known/oauth-authorization-server/api/auth"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store: DatabaseServer | None = None, processes: int = 1) -> None:
+        super().__init__(store, processes)
         self.resource = f"{self.origin}/mcp"
 
     async def discover(self, connection: Connection) -> None:

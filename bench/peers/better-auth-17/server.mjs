@@ -1,9 +1,10 @@
 // Better Auth 1.7 with @better-auth/mcp, which is @better-auth/oauth-provider set up for MCP.
-// Environment: PORT, DATABASE.
+// Environment: PORT, DATABASE, PROCESSES.
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { jwt } from "better-auth/plugins";
 import { mcp } from "@better-auth/mcp";
+import { Pool } from "pg";
 import { openDatabase, serve } from "../bun.mjs";
 
 const baseURL = `http://127.0.0.1:${process.env.PORT}`;
@@ -12,7 +13,7 @@ const auth = betterAuth({
   appName: "bench",
   baseURL,
   secret: "bench-secret-bench-secret-bench-secret-0123456789",
-  database: openDatabase(),
+  database: openDatabase(Pool),
   emailAndPassword: { enabled: true },
   rateLimit: { enabled: false }, // for the load, here and below; everything else is the default
   telemetry: { enabled: false },
@@ -29,6 +30,4 @@ const auth = betterAuth({
     }),
   ],
 });
-const { runMigrations } = await getMigrations(auth.options);
-await runMigrations();
-serve(auth);
+await serve(auth, async () => (await getMigrations(auth.options)).runMigrations());
