@@ -40,7 +40,7 @@ async def test_the_answer_is_200_without_content(ada: Person, client: str, which
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("token", ["x", "glat_" + "A" * 72, "glrt_" + "A" * 72, "glac_unknown", "\0"])
+@pytest.mark.parametrize("token", ["x", "glat_" + "A" * 72, "glrt_" + "A" * 72, "glac_unknown"])
 async def test_revoking_an_unknown_token_succeeds(server: Server, ada: Person, client: str, token: str):
     before = server.written()
     assert (await ada.revoke(client, token)).status_code == 200

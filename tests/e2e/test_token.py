@@ -307,9 +307,10 @@ async def test_a_form_of_more_than_64_kibibytes_is_refused(person: Person):
     assert error_of(await post(person, "&".join([f"a={'x' * 8000}"] * 9))) == (413, "invalid_request")
 
 
-async def test_a_nul_in_a_parameter_is_a_character(person: Person):
+async def test_a_nul_in_a_parameter_is_refused(person: Person):
+    """No parameter may hold one (RFC 6749 appendix A)."""
     answer = await post(person, f"grant_type=authorization_code&code=x&client_id={quote(chr(0))}")
-    assert error_of(answer) == (401, "invalid_client")
+    assert error_of(answer) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])

@@ -315,6 +315,7 @@ def test_the_defaults_are_those_of_the_manual():
         "master_secret": (),
         "master_secret_file": None,
         "trusted_proxies": (),
+        "workers": 1,
         "max_connections": 1_000,
         "log_format": None,
         "log_level": "info",
