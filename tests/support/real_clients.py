@@ -46,6 +46,16 @@ async def whoami_by_the_official_client(url: str, **sign_in: str) -> Call:
     return Call(said, client.storage.tokens.access_token)
 
 
+async def tools_seen_by_the_official_client(url: str, **sign_in: str) -> list[str]:
+    """Register, sign in, consent and list the tools, with the same client."""
+    async with Browser() as browser:
+        user = User(browser, **sign_in)
+        async with DemoClient(url, user.visit).connected() as connection:
+            names = [tool.name for tool in (await connection.list_tools()).tools]
+    assert user.visits == 1, "the server let a client in without a token"
+    return names
+
+
 async def whoami_by_fastmcps_client(url: str, access_token: str) -> str:
     """Call with FastMCP's client, and a token that it has already."""
     async with fastmcp.Client(url, auth=BearerAuth(access_token)) as client:
