@@ -43,12 +43,16 @@ class HeldRoles(Struct, frozen=True, kw_only=True):
     permissions: tuple[str, ...] = ()
     withheld: frozenset[str] = frozenset()
 
-    def left_of(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those of the scopes that the user may grant. Raises `RolesAllowNoScope` if none is left."""
+    def allowed(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of the scopes that the user may grant."""
         if self.withheld.isdisjoint(scopes):
             return scopes
-        left = tuple(scope for scope in scopes if scope not in self.withheld)
-        if not left:
+        return tuple(scope for scope in scopes if scope not in self.withheld)
+
+    def left_of(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of the scopes that the user may grant. Raises `RolesAllowNoScope` if none is left."""
+        left = self.allowed(scopes)
+        if scopes and not left:
             raise RolesAllowNoScope("the user has no role that may grant any of the scopes")
         return left
 

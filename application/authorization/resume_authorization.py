@@ -22,6 +22,7 @@ from grantledger.domain.authorization_request import (
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.client_registration import ClientRegistration
 from grantledger.domain.consent import Consent
+from grantledger.domain.user_account import UserAccount
 
 
 class AskToSignIn(Struct, frozen=True, kw_only=True):
@@ -31,7 +32,8 @@ class AskToSignIn(Struct, frozen=True, kw_only=True):
 class AskForConsent(Struct, frozen=True, kw_only=True):
     """`scopes` are those of the request that the user's roles allow.
 
-    `allowed_before` are the scopes that the user has allowed this client here, asked for now or not.
+    `allowed_before` are the scopes that the user has allowed this client here, asked for now or not, and that
+    the user's roles still allow.
     """
 
     client: ClientRegistration
@@ -91,8 +93,19 @@ class ResumeAuthorization:
                 consent = None
         if request.allows_no_page:
             raise _sent_back(request, ConsentNeeded(), client, facts.consent.state)
-        before = consent.allowed_before(request.asked) if consent is not None else ()
-        return AskForConsent(client=client, session=session, scopes=request.scopes, allowed_before=before)
+        return AskForConsent(
+            client=client,
+            session=session,
+            scopes=request.scopes,
+            allowed_before=self._allowed_before(request, consent, facts.user.state),
+        )
+
+    def _allowed_before(
+        self, request: AuthorizationRequest, consent: Consent | None, user: UserAccount | None
+    ) -> tuple[str, ...]:
+        if consent is None or user is None:
+            return ()
+        return self._roles.held(user.roles).allowed(consent.allowed_before(request.asked))
 
 
 def _sent_back(

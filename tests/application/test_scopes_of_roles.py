@@ -104,6 +104,13 @@ async def test_a_remembered_consent_gives_no_scope_of_a_revoked_role(story, clie
     assert (await story.redeems(client, issued.code)).scopes == READ
 
 
+async def test_the_page_lists_no_scope_of_a_revoked_role_as_allowed_before(story, client, editor):
+    await story.code(client, editor, scope=BOTH)
+    await story.revoke_role(editor.user_id, "editor", CALLER)
+    asked = await page_for(story, client, editor, scope=f"{BOTH} email")
+    assert (asked.scopes, asked.allowed_before) == ((*READ, "email"), READ)
+
+
 async def test_a_remembered_consent_counts_again_with_the_role(story, client, editor):
     await story.code(client, editor, scope=BOTH)
     await story.revoke_role(editor.user_id, "editor", CALLER)
