@@ -22,15 +22,16 @@ def mcp_server_at(app: ASGIApp, scope: Scope) -> Any:
     starlette = sys.modules.get("starlette.applications")
     if not Declared.any or starlette is None or not isinstance(app, starlette.Starlette):
         return None
-    for route in app.routes:
-        match, child = route.matches(scope)
-        if match.value:  # full, or for another method
-            endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
-            inner = _unwrapped(endpoint)
-            if inner is None:
-                return mcp_server_at(endpoint, {**scope, **child}) if callable(endpoint) else None
-            return getattr(app.state, "fastmcp_server", None) or _server_of_sdk(inner.session_manager)
-    return None
+    # As Starlette chooses: the first route for this path and method, or else the first for this path.
+    found = [(*route.matches(scope), route) for route in app.routes]
+    match, child, route = max(found, key=lambda one: one[0].value, default=(None, {}, None))
+    if match is None or not match.value:
+        return None
+    endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
+    inner = _unwrapped(endpoint)
+    if inner is not None:
+        return getattr(app.state, "fastmcp_server", None) or _server_of_sdk(inner.session_manager)
+    return mcp_server_at(endpoint, {**scope, **child}) if callable(endpoint) else None
 
 
 def _unwrapped(endpoint: Any) -> Any:
@@ -41,8 +42,9 @@ def _unwrapped(endpoint: Any) -> Any:
 
 
 def _server_of_sdk(session_manager: Any) -> Any:
-    """Return the `MCPServer` whose method handles the calls, None for a low-level server of one's own."""
-    entry = session_manager.app.get_request_handler("tools/call")
+    """Return the `MCPServer` whose method handles the calls, None for another or for SDK 1."""
+    find = getattr(session_manager.app, "get_request_handler", None)
+    entry = None if find is None else find("tools/call")
     return getattr(getattr(entry, "handler", None), "__self__", None)
 
 

@@ -4,14 +4,17 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+from grantledger import AuthorizationServer, Caller
 from grantledger.entrypoints.demo.browser import Browser
 from grantledger.entrypoints.demo.client import DemoClient
+from grantledger.entrypoints.demo.demo_settings import demo_settings
 from grantledger.entrypoints.demo.process import RunningServer, free_port, running_server
 from support.oauth import Person
 from support.real_clients import User, text
@@ -74,6 +77,21 @@ async def test_a_client_whose_user_lacks_the_role_is_refused_and_asks_for_nothin
             await connection.call_tool("delete_all_todos")
         assert not (await connection.call_tool("whoami")).is_error
     assert user.visits == 1
+
+
+@pytest.mark.full
+async def test_a_user_who_gets_the_role_is_asked_for_the_scope_and_may_then(demo, client, user):
+    directory, port = demo.database.parent, urlsplit(demo.origin).port
+    caller = Caller(correlation_id="test", operator="grace")
+    async with client.connected() as connection:
+        user_id = text(await connection.call_tool("whoami")).partition(",")[0]
+        async with AuthorizationServer(demo_settings(port, directory)) as operator:
+            await operator.use_cases.grant_role(user_id, "admin", caller)
+            assert "nothing left" in text(await connection.call_tool("delete_all_todos"))
+            await operator.use_cases.revoke_role(user_id, "admin", caller)
+        with pytest.raises(MCPError, match="may not do this"):
+            await connection.call_tool("delete_all_todos")
+    assert user.visits == 2
 
 
 async def test_a_client_keeps_its_tokens_for_the_next_connection(client, user):

@@ -13,6 +13,7 @@ from mcp.types import TextContent
 from msgspec import Struct
 from msgspec.structs import replace
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from grantledger import fastmcp_auth, require_scope, requires, with_mcp_auth
@@ -251,10 +252,37 @@ async def test_a_body_that_could_hide_a_call_is_refused(make, body, status):
         assert (await server.http.post("/mcp", content=body)).status_code == status
 
 
-async def test_other_routes_of_the_application_take_any_body():
-    async def upload(request: Any) -> Any:
-        from starlette.responses import PlainTextResponse  # noqa: PLC0415
+@pytest.mark.parametrize("way", ["sdk", "fastmcp"])
+async def test_in_an_mcp_session_each_call_has_the_scopes_of_its_own_token(way):
+    """Fails if a session of the SDK keeps the token that opened it: a step-up would change nothing."""
+    auth = Auth()
+    if way == "sdk":
+        app = with_tools(MCPServer("Todo")).streamable_http_app(json_response=True)
+    else:
+        app = with_tools(fastmcp.FastMCP("Todo")).http_app(json_response=True)
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    async with running(lambda auth: (app, with_mcp_auth(app, auth)), auth) as server:
+        opened = await server.ask("initialize", **hello)
+        server.http.headers["mcp-session-id"] = opened.headers["mcp-session-id"]
+        await server.http.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"})
+        assert (await server.call("add", text="x")).status_code == 403
+        auth.session = replace(SESSION, scopes=("todo:write", "mail:send"))
+        assert "added x" in (await server.call("add", text="x")).text
 
+
+async def test_a_page_at_the_path_of_the_server_hides_no_tools():
+    async def page(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("a server for MCP clients")
+
+    inner = with_tools(MCPServer("Todo")).streamable_http_app(stateless_http=True, json_response=True)
+    outer = Starlette(routes=[Route("/mcp", page, methods=["GET"]), *inner.routes])
+    async with running(lambda auth: (inner, with_mcp_auth(outer, auth))) as server:
+        assert (await server.http.get("/mcp")).text == "a server for MCP clients"
+        assert (await server.call("add", text="x")).status_code == 403
+
+
+async def test_other_routes_of_the_application_take_any_body():
+    async def upload(request: Any) -> PlainTextResponse:
         return PlainTextResponse(str(len(await request.body())))
 
     inner = with_tools(MCPServer("Todo")).streamable_http_app(stateless_http=True)
