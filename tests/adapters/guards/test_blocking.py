@@ -1,8 +1,10 @@
 """`SyncMcpAuthClient` and the guard for WSGI applications, which have no event loop."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -74,6 +76,18 @@ def test_may_be_used_again_after_it_was_closed(client):
     assert client.verify_token("other") is None
 
 
+def test_a_forked_process_has_a_thread_of_its_own(client):
+    """As gunicorn forks its workers, after the program has made the client and perhaps used it."""
+    assert client.verify_token("good") is not None
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with suppress(BaseException):
+            status = 0 if client.verify_token("other") is None else 2
+        os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 @pytest.fixture
 def guarded(client) -> WSGIApp:
     return with_mcp_auth_wsgi(whoami, client, public=("/health",))
@@ -103,6 +117,7 @@ def test_a_wsgi_guard_challenges_every_method(guarded, method):
         ({"HTTP_AUTHORIZATION": "Bearer bad"}, 401),
         ({"HTTP_AUTHORIZATION": "Bearer good,Bearer good"}, 400),
         ({"QUERY_STRING": "access_token=good"}, 400),
+        ({"HTTP_AUTHORIZATION": "Basic Z29vZA=="}, 401),
     ],
 )
 def test_a_wsgi_guard_refuses(guarded, environ, status):
@@ -114,6 +129,18 @@ def test_a_wsgi_guard_answers_503_in_an_outage(guarded, issuer):
     answer = Answer(guarded, **GOOD)
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert "www-authenticate" not in answer.headers
+
+
+def test_a_wsgi_guard_refuses_pages_of_origins_that_are_not_listed(issuer):
+    origin = "https://a.example"
+    listed = SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE, allowed_origin=[origin], http=issuer.http())
+    guarded = with_mcp_auth_wsgi(whoami, listed)
+    for path in ("/mcp", METADATA):
+        assert Answer(guarded, "GET", path, HTTP_ORIGIN="https://evil.example", **GOOD).status == 403
+    assert issuer.asked == []
+    answer = Answer(guarded, HTTP_ORIGIN=origin, **GOOD)
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
+    listed.close()
 
 
 def test_a_wsgi_guard_demands_scopes(client):

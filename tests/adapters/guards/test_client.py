@@ -60,6 +60,7 @@ async def test_a_session_has_what_the_issuer_says(make, way):
     assert session.resource == RESOURCE
     assert (session.roles, session.permissions) == ((), ())
     assert session.grant_id == "grant"
+    assert [name for name in dir(session) if "refresh" in name] == []
     for name in ("iss", "sub", "aud", "client_id", "scope", "exp"):
         assert name in session.claims
     assert session.claims["iss"] == ISSUER
@@ -114,6 +115,18 @@ async def test_an_issuer_with_a_path_is_asked_below_it(make, issuer):
     issuer.answers["/tenant/session"] = SESSION
     assert await make(issuer="https://auth.example/tenant").verify_token("good") is not None
     assert issuer.paths() == ["/tenant/session"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/.well-known/oauth-authorization-server/tenant", "/tenant/.well-known/openid-configuration"]
+)
+async def test_the_metadata_of_an_issuer_with_a_path_is_at_its_own_address(make, issuer, path):
+    """RFC 8414 section 3.1 inserts before the path; OpenID Connect Discovery section 4.1 appends to it."""
+    tenant = "https://auth.example/tenant"
+    issuer.answers[path] = {"issuer": tenant, "introspection_endpoint": f"{tenant}/introspect"}
+    issuer.answers["/tenant/introspect"] = INTROSPECTION | {"iss": tenant}
+    assert await make("introspection", issuer=tenant).verify_token("good") is not None
+    assert issuer.paths()[-2:] == [path, "/tenant/introspect"]
 
 
 # A token that is refused
@@ -504,6 +517,18 @@ async def test_the_metadata_of_the_resource_needs_no_issuer(make, issuer):
         "resource_name": "Notes",
     }
     assert issuer.asked == []
+
+
+async def test_handlers_refuse_pages_of_origins_that_are_not_listed(make, issuer):
+    client = make(allowed_origin=["https://a.example"])
+    for handler in (client.protected_resource_handler(), client.discovery_handler()):
+        foreign = await calling(handler, "GET", headers=(("origin", "https://evil.example"),))
+        assert (foreign.status, foreign.value("access-control-allow-origin")) == (403, None)
+        assert issuer.asked == []
+    listed = await calling(
+        client.protected_resource_handler(), "GET", headers=(("origin", "https://a.example"),)
+    )
+    assert (listed.status, listed.value("access-control-allow-origin")) == (200, "https://a.example")
 
 
 async def test_handlers_answer_preflights_and_head(make):
