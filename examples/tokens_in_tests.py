@@ -1,43 +1,67 @@
 """How to test an MCP server with real tokens: without a browser, a network or a wait.
 
-Run `python examples/tokens_in_tests.py`, or take the fixture `grantledger_issuer` of `grantledger.testing`.
+Run `python examples/tokens_in_tests.py`. In tests with pytest, take the fixture `grantledger_issuer` of
+`grantledger.testing`.
 """
 
 import asyncio
 from typing import Any
 
 import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.server.mcpserver import MCPServer
+from mcp.types import TextContent
 
 from grantledger import current_session, with_mcp_auth
-from grantledger.testing import local_issuer
+from grantledger.testing import RESOURCE, USER, local_issuer
+
+notes = MCPServer("Notes", log_level="WARNING")
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI
-    """The application under test, which answers who calls."""
+@notes.tool()
+def whoami() -> str:
+    """Return the e-mail address of the user who made this call."""
     session = current_session()
-    body = b"" if session is None else session.client_id.encode()
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": body})
+    assert session is not None  # the guard lets no other call through
+    assert session.user is not None  # the token has the scope email
+    return str(session.user.email)
+
+
+def http_with(app: Any, token: str) -> httpx2.AsyncClient:
+    """Return a client that calls the application in memory, with an access token."""
+    headers = {"authorization": f"Bearer {token}"}
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), headers=headers)
+
+
+async def said_to(app: Any, token: str) -> str:
+    """Return what the tool says to an MCP client."""
+    async with (
+        http_with(app, token) as http,
+        Client(streamable_http_client(RESOURCE, http_client=http)) as client,
+    ):
+        (block,) = (await client.call_tool("whoami")).content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+async def status_for(app: Any, token: str) -> int:
+    async with http_with(app, token) as http:
+        return (await http.post(RESOURCE, json={})).status_code
 
 
 async def main() -> None:
-    async with local_issuer(scopes=["notes:read", "notes:write"]) as local:
+    app = notes.streamable_http_app(streamable_http_path="/mcp", stateless_http=True)
+    async with local_issuer(scopes=["notes:read", "notes:write"]) as local, app.router.lifespan_context(app):
         guarded = with_mcp_auth(app, local.server, required_scopes=["notes:write"])
-        transport = httpx2.ASGITransport(guarded)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
-
-            async def status(token: str) -> int:
-                answer = await http.post("/mcp", headers={"authorization": f"Bearer {token}"})
-                return answer.status_code
-
-            token = await local.token()
-            print("a good token:", await status(token))
-            print("without a scope:", await status(await local.token(scopes=["notes:read"])))
-            revoked = await local.token()
-            await local.revoke(revoked)
-            print("a revoked token:", await status(revoked))
-            await local.expire(token)
-            print("an expired token:", await status(token))
+        token = await local.token(USER, scopes=["email", "notes:write"])
+        print("a good token:", await said_to(guarded, token))
+        print("without a scope:", await status_for(guarded, await local.token(scopes=["notes:read"])))
+        revoked = await local.token()
+        await local.revoke(revoked)
+        print("a revoked token:", await status_for(guarded, revoked))
+        await local.expire(token)
+        print("an expired token:", await status_for(guarded, token))
 
 
 if __name__ == "__main__":
