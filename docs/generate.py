@@ -84,7 +84,7 @@ rule is written.
 Without `--active` no request creates or changes anything: metadata is read, and all other requests have no
 valid token, name an unknown client, or are empty, so that the servers must refuse them. With `--active` the
 doctor registers up to seven clients with the name "grantledger doctor" and opens the browser for each
-authorization: two of a healthy server, up to five of others. At the end it revokes all tokens and deletes
+authorization: two of a healthy server, up to six of others. At the end it revokes all tokens and deletes
 the clients, if the server can (RFC 7009, RFC 7592). It prints what is left behind, and never a token, code
 or secret. Sign in with an account that is for tests.
 

@@ -100,7 +100,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "bad-token-error",
                 WARNING,
-                "The answer to an invalid token says `invalid_token`, and can be told from a missing token.",
+                "The answer to an invalid token says `invalid_token`, unlike that to a missing token.",
                 "RFC 6750 section 3.1",
                 ALL,
                 'Add `error="invalid_token"` to the challenge for a request with a bad token.',
@@ -683,7 +683,7 @@ AREAS: tuple[Area, ...] = (
                 FAULT,
                 "A refresh token that was used gives no second line of tokens.",
                 "OAuth 2.1 section 4.3.1",
-                "every user: a stolen refresh token works, and nobody notices",
+                "every user: a stolen refresh token works unnoticed",
                 "Revoke the grant at the use of a superseded token; a retry in seconds gets the same tokens.",
             ),
             Check(

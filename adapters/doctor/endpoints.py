@@ -6,7 +6,7 @@ from grantledger.adapters.doctor.http import Answer, Http
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.subject import Subject
 
-_NOBODY = "grantledger-doctor-unknown-client"
+_UNKNOWN = "grantledger-doctor-unknown-client"
 _NOWHERE = "https://grantledger-doctor.invalid/callback"
 _CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 """Of RFC 7636 appendix B."""
@@ -21,7 +21,7 @@ async def examine_endpoints(subject: Subject, http: Http, report: Report) -> Non
     if authorize := subject.endpoint("authorization_endpoint"):
         await _authorize(authorize, http, report)
     if token := subject.endpoint("token_endpoint"):
-        form = {"grant_type": "refresh_token", "refresh_token": _NOBODY, "client_id": _NOBODY}
+        form = {"grant_type": "refresh_token", "refresh_token": _UNKNOWN, "client_id": _UNKNOWN}
         answer = await http.send("POST", token, form=form)
         if answer.status != _THROTTLED:
             refused = (answer.status, answer.error) == (_UNAUTHORIZED, "invalid_client")
@@ -31,7 +31,7 @@ async def examine_endpoints(subject: Subject, http: Http, report: Report) -> Non
 async def _authorize(endpoint: str, http: Http, report: Report) -> None:
     query = {
         "response_type": "code",
-        "client_id": _NOBODY,
+        "client_id": _UNKNOWN,
         "redirect_uri": _NOWHERE,
         "state": "doctor",
         "code_challenge": _CHALLENGE,

@@ -8,7 +8,7 @@ from grantledger.adapters.doctor.endpoints import examine_endpoints
 from grantledger.adapters.doctor.http import Answer, Http, RequestLimitReached
 from grantledger.adapters.doctor.registration import Registrations
 from grantledger.adapters.doctor.report import Report
-from grantledger.adapters.doctor.sign_in import Authorizations, Callback, NobodySignedIn, OpenBrowser
+from grantledger.adapters.doctor.sign_in import Authorizations, Callback, OpenBrowser, SignInTimedOut
 from grantledger.adapters.doctor.subject import SERVER_URLS, Challenge, Subject
 from grantledger.adapters.doctor.tokens import Tokens
 from grantledger.adapters.guards.discovery_paths import origin_of
@@ -34,7 +34,7 @@ async def examine(url: str, http: Http, open_browser: OpenBrowser | None = None)
         await _examine(subject, first, http, report)
         if open_browser is not None:
             await _examine_active(subject, open_browser, http, report)
-    except (NobodySignedIn, RequestLimitReached) as early:
+    except (SignInTimedOut, RequestLimitReached) as early:
         report.unfinished = str(early)
     return report
 
@@ -58,7 +58,7 @@ async def _examine_active(subject: Subject, open_browser: OpenBrowser, http: Htt
         report.unfinished = "the server has no registration endpoint, which --active needs"
         return
     registrations = Registrations(subject, http, report)
-    async with Callback() as callback:
+    async with Callback() as callback, Callback() as other_port:
         try:
             client_id = await registrations.examine(callback.redirect_uri)
             if client_id is None or not all(
@@ -66,7 +66,13 @@ async def _examine_active(subject: Subject, open_browser: OpenBrowser, http: Htt
             ):
                 return
             authorizations = Authorizations(
-                subject, http, report, client_id=client_id, callback=callback, open_browser=open_browser
+                subject,
+                http,
+                report,
+                client_id=client_id,
+                callback=callback,
+                other_port=other_port,
+                open_browser=open_browser,
             )
             if not await authorizations.examine():
                 return

@@ -36,7 +36,7 @@ OpenBrowser = Callable[[str], Awaitable[None]]
 """Opens a URL in the user's browser. It need not wait until the user has signed in."""
 
 
-class NobodySignedIn(Exception):  # noqa: N818 - named for the fact
+class SignInTimedOut(Exception):  # noqa: N818 - named for the fact
     """No response came from the browser in time."""
 
 
@@ -69,26 +69,25 @@ class Callback:
         self._server.close()
 
     async def response(self, timeout: float) -> dict[str, list[str]]:  # noqa: ASYNC109 - the user's time
-        """Return the parameters of the next response. Raises `NobodySignedIn`."""
+        """Return the parameters of the next response. Raises `SignInTimedOut`."""
         try:
             return await asyncio.wait_for(self._responses.get(), timeout)
         except TimeoutError:
-            raise NobodySignedIn(f"no response came from the browser in {timeout:.0f} s") from None
+            raise SignInTimedOut(f"no response came from the browser in {timeout:.0f} s") from None
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _READ_TIMEOUT)
             method, target, _ = head.partition(b"\r\n")[0].decode("ascii").split(" ", 2)
             found = method == "GET" and urlsplit(target).path == _PATH
+            if found:  # first, so that a browser that has its page has been heard
+                self._responses.put_nowait(parse_qs(urlsplit(target).query, keep_blank_values=True))
             writer.write(
                 b"HTTP/1.1 %s\r\ncontent-type: text/html; charset=utf-8\r\ncache-control: no-store\r\n"
                 b"content-length: %d\r\nconnection: close\r\n\r\n%s"
                 % (b"200 OK" if found else b"404 Not Found", len(_PAGE), _PAGE)
             )
             await writer.drain()
-            if found:
-                query = parse_qs(urlsplit(target).query, keep_blank_values=True)
-                self._responses.put_nowait(query)
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, OSError):
             return  # no browser
         finally:
@@ -106,6 +105,7 @@ class Authorizations:
         *,
         client_id: str,
         callback: Callback,
+        other_port: Callback,
         open_browser: OpenBrowser,
     ) -> None:
         endpoint = subject.endpoint("authorization_endpoint")
@@ -114,12 +114,13 @@ class Authorizations:
         self._subject = subject
         self._client_id = client_id
         self._callback = callback
+        self._other_port = other_port
         self._open_browser = open_browser
         self._http = http
         self._report = report
         self._states: set[str] = set()
-        self.judges_pkce_late = False
-        """Whether only a signed-in user's request shows if a code challenge is required."""
+        self.is_late = False
+        """Whether the server checks a request only after the sign-in."""
 
     @property
     def client_id(self) -> str:
@@ -169,10 +170,6 @@ class Authorizations:
             return False
         judge_cookies(right, self._report)
         await self._framing(right)
-        port = urlsplit(self.redirect_uri).port or 0
-        other_uri = self.redirect_uri.replace(f":{port}", f":{port - 1 if port > 60_000 else port + 1}")  # noqa: PLR2004
-        other = await self._sent(self.request(redirect_uri=other_uri))
-        self._report.judge("loopback-port", not self._is_refused(other), f"at another port {other.seen}")
         head = await self._sent(self.request(), "HEAD")
         self._report.judge(
             "authorize-head", head.status == right.status, f"{head.seen}, and GET {right.status}"
@@ -187,7 +184,10 @@ class Authorizations:
         elif "code" in self._parameters(answer):
             self._report.judge("pkce-required", False, f"without a code challenge {answer.seen}, with a code")
         else:
-            self.judges_pkce_late = True
+            self.is_late = True
+        other = await self._sent(self.request(redirect_uri=self._other_port.redirect_uri))
+        if self._is_refused(other) or not self.is_late:
+            self._report.judge("loopback-port", not self._is_refused(other), f"at another port {other.seen}")
         return True
 
     async def _framing(self, answer: Answer) -> None:
@@ -215,13 +215,27 @@ class Authorizations:
         if "error" in (response := self._parameters(answer)):
             self.judge_error(response, request)
 
-    async def sign_in(self, request: Request, timeout: float | None = None) -> dict[str, str]:  # noqa: ASYNC109
-        """Let the user sign in and return the parameters of the response. Raises `NobodySignedIn`."""
+    async def judge_other_port(self) -> None:
+        """Judge a redirect URI at another port after a sign-in, at a server that is late."""
+        await self._open_browser(self.request(redirect_uri=self._other_port.redirect_uri).url)
+        try:
+            response = await self._other_port.response(SHORT_TIMEOUT)
+        except SignInTimedOut as timed_out:
+            self._report.judge("loopback-port", False, f"at another port {timed_out}")
+        else:
+            self._report.judge("loopback-port", "code" in response, "at another port no code")
+
+    async def sign_in(self, request: Request, *, soon: bool = False) -> dict[str, str]:
+        """Let the user sign in and return the parameters of the response. Raises `SignInTimedOut`.
+
+        `soon`: the user has signed in before, and the server may show a page that leads nowhere.
+        """
         await self._open_browser(request.url)
         while True:
-            found = await self._callback.response(SIGN_IN_TIMEOUT if timeout is None else timeout)
+            found = await self._callback.response(SHORT_TIMEOUT if soon else SIGN_IN_TIMEOUT)
             state = found.get("state", [""])[0]
-            if state == request.state or state not in self._states:
+            is_response = "code" in found or "error" in found  # any page may send a browser here
+            if state == request.state or (is_response and state not in self._states):
                 return {name: values[0] for name, values in found.items()}
 
     def judge_response(self, response: dict[str, str], request: Request) -> str | None:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from grantledger.adapters.doctor.http import Answer, Http
 from grantledger.adapters.doctor.report import Report
-from grantledger.adapters.doctor.sign_in import SHORT_TIMEOUT, Authorizations, NobodySignedIn, Request
+from grantledger.adapters.doctor.sign_in import Authorizations, Request, SignInTimedOut
 from grantledger.adapters.doctor.subject import INITIALIZE, MCP_HEADERS, Subject
 
 PARALLEL = 4
@@ -45,7 +45,7 @@ class Tokens:
         self._pairs: list[Pair] = []
 
     async def examine(self) -> None:
-        """Sign in and judge what becomes of the codes. Raises `NobodySignedIn`."""
+        """Sign in and judge what becomes of the codes. Raises `SignInTimedOut`."""
         request = self._authorizations.request()
         response = await self._authorizations.sign_in(request)
         code = self._authorizations.judge_response(response, request)
@@ -65,7 +65,8 @@ class Tokens:
         again = await self._redeem(code, request)
         self._report.judge("replay", Pair.of(again) is None, f"the second time {again.seen}")
         await self._double_spend()
-        if self._authorizations.judges_pkce_late:
+        if self._authorizations.is_late:
+            await self._authorizations.judge_other_port()
             await self._without_challenge(code_challenge=None, code_challenge_method=None)
             await self._without_challenge(code_challenge_method="plain")
 
@@ -162,8 +163,8 @@ class Tokens:
         """Judge the answer after a sign-in, at a server that shows the sign-in first."""
         request = self._authorizations.request(**changes)
         try:
-            response = await self._authorizations.sign_in(request, SHORT_TIMEOUT)
-        except NobodySignedIn:
+            response = await self._authorizations.sign_in(request, soon=True)
+        except SignInTimedOut:
             return  # a page that leads nowhere, or a user who has gone
         code = response.get("code")
         if code is None:

@@ -148,14 +148,14 @@ def test_without_a_fault_the_exit_code_is_0(monkeypatch: pytest.MonkeyPatch):
 
 def test_an_examination_that_ended_early_is_exit_code_2(monkeypatch: pytest.MonkeyPatch):
     unfinished = a_report(fault=False)
-    unfinished.unfinished = "nobody signed in"
+    unfinished.unfinished = "no response came"
 
     async def examined(*_: object) -> Report:
         return unfinished
 
     monkeypatch.setattr(doctor_run, "examine", examined)
     code, _, complaint = run(URL)
-    assert (code, complaint) == (2, "grantledger: not all was checked: nobody signed in\n")
+    assert (code, complaint) == (2, "grantledger: not all was checked: no response came\n")
 
 
 @pytest.mark.parametrize(
