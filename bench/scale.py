@@ -23,7 +23,7 @@ from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings import Settings
 
 DATABASE = "scale"
-AT_ONCE = 500
+AT_ONCE = 100
 RESOURCE = "https://mcp.bench.example/mcp"
 SCOPES = ("openid", "profile", "offline_access")
 CLIENTS = 100

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from grantledger.entrypoints.settings import proxy_doubts
 from grantledger.entrypoints.settings_sources import load_settings
+from support import postgres
 from support.nginx import NGINX, SHIPPED, needs_nginx, written
 from support.server import free_port
 from support.timeouts import TIMEOUT
@@ -201,6 +202,66 @@ def test_the_nginx_of_the_compose_file_passes_requests_to_the_server(compose, tm
     assert done.returncode == 0, done.stderr
 
 
+# compose.postgresql.yaml
+
+
+@pytest.fixture(scope="module")
+def on_postgresql() -> dict[str, Any]:
+    return dict(yaml.safe_load((DEPLOY / "compose.postgresql.yaml").read_text()))
+
+
+def test_the_server_of_compose_finds_its_postgresql(compose, on_postgresql, tmp_path):
+    """With the settings of both files, and the PostgreSQL of the tests at the address of the container."""
+    server, database = (on_postgresql["services"][name] for name in ("grantledger", "postgresql"))
+    (tmp_path / "master-secret").write_text(SECRET)
+    (tmp_path / "master-secret").chmod(0o600)
+    environ = compose["services"]["grantledger"]["environment"] | server["environment"]
+    address = database["networks"]["inside"]["ipv4_address"]
+    user, name = (database["environment"][f"POSTGRES_{what}"] for what in ("USER", "DB"))
+    assert environ["GRANTLEDGER_DATABASE"] == f"postgresql://{user}@{address}/{name}"
+    (network,) = compose["networks"]["inside"]["ipam"]["config"]
+    assert ipaddress.ip_address(address) in ipaddress.ip_network(network["subnet"])
+    environ["GRANTLEDGER_DATABASE"] = url = postgres.new_database()
+    environ["GRANTLEDGER_MASTER_SECRET_FILE"] = str(tmp_path / "master-secret")
+    del environ["PGPASSFILE"]
+    assert load_settings(None, environ, {}).workers == 2
+    done = subprocess.run(
+        [sys.executable, "-m", "grantledger", "migrate"],
+        env=bare() | environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ready, *options = database["healthcheck"]["test"][1:]
+    assert options == ["-U", user, "-d", name]
+    postgres.run_tool(ready, "-d", url)
+    postgres.run_tool("pg_dump", "-Fc", url, "-f", str(tmp_path / "backup.dump"))
+
+
+def test_each_secret_of_compose_with_postgresql_is_ignored_by_git_and_documented(on_postgresql):
+    head = (DEPLOY / "compose.postgresql.yaml").read_text().partition("\nservices:")[0]
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    for secret in on_postgresql["secrets"].values():
+        name = secret["file"].removeprefix("./")
+        assert f"`{name}`" in head
+        assert f"examples/deploy/{name}" in ignored
+
+
+def pins(name: str) -> set[str]:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    return set(re.findall(r"^[a-z][^ ]*==[^ ]+", text, re.MULTILINE))
+
+
+def test_the_image_with_postgresql_has_the_drivers_and_all_that_the_other_has(on_postgresql):
+    extra = on_postgresql["services"]["grantledger"]["build"]["args"]["EXTRA"]
+    assert "ARG EXTRA=server" in (DEPLOY / "Dockerfile").read_text()
+    plain, full = pins("server"), pins(extra)
+    assert plain < full
+    assert {line.partition("=")[0].partition("[")[0] for line in full - plain} >= {"asyncpg", "psycopg"}
+
+
 # systemd
 
 
@@ -247,6 +308,16 @@ def test_the_commands_of_the_unit_work_with_the_shipped_settings(tmp_path):
     )
     assert (done.stdout, done.stderr) == ("The settings are good.\n", "")
     assert unit()["ExecStart"] == f"{PATH}/bin/grantledger serve"
+
+
+def test_the_settings_for_postgresql_are_good_where_they_are_uncommented(tmp_path):
+    shipped = (DEPLOY / "grantledger.toml").read_text()
+    changed = re.sub(r"^database = .*\n", "", shipped, flags=re.MULTILINE)
+    changed = re.sub(r"^# (database|workers) = ", r"\1 = ", changed, flags=re.MULTILINE)
+    (tmp_path / "grantledger.toml").write_text(changed)
+    settings = load_settings(tmp_path / "grantledger.toml", {}, {})
+    assert settings.database_name == "postgresql://db.example.com/grantledger"
+    assert settings.workers == 2
 
 
 def test_the_unit_lets_the_server_write_where_its_settings_say():
