@@ -180,9 +180,9 @@ class RegistrationLimit:
 
     @contextmanager
     def registration(self, address: str | None) -> Iterator[None]:
-        """Record a registration within the block, and nothing else: its tokens are taken for that time.
+        """Take the tokens of a registration for the time of the block, which should do nothing but record it.
 
-        One that fails does not count.
+        A registration that fails does not count.
 
         Raises `TooManyRegistrations`, and what the block raises.
         """

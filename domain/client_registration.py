@@ -61,7 +61,7 @@ class ClientDeleted(Struct, frozen=True, kw_only=True, array_like=True, tag="cli
 class AccessTokensLimited(
     Struct, frozen=True, kw_only=True, array_like=True, tag="client.access_tokens_limited.v1"
 ):
-    """An operator set how many seconds the access tokens of this registration are valid at most.
+    """An operator limited the lifetime of this registration's access tokens, in seconds.
 
     Without `lifetime`, the client has no limit of its own any more.
     """
@@ -186,7 +186,7 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
         return (ClientApprovalWithdrawn(withdrawn_at=now),) if self.approved and not self.deleted else ()
 
     def limit_access_tokens(self, lifetime: int | None, *, now: int) -> tuple[Event, ...]:
-        """Let access tokens be valid for that many seconds at most; None for no limit of the client's own.
+        """Limit the lifetime of access tokens, in seconds; None removes the client's own limit.
 
         Tokens that were issued keep their expiry.
         """

@@ -65,10 +65,10 @@ def check_is_no_repetition(password: str) -> None:
 
 
 def cores(password: str) -> Iterator[str]:
-    """Yield what makes the password a common one, if any of it is in a list of common passwords.
+    """Yield the texts to look up in a list of common passwords: one that is found makes the password common.
 
-    That is the password itself, what it repeats, and it without up to four characters at its start or end,
-    all in lower case.
+    They are the password, the text that it repeats, and the password without up to four characters at its
+    start or end, all in lower case.
     """
     text = password.casefold()
     yield text

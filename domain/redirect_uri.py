@@ -8,8 +8,8 @@ A client may register (`kind_of`):
 - the private-use URIs and schemes that the operator adds.
 
 If one URI is dangerous, malformed or a page of this server, the whole registration is refused. A host with a
-capital letter or an underscore is legal, but browsers change the first to lower case, and public certificates
-have no names with the second. Such a URI is left out of the registration.
+capital letter or an underscore is legal, but browsers write hosts in lower case, and public certificates have
+no names with an underscore. Such a URI is left out of the registration.
 """
 
 import enum

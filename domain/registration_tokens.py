@@ -1,4 +1,4 @@
-"""Registration tokens: what clients must send to register if that is not open (RFC 7591 section 3)."""
+"""Registration tokens, which clients need to register where an operator demands one (RFC 7591 section 3)."""
 
 import hmac
 from typing import assert_never
@@ -41,7 +41,7 @@ Event = RegistrationTokenAdded | RegistrationTokenRevoked
 
 
 class RegistrationTokenRefused(Refusal):
-    """The registration needs a registration token, and has none that is valid."""
+    """The registration needs a registration token, but no valid one was sent."""
 
 
 class RegistrationTokenUnknown(Refusal):

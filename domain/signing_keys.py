@@ -1,6 +1,7 @@
 """The keys that sign ID tokens and JWT access tokens.
 
-They are published before they sign, and until all they signed has expired. Each algorithm has its own.
+A key is published before it signs, and until everything that it signed has expired. Each algorithm has keys
+of its own.
 """
 
 from collections.abc import Sequence

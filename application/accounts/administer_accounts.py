@@ -94,9 +94,9 @@ class SetPassword:
 
 
 class ErasePassword:
-    """Erase a user's password and end what began under it: sign-in needs a new one from an operator.
+    """Erase a user's password and end all access from before. The account stays.
 
-    The account stays.
+    To sign in again, the user needs a new password from an operator.
     """
 
     def __init__(self, ledger: Ledger, clock: Clock, disconnect_every: DisconnectEveryApp) -> None:
@@ -123,7 +123,7 @@ class ErasePassword:
 
 
 class SetName:
-    """Give a user another name, or none: it may be the one of the person who signed up."""
+    """Give a user another name, or none. The old one may be that of another person, who signed up first."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger

@@ -11,7 +11,7 @@ from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.user_account import FAILURES_PERIOD, USER
 
 MOST_ACCOUNTS = 10_000
-"""How many accounts are counted at once. The failures of others are not, but each has a log line."""
+"""How many accounts are counted at once. Failures of further accounts have only their log lines."""
 
 PAUSE = 1.0
 """Seconds between two looks at the counts."""

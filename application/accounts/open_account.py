@@ -111,8 +111,8 @@ class SignUp:
 
         Raises `EmailInvalid`, `NameInvalid`, `TooManyRegistrations` and the refusals of `PasswordRules`.
         """
-        # Hashing takes 0.1 s and more in the queue: a token that were held for that time would stop others. A
-        # caller who has none left is refused before it.
+        # Check before the password is hashed, but take tokens only for the append: hashing takes 0.1 s or
+        # more, and tokens taken for so long would keep others from signing up.
         self._limit.check(caller.address)
         account = await self._open_account.prepare(email, password, name=name)
         with self._limit.registration(caller.address), suppress(EmailTaken):

@@ -27,8 +27,8 @@ class PasswordRules:
 class PasswordAttempt:
     """A password that was typed, for a use case that may have to decide again after a conflict.
 
-    It is compared once with each stored hash, and hashed once: each of these takes 0.1 s and a place in the
-    queue of all users.
+    It is hashed once, and compared once with each stored hash: each takes 0.1 s, and a turn in the queue that
+    all users share.
     """
 
     def __init__(self, hasher: PasswordHasher, password: str) -> None:

@@ -61,7 +61,7 @@ class WithdrawApproval(_ClientDecision):
 
 
 class LimitAccessTokens:
-    """Set how many seconds the access tokens of a client are valid at most, from the next one on."""
+    """Limit the lifetime of a client's access tokens, from the next one on."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger

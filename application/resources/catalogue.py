@@ -84,7 +84,7 @@ class Catalogue:
         return {identifier: offered.name_of(identifier) for identifier in offered.resources}
 
     async def including(self, identifiers: tuple[str, ...]) -> Offered:
-        """Return what is offered, as far as a request needs to know that names these resources.
+        """Return what is offered. As to these resources it is current, as `all` is; others may be missing.
 
         Raises `Unavailable`.
         """

@@ -12,7 +12,7 @@ from grantledger.domain.consent import ConsentGiven
 from grantledger.domain.role import Role, Roles, RolesAllowNoScope
 from grantledger.domain.token_grant import GrantRefreshed
 from support.policies import POLICY, a_policy
-from support.storage import nothing_recorded
+from support.storage import InterruptedLedger, nothing_recorded
 from support.story import CALLER, EMAIL, PASSWORD, Story
 
 BOTH, WRITE, READ = "openid notes:read notes:write", "notes:write", ("openid", "notes:read")
@@ -176,6 +176,15 @@ async def test_a_retry_across_a_change_of_roles_gets_the_same_pair(ledger, story
     with nothing_recorded(ledger):
         again = await story.refreshes(client, tokens)
     assert (again.access_token, again.refresh_token) == (first.access_token, first.refresh_token)
+
+
+async def test_a_role_that_is_revoked_during_a_refresh_takes_its_scope(ledger, story, client, editor):
+    """Fails if a refresh is recorded although the roles that it read have changed."""
+    tokens = await story.tokens(client, editor, scope=BOTH)
+    racing = InterruptedLedger(ledger, lambda: story.revoke_role(editor.user_id, "editor", CALLER))
+    refreshed = await Story(racing, POLICY_OF_ROLES, story.outside).refreshes(client, tokens)
+    assert racing.conflicts == 1
+    assert refreshed.scopes == READ
 
 
 # sessions and tokens
