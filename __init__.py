@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grantledger.adapters.embedding.host_identity import HostIdentity, HostUser
+    from grantledger.adapters.guards.acting_as import acting_as
     from grantledger.adapters.guards.asgi import with_mcp_auth
     from grantledger.adapters.guards.blocking import SyncMcpAuthClient
     from grantledger.adapters.guards.client import McpAuthClient
@@ -49,6 +50,7 @@ __all__ = [
     "SettingsInvalid",
     "SyncMcpAuthClient",
     "Unavailable",
+    "acting_as",
     "current_session",
     "fastmcp_auth",
     "get_mcp_session",
@@ -80,6 +82,7 @@ _HOMES = {
     "SettingsInvalid": "entrypoints.settings",
     "SyncMcpAuthClient": "adapters.guards.blocking",
     "Unavailable": "application.ports",
+    "acting_as": "adapters.guards.acting_as",
     "current_session": "adapters.guards.session",
     "fastmcp_auth": "adapters.guards.fastmcp",
     "get_mcp_session": "adapters.guards.session",

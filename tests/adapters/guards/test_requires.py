@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from grantledger import (
     AccessRefused,
+    acting_as,
+    current_session,
     has_any_scope,
     has_scope,
     require_permission,
@@ -28,9 +30,8 @@ ADA = replace(SESSION, scopes=("read", "write"), roles=("editor",), permissions=
 @pytest.fixture
 def caller():
     """Make a session the current one."""
-    before = verified.set(None)
-    yield verified.set
-    verified.reset(before)
+    with acting_as(None):
+        yield verified.set
 
 
 def missing(requirement: Requirement, session: McpSession | None) -> tuple[str, ...]:
@@ -207,6 +208,15 @@ def test_without_a_session_there_is_no_scope():
 def test_the_questions_take_another_session():
     assert has_scope("read", session=ADA)
     assert has_any_scope("share", "read", session=ADA)
+
+
+def test_acting_as_makes_a_session_the_current_one_for_a_block():
+    with acting_as(ADA):
+        with acting_as(None):
+            assert current_session() is None
+        assert current_session() is ADA
+        assert has_scope("read")
+    assert current_session() is None
 
 
 def test_require_raises_what_is_missing(caller):

@@ -1,5 +1,6 @@
 """`@requires` on tools, prompts and resources of the `mcp` SDK and of FastMCP, over HTTP and without it."""
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import fastmcp
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, StdioServerParameters, stdio_client
 from mcp.server.mcpserver import MCPServer
 from mcp.types import TextContent
 from msgspec import Struct
@@ -16,8 +17,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from grantledger import fastmcp_auth, require_scope, requires, with_mcp_auth
-from grantledger.adapters.guards.session import verified
+from grantledger import acting_as, fastmcp_auth, require_scope, requires, with_mcp_auth
 from grantledger.adapters.guards.source import GuardedResource
 from support.guarding import RESOURCE, SESSION, guarded
 
@@ -298,9 +298,8 @@ async def test_other_routes_of_the_application_take_any_body():
 
 @pytest.fixture
 def nobody() -> Iterator[None]:
-    before = verified.set(None)
-    yield
-    verified.reset(before)
+    with acting_as(None):
+        yield
 
 
 async def test_a_tool_of_the_sdk_refuses_a_caller_without_a_guard(nobody):
@@ -334,3 +333,43 @@ async def test_a_tool_keeps_its_signature(nobody):
     async with Client(with_tools(MCPServer("Todo"))) as client:
         (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == "add"]
     assert tool.input_schema["required"] == ["text"]
+
+
+ON_STDIO = """
+import sys
+from grantledger import McpSession, acting_as, requires
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("Todo")
+
+@server.tool()
+@requires("todo:write")
+def add(text: str) -> str:
+    return f"added {text}"
+
+scopes = tuple(sys.argv[1:])
+session = McpSession(
+    access_token="", expires_at=0, client_id="a", user_id="b", scopes=scopes, resource="https://a.example"
+)
+with acting_as(session if scopes else None):
+    server.run()
+"""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("scopes", "answer"),
+    [
+        ((), "This needs an access token with the scopes todo:write."),
+        (("todo:read",), "The access token needs the scopes todo:write."),
+        (("todo:write",), "added x"),
+    ],
+)
+async def test_on_stdio_a_tool_checks_by_itself(scopes, answer):
+    program = StdioServerParameters(command=sys.executable, args=["-c", ON_STDIO, *scopes])
+    async with Client(stdio_client(program)) as client:
+        result = await client.call_tool("add", {"text": "x"})
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    assert block.text == answer
+    assert result.is_error == (answer != "added x")
