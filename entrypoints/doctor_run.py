@@ -152,7 +152,7 @@ async def open_url(options: DoctorOptions, url: str) -> None:
 
 
 def _show_progress(requests: int) -> None:
-    sys.stderr.write(f"\r{requests} requests")
+    sys.stderr.write(f"\rrequests: {requests}")
     sys.stderr.flush()
 
 

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +183,20 @@ def test_an_interrupt_is_exit_code_2(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(doctor_run, "examine", examined)
     assert run(URL)[::2] == (2, "\ngrantledger: interrupted\n")
+
+
+# A terminal
+
+
+def test_progress_is_shown_on_a_terminal_and_erased(tmp_path: Path):
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "grantledger", "doctor", "http://127.0.0.1:1/mcp"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=follower, check=False)
+    os.close(follower)
+    shown = os.read(leader, 10_000).decode()
+    os.close(leader)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert re.match(r"\rrequests: 1\r\x1b\[Kgrantledger: POST", shown)
 
 
 # The browser

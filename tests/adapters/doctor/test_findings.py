@@ -358,6 +358,22 @@ async def test_an_mcp_server_without_tls_is_found():
     assert "https" in found(await examined(HealthyServer(), url="http://mcp.example/mcp"))
 
 
+async def test_no_cookie_is_sent_but_with_the_pages():
+    """With a cookie a request counts as a browser's, and is refused for reasons of its own."""
+    server = HealthyServer()
+    respond = server.response
+    with_cookie = set()
+
+    def response(request: Request) -> Response:
+        if "cookie" in request.headers:
+            with_cookie.add(request.path)
+        return respond(request)
+
+    server.response = response  # type: ignore[method-assign]
+    await examined(server, active=True)
+    assert with_cookie <= {"/authorize"}
+
+
 # What is left
 
 
