@@ -77,6 +77,11 @@ class CrashingServer:
     def start(self) -> None:
         _control(self._server, self.directory, "start", "-l", str(self.directory / "log"))
 
+    def restart(self) -> None:
+        """Stop it as an administrator does, and start it again."""
+        _control(self._server, self.directory, "stop", "-m", "fast")
+        self.start()
+
     def end(self) -> None:
         self._server.cleanup()
 
