@@ -51,6 +51,15 @@ class Postgres:
             )
             return {str(name): int(size) for name, size in found}
 
+    def index_bytes(self, database: str) -> int:
+        """Return the bytes of all indexes."""
+        with psycopg.connect(self.url(database)) as connection:
+            found = connection.execute(
+                "SELECT sum(pg_indexes_size(oid))::bigint FROM pg_class"
+                " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            ).fetchone()
+            return 0 if found is None else int(found[0])
+
     def sync_milliseconds(self) -> float:
         """Return how long a commit takes that does nothing else but sync, in the middle."""
         taken = []

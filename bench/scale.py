@@ -27,6 +27,7 @@ AT_ONCE = 100
 RESOURCE = "https://mcp.bench.example/mcp"
 SCOPES = ("openid", "profile", "offline_access")
 CLIENTS = 100
+INDEXES = "all indexes"
 _DAY = 86_400
 
 
@@ -145,7 +146,7 @@ async def main(users: int, grants: int, refreshes: int) -> None:
         container.hasher.override(QuickHasher())
         async with ledger_open(container):
             filling = Filling(container)
-            before = store.sizes(DATABASE)
+            before = store.sizes(DATABASE) | {INDEXES: store.index_bytes(DATABASE)}
             for what, count, step in (
                 ("user", users, filling.user),
                 ("grant", grants, filling.grant),
@@ -158,10 +159,10 @@ async def main(users: int, grants: int, refreshes: int) -> None:
 
 def _report(store: Postgres, what: str, count: int, before: dict[str, int], seconds: float) -> dict[str, int]:
     """Print how many bytes one more of them takes, by table."""
-    after = store.sizes(DATABASE)
+    after = store.sizes(DATABASE) | {INDEXES: store.index_bytes(DATABASE)}
     grown = {name: (size - before[name]) / count for name, size in after.items()}
     shown = ", ".join(f"{name} {size:.0f}" for name, size in grown.items() if round(size))
-    total = sum(grown.values())
+    total = sum(size for name, size in grown.items() if name != INDEXES)
     print(f"{count:,} x {what} in {seconds:.0f} s: {total:.0f} bytes each ({shown})", flush=True)
     return after
 
