@@ -60,8 +60,8 @@ class AbsoluteUri(Struct, frozen=True):
     def is_this_machine(self) -> bool:
         """Whether browsers look for the host on their own machine.
 
-        Wider than `is_loopback`, which is about registered redirect URIs: any loopback address, `localhost`
-        and all names below it (RFC 6761 section 6.3).
+        True for any loopback address, for `localhost`, and for all names below it (RFC 6761 section 6.3).
+        `is_loopback` is narrower: it is for registered redirect URIs.
         """
         if self.is_localhost:
             return True

@@ -117,8 +117,8 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True, array_like=True):
     ) -> tuple[CodeRedeemed | CodeReplayed, ...]:
         """Redeem the code for the grant `grant_id`, or record a replay.
 
-        Returns no events if a replay is recorded already. A request counts as a replay only if it would have
-        succeeded the first time: without the verifier, an attacker cannot revoke a grant (OAuth 2.1
+        Returns no events if a replay is recorded already. A second request counts as a replay only if it is
+        valid in all other respects: without the verifier, an attacker cannot revoke a grant (OAuth 2.1
         section 7.5.2).
 
         Raises `CodeExpired`, `CodeBelongsToAnotherClient`, `CodeRedirectUriMismatch`, the refusals of

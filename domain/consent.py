@@ -114,7 +114,7 @@ def evolve(consent: Consent | None, event: Event) -> Consent:
 
 
 def _allowed(consent: Consent | None, event: ConsentGiven) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """Return the allowed scopes with those of the event added to earlier ones."""
+    """Return what is allowed after the event: its scopes are added to the earlier ones of its target."""
     if consent is None or consent.client_registration != event.client_registration:
         return ((event.redirect_host, event.resource, event.scopes),)
     before = consent.scopes(event.redirect_host, event.resource)

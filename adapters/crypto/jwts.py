@@ -56,7 +56,7 @@ class JwtAccessTokens:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         key = await self._keys.published(header.kid)
-        # The type too: an ID token of the same key gives no access.
+        # The type is checked too: an ID token that the same key has signed gives no access.
         if key is None or (header.alg, header.typ) != (key.alg, _ACCESS_TOKEN):
             return None
         return claims if self._keys.check(key, signature, message.encode()) else None

@@ -50,8 +50,9 @@ def with_mcp_auth(
     knows the caller: an MCP session serves only the one who opened it, and `get_access_token()` works. The
     SDK's checks of Host and Origin are switched off, because the guard replaces them.
 
-    Tools with `@requires` are checked before `app` is asked. `rules` do the same for servers that one cannot
-    decorate: `{"tools/call:delete_*": requires(roles="admin")}`. With rules, every body must be JSON-RPC.
+    Tools with `@requires` are checked before `app` is asked. `rules` do the same for servers whose tools
+    cannot be decorated: `{"tools/call:delete_*": requires(roles="admin")}`. With rules, every body must be
+    JSON-RPC.
     `scope_hierarchy` names the scopes that a scope includes. `step_up="result"` answers a refused tool call
     with 200 and an error result. `hide` leaves out of lists what the session may not use.
 

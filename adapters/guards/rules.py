@@ -1,4 +1,4 @@
-"""The rule table: what calls need, for MCP servers that one cannot decorate."""
+"""The rule table: what calls need, for MCP servers whose tools cannot be decorated."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -51,7 +51,7 @@ class BySession:
         try:
             said = msgspec.json.decode(answer.body, type=_SessionResponse)
         except msgspec.DecodeError:
-            raise Unavailable(f"{self._issuer} answered a look-up with no session") from None
+            raise Unavailable(f"{self._issuer} answered a look-up, but not with a session") from None
         if not same(said.resource, self._resource):
             raise TokenRefused("for another audience")
         scopes = tuple(said.scope.split())
@@ -134,7 +134,7 @@ class ByIntrospection:
             raise TokenRefused("not active")
         if any(not _is_one_of(said.get(member), words) for member, words in _ACCESS_TOKEN.items()):
             raise TokenRefused("not a Bearer access token")
-        # RFC 7662 makes `iss` optional: the endpoint is of this issuer.
+        # RFC 7662 makes `iss` optional. The endpoint is this issuer's, so the answer is about its token.
         claims: dict[str, Any] = {"iss": self._issuer, **said}
         del claims["active"]
         return session_of_claims(claims, issuer=self._issuer, resource=self._resource, now=self._now())
@@ -147,7 +147,8 @@ _ACCESS_TOKEN = {
 }
 """How issuers say that a token is a Bearer access token.
 
-Some answer `active` for refresh and ID tokens too: Ory Hydra says so with `token_use`, Keycloak with `typ`.
+Some answer `active` for refresh and ID tokens too. Ory Hydra names the kind in `token_use`, Keycloak in
+`typ`.
 """
 
 

@@ -110,7 +110,7 @@ class Mount(Struct, frozen=True, kw_only=True):
 
 
 def with_mounts(app: ASGIApp, mounts: Sequence[Mount], is_own: Callable[[str], bool]) -> ASGIApp:
-    """Pass a request to the mount whose path is the longest prefix of its own, and all others to `app`.
+    """Pass a request to the mount with the longest path that fits the request, and all others to `app`.
 
     `app` also gets every path that `is_own` accepts, so that no mount hides the server.
     """
@@ -186,7 +186,7 @@ _LONGEST_DETAIL = 300
 class CallerNames:
     """How the line of a warning names the caller and the account: `off`, `digest` or `plain`.
 
-    The digest of an address is the one that events of the ledger have, so that the two can be compared.
+    The digest of an address equals the one in the events of the ledger, so log and ledger can be compared.
     """
 
     def __init__(self, mode: str, digests: KeyedDigests) -> None:
@@ -207,7 +207,10 @@ class CallerNames:
 
 
 class Notes(Struct):
-    """What a handler adds to the log line of its request. A warning names `account`, as a digest."""
+    """What a handler adds to the log line of its request.
+
+    `account` is an e-mail address. Only a warning names it, and only as a digest.
+    """
 
     client_id: str | None = None
     account: str | None = None

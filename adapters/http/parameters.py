@@ -54,7 +54,7 @@ def parsed(raw: bytes) -> Parameters:
 
 
 def _pairs(raw: bytes) -> list[tuple[str, str]]:
-    # No parameter of OAuth may hold it (RFC 6749 appendix A), and PostgreSQL takes no text with it.
+    # No parameter of OAuth may hold a NUL (RFC 6749 appendix A), and PostgreSQL stores no text that does.
     if b"%00" in raw or b"\0" in raw:
         raise ParametersMalformed("a NUL character")
     try:
@@ -66,7 +66,7 @@ def _pairs(raw: bytes) -> list[tuple[str, str]]:
 
 
 async def form_as_query(request: Request[Any, Any, Any], names: Collection[str]) -> str:
-    """Return the parameters of the body with these names as a query, repeated ones too.
+    """Return as a query those parameters of the body that have one of the names. Repeated ones stay.
 
     Raises `ParametersMalformed`, and `RequestTooLarge` for a query longer than `MAX_FORM_QUERY`.
     """
@@ -80,7 +80,7 @@ async def form_as_query(request: Request[Any, Any, Any], names: Collection[str])
 
 
 def header_values(scope: Scope, wanted: bytes) -> list[str]:
-    """Return the values of every header with that name, which is in lower case."""
+    """Return the values of every header with the name `wanted`, given in lower case."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 

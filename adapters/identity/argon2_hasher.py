@@ -73,7 +73,7 @@ class Argon2Hasher:
         if not self._room.acquire(blocking=False):
             raise Unavailable("too many passwords are queued")
         future = self._pool.submit(work)
-        # Released by the work, not by its caller: the thread of a cancelled caller stays busy.
+        # Released when the hashing ends: if the caller is cancelled before, the thread is still busy.
         future.add_done_callback(lambda _: self._room.release())
         return await asyncio.wrap_future(future)
 

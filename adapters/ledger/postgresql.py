@@ -399,7 +399,7 @@ class PostgresDatabase:
         return " ".join(str(error).split()) or type(error).__name__
 
     async def open(self) -> None:
-        """Allow reads, again after `close`."""
+        """Allow reads. May be called again after `close`."""
         self._closed = False
 
     async def close(self, patience: float) -> None:

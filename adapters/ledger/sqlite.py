@@ -28,13 +28,16 @@ from grantledger.adapters.ledger.writer import Append, Outcome
 from grantledger.application.ports import Conflict, Unavailable
 
 BUSY_TIMEOUT = 5_000
-"""Milliseconds for which a writer waits for a lock whose owner does not use the lock file."""
+"""Milliseconds for which a writer waits for SQLite's own lock.
+
+Our writers queue on the lock file, so only a program that does not use that file makes one wait here.
+"""
 
 _READ_BUSY_TIMEOUT = 100
 """Milliseconds that a read may block the event loop.
 
-In WAL mode writers never block readers. Recovery of the WAL after a crash does, and so does a program that
-locks the whole file.
+In WAL mode writers never block readers. But the recovery of the WAL after a crash blocks them, and so does a
+program that locks the whole file.
 """
 
 _INODE_CHECK = 0.05
@@ -118,7 +121,7 @@ class SqliteDatabase:
             self._stop_reading()  # the next read opens a new connection, and works when the cause is gone
             raise _unavailable(error) from error
 
-    async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:  # noqa: ARG002 - as below
+    async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:  # noqa: ARG002 - one lock for all
         return await self.fetch(statement, parameters)
 
     @asynccontextmanager
@@ -187,7 +190,7 @@ class SqliteDatabase:
         versions: dict[str, int],
         known_secrets: Sequence[str],
     ) -> Conflict | Unavailable | None:
-        """Return why the append is not written; otherwise count its events into `versions`."""
+        """Return why the append is refused, or None. If it is not, set its new `versions`."""
         for stream_id, version in append.expected:
             if versions[stream_id] != version:
                 return Conflict(stream_id)
@@ -250,7 +253,7 @@ class SqliteDatabase:
                 yield connection
                 connection.commit()
             except BaseException:
-                connection.invalidate()  # closed, and so rolled back in any state
+                connection.invalidate()  # closes the connection, which rolls back whatever state it is in
                 raise
 
     @contextmanager
@@ -276,13 +279,13 @@ class SqliteDatabase:
             case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
                 return "it is not a ledger, or it is damaged; `--database` names another one"
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return "another program has locked it; try again when that has ended"
+                return "another program has locked it; try again when that program has ended"
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
                 return "this user must be able to read and write it and its folder"
         return str(getattr(error, "strerror", None) or error)
 
     async def open(self) -> None:
-        """Allow reads, again after `close`."""
+        """Allow reads. May be called again after `close`."""
         self._closed = False
 
     async def close(self, patience: float) -> None:

@@ -11,7 +11,7 @@ from grantledger.domain.user_account import USER, Event, UserAccount, UserUnknow
 
 
 class DisableUser:
-    """Refuse a user with every browser session and grant until an operator enables the account again."""
+    """Refuse a user's browser sessions and grants until an operator enables the account again."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -164,7 +164,11 @@ class GrantRole:
 
 
 class RevokeRole:
-    """Take a role from a user: from the next request on, or until a JWT that names it expires (ADR 0070)."""
+    """Take a role from a user.
+
+    The next request is without the role. Only a JWT that is verified offline keeps it until the JWT expires
+    (ADR 0070).
+    """
 
     def __init__(self, ledger: Ledger, clock: Clock, policy: ServerPolicy) -> None:
         self._ledger = ledger

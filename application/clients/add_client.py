@@ -9,7 +9,7 @@ from grantledger.domain.digests import digest
 
 
 class AddClient:
-    """Register a confidential client as an operator, whatever `registration` says, and approve it.
+    """Register a confidential client as an operator, even if registration is closed, and approve it.
 
     Some clients, such as Claude's connectors, have fields for an id and a secret. The operator vouches for
     the client, so it is approved, and is not deleted while it is unused.
@@ -24,14 +24,16 @@ class AddClient:
     async def __call__(
         self, request: RegistrationRequest, caller: Caller, *, access_token_lifetime: int | None = None
     ) -> NewClient:
-        """Return the client and its secret. `access_token_lifetime` shortens that of the server, in seconds.
+        """Return the client and its secret.
 
-        Raises `RedirectUriForbidden`, `RedirectUriInvalid` if any redirect URI is not allowed,
-        `ClientMetadataInvalid`.
+        `access_token_lifetime` is in seconds, and shortens the lifetime that the server sets.
+        Raises `RedirectUriForbidden`, `ClientMetadataInvalid`, and `RedirectUriInvalid` if any redirect URI
+        is not allowed.
         """
         metadata = effective_metadata(request, self._policy.registration)
         dropped = [uri for uri in request.redirect_uris or () if uri not in metadata.redirect_uris]
-        if dropped:  # a client that registers itself sends all kinds, an operator those that are used
+        # A client that registers itself may also send URIs that it never uses. An operator does not.
+        if dropped:
             raise RedirectUriInvalid(f"{dropped[0]!r} is not allowed for a client with a secret")
         assert metadata.token_endpoint_auth_method != "none", "a public client registers itself"
         client_id = self._randomness.token("glc_", size=24)

@@ -33,9 +33,9 @@ class ListConnectedApps:
 
 
 def _shown(facts: AppFacts) -> ConnectedApp | None:
-    """Return the app, None if it was deleted or has nothing left."""
+    """Return the app, or None if the client was deleted, or has neither a grant nor consent any more."""
     client, consent = facts.client, facts.consent
-    # A consent to the same registration covers every grant: it says what all of them may do.
+    # Every grant comes from consent to the same registration, so the consent lists what all of them may do.
     allowed = consent.allowed if consent.client_registration == client.registration else ()
     if client.deleted or not (facts.connections or allowed):
         return None

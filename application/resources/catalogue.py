@@ -10,7 +10,7 @@ from grantledger.domain.resource_indicator import Resource, ResourceForeign, res
 
 
 class Offered:
-    """The resources at one moment, the default one first, and what they mean to each use case."""
+    """The resources at one moment, the default one first, with what use cases derive from them."""
 
     def __init__(self, policy: ServerPolicy) -> None:
         self.resources: dict[str, Resource] = {each.identifier: each for each in policy.resources}
@@ -19,7 +19,7 @@ class Offered:
         self._access_token_lifetime = policy.access_token_lifetime
 
     def has(self, identifiers: tuple[str, ...]) -> bool:
-        """Whether the identifiers name one of the resources, or are none."""
+        """Whether the identifiers name one of the resources. True if there are no identifiers."""
         if self.offer.resources.issuperset(identifiers):
             return True
         try:
@@ -56,9 +56,9 @@ class Offered:
 class Catalogue:
     """Every resource that is offered: those of the settings, and those that commands have added.
 
-    A resource of the settings needs no read. Those of the ledger are read at most once a second, and again
-    for one that is not among them: so one that is added is known at once, and one that is removed is refused
-    within a second (ADR 0063).
+    A resource of the settings needs no read. The ledger is read at most once a second, and once more for a
+    resource that is not known yet. So an added resource is known at once, and a removed one is refused within
+    a second (ADR 0063).
     """
 
     def __init__(self, ledger: Ledger, clock: Clock, policy: ServerPolicy) -> None:
@@ -84,7 +84,7 @@ class Catalogue:
         return {identifier: offered.name_of(identifier) for identifier in offered.resources}
 
     async def including(self, identifiers: tuple[str, ...]) -> Offered:
-        """Return what is offered. As to these resources it is current, as `all` is; others may be missing.
+        """Return what is offered. It is current, as `all` is, for these resources; others may be missing.
 
         Raises `Unavailable`.
         """
@@ -109,7 +109,7 @@ class Catalogue:
         return self._latest
 
     def _merged(self, held: Resources) -> Offered:
-        # The settings first: the first of them is the default resource, and a resource of both is theirs.
+        # The first resource of the settings is the default one. If both name a resource, the settings win.
         taken = self._in_settings.offer
         added = [each for each in held.added if not taken.has(each.identifier)]
         return Offered(replace(self._policy, resources=(*self._policy.resources, *added)))

@@ -44,7 +44,7 @@ from grantledger.domain.user_account import UserIsDisabled
 class CodeRedemption(Struct, frozen=True, kw_only=True):
     """A token request with `grant_type=authorization_code` (OAuth 2.1 section 4.1.3).
 
-    `issuer` is the identifier by which the client knows this server, if that is another one than its own.
+    `issuer` is set if the client knows this server by another issuer identifier than the server's own.
     """
 
     credentials: ClientCredentials
@@ -59,7 +59,7 @@ class CodeRedemption(Struct, frozen=True, kw_only=True):
 class RedeemCode:
     """Redeem an authorization code for the first tokens of a new grant.
 
-    A second request that would have succeeded the first time revokes the grant of the first redemption.
+    A second redemption that is valid in all other respects revokes the grant of the first one.
     """
 
     def __init__(

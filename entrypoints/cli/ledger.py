@@ -45,7 +45,7 @@ MAX_DIFFERENCES = 50
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS = re.compile(r"\d{9,12}(\.\d{1,6})?")
-"""Since 1970. Eight digits are a day, 20261121."""
+"""Seconds since 1970. Eight digits are a date instead, such as 20261121."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -141,8 +141,8 @@ def show(
     A time is ISO 8601, in UTC unless it names a zone, or seconds since 1970, or a duration before now such as
     90s, 15m, 2h or 7d.
 
-    With --as-of, give one of --client, --user and --grant: the command shows what was registered, which roles
-    the user had, or what the grant allowed, to whom, and whether its tokens were accepted.
+    With --as-of, give one of --client, --user and --grant. The command shows the metadata of the client, the
+    roles of the user, or what the grant allowed, to which client, and whether its tokens were accepted.
     """
     from grantledger.adapters.ledger.history import Filter
     from grantledger.entrypoints.databases import database_of
@@ -440,7 +440,7 @@ def rebuild(*, as_json: bool, database: str | None, config: Path | None) -> None
 @json_option
 @database_options
 def copy(*, target: str, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Copy the whole ledger to another database, from SQLite to PostgreSQL, back, or to the same store.
+    """Copy the whole ledger to another database: from SQLite or PostgreSQL, to SQLite or PostgreSQL.
 
     Stop every server first: the command refuses a ledger that is in use, and a target that is not empty. It
     compares the copy with the source, and then with a replay of its own log. If it is interrupted, the target

@@ -92,9 +92,7 @@ async def test_parallel_submissions_of_consent_get_the_same_code(ledger, story, 
 
 
 @pytest.mark.parametrize("ending", ["sign_out_everywhere", "set_password", "sign_out"])
-async def test_a_session_that_ends_in_between_gives_no_consent_and_no_code(
-    ledger, story, client, ada, ending
-):
+async def test_a_session_that_ends_during_the_consent_gives_no_code(ledger, story, client, ada, ending):
     request = await story.asks(client)
 
     async def end():
@@ -112,7 +110,7 @@ async def test_a_session_that_ends_in_between_gives_no_consent_and_no_code(
     assert not any(isinstance(event, ConsentGiven | CodeIssued) for event in ledger.events)
 
 
-async def test_a_client_that_is_disabled_in_between_gets_no_code(ledger, story, client, ada):
+async def test_a_client_disabled_during_the_consent_gets_no_code(ledger, story, client, ada):
     request = await story.asks(client)
     racing = Story(
         InterruptedLedger(ledger, lambda: story.disable_client(client.client_id, CALLER)),
@@ -123,7 +121,7 @@ async def test_a_client_that_is_disabled_in_between_gets_no_code(ledger, story, 
     assert not any(isinstance(event, CodeIssued) for event in ledger.events)
 
 
-async def test_a_user_who_is_disabled_in_between_gives_no_consent(ledger, story, client, ada):
+async def test_a_user_disabled_during_the_consent_gives_none(ledger, story, client, ada):
     request = await story.asks(client)
     racing = Story(
         InterruptedLedger(ledger, lambda: story.disable_user(ada.user_id, CALLER)), outside=story.outside

@@ -38,7 +38,7 @@ from support.story import CALLER, Story
 
 
 class Mistake(NamedTuple):
-    """What can be wrong with a request except its client, and its refusal."""
+    """A request with the right client and one fault, and the refusal of it."""
 
     request: dict[str, Any]
     refusal: type[Refusal]
@@ -91,12 +91,12 @@ async def test_a_grant_names_the_transaction_of_its_code(ledger, code, tokens):
     assert code not in repr(ledger.log)
 
 
-async def test_a_client_that_registered_for_it_gets_a_refresh_token(story, client, ada):
+async def test_a_client_registered_for_refresh_tokens_gets_one(story, client, ada):
     tokens = await story.tokens(client, ada, scope="openid")
     assert tokens.refresh_token is not None
 
 
-async def test_a_client_that_did_not_register_for_it_gets_no_refresh_token(story, ada):
+async def test_a_client_not_registered_for_refresh_tokens_gets_none(story, ada):
     plain = (await story.registers(grant_types=("authorization_code",))).client
     tokens = await story.tokens(plain, ada, scope="openid offline_access")
     assert tokens.refresh_token is None
@@ -316,7 +316,7 @@ async def test_no_replay_is_recorded_without_the_client_secret(ledger, story, ad
         await story.redeems(new.client, code)
 
 
-# many at once
+# parallel redemptions
 
 
 @pytest.fixture
@@ -364,7 +364,7 @@ async def test_a_parallel_refresh_does_not_keep_a_replayed_grant_alive(ledger, r
     assert len(recorded(ledger, GrantRefreshed)) <= 1
 
 
-# what is kept
+# the form of a code, and what ends it
 
 
 async def test_codes_have_a_prefix_and_are_url_safe(code):
@@ -384,9 +384,7 @@ async def test_a_code_is_refused_after_the_user_disconnects_the_client(ledger, s
         await story.redeems(client, code)
 
 
-async def test_a_code_opens_nothing_when_the_client_is_disconnected_in_between(
-    ledger, story, client, ada, code
-):
+async def test_disconnecting_the_client_during_a_redemption_leaves_no_grant(ledger, story, client, ada, code):
     racing = Story(
         InterruptedLedger(ledger, lambda: story.disconnect_app(ada.user_id, client.client_id, CALLER)),
         outside=story.outside,
@@ -396,7 +394,7 @@ async def test_a_code_opens_nothing_when_the_client_is_disconnected_in_between(
     assert recorded(ledger, GrantOpened) == []
 
 
-async def test_a_code_opens_nothing_when_the_user_is_disabled_in_between(ledger, story, client, ada, code):
+async def test_disabling_the_user_during_a_redemption_leaves_no_grant(ledger, story, client, ada, code):
     racing = Story(
         InterruptedLedger(ledger, lambda: story.disable_user(ada.user_id, CALLER)), outside=story.outside
     )
@@ -405,7 +403,7 @@ async def test_a_code_opens_nothing_when_the_user_is_disabled_in_between(ledger,
     assert recorded(ledger, GrantOpened) == []
 
 
-async def test_a_code_opens_nothing_when_the_client_is_disabled_in_between(ledger, story, client, code):
+async def test_disabling_the_client_during_a_redemption_leaves_no_grant(ledger, story, client, code):
     racing = Story(
         InterruptedLedger(ledger, lambda: story.disable_client(client.client_id, CALLER)),
         outside=story.outside,

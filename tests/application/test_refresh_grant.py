@@ -517,7 +517,7 @@ async def test_a_parallel_refresh_does_not_keep_a_reused_grant_alive(racing, cli
         await racing.looks_up(newest)
 
 
-async def test_a_refresh_is_refused_when_the_user_is_disabled_in_between(ledger, story, client, ada, tokens):
+async def test_disabling_the_user_during_a_refresh_refuses_it(ledger, story, client, ada, tokens):
     racing = Story(
         InterruptedLedger(ledger, lambda: story.disable_user(ada.user_id, CALLER)), outside=story.outside
     )

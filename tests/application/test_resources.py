@@ -87,7 +87,7 @@ async def test_removing_a_resource_of_the_settings_removes_only_its_credentials(
     assert (await story.looks_up(tokens)).resource == MCP
 
 
-async def test_what_the_settings_no_longer_name_is_refused_though_it_has_credentials(
+async def test_a_resource_removed_from_the_settings_is_refused_despite_credentials(
     ledger, story, client, ada
 ):
     await story.add_resource(Resource(MCP), CALLER)
@@ -117,7 +117,7 @@ async def test_the_previous_secret_is_accepted_for_an_hour_unless_compromised(st
     "identifier",
     ["http://files.example", "files", "https://files.example/#part", f"https://files.example/{'x' * 2_048}"],
 )
-async def test_no_resource_is_added_with_an_identifier_that_cannot_be_one(ledger, story, identifier):
+async def test_a_resource_is_not_added_with_an_invalid_identifier(ledger, story, identifier):
     with nothing_recorded(ledger), pytest.raises(ValueError, match="resource"):
         await story.add_resource(Resource(identifier), CALLER)
 
@@ -130,7 +130,7 @@ async def test_no_resource_is_added_with_an_identifier_that_cannot_be_one(ledger
     ],
     ids=["name", "scopes"],
 )
-async def test_what_the_ledger_holds_of_a_resource_is_bounded(ledger, story, resource):
+async def test_name_and_scopes_of_an_added_resource_are_bounded(ledger, story, resource):
     with nothing_recorded(ledger), pytest.raises(ValueError, match="at most"):
         await story.add_resource(resource, CALLER)
 
@@ -146,6 +146,6 @@ async def test_a_resource_is_added_once(ledger, story):
         await story.add_resource(FILES, CALLER)
 
 
-async def test_nothing_is_changed_of_an_unknown_resource(ledger, story):
+async def test_an_unknown_resource_cannot_be_removed(ledger, story):
     with nothing_recorded(ledger), pytest.raises(ResourceUnknown):
         await story.remove_resource(FILES.identifier, CALLER)

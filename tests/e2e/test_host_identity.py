@@ -87,7 +87,7 @@ async def test_after_signing_in_at_the_host_the_user_allows_the_client(
     assert (await member.session(token)).json()["user_id"].startswith("glu_")
 
 
-async def test_what_the_host_calls_a_user_is_in_no_event(
+async def test_the_ledger_file_hides_the_hosts_id_and_the_name_of_a_user(
     member: Member, host: AuthorizationServer, tmp_path: Path
 ):
     member.signs_in_at_the_host(user_id="ada-at-host.example", name="Lovelace")
@@ -166,7 +166,7 @@ async def test_a_client_that_wants_a_new_sign_in_does_not_send_the_browser_round
 
 
 @pytest.mark.parametrize("transaction", ["", "//evil.example", "../x", "a b", "x" * 65, "\u00e9", "a\n"])
-def test_the_host_is_not_made_to_redirect_elsewhere(transaction: str):
+def test_a_value_that_is_no_transaction_id_has_no_resume_path(transaction: str):
     with pytest.raises(ValueError, match="not a transaction id"):
         resume_path("", transaction)
 

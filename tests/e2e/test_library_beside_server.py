@@ -124,16 +124,14 @@ class Held(SqliteDatabase):
 
 
 @pytest.mark.skipif(not LOCKS.exists(), reason="only Linux tells who waits for a lock")
-async def test_an_append_of_the_library_in_between_makes_the_server_decide_again(
-    server: Server, person: Person
-):
+async def test_after_an_append_of_the_library_the_server_decides_again(server: Server, person: Person):
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
     stream = newest_grant(server)
     recorder = Recorder(SqliteDatabase(server.database))
     with SqliteDatabase(server.database).writing() as connection:
         answering = asyncio.create_task(person.refresh(client, tokens["refresh_token"]))
-        await queued(server)  # it has decided, upon what is about to be past
+        await queued(server)  # the server has decided, on data that is about to change
         entry = Entry(stream, 2, GrantRevoked(reason="by a tool", revoked_at=int(time.time())))
         Recorder(Held(server.database, connection)).insert_events([TagMapper().to_stored_event(entry)])
     assert error_of(await answering) == (400, "invalid_grant")

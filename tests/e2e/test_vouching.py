@@ -1,4 +1,4 @@
-"""The users of a host application on a loopback issuer: it vouches for them; its cookie proves nothing."""
+"""Users of a host application on a loopback issuer: the host vouches for them; its cookie proves nothing."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -62,7 +62,7 @@ def client_of(server: AuthorizationServer) -> httpx2.AsyncClient:
 
 
 async def waits_at(person: Person) -> str:
-    """Return where a request of a new client waits for its user."""
+    """Return the path of a pending request of a new client."""
     return str((await person.authorize((await person.register())["client_id"])).headers["location"])
 
 
@@ -70,7 +70,7 @@ async def vouched(server: AuthorizationServer, path: str, user: HostUser = ADA) 
     return await server.vouch(path.rpartition("/")[2], user)
 
 
-async def test_a_user_for_whom_the_host_vouches_allows_an_access(
+async def test_a_user_for_whom_the_host_vouches_allows_a_client(
     embedded: AuthorizationServer, person: Person
 ):
     path = await waits_at(person)
@@ -105,7 +105,7 @@ async def test_the_hosts_cookie_alone_leads_to_its_sign_in_page(
         assert (await thief.http.get(path)).status_code == 400  # a request of another browser
 
 
-async def test_a_sign_in_at_the_request_of_another_program_gives_that_program_nothing(
+async def test_a_program_gets_no_session_when_a_user_signs_in_for_its_request(
     embedded: AuthorizationServer, person: Person
 ):
     async with client_of(embedded) as http:
@@ -145,7 +145,7 @@ async def test_a_voucher_is_good_for_a_minute(
 
 
 @pytest.mark.parametrize("site", ["none", "same-site", "cross-site"])
-async def test_a_browser_from_another_origin_is_shown_the_user_it_continues_as(
+async def test_a_browser_from_another_origin_first_shows_who_is_signed_in(
     embedded: AuthorizationServer, person: Person, site: str
 ):
     path = await waits_at(person)
@@ -168,7 +168,7 @@ async def test_a_disabled_user_is_not_signed_in_by_a_voucher(embedded: Authoriza
     assert heading_of(page) == (403, "This account is disabled")
 
 
-async def test_what_the_host_calls_a_user_is_in_no_event(
+async def test_the_ledger_file_hides_the_hosts_id_and_the_name_of_a_user(
     embedded: AuthorizationServer, person: Person, tmp_path: Path
 ):
     await person.followed(await person.http.get(await embedded.vouch("account", ADA)))
@@ -177,7 +177,7 @@ async def test_what_the_host_calls_a_user_is_in_no_event(
     assert b"Lovelace" not in written
 
 
-async def test_allow_asks_the_host_whether_its_user_may(
+async def test_allow_needs_the_confirmation_of_the_host(
     embedded: AuthorizationServer, person: Person, host: Host
 ):
     path = await waits_at(person)
@@ -200,7 +200,9 @@ async def test_deny_asks_the_host_nothing(embedded: AuthorizationServer, person:
 
 
 @pytest.mark.parametrize("transaction", ["", "//evil.example", "../x", "a b", "x" * 65])
-async def test_the_host_is_not_made_to_redirect_elsewhere(embedded: AuthorizationServer, transaction: str):
+async def test_vouch_refuses_a_value_that_is_no_transaction_id(
+    embedded: AuthorizationServer, transaction: str
+):
     with pytest.raises(ValueError, match="not a transaction id"):
         await embedded.vouch(transaction, ADA)
 

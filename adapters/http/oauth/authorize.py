@@ -20,7 +20,10 @@ _NAMES = frozenset(AuthorizationParameters.__struct_fields__) - {"resources", "r
 
 
 class AuthorizationEndpoint:
-    """With `paths`, a request without `resource` is for theirs, and responses have their issuer as `iss`."""
+    """The authorization endpoint, of the server or of one resource with `better_auth_path`.
+
+    `paths` names that resource. A request without `resource` is then for it, and responses have its issuer.
+    """
 
     def __init__(
         self,
@@ -44,10 +47,10 @@ class AuthorizationEndpoint:
         return await self._flow.begin(request, await self._start(parameters, session), session)
 
     async def authorize_by_post(self, request: AnyRequest) -> Response[bytes]:
-        """Redirect to the same request as a GET, which is the only one that is handled (ADR 0057).
+        """Redirect to the same request as a GET. Only GET requests are handled (ADR 0057).
 
-        OpenID Connect Core section 3.1.2.1 requires both methods. With a form of another site, browsers send
-        no `Lax` cookie: the user would not seem to be signed in.
+        OpenID Connect Core section 3.1.2.1 requires both methods. When another site posts a form here,
+        browsers send no `Lax` cookie, so the user would not seem to be signed in.
         """
         return redirect(f"{self._path}?{await form_as_query(request, _NAMES)}")
 
@@ -62,7 +65,10 @@ class AuthorizationEndpoint:
         return await self._flow.proceed(request, context, await self._parts.sessions(request))
 
     async def reload(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
-        """Redirect from the URL of a form, which a browser shows if the response to the form was a page."""
+        """Redirect to the page of the request.
+
+        If the response to a form was a page, the browser shows the URL of the form: a reload comes here.
+        """
         return redirect(self._parts.contexts.find(request, segment).url)
 
 

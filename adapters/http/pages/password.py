@@ -78,7 +78,7 @@ class PasswordEndpoints:
     async def submit_sign_out_everywhere(self, request: AnyRequest) -> Response[bytes]:
         submitted = await self._parts.submitted_to_account(request)
         user_id, caller = submitted.session.user_id, self._parts.caller_of(request)
-        # Sessions first, so that none of them connects an app again while the apps are disconnected.
+        # Sessions first, so that none of them connects an app again while apps are being disconnected.
         await self._sign_out_everywhere(user_id, caller)
         if submitted.form.get("disconnect") == "every":
             try:

@@ -154,12 +154,12 @@ async def test_what_a_withdrawn_key_had_signed_is_signed_again_by_the_active_one
     assert await world.signer.read(token) == CLAIMS
 
 
-async def test_without_a_key_of_the_algorithm_nothing_can_be_said_now():
+async def test_without_a_key_of_the_algorithm_the_signer_is_unavailable():
     with pytest.raises(Unavailable):
         await World().signer.active_key("RS256")
 
 
-async def test_only_the_claims_of_the_grant_make_a_token(world):
+async def test_another_generation_gets_another_token(world):
     kid = await world.signer.active_key("ES256")
     one, other = [await world.signer.sign(replace(CLAIMS, generation=n), kid) for n in (0, 1)]
     assert one != other

@@ -1,4 +1,4 @@
-"""The cookies of pending requests: how large one may be, how large all are together, which go first."""
+"""The cookies of pending requests: the size of one, the size of all together, and which are deleted first."""
 
 from secrets import token_urlsafe
 from typing import Any
@@ -22,7 +22,7 @@ from support.requests import a_request
 
 HOMES = Homes("https://auth.example")
 NOISE = token_urlsafe(2_048)
-"""Compresses as little as anything in base64."""
+"""Random, so it cannot be compressed below what base64 adds."""
 
 PREFIX = "__Host-grantledger-request-"
 
@@ -76,7 +76,7 @@ def a_pending(**values: Any) -> AuthorizationRequest:
 
 
 def of_bytes(most: int) -> st.SearchStrategy[str]:
-    """Texts of up to so many bytes of UTF-8, as random as they can be."""
+    """Texts of at most `most` bytes of UTF-8, as random as possible."""
 
     def text(raw: bytes) -> str:
         return raw.decode("latin-1").encode()[:most].decode(errors="ignore")
@@ -135,7 +135,7 @@ def test_600_bytes_of_state_fit_with_a_redirect_uri_of_950_bytes():
 
 
 @given(OTHERS, STATES)
-def test_a_request_takes_3_kib_or_is_refused_by_the_name_of_a_parameter(others, state):
+def test_a_request_takes_3_kib_or_the_refusal_names_a_parameter(others, state):
     jar, asked = Jar(), a_pending(**others, state=state)
     too_long = refusal_of(jar, asked)
     assert too_long in (None, "state", "redirect_uri", "nonce", "scope", "resource")
@@ -182,7 +182,7 @@ def test_all_pending_requests_take_4_kib_together_and_the_oldest_go_first(sizes)
 
 @given(SIZES)
 @example([0] * 8)
-def test_the_cookies_of_one_redirect_fit_into_the_headers_that_nginx_keeps(sizes):
+def test_the_cookies_of_one_redirect_fit_into_the_header_buffer_of_nginx(sizes):
     """Of 4 KiB, 750 bytes are other headers: see `test_behind_nginx.py`."""
     jar = Jar()
     largest = a_pending(state=NOISE[:-2_049:-1], redirect_uri=redirect_uri(600))
@@ -198,7 +198,7 @@ def test_eight_ordinary_requests_are_pending_at_once():
     assert [jar.has(one) for one in asked] == [False] + [True] * 8
 
 
-def test_requests_that_were_sent_at_once_are_trimmed_by_their_pages():
+def test_after_parallel_requests_the_next_page_deletes_the_oldest():
     jar = Jar()
     asked = [a_pending(expires_at=1_600 + n) for n in range(12)]
     before = jar.request()
@@ -210,7 +210,7 @@ def test_requests_that_were_sent_at_once_are_trimmed_by_their_pages():
     assert [jar.has(one) for one in asked] == [True] + [False] * 4 + [True] * 7
 
 
-def test_what_cannot_be_opened_goes_before_the_oldest():
+def test_a_cookie_that_cannot_be_opened_is_deleted_before_the_oldest():
     jar = Jar()
     asked = [a_pending() for _ in range(7)]
     for one in asked:
