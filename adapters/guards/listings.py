@@ -99,7 +99,7 @@ class ShorterList:
         # MCP 2026-07-28: a list that depends on the user is private, "caches MUST NOT be shared".
         if "cacheScope" in result:
             result["cacheScope"] = "private"
-        return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        return json.dumps(message, separators=(",", ":")).encode("ascii")
 
     def _call(self, entry: dict[str, Any]) -> Call:
         return Call(self._listing.used_by, entry[self._listing.name])

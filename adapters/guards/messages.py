@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 import re
 from typing import Any
 
@@ -95,9 +96,25 @@ def _call(message: Any) -> Call | None:
     method, request_id = message["method"], message.get("id")
     if not isinstance(method, str) or not _is_text(method):
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
-    if isinstance(request_id, bool) or not isinstance(request_id, int | float | str | None):
+    if not _is_id(request_id):
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
     return Call(method, _name(method, message.get("params")), request_id)
+
+
+def _is_id(value: Any) -> bool:
+    """Whether a response can repeat it."""
+    match value:
+        case bool():
+            return False
+        case int():
+            return -_MAX_ID <= value <= _MAX_ID
+        case str():
+            return _is_text(value)
+        case _:
+            return value is None or (isinstance(value, float) and math.isfinite(value))
+
+
+_MAX_ID = 2**63 - 1
 
 
 def _name(method: str, params: Any) -> str | None:

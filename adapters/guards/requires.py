@@ -117,7 +117,8 @@ def requires(
     """Return a decorator for tools, resources and prompts, and a value for `with_mcp_auth(rules=...)`.
 
     A call needs all `scopes`, all `roles`, all `permissions`, and a true answer of `check(session)`. A check
-    that raises refuses the call. Write it below the decorator that makes the tool:
+    that raises refuses the call. One call may ask it more than once. Write `@requires` below the decorator
+    that makes the tool:
 
         @server.tool()
         @requires("todo:write")

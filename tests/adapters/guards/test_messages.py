@@ -34,6 +34,11 @@ def test_prompts_and_resources_are_named_too(method):
     assert calls_in(body, []) == (Call(method, "x", 1),)
 
 
+@pytest.mark.parametrize("id_", [0, -1, 1.5, "", "a", 2**63 - 1, None])
+def test_every_id_that_a_response_can_repeat_is_read(id_):
+    assert calls_in(written({"method": "ping", "id": id_}), []) == (Call("ping", None, id_),)
+
+
 def test_a_batch_is_read_entry_by_entry():
     other = {**CALL, "id": 2, "params": {"name": "list"}}
     assert calls_in(written([other, CALL]), []) == (Call("tools/call", "list", 2), DELETE_ALL)
@@ -111,6 +116,9 @@ def test_a_member_in_another_case_is_refused(body):
         rb'{"method":"tools/call","params":{"name":"delete\ud800"}}',
         b'{"method":"tools/list","id":{}}',
         b'{"method":"tools/list","id":true}',
+        b'{"method":"tools/list","id":9223372036854775808}',
+        b'{"method":"tools/list","id":1e999}',
+        rb'{"method":"tools/list","id":"\ud800"}',
         b"[" * 100_000,
     ],
 )

@@ -70,7 +70,8 @@ async def test_the_challenge_is_that_of_every_refusal_of_the_guard():
 
 
 async def test_a_refusal_has_the_id_of_its_request():
-    assert (await Guarded()(call("add_todo", id="a"))).json()["id"] == "a"
+    for id_ in ("a", 2**63 - 1, 1.5):
+        assert (await Guarded()(call("add_todo", id=id_))).json()["id"] == id_
 
 
 async def test_a_browser_can_read_a_refusal():
