@@ -10,18 +10,7 @@ from support import postgres
 from support.oauth import REDIRECT_URI, Person, error_of, query
 from support.server import PUBLIC, Server, serving
 
-GARBAGE = [
-    "\0",
-    "glc_\0",
-    "a\0b",
-    "\ufeff",
-    "\U0001f511" * 50,
-    "x" * 4_000,
-    "'; --",
-    "\x7f\x1b[2J",
-    "%00",
-    "\\u0000",
-]
+GARBAGE = ["\0", "a\0b", "\ufeff", "\U0001f511" * 50, "'; --", "\\u0000"]
 NUL = [text for text in GARBAGE if "\0" in text]
 TOKEN = {
     "grant_type": "refresh_token",

@@ -19,6 +19,8 @@ from support.tls import self_signed
 
 STORES = ("postgresql",)
 
+pytestmark = pytest.mark.full
+
 ONE = Statement("SELECT 1", (), {})
 
 
