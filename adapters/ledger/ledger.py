@@ -109,7 +109,11 @@ class EventLedger(Reader):
 
         `work` may run several times. Raises `Unavailable`; then it may have been written all the same.
         """
-        await self._writer.perform(work)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._writer.perform(work)
+        except TimeoutError:
+            raise Unavailable("the ledger's writer does not answer") from None
 
     def _appended(self, change: Change[Any], now: int) -> list[Appended]:
         stream_id, parties = change.kind.stream_id(change.key), parties_of(change.kind, change.state)

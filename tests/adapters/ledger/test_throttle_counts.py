@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.ledger.storage import WatchedDatabase, a_ledger, database_at, rows_of
+from adapters.ledger.storage import WatchedDatabase, a_ledger, database_at, rows_of, writers_held_up
 from grantledger.adapters.ledger.throttle_counts import LedgerThrottleCounts
 from grantledger.adapters.throttles import ThrottleCount, Throttles
 from grantledger.application.ports import Unavailable
@@ -157,6 +157,16 @@ async def test_in_an_outage_each_process_counts_for_itself_and_shares_later(star
     await first.merge()
     await second.merge()
     assert second.guess() == 1_200
+
+
+async def test_a_merge_gives_up_while_the_writer_is_stuck(database: WatchedDatabase):
+    """Fails if a server could not stop while its disk hangs."""
+    ledger = a_ledger(database, timeout=0.1)
+    counts = LedgerThrottleCounts(ledger, database, "main")
+    await ledger.open()
+    with writers_held_up(database), pytest.raises(Unavailable):
+        await counts.merge([ThrottleCount("passwords", b"key", 2_000)], now=1_000)
+    await ledger.close()
 
 
 async def test_a_refresh_now_and_then_writes_nothing(start: Any, database: WatchedDatabase):
