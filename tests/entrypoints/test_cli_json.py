@@ -65,6 +65,7 @@ RUNS: dict[str, list[str]] = {
     "ledger show --as-of": ["1s", "--client", "CLIENT"],
     "ledger replay": [],
     "ledger rebuild": [],
+    "ledger copy": ["--to", "TARGET"],
     "settings check": [],
     "settings show": [],
 }
@@ -147,6 +148,8 @@ def prepared(operator: Operator, run: str) -> list[str]:
         operator.run("resource", "add", "https://files.example/mcp")
     if "RESOURCE" in words:
         words[words.index("RESOURCE")] = operator.records("resource", "add", "https://files.example")[0]["id"]
+    if "TARGET" in words:
+        words[words.index("TARGET")] = str(operator.database.with_name("copy.sqlite3"))
     if "TOKEN" in words:
         words[words.index("TOKEN")] = operator.records("registration-token", "add", "ci")[0]["token_id"]
     if "CONFIDENTIAL" in words:

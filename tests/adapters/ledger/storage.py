@@ -10,6 +10,7 @@ import tempfile
 from asyncio import Task
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -194,10 +195,22 @@ def a_database(store: str) -> Iterator[WatchedDatabase]:
             there.engine.dispose()
         return
     with tempfile.TemporaryDirectory() as directory:
-        here = WatchedSqlite(Path(directory) / "ledger.db")
-        migrations.migrate(here)
+        path = Path(directory) / "ledger.db"
+        path.touch(mode=0o600)
+        path.write_bytes(_migrated_file())
+        here = WatchedSqlite(path)
         yield here
         here.engine.dispose()
+
+
+@cache
+def _migrated_file() -> bytes:
+    """Return an empty SQLite ledger. To migrate one for each example of a property would take longer."""
+    with tempfile.TemporaryDirectory() as directory:
+        database = SqliteDatabase(Path(directory) / "ledger.db")
+        migrations.migrate(database)
+        database.engine.dispose()
+        return database.path.read_bytes()
 
 
 def database_at(address: str) -> SqliteDatabase | PostgresDatabase:
