@@ -84,15 +84,15 @@ rule is written.
 Without `--active` no request creates or changes anything: metadata is read, and all other requests have no
 valid token, name an unknown client, or are empty, so that the servers must refuse them. With `--active` the
 doctor registers up to seven clients with the name "grantledger doctor" and opens the browser for each
-authorization: two of a healthy server, up to six of others. At the end it revokes all tokens and deletes
-the clients, if the server can (RFC 7009, RFC 7592). It prints what is left behind, and never a token, code
-or secret. Sign in with an account that is for tests.
+authorization: two times for a healthy server, up to six times for others. At the end it revokes all tokens
+and deletes the clients, if the server can (RFC 7009, RFC 7592). It prints what is left behind, and never a
+token, code or secret. Sign in with an account that is for tests.
 
-Each request ends after 10 s and 256 KiB, and there are 200 at most. Redirects are not followed. A user has
-5 minutes for a sign-in.
+There are 200 requests at most. Each is given up after 10 s, and reads at most 256 KiB. Redirects are not
+followed. A user has 5 minutes for a sign-in.
 
 The doctor cannot see whether the user was asked for consent, how tokens are stored, and what becomes of a
-refresh token after the seconds of a retry.
+refresh token when the seconds for a retry are over.
 
 ## Where clients look
 

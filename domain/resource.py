@@ -1,6 +1,6 @@
 """Resources that operators add by command, and the credentials of the servers of all resources.
 
-The settings name resources too. What they name stays as they say; only its credentials are here.
+The settings name resources too. For those, the ledger holds only the credentials.
 """
 
 import hmac

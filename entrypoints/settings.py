@@ -80,7 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     workers: Annotated[int, Between(1, 64)] = 1
     """How many processes serve. Each has its own connections to the database, and `max_connections`.
 
-    One process uses one processor. Not with a database in memory, and not in an embedded server.
+    One process uses one processor. `workers` must be 1 for a database in memory and for an embedded server.
     """
 
     issuer: Annotated[str | None, issuer_url] = None

@@ -108,9 +108,9 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "unguarded-method",
                 FAULT,
-                "No other method and no slash at the end opens the MCP server without a token.",
+                "Every other method needs a token too, and so does the URL with a slash at the end.",
                 "MCP authorization",
-                "Codex, which takes a 200 for metadata; and every attacker",
+                "Codex, which reads a 200 as metadata; and every attacker",
                 "Guard all methods and the path with a slash too.",
             ),
             Check(
@@ -153,7 +153,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "resource-metadata-root",
                 NOTE,
-                "It is at the well-known path alone, too.",
+                "It is also at the well-known path with nothing after it.",
                 "MCP authorization, discovery",
                 "TypeScript SDK 1.12 to 1.16 and Python SDK 1.10 to 1.20",
                 "Serve the same document at this path, if the host has one MCP server.",
@@ -289,7 +289,7 @@ AREAS: tuple[Area, ...] = (
                 "Neither the implicit nor the password grant is offered.",
                 "OAuth 2.1 section 10",
                 "no client needs them",
-                "Publish `grant_types_supported` without them: absent means with `implicit`.",
+                "Publish `grant_types_supported` without them: if it is absent, `implicit` is offered.",
             ),
             Check(
                 "way-to-register",
@@ -403,7 +403,7 @@ AREAS: tuple[Area, ...] = (
                 "Client and redirect URI are checked before the user signs in.",
                 "OAuth 2.1 section 4.1.2.1",
                 "users, who give a password for a request that cannot succeed",
-                "Check the request before it is kept for the time after the sign-in.",
+                "Check the request before you send the user to the sign-in.",
             ),
             Check(
                 "error-page",
@@ -541,7 +541,7 @@ AREAS: tuple[Area, ...] = (
                 WARNING,
                 "`prompt=none` without a session is answered with an error, and shows no sign-in.",
                 "OpenID Connect Core section 3.1.2.1",
-                "clients that look whether a user is signed in",
+                "clients that try whether a user is signed in",
                 "Answer `login_required` to the redirect URI.",
             ),
             Check(
@@ -625,7 +625,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "double-spend",
                 FAULT,
-                "Of two redemptions of one code at once, at most one gets tokens.",
+                "If a code is redeemed twice at once, at most one redemption gets tokens.",
                 "OAuth 2.1 section 4.1.3",
                 "every user: a stolen code can be redeemed",
                 "Mark the code as used in one atomic step, before tokens are made.",
@@ -667,7 +667,7 @@ AREAS: tuple[Area, ...] = (
                 WARNING,
                 "Parallel refreshes with one token all succeed.",
                 "OAuth 2.1 section 4.3.1",
-                "Claude Code, Codex, OpenCode: processes that share a token, of which one stays signed in",
+                "Claude Code, Codex, OpenCode: if processes share a token, only one stays signed in",
                 "For some seconds, answer the same refresh token with the same new tokens.",
             ),
             Check(
@@ -681,10 +681,10 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "refresh-forks",
                 FAULT,
-                "A refresh token that was used gives no second line of tokens.",
+                "A used refresh token does not start a second series of tokens.",
                 "OAuth 2.1 section 4.3.1",
                 "every user: a stolen refresh token works unnoticed",
-                "Revoke the grant at the use of a superseded token; a retry in seconds gets the same tokens.",
+                "Revoke the grant when a superseded token is used; for a retry, send the same tokens.",
             ),
             Check(
                 "revocation-public",

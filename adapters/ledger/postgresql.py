@@ -462,8 +462,8 @@ class PostgresTransaction:
 class _Batch:
     """The appends of a transaction, in rounds that one statement can check and write.
 
-    A statement sees the versions from before it. So an append that names a stream which an earlier one of the
-    round writes belongs to a later round, where most are refused without asking again.
+    A statement sees the versions from before it. So if two appends write to the same stream, the later one
+    belongs to a later round. Most of these are then refused without asking the database.
     """
 
     def __init__(self, appends: Sequence[Append]) -> None:
