@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -15,7 +15,7 @@ import pytest
 
 from support import postgres
 from support.oauth import Person
-from support.processes import children, is_alive, open_sockets
+from support.processes import children, is_alive
 from support.server import PUBLIC, Program, Server, cli, free_port, serving
 from support.timeouts import TIMEOUT
 
@@ -52,19 +52,28 @@ async def person(server: Server) -> AsyncIterator[Person]:
 
 @pytest.fixture
 async def everywhere(server: Server) -> AsyncIterator[list[Person]]:
-    """Connections that stay open, at least one to each worker."""
+    """A connection to each worker, which stays open: it was accepted while the others were stopped."""
     workers = children(server.pid)
-    before = {pid: open_sockets(pid) for pid in workers}
     people: list[Person] = []
-    deadline = time.monotonic() + TIMEOUT
     async with AsyncExitStack() as stack:
-        while not all(open_sockets(pid) > before[pid] for pid in workers):
-            assert time.monotonic() < deadline, "one worker takes no connection"
+        for worker in workers:
             person = Person.at(server.origin)
             await stack.enter_async_context(person.http)
-            await person.session("glat_x")
+            with stopped([other for other in workers if other != worker]):
+                await person.session("glat_x")
             people.append(person)
         yield people
+
+
+@contextmanager
+def stopped(workers: list[int]) -> Iterator[None]:
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
 
 
 async def test_a_revocation_at_one_worker_is_seen_by_the_next_request_at_any(

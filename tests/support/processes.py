@@ -17,14 +17,3 @@ def is_alive(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
-
-
-def open_sockets(pid: int) -> int:
-    """Count the sockets that the process has open."""
-    opened = 0
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            opened += str(link.readlink()).startswith("socket:")
-        except FileNotFoundError:
-            continue  # closed meanwhile
-    return opened
