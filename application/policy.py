@@ -35,7 +35,7 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
     # "open", "token" or "closed"
     registration_mode: str = "open"
     documentation: str | None = None
-    # After so many seconds a client that was never used is deleted; None means never.
+    # Seconds after which a client that was never used is deleted; None means never.
     unused_client_lifetime: int | None = None
     roles: Roles = Roles()
     transaction_lifetime: int = 600

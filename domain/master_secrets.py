@@ -126,7 +126,7 @@ class MasterSecretHistory(Struct, frozen=True, kw_only=True):
         return (SecretAdded(key_id=key_id, added_at=now),)
 
     def activate(self, key_id: str, *, now: int) -> tuple[Event, ...]:
-        """Make it the secret that seals. Returns no events if it is that already."""
+        """Make this the secret that seals. Returns no events if it seals already."""
         return () if self.sealing == key_id else (SecretActivated(key_id=key_id, activated_at=now),)
 
     def retire(self, used: UsedSecret, *, force: bool, now: int) -> tuple[Event, ...]:

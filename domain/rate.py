@@ -6,7 +6,7 @@ from msgspec import Struct
 
 _PERIODS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 _RATE = re.compile(rf"([1-9][0-9]{{0,8}})/({'|'.join(_PERIODS)})")
-_TINY = 1e-6  # seconds: rounding errors of floating point
+_TINY = 1e-6  # seconds: more than any rounding error of floating point
 
 
 class Rate(Struct, frozen=True):

@@ -42,7 +42,7 @@ def same(a: str, b: str) -> bool:
 
 
 def differ_by_a_slash(a: str, b: str) -> bool:
-    """Whether two identifiers name different resources that `resolve` would take for each other."""
+    """Whether two identifiers name different resources, but differ only by a slash at the end."""
     return not same(a, b) and same(a.removesuffix("/"), b.removesuffix("/"))
 
 

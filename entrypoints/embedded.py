@@ -145,7 +145,7 @@ class AuthorizationServer(GuardMethods):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the ledger when its last user leaves."""
+        """Close the ledger if no other `async with` and no application needs it."""
         async with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -164,7 +164,7 @@ class AuthorizationServer(GuardMethods):
         return AuthorizationServerPlugin(self.app(), self.routes, self._running)
 
     def resume_path(self, transaction: str) -> str:
-        """Return where your sign-in page redirects the browser to, for the `transaction` it was given.
+        """Return the path to which your sign-in page redirects the browser. `transaction` is from its URL.
 
         Raises `ValueError` for a malformed transaction, and `VouchNeeded` on a loopback issuer.
         """
@@ -173,7 +173,7 @@ class AuthorizationServer(GuardMethods):
         return resume_path(self.settings.base_path, transaction)
 
     async def vouch(self, transaction: str, user: HostUser) -> str:
-        """Return where your sign-in page redirects the browser to, once it has checked the user's password.
+        """Return the path to which your sign-in page redirects the browser after it has checked a password.
 
         Call it in the request that brought the password, never in one that only brought your cookie: on
         loopback, other programs receive that cookie too. The path is valid for 60 seconds, once.
@@ -184,8 +184,8 @@ class AuthorizationServer(GuardMethods):
     def resource(self, identifier: str | None = None) -> Resource:
         """Return a protected resource, the default one for None.
 
-        It is one of the settings, or one that `grantledger resource add` has added: for the first use of such
-        a one the ledger is read, and the call blocks. Raises `ValueError` for any other.
+        It is one of the settings, or one that `grantledger resource add` has added. The first use of an added
+        resource blocks, because the ledger is read. Raises `ValueError` for any other.
         """
         configured = self.settings.protected_resources
         if identifier is None:
@@ -220,7 +220,7 @@ class AuthorizationServer(GuardMethods):
             yield from thread.submit(asyncio.run, resources_in_ledger(self.settings)).result()
 
     async def _metadata(self, _: IssuerDocument) -> bytes:
-        """Both documents are the same one, as at the server's own paths."""
+        """Return the same metadata for OAuth and OpenID Connect, as the server's own paths do."""
         return msgspec.json.encode(self.use_cases.describe_server.authorization_server())
 
     def guard(

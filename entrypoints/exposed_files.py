@@ -14,8 +14,9 @@ _log = logging.getLogger("grantledger.settings")
 def check_closed(key: str, path: Path, found: os.stat_result) -> None:
     """Refuse a file of ours that other users can read, and warn of one that another user owns.
 
-    The server's user can close its own file. A mounted secret can be closed only where it is mounted, so that
-    is a warning. The group may read: it may be the server's. Raises `SettingsInvalid`.
+    The server's user can close its own file. A file of another user, such as a mounted secret, only causes a
+    warning, because it can be closed only where it comes from. The group of a file may read it, because that
+    may be the group of the server. Raises `SettingsInvalid`.
     """
     if not found.st_mode & stat.S_IRWXO or not stat.S_ISREG(found.st_mode):
         return

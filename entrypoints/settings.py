@@ -345,7 +345,7 @@ def _check_together(settings: Settings) -> None:
         raise SettingsInvalid("master_secret", "must not be set together with master_secret_file")
 
     if settings.in_postgresql and not settings.master_secret and settings.master_secret_file is None:
-        # Next to a file the first start would make one. The replicas of a database share theirs.
+        # A SQLite file gets a secret next to it at the first start. Servers on PostgreSQL must share one.
         raise SettingsInvalid("master_secret", "is missing: with PostgreSQL, set it or master_secret_file")
 
     if settings.workers > 1 and settings.database == IN_MEMORY:
@@ -355,7 +355,7 @@ def _check_together(settings: Settings) -> None:
 
     unknown = [token for token in settings.default_scope if token not in settings.policy.known_scopes]
     if unknown or not settings.default_scope:
-        sentence = "must name some of scopes and of the resources' scopes"
+        sentence = "must name at least one scope, each from scopes or from the scopes of a resource"
         raise SettingsInvalid("default_scope", sentence + (f", not {unknown[0]!r}" if unknown else ""))
 
     # A retry within the window gets the current access token, which must not have expired.
@@ -410,7 +410,7 @@ def _check_for_the_network(settings: Settings) -> None:
 
 
 def proxy_doubts(settings: Settings) -> list[str]:
-    """Return what is probably wrong for a server behind a proxy, though it may start."""
+    """Return what is probably wrong with a server behind a proxy. It is a warning: the server starts."""
     if parse(settings.issuer_identifier).scheme != "https" or settings.trusted_proxies:
         return []
     doubt = (
@@ -439,7 +439,7 @@ def origin_doubts(settings: Settings) -> list[str]:
 def role_doubts(settings: Settings) -> list[str]:
     """Return what is probably misspelt: scopes of roles that neither the server nor a resource has.
 
-    Resources that were added by command have scopes of their own, so it is no fault.
+    It is only a warning, because a resource that was added by command may have the scope.
     """
     policy = settings.policy
     return [
@@ -452,7 +452,7 @@ def role_doubts(settings: Settings) -> list[str]:
 
 
 def _shared(resource: AbsoluteUri, issuer: AbsoluteUri) -> str:
-    """Browsers send cookies to every port of a host; a page of the same origin needs none of them."""
+    """Name what both share: the host, and so cookies; or the origin, and so also the access of scripts."""
     return "origin" if resource.origin == issuer.origin else "host"
 
 
@@ -540,7 +540,7 @@ def listening_host(address: str) -> None:
 
 
 def issuer_url(url: str) -> None:
-    """RFC 8414 section 2, and one spelling: cookies and the origin check compare it as text."""
+    """Require the form of RFC 8414 section 2, in one spelling: cookies and the origin check compare text."""
     uri = _parsed(url)
     if not _is_https_or_loopback(uri):
         raise ValueError(f"must be an https URL, or an http one on loopback, not {url!r}")

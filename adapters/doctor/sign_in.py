@@ -80,7 +80,7 @@ class Callback:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _READ_TIMEOUT)
             method, target, _ = head.partition(b"\r\n")[0].decode("ascii").split(" ", 2)
             found = method == "GET" and urlsplit(target).path == _PATH
-            if found:  # first, so that a browser that has its page has been heard
+            if found:  # before the page is sent: whoever has seen the page may rely on it
                 self._responses.put_nowait(parse_qs(urlsplit(target).query, keep_blank_values=True))
             writer.write(
                 b"HTTP/1.1 %s\r\ncontent-type: text/html; charset=utf-8\r\ncache-control: no-store\r\n"
@@ -216,7 +216,7 @@ class Authorizations:
             self.judge_error(response, request)
 
     async def judge_other_port(self) -> None:
-        """Judge a redirect URI at another port after a sign-in, at a server that is late."""
+        """Judge a redirect URI at another port, after a sign-in: some servers check requests only then."""
         await self._open_browser(self.request(redirect_uri=self._other_port.redirect_uri).url)
         try:
             response = await self._other_port.response(SHORT_TIMEOUT)

@@ -1,6 +1,6 @@
 """Finding the functions with `@requires` of an MCP server, from its ASGI application.
 
-What is not found here is refused by the function itself, with an error result instead of a 403.
+If a function is not found here, it refuses calls itself, with an error result instead of a 403.
 """
 
 import logging
@@ -15,9 +15,9 @@ _log = logging.getLogger(__name__)
 
 
 def mcp_server_at(app: ASGIApp, scope: Scope) -> Any:
-    """Return the server of the `mcp` SDK or of FastMCP that answers this path of `app`, None for another.
+    """Return the server of the `mcp` SDK or of FastMCP that answers this path of `app`, or None.
 
-    Found in applications of Starlette and FastAPI, and in what is mounted there.
+    It is found in an application of Starlette or FastAPI, and in applications that are mounted there.
     """
     starlette = sys.modules.get("starlette.applications")
     if not Declared.any or starlette is None or not isinstance(app, starlette.Starlette):
@@ -42,7 +42,7 @@ def _unwrapped(endpoint: Any) -> Any:
 
 
 def _server_of_sdk(session_manager: Any) -> Any:
-    """Return the `MCPServer` whose method handles the calls, None for another or for SDK 1."""
+    """Return the `MCPServer` whose method handles the calls. None for another class, and for SDK 1."""
     find = getattr(session_manager.app, "get_request_handler", None)
     entry = None if find is None else find("tools/call")
     return getattr(getattr(entry, "handler", None), "__self__", None)

@@ -38,9 +38,9 @@ def fastmcp_auth(
     """Return what `FastMCP(auth=...)` takes. Tools call `get_access_token()` or `current_session()`.
 
     With an `AuthorizationServer` as `auth`, FastMCP's application answers the server's paths too, and opens
-    the ledger while it runs. Pages of every origin may call, or only those of `allowed_origin` (None: of
-    `auth`). Tools with `@requires` are checked before they run; `scope_hierarchy`, `step_up` and `hide` are
-    as in `with_mcp_auth`. Raises `ValueError` for an unknown resource.
+    the ledger while it runs. `allowed_origin` lists the origins whose pages may call; None takes those of
+    `auth`. Tools with `@requires` are checked before they run; `scope_hierarchy`, `step_up` and `hide` are as
+    in `with_mcp_auth`. Raises `ValueError` for an unknown resource.
     """
     return FastMcpAuth(
         auth,
@@ -115,12 +115,12 @@ class FastMcpAuth(AuthProvider):
         return _GuardedEndpoints(app, self._of, self.required_scopes, self._calls)
 
     def _get_resource_url(self, path: str | None = None) -> AnyHttpUrl:
-        del path  # the resource is configured, and not where FastMCP happens to be mounted
+        del path  # the resource is configured, and does not depend on the path of the mount
         return AnyHttpUrl(self._of.identifier)
 
 
 class _Endpoint:
-    """An ASGI application as the endpoint of a route: Starlette would call a bound method as a handler."""
+    """Makes an object of an ASGI application, because Starlette calls functions as request handlers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -16,7 +16,7 @@ _WITHOUT_CHALLENGE = frozenset(
         GuardRefusal.ORIGIN_FOREIGN,
     }
 )
-"""What no other access token would change."""
+"""Refusals that another access token would not change."""
 
 RETRY_AFTER = 5
 """Seconds after which a client may try again when tokens could not be checked."""
@@ -57,7 +57,7 @@ def guard_response(
             pass
         case _:
             authenticate = guard_challenge(refusal, resource_metadata_url, scopes)
-            # In the body too, for scripts of pages that cannot read the header.
+            # The challenge is in the body too, for scripts of pages that cannot read the header.
             error["www-authenticate"] = authenticate
             headers.append((b"www-authenticate", authenticate.encode("ascii")))
     return json_response(refusal.value.status, {"jsonrpc": "2.0", "id": request_id, "error": error}, headers)

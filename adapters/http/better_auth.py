@@ -56,7 +56,10 @@ class BetterAuthPaths(Struct, frozen=True, kw_only=True):
         return f"{self.root}/.well-known/"
 
     def documents(self, describe: DescribeServer) -> dict[str, Any]:
-        """Return the discovery documents by path: that of the issuer where RFC 8414 and its client look."""
+        """Return the discovery documents by path.
+
+        That of the issuer is at the path of RFC 8414, and at the one where Better Auth's client looks.
+        """
         of_server = self._server(describe.authorization_server())
         names = (AUTHORIZATION_SERVER, OPENID_CONFIGURATION)
         return {

@@ -39,7 +39,9 @@ T = TypeVar("T")
 
 def database_options(command: F) -> F:
     """Add `--database` and `--config`."""
-    database = click.option("--database", metavar="FILE", help="The SQLite file of the ledger.")
+    database = click.option(
+        "--database", metavar="FILE", help="The SQLite file or PostgreSQL URL of the ledger."
+    )
     config = click.option(
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -145,8 +147,9 @@ def wiring(settings: "Settings") -> "Container":
 def _pydantic_settings_left_out() -> Iterator[None]:
     """Let dependency_injector import an empty module instead of pydantic-settings, where that is installed.
 
-    It has a feature for it that is not used here, and the import is a fifth of a short command. Only the
-    process of a command may do this: an application that embeds the server may use that feature.
+    dependency_injector imports it for a feature that is not used here, which takes a fifth of the time of a
+    short command. Only the process of a command may do this: an application that embeds the server may use
+    that feature.
     """
     name = "pydantic_settings"
     if name in sys.modules:

@@ -18,7 +18,7 @@ MakeServer = Callable[[AuthSettings, TokenVerifier], MCPServer[None]]
 
 
 def guarded(make_server: MakeServer, of: GuardedResource, *required_scopes: str) -> Mount:
-    """Return the MCP server, to be mounted at the path of its resource. Every call needs the scopes."""
+    """Return the MCP server, to be mounted at the path of its resource. Calls need `required_scopes`."""
     url = urlsplit(of.identifier)
     settings = auth_settings(issuer=of.issuer, resource=of.identifier)
     app = make_server(settings, McpTokenVerifier(of)).streamable_http_app(
@@ -34,7 +34,7 @@ def guarded(make_server: MakeServer, of: GuardedResource, *required_scopes: str)
 
 
 def _loopback_only(host: str) -> TransportSecuritySettings:
-    """Of web pages, accept only those of this computer, such as MCP Inspector.
+    """Accept requests of web pages only from this computer, such as those of MCP Inspector.
 
     MCP: "Servers MUST validate the Origin header on all incoming connections to prevent DNS rebinding
     attacks". The port of a page does not matter, because it needs a token anyway.

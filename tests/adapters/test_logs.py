@@ -34,7 +34,7 @@ def test_a_log_holds_no_secret_no_address_and_no_query(text, shown):
 
 
 @pytest.mark.parametrize("text", ["a" * 8192, "%4" * 4096, "a'" * 4096, "a:" * 4096, "a%40" * 2048])
-def test_a_long_text_of_a_stranger_is_redacted_at_once(text):
+def test_a_long_text_of_a_stranger_is_redacted_fast(text):
     started = time.process_time()
     redacted(text)
     assert time.process_time() - started < 0.1

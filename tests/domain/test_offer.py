@@ -5,11 +5,11 @@ from grantledger.domain.offer import NoLongerOffered, Offer
 OFFER = Offer(frozenset({"https://mcp.example/mcp", "https://root.example"}), frozenset({"openid", "read"}))
 
 
-def test_what_is_configured_is_left_as_it_was_granted():
+def test_granted_scopes_that_are_configured_stay():
     assert OFFER.left_of(("read", "openid"), resource="https://mcp.example/mcp") == ("read", "openid")
 
 
-def test_a_scope_that_was_removed_is_not_left():
+def test_a_granted_scope_that_was_removed_from_the_settings_is_left_out():
     assert OFFER.left_of(("write", "read"), resource="https://mcp.example/mcp") == ("read",)
 
 

@@ -45,7 +45,7 @@ def test_a_user_has_the_permissions_of_every_role_once(held, permissions):
         (("admin",), (OPENID, READ, WRITE, DELETE)),
     ],
 )
-def test_a_scope_of_roles_is_for_users_with_one_of_them_and_others_for_all(held, allowed):
+def test_a_scope_that_roles_list_needs_one_of_these_roles(held, allowed):
     assert ROLES.held(held).left_of((OPENID, READ, WRITE, DELETE)) == allowed
 
 
@@ -59,7 +59,7 @@ def test_a_request_for_withheld_scopes_alone_is_refused():
 
 
 def test_a_role_that_the_settings_do_not_have_gives_nothing():
-    """Fails if a role that was removed from the settings is still told to resource servers."""
+    """Fails if a role that was removed from the settings still reaches resource servers."""
     assert ROLES.held(("retired",)) == HeldRoles(withheld=frozenset({WRITE, DELETE}))
 
 
@@ -72,7 +72,7 @@ def test_an_unknown_role_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize("name", ["editor", "a", "Team-7", "tenant:editor", "a" * 64])
-def test_a_name_of_a_role_is_kept(name):
+def test_a_usable_role_name_is_accepted(name):
     assert checked_role(name) == name
 
 
@@ -83,7 +83,7 @@ def test_a_name_that_lists_and_commands_cannot_hold_is_refused(name):
 
 
 @pytest.mark.parametrize("permission", ["todo:write", "files/*", "*", "a" * 100])
-def test_a_permission_is_kept(permission):
+def test_a_usable_permission_is_accepted(permission):
     assert checked_permission(permission) == permission
 
 
@@ -102,7 +102,7 @@ SOME_SCOPES = st.lists(st.sampled_from(["w", "x", "y", "z"]), unique=True).map(t
     held=st.lists(NAMES, unique=True).map(tuple),
     asked=SOME_SCOPES,
 )
-def test_a_user_may_grant_a_scope_if_no_role_lists_it_or_one_of_the_users_own_does(tables, held, asked):
+def test_every_grantable_scope_is_unlisted_or_in_a_role_of_the_user(tables, held, asked):
     roles = Roles(Role(name=name, scopes=scopes) for name, scopes in tables.items())
     allowed = tuple(
         scope

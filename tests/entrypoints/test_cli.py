@@ -178,7 +178,7 @@ def test_a_filter_without_any_event_is_refused_with_one_sentence(
     assert answer == (1, "", f"grantledger: there is no {what} {name!r}\n")
 
 
-def test_the_ledger_of_an_id_is_read_without_the_master_secret(database: Path):
+def test_events_of_a_user_id_are_shown_without_the_master_secret(database: Path):
     ada = added(database)
     Path(f"{database}.secret").unlink()
     assert "user opened" in run(database, "ledger", "show", "--user", ada)[1]

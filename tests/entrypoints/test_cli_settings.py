@@ -41,7 +41,7 @@ def test_settings_that_contradict_each_other_are_a_fault(tmp_path: Path):
     assert complaint.startswith("grantledger: issuer is missing")
 
 
-def test_an_https_issuer_without_a_trusted_proxy_is_doubted(tmp_path: Path):
+def test_an_https_issuer_without_a_trusted_proxy_causes_a_warning(tmp_path: Path):
     public = {"issuer": "https://auth.example", "master_secret": SECRET, "resource": "https://mcp.example/"}
     code, said, complaint = run(tmp_path, "settings", "check", **public)
     assert (code, said) == (0, "The settings are good.\n")
@@ -57,8 +57,8 @@ def test_an_https_issuer_without_a_trusted_proxy_is_doubted(tmp_path: Path):
         ("https://auth.example:8443/mcp", "host"),
     ],
 )
-def test_an_mcp_server_on_the_host_of_the_issuer_is_doubted(tmp_path: Path, resource: str, shared: str):
-    """They share cookies, on every port; `grantledger serve` mounts none, so it is another program."""
+def test_an_mcp_server_on_the_host_of_the_issuer_causes_a_warning(tmp_path: Path, resource: str, shared: str):
+    """The two share cookies. `grantledger serve` mounts no MCP server, so it is another program."""
     public = {"issuer": "https://auth.example", "master_secret": SECRET, "trusted_proxies": "127.0.0.1"}
     code, _, complaint = run(tmp_path, "settings", "check", **public, resource=resource)
     assert code == 0
@@ -70,7 +70,7 @@ def test_an_mcp_server_on_the_host_of_the_issuer_is_doubted(tmp_path: Path, reso
 @pytest.mark.parametrize(
     "issuer", ["http://localhost:8000", "https://localhost:8443", "https://auth.localhost"]
 )
-def test_an_issuer_on_localhost_is_doubted_since_it_has_two_addresses(tmp_path: Path, issuer: str):
+def test_an_issuer_on_localhost_causes_a_warning_about_two_addresses(tmp_path: Path, issuer: str):
     code, said, complaint = run(
         tmp_path, "settings", "check", issuer=issuer, master_secret=SECRET, trusted_proxies="127.0.0.1"
     )
@@ -79,8 +79,8 @@ def test_an_issuer_on_localhost_is_doubted_since_it_has_two_addresses(tmp_path: 
     assert run(tmp_path, "settings", "check", issuer="http://127.0.0.1:8000")[2] == ""
 
 
-def test_a_scope_of_a_role_that_the_settings_do_not_have_is_doubted(tmp_path: Path):
-    """A misspelt scope would leave the right one to every user."""
+def test_a_scope_of_a_role_that_the_settings_do_not_have_causes_a_warning(tmp_path: Path):
+    """If a role lists a misspelt scope, every user may grant the one that was meant."""
     roles = '{"editor": {"scopes": ["email", "fiels:write"]}}'
     code, _, complaint = run(tmp_path, "settings", "check", roles=roles)
     assert code == 0
@@ -94,7 +94,7 @@ def test_an_issuer_at_which_nothing_answers_is_a_fault_online(tmp_path: Path):
     assert complaint.startswith("grantledger: issuer cannot be reached: http://127.0.0.1:")
 
 
-def test_a_login_page_is_a_fault_because_a_server_of_its_own_has_no_host(tmp_path: Path):
+def test_a_login_page_is_a_fault_without_a_host_application(tmp_path: Path):
     code, said, complaint = run(tmp_path, "settings", "check", login_page="/login")
     assert (code, said) == (1, "")
     assert complaint.startswith("grantledger: login_page needs a host application")

@@ -13,7 +13,7 @@ from grantledger.domain.authorization_request import SentBack
 class AuthorizationResponses:
     """Every response has `iss` once, even if the redirect URI has such a parameter (RFC 9207 section 2).
 
-    It is `issuer`, unless the request came to another identifier of this server.
+    It is `issuer`, unless the client knows this server by another issuer identifier.
     """
 
     def __init__(self, issuer: str) -> None:

@@ -328,7 +328,9 @@ async def test_each_fault_is_found_without_a_change_at_the_server(fault: str):
 
 @pytest.mark.parametrize("fault", ACTIVE)
 async def test_each_fault_is_found_with_a_sign_in(fault: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("grantledger.adapters.doctor.sign_in.SHORT_TIMEOUT", 0.01)  # for what never comes
+    monkeypatch.setattr(
+        "grantledger.adapters.doctor.sign_in.SHORT_TIMEOUT", 0.01
+    )  # so that responses that never come cost no time
     server = HealthyServer()
     break_it, expected = ACTIVE[fault]
     break_it(server)
@@ -358,7 +360,7 @@ async def test_an_mcp_server_without_tls_is_found():
     assert "https" in found(await examined(HealthyServer(), url="http://mcp.example/mcp"))
 
 
-async def test_no_cookie_is_sent_but_with_the_pages():
+async def test_cookies_are_sent_only_with_requests_for_pages():
     """With a cookie a request counts as a browser's, and is refused for reasons of its own."""
     server = HealthyServer()
     respond = server.response
@@ -481,7 +483,7 @@ async def test_no_report_holds_a_token_or_a_code(active: bool):
     assert not [secret for secret in secrets if secret in shown]
 
 
-async def test_nothing_that_answers_is_no_report():
+async def test_without_an_answer_there_is_no_report():
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(_nothing))
     with pytest.raises(Unreachable, match="ConnectError"):
         await examine(MCP, Http(client))

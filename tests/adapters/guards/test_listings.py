@@ -1,4 +1,4 @@
-"""Lists without what the session may not use, as JSON and as an event stream, however it is cut."""
+"""Lists lose what the session may not use: as JSON and as an event stream, in chunks of any size."""
 
 import json
 from typing import Any
