@@ -6,7 +6,7 @@ import random
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,14 @@ async def hosted(directory: Path, **options: Any) -> AsyncIterator[Scene]:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with hosted(tmp_path) as scene:
         yield scene
+
+
+@asynccontextmanager
+async def held_up(database: WatchedSqlite) -> AsyncIterator[None]:
+    """Take the lock on another thread: the writer of this process may hold it, and needs the event loop."""
+    with ExitStack() as stack:
+        await asyncio.to_thread(stack.enter_context, writers_held_up(database))
+        yield
 
 
 def fail() -> None:
@@ -139,7 +147,7 @@ async def test_a_request_that_times_out_in_the_queue_is_refused_and_not_done(tmp
     async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         code = await scene.ada.code(client)
-        with writers_held_up(scene.database):
+        async with held_up(scene.database):
             assert error_of(await scene.ada.redeem(client, code)) == OUTAGE
         assert (await scene.ada.redeem(client, code)).status_code == 200
 
@@ -148,7 +156,7 @@ async def test_reads_do_not_wait_for_the_writer(tmp_path: Path) -> None:
     async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         tokens = await scene.ada.tokens(client)
-        with writers_held_up(scene.database):
+        async with held_up(scene.database):
             waiting = asyncio.create_task(scene.ada.refresh(client, tokens["refresh_token"]))
             await asyncio.sleep(TIMEOUT / 4)
             assert (await scene.ada.session(tokens["access_token"])).status_code == 200
