@@ -244,7 +244,7 @@ async def test_a_ledger_whose_writer_hangs_is_not_ready(database: WatchedDatabas
             await ledger.check_ready()
     await asyncio.gather(recording, return_exceptions=True)
     async with asyncio.timeout(TIMEOUT):
-        while not await is_ready(ledger):
+        while not await is_ready(ledger):  # noqa: ASYNC110 - the writer sets no event of ours
             await asyncio.sleep(0.01)
     await ledger.close()
 
