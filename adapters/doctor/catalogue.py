@@ -54,7 +54,7 @@ AREAS: tuple[Area, ...] = (
                 FAULT,
                 "The MCP server has https, or is on this machine.",
                 "RFC 9728 section 2, OAuth 2.1 section 1.5",
-                "every user: who listens on the network gets the token",
+                "every user: anyone who listens on the network gets the token",
                 "Serve it with TLS only.",
             ),
             Check(
