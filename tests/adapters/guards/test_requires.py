@@ -20,7 +20,6 @@ from grantledger import (
     requires,
 )
 from grantledger.adapters.guards.requires import Requirement, declared_requirement
-from grantledger.adapters.guards.session import verified
 from grantledger.application.tokens.mcp_session import McpSession
 from support.guarding import SESSION
 
@@ -28,10 +27,9 @@ ADA = replace(SESSION, scopes=("read", "write"), roles=("editor",), permissions=
 
 
 @pytest.fixture
-def caller():
-    """Make a session the current one."""
-    with acting_as(None):
-        yield verified.set
+def as_ada():
+    with acting_as(ADA):
+        yield
 
 
 def missing(requirement: Requirement, session: McpSession | None) -> tuple[str, ...]:
@@ -122,8 +120,8 @@ def test_what_is_no_function_cannot_be_decorated():
         requires("read")(object())  # type: ignore[type-var]
 
 
-def test_a_decorated_function_runs_for_a_session_that_may(caller):
-    caller(ADA)
+@pytest.mark.usefixtures("as_ada")
+def test_a_decorated_function_runs_for_a_session_that_may():
     assert requires("read")(lambda text: text.upper())("a") == "A"
 
 
@@ -134,8 +132,8 @@ def _recording(ran: list[int]) -> Callable[[], Any]:
     return work
 
 
-def test_a_decorated_function_does_not_run_for_another(caller):
-    caller(ADA)
+@pytest.mark.usefixtures("as_ada")
+def test_a_decorated_function_does_not_run_for_another():
     ran: list[int] = []
     result: Any = requires("share")(_recording(ran))()
     assert ran == []
@@ -143,44 +141,42 @@ def test_a_decorated_function_does_not_run_for_another(caller):
     assert result.content[0].text == "The access token needs the scopes share."
 
 
-async def test_a_decorated_async_function_does_not_run_either(caller):
-    caller(ADA)
+async def test_a_decorated_async_function_does_not_run_either():
     ran: list[int] = []
 
     @requires(roles="admin")
     async def work() -> Any:
         ran.append(1)
 
-    result = await work()
+    with acting_as(ADA):
+        result = await work()
     assert ran == []
     assert "may not do this" in result.content[0].text
 
 
-async def test_decorators_add_up(caller):
-    caller(ADA)
-
+async def test_decorators_add_up():
     @requires("read")
     @requires("share")
     async def work() -> Any:
         return "done"
 
     assert declared_requirement(work) == requires("read", "share")
-    assert (await work()).is_error
+    with acting_as(ADA):
+        assert (await work()).is_error
 
 
-def test_a_bound_method_can_be_decorated(caller):
+@pytest.mark.usefixtures("as_ada")
+def test_a_bound_method_can_be_decorated():
     class Notes:
         def list(self) -> Any:
             return "notes"
 
-    caller(ADA)
     assert requires("read")(Notes().list)() == "notes"
     assert requires("share")(Notes().list)().is_error
 
 
-def test_a_refusal_inside_of_a_decorated_function_is_its_result(caller):
-    caller(ADA)
-
+@pytest.mark.usefixtures("as_ada")
+def test_a_refusal_inside_of_a_decorated_function_is_its_result():
     @requires()
     def work(owner: str) -> Any:
         require_scope("read")
@@ -192,8 +188,8 @@ def test_a_refusal_inside_of_a_decorated_function_is_its_result(caller):
     assert work("all").is_error
 
 
-def test_has_scope_asks_for_all_and_has_any_scope_for_one(caller):
-    caller(ADA)
+@pytest.mark.usefixtures("as_ada")
+def test_has_scope_asks_for_all_and_has_any_scope_for_one():
     assert has_scope("read", "write")
     assert not has_scope("read", "share")
     assert has_any_scope("share", "read")
@@ -219,8 +215,8 @@ def test_acting_as_makes_a_session_the_current_one_for_a_block():
     assert current_session() is None
 
 
-def test_require_raises_what_is_missing(caller):
-    caller(ADA)
+@pytest.mark.usefixtures("as_ada")
+def test_require_raises_what_is_missing():
     require_role("editor")
     require_permission("notes.delete")
     with pytest.raises(AccessRefused, match="share"):
