@@ -221,6 +221,7 @@ async def while_locked(fragile: Server) -> dict[str, httpx2.Response]:
         return answers
 
 
+@pytest.mark.full
 async def test_a_write_waits_for_a_lock_and_is_then_503(
     while_locked: dict[str, httpx2.Response],
 ):
@@ -228,14 +229,17 @@ async def test_a_write_waits_for_a_lock_and_is_then_503(
     assert int(while_locked["write"].headers["retry-after"]) > 0
 
 
+@pytest.mark.full
 async def test_reads_are_answered_while_the_file_is_locked(while_locked: dict[str, httpx2.Response]):
     assert while_locked["read"].status_code == 200
 
 
+@pytest.mark.full
 async def test_a_refusal_is_answered_while_the_file_is_locked(while_locked: dict[str, httpx2.Response]):
     assert error_of(while_locked["check"]) == (400, "invalid_grant")
 
 
+@pytest.mark.full
 async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[str, httpx2.Response]):
     assert while_locked["after"].status_code == 200
 

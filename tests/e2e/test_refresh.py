@@ -97,19 +97,23 @@ async def test_without_a_window_one_of_twenty_at_once_is_answered(two_resources:
     assert two_resources.events("token_grant.refreshed.v1") == before + 1
 
 
+@pytest.mark.full
 async def test_after_the_window_the_second_use_is_refused(long_ago: LongAgo):
     assert long_ago.first_use.status_code == 200
     assert error_of(long_ago.used_again) == DEAD
 
 
+@pytest.mark.full
 async def test_a_refresh_token_is_refused_after_its_time(long_ago: LongAgo):
     assert error_of(long_ago.never_used) == DEAD
 
 
+@pytest.mark.full
 async def test_the_life_of_a_refresh_token_slides_with_use(long_ago: LongAgo):
     assert long_ago.used_in_time.status_code == 200
 
 
+@pytest.mark.full
 async def test_no_token_outlives_the_absolute_limit_of_its_grant(long_ago: LongAgo):
     # Of the grant's six seconds two remain at most, which is less than the three of an access token.
     assert long_ago.used_in_time.json()["expires_in"] <= 2

@@ -88,6 +88,7 @@ async def test_what_is_no_token_is_refused(person: Person, token: str):
     assert error_of(await person.http.get("/session", headers=headers)) == REFUSED
 
 
+@pytest.mark.full
 async def test_an_access_token_is_refused_after_its_time(long_ago: LongAgo):
     assert error_of(long_ago.access_token) == REFUSED
 

@@ -147,5 +147,6 @@ async def test_signing_out_ends_the_session(server: Server, person: Person):
         assert heading_of(await before.asked(client["client_id"])) == SIGN_IN
 
 
+@pytest.mark.full
 async def test_a_browser_session_ends_after_its_time(long_ago: LongAgo):
     assert returned(long_ago.browser)["error"] == "login_required"

@@ -85,6 +85,7 @@ async def test_a_wrong_request_is_refused_and_does_not_use_the_code(
     assert (await ada.token(**form)).status_code == 200
 
 
+@pytest.mark.full
 async def test_a_code_is_refused_after_its_time(long_ago: LongAgo):
     assert error_of(long_ago.code) == (400, "invalid_grant")
 

@@ -21,6 +21,7 @@ def test_grants_live_by_the_refresh_table(grants, profile, report):
     report(hold(RefreshFamily, grants, profile))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("system", ["SQLite"], indirect=True)
 def test_grants_with_jwts_live_by_the_refresh_table(sqlite_files, profile, report):
     report(hold(RefreshFamily, partial(GrantsWithJwts, storages=sqlite_files), profile))

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.ledger import facts
 from adapters.ledger.storage import (
+    HEAVY,
     WatchedDatabase,
     WatchedSqlite,
     a_ledger,
@@ -100,6 +101,7 @@ def waiting_for(event: threading.Event) -> None:
     event.wait(5)
 
 
+@pytest.mark.parametrize("database", HEAVY, indirect=True)
 async def test_a_commit_that_hangs_is_answered_all_the_same(database: WatchedDatabase):
     ledger = a_ledger(database, timeout=0.1)
     await ledger.open()

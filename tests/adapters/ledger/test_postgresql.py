@@ -405,6 +405,7 @@ async def test_texts_are_ordered_by_their_bytes_as_in_sqlite(database: WatchedPo
     assert rows_of(database, other) == []
 
 
+@pytest.mark.full
 def test_several_processes_may_migrate_an_empty_database_at_once():
     address = postgres.new_database()
     spawn = multiprocessing.get_context("spawn")

@@ -53,7 +53,7 @@ def differences(database: Database) -> list[str]:
     return [str(difference) for difference in Replay(database, now=lambda: 1_000).differences()]
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(actions, st.sampled_from((1, 2, 5)))
 @pytest.mark.parametrize("store", HEAVY)
 def test_requests_between_the_steps_of_a_rebuild_are_not_lost(

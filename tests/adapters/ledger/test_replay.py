@@ -23,7 +23,7 @@ from grantledger.domain.token_grant import GRANT, GrantRevoked
 PAGES = (1, 2, 3, 1_000)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(requests, st.sampled_from(PAGES))
 @pytest.mark.parametrize("store", HEAVY)
 def test_after_any_requests_rows_equal_the_replay_and_a_plain_ledger(
@@ -135,7 +135,7 @@ ENDS = (1_000, 1_600, 2_000, 5_000, 4_000_000)
 """Before everything; after codes, sessions and access tokens; after grants and their retention."""
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(requests, st.sampled_from(ENDS), st.sampled_from(PAGES))
 @pytest.mark.parametrize("store", HEAVY)
 def test_rows_equal_the_replay_before_and_after_a_sweep_and_a_rebuild(

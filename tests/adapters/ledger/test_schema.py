@@ -180,6 +180,7 @@ async def test_a_database_ahead_of_the_code_is_not_opened(database: WatchedDatab
         migrations.migrate(database)
 
 
+@pytest.mark.full
 def test_several_processes_may_start_at_once(tmp_path: Path):
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(3)
