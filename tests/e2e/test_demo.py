@@ -160,6 +160,11 @@ def test_the_ledger_of_what_happened_is_shown_in_order(walked):
     assert lines == [(str(position), event) for position, event in enumerate(EVENTS, start=1)]
 
 
+def test_the_walk_ends_with_the_doctor_who_finds_no_fault(walked):
+    _, _, examined = walked.stdout.partition("What clients meet")
+    assert re.search(r"^\d+ checks: 0 faults, 0 warnings, ", examined, flags=re.MULTILINE)
+
+
 def test_what_is_printed_fits_a_terminal_and_is_plain_without_one(walked):
     assert "\x1b" not in walked.stdout
     assert [line for line in walked.stdout.splitlines() if len(line) > 80] == []
