@@ -88,6 +88,10 @@ authorization: two times for a healthy server, up to six times for others. At th
 and deletes the clients, if the server can (RFC 7009, RFC 7592). It prints what is left behind, and never a
 token, code or secret. Sign in with an account that is for tests.
 
+The doctor starts no sign-in if the resource in the metadata does not cover the URL, or if the metadata is of
+another issuer: otherwise the examined server could get a token or a code that is for another server. It
+redeems no code if `iss` is wrong, or is missing although the server advertises it.
+
 There are 200 requests at most. Each is given up after 10 s, and reads at most 256 KiB. Redirects are not
 followed. A user has 5 minutes for a sign-in.
 

@@ -5,7 +5,6 @@ From the sources of the SDKs at each release, and from reports about the others.
 
 from collections.abc import Callable
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -14,6 +13,7 @@ from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.subject import (
     SERVER_URLS,
     Subject,
+    covers,
     oauth_path_url,
     oauth_root_url,
     openid_after_url,
@@ -132,7 +132,7 @@ async def _lost(client: KnownClient, subject: Subject, http: Http) -> str | None
             return lost
         if resource is not None:
             named = str(resource.get("resource", ""))
-            if not (named == subject.url if client.exact else _covers(named, subject.url)):
+            if not (named == subject.url if client.exact else covers(named, subject.url)):
                 return f"refuses the resource {named!r}"
             servers = resource.get("authorization_servers")
             if isinstance(servers, list) and servers:
@@ -181,11 +181,3 @@ def _refused(client: KnownClient, issuer: str, server: dict[str, Any]) -> str | 
     if "S256" not in (server.get("code_challenge_methods_supported") or ()):
         return "refuses the server, since its metadata has no PKCE with S256"
     return None
-
-
-def _covers(resource: str, url: str) -> bool:
-    """Whether the resource is the URL or a parent of it, as both SDKs compare."""
-    if origin_of(resource) != origin_of(url):
-        return False
-    parent, path = (f"{urlsplit(one).path.rstrip('/')}/" for one in (resource, url))
-    return path.startswith(parent)

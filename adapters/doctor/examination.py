@@ -9,7 +9,7 @@ from grantledger.adapters.doctor.http import Answer, Http, RequestLimitReached
 from grantledger.adapters.doctor.registration import Registrations
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.sign_in import Authorizations, Callback, OpenBrowser, SignInTimedOut
-from grantledger.adapters.doctor.subject import SERVER_URLS, Challenge, Subject
+from grantledger.adapters.doctor.subject import SERVER_URLS, Challenge, Subject, covers
 from grantledger.adapters.doctor.tokens import Tokens
 from grantledger.adapters.guards.discovery_paths import origin_of
 
@@ -57,6 +57,9 @@ async def _examine_active(subject: Subject, open_browser: OpenBrowser, http: Htt
     if not subject.endpoint("registration_endpoint"):
         report.unfinished = "the server has no registration endpoint, which --active needs"
         return
+    if impostor := _impostor(subject):
+        report.unfinished = impostor
+        return
     registrations = Registrations(subject, http, report)
     async with Callback() as callback, Callback() as other_port:
         try:
@@ -85,6 +88,20 @@ async def _examine_active(subject: Subject, open_browser: OpenBrowser, http: Htt
         finally:
             http.allow_cleaning()
             await registrations.remove()
+
+
+def _impostor(subject: Subject) -> str:
+    """Return why tokens and codes that the doctor would get may be for others, "" if they are not.
+
+    Clients must refuse such metadata (RFC 9728 section 3.3, RFC 8414 section 3.3). Otherwise the examined
+    server could collect the user's token for another server, or the code of another issuer.
+    """
+    if not subject.is_issuer and not covers(subject.named_resource, subject.url):
+        return f"no sign-in, since the resource {subject.named_resource!r} does not cover {subject.url}"
+    issuer = subject.server.get("issuer")
+    if issuer != subject.issuer:
+        return f"no sign-in, since the metadata of {subject.issuer!r} is of the issuer {issuer!r}"
+    return ""
 
 
 async def _is_issuer(url: str, http: Http) -> bool:

@@ -135,8 +135,7 @@ class Authorizations:
         """What the client asks a token for: the resource of the metadata, else the URL."""
         if self._subject.is_issuer:
             return None
-        named = self._subject.resource.get("resource")
-        return named if isinstance(named, str) else self._subject.url
+        return self._subject.named_resource
 
     def request(self, **changes: str | None) -> Request:
         """Return a request as the SDKs send it; a parameter of None is left out."""
@@ -239,13 +238,20 @@ class Authorizations:
                 return {name: values[0] for name, values in found.items()}
 
     def judge_response(self, response: dict[str, str], request: Request) -> str | None:
-        """Judge the response to a right request, and return its code."""
-        code, judge = response.get("code"), self._report.judge
-        error = response.get("error", "no error")
-        judge("authorization-response", code, f"no code, but {error[:60]}")
+        """Judge the response to a right request, and return its code as `code_of` does."""
+        judge, error = self._report.judge, response.get("error", "no error")
+        judge("authorization-response", response.get("code"), f"no code, but {error[:60]}")
         judge("authorization-response", response.get("state") == request.state, "another state, or none")
-        self._judge_iss("authorization-response", response)
-        return code
+        return self.code_of(response)
+
+    def code_of(self, response: dict[str, str]) -> str | None:
+        """Judge `iss`, and return the code if this server may have it.
+
+        If `iss` is wrong, or missing though advertised, the code may be that of another server: to redeem it
+        here would give it away, together with the verifier (RFC 9207 section 2.4).
+        """
+        is_right = self._judge_iss("authorization-response", response)
+        return response.get("code") if is_right else None
 
     def judge_error(self, response: dict[str, str], request: Request) -> None:
         """Judge a redirect with an error."""
@@ -253,12 +259,13 @@ class Authorizations:
         self._report.judge("error-response", same, f"{response.get('error', '')[:60]} without the state")
         self._judge_iss("error-response", response)
 
-    def _judge_iss(self, check: str, response: dict[str, str]) -> None:
+    def _judge_iss(self, check: str, response: dict[str, str]) -> bool:
         advertised = self._subject.server.get("authorization_response_iss_parameter_supported") is True
         iss = response.get("iss")
-        if advertised or iss is not None:
-            issuer = self._subject.server.get("issuer")
-            self._report.judge(check, iss == issuer, f"iss is {iss!r}, and the issuer {issuer!r}")
+        if not advertised and iss is None:
+            return True
+        issuer = self._subject.server.get("issuer")
+        return self._report.judge(check, iss == issuer, f"iss is {iss!r}, and the issuer {issuer!r}")
 
     def _scope(self) -> str:
         """Choose the scopes as the SDKs do: of the challenge, else of the metadata."""

@@ -74,6 +74,12 @@ class Subject(Struct, kw_only=True):
     def metadata_url_of_challenge(self) -> str | None:
         return self.challenge.get("resource_metadata")
 
+    @property
+    def named_resource(self) -> str:
+        """What a client asks a token for: the resource of the metadata, else the URL."""
+        named = self.resource.get("resource")
+        return named if isinstance(named, str) else self.url
+
     def endpoint(self, name: str) -> str | None:
         """Return the URL of an endpoint in the metadata of the authorization server."""
         url = self.server.get(name)
@@ -83,6 +89,17 @@ class Subject(Struct, kw_only=True):
         """Return a list of texts in the metadata."""
         listed = (self.resource if of_resource else self.server).get(member)
         return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+
+
+def covers(resource: str, url: str) -> bool:
+    """Whether the resource is the URL or a parent of it, as both SDKs compare."""
+    try:
+        if origin_of(resource) != origin_of(url):
+            return False
+    except ValueError:  # a malformed host
+        return False
+    parent, path = (f"{path_of(one)}/" for one in (resource, url))
+    return path.startswith(parent)
 
 
 def resource_path_url(url: str) -> str:

@@ -135,7 +135,7 @@ class Tokens:
     async def _double_spend(self) -> None:
         """Redeem a second code: first with a wrong verifier, then twice at once."""
         request = self._authorizations.request()
-        code = (await self._authorizations.sign_in(request)).get("code")
+        code = self._authorizations.code_of(await self._authorizations.sign_in(request))
         if code is None:
             return
         wrong = await self._redeem(code, request, code_verifier="w" * 43)
@@ -143,7 +143,7 @@ class Tokens:
         answers = await self._redeemed_twice(code, request)
         if not any(answer.ok for answer in answers):  # the wrong verifier has used the code up
             request = self._authorizations.request()
-            code = (await self._authorizations.sign_in(request)).get("code")
+            code = self._authorizations.code_of(await self._authorizations.sign_in(request))
             if code is None:
                 return
             answers = await self._redeemed_twice(code, request)
@@ -166,13 +166,14 @@ class Tokens:
             response = await self._authorizations.sign_in(request, soon=True)
         except SignInTimedOut:
             return  # a page that leads nowhere, or a user who has gone
-        code = response.get("code")
-        if code is None:
+        is_accepted = "code" in response
+        if not is_accepted:
             self._authorizations.judge_error(response, request)
+        code = self._authorizations.code_of(response) if is_accepted else None
         redeemed = code is not None and Pair.of(await self._redeem(code, request)) is not None
         seen = ", which any verifier redeems" if redeemed else ""
         without = "without a code challenge" if "code_challenge" in changes else "with the method plain"
-        self._report.judge("pkce-required", code is None, f"a code {without}{seen}")
+        self._report.judge("pkce-required", not is_accepted, f"a code {without}{seen}")
 
     # Use
 

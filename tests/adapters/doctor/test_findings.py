@@ -363,17 +363,77 @@ async def test_an_mcp_server_without_tls_is_found():
 async def test_cookies_are_sent_only_with_requests_for_pages():
     """With a cookie a request counts as a browser's, and is refused for reasons of its own."""
     server = HealthyServer()
-    respond = server.response
-    with_cookie = set()
+    requests = requests_of(server)
+    await examined(server, active=True)
+    assert {request.path for request in requests if "cookie" in request.headers} <= {"/authorize"}
+
+
+# Tokens and codes of others
+
+OTHER = "https://victim.example/mcp"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (resource(resource=OTHER), f"the resource '{OTHER}' does not cover {MCP}"),
+        (resource(resource=f"{MCP}/admin"), f"the resource '{MCP}/admin' does not cover {MCP}"),
+        (metadata(issuer="https://honest.example"), "is of the issuer 'https://honest.example'"),
+    ],
+    ids=["another origin", "another path", "another issuer"],
+)
+async def test_no_sign_in_starts_for_a_server_that_poses_as_another(fault: Fault, reason: str):
+    server = HealthyServer()
+    fault(server)
+    requests = requests_of(server)
+    report = await examined(server, active=True)
+    assert reason in report.unfinished
+    assert not [request for request in requests if (request.method, request.path) == ("POST", "/register")]
+
+
+def other_iss(response: Response) -> None:
+    if "location" in response.headers:
+        location = response.headers["location"]
+        response.headers["location"] = f"{location.partition('&iss=')[0]}&iss=https%3A%2F%2Fhonest.example"
+
+
+def no_iss(response: Response) -> None:
+    if "location" in response.headers:
+        response.headers["location"] = response.headers["location"].partition("&iss=")[0]
+
+
+@pytest.mark.parametrize("change", [other_iss, no_iss])
+@pytest.mark.parametrize("honest", [0, 1])
+async def test_a_code_of_another_issuer_is_not_redeemed(change: Callable[[Response], None], honest: int):
+    """The first `honest` codes come from the issuer itself."""
+    server = HealthyServer()
+    breaking("late", "challenge")(server)
+    right: list[str] = []
+
+    def rewrite(response: Response) -> None:
+        if len(server.codes) > honest:
+            change(response)
+        else:
+            right[:] = server.codes
+
+    server.rewrites.append(("GET", "/authorize", rewrite))
+    requests = requests_of(server)
+    await examined(server, active=True)
+    sent = {request.form.get("code") for request in requests if request.path == "/token"}
+    assert len(server.codes) > honest
+    assert sent & set(server.codes) == set(right)
+
+
+def requests_of(server: HealthyServer) -> list[Request]:
+    """Return a list to which each request is added."""
+    respond, requests = server.response, list[Request]()
 
     def response(request: Request) -> Response:
-        if "cookie" in request.headers:
-            with_cookie.add(request.path)
+        requests.append(request)
         return respond(request)
 
     server.response = response  # type: ignore[method-assign]
-    await examined(server, active=True)
-    assert with_cookie <= {"/authorize"}
+    return requests
 
 
 # What is left
@@ -475,7 +535,7 @@ async def test_a_long_response_is_read_in_part():
 @pytest.mark.parametrize("active", [False, True])
 async def test_no_report_holds_a_token_or_a_code(active: bool):
     server = HealthyServer()
-    breaking("verifier", "replay", "query", "forks", "access", "late", "challenge", "state", "iss")(server)
+    breaking("verifier", "replay", "query", "forks", "access", "late", "challenge", "state")(server)
     report = await examined(server, active=active)
     shown = msgspec.json.encode([finding.record() for finding in report.findings]).decode()
     secrets = [*server.codes, *server.revoked, *server.generations]
