@@ -16,11 +16,19 @@ from grantledger.adapters import logs
 STOP_TIMEOUT = 25.0
 """Seconds for a worker to finish its requests and its writes. Then it is killed."""
 
-PAUSE = 1.0
-"""Seconds before a worker starts again that has ended before it served."""
+FIRST_PAUSE = 1.0
+"""Seconds before a worker starts again that has not served for `STEADY`. They double with each such end."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds at which the pause stops growing."""
+
+STEADY = 60.0
+"""Seconds. A worker that has served so long starts again at once. If none serves so long, the server ends."""
 
 START_FAILED = 3
 """The exit code that uvicorn has for it."""
+
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 _LOOK = 0.2
 """Seconds between two looks at the workers while nothing happens."""
@@ -43,31 +51,50 @@ class Parent(Struct, frozen=True):
 class _Worker(Struct):
     pid: int
     ready: int
-    serves: bool = False
+    pause: float
+    """Seconds before its start."""
+    serves_since: float | None = None
+
+    @property
+    def serves(self) -> bool:
+        return self.serves_since is not None
+
+
+class _Restart(Struct, frozen=True):
+    at: float
+    pause: float
 
 
 class Workers:
     """Runs `serve` in `count` processes, and again for each that ends, until a signal stops all.
 
+    Workers that end early start again after pauses that grow, and when none has served for a minute, all end.
+    So a server whose workers cannot start any more does not look as if it ran.
+
     The processes are forked, so this one must have no thread and no open connection.
     """
 
-    def __init__(self, count: int, serve: Callable[[Parent], int]) -> None:
+    def __init__(
+        self, count: int, serve: Callable[[Parent], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._count = count
         self._serve = serve
+        self._clock = clock
         self._workers: list[_Worker] = []
         self._alive, self._life = os.pipe()  # nothing is ever written: its end is the end of the parent
-        self._restarts: list[float] = []
+        self._restarts: list[_Restart] = []
         self._have_served = False
+        self._last_served = clock()
 
     def run(self) -> int:
         """Return the exit code: that of a worker which could not start, or 0 after SIGINT.
 
-        SIGTERM is raised again when all workers have ended, as uvicorn does in one process.
+        SIGTERM is raised again when all workers have ended, as uvicorn does in one process. Raises `OSError`
+        if the system refuses one of the first workers.
         """
         with _signals() as signals:
             for _ in range(self._count):
-                self._start()
+                self._start(pause=0.0)
             while not (stopped_by := self._stop_signal(signals)):
                 failure = self._look_after_workers()
                 if failure is not None:
@@ -79,23 +106,32 @@ class Workers:
             signal.raise_signal(signal.SIGTERM)
         return 0
 
-    def _start(self) -> None:
-        ready, told = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(self._life)
-            self._become_worker(Parent(self._alive, told))
-        os.close(told)
-        self._workers.append(_Worker(pid, ready))
+    def _start(self, pause: float) -> None:
+        ready, writing = os.pipe()
+        # A signal to the new process would go to the pipe of this one, until the handlers are reset.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.close(self._life)
+                self._become_worker(Parent(self._alive, writing), blocked)
+        except OSError:
+            os.close(ready)
+            raise
+        finally:
+            os.close(writing)
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        self._workers.append(_Worker(pid, ready, pause))
 
-    def _become_worker(self, parent: Parent) -> None:
+    def _become_worker(self, parent: Parent, blocked: set[int]) -> None:
         """Serve, and end this process. Nothing of the parent's code runs after it."""
         code = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            for number in _HANDLED:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.set_wakeup_fd(-1)
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             code = self._serve(parent)
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
@@ -111,28 +147,45 @@ class Workers:
         waiting = [worker.ready for worker in self._workers if not worker.serves]
         readable, _, _ = select.select([signals, *waiting], [], [], _LOOK)
         for worker in self._workers:
-            if worker.ready in readable and not worker.serves:
-                worker.serves = os.read(worker.ready, 1) == b"1"
+            if worker.ready in readable and not worker.serves and os.read(worker.ready, 1) == b"1":
+                worker.serves_since = self._clock()
         if signals not in readable:
             return 0
         got = os.read(signals, 64)
         return next((number for number in got if number in (signal.SIGTERM, signal.SIGINT)), 0)
 
     def _look_after_workers(self) -> int | None:
-        """Start those again that have ended. Return an exit code if the first ones cannot start."""
+        """Start those again that have ended. Return an exit code if the first cannot start or none serves."""
         self._have_served = self._have_served or all(worker.serves for worker in self._workers)
-        now = time.monotonic()
+        now = self._clock()
         for worker, status in self._ended():
             code = os.waitstatus_to_exitcode(status)
             if not worker.serves and not self._have_served:
                 return code if code > 0 else START_FAILED
-            logs.write_line("error", "a worker has ended, another one starts", pid=worker.pid, exit_code=code)
-            self._restarts.append(now if worker.serves else now + PAUSE)
-        due = [at for at in self._restarts if at <= now]
-        self._restarts = [at for at in self._restarts if at > now]
-        for _ in due:
-            self._start()
+            was_steady = worker.serves_since is not None and now - worker.serves_since >= STEADY
+            pause = 0.0 if was_steady else _longer(worker.pause)
+            logs.write_line(
+                "error", "a worker has ended, another one starts", pid=worker.pid, exit_code=code, pause=pause
+            )
+            self._restarts.append(_Restart(now + pause, pause))
+        if any(worker.serves for worker in self._workers):
+            self._last_served = now
+        elif self._have_served and now - self._last_served >= STEADY:
+            logs.write_line("error", f"no worker has served for {STEADY:.0f} s, the server ends")
+            return START_FAILED
+        self._restart_due(now)
         return None
+
+    def _restart_due(self, now: float) -> None:
+        due = [restart for restart in self._restarts if restart.at <= now]
+        self._restarts = [restart for restart in self._restarts if restart.at > now]
+        for restart in due:
+            try:
+                self._start(restart.pause)
+            except OSError as error:  # no process or file descriptor is left: the other workers go on
+                pause = _longer(restart.pause)
+                logs.write_line("error", "a worker cannot be started", error=error.strerror, pause=pause)
+                self._restarts.append(_Restart(now + pause, pause))
 
     def _ended(self) -> Iterator[tuple[_Worker, int]]:
         for worker in [*self._workers]:
@@ -147,12 +200,12 @@ class Workers:
 
     def _stop(self, signals: int) -> None:
         """End all workers: those that do not end in time, or at another signal, are killed."""
-        deadline = time.monotonic() + STOP_TIMEOUT
+        deadline = self._clock() + STOP_TIMEOUT
         self._send(signal.SIGTERM)
         while self._workers:
             for _ in self._ended():
                 pass
-            if self._stop_signal(signals) or time.monotonic() > deadline:
+            if self._stop_signal(signals) or self._clock() > deadline:
                 self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
@@ -160,19 +213,22 @@ class Workers:
             os.kill(worker.pid, number)
 
 
+def _longer(pause: float) -> float:
+    return min(max(FIRST_PAUSE, 2 * pause), LONGEST_PAUSE)
+
+
 @contextmanager
 def _signals() -> Iterator[int]:
     """Yield a pipe with the numbers of SIGTERM, SIGINT and SIGCHLD as they come."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-    before = [signal.signal(number, lambda *_: None) for number in handled]
+    before = [signal.signal(number, lambda *_: None) for number in _HANDLED]
     wakeup = signal.set_wakeup_fd(writing)
     try:
         yield reading
     finally:
         signal.set_wakeup_fd(wakeup)
-        for number, handler in zip(handled, before, strict=True):
+        for number, handler in zip(_HANDLED, before, strict=True):
             signal.signal(number, handler)
         os.close(reading)
         os.close(writing)

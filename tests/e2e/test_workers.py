@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from grantledger.entrypoints.workers import START_FAILED
 from support import postgres
 from support.oauth import Person
 from support.processes import children, is_alive
@@ -162,3 +163,27 @@ def test_if_one_worker_cannot_start_none_goes_on(tmp_path: Path):
         [sys.executable, "-c", START, tmp_path / "first"], timeout=TIMEOUT, capture_output=True, check=False
     )
     assert done.returncode == 7
+
+
+SIGNALLED = """
+import os, signal, sys, time
+from grantledger.entrypoints.workers import Workers
+
+fork = os.fork
+
+def signalled_fork():
+    pid = fork()
+    if pid == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return pid
+
+os.fork = signalled_fork
+sys.exit(Workers(1, lambda parent: time.sleep(600)).run())
+"""
+
+
+def test_a_signal_to_a_worker_that_was_just_forked_ends_it_and_not_its_parent():
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED], timeout=TIMEOUT, capture_output=True, check=False
+    )
+    assert done.returncode == START_FAILED
