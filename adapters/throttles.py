@@ -26,6 +26,11 @@ MOST_KEYS = 16_384
 PAUSE = 1.0
 """Seconds between two merges with the counts of the other processes."""
 
+PATIENCE = 12.0
+"""Seconds for which one merge waits for the database, also while a server stops. The ledger gives up earlier
+what it has not begun.
+"""
+
 _OVERLAP = 5
 """Seconds by which each look at the others' counts reaches back: their clocks may be behind."""
 
@@ -140,7 +145,7 @@ class InProcessThrottle:
         if shared is None:
             unshared = self._unshared(name, now)
         else:
-            unshared = self._full_at.get(name, now) - shared.full_at
+            unshared = self._full_at.get(name, min(now, shared.full_at)) - shared.full_at
         self._merged[name] = full_at
         full_at = max(full_at, now) + unshared
         if full_at > now:
@@ -208,7 +213,10 @@ class ThrottleCounts(Protocol):
     """What the processes of a realm have counted together. Every method raises `Unavailable`."""
 
     async def merge(self, counted: Sequence[ThrottleCount], *, now: int) -> Sequence[ThrottleCount]:
-        """Add counts and return the sums. Here `full_at` is as if nothing else had been counted."""
+        """Add counts and return the sums. Here `full_at` is as if nothing else had been counted.
+
+        A count whose sum is not returned was not added. Nor was any if this raises `Unavailable`.
+        """
         ...
 
     async def changed(self, since: int, *, most: int) -> Sequence[ThrottleCount]:
@@ -230,6 +238,7 @@ class Throttles:
         self._digests = Digests(key)
         self._now = now
         self._shared: dict[str, InProcessThrottle] = {}
+        self._sharing: asyncio.Task[None] | None = None
         self._looked_at = 0.0
         self._swept_at = now()
 
@@ -295,6 +304,22 @@ class Throttles:
             await counts.sweep(now=_microseconds(now), most=_MOST_ROWS)
 
     async def _share(self, counts: ThrottleCounts) -> None:
+        """Share what was counted here, after what an earlier call has begun to share.
+
+        It goes on if the caller is cancelled or gives up: what may have been added already is not added again
+        before that is known.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                if self._sharing is not None:
+                    await asyncio.wait([self._sharing])
+                self._sharing = asyncio.create_task(self._share_counted(counts))
+                await asyncio.shield(self._sharing)
+                self._sharing = None
+        except TimeoutError:
+            raise Unavailable("the counts of throttles cannot be shared") from None
+
+    async def _share_counted(self, counts: ThrottleCounts) -> None:
         collected = {kind: throttle.collect(_MOST_MERGED) for kind, throttle in self._shared.items()}
         now = self._now()
         counted = [
@@ -305,13 +330,11 @@ class Throttles:
         if not counted:
             return
         try:
-            merged = await counts.merge(counted, now=_microseconds(now))
-        except Unavailable:
+            for kind, name, full_at in await counts.merge(counted, now=_microseconds(now)):
+                self._shared[kind].learn(name, full_at / 1e6, shared=collected[kind].pop(name))
+        finally:
             for kind, found in collected.items():
                 self._shared[kind].collect_again(found)
-            raise
-        for kind, name, full_at in merged:
-            self._shared[kind].learn(name, full_at / 1e6, shared=collected[kind][name])
 
     def _of(
         self, kind: str, rate: Rate | None, *, shared_above: float = 0.0

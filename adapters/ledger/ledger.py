@@ -107,13 +107,16 @@ class EventLedger(Reader):
     async def perform(self, work: Work) -> None:
         """Write something that is no event, in a transaction between those of the writer.
 
-        `work` may run several times. Raises `Unavailable`; then it may have been written all the same.
+        `work` may run several times. Raises `Unavailable` if nothing was written, and `CommitOutcomeUnknown`.
+        Work that does not begin in time is dropped. Once it has begun, this waits for its end: otherwise a
+        caller that tries again could write it twice.
         """
+        performance = self._writer.perform(work)
+        timer = asyncio.get_running_loop().call_later(self._timeout, performance.give_up)
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._writer.perform(work)
-        except TimeoutError:
-            raise Unavailable("the ledger's writer does not answer") from None
+            await performance.ended
+        finally:
+            timer.cancel()
 
     def _appended(self, change: Change[Any], now: int) -> list[Appended]:
         stream_id, parties = change.kind.stream_id(change.key), parties_of(change.kind, change.state)

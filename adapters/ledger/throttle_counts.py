@@ -1,10 +1,14 @@
 """What the processes of a realm have counted together, in a table of the ledger's database."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from grantledger.adapters.ledger.database import Database, Transaction
+from grantledger.adapters.ledger.database import CommitOutcomeUnknown, Database, Transaction
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.throttles import ThrottleCount
+
+_MOST_OF_OTHERS = 2_000
+"""Counts of others that may be newer than those that are looked up."""
 
 
 class LedgerThrottleCounts:
@@ -22,10 +26,24 @@ class LedgerThrottleCounts:
 
         async def write(transaction: Transaction) -> None:
             merged = await transaction.fetch_by_rows(self._statements.merge_throttles, rows)
-            found.extend(ThrottleCount(kind, bytes(key), full_at) for kind, key, full_at in merged)
+            found[:] = [ThrottleCount(kind, bytes(key), full_at) for kind, key, full_at in merged]
 
-        await self._ledger.perform(write)
+        try:
+            await self._ledger.perform(write)
+        except CommitOutcomeUnknown:
+            return await self._looked_up(counted, now)
         return found
+
+    async def _looked_up(self, counted: Sequence[ThrottleCount], now: int) -> list[ThrottleCount]:
+        """Return those of the counts that were merged since `now`: they must not be added twice.
+
+        Where another process has merged the same key meanwhile, ours may be lost instead.
+        """
+        where = {"realm": self._realm, "since": now, "most": len(counted) + _MOST_OF_OTHERS}
+        found = await self._database.fetch_settled(self._realm, self._statements.merged_throttles, where)
+        ours = {(count.kind, count.key) for count in counted}
+        merged = [ThrottleCount(kind, bytes(key), full_at) for kind, key, full_at in found]
+        return [count for count in merged if (count.kind, count.key) in ours]
 
     async def changed(self, since: int, *, most: int) -> list[ThrottleCount]:
         where = {"realm": self._realm, "since": since, "most": most}
@@ -40,4 +58,5 @@ class LedgerThrottleCounts:
         async def delete(transaction: Transaction) -> None:
             await transaction.fetch(self._statements.sweep_throttles, {**realm, "horizon": horizon})
 
-        await self._ledger.perform(delete)
+        with suppress(CommitOutcomeUnknown):  # the next sweep deletes them
+            await self._ledger.perform(delete)

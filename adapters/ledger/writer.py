@@ -43,6 +43,9 @@ _SWEPT = 1_000
 _TRIES = 8
 """How often a batch is written whose transaction the database aborts because of another one."""
 
+_MOST_WORK = 64
+"""Pieces of work in the queue. Each caller of `perform` queues one at a time, so there are a few."""
+
 
 class Append:
     """The changes of one caller that are recorded together, and the future that the caller awaits.
@@ -87,12 +90,27 @@ class Append:
 
     def answer(self, outcome: Outcome) -> None:
         """Answer the caller, unless it was answered before or was cancelled."""
-        if self.answered.done():
-            return
-        if outcome is None:
-            self.answered.set_result(None)
-        else:
-            self.answered.set_exception(outcome)
+        _set(self.answered, outcome)
+
+
+class Performance:
+    """Work that is queued, and the future that its caller awaits. Once that is done, it does not begin."""
+
+    __slots__ = ("begun", "ended", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.begun = False
+
+    def give_up(self) -> None:
+        """Answer the caller, unless the work has begun: then what becomes of it will be known."""
+        if not self.begun:
+            self.end(Unavailable("the ledger's writer does not answer"))
+
+    def end(self, outcome: Outcome) -> None:
+        """Answer the caller, unless it was answered before or was cancelled."""
+        _set(self.ended, outcome)
 
 
 class Writer:
@@ -118,7 +136,7 @@ class Writer:
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._waiting: deque[Append] = deque()
-        self._work: deque[tuple[Work, asyncio.Future[None]]] = deque()
+        self._work: deque[Performance] = deque()
         self._open = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -156,14 +174,20 @@ class Writer:
         self._waiting.append(append)
         self._wake()
 
-    async def perform(self, work: Work) -> None:
-        """Run `work` in a transaction between two batches, and commit it. See `EventLedger.perform`."""
+    def perform(self, work: Work) -> Performance:
+        """Queue `work` for a transaction between two batches. See `EventLedger.perform`.
+
+        Raises `Unavailable` if the queue is full, before `start` and after `close`.
+        """
         if not self._open:
             raise Unavailable("the ledger is not open")
-        performed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._work.append((work, performed))
+        self._work = deque(queued for queued in self._work if not queued.ended.done())
+        if len(self._work) >= _MOST_WORK:
+            raise Unavailable("too much work waits")
+        performance = Performance(work)
+        self._work.append(performance)
         self._wake()
-        await performed
+        return performance
 
     async def close(self, patience: float) -> None:
         """Write the queued appends, then stop. Wait for that at most `patience` seconds."""
@@ -198,32 +222,37 @@ class Writer:
                 if size or sweep:
                     await self._answer([self._waiting.popleft() for _ in range(size)], sweep=sweep)
                 if self._work:
-                    await self._perform(*self._work.popleft())
+                    await self._perform(self._work.popleft())
         finally:
             self._task = None
 
-    async def _perform(self, work: Work, performed: "asyncio.Future[None]") -> None:
-        failure: Unavailable | None = None
-        try:
-            await self._committed(work)
-        except Exception as error:  # noqa: BLE001 - the caller must be answered
-            failure = unavailable(error)
-        if performed.done():  # cancelled
+    async def _perform(self, performance: Performance) -> None:
+        if performance.ended.done():
             return
-        if failure is None:
-            performed.set_result(None)
-        else:
-            performed.set_exception(failure)
+        self._began_at = asyncio.get_running_loop().time()
+        outcome: Outcome = None
+        try:
+            await self._committed(performance)
+        except CommitOutcomeUnknown as error:
+            outcome = error
+        except Exception as error:  # noqa: BLE001 - the caller must be answered
+            outcome = unavailable(error)
+        finally:
+            self._began_at = None
+        performance.end(outcome)
 
-    async def _committed(self, work: Work, tries: int = _TRIES) -> None:
+    async def _committed(self, performance: Performance, tries: int = _TRIES) -> None:
         try:
             async with self._database.transaction(self._realm) as transaction:
-                await work(transaction)
+                if performance.ended.done():  # while the transaction waited for the lock
+                    return
+                performance.begun = True
+                await performance.work(transaction)
                 await transaction.commit()
         except TransactionAborted:
             if tries == 1:
                 raise
-            await self._committed(work, tries - 1)
+            await self._committed(performance, tries - 1)
 
     async def _answer(self, batch: Sequence[Append], *, sweep: bool) -> None:
         self._began_at = asyncio.get_running_loop().time()
@@ -316,6 +345,15 @@ async def is_committed(database: Database, realm: str, append: Append) -> bool:
     where = {"realm": realm, "stream_id": first.stream_id, "version": first.version}
     found = await database.fetch_settled(realm, database.statements.append_at, where)
     return [bytes(row[0]) for row in found] == [append.envelope.append_id]
+
+
+def _set(waiting: "asyncio.Future[None]", outcome: Outcome) -> None:
+    if waiting.done():
+        return
+    if outcome is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(outcome)
 
 
 def unavailable(cause: BaseException) -> Unavailable:

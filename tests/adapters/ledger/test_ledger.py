@@ -20,6 +20,7 @@ from adapters.ledger.storage import (
     writer_in_queue,
     writers_held_up,
 )
+from grantledger.adapters.ledger.database import Transaction
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.writer import Append, Outcome
 from grantledger.application.ports import Unavailable
@@ -245,6 +246,26 @@ async def test_a_ledger_whose_writer_hangs_is_not_ready(database: WatchedDatabas
         with pytest.raises(Unavailable, match="hangs"):
             await ledger.check_ready()
     await asyncio.gather(recording, return_exceptions=True)
+    async with asyncio.timeout(TIMEOUT):
+        while not await is_ready(ledger):  # noqa: ASYNC110 - the writer sets no event of ours
+            await asyncio.sleep(0.01)
+    await ledger.close()
+
+
+async def test_a_ledger_whose_writer_hangs_with_something_that_is_no_event_is_not_ready(
+    database: WatchedDatabase,
+):
+    async def nothing(transaction: Transaction) -> None:
+        pass
+
+    ledger = a_ledger(database, timeout=0.05)
+    await ledger.open()
+    with writers_held_up(database):
+        with pytest.raises(Unavailable):
+            await ledger.perform(nothing)
+        async with asyncio.timeout(TIMEOUT):
+            while await is_ready(ledger):  # noqa: ASYNC110 - time passes
+                await asyncio.sleep(0.01)
     async with asyncio.timeout(TIMEOUT):
         while not await is_ready(ledger):  # noqa: ASYNC110 - the writer sets no event of ours
             await asyncio.sleep(0.01)

@@ -1,18 +1,30 @@
 """Throttles that processes share through the database, on both stores."""
 
+import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from adapters.ledger.storage import WatchedDatabase, a_ledger, database_at, rows_of, writers_held_up
+from adapters.ledger.storage import (
+    WatchedDatabase,
+    a_ledger,
+    database_at,
+    rows_of,
+    writers_held_up,
+)
+from grantledger.adapters import throttles
+from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.throttle_counts import LedgerThrottleCounts
 from grantledger.adapters.throttles import ThrottleCount, Throttles
 from grantledger.application.ports import Unavailable
 from grantledger.application.throttling import TooManyActions, TooManyGuesses
 from grantledger.domain.rate import Rate
 from grantledger.domain.refusal import Refusal
+from support.timeouts import TIMEOUT
 
 KEY = b"a key that all processes derive"
 HOME = "192.0.2.1"
@@ -32,9 +44,9 @@ class WrongPassword(Refusal):
 class Process:
     """One of several on the same database, with a limit of three guesses an hour."""
 
-    def __init__(self, address: str, time: Time) -> None:
-        self.database = database_at(address)
-        self.ledger = a_ledger(self.database)
+    def __init__(self, database: Database, time: Time, **options: Any) -> None:
+        self.database = database
+        self.ledger = a_ledger(database, **options)
         self.counts = LedgerThrottleCounts(self.ledger, self.database, "main")
         self.throttles = Throttles(KEY, now=time)
         self._guesses = self.throttles.guess_limit("passwords", Rate(3, 3_600))
@@ -61,11 +73,11 @@ def time() -> Time:
 
 @pytest.fixture
 async def start(database: WatchedDatabase, time: Time) -> AsyncIterator[Callable[[], Any]]:
-    """Return a function that starts one more process."""
+    """Return a function that starts one more process. A test can disturb the database of a `watched` one."""
     started: list[Process] = []
 
-    async def start() -> Process:
-        process = Process(database.address, time)
+    async def start(*, watched: bool = False, **options: Any) -> Process:
+        process = Process(database if watched else database_at(database.address), time, **options)
         await process.ledger.open()
         await process.merge()
         started.append(process)
@@ -157,6 +169,102 @@ async def test_in_an_outage_each_process_counts_for_itself_and_shares_later(star
     await first.merge()
     await second.merge()
     assert second.guess() == 1_200
+
+
+async def counts_again_once(process: Process) -> None:
+    """Merge as often as it takes, and check that the one guess before counts as one."""
+    async with asyncio.timeout(TIMEOUT):
+        while not await merged(process):
+            pass
+    assert [process.guess() for _ in range(3)] == [0, 0, 1_200]
+
+
+async def merged(process: Process) -> bool:
+    try:
+        await process.merge()
+    except Unavailable:
+        return False
+    return True
+
+
+async def test_a_guess_counts_once_after_many_merges_that_met_a_stuck_writer(
+    start: Any, database: WatchedDatabase
+):
+    """Fails if the writer makes up for each merge that gave up."""
+    first = await start(timeout=0.05)
+    with writers_held_up(database):
+        first.guess()
+        assert [await merged(first) for _ in range(4)] == [False] * 4
+    await counts_again_once(first)
+
+
+async def test_a_guess_counts_once_though_its_commit_takes_longer_than_merges_wait(
+    start: Any, database: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
+):
+    """Fails if what may have been written is written again."""
+    monkeypatch.setattr(throttles, "PATIENCE", 0.1)
+    first = await start(watched=True, timeout=0.05)
+    first.guess()
+    go_on = threading.Event()
+    database.before_commit = lambda: waiting_for(go_on)
+    try:
+        assert [await merged(first) for _ in range(3)] == [False] * 3
+    finally:
+        go_on.set()
+    monkeypatch.undo()
+    await counts_again_once(first)
+
+
+def waiting_for(event: threading.Event) -> None:
+    event.wait(TIMEOUT)
+
+
+async def test_a_guess_counts_once_though_the_answer_to_its_commit_was_lost(
+    start: Any, database: WatchedDatabase
+):
+    def lose_the_answer() -> None:
+        database.after_commit = lambda: None
+        raise sqlite3.OperationalError("disk I/O error")
+
+    first = await start(watched=True)
+    first.guess()
+    database.after_commit = lose_the_answer
+    await first.merge()
+    await counts_again_once(first)
+
+
+async def test_a_guess_whose_commit_failed_is_shared_by_the_next_merge(start: Any, database: WatchedDatabase):
+    def fail() -> None:
+        database.before_commit = lambda: None
+        raise sqlite3.OperationalError("disk I/O error")
+
+    first, second = await start(watched=True), await start()
+    for _ in range(3):
+        first.guess()
+    database.before_commit = fail
+    await merged(first)
+    await first.merge()
+    await second.merge()
+    assert second.guess() == 1_200
+
+
+async def test_a_guess_is_shared_though_its_merge_was_cancelled(start: Any, database: WatchedDatabase):
+    """Fails if a server that stops during a merge forgets what it was sharing."""
+    first, second = await start(watched=True), await start()
+    with writers_held_up(database):
+        for _ in range(3):
+            first.guess()
+        before = database.came_to_queue
+        merging = asyncio.create_task(first.merge())
+        async with asyncio.timeout(TIMEOUT):
+            while database.came_to_queue == before:  # noqa: ASYNC110 - the writer sets no event of ours
+                await asyncio.sleep(0.001)
+        merging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await merging
+    await first.merge()
+    await second.merge()
+    assert [first.guess(), second.guess()] == [1_200, 1_200]
 
 
 async def test_a_merge_gives_up_while_the_writer_is_stuck(database: WatchedDatabase):
