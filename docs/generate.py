@@ -95,6 +95,11 @@ redeems no code if `iss` is wrong, or is missing although the server advertises 
 There are 200 requests at most. Each is given up after 10 s, and reads at most 256 KiB. Redirects are not
 followed. A user has 5 minutes for a sign-in.
 
+The examined server names further URLs, which the doctor asks too. None of them may be in a more private
+network than the examined URL: a server of the internet cannot make the doctor ask a private network or this
+machine. Host names are resolved first, and each address counts. This does not stop a name server that gives
+another address a moment later.
+
 The doctor cannot see whether the user was asked for consent, how tokens are stored, and what becomes of a
 refresh token when the seconds for a retry are over.
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from grantledger.adapters.doctor.catalogue import Severity
 from grantledger.adapters.doctor.examination import Unreachable, examine
 from grantledger.adapters.doctor.http import Http
-from grantledger.adapters.doctor.report import Finding, Report
+from grantledger.adapters.doctor.report import Finding, Report, printable
 from grantledger.domain.absolute_uri import UriMalformed, parse
 
 NO_FAULT, FAULTS, NOT_EXAMINED = 0, 1, 2
@@ -62,7 +62,7 @@ def run_doctor(options: DoctorOptions) -> int:
         ):
             sys.stdout.write(f"{line}\n")
     if report.unfinished:
-        sys.stderr.write(f"grantledger: not all was checked: {report.unfinished}\n")
+        sys.stderr.write(f"grantledger: not all was checked: {printable(report.unfinished)}\n")
     if report.of(Severity.FAULT):
         return FAULTS
     return NOT_EXAMINED if report.unfinished else NO_FAULT
@@ -74,7 +74,7 @@ def lines_of(
     """Yield the report for people: a table of findings, and how many there are."""
     shown = [Severity.FAULT, Severity.WARNING, Severity.NOTE, *([Severity.OK] if everything else [])]
     findings = report.of(*shown)
-    yield from _wrapped(f"{report.url}, whose authorization server is {report.issuer}", width)
+    yield from _wrapped(f"{report.url}, whose authorization server is {printable(report.issuer)}", width)
     yield ""
     if findings:
         yield from _table(findings, width, coloured=coloured)
@@ -145,7 +145,7 @@ async def _examined(options: DoctorOptions) -> Report:
 async def open_url(options: DoctorOptions, url: str) -> None:
     """Print the URL and open it in the browser of this machine, unless the options say otherwise."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{start}Sign in and allow access at\n{url}\n")
+    sys.stderr.write(f"{start}Sign in and allow access at\n{printable(url)}\n")
     sys.stderr.flush()
     if options.open_browser:
         await asyncio.to_thread(webbrowser.open, url)

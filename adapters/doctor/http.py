@@ -1,17 +1,19 @@
 """Bounded requests: no redirects, a limit on time, on size and on the number of requests."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import SOCK_STREAM
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin
 
 import httpx2
 import msgspec
 from msgspec import Struct
 
-from grantledger.adapters.guards.discovery_paths import origin_of
-from grantledger.domain.absolute_uri import UriMalformed, parse
+from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
 
 TIMEOUT = 10.0
 """Seconds for one request with its response: Claude gives up on discovery after as many."""
@@ -30,6 +32,18 @@ ORIGIN = "http://localhost:6274"
 _REDIRECTS = range(300, 400)
 _OK = 200
 _EVENT_STREAM = "text/event-stream"
+
+
+class Reach(IntEnum):
+    """From where a host can be reached: the lower, the more can reach it."""
+
+    INTERNET = 0
+    PRIVATE_NETWORK = 1
+    THIS_MACHINE = 2
+
+
+Resolve = Callable[[str], Awaitable[list[str]]]
+"""Returns the addresses of a host, none if it has no address here."""
 
 
 class RequestLimitReached(Exception):  # noqa: N818 - named for the fact
@@ -90,13 +104,18 @@ class Http:
     """Sends the requests of one examination; a GET without headers of its own is sent once per URL."""
 
     def __init__(
-        self, http: httpx2.AsyncClient | None = None, progress: Callable[[int], None] | None = None
+        self,
+        http: httpx2.AsyncClient | None = None,
+        progress: Callable[[int], None] | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
         self._given = http
         self._own: dict[bool, httpx2.AsyncClient] = {}
         self._progress = progress
         self._known: dict[str, Answer] = {}
-        self._examined = ""
+        self._resolve = resolve or addresses_of
+        self._addresses: dict[str, list[str]] = {}
+        self._examined: AbsoluteUri | None = None
         self.requests = 0
         self._limit = MAX_REQUESTS
 
@@ -105,8 +124,11 @@ class Http:
         self._limit = MAX_REQUESTS + FOR_CLEANING
 
     def examines(self, url: str) -> None:
-        """Say what is examined. The URLs that its servers name must not lead to a private network."""
-        self._examined = url
+        """Say what is examined. The URLs that its servers name must not lead to a more private network.
+
+        Raises `UriMalformed`.
+        """
+        self._examined = parse(url)
 
     async def get(self, url: str) -> Answer:
         """Return the response to a GET as a client in a browser sends it."""
@@ -130,7 +152,7 @@ class Http:
         json: Any = None,
     ) -> Answer:
         """Return the response. Raises `RequestLimitReached`."""
-        if not self._may_ask(url):
+        if not await self._may_ask(url):
             return Answer(method=method, url=url, status=0, headers=httpx2.Headers(), failure="not asked")
         if self.requests >= self._limit:
             raise RequestLimitReached(f"the limit of {self._limit} requests is reached")
@@ -168,22 +190,40 @@ class Http:
         for client in self._own.values():
             await client.aclose()
 
-    def _may_ask(self, url: str) -> bool:
-        """Whether the URL is as safe as the examined one: with https, and not on this machine."""
-        if origin_of(url) == origin_of(self._examined):
+    async def _may_ask(self, url: str) -> bool:
+        """Whether the URL is as safe as the examined one: with https, and not in a more private network."""
+        uri, examined = _web_uri(url), self._examined
+        if uri is None or examined is None:
+            return False
+        if uri.origin == examined.origin:
             return True
-        if is_loopback(url):
-            return is_loopback(self._examined)
-        wanted = ("https://",) if self._examined.startswith("https://") else ("https://", "http://")
-        return url.startswith(wanted)
+        reaches = await self._reaches(uri)
+        if max(reaches) > min(await self._reaches(examined)):
+            return False
+        local = min(reaches) is Reach.THIS_MACHINE
+        return local or uri.scheme == "https" or examined.scheme == "http"
+
+    async def _reaches(self, uri: AbsoluteUri) -> list[Reach]:
+        """Return the reach of each address of the host."""
+        if uri.is_this_machine:
+            return [Reach.THIS_MACHINE]
+        host = (uri.host or "").strip("[]").lower()
+        try:
+            return [_reach(host)]
+        except ValueError:  # a name
+            if host not in self._addresses:
+                self._addresses[host] = await self._resolve(host)
+        # A name without an address here may have one at the proxy of the environment.
+        return [_reach(address) for address in self._addresses[host]] or [Reach.INTERNET]
 
     def _client(self, url: str) -> httpx2.AsyncClient:
         if self._given is not None:
             return self._given
-        loopback = is_loopback(url)
+        uri = parse(without_query(url))
+        loopback = uri.is_this_machine
         if loopback not in self._own:
             # A proxy of the environment does not reach this machine. Certificates take long to read.
-            verify = not (loopback and urlsplit(url).scheme == "http")
+            verify = not (loopback and uri.scheme == "http")
             self._own[loopback] = httpx2.AsyncClient(
                 timeout=TIMEOUT,
                 trust_env=not loopback,
@@ -202,6 +242,39 @@ async def _read(response: httpx2.Response) -> bytes:
         if len(body) >= MAX_RESPONSE:
             break
     return bytes(body[:MAX_RESPONSE])
+
+
+async def addresses_of(host: str) -> list[str]:
+    """Ask the resolver of this machine for the addresses of a host, none if it has no answer in time."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        return []
+    return [str(address[0]) for *_, address in found]
+
+
+def _reach(address: str) -> Reach:
+    """Return the reach of an IP address. Raises `ValueError`."""
+    ip: IPv4Address | IPv6Address = ip_address(address)
+    ip = (ip.ipv4_mapped if isinstance(ip, IPv6Address) else None) or ip
+    if ip.is_loopback or ip.is_unspecified:
+        return Reach.THIS_MACHINE
+    return Reach.INTERNET if ip.is_global else Reach.PRIVATE_NETWORK
+
+
+def _web_uri(url: str) -> AbsoluteUri | None:
+    """Return the parts of a web URL without its query, None if it is malformed or has a user name."""
+    try:
+        uri = parse(without_query(url))
+    except UriMalformed:
+        return None
+    return uri if uri.is_web and uri.userinfo is None else None
+
+
+def is_web(url: str) -> bool:
+    """Whether it is a URL with http or https that every program reads the same way."""
+    return _web_uri(url) is not None
 
 
 def is_loopback(url: str) -> bool:

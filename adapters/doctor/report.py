@@ -49,7 +49,7 @@ class Report:
         """Record whether the check holds; `seen` says what speaks against it. Returns `bool(holds)`."""
         assert check_id in CHECKS, check_id
         against = self._seen.setdefault(check_id, [])
-        shown = _printable(seen)[:_MAX_SEEN]
+        shown = printable(seen)[:_MAX_SEEN]
         if not holds and shown not in against:
             against.append(shown)
         return bool(holds)
@@ -64,6 +64,6 @@ class Report:
         return [finding for one in severities for finding in self.findings if finding.severity is one]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text with control characters escaped: the servers that are examined choose it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

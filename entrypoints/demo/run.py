@@ -80,7 +80,8 @@ async def _examined(url: str, console: Console) -> bool:
     from grantledger.adapters.doctor.http import Http  # noqa: PLC0415
     from grantledger.entrypoints.doctor_run import lines_of  # noqa: PLC0415
 
-    console.print(f"[bold]What clients meet[/], by `grantledger doctor {url}`\n")
+    console.print(f"[bold]What clients meet[/], by `grantledger doctor {url}`")
+    console.print("A fault or a warning needs your attention. A note is only advice.\n")
     async with Http() as http:
         report = await examine(url, http)
     for line in lines_of(report, width=console.width):

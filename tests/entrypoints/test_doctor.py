@@ -114,6 +114,7 @@ def test_what_is_left_behind_is_the_last_line():
 def test_control_characters_of_the_servers_are_escaped():
     report = a_report()
     report.judge("pkce-plain", False, "\x1b]0;title\x07")
+    report.issuer = "https://auth.example/\x1b]0;title\x07"
     assert "\x1b" not in "\n".join(lines_of(report, width=120))
 
 
@@ -211,6 +212,19 @@ async def test_the_url_of_the_sign_in_is_printed_and_opened(monkeypatch: pytest.
     await doctor_run.open_url(DoctorOptions(url=URL, open_browser=False), "https://auth.example/other")
     assert opened == ["https://auth.example/authorize"]
     assert "https://auth.example/other\n" in terminal.getvalue()
+
+
+async def test_control_characters_in_the_url_of_the_sign_in_are_escaped(capsys: pytest.CaptureFixture[str]):
+    await doctor_run.open_url(DoctorOptions(url=URL, open_browser=False), "https://auth.example/\x1b[2J\r")
+    assert "https://auth.example/\\x1b[2J\\r\n" in capsys.readouterr().err
+
+
+def test_control_characters_in_the_reason_for_an_early_end_are_escaped(
+    report: Report, capsys: pytest.CaptureFixture[str]
+):
+    report.unfinished = "the resource \x1b[2J"
+    run_doctor(DoctorOptions(url=URL))
+    assert "the resource \\x1b[2J\n" in capsys.readouterr().err
 
 
 # Without the extra

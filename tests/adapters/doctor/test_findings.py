@@ -12,7 +12,7 @@ import pytest
 
 from grantledger.adapters.doctor.catalogue import AREAS, Severity
 from grantledger.adapters.doctor.examination import Unreachable, examine
-from grantledger.adapters.doctor.http import MAX_RESPONSE, Http
+from grantledger.adapters.doctor.http import MAX_RESPONSE, Http, addresses_of
 from grantledger.adapters.doctor.report import Report
 from support.healthy_server import MCP, ORIGIN, USER, HealthyServer, Request, Response
 
@@ -33,7 +33,12 @@ async def examined(server: HealthyServer, *, url: str = MCP, active: bool = Fals
                 if "location" in answer.headers:
                     await browser.get(answer.headers["location"])
 
-        return await examine(url, Http(client), signs_in if active else None)
+        return await examine(url, Http(client, resolve=no_address), signs_in if active else None)
+
+
+async def no_address(_: str) -> list[str]:
+    """Resolve no name, so that no test asks the network."""
+    return []
 
 
 def found(report: Report) -> set[str]:
@@ -491,26 +496,79 @@ async def test_the_number_of_requests_has_a_limit(monkeypatch: pytest.MonkeyPatc
 # What the servers choose
 
 
+HOSTS = {
+    "mcp.example": ["93.184.215.14"],
+    "auth.example": ["93.184.215.15", "2606:2800:21f:cb07::1"],
+    "half.example": ["93.184.215.16", "10.0.0.1"],
+    "lan.example": ["fe80::1%eth0"],
+    "here.example": ["::ffff:127.0.0.1"],
+    "mcp": ["172.18.0.2"],
+    "auth": ["172.18.0.3"],
+}
+
+
+async def resolve(host: str) -> list[str]:
+    return HOSTS.get(host, [])
+
+
 async def asked_at(url: str, named: str) -> int:
     """Return whether the doctor, which examines `url`, sends a request to a URL that its server names."""
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(204))) as client:
-        http = Http(client)
+        http = Http(client, resolve=resolve)
         http.examines(url)
         return (await http.send("POST", named)).status
 
 
 @pytest.mark.parametrize(
-    "named", ["http://127.0.0.1/admin", "https://localhost/", "http://10.0.0.1/", "ftp://a"]
+    "named",
+    [
+        "127.0.0.1/admin",
+        "127.0.0.2",
+        "0.0.0.0:8443",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "127.1",
+        "localhost",
+        "localhost.",
+        "foo.localhost",
+        "10.0.0.1",
+        "100.64.0.1",
+        "169.254.169.254/latest/meta-data",
+        "[fd00::1]",
+        "lan.example",
+        "here.example",
+        "half.example",
+        "[bad",
+    ],
 )
 async def test_a_public_server_cannot_send_requests_to_a_private_network(named: str):
+    for scheme in ("https", "http"):
+        assert await asked_at("https://mcp.example/mcp", f"{scheme}://{named}") == 0
+        assert await asked_at("http://mcp.example/mcp", f"{scheme}://{named}") == 0
+
+
+@pytest.mark.parametrize("named", ["http://auth.example/", "ftp://auth.example", "https://a:b@auth.example"])
+async def test_a_public_server_cannot_send_requests_to_a_less_safe_url(named: str):
     assert await asked_at("https://mcp.example/mcp", named) == 0
+
+
+async def test_a_server_of_a_private_network_cannot_send_requests_to_this_machine():
+    assert await asked_at("http://10.0.0.1/mcp", "http://127.0.0.1:8000/token") == 0
+
+
+async def test_names_are_resolved_by_the_resolver_of_this_machine():
+    assert set(await addresses_of("localhost")) <= {"127.0.0.1", "::1"}
+    assert set(await addresses_of("127.0.0.1")) == {"127.0.0.1"}
+    assert await addresses_of("a" * 64) == []  # longer than a name may be
 
 
 @pytest.mark.parametrize(
     ("url", "named"),
     [
         ("https://mcp.example/mcp", "https://auth.example/token"),
+        ("https://mcp.example/mcp", "https://unknown.example/token"),
         ("http://127.0.0.1:8000/mcp", "http://localhost:9000/token"),
+        ("http://10.0.0.1/mcp", "http://10.0.0.2/token"),
         ("http://mcp:8000/mcp", "http://auth:8000/token"),
     ],
 )
