@@ -34,8 +34,8 @@ class UriMalformed(ValueError):  # noqa: N818 - named for the fact, like a refus
 class AbsoluteUri(Struct, frozen=True):
     """The parts of an absolute URI: RFC 3986 section 3.
 
-    The scheme is in lower case, everything else as written. `host` is None without an authority and
-    "" in an empty one; an IPv6 address keeps its brackets.
+    The scheme is in lower case, everything else as written. `host` is None if there is no authority, and ""
+    if the authority is empty; an IPv6 address keeps its brackets.
     """
 
     scheme: str

@@ -47,7 +47,7 @@ class Change(Struct, Generic[S], frozen=True, kw_only=True):
 
 
 class Versioned(Struct, Generic[S], frozen=True, kw_only=True):
-    """An aggregate at `version`: 0 and no state before its first event.
+    """An aggregate at `version`. Before the first event, the version is 0 and there is no state.
 
     A version without state is a finished stream: it can get no more events, and its row was deleted.
     """

@@ -124,7 +124,7 @@ class AuthorizationCode(Struct, frozen=True, kw_only=True, array_like=True):
         Raises `CodeExpired`, `CodeBelongsToAnotherClient`, `CodeRedirectUriMismatch`, the refusals of
         `pkce.check_verifier` and `resource_indicator.ResourceForeign`. None of them changes the code.
         """
-        # First of all: the ledger forgets expired codes, and the answer must not depend on when it does.
+        # Checked first: the ledger deletes expired codes later, and when it does must not change the answer.
         if now >= self.expires_at:
             raise CodeExpired
         if (client_id, client_registration) != (self.client_id, self.client_registration):

@@ -88,7 +88,7 @@ class SentBack(Refusal):
     """The request is refused with `cause`, which may be sent to the client at its redirect URI.
 
     If `needs_click` is true, a page shows a link to the redirect URI instead of redirecting, because the user
-    has not chosen to go to that address yet. `issuer` is the one of the request.
+    has not chosen to go to that address yet. `issuer` is as in `AuthorizationParameters`.
     """
 
     def __init__(
@@ -111,8 +111,8 @@ class SentBack(Refusal):
 class AuthorizationParameters(Struct, frozen=True, kw_only=True):
     """The query of an authorization request. An empty parameter counts as absent (OAuth 2.1 section 3.1).
 
-    `issuer` is not in the query: it is the identifier by which the client knows this server, if that is
-    another one than the server's own.
+    `issuer` is not in the query. It is set if the client knows this server by another issuer identifier than
+    the server's own.
     """
 
     client_id: str | None = None
@@ -136,8 +136,8 @@ class AuthorizationParameters(Struct, frozen=True, kw_only=True):
 class Askable(Struct, frozen=True, kw_only=True):
     """What a client can ask for. The first resource is the default one.
 
-    A token is for one resource. It can have the server's own scopes, which are for every resource, and those
-    of its resource; `offline_access` only if the client may refresh.
+    A token is for one resource. It can have the scopes of its resource, and the server's own scopes, which
+    are for every resource. It can have `offline_access` only if the client may refresh.
     """
 
     resources: tuple[Resource, ...]
@@ -231,7 +231,7 @@ def may_redirect_unasked(client: ClientRegistration, target: str, consent: Conse
 
     Anyone can register a client. Without this check a link to this server could redirect to any address (RFC
     9700 section 4.11.2), and that address would learn whether the browser's user is signed in here. `consent`
-    is that of the signed-in user, if there is one.
+    is the consent of the signed-in user, or None if there is none.
     """
     if redirect_uri.is_loopback(target) or client.approved or redirect_uri.is_of_well_known_client(target):
         return True

@@ -10,7 +10,7 @@ from grantledger.domain.aggregate import Kind
 
 
 class SignedIn(Struct, frozen=True, kw_only=True, array_like=True, tag="browser_session.signed_in.v1"):
-    """A user signed in at a browser. The cookie holds a secret, the event its digest."""
+    """A user signed in at a browser. The cookie holds a secret. The event holds the digest of that secret."""
 
     session_id: str
     user_id: str

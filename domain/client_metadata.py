@@ -33,7 +33,7 @@ class ClientMetadataInvalid(Refusal):
 
 
 class TooManyRedirectUris(RedirectUriInvalid):
-    """A client may register 20 redirect URIs."""
+    """The registration has more than 20 redirect URIs."""
 
 
 class AuthMethodUnsupported(ClientMetadataInvalid):
@@ -185,8 +185,8 @@ def _redirect_uris(
 
 def _grant_types(wanted: tuple[str, ...] | None) -> tuple[str, ...]:
     if not wanted:
-        # RFC 7591 section 2 has authorization_code alone. But a client that says nothing refreshes if it can,
-        # and otherwise sends its user to the browser every hour.
+        # By default, RFC 7591 section 2 has only authorization_code. But many clients omit grant_types and
+        # refresh if they can. Without a refresh token they send the user to the browser every hour.
         return _GRANT_TYPES
     # Clients list every grant type they support: VS Code the device grant, Claude the JWT bearer grant.
     kept = tuple(grant for grant in _GRANT_TYPES if grant in wanted)

@@ -109,8 +109,8 @@ class ClientHasNoSecret(Refusal):
 class ClientRegistration(Struct, frozen=True, kw_only=True):
     """A client as it is registered now.
 
-    `registration` counts the registrations of this client id. Grants name theirs, so that a client which is
-    deleted and registers again does not get its old grants back.
+    `registration` counts the registrations of this client id. A grant is for one registration, so a client
+    that was deleted and registers again does not get its old grants back.
     """
 
     client_id: str
@@ -136,7 +136,7 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
         return "refresh_token" in self.metadata.grant_types
 
     def authenticate(self, presented_digest: str | None, *, now: int) -> None:
-        """Raise `ClientAuthenticationFailed` unless it is the digest of a secret that is accepted now.
+        """Raise `ClientAuthenticationFailed` unless the digest is that of a secret that is accepted now.
 
         A public client must not present a secret, because there is nothing to check it against.
         """
@@ -161,7 +161,7 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
 
     @property
     def may_be_pruned(self) -> bool:
-        """Whether the client may be deleted if it was never used: not if an operator has decided about it."""
+        """Whether the client may be deleted if unused. It may not if an operator has decided about it."""
         decided = (
             self.disabled
             or self.approved
@@ -195,7 +195,7 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
         return (AccessTokensLimited(lifetime=lifetime, limited_at=now),)
 
     def rotate_secret(self, *, secret_digest: str, overlap: int, now: int) -> tuple[Event, ...]:
-        """Replace the secret; the one before is accepted for `overlap` more seconds.
+        """Replace the secret; the previous secret is accepted for `overlap` more seconds.
 
         Raises `ClientHasNoSecret`, and `ClientUnknown` for a deleted client.
         """

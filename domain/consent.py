@@ -114,7 +114,10 @@ def evolve(consent: Consent | None, event: Event) -> Consent:
 
 
 def _allowed(consent: Consent | None, event: ConsentGiven) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """Return what is allowed after the event: its scopes are added to the earlier ones of its target."""
+    """Return what is allowed after the event.
+
+    The scopes of the event are added to those allowed before for the same redirect host and resource.
+    """
     if consent is None or consent.client_registration != event.client_registration:
         return ((event.redirect_host, event.resource, event.scopes),)
     before = consent.scopes(event.redirect_host, event.resource)

@@ -1,9 +1,9 @@
 """E-mail addresses as account names: validity, and the normal form in which they are compared.
 
-An address is stored as it was typed. Two addresses are one account if their normal forms are equal: space
-around is dropped, letters are composed (NFC), `A` to `Z` are lower case, and the host is lower case. Nothing
-else is changed, so that two mailboxes never become one account: `straße` and `strasse` differ, and so do a
-full-width letter and a plain one.
+An address is stored as it was typed. Two addresses are one account if their normal forms are equal:
+surrounding space is dropped, letters are composed (NFC), `A` to `Z` are lower case, and the host is lower
+case. Nothing else is changed, so that two mailboxes never become one account: `straße` and `strasse` differ,
+and so do a full-width letter and a plain one.
 """
 
 import string
@@ -21,7 +21,7 @@ class EmailInvalid(Refusal):
 
 
 def typed(email: str) -> str:
-    """Return the address as it is stored: as it was typed, without space around. Raises `EmailInvalid`."""
+    """Return the address as typed, without surrounding space, to be stored. Raises `EmailInvalid`."""
     address = email.strip()
     local, at, host = address.partition("@")
     if (

@@ -10,7 +10,7 @@ MAX_REDIRECT_URIS = 20
 MAX_METADATA = 16 * 1024
 """For all effective metadata of a client together, as JSON."""
 MAX_WAITING_CHECKS = 4
-"""Password checks of one account that wait or run at a time."""
+"""Maximum number of password checks of one account that wait or run at one time."""
 
 MAX_URI = 2 * 1024
 """For a redirect URI and each link in client metadata."""

@@ -21,7 +21,7 @@ class Offer(Struct, frozen=True):
     def left_of(self, scopes: tuple[str, ...], *, resource: str) -> tuple[str, ...]:
         """Return those of the granted scopes that are still configured.
 
-        Raises `NoLongerOffered` if the resource is not, or if no scope is left.
+        Raises `NoLongerOffered` if the resource is not configured any more, or if none of the scopes is.
         """
         if resource not in self.resources and not self.has(resource):
             raise NoLongerOffered("the resource is not configured any more")

@@ -1,4 +1,4 @@
-"""What a password must be, and the bytes of it that are hashed."""
+"""The rules for passwords, and the bytes that are hashed for a password."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ MAX_PASSWORD_BYTES = 1024
 """Counted in `password_bytes`. Longer passwords take longer to hash."""
 
 _MAX_ADDED = 4
-"""Characters that may be added to a common password, or repeated, without making it a good one."""
+"""A common password with at most so many characters added, or a repetition of so many, is still refused."""
 
 
 class PasswordUnfit(Refusal):
@@ -59,16 +59,16 @@ def check_is_not_address(password: str, email: str) -> None:
 
 
 def check_is_no_repetition(password: str) -> None:
-    """Raise `PasswordTooCommon` if the password repeats at most four characters."""
+    """Raise `PasswordTooCommon` if the password is a repetition of one text of at most four characters."""
     if len(_repeated(password.casefold())) <= _MAX_ADDED:
         raise PasswordTooCommon
 
 
 def cores(password: str) -> Iterator[str]:
-    """Yield the texts to look up in a list of common passwords: one that is found makes the password common.
+    """Yield the texts to look up in a list of common passwords.
 
     They are the password, the text that it repeats, and the password without up to four characters at its
-    start or end, all in lower case.
+    start or end, all in lower case. The password is common if the list has one of them.
     """
     text = password.casefold()
     yield text

@@ -13,7 +13,7 @@ class NameInvalid(Refusal):
 
 
 def checked_name(name: str) -> str | None:
-    """Return the name composed (NFC) and without space around it, None if nothing is left.
+    """Return the name composed (NFC) and without surrounding space, or None if nothing is left.
 
     Raises `NameInvalid`.
     """

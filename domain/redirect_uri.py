@@ -31,7 +31,8 @@ _FORBIDDEN_SCHEMES = frozenset({"about", "blob", "data", "file", "javascript", "
 # cursor://anysphere.cursor-mcp/oauth/callback.
 _EDITORS = frozenset({"cursor", "vscode", "vscode-insiders", "vscodium", "windsurf"})
 # Where well-known clients receive responses. These addresses belong to their makers, so a response may be
-# redirected there before the user has clicked. One of VS Code and one of Cursor open the editor.
+# redirected there before the user has clicked. For VS Code and for Cursor, one of the addresses is a page
+# that opens the editor.
 _WELL_KNOWN = frozenset(
     {
         "https://claude.ai/api/mcp/auth_callback",
@@ -84,7 +85,7 @@ class RedirectUriPolicy(Struct, frozen=True):
 
 
 def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
-    """Return the kind of a redirect URI to be registered, or None when no rule allows it or its host.
+    """Return the kind of a redirect URI to be registered, or None if no rule allows the URI or its host.
 
     The caller must refuse private-use URIs to confidential clients. Raises `RedirectUriForbidden`.
     """
@@ -99,7 +100,8 @@ def kind_of(uri: str, policy: RedirectUriPolicy) -> RedirectUriKind | None:
         return RedirectUriKind.HTTPS
     if parts.scheme == "http":
         return RedirectUriKind.LOOPBACK if parts.is_loopback else None
-    # A scheme made from a domain name belongs to its owner, so it needs no list.
+    # A scheme made from a domain name belongs to the owner of the domain, so no list of these schemes is
+    # needed.
     if _is_domain_scheme(parts.scheme) or _is_of_known_client(parts):
         return RedirectUriKind.PRIVATE_USE
     if uri in policy.private_use or parts.scheme in policy.private_use:
@@ -144,8 +146,8 @@ def without_variable_port(uri: str) -> str:
 def choose(registered: tuple[str, ...], presented: str | None) -> str:
     """Return the URI to redirect to: the presented one, or the only registered one if none is presented.
 
-    On loopback one must be presented, because registrations that differ only in the port are one client, and
-    another program may listen on the registered port now.
+    If the registered URI is on loopback, the request must present one: registrations that differ only in the
+    port are one client, and another program may listen on the registered port now.
 
     Raises `RedirectUriRequired` or `RedirectUriMismatch`: OAuth 2.1 section 2.3.2.
     """
@@ -175,8 +177,8 @@ def shown_host(uri: str) -> str:
 def is_loopback(uri: str) -> bool:
     """Whether any program on the user's machine could receive the response: http or https on loopback.
 
-    That is every name and address of the machine, not only those that may be registered with http. Raises
-    `RedirectUriForbidden`.
+    This includes every name and address of the machine, not only those that a client may register with http.
+    Raises `RedirectUriForbidden`.
     """
     parts = _checked(uri)
     return parts.is_web and parts.is_this_machine
@@ -216,7 +218,7 @@ def _checked(uri: str) -> AbsoluteUri:
 
 
 def _is_domain_scheme(scheme: str) -> bool:
-    # "javascript.x" runs no script today; it is made to look like one.
+    # A browser does not run "javascript.x" as a script, but the scheme is made to look like one that is run.
     top_level = scheme.partition(".")[0]
     return _DOMAIN_SCHEME.fullmatch(scheme) is not None and top_level not in _FORBIDDEN_SCHEMES
 

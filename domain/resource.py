@@ -18,7 +18,7 @@ ALL_RESOURCES = "all"
 """The key of the one stream of all resources."""
 
 ID_PREFIX = "glr_"
-"""What the id of a resource begins with, by which its server authenticates."""
+"""The prefix of a resource's id. The resource's server authenticates with this id and a secret."""
 
 SECRET_PREFIX = "glrs_"
 
@@ -100,7 +100,7 @@ class HeldResource(Struct, frozen=True, kw_only=True):
         return Resource(self.identifier, self.name, self.scopes, self.access_token_expires_in, self.jwt)
 
     def authenticate(self, presented_digest: str, *, now: int) -> None:
-        """Raise `ResourceAuthenticationFailed` unless it is the digest of a secret that is accepted now."""
+        """Raise `ResourceAuthenticationFailed` unless the digest is that of a secret that is accepted now."""
         accepted = [self.secret_digest]
         if now < self.previous_until:
             accepted.append(self.previous_digest)
@@ -141,7 +141,7 @@ class Resources(Struct, frozen=True, kw_only=True):
         secret_digest: str,
         now: int,
     ) -> tuple[Event, ...]:
-        """Add a resource; of one that is `configured` in the settings, only the credentials.
+        """Add a resource. If it is `configured` in the settings, add only the credentials of its server.
 
         Raises `ResourceKnown`, `TooManyResources`.
         """
@@ -168,7 +168,7 @@ class Resources(Struct, frozen=True, kw_only=True):
         return (added,)
 
     def rotate_secret(self, named: str, *, secret_digest: str, overlap: int, now: int) -> tuple[Event, ...]:
-        """Replace the secret; the one before is accepted for `overlap` more seconds.
+        """Replace the secret; the previous secret is accepted for `overlap` more seconds.
 
         Raises `ResourceUnknown`.
         """

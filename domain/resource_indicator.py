@@ -22,7 +22,7 @@ class Resource(Struct, frozen=True):
     """A protected MCP server: its identifier, its name for users, and its own scopes.
 
     `access_token_expires_in` shortens the lifetime of its access tokens, in seconds. `jwt` is the algorithm
-    that signs them as JWTs (RFC 9068); None for opaque ones.
+    that signs its access tokens as JWTs (RFC 9068), or None if they are opaque.
     """
 
     identifier: str
@@ -75,7 +75,7 @@ def resolve(presented: tuple[str, ...], *, configured: tuple[str, ...]) -> str:
 
 
 def narrowed(presented: tuple[str, ...], *, granted: str) -> str:
-    """Return the granted resource, if a token request names that one or none (RFC 8707 section 2.2).
+    """Return the granted resource if a token request names it or names no resource (RFC 8707 section 2.2).
 
     Raises `ResourceForeign`.
     """

@@ -13,7 +13,7 @@ _ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _PERMISSION = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,100}")
 
 _MOST_KEPT = 1_024
-"""For how many different sets of roles the answer is kept."""
+"""Maximum number of different sets of roles for which the result is cached."""
 
 
 class RoleUnknown(Refusal):

@@ -57,9 +57,10 @@ def join(scopes: Iterable[str]) -> str:
 
 
 def requested(scope: str | None, *, known: Collection[str], default: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the scopes to ask the user for: those of the request, or the default if it names none, if known.
+    """Return the scopes to ask the user for: the known ones of the request, or the default ones.
 
-    Unknown scopes are dropped, because clients guess scopes; the token response says which were granted.
+    The default is for a request that names no scope. Unknown scopes are dropped, because clients guess
+    scopes; the token response says which were granted.
     Raises `ScopeTooLong`, and `ScopeInvalid` if none is left.
     """
     _check_length(scope)

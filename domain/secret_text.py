@@ -13,8 +13,8 @@ class MasterSecretInvalid(ValueError):  # noqa: N818 - named for the fact, like 
 def parsed_secrets(texts: Sequence[str]) -> list[bytes]:
     """Return the bytes of the secrets, in the same order. Raises `MasterSecretInvalid`.
 
-    Base64 of either alphabet, padded or not. The output of `openssl rand -base64 32` can be used. So can that
-    of `openssl rand -hex 32`, because hex digits are base64 characters too.
+    The secrets are base64 or base64url, with or without padding. The output of `openssl rand -base64 32` can
+    be used, and also the output of `openssl rand -hex 32`, because hex digits are base64 characters too.
     """
     secrets = [_bytes_of(text) for text in texts]
     if not secrets:

@@ -1,7 +1,7 @@
 """The keys that sign ID tokens and JWT access tokens.
 
-A key is published before it signs, and until everything that it signed has expired. Each algorithm has keys
-of its own.
+A key is published before it signs, and stays published until everything that it signed has expired. Each
+algorithm has keys of its own.
 """
 
 from collections.abc import Sequence
@@ -104,7 +104,7 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 
 class SigningKeys(Struct, frozen=True, kw_only=True):
-    """All keys, oldest first. Of each algorithm in use, one is active and one is next at any time."""
+    """All keys, oldest first. Each algorithm in use has one active key and one next key at any time."""
 
     keys: tuple[SigningKey, ...] = ()
 
@@ -129,7 +129,7 @@ class SigningKeys(Struct, frozen=True, kw_only=True):
         return found
 
     def published(self, *, now: int) -> tuple[SigningKey, ...]:
-        """Return the keys to publish, that of ID tokens first: some clients use the first key they find."""
+        """Return the keys to publish. The key of ID tokens is first: some clients use the first one."""
         shown = (key for key in self.keys if key.is_published(now=now))
 
         def rank(key: SigningKey) -> tuple[int, int]:

@@ -53,7 +53,7 @@ class GrantOpened(Struct, frozen=True, kw_only=True, array_like=True, tag="token
 class GrantRefreshed(Struct, frozen=True, kw_only=True, array_like=True, tag="token_grant.refreshed.v1"):
     """A refresh token was exchanged for tokens of the next `generation`.
 
-    `network` is a keyed digest of the network of the request, empty if that is unknown. It is none if
+    `network` is a keyed digest of the network of the request, empty if the network is unknown. It is None if
     the previous refresh came from the same network.
     """
 
@@ -92,7 +92,7 @@ class RefreshTokenReused(
 ):
     """A refresh token of an older `generation` was presented after its reuse window.
 
-    The grant is revoked with it.
+    The same change revokes the grant.
     """
 
     generation: int
@@ -262,8 +262,9 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
     ) -> tuple[Event, ...]:
         """Exchange a refresh token of `generation`, as the table at the top of this module says.
 
-        `networks` are digests of the caller's network, under the newest key and all older ones; empty if it
-        is unknown. `signing_key` is a `kid` if the new access token is to be a JWT. Returns one of these:
+        `networks` are digests of the caller's network, under the newest key and all older ones; empty if the
+        network is unknown. `signing_key` is a `kid` if the new access token is to be a JWT. Returns one of
+        these:
 
         - for a refresh, a `GrantRefreshed`, and for a JWT an `AccessTokenSigned`;
         - for a retry, nothing, or a `RefreshRetriedElsewhere`: the client gets the current tokens;
@@ -324,8 +325,9 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
         return None if known in (networks or ("",)) else newest
 
     def _narrowed(self, asked: Narrowing) -> Access:
-        """Return the requested part of what was consented to, is still configured, and the roles allow.
+        """Return the requested resource and scopes, without scopes that are not configured or not allowed.
 
+        The roles of the user decide which scopes are allowed.
         Raises `ScopeInvalid`, `RolesAllowNoScope`, `ResourceForeign` or `TooManyNarrowings`.
         """
         resource = resource_indicator.narrowed(asked.resources, granted=self.consented.resource)
@@ -461,7 +463,7 @@ def _refreshed(grant: TokenGrant, event: GrantRefreshed) -> TokenGrant:
 
 
 def _networks(grant: TokenGrant, network: str | None, *, oldest: int) -> Networks:
-    """Add the network that superseded the current generation; drop those of generations before `oldest`."""
+    """Add the network that superseded this generation; drop the networks of those before `oldest`."""
     networks = grant.networks if network is None else (*grant.networks, (grant.generation, network))
     if len(networks) < 2:  # noqa: PLR2004 - mostly one network, which holds for every generation after it
         return networks

@@ -1,4 +1,4 @@
-"""A user account. The ledger holds only an id of ours; personal data are private records."""
+"""A user account. Its events hold only an id that this server made. Personal data are in private records."""
 
 from typing import assert_never
 
@@ -92,7 +92,7 @@ Event = (
 )
 
 FAILURES_PERIOD = 3600
-"""Seconds between two `SignInsFailed` of one account, at least."""
+"""Minimum number of seconds between two `SignInsFailed` of one account."""
 
 MAX_ROLES = 32
 """Maximum number of roles of one user."""
@@ -121,7 +121,7 @@ class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
     """When failed sign-ins may be recorded again."""
 
     roles: tuple[str, ...] = ()
-    """In alphabetical order. The settings may have lost some of them since."""
+    """In alphabetical order. Some of them may have been removed from the settings since."""
 
     def check_usable(self) -> None:
         """Raise `UserIsDisabled` unless the user may act."""
@@ -149,7 +149,7 @@ class UserAccount(Struct, frozen=True, kw_only=True, array_like=True):
         return (PasswordErased(erased_at=now), *self.end_sessions(now=now))
 
     def change_name(self, *, now: int) -> tuple[Event, ...]:
-        """Record that the name is another one, or none, from now on."""
+        """Record that the name was changed or erased."""
         return (NameChanged(changed_at=now),)
 
     def count_failures(self, failures: int, *, since: int, now: int) -> tuple[Event, ...]:
