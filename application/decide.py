@@ -24,10 +24,11 @@ async def decide(
     by: Provenance,
     private: Sequence[PrivateRecord] = (),
 ) -> None:
-    """Record the events that `decision` returns for the current state, with `private`; no events, no record.
+    """Record the events that `decision` returns for the current state.
 
-    After a conflict the state is loaded and decided again.
-    Raises `unknown` where the stream does not exist, and what `decision` raises.
+    `private` is recorded with them. Without events, nothing is recorded. After a conflict, the state is
+    loaded again and `decision` is called again. Raises `unknown` where the stream does not exist, and what
+    `decision` raises.
     """
 
     async def attempt() -> None:

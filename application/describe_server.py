@@ -1,4 +1,4 @@
-"""Discovery metadata, generated from the policy that is enforced, so that only that is advertised."""
+"""Discovery metadata, generated from the policy that is enforced, so that it advertises nothing else."""
 
 from collections.abc import Collection
 from typing import Any
@@ -44,7 +44,7 @@ class AuthorizationServerMetadata(Struct, frozen=True, kw_only=True):
         "client_secret_post",
         "client_secret_basic",
     )
-    # Not `none`: RFC 7662 section 4 wants to know who asks.
+    # Not `none`: RFC 7662 section 4 requires authentication.
     introspection_endpoint_auth_methods_supported: tuple[str, ...] = (
         "client_secret_post",
         "client_secret_basic",

@@ -45,12 +45,12 @@ class ServerPolicy(Struct, frozen=True, kw_only=True):
 
     @property
     def signing_key_verified_for(self) -> int:
-        """How long the last signature of a key may be verified; 300 s are for clients with slow clocks."""
+        """How long the last signature of a key may be verified, with 300 s for clients with slow clocks."""
         return max(self.id_token_lifetime, self.access_token_lifetime) + 300
 
     @property
     def signing_algorithms(self) -> frozenset[str]:
-        """The algorithms that need keys: that of ID tokens, and those of the resources."""
+        """The algorithms that need keys: the algorithm of ID tokens, and those of the resources."""
         return frozenset((ES256, *(each.jwt for each in self.resources if each.jwt is not None)))
 
     @property

@@ -1,4 +1,4 @@
-"""What the use cases need from outside, in their own words."""
+"""What the use cases need from outside, in terms of the domain."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
@@ -19,7 +19,7 @@ S = TypeVar("S")
 
 
 class Conflict(Exception):  # noqa: N818 - a lost race is an answer
-    """Another request changed a stream, or took a unique value, first. Nothing was recorded."""
+    """Another request changed the stream or took the unique value before this one. Nothing was recorded."""
 
 
 class Unavailable(Exception):  # noqa: N818 - the caller gets 503, never 401
@@ -125,17 +125,21 @@ class Ledger(Protocol):
     async def record(
         self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
     ) -> None:
-        """Append all changes with their rows durably, or nothing and raise `Conflict`.
+        """Append all changes with their rows durably, or append nothing and raise `Conflict`.
 
-        `Conflict`: a stream is no longer at the version that its change names, or a unique value is taken.
-        Changes without events assert their version only; when no change has events, nothing happens.
+        `Conflict` means that a stream is no longer at the version that its change names, or that a unique
+        value is taken. A change without events only asserts its version. If no change has events, nothing
+        happens.
         """
         ...
 
 
 class PastReader(Protocol):
     async def load_as_of(self, kind: Kind[S], key: str, moment: int) -> Versioned[S]:
-        """Return the aggregate as it was at `moment`, in microseconds since 1970, UTC; version 0 before."""
+        """Return the aggregate as it was at `moment`, in microseconds since 1970, UTC.
+
+        Before its first event it is at version 0.
+        """
         ...
 
 
@@ -173,7 +177,7 @@ MAX_PAGE = 200
 
 
 class ListPage(Struct, Generic[S], frozen=True, kw_only=True):
-    """One page of a list, newest first. The next page starts after the key `after`; None on the last page."""
+    """One page of a list, newest first. The next page starts after `after`; on the last it is None."""
 
     items: tuple[Versioned[S], ...]
     after: str | None
@@ -191,7 +195,7 @@ class Listings(Protocol):
     ) -> ListPage[ClientRegistration]: ...
 
     async def unused_clients(self, before: int) -> Sequence[Versioned[ClientRegistration]]:
-        """Return at most 200 clients that registered by then and to which no user has given access.
+        """Return at most 200 clients that registered by that time and to which no user has given access.
 
         Approved and disabled clients are left out. The oldest is first.
         """
@@ -325,7 +329,7 @@ class PasswordHasher(Protocol):
         ...
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password is right. No password matches None, which takes the same time to check."""
+        """Whether the password is right. If the hash is None, no password matches, after the same time."""
         ...
 
 
@@ -347,7 +351,7 @@ class SigningKeyMaker(Protocol):
 
 
 class AccessTokenClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The content of a JWT access token (RFC 9068 section 2.2), and which token of which grant it is.
+    """The content of a JWT access token (RFC 9068 section 2.2), with its grant and its generation.
 
     `roles` is the claim of section 2.2.3.1. Times are in whole seconds since 1970, UTC.
     """

@@ -65,11 +65,11 @@ class GuessLimit:
     """Bounds wrong guesses at secrets: per subject and network, per network, and per subject.
 
     Each attempt takes a token of every bound first, so that parallel attempts count, and returns them unless
-    the secret was wrong. A network from which a subject has shown the right secret is judged by the first
-    bound alone: otherwise an attacker could lock a user out by using up the other two.
+    the secret was wrong. For a network from which the subject has shown the right secret, only the first
+    bound counts: otherwise an attacker could lock a user out by using up the other two.
 
-    With `most_waiting`, so many checks of one subject may wait at a time: hashing a password takes 0.1 s, and
-    one account must not fill the queue that all share.
+    `most_waiting` limits how many checks of one subject may wait at one time: hashing a password takes 0.1 s,
+    and one account must not fill the queue that all accounts share.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class GuessLimit:
 
     @contextmanager
     def guess(self, subject: str, address: str | None, device: str | None = None) -> Iterator[None]:
-        """Check a secret within the block. With an unknown `address` (None) no network is judged.
+        """Check a secret within the block. If `address` is None (unknown), no bound per network counts.
 
         `subject` is the user or client whose secret is checked. A name that does not exist is throttled too.
         A `device` that has shown the right secret before has a count of its own, which others cannot use up.
@@ -123,7 +123,7 @@ class GuessLimit:
         finally:
             self._waiting[subject] -= 1
             if not self._waiting[subject]:
-                del self._waiting[subject]  # only what waits is remembered
+                del self._waiting[subject]  # no entry for a subject without checks
         _give_back(taken)
         if network is not None:
             self._known_networks.add(subject, network)
@@ -175,14 +175,14 @@ class RegistrationLimit:
         self._per_network = per_network
 
     def check(self, address: str | None) -> None:
-        """Raise `TooManyRegistrations` if `registration` would. It takes nothing."""
+        """Raise `TooManyRegistrations` if `registration` would raise it now. Takes no token."""
         _give_back(self._take(address))
 
     @contextmanager
     def registration(self, address: str | None) -> Iterator[None]:
-        """Take the tokens of a registration for the time of the block, which should do nothing but record it.
+        """Take the tokens of a registration. The block should do nothing but record the registration.
 
-        A registration that fails does not count.
+        If the block raises, the tokens are returned.
 
         Raises `TooManyRegistrations`, and what the block raises.
         """
@@ -201,7 +201,8 @@ class RegistrationLimit:
             if wait:
                 raise TooManyRegistrations("from one network", retry_after=wait)
             taken.append((self._per_network, key))
-            # Taken by every registration, so that a site which has registered something has no reserve.
+            # Every registration takes this token, so that a site which has registered something cannot use
+            # the reserve.
             site = (site_of(address),)
             is_first = not self._first_of_site.take(*site)
             if is_first:

@@ -51,7 +51,7 @@ class EnableUser:
 class SetPassword:
     """Give a user a new password without knowing the current one, and end all access from before.
 
-    So an operator can hand the account over: nobody who used it before keeps access to it.
+    This lets an operator give the account to another person: no earlier user of it keeps access.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class ErasePassword:
 
 
 class SetName:
-    """Give a user another name, or none. The old one may be that of another person, who signed up first."""
+    """Change or erase a user's name, which may be that of another person who signed up with the address."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger

@@ -30,7 +30,7 @@ class AdmitHostUser:
         self._randomness = randomness
 
     async def __call__(self, host_user_id: str, caller: Caller) -> UserAccount:
-        """Return the account of the host's user, opening one for a new user."""
+        """Return the account of the host's user. For a new user, open one first."""
         return await retry_on_conflict(lambda: self._admit(host_user_id, caller))
 
     async def _admit(self, host_user_id: str, caller: Caller) -> UserAccount:
@@ -66,7 +66,7 @@ class SignInHostUser:
     ) -> NewBrowserSession:
         """Return the new session, which ends after `longest` seconds if the setting allows more.
 
-        Raises `VoucherUsed` if there is a session of that id, and `UserIsDisabled`.
+        Raises `VoucherUsed` if a session with that id exists already, and `UserIsDisabled`.
         """
         account = await self._admit(host_user_id, caller)
         account.check_usable()

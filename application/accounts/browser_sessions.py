@@ -77,7 +77,7 @@ class FindBrowserSession:
         self._clock = clock
 
     async def __call__(self, cookie: str | None) -> FoundBrowserSession | None:
-        """Return the live session, None if nobody is signed in, or the user is disabled."""
+        """Return the live session, or None if there is none or its user is disabled."""
         session_id, dot, secret = (cookie or "").partition(".")
         if not (session_id and dot and secret):
             return None

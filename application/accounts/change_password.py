@@ -13,7 +13,7 @@ class PasswordWrong(Refusal):
 
 
 class ChangePassword:
-    """Replace a user's password and end every browser session; the browser that did it gets a new one."""
+    """Replace a user's password and end every browser session. The browser of this request gets a new one."""
 
     def __init__(
         self,

@@ -11,10 +11,10 @@ from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.user_account import FAILURES_PERIOD, USER
 
 MOST_ACCOUNTS = 10_000
-"""How many accounts are counted at once. Failures of further accounts have only their log lines."""
+"""How many accounts are counted at once. Failures of further accounts are only logged."""
 
 PAUSE = 1.0
-"""Seconds between two looks at the counts."""
+"""Seconds between two checks of the counts."""
 
 _CALLER = Caller(correlation_id="failed-sign-ins")
 
@@ -28,7 +28,8 @@ class _Count(Struct):
 class FailedSignIns:
     """Count failed sign-ins, and record at most one event per account and hour.
 
-    A request only counts, which takes the same time with and without an account. `run` records.
+    A request only calls `count`, which takes the same time with and without an account. `run` records the
+    events.
     """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
@@ -67,7 +68,7 @@ class FailedSignIns:
             counted.due = due
         elif counted.failures == failures:
             del self._counts[user_id]
-        else:  # some failed while the event was recorded
+        else:  # more sign-ins failed while the event was recorded
             now = self._clock.now()
             self._counts[user_id] = _Count(
                 failures=counted.failures - failures, since=now, due=now + FAILURES_PERIOD

@@ -29,7 +29,7 @@ class EmailTaken(Refusal):
 
 
 class NewAccount(Struct, frozen=True, kw_only=True):
-    """An account to open: its values are checked, and the password is hashed."""
+    """An account to open, with checked values and the hash of the password."""
 
     email: str
     password_hash: str
@@ -37,7 +37,7 @@ class NewAccount(Struct, frozen=True, kw_only=True):
 
 
 class OpenAccount:
-    """Open an account with e-mail address, password and perhaps a name, which are private records."""
+    """Open an account with an e-mail address, a password and perhaps a name, all private records."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class OpenAccount:
     async def __call__(
         self, email: str, password: str, caller: Caller, *, name: str = "", by_themselves: bool = False
     ) -> str:
-        """Return the new user's id. Recorded as an operator's act, or the new user's if `by_themselves`.
+        """Return the new user's id. The event names an operator, or the new user if `by_themselves`.
 
         Raises `EmailInvalid`, `EmailTaken`, `NameInvalid` and the refusals of `PasswordRules`.
         """
@@ -107,7 +107,7 @@ class SignUp:
         self._limit = limit
 
     async def __call__(self, email: str, password: str, caller: Caller, *, name: str = "") -> None:
-        """Open an account, unless the address has one already. Then nothing changes, and no error is raised.
+        """Open an account. If the address has one already, nothing changes and no error is raised.
 
         Raises `EmailInvalid`, `NameInvalid`, `TooManyRegistrations` and the refusals of `PasswordRules`.
         """

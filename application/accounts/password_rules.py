@@ -27,8 +27,8 @@ class PasswordRules:
 class PasswordAttempt:
     """A password that was typed, for a use case that may have to decide again after a conflict.
 
-    It is hashed once, and compared once with each stored hash: each takes 0.1 s, and a turn in the queue that
-    all users share.
+    The password is hashed once, and compared once with each stored hash. Each of these takes 0.1 s and a turn
+    in the queue that all users share.
     """
 
     def __init__(self, hasher: PasswordHasher, password: str) -> None:
@@ -38,7 +38,7 @@ class PasswordAttempt:
         self._hash: str | None = None
 
     async def matches(self, password_hash: str | None) -> bool:
-        """As `PasswordHasher.matches`."""
+        """The same as `PasswordHasher.matches`, but each hash is checked only once."""
         if password_hash not in self._compared:
             self._compared[password_hash] = await self._hasher.matches(self._password, password_hash)
         return self._compared[password_hash]

@@ -36,8 +36,8 @@ class GiveConsent:
     ) -> IssuedCode:
         """Return the code for the client.
 
-        `shown` are the scopes that the page has shown, all of the request for None. Another role since then
-        must not add one that the user has not seen.
+        `shown` are the scopes that the page has shown; None means all scopes of the request. A role that the
+        user has got since then must not add a scope that the page did not show.
 
         Raises `SignInNeeded` without a usable session, `SentBack` if the user denied a request that was not
         answered before, and the refusals of `IssueCode`.

@@ -41,7 +41,7 @@ def usable_client(client: Versioned[ClientRegistration], request: AuthorizationR
 
 def check_unanswered(code: Versioned[AuthorizationCode]) -> None:
     """Raise `AlreadyConnected` or `TransactionSpent` if the transaction of the code was answered before."""
-    if code.version > 1:  # issued and redeemed, which the log knows when the state is deleted
+    if code.version > 1:  # issued and redeemed: the version remains when the state is deleted
         raise AlreadyConnected
     if code.version:
         raise TransactionSpent
@@ -75,8 +75,8 @@ def allowed_request(
 ) -> AuthorizationRequest:
     """Return the request for those scopes that the roles of the signed-in user allow.
 
-    `has_clicked`: the user has answered on our page, so that a redirect needs no other click. Raises
-    `SentBack` if no scope is left.
+    `has_clicked` means that the user has answered on our page, so that a redirect needs no other click.
+    Raises `SentBack` if no scope is left.
     """
     client, user, consent = facts.client.state, facts.user.state, facts.consent.state
     assert client is not None
@@ -95,7 +95,7 @@ def allowed_request(
 
 
 class IssuedCode(Struct, frozen=True, kw_only=True):
-    """A successful authorization response (OAuth 2.1 section 4.1.2). `issuer` is the one of the request."""
+    """A successful authorization response (OAuth 2.1 section 4.1.2). `issuer` is as in the request."""
 
     redirect_uri: str
     code: str
@@ -137,9 +137,9 @@ class IssueCode:
     ) -> IssuedCode:
         """Return the code for the client: the same code again until it is redeemed.
 
-        So a response that was lost, or a form that was sent twice, ends like one that was sent once. The code
-        is for those scopes that the user's roles allow.
-        `consent_given` means: to this request, not only to an earlier one. `facts` saves the first read.
+        So a lost response can be repeated, and a form that is sent twice has the same result as one sent
+        once. The code is for those scopes that the user's roles allow. `consent_given` means that the user
+        has consented to this request, not only to an earlier one. With `facts`, the first read is not needed.
         Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `SignInNeeded` when the session has
         ended, `AlreadyConnected` once the code is redeemed, `TransactionSpent`, `TransactionExpired`,
         `NoLongerOffered`, `SentBack` if the user's roles allow no scope, and `ConsentNeeded` without consent.
@@ -186,7 +186,7 @@ class IssueCode:
         )
         if given and not consent_given:
             raise ConsentNeeded
-        # The consent first: it is the cause of the code.
+        # The consent is recorded first, because it is the cause of the code.
         changes: list[Change[Any]] = [
             facts.consent.then(given),
             issued.then([self._issued(request, session, now)]),

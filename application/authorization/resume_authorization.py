@@ -32,8 +32,8 @@ class AskToSignIn(Struct, frozen=True, kw_only=True):
 class AskForConsent(Struct, frozen=True, kw_only=True):
     """`scopes` are those of the request that the user's roles allow.
 
-    `allowed_before` are the scopes that the user has allowed this client here, asked for now or not, and that
-    the user's roles still allow.
+    `allowed_before` are the scopes that the user has allowed this client before, for the same redirect host
+    and resource, and that the user's roles still allow. The request need not ask for all of them.
     """
 
     client: ClientRegistration
@@ -66,12 +66,12 @@ class ResumeAuthorization:
         caller: Caller,
         facts: AuthorizationFacts | None = None,
     ) -> AskToSignIn | AskForConsent | IssuedCode:
-        """Return the page to show, or the code where the user has consented to all of this before.
+        """Return the page to show, or the code if the user has consented to all of this before.
 
-        `facts`, if the request was checked just now, saves a read.
-        Raises `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `AlreadyConnected`, `TransactionSpent`,
-        `NoLongerOffered`, and `SentBack` where a page is needed and the client allowed none, or the user's
-        roles allow no scope.
+        With the `facts` that the check of the request has read just now, one read is not needed. Raises
+        `ClientUnknown`, `ClientIsDisabled`, `UserIsDisabled`, `AlreadyConnected`, `TransactionSpent`,
+        `NoLongerOffered`, and `SentBack` if a page is needed but the client allowed none (`prompt=none`), or
+        if the user's roles allow no scope.
         """
         offered = await self._catalogue.including((request.resource,))
         offered.offer.check_all(request.scopes, resource=request.resource)
@@ -89,7 +89,7 @@ class ResumeAuthorization:
         if is_answered or not request.needs_consent_page(facts.consent.state, client):
             try:
                 return await self._issue_code(request, session, caller, consent_given=False, facts=facts)
-            except ConsentNeeded:  # withdrawn since it was read
+            except ConsentNeeded:  # the consent was withdrawn since it was read
                 consent = None
         if request.allows_no_page:
             raise _sent_back(request, ConsentNeeded(), client, facts.consent.state)

@@ -45,7 +45,7 @@ class StartAuthorization:
     ) -> StartedAuthorization:
         """Return the request, to be kept in the browser until the user has answered.
 
-        Raises `SentBack` where the client may be informed, and before that the refusals of `redirect_target`.
+        Raises `SentBack` if the client may be informed, and the refusals of `redirect_target` if not.
         """
         if asked.client_id is None:
             raise ClientUnknown("no client_id")

@@ -47,7 +47,7 @@ class EnableClient(_ClientDecision):
 
 
 class ApproveClient(_ClientDecision):
-    """Vouch for a client: its consents may be remembered, and the consent page does not warn of it."""
+    """Vouch for a client: its consents may be remembered, and the consent page shows no warning about it."""
 
     def _decide(self, client: ClientRegistration, *, now: int) -> tuple[Event, ...]:
         return client.approve(now=now)
@@ -61,7 +61,7 @@ class WithdrawApproval(_ClientDecision):
 
 
 class LimitAccessTokens:
-    """Limit the lifetime of a client's access tokens, from the next one on."""
+    """Limit the lifetime of a client's access tokens. Tokens that were issued keep their expiry."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger

@@ -27,8 +27,8 @@ class AuthenticateClient:
     ) -> ClientRegistration:
         """Return the client. Raises `ClientUnknown`, `ClientAuthenticationFailed` or `TooManyGuesses`.
 
-        `loaded` is a client that was already read; if it is the one of the credentials, that saves a read.
-        A disabled client is authenticated like any other: what it may still do, the caller decides.
+        `loaded` is a client that was already read. If the credentials name this client, it is not read again.
+        A disabled client is authenticated like any other: the caller decides what it may still do.
         """
         if loaded is None or loaded.client_id != credentials.client_id:
             loaded = (await self._ledger.load(CLIENT, credentials.client_id)).state

@@ -24,8 +24,8 @@ from grantledger.domain.registration_tokens import (
 class NewClient(Struct, frozen=True, kw_only=True):
     """A registered client with its secret, which is stored only as a digest.
 
-    `redirect_uris` are as this request sent them. If the client was registered before, its stored URIs may
-    have other ports on loopback.
+    `redirect_uris` are those that this request sent. If the client was registered before, its stored loopback
+    URIs may have other ports.
     """
 
     client: ClientRegistration
@@ -72,7 +72,7 @@ class RegisterClient:
             (loaded.state or RegistrationTokens()).check(digest(token) if token else None)
         metadata = effective_metadata(request, self._policy)
         if metadata.token_endpoint_auth_method == "none":
-            # 162 bits: other metadata with the id of an existing client cannot be found.
+            # 162 bits, so that an attacker cannot find other metadata with the id of an existing client.
             client_id = f"glc_{metadata_digest(metadata)[:27]}"
             return await retry_on_conflict(lambda: self._register(client_id, metadata, None, caller))
         client_id = self._randomness.token("glc_", size=24)

@@ -36,7 +36,7 @@ class AddRegistrationToken:
     async def __call__(self, name: str, caller: Caller) -> NewRegistrationToken:
         """Raises `TooManyRegistrationTokens`."""
         new = NewRegistrationToken(
-            # With a prefix: an id that began with a dash would be an option on the command line.
+            # The prefix keeps the command line from taking an id that begins with a dash for an option.
             token_id=self._randomness.token("t_", size=6),
             name=name,
             token=self._randomness.token(PREFIX),

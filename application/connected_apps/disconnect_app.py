@@ -10,7 +10,7 @@ from grantledger.domain.consent import CONSENT, consent_key
 class DisconnectApp:
     """Withdraw a user's consent for a client and revoke its grants of this user.
 
-    Both are one append, so that all of up to 200 grants are revoked or none.
+    Both are one append: either all grants, up to 200, are revoked, or none is.
     """
 
     def __init__(self, ledger: Ledger, listings: Listings, clock: Clock) -> None:
@@ -23,9 +23,10 @@ class DisconnectApp:
         await self.disconnect(user_id, client_id, by_user(user_id, caller))
 
     async def disconnect(self, user_id: str, client_id: str, by: Provenance) -> None:
-        """The same, recorded as the act of the user or of an operator."""
+        """Do the same. The events name the user or an operator as the actor."""
         # List again after the commit: a parallel redemption may have opened a grant after the first listing.
-        # It asserts the consent, so none can open one after the withdrawal is committed.
+        # A redemption asserts the version of the consent, so none can open a grant after the withdrawal is
+        # committed.
         while await retry_on_conflict(lambda: self._disconnect(user_id, client_id, by)):
             pass
 
@@ -64,7 +65,7 @@ class DisconnectEveryApp:
         await self._every(user_id, by_user(user_id, caller))
 
     async def as_operator(self, user_id: str, caller: Caller) -> None:
-        """The same, recorded as the act of the operator."""
+        """Do the same. The events name the operator as the actor."""
         await self._every(user_id, by_operator(caller))
 
     async def _every(self, user_id: str, by: Provenance) -> None:

@@ -120,7 +120,7 @@ class PastGrant(Struct, frozen=True, kw_only=True):
 
 
 class ReadGrantAsOf:
-    """Read a grant as of a moment in the past, with its expiry judged at that moment."""
+    """Read a grant as of a moment in the past. That moment also decides whether it has expired."""
 
     def __init__(self, past: PastReader) -> None:
         self._past = past
@@ -162,7 +162,7 @@ class ReadGrantAsOf:
 
 
 def _status(grant: TokenGrant, client: ClientRegistration | None, user: UserAccount | None, now: int) -> str:
-    """Check in the order of every token check: the grant, then its client, then its user."""
+    """Return the status, checked in the same order as a token: the grant, then its client, then its user."""
     try:
         grant.check_alive(now=now)
         if not grant.is_usable(now=now):

@@ -43,17 +43,18 @@ class SecretKeeper(Protocol):
 
 
 class SealedRecords(Protocol):
-    """Private records by the master secret that seals them."""
+    """The private records, and the master secret that each is sealed under."""
 
     async def counts(self) -> Mapping[str, int]:
         """Return the number of records by key id."""
         ...
 
     def reseal(self, key_id: str) -> AsyncIterator[int]:
-        """Seal every record of another secret under this one, and yield the number of records of each step.
+        """Seal all records that are under other secrets under this one, and yield the number of each step.
 
         Records can be read and written during that. Raises `MasterSecretMissing` at once if this process was
-        started without that secret, and at a record whose own secret is missing; earlier ones stay resealed.
+        started without the new secret, and later at a record whose current secret is missing. Records before
+        it stay resealed.
         """
         ...
 
@@ -72,7 +73,7 @@ class IssuedTokens(Protocol):
 
 
 Progress = Callable[[int, int], None]
-"""Called with the amount that is done and the total."""
+"""A function that is called with the amount that is done and the total."""
 
 
 class DescribeMasterSecrets:
@@ -156,7 +157,7 @@ class ActivateMasterSecret:
         configured = await self._keeper.key_ids()
         if key_id not in configured:
             raise MasterSecretUnknown(key_id)
-        batches = self._records.reseal(key_id)  # may refuse: before anything is changed
+        batches = self._records.reseal(key_id)  # raises before anything is changed if the secret is missing
         if key_id != configured[0]:
             await self._keeper.put_first(key_id)
         await retry_on_conflict(lambda: self._record(key_id, caller))

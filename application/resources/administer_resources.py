@@ -47,7 +47,7 @@ class NewResourceSecret(Struct, frozen=True, kw_only=True):
 
 
 class AddResource:
-    """Offer a resource, and make credentials for its server. One in the settings gets credentials only."""
+    """Offer a resource and make credentials for its server. If the settings have it, only make these."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class AddResource:
             raise ResourceOnIssuer(
                 f"{resource.identifier!r} is on the origin of the issuer: name it in the settings"
             )
-        if resource.jwt is not None and not in_settings:  # the start makes keys for those in the settings
+        if resource.jwt is not None and not in_settings:  # others get keys at the start
             await self._make_signing_keys(caller, (resource.jwt,))
-        # With a prefix: an id that began with a dash would be an option on the command line.
+        # The prefix keeps the command line from taking an id that begins with a dash for an option.
         resource_id = self._randomness.token(ID_PREFIX, size=12)
         secret = self._randomness.token(SECRET_PREFIX)
         after = await _recorded(

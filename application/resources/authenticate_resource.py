@@ -30,7 +30,7 @@ class AuthenticateResource:
     async def __call__(self, credentials: ClientCredentials, caller: Caller) -> HeldResource:
         """Return the resource. Raises `ResourceAuthenticationFailed` or `TooManyGuesses`.
 
-        It reads the ledger each time: a secret that was replaced or removed is refused at once.
+        Each call reads the ledger, so a secret that was replaced or removed is refused at once.
         """
         if not credentials.secret:  # does not count as a guess
             raise ResourceAuthenticationFailed("there is no secret in the request")

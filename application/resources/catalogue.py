@@ -10,7 +10,7 @@ from grantledger.domain.resource_indicator import Resource, ResourceForeign, res
 
 
 class Offered:
-    """The resources at one moment, the default one first, with what use cases derive from them."""
+    """The resources at one moment, the default one first."""
 
     def __init__(self, policy: ServerPolicy) -> None:
         self.resources: dict[str, Resource] = {each.identifier: each for each in policy.resources}
@@ -72,11 +72,11 @@ class Catalogue:
 
     @property
     def latest(self) -> Offered:
-        """What was read last: enough for the names of resources on pages, and for discovery in an outage."""
+        """What was read last. It is good enough for names on pages, and for discovery during an outage."""
         return self._latest
 
     async def names(self) -> dict[str, str]:
-        """Return the names of all resources by identifier; in an outage, of those that were read last."""
+        """Return the names of all resources by identifier; in an outage, those that were read last."""
         try:
             offered = await self.all()
         except Unavailable:
@@ -84,7 +84,7 @@ class Catalogue:
         return {identifier: offered.name_of(identifier) for identifier in offered.resources}
 
     async def including(self, identifiers: tuple[str, ...]) -> Offered:
-        """Return what is offered. It is current, as `all` is, for these resources; others may be missing.
+        """Return what is offered. For these resources it is as current as `all`; others may be missing.
 
         Raises `Unavailable`.
         """

@@ -24,7 +24,7 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
 
 class CurrentTokens:
-    """Return the newest tokens of a grant: the access token opaque, or as a JWT if the grant says so."""
+    """Return the newest tokens of a grant. The access token is opaque, or a JWT if the grant says so."""
 
     def __init__(self, sealer: TokenSealer, signer: AccessTokenSigner, policy: ServerPolicy) -> None:
         self._sealer = sealer

@@ -36,7 +36,7 @@ class DescribeUser:
     async def __call__(self, access_token: str) -> UserInfo:
         """Raises `OpenidNotGranted` and the refusals of `LookUpSession`."""
         session = await self._look_up_session(access_token)
-        # A machine has no `openid`: that scope is about a user.
+        # A machine's token names no user, so there are no claims to return.
         if OPENID not in session.scopes or session.user_id is None:
             raise OpenidNotGranted
         user = session.user or SessionUser()

@@ -20,7 +20,7 @@ class FoundToken(Struct, frozen=True, kw_only=True):
 
 
 class FindToken:
-    """Recognise a token: an opaque one by its seal, a JWT by its signature; both by their grant."""
+    """Recognise a token of ours: by its seal if it is opaque, by its signature if a JWT, and by its grant."""
 
     def __init__(self, facts: DecisionReader, sealer: TokenSealer, signer: AccessTokenSigner) -> None:
         self._facts = facts
@@ -28,7 +28,7 @@ class FindToken:
         self._signer = signer
 
     async def __call__(self, token: str) -> FoundToken | None:
-        """Return the token, None for one that is not ours."""
+        """Return the token, or None if it is not one of ours."""
         sealed = self._sealer.read(token)
         if sealed is None:
             return await self._jwt(token) if token.startswith("eyJ") else None

@@ -35,7 +35,7 @@ class IntrospectToken:
         self._authenticate_resource = authenticate_resource
 
     async def __call__(self, request: Introspection) -> McpSession | None:
-        """Return the session of an active token. None for every other one, whatever the reason.
+        """Return the session of the token if it is active, otherwise None, whatever the reason.
 
         A refresh token is never active here. Raises `ResourceAuthenticationFailed`, `ClientUnknown`,
         `ClientAuthenticationFailed`, also for a public client, and `TooManyGuesses`.

@@ -34,7 +34,7 @@ class IssueIdToken:
     ) -> str | None:
         """Return the ID token, or None if `openid` is not among the granted scopes. Raises `Unavailable`.
 
-        `issuer` is the identifier by which the client knows this server; None for its own.
+        `issuer` is set if the client knows this server by another issuer identifier than the server's own.
         """
         if OPENID not in scopes:
             return None

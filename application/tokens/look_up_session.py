@@ -71,7 +71,7 @@ class LookUpSession:
         held = self._roles.held(user.roles)
         scopes = held.left_of(offered.offer.left_of(access.scopes, resource=access.resource))
         user_id, client_id = grant.user_id, grant.client_id
-        issued = found.generation == grant.generation  # of older tokens it is not known
+        issued = found.generation == grant.generation  # the start of older tokens is not known
         return McpSession(
             access_token=access_token,
             expires_at=found.expires_at,

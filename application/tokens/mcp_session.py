@@ -17,10 +17,10 @@ class SessionUser(Struct, frozen=True, kw_only=True):
 class McpSession(Struct, frozen=True, kw_only=True):
     """A verified access token.
 
-    `expires_at` is in seconds since 1970, UTC. A machine, which has a token of its own, has no `user_id`.
-    `user` is None if no scope grants personal data. `roles` and `permissions` are empty if the issuer names
-    none. `claims` are what the issuer says about the token, named
-    as in RFC 7519 and RFC 9068. There is no refresh token, and `repr` omits the access token.
+    `expires_at` is in seconds since 1970, UTC. `user_id` is None for a machine, whose token is for the client
+    itself. `user` is None if no scope grants personal data. `roles` and `permissions` are empty if the issuer
+    names none. `claims` are what the issuer says about the token, named as in RFC 7519 and RFC 9068. There is
+    no refresh token, and `repr` omits the access token.
     """
 
     access_token: str
@@ -34,7 +34,7 @@ class McpSession(Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
     subject_type: Literal["user", "machine"] = "user"
-    # None if the issuer does not tell.
+    # None if the issuer does not say.
     grant_id: str | None = None
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ def token_claims(
     roles: tuple[str, ...] = (),
     permissions: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Return the claims that a session has whichever way its token was verified. `iat` may be unknown."""
+    """Return the claims that every session has, however its token was verified. `iat` may be unknown."""
     claims: dict[str, Any] = {
         "iss": issuer,
         "sub": subject,

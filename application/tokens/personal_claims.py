@@ -26,9 +26,9 @@ _MOST_KEPT = 1_024
 
 
 class PersonalClaimsReader:
-    """Reads the claims of a scope (section 5.4), and keeps those of the users it has read last.
+    """Reads the claims of a scope (section 5.4), and caches those of the users that were read last.
 
-    Each change of a name or address comes with an event of the account. So what was read is right as long as
+    Each change of a name or address comes with an event of the account. So cached claims are valid as long as
     the account has the same version. Every request reads the version.
     """
 

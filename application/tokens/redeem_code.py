@@ -141,7 +141,7 @@ class RedeemCode:
                     started.append(AccessTokenSigned(kid=await self._signer.active_key(alg)))
                 opened = empty.then(started)
                 assert opened.state is not None
-                # Before the code is consumed: if nothing can be signed now, the client can try again.
+                # Sign before the code is consumed: if nothing can be signed now, the client can try again.
                 tokens = await self._current_tokens(grant_id, opened.state, user, now=now)
                 id_token = await self._issue_id_token(
                     code,

@@ -137,7 +137,7 @@ class RefreshGrant:
         change = facts.grant.then(events)
         assert change.state is not None
         reused = any(isinstance(event, RefreshTokenReused) for event in events)
-        # Before the commit: if nothing can be signed now, the refresh has not happened.
+        # Sign before the commit: if nothing can be signed now, the refresh has not happened.
         tokens = None if reused else await self._current_tokens(change.key, change.state, user, now=now)
         # Retries are not counted: they change nothing, and 20 parallel requests are one refresh.
         rotates = any(isinstance(event, GrantRefreshed) for event in events)

@@ -35,7 +35,7 @@ class RevokeToken:
         self._clock = clock
 
     async def __call__(self, request: Revocation) -> None:
-        """Return once the token is refused everywhere. An unknown token needs no change.
+        """Return once the token is refused everywhere. For an unknown token nothing needs to be done.
 
         Raises `ClientUnknown`, `ClientAuthenticationFailed`, `TokenBelongsToAnotherClient`.
         """
