@@ -22,8 +22,13 @@ _LOOKS, _PAUSE = 10, 0.1
 
 _OTHER_SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    " AND pid <> pg_backend_pid() AND usesysid IS NOT NULL"
+    " AND coalesce(backend_type, 'client backend') = 'client backend'"
 )
+"""PostgreSQL hides the type of other roles' sessions. Its own workers, such as autovacuum, have no role."""
+
+_MAY_IDLE = "SET LOCAL idle_in_transaction_session_timeout = 0"
+"""The source waits in its transaction while the target is compared, however long that takes."""
 
 
 class LedgerInUse(Exception):  # noqa: N818 - a sentence for the operator
@@ -65,6 +70,8 @@ class Copy:
         self._check_unused()
         migrations.migrate(self._target)
         with self._source.writing() as source:  # so that no server that starts now can write
+            if not isinstance(self._source, SqliteDatabase):
+                source.exec_driver_sql(_MAY_IDLE)
             rows = sum(_count(source, table) for table in metadata.sorted_tables)
             done = 0
             sums: dict[Table, int] = {}

@@ -1,7 +1,9 @@
 """`grantledger ledger copy`, between both stores."""
 
 import json
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,57 @@ def test_a_postgresql_with_another_session_is_not_copied(tmp_path: Path, source:
     with postgres.connected(postgresql):
         done = run(tmp_path, postgresql, "ledger", "copy", "--to", str(tmp_path / "copy.sqlite3"))
     assert isinstance(done.exception, LedgerInUse)
+
+
+def test_a_postgresql_with_a_session_of_another_role_is_not_copied(tmp_path: Path, postgresql: str):
+    """Fails if a server with a role of its own is overlooked by a role that may not see its session."""
+    with a_role(postgresql, "copying_server") as server, a_role(postgresql, "copying_operator") as operator:
+        source = database_at(operator)
+        with postgres.connected(server), pytest.raises(LedgerInUse):
+            next(Copy(source, database_at(tmp_path / "copy.sqlite3")).steps())
+        source.engine.dispose()
+
+
+@contextmanager
+def a_role(postgresql: str, role: str) -> Iterator[str]:
+    """Yield the URL for a role with the rights of a server."""
+    postgres.rows(postgresql, f"CREATE ROLE {role} LOGIN")
+    rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+    postgres.rows(postgresql, f"GRANT {rights} TO {role}")
+    try:
+        yield postgresql.replace("//postgres:@", f"//{role}@")
+    finally:
+        postgres.rows(postgresql, f"DROP OWNED BY {role}")
+        postgres.rows(postgresql, f"DROP ROLE {role}")
+
+
+def test_a_postgresql_is_copied_though_the_comparison_takes_long(
+    source: Path, tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Fails if the server ends the transaction of the source while only the target is read."""
+    assert run(tmp_path, source, "ledger", "copy", "--to", postgresql).exit_code == 0
+    monkeypatch.setattr("grantledger.adapters.ledger.postgresql._TOOL_IDLE", 200)
+    back = database_at(tmp_path / "back.sqlite3")
+    back.create()
+    here = database_at(postgresql)
+    for progress in Copy(here, back).steps():
+        if progress.done > progress.rows // 2:  # the target is compared
+            no_session_has_just_begun_to_idle(postgresql)
+    here.engine.dispose()
+    back.engine.dispose()
+    assert content(tmp_path / "back.sqlite3") == content(source)
+
+
+JUST_IDLE = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND state LIKE 'idle in transaction%' AND clock_timestamp() - state_change < interval '600 ms'"
+)
+
+
+def no_session_has_just_begun_to_idle(postgresql: str) -> None:
+    """Return once every transaction has been idle for three times as long as it may be, or was ended."""
+    while postgres.rows(postgresql, JUST_IDLE) != [(0,)]:
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
