@@ -45,7 +45,7 @@ async def test_a_new_lifetime_changes_no_token_that_was_issued(story, client, ad
     assert await story.looks_up(tokens)
 
 
-async def test_a_limit_can_be_taken_back(story, client, ada):
+async def test_a_limit_can_be_removed(story, client, ada):
     for lifetime in (300, None):
         await story.limit_access_tokens(client.client_id, lifetime, CALLER)
     assert (await story.tokens(client, ada)).expires_in == SERVER

@@ -34,7 +34,7 @@ def does(limit: ActionLimit, key: str = "grant", within: str | None = None) -> N
         pass
 
 
-def test_something_may_be_done_so_often_for_each_key():
+def test_each_key_has_its_own_limit():
     limit = two_a_minute()
     for _ in range(2):
         does(limit, "one")
@@ -52,7 +52,7 @@ def test_the_refusal_says_when_to_try_again():
     assert 1 <= refused.value.retry_after <= 30
 
 
-def test_all_keys_within_the_same_one_may_do_ten_times_as_much():
+def test_all_keys_of_one_group_share_ten_times_the_limit():
     limit = two_a_minute()
     for number in range(20):
         does(limit, f"session {number}", within="ada")
@@ -81,7 +81,7 @@ async def test_the_refreshes_of_one_grant_are_bounded(ledger, story, client, ada
         await limited.refreshes(client, tokens)
 
 
-async def test_another_grant_is_refreshed_all_the_same(ledger, story, client, ada, tokens):
+async def test_another_grant_is_still_refreshed(ledger, story, client, ada, tokens):
     other = await story.tokens(client, ada)
     limited = with_limits(ledger, story, refreshes=two_a_minute())
     for _ in range(2):
@@ -101,7 +101,7 @@ async def test_twenty_parallel_refreshes_count_as_one(ledger, story, client, tok
     limit = Throttles().action_limit("refreshes", Rate(20, 10**9))
     racing = with_limits(InterleavingLedger(ledger), story, refreshes=limit)
     await asyncio.gather(*(racing.refreshes(client, tokens) for _ in range(20)))
-    for _ in range(20):  # the first is one more retry
+    for _ in range(20):  # the first presents the used token again: a retry, which does not count
         tokens = await racing.refreshes(client, tokens)
     with pytest.raises(TooManyActions):
         await racing.refreshes(client, tokens)
@@ -153,7 +153,7 @@ class SlowHasher(PlainPasswordHasher):
         return await super().matches(password, password_hash)
 
 
-async def test_only_so_many_password_checks_of_one_account_wait(ledger):
+async def test_the_queue_for_password_checks_of_one_account_is_bounded(ledger):
     hasher = SlowHasher()
     outside = Outside(
         hasher=hasher, guesses=Throttles().guess_limit("passwords", Rate(100, 3_600), most_waiting=4)
@@ -174,14 +174,14 @@ async def test_only_so_many_password_checks_of_one_account_wait(ledger):
     await server.signs_in()
 
 
-def test_the_checks_of_an_account_leave_nothing_behind():
+def test_a_finished_check_leaves_no_count_in_memory():
     limit = Throttles().guess_limit("passwords", Rate(100, 3_600), most_waiting=4)
     with limit.guess("ada", "192.0.2.1"):
         assert limit.waiting == 1
     assert limit.waiting == 0
 
 
-def test_a_limit_within_the_check_does_not_count_as_a_wrong_guess():
+def test_a_check_refused_by_another_limit_does_not_count_as_a_wrong_guess():
     limit = Throttles().guess_limit("passwords", Rate(1, 3_600))
     with pytest.raises(TooManyActions), limit.guess("ada", "192.0.2.1"):
         raise TooManyActions("sign-ins", retry_after=1)

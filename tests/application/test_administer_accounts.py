@@ -72,7 +72,7 @@ async def test_an_account_that_is_handed_over_starts_without_sessions_apps_and_g
 
 
 @pytest.mark.parametrize("change", ["set_password", "erase_password"])
-async def test_handing_over_is_the_operators_act_throughout(ledger, story, ada, tokens, change):
+async def test_every_event_of_a_handover_is_the_operators_act(ledger, story, ada, tokens, change):
     before = len(ledger.log)
     await CHANGES[change](story, ada.user_id)
     acts = ledger.log[before:]
@@ -89,7 +89,7 @@ async def test_an_operator_may_keep_the_apps(story, ada, tokens, change):
     assert await story.looks_up(tokens)
 
 
-async def test_an_outage_after_the_new_password_is_made_good_by_a_second_call(ledger, story, ada, tokens):
+async def test_after_an_outage_a_second_call_completes_a_handover(ledger, story, ada, tokens):
     class Failing(InterleavingLedger):
         failing = True
 

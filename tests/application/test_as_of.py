@@ -61,7 +61,7 @@ async def test_what_did_not_exist_yet_is_none():
     assert await client_at(949) is None
 
 
-async def test_a_grant_has_its_newest_access_and_when_each_token_ends():
+async def test_a_past_grant_shows_its_newest_access_and_when_its_tokens_expire():
     assert await grant_at(1_500, (1_500, GRANT, REFRESHED)) == PastGrant(
         grant_id="grant",
         version=2,
@@ -154,7 +154,7 @@ async def test_a_user_has_the_roles_of_that_moment():
         assert past.roles == ()
 
 
-async def test_a_disabled_user_was_disabled_from_then_on():
+async def test_a_user_is_shown_as_disabled_from_that_moment_on():
     past = await user_at(1_300, (1_300, USER, AccountDisabled(disabled_at=1_300)))
     assert past is not None
     assert past.status == "disabled"

@@ -53,7 +53,7 @@ async def test_a_change_that_meets_a_conflict_hashes_each_password_once(ledger, 
 
 
 async def test_a_change_that_another_one_overtakes_is_refused(ledger, story, ada):
-    """The old password is compared again with the hash that took its place."""
+    """The old password is checked again, against the hash that replaced the first one."""
     racing = Story(
         InterruptedLedger(ledger, lambda: story.set_password(ada.user_id, "another long one", CALLER)),
         outside=story.outside,

@@ -77,7 +77,7 @@ async def test_other_apps_and_other_users_keep_what_they_have(story, client, ada
     assert [await story.looks_up(kept) for kept in (eves, others)]
 
 
-async def test_more_grants_than_one_page_holds_all_end(ledger, story, client, ada):
+async def test_all_grants_end_even_if_they_fill_more_than_one_page(ledger, story, client, ada):
     for _ in range(205):
         await story.tokens(client, ada)
     await story.disconnect_app(ada.user_id, client.client_id, CALLER)
@@ -86,7 +86,7 @@ async def test_more_grants_than_one_page_holds_all_end(ledger, story, client, ad
 
 
 class Dawdling(InterleavingLedger):
-    """A ledger that delays each call for another time."""
+    """A ledger that delays each call by a different time."""
 
     def __init__(self, inner: Storage, seed: int) -> None:
         super().__init__(inner)

@@ -140,7 +140,7 @@ def test_guesses_by_others_do_not_lock_out_a_known_device(limit: GuessLimit):
         pass
 
 
-def test_a_known_device_is_bounded_by_its_own_count_and_then_as_others(limit: GuessLimit):
+def test_a_known_device_uses_its_own_count_first_and_then_the_usual_one(limit: GuessLimit):
     for _ in range(6):
         with pytest.raises(SignInRefused), limit.guess("ada", HOME, "device"):
             raise SignInRefused
@@ -148,7 +148,7 @@ def test_a_known_device_is_bounded_by_its_own_count_and_then_as_others(limit: Gu
         pass
 
 
-def test_a_known_device_is_not_kept_out_by_checks_that_wait():
+def test_queued_checks_do_not_keep_a_known_device_out():
     limit = guess_limit(None, None, None, most_waiting=1)
     with limit.guess("ada", ELSEWHERE):
         with pytest.raises(TooManyGuesses), limit.guess("ada", HOME):

@@ -59,7 +59,7 @@ async def test_the_user_is_named_as_far_as_the_scopes_allow(story, server, clien
     assert session.user == SessionUser(email=EMAIL, email_verified=False)
 
 
-async def test_when_an_older_token_was_issued_is_not_known(story, server, client, tokens):
+async def test_the_issue_time_of_an_older_token_is_unknown(story, server, client, tokens):
     await story.refreshes(client, tokens)
     assert "iat" not in (await ask(story, server, tokens.access_token)).claims
 

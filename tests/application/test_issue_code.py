@@ -121,7 +121,7 @@ async def test_a_client_disabled_during_the_consent_gets_no_code(ledger, story, 
     assert not any(isinstance(event, CodeIssued) for event in ledger.events)
 
 
-async def test_a_user_disabled_during_the_consent_gives_none(ledger, story, client, ada):
+async def test_a_user_disabled_during_the_consent_gets_no_code(ledger, story, client, ada):
     request = await story.asks(client)
     racing = Story(
         InterruptedLedger(ledger, lambda: story.disable_user(ada.user_id, CALLER)), outside=story.outside
@@ -133,7 +133,7 @@ async def test_a_user_disabled_during_the_consent_gives_none(ledger, story, clie
 
 @pytest.mark.parametrize("is_deleted", [False, True])
 async def test_a_redeemed_code_is_not_sent_again(ledger, story, client, ada, is_deleted):
-    """The log knows that the code was redeemed when its state has been deleted."""
+    """The log still says so after the state of the code was deleted."""
     request = await story.asks(client)
     await story.redeems(client, (await story.issue_code(request, ada, CALLER, consent_given=True)).code)
     if is_deleted:
@@ -143,7 +143,7 @@ async def test_a_redeemed_code_is_not_sent_again(ledger, story, client, ada, is_
 
 
 def spent_alone() -> Any:
-    """Expect a request that is over without a connection."""
+    """Expect `TransactionSpent` itself, not the subclass for an app that is connected."""
     return pytest.raises(TransactionSpent, check=lambda refusal: type(refusal) is TransactionSpent)
 
 
@@ -209,7 +209,7 @@ async def test_two_tabs_answered_in_parallel_get_a_code_each(ledger, story, clie
     assert len({answer.code for answer in issued}) == 8
 
 
-# who may be gone meanwhile
+# clients and users that were disabled or deleted meanwhile
 
 
 async def test_no_code_for_a_client_that_was_disabled_since(ledger, story, client, ada):

@@ -62,7 +62,7 @@ async def test_the_token_says_what_rfc_9068_requires_and_which_grant_it_is_of(st
     )
 
 
-async def test_only_resources_that_say_so_get_jwts(story, client, ada):
+async def test_only_resources_configured_for_jwts_get_them(story, client, ada):
     tokens = await story.tokens(client, ada, resources=(NOTES,))
     assert tokens.access_token.startswith("glat")
 
@@ -84,9 +84,7 @@ async def test_a_retry_gets_the_same_pair_though_the_signing_key_was_rotated(sto
     assert (retried.access_token, retried.refresh_token) == (first.access_token, first.refresh_token)
 
 
-async def test_a_retry_gets_the_same_pair_though_the_resource_has_opaque_tokens_since(
-    ledger, story, client, tokens
-):
+async def test_a_retry_gets_the_same_pair_after_a_change_to_opaque_tokens(ledger, story, client, tokens):
     first = await story.refreshes(client, tokens)
     opaque = Story(ledger, POLICY, story.outside)
     assert (await opaque.refreshes(client, tokens)).access_token == first.access_token
@@ -104,7 +102,7 @@ async def test_the_next_token_is_signed_by_the_key_that_is_active_then(ledger, s
     assert AccessTokenSigned(kid="ES256 kid-2") in ledger.events
 
 
-async def test_after_its_resource_changed_to_opaque_tokens_a_refresh_gives_one(ledger, story, client, tokens):
+async def test_a_refresh_gives_an_opaque_token_after_a_change_to_them(ledger, story, client, tokens):
     opaque = Story(ledger, POLICY, story.outside)
     assert (await opaque.refreshes(client, tokens)).access_token.startswith("glat")
     assert (await opaque.looks_up(tokens)).resource == MCP  # the JWT is still accepted
@@ -143,7 +141,7 @@ async def test_a_jwt_for_another_resource_is_refused(story, tokens):
         {"grant_id": "AAAAAAAAAAAAAAAAAAAAAA"},
     ],
 )
-async def test_a_signed_jwt_that_says_something_else_than_its_grant_is_refused(story, tokens, claims):
+async def test_a_signed_jwt_that_contradicts_its_grant_is_refused(story, tokens, claims):
     with pytest.raises(AccessTokenUnknown):
         await story.look_up_session(forged(tokens.access_token, **claims))
 

@@ -199,7 +199,7 @@ async def test_refuses_an_unknown_client(ledger, story, ada):
         await story.look_up_session(token)
 
 
-# what is no access token of ours
+# what is not an access token of this server
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "glat_guessed", "Bearer x"])

@@ -1,4 +1,4 @@
-"""The operator rotates the master secret: what is done to it, and what the ledger remembers of that."""
+"""Rotation of the master secret: what each step does, and which event it records."""
 
 import pytest
 

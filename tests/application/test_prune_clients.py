@@ -60,7 +60,7 @@ async def test_more_than_one_page_of_clients_is_deleted(story):
 
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize(("lifetime", "count"), [(30 * DAY, 1), (None, 0)])
-async def test_a_server_deletes_them_by_itself_unless_that_is_switched_off(
+async def test_a_server_prunes_clients_by_itself_unless_that_is_switched_off(
     ledger, story, monkeypatch, lifetime, count
 ):
     monkeypatch.setattr(prune_clients, "FIRST_AFTER", 0.0)

@@ -236,7 +236,7 @@ async def test_the_answer_says_that_a_retry_from_another_network_was_recorded(st
     assert [answer.retried_elsewhere for answer in answers] == [False, False, True, False]
 
 
-# an older one later, or without a window: remembered, and that one grant is revoked
+# an older one after the window, or without one: reuse is recorded, and that one grant is revoked
 
 
 async def test_reuse_in_the_second_the_window_ends_is_refused(story, client, tokens):
@@ -304,7 +304,7 @@ async def test_a_second_reuse_records_nothing(ledger, story, client, tokens):
 
 @pytest.fixture(params=["current", "retry", "reuse"])
 async def presented(request, story, client, tokens):
-    """The tokens whose refresh token is presented: the current one, one to be retried, or one long used."""
+    """Tokens whose refresh token is the current one, an older one within the window, or one after it."""
     if request.param == "current":
         return tokens
     await story.refreshes(client, tokens)
@@ -370,7 +370,7 @@ async def test_the_client_is_authenticated_before_the_token_is_checked(ledger, s
         await story.refreshes(new.client, tokens)
 
 
-# what is no refresh token of ours
+# what is not a refresh token of this server
 
 
 async def refreshes_with(story, client, tokens, refresh_token):

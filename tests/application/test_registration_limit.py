@@ -45,7 +45,7 @@ def test_one_network_cannot_use_up_the_total():
 
 
 def exhausted_by(network: str):
-    """Let one network use up a limit of 10 an hour, except for the reserve. Return it with what it got."""
+    """Let one network use up a limit of 10 an hour, but not the reserve. Return limit and registrations."""
     limit = Throttles().registration_limit("registrations", total=Rate(10, 3_600), per_network=None)
     count = 0
     with suppress(TooManyRegistrations):
@@ -121,7 +121,7 @@ class AskedWhileHashing(PlainPasswordHasher):
 
 
 async def test_a_sign_up_takes_nothing_from_others_while_its_password_is_hashed(ledger):
-    """With the limit at one."""
+    """With a limit of one."""
     limit, hasher = registration_limit(Rate(1, 3_600), None), AskedWhileHashing()
     server = UseCases(ledger, outside=Outside(registrations=limit, hasher=hasher))
     hasher.ask = lambda: limit.check("192.0.2.2")

@@ -61,6 +61,6 @@ async def test_the_ledger_holds_only_the_digest_of_a_registration_token(ledger, 
     )
 
 
-async def test_the_id_of_a_registration_token_is_no_option_on_the_command_line(guarded):
+async def test_the_id_of_a_registration_token_never_looks_like_an_option(guarded):
     new = [await guarded.add_registration_token("ci", CALLER) for _ in range(20)]
     assert all(token.token_id.startswith("t_") for token in new)

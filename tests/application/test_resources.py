@@ -135,7 +135,7 @@ async def test_name_and_scopes_of_an_added_resource_are_bounded(ledger, story, r
         await story.add_resource(resource, CALLER)
 
 
-async def test_a_resource_on_the_issuers_origin_is_named_in_the_settings_only(ledger, story):
+async def test_a_resource_on_the_issuers_origin_cannot_be_added_by_command(ledger, story):
     with nothing_recorded(ledger), pytest.raises(ResourceOnIssuer):
         await story.add_resource(Resource("https://auth.example/mcp"), CALLER)
 

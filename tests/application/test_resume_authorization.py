@@ -85,7 +85,7 @@ async def test_prompt_consent_asks_again_despite_remembered_consent(resumed, rem
     assert isinstance(await resumed(remembered, ada, prompt="consent"), AskForConsent)
 
 
-async def test_remembered_consent_to_all_of_it_gives_the_code(resumed, remembered, ada):
+async def test_remembered_consent_to_the_whole_request_gives_the_code(resumed, remembered, ada):
     answer = await resumed(remembered, ada, scope="notes:read", resources=(MCP,))
     assert isinstance(answer, IssuedCode)
 
@@ -100,13 +100,13 @@ async def test_a_wider_scope_asks_again(resumed, remembered, ada):
     assert isinstance(answer, AskForConsent)
 
 
-async def test_what_was_allowed_before_is_known_when_more_is_asked(resumed, remembered, ada):
+async def test_a_wider_request_knows_the_scopes_that_were_allowed_before(resumed, remembered, ada):
     answer = await resumed(remembered, ada, scope="openid notes:write", resources=(MCP,))
     assert answer.allowed_before == ("openid", "notes:read")
 
 
 @pytest.mark.parametrize("other", [{"resources": (NOTES,)}, {"redirect_uri": LOOPBACK}])
-async def test_what_was_allowed_elsewhere_does_not_count_as_allowed_before(story, resumed, ada, other):
+async def test_scopes_allowed_for_another_host_or_resource_are_not_known(story, resumed, ada, other):
     client = (await story.registers(redirect_uris=(HTTPS, LOOPBACK))).client
     await story.code(client, ada, scope="openid notes:read", resources=(MCP,))
     answer = await resumed(client, ada, **{"scope": "notes:write", "resources": (MCP,), **other})
@@ -155,7 +155,7 @@ async def test_prompt_none_always_sends_a_native_client_back(story, resumed, ada
     assert isinstance(sent_back.value.cause, ConsentNeeded)
 
 
-# the client may be gone meanwhile
+# the client was disabled or deleted meanwhile
 
 
 @pytest.mark.parametrize("prompt", [None, "none"])
@@ -206,7 +206,7 @@ async def test_consent_counts_only_for_the_redirect_host_that_was_shown(story, a
 
 @pytest.fixture
 def resumed_while_disconnecting(ledger, story, remembered, ada):
-    """What comes next where another process disconnects the client after the consent was read once."""
+    """What comes next if another process disconnects the client between two reads of the consent."""
 
     async def disconnect():
         await story.disconnect_app(ada.user_id, remembered.client_id, CALLER)

@@ -6,7 +6,7 @@ from grantledger.domain.refusal import Refusal
 
 
 class Attempts:
-    """A decision whose first races are lost."""
+    """A decision whose first attempts end in a conflict."""
 
     def __init__(self, *, lost: int) -> None:
         self.lost = lost

@@ -48,16 +48,14 @@ async def test_consent_offers_only_what_the_roles_of_the_user_allow(story, clien
     assert (await page_for(story, client, ada, scope=BOTH)).scopes == (*READ, WRITE)
 
 
-async def test_a_user_gives_consent_and_a_code_for_nothing_else(ledger, story, client, ada):
+async def test_consent_and_code_hold_only_what_the_roles_of_the_user_allow(ledger, story, client, ada):
     tokens = await story.tokens(client, ada, scope=BOTH)
     (given,) = [each.event for each in ledger.log if isinstance(each.event, ConsentGiven)]
     assert (given.scopes, tokens.scopes) == (READ, READ)
 
 
 @pytest.mark.parametrize("prompt", [None, "none"])
-async def test_a_request_for_scopes_of_other_roles_alone_goes_back_as_invalid_scope(
-    ledger, story, client, ada, prompt
-):
+async def test_a_request_for_scopes_of_other_roles_only_is_invalid_scope(ledger, story, client, ada, prompt):
     with nothing_recorded(ledger), pytest.raises(SentBack) as sent:
         await page_for(story, client, ada, scope=WRITE, prompt=prompt)
     assert isinstance(sent.value.cause, RolesAllowNoScope)
@@ -88,7 +86,7 @@ async def test_consent_to_no_scope_of_the_request_is_a_denial(ledger, story, cli
     assert isinstance(sent.value.cause, ConsentDenied)
 
 
-async def test_after_the_answer_a_refusal_needs_no_other_click(story, client, editor):
+async def test_a_refusal_after_allow_needs_no_second_click(story, client, editor):
     request = await story.asks(client, editor, scope=WRITE)
     await story.revoke_role(editor.user_id, "editor", CALLER)
     with pytest.raises(SentBack) as sent:
@@ -155,9 +153,7 @@ async def test_a_refresh_has_the_scope_again_once_the_role_is_back(story, client
     assert (await story.refreshes(client, tokens)).scopes == (*READ, WRITE)
 
 
-async def test_a_refresh_without_any_scope_left_is_refused_and_goes_on_with_the_role(
-    ledger, story, client, editor
-):
+async def test_a_refresh_refused_for_lack_of_a_role_succeeds_with_the_role(ledger, story, client, editor):
     tokens = await story.tokens(client, editor, scope=WRITE)
     await story.revoke_role(editor.user_id, "editor", CALLER)
     with nothing_recorded(ledger), pytest.raises(RolesAllowNoScope):
@@ -198,7 +194,7 @@ async def test_a_session_names_roles_and_permissions(story, client, editor):
     assert session.claims["permissions"] == ["pages:write", "users:ban"]
 
 
-async def test_a_session_of_a_user_without_roles_has_no_claim_of_them(story, client, ada):
+async def test_a_session_of_a_user_without_roles_has_no_roles_claim(story, client, ada):
     session = await story.looks_up(await story.tokens(client, ada))
     assert (session.roles, session.permissions) == ((), ())
     assert not {"roles", "permissions"} & set(session.claims)
@@ -246,14 +242,14 @@ async def test_a_jwt_names_roles_and_permissions_of_when_it_was_issued(of_jwts, 
     assert (refreshed.roles, refreshed.permissions, refreshed.scope) == ((), (), " ".join(READ))
 
 
-async def test_a_look_up_of_a_jwt_believes_the_ledger_and_not_its_roles(of_jwts, client, editor):
+async def test_a_look_up_of_a_jwt_takes_roles_from_the_ledger_not_the_token(of_jwts, client, editor):
     tokens = await of_jwts.tokens(client, editor, scope=BOTH)
     await of_jwts.revoke_role(editor.user_id, "editor", CALLER)
     session = await of_jwts.looks_up(tokens)
     assert (session.scopes, session.roles, session.permissions) == (READ, (), ())
 
 
-async def test_a_jwt_of_a_user_without_roles_has_no_claim_of_them(of_jwts, client, ada):
+async def test_a_jwt_of_a_user_without_roles_has_no_roles_claim(of_jwts, client, ada):
     tokens = await of_jwts.tokens(client, ada)
     assert "roles" not in tokens.access_token
     assert "permissions" not in tokens.access_token

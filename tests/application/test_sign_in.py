@@ -135,7 +135,7 @@ async def test_a_sign_in_that_meets_a_conflict_hashes_its_password_once(ledger, 
     assert (story.hasher.tried, story.hasher.hashed - hashed) == (1, 1)
 
 
-async def test_a_new_hash_does_not_take_the_place_of_a_password_set_meanwhile(ledger, story, user_id):
+async def test_a_new_hash_does_not_overwrite_a_password_set_meanwhile(ledger, story, user_id):
     story.hasher.parameters = "newer"
     racing = Story(
         InterruptedLedger(ledger, lambda: story.set_password(user_id, "another long one", CALLER)),

@@ -19,7 +19,7 @@ from support.requests import MCP, NOTES, asking
 from support.storage import nothing_recorded
 from support.story import CALLER
 
-# Everything that is refused at the redirect URI is wrong here at once.
+# A request with every mistake at once that is reported at the redirect URI.
 ALL_WRONG = {
     "response_type": "token",
     "scope": "admin",

@@ -15,7 +15,7 @@ from support.codes import ANOTHER_VERIFIER, EXPIRES_AT, ISSUED, ISSUED_AT, a_cod
 MCP = ISSUED.resource
 NOTES = "https://mcp.example/notes/mcp"
 
-# What is wrong with a request, and how that is refused, whether or not the code was used before.
+# Each mistake in a request and its refusal, which is the same for an unused and a redeemed code.
 WRONG = {
     "another client": ({"client_id": "glc_thief"}, CodeBelongsToAnotherClient),
     "a later registration of the client": ({"client_registration": 2}, CodeBelongsToAnotherClient),
@@ -47,7 +47,7 @@ def test_redeems_in_the_last_second_before_expiry():
 
 
 @pytest.mark.parametrize("late", [0, 1, 1_000_000])
-def test_refuses_from_the_second_of_its_expiry_on(late):
+def test_a_code_is_refused_from_its_expiry_on(late):
     with pytest.raises(CodeExpired):
         redeem(a_code(), at=EXPIRES_AT + late)
 
@@ -82,7 +82,7 @@ def test_a_replay_is_recorded_once():
     assert redeem(replayed) == ()
 
 
-def test_a_code_that_was_redeemed_expires_too():
+def test_a_redeemed_code_expires_too():
     """The ledger forgets expired codes, and no answer may depend on when it does."""
     with pytest.raises(CodeExpired):
         redeem(a_redeemed_code(), at=EXPIRES_AT)

@@ -62,7 +62,7 @@ def consent_to(
     )
 
 
-# where answers go
+# where responses go
 
 
 def test_the_requested_redirect_uri_is_used_if_registered():
@@ -237,7 +237,7 @@ def test_without_consent_the_page_is_shown():
     assert a_request().needs_consent_page(None, a_client())
 
 
-def test_with_consent_to_all_of_it_the_page_is_skipped():
+def test_with_consent_to_the_whole_request_the_page_is_skipped():
     assert not a_request().needs_consent_page(consent_to("openid", "notes:read", "notes:write"), a_client())
 
 
@@ -276,7 +276,7 @@ ANY_PROGRAM = (
 
 
 def page_is_shown(target: str, client: ClientRegistration) -> bool:
-    """Whether the page is shown although the user has consented to all of it."""
+    """Whether the page is shown to a user who has consented to the whole request."""
     request: AuthorizationRequest = replace(a_request(), redirect_uri=target)
     consent = consent_to("openid", "notes:read", host=request.asked.redirect_host)
     assert consent.covers(request.asked)
@@ -290,11 +290,11 @@ def test_consent_is_not_remembered_on_loopback_and_private_schemes(target):
 
 
 @pytest.mark.parametrize("target", ANY_PROGRAM)
-def test_an_approved_public_client_still_needs_the_page_there(target):
+def test_approval_does_not_skip_the_page_for_a_public_client(target):
     assert page_is_shown(target, a_client(APPROVED))
 
 
-def test_an_approved_confidential_client_may_skip_the_page_there():
+def test_an_approved_confidential_client_on_loopback_may_skip_the_page():
     assert not page_is_shown(LOOPBACK, a_client(APPROVED, secret_digest="secret"))
 
 
@@ -327,7 +327,7 @@ def test_max_age_0_refuses_even_a_sign_in_of_the_current_second():
 
 
 @pytest.mark.parametrize("max_age", ["0", "1"])
-def test_a_sign_in_for_max_age_counts_however_long_consent_takes(max_age):
+def test_a_sign_in_that_max_age_required_counts_however_long_consent_takes(max_age):
     request = a_request(max_age=max_age, session_before="session")
     assert not request.needs_sign_in(replace(a_session("new-session"), signed_in_at=1_000))
 
@@ -348,7 +348,7 @@ def test_a_nonce_of_512_bytes_is_kept_and_a_longer_one_refused():
         a_request(nonce="n" * 513)
 
 
-def test_a_request_without_openid_any_more_has_no_nonce():
+def test_a_request_that_loses_the_scope_openid_loses_its_nonce():
     request = a_request(scope="openid notes:read", nonce="n-0S6")
     assert request.of_scopes(("openid",)).nonce == "n-0S6"
     assert request.of_scopes(("notes:read",)).nonce is None
@@ -381,5 +381,5 @@ def test_a_client_that_the_user_has_consented_to_needs_no_click():
 @pytest.mark.parametrize(
     "consent", [consent_to("openid", host="other.example"), consent_to("openid", registration=2)]
 )
-def test_consent_for_another_host_or_registration_does_not_spare_the_click(consent):
+def test_consent_for_another_host_or_registration_still_needs_a_click(consent):
     assert not may_redirect_unasked(a_client(), HTTPS, consent)

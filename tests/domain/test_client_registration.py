@@ -221,7 +221,7 @@ def test_a_client_whose_secret_was_replaced_is_not_pruned():
     assert not rotated(overlap=0).may_be_pruned
 
 
-def test_a_client_that_registers_again_has_its_own_secret_only():
+def test_a_client_that_registers_again_has_only_its_new_secret():
     again = a_client(ROTATED, DELETED, replace(AGAIN, secret_digest="another"), secret_digest="old")
     again.authenticate("another", now=1_300)
     for gone in ("old", "new digest"):

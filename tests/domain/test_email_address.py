@@ -35,7 +35,7 @@ def test_two_mailboxes_never_have_one_normal_form(one, other):
     assert normalized(one) != normalized(other)
 
 
-def test_an_address_is_kept_as_it_was_typed_but_for_space_around():
+def test_an_address_is_kept_as_typed_without_surrounding_space():
     assert typed(" Ada.Stra\u00dfe@Example.COM ") == "Ada.Stra\u00dfe@Example.COM"
 
 

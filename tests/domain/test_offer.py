@@ -13,7 +13,7 @@ def test_a_granted_scope_that_was_removed_from_the_settings_is_left_out():
     assert OFFER.left_of(("write", "read"), resource="https://mcp.example/mcp") == ("read",)
 
 
-def test_without_any_scope_left_all_is_refused():
+def test_a_grant_whose_scopes_were_all_removed_is_refused():
     with pytest.raises(NoLongerOffered):
         OFFER.left_of(("write",), resource="https://mcp.example/mcp")
 
@@ -31,6 +31,6 @@ def test_another_spelling_of_a_resource_is_the_same_resource():
     ("scopes", "resource"),
     [(("read", "write"), "https://root.example"), (("read",), "https://other.example")],
 )
-def test_a_pending_request_needs_all_that_it_asks_for(scopes, resource):
+def test_a_pending_request_is_refused_if_any_part_of_it_was_removed(scopes, resource):
     with pytest.raises(NoLongerOffered):
         OFFER.check_all(scopes, resource=resource)

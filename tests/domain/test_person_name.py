@@ -8,7 +8,7 @@ def test_a_name_stays_as_it_is(name):
     assert checked_name(name) == name
 
 
-def test_accents_are_composed_and_space_around_is_dropped():
+def test_accents_are_composed_and_surrounding_space_is_dropped():
     assert checked_name(" Zoe\u0308 ") == "Zo\u00eb"
 
 
@@ -18,6 +18,6 @@ def test_without_a_visible_character_there_is_no_name(name):
 
 
 @pytest.mark.parametrize("name", ["a" * (MAX_NAME + 1), "A\nB", "A\x00", "A\x1b[31m", "A\u2028B", "\ud800"])
-def test_a_name_that_is_too_long_or_no_single_line_is_refused(name):
+def test_a_name_that_is_too_long_or_has_several_lines_is_refused(name):
     with pytest.raises(NameInvalid):
         checked_name(name)

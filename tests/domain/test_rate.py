@@ -38,7 +38,7 @@ def test_a_returned_token_may_be_taken_again():
     pauses=st.lists(st.floats(0, 100), max_size=100),
 )
 def test_at_most_twice_the_count_is_taken_in_any_period(count: int, period: int, pauses: list[float]):
-    """What was there at its beginning, and what came back within it."""
+    """The full bucket at its beginning, and the tokens that are refilled during it."""
     rate, now, full_at, takes = Rate(count, period), 0.0, 0.0, []
     for pause in pauses:
         now += pause

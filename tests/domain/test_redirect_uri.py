@@ -132,7 +132,7 @@ def test_a_host_with_capitals_or_an_underscore_is_left_out(uri):
         "https://Client_one.example:99999/cb",
     ],
 )
-def test_such_a_host_does_not_make_a_dangerous_uri_less_so(uri):
+def test_a_dangerous_uri_with_such_a_host_is_still_forbidden(uri):
     with pytest.raises(RedirectUriForbidden):
         kind_of(uri, POLICY)
 

@@ -138,7 +138,7 @@ def test_a_removed_resource_can_be_added_again():
 
 
 @pytest.mark.parametrize("decide", [Resources.remove, Resources.rotate_secret])
-def test_nothing_is_decided_about_an_unknown_resource(decide):
+def test_every_change_of_an_unknown_resource_is_refused(decide):
     more = {"secret_digest": "new", "overlap": 0} if decide is Resources.rotate_secret else {}
     with pytest.raises(ResourceUnknown):
         decide(add(Resources()), "glr_2", now=2_000, **more)

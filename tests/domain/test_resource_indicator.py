@@ -105,11 +105,11 @@ def test_the_configured_spelling_is_returned():
     assert resolve(("HTTPS://MCP.example:443/notes/mcp",), configured=(MCP, NOTES)) == NOTES
 
 
-def test_a_slash_too_many_names_the_resource_without_it():
+def test_an_extra_slash_still_names_the_resource():
     assert resolve(("https://mcp.example/mcp/",), configured=(MCP,)) == MCP
 
 
-def test_of_two_resources_that_differ_by_a_slash_each_is_itself():
+def test_two_resources_that_differ_by_a_slash_are_not_confused():
     configured = (MCP, f"{MCP}/")
     assert [resolve((each,), configured=configured) for each in configured] == list(configured)
 

@@ -63,7 +63,7 @@ def test_a_role_that_the_settings_do_not_have_gives_nothing():
     assert ROLES.held(("retired",)) == HeldRoles(withheld=frozenset({WRITE, DELETE}))
 
 
-def test_an_unknown_role_is_refused_with_the_known_ones():
+def test_the_refusal_of_an_unknown_role_lists_the_known_ones():
     ROLES.check_known("editor")
     with pytest.raises(RoleUnknown, match="'edtior' in the settings; they have admin, editor, guest"):
         ROLES.check_known("edtior")

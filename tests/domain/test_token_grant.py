@@ -61,7 +61,7 @@ def access(
     return grant.check_access(generation=generation, pair=pair, expires_at=expires_at, now=now)
 
 
-# n, alive: n + 1
+# the current token (generation n) of a live grant: generation n + 1
 
 
 def test_the_current_refresh_token_gives_the_next_generation():
@@ -145,13 +145,13 @@ def test_a_retry_for_another_scope_is_refused(first, then):
         refresh(grant, 0, at=2_010, asked=then)
 
 
-def test_a_retry_must_match_the_current_tokens_not_its_own_first_ones():
+def test_a_retry_must_match_the_current_tokens_not_its_first_response():
     grant = refreshed(refreshed(an_open_grant(), 2_000, asked=ONLY_READ), 2_010)
     with pytest.raises(RetryAsksForSomethingElse):
         refresh(grant, 0, at=2_020, asked=ONLY_READ)
 
 
-# older than n, later, or window 0: remembered, and the grant is revoked
+# older than n, after the window or without one: reuse is recorded, and the grant is revoked
 
 
 @pytest.mark.parametrize("later", [WINDOW, WINDOW + 1, 10 * WINDOW])
@@ -204,12 +204,12 @@ def test_a_clock_set_back_lengthens_no_window():
     assert refresh(grant, 1, at=2_060) == reuse_of(1, at=2_060)
 
 
-def test_with_a_clock_set_back_an_older_token_is_not_newer():
+def test_after_a_clock_was_set_back_all_older_generations_are_retries():
     grant = refreshed(an_open_grant(), 2_000, 1_900, 1_950)
     assert [refresh(grant, generation, at=2_059) for generation in range(3)] == [(), (), ()]
 
 
-# any, when the grant is dead or not the client's: refused, nothing changes
+# any generation of a grant that has ended or is another client's: refused, nothing changes
 
 EVERY_GENERATION = pytest.mark.parametrize("generation", [0, 1, 2])
 
@@ -321,7 +321,7 @@ def as_a_writer(scope: str | None = None) -> Narrowing:
     return Narrowing(scope=scope, resources=(), known_scopes=KNOWN, role_scopes=frozenset({"notes:write"}))
 
 
-def test_a_refresh_keeps_no_scope_that_the_roles_do_not_allow():
+def test_a_refresh_drops_scopes_that_the_roles_do_not_allow():
     grant = an_open_grant()
     narrow = after(grant, refresh(grant, 0, at=2_000, asked=as_a_reader()))
     assert narrow.current.scopes == ("openid", "notes:read")
@@ -347,7 +347,7 @@ def test_a_refresh_may_be_retried_although_a_role_was_granted_or_revoked_since(f
     assert refresh(grant, 0, at=2_010, asked=then()) == ()
 
 
-def test_a_reuse_is_found_although_the_roles_allow_no_scope():
+def test_reuse_is_detected_even_if_the_roles_allow_no_scope():
     grant = refreshed(an_open_grant(), 2_000)
     asked = Narrowing(scope=None, resources=(), known_scopes=frozenset({"email"}))
     assert RefreshTokenReused(generation=0, reused_at=9_000) in refresh(grant, 0, at=9_000, asked=asked)
@@ -441,7 +441,7 @@ def test_the_seventeenth_set_of_scopes_is_refused():
 
 
 @pytest.mark.parametrize("pair", [0, 1, MAX_PAIRS - 1])
-def test_a_full_grant_is_refreshed_for_the_sets_it_holds(pair):
+def test_a_grant_with_sixteen_sets_is_still_refreshed_for_each_of_them(pair):
     grant = a_grant_full_of_narrowings()
     assert refresh(grant, grant.generation, at=3_000, asked=grant.pairs[pair])
 
@@ -515,7 +515,7 @@ def test_a_retry_from_another_network_is_recorded_once_for_each_generation():
 
 
 @pytest.mark.parametrize(("before", "now"), [((), (HOME,)), ((HOME,), ())])
-def test_a_retry_is_not_recorded_where_one_of_the_networks_is_unknown(before, now):
+def test_a_retry_is_not_recorded_if_either_network_is_unknown(before, now):
     grant = after(an_open_grant(), refresh(an_open_grant(), 0, at=2_000, networks=before))
     assert retry_from(grant, 0, *now) == ()
 
@@ -526,7 +526,7 @@ def test_a_retry_from_another_network_gets_the_current_tokens():
     assert (after_the_retry.generation, after_the_retry.revoked) == (1, None)
 
 
-def test_a_network_is_stored_only_where_it_differs_from_the_one_before():
+def test_a_network_is_stored_only_if_it_differs_from_the_previous_one():
     grant = refreshed_from(an_open_grant(), HOME)
     (same,), (other,) = (refresh(grant, 1, at=2_010, networks=(network,)) for network in (HOME, ELSEWHERE))
     assert isinstance(same, GrantRefreshed)
@@ -644,7 +644,7 @@ def test_the_reuse_event_alone_does_not_change_the_state():
     assert after(grant, [RefreshTokenReused(generation=0, reused_at=1_100)]) == grant
 
 
-def test_a_clock_that_was_ahead_lengthens_no_later_access_token():
+def test_a_refresh_with_a_fast_clock_lengthens_no_later_access_token():
     grant = refreshed(an_open_grant(), 90_000)
     (event,) = refresh(grant, 1, at=2_100)
     assert isinstance(event, GrantRefreshed)

@@ -67,7 +67,7 @@ def test_a_granted_role_is_recorded_with_its_time():
 
 
 def test_the_roles_of_a_user_are_in_alphabetical_order():
-    """Fails if the order of granting makes a difference: one set of roles is one entry of a cache."""
+    """Fails if the order of granting matters: a cache has one entry for each set of roles."""
     assert a_user(EDITOR, RoleGranted(role="admin", granted_at=1_200)).roles == ("admin", "editor")
 
 
