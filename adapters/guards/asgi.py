@@ -56,7 +56,8 @@ def with_mcp_auth(
     `scope_hierarchy` names the scopes that a scope includes. `step_up="result"` answers a refused tool call
     with 200 and an error result. `hide` leaves out of lists what the session may not use.
 
-    Raises `ValueError` for an unknown resource, a rule for no call, or scopes that a challenge cannot hold.
+    Raises `ValueError` for an unknown resource, a rule for no call, scopes that a challenge cannot hold, or
+    `@requires` above the decorator that makes the tool.
     """
     of = auth.guarded_resource(resource)
     if allowed_origin is not None:
@@ -141,7 +142,8 @@ class BearerGuard:
         self, session: McpSession, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
         """Pass a request on if its session has the scopes, or refuse it."""
-        server = self._calls.server_at(scope)
+        # With the Host of the resource: the application chooses its route by that one.
+        server = self._calls.server_at(self._origin.applied(scope, headers))
         if server is None:
             checked = self._check.with_scopes(session)
             if not isinstance(checked, GuardRefusal):

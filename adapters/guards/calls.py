@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
-from grantledger.adapters.guards.components import mcp_server_at, requirement_in
+from grantledger.adapters.guards.components import mcp_server_at, refuse_unchecked, requirement_in
 from grantledger.adapters.guards.listings import LISTINGS, ShorterList
 from grantledger.adapters.guards.messages import Call, MessageRefused, body_of, calls_in
 from grantledger.adapters.guards.refusals import guard_response
@@ -50,9 +50,14 @@ class CallGuard:
     def __init__(
         self, app: ASGIApp, metadata_url: str, required_scopes: tuple[str, ...], options: CallOptions
     ) -> None:
-        """Raises `ValueError` for a rule that fits no call, and for an unknown option."""
+        """Raises `ValueError` for a rule that fits no call, and for an unknown option.
+
+        Also for a tool with `@requires` in the wrong order.
+        """
         if options.step_up not in get_args(StepUpAnswer) or options.hide not in get_args(Hide):
             raise ValueError(f"step_up or hide is unknown: {options.step_up!r}, {options.hide!r}")
+        if options.find_server is None:
+            refuse_unchecked(app)
         self._metadata_url = metadata_url
         self._always = Requirement(scopes=required_scopes)
         self._rules = RuleTable(options.rules)
@@ -81,7 +86,8 @@ class CallGuard:
         except MessageRefused as refused:
             return guard_response(refused.refusal, self._metadata_url, ())
         # Without a call, such as a GET: what every request needs.
-        needed = [await self._requirement(server, call) for call in calls] or [self._always]
+        distinct = {(call.method, call.name): call for call in calls}.values()
+        needed = [await self._requirement(server, call) for call in distinct] or [self._always]
         missing: list[str] = []
         for requirement in needed:
             try:
@@ -104,7 +110,8 @@ class CallGuard:
     def _refused(
         self, refused: AccessRefused, session: McpSession, calls: tuple[Call, ...], headers: Headers
     ) -> PlainResponse:
-        call = calls[0] if len(calls) == 1 else Call("")
+        same_id = calls[0].id if calls and all(call.id == calls[0].id for call in calls) else None
+        call = calls[0] if len(calls) == 1 else Call("", id=same_id)
         is_request = call.method == "tools/call" and call.id is not None
         if self._options.step_up == "result" and is_request and _accepts_stream(headers):
             return self._result(refused, session, call, headers)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from grantledger.adapters.asgi_types import Headers, Receive
 from grantledger.adapters.http.errors import GuardRefusal
-from grantledger.adapters.http.limits import MAX_CALL_BODY
+from grantledger.adapters.http.limits import MAX_CALL_BODY, MAX_CALL_NAME, MAX_CALLS
 
 NAMED_BY = {
     "tools/call": "name",
@@ -21,6 +21,11 @@ NAMED_BY = {
     "resources/unsubscribe": "uri",
 }
 """For methods on one tool, prompt or resource: the parameter that names it."""
+
+HASHED_NAME = re.compile(r"__(?P<hash>[0-9a-f]{12})_(?P<name>.+)", re.DOTALL)
+"""How the pages of a `FastMCPApp` name its tools in calls."""
+
+_LISTEN = "subscriptions/listen"
 
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params"})
 _CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
@@ -63,8 +68,11 @@ async def body_of(receive: Receive, headers: Headers) -> bytes | None:
 def calls_in(body: bytes, headers: Headers) -> tuple[Call, ...]:
     """Return every request and notification of a body, none for an empty one.
 
+    `subscriptions/listen` is followed by a call of `resources/subscribe` for each of its URIs.
+
     Raises `MessageRefused` for a compressed body, one that is not JSON-RPC in UTF-8, one with a name twice in
-    an object, and for the headers `Mcp-Method` and `Mcp-Name` if they differ from the body (MCP 2026-07-28).
+    an object, one with too many messages or a name that is too long, and for the headers `Mcp-Method` and
+    `Mcp-Name` if they differ from the body (MCP 2026-07-28).
     """
     if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
         raise MessageRefused(GuardRefusal.BODY_ENCODED)
@@ -81,9 +89,14 @@ def calls_in(body: bytes, headers: Headers) -> tuple[Call, ...]:
     messages = read if isinstance(read, list) else [read]
     if not messages:
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    if len(messages) > MAX_CALLS:
+        raise MessageRefused(GuardRefusal.BODY_TOO_LARGE)
     calls = tuple(call for message in messages if (call := _call(message)) is not None)
     _check_headers(headers, calls)
-    return calls
+    subscriptions = tuple(call for message in messages for call in _subscriptions(message))
+    if len(calls) + len(subscriptions) > MAX_CALLS:
+        raise MessageRefused(GuardRefusal.BODY_TOO_LARGE)
+    return (*calls, *subscriptions)
 
 
 def _call(message: Any) -> Call | None:
@@ -96,9 +109,36 @@ def _call(message: Any) -> Call | None:
     method, request_id = message["method"], message.get("id")
     if not isinstance(method, str) or not _is_text(method):
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    if len(method) > MAX_CALL_NAME:
+        raise MessageRefused(GuardRefusal.BODY_TOO_LARGE)
     if not _is_id(request_id):
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
     return Call(method, _name(method, message.get("params")), request_id)
+
+
+def _subscriptions(message: dict[str, Any]) -> list[Call]:
+    """Return a call of `resources/subscribe` for each URI that a call of MCP 2026-07-28 listens to."""
+    if message.get("method") != _LISTEN or "params" not in message:
+        return []
+    params = _object(message["params"])
+    _no_variant(params, frozenset({"notifications"}))
+    wanted = _object(params.get("notifications", {}))
+    # The SDK also reads this member by the name of its field.
+    if any(_is_variant_of_subscriptions(name) for name in wanted):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    uris = wanted.get(_SUBSCRIPTIONS)
+    if uris is None:
+        return []
+    if not isinstance(uris, list):
+        raise MessageRefused(GuardRefusal.BODY_MALFORMED)
+    return [Call("resources/subscribe", _text(uri), message.get("id")) for uri in uris]
+
+
+_SUBSCRIPTIONS = "resourceSubscriptions"
+
+
+def _is_variant_of_subscriptions(name: str) -> bool:
+    return name != _SUBSCRIPTIONS and name.replace("_", "").casefold() == _SUBSCRIPTIONS.casefold()
 
 
 def _is_id(value: Any) -> bool:
@@ -121,13 +161,23 @@ def _name(method: str, params: Any) -> str | None:
     parameter = NAMED_BY.get(method)
     if parameter is None:
         return None
-    if not isinstance(params, dict):
+    members = _object(params)
+    _no_variant(members, frozenset({parameter}))
+    return _text(members.get(parameter))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
-    _no_variant(params, frozenset({parameter}))
-    name = params.get(parameter)
-    if not isinstance(name, str) or not _is_text(name):
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not _is_text(value):
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
-    return name
+    if len(value) > MAX_CALL_NAME:
+        raise MessageRefused(GuardRefusal.BODY_TOO_LARGE)
+    return value
 
 
 def _no_variant(members: dict[str, Any], known: frozenset[str]) -> None:

@@ -23,6 +23,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _DECLARED = "__grantledger_requires__"
 
+_CHECKED = "__grantledger_checks__"
+"""What the function checks itself. Decorators of the wrong order leave one without it in the server."""
+
+_WRONG_ORDER = "write @requires below the decorator that makes the tool, or nothing checks it"
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,15 +70,21 @@ class Requirement(Struct, frozen=True, kw_only=True):
             raise AccessRefused(missing, session=session)
 
     def __call__(self, function: F) -> F:
-        """Return the function with this check in front of it. Raises `TypeError` for what is no function."""
+        """Return the function with this check in front of it.
+
+        Raises `TypeError` for what is no function, and for a function that FastMCP has registered already.
+        """
         if not callable(function):
-            raise TypeError("write @requires below the decorator that makes the tool")
+            raise TypeError(_WRONG_ORDER)
+        if hasattr(function, _REGISTERED_IN_FASTMCP):
+            raise TypeError(_WRONG_ORDER)
         requirement = self.joined(_declared(function))
         decorated: Any = (
             self._async(function) if inspect.iscoroutinefunction(function) else self._sync(function)
         )
         setattr(decorated, _DECLARED, requirement)
-        # On the function as well: a guard then also finds it if the decorators are in the wrong order.
+        setattr(decorated, _CHECKED, requirement)
+        # On the function as well: a guard then sees that a server has the one without the check.
         with suppress(AttributeError):  # a bound method takes none
             setattr(function, _DECLARED, requirement)
         Declared.any = True
@@ -102,6 +113,10 @@ class Requirement(Struct, frozen=True, kw_only=True):
         return checked
 
 
+FORBIDDEN = Requirement(checks=(lambda _: False,))
+"""What no session has."""
+
+
 class Declared:
     """Whether this process has a function with `@requires`: without one, no guard has to look for any."""
 
@@ -118,7 +133,7 @@ def requires(
 
     A call needs all `scopes`, all `roles`, all `permissions`, and a true answer of `check(session)`. A check
     that raises refuses the call. One call may ask it more than once. Write `@requires` below the decorator
-    that makes the tool:
+    that makes the tool, so that the server gets the function with the check:
 
         @server.tool()
         @requires("todo:write")
@@ -139,12 +154,24 @@ def requires(
     )
 
 
+class Unchecked(Exception):  # noqa: N818 - the fact
+    """A server has registered the function below `@requires`, which checks nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(_WRONG_ORDER)
+
+
 def declared_requirement(function: object) -> Requirement | None:
-    """Return what `@requires` declared for a function that a framework has wrapped, None without it."""
+    """Return what `@requires` declared for a function that a framework has wrapped, None without it.
+
+    Raises `Unchecked` if calling the function would not check it.
+    """
     seen = 0
     while function is not None and seen < _MAX_WRAPPERS:
         found = _declared(function)
         if found is not None:
+            if getattr(function, _CHECKED, None) is not found:
+                raise Unchecked
             return found
         inner = (getattr(function, name, None) for name in _WRAPPED)
         function = next((one for one in inner if one is not None), None)
@@ -156,6 +183,9 @@ _WRAPPED = ("fn", "__wrapped__", "raw_function", "func", "__func__")
 """Where frameworks keep the function inside: tools, `functools.wraps`, pydantic, partials, methods."""
 
 _MAX_WRAPPERS = 20
+
+_REGISTERED_IN_FASTMCP = "__fastmcp__"
+"""What FastMCP's decorators add to a function. Those of the `mcp` SDK add nothing."""
 
 
 def has_scope(*scopes: str, session: McpSession | None = None) -> bool:

@@ -1,12 +1,14 @@
 """The rule table: what calls need, for MCP servers whose tools cannot be decorated."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from grantledger.adapters.guards.check import names
-from grantledger.adapters.guards.messages import NAMED_BY, Call
-from grantledger.adapters.guards.requires import Requirement, requires
+from grantledger.adapters.guards.messages import HASHED_NAME, NAMED_BY, Call
+from grantledger.adapters.guards.requires import FORBIDDEN, Requirement, requires
+from grantledger.adapters.guards.uri_spelling import is_ambiguous, normalized
 
 Rule = str | Iterable[str] | Requirement
 """A scope, several scopes, or `requires(...)`."""
@@ -20,41 +22,100 @@ class RuleTable:
 
     def __init__(self, rules: Rules) -> None:
         """Raises `ValueError` for a pattern that fits no call, or a scope that no challenge can hold."""
-        self._rules = [(*_patterns(pattern), _requirement(rule)) for pattern, rule in rules.items()]
+        self._rules = [_rule(pattern, _requirement(rule)) for pattern, rule in rules.items()]
+        self._is_about_uris = any(
+            rule.names and rule.method.fits(_folded(method))
+            for rule in self._rules
+            for method, parameter in NAMED_BY.items()
+            if parameter == "uri"
+        )
 
     def __bool__(self) -> bool:
         return bool(self._rules)
 
     def of(self, call: Call) -> Requirement | None:
-        """Return the requirement, None if no rule is about this call."""
+        """Return the requirement, None if no rule is about this call.
+
+        With rules about URIs, no session may use a URI that servers could read as another one.
+        """
+        is_uri = NAMED_BY.get(call.method) == "uri"
+        if is_uri and self._is_about_uris and call.name is not None and is_ambiguous(call.name):
+            return FORBIDDEN
+        method = _folded(call.method)
+        spellings = () if call.name is None else tuple({_folded(one) for one in _spellings(call.name)})
         found: Requirement | None = None
-        for method, name, requirement in self._rules:
-            if method.fullmatch(call.method) and (name is None or _fits(name, call)):
-                found = requirement.joined(found)
+        for rule in self._rules:
+            if rule.fits(method, spellings):
+                found = rule.requirement.joined(found)
         return found
 
 
-def _patterns(pattern: str) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
+class _Pattern(Struct, frozen=True):
+    """A text with stars, by its parts. Not a regular expression: several stars would be slow in one."""
+
+    parts: tuple[str, ...]
+
+    def fits(self, folded: str) -> bool:
+        first, *others = self.parts
+        if not others:
+            return folded == first
+        *middle, last = others
+        start, end = len(first), len(folded) - len(last)
+        if start > end or not folded.startswith(first) or not folded.endswith(last):
+            return False
+        for part in middle:
+            start = folded.find(part, start, end)
+            if start < 0:
+                return False
+            start += len(part)
+        return True
+
+
+class _Rule(Struct, frozen=True):
+    """`names` are the spellings of the pattern for the name; without any, the rule is about every name."""
+
+    method: _Pattern
+    names: tuple[_Pattern, ...]
+    requirement: Requirement
+
+    def fits(self, method: str, spellings: tuple[str, ...]) -> bool:
+        if not self.method.fits(method):
+            return False
+        return not self.names or any(name.fits(spelling) for name in self.names for spelling in spellings)
+
+
+def _rule(pattern: str, requirement: Requirement) -> _Rule:
     method, colon, name = pattern.partition(":")
     if "/" not in method and method != "*":
         raise ValueError(f"rule {pattern!r} must begin with a method, such as tools/call:{method}")
     by_method = _pattern(method)
     if not colon:
-        return by_method, None
-    if not name or not any(by_method.fullmatch(named) for named in NAMED_BY):
+        return _Rule(by_method, (), requirement)
+    if not name or not any(by_method.fits(_folded(named)) for named in NAMED_BY):
         raise ValueError(f"rule {pattern!r} fits no call: only {', '.join(NAMED_BY)} have a name")
-    return by_method, _pattern(name)
+    by_name = {
+        _pattern(spelling, decode=decode) for spelling in (name, normalized(name)) for decode in (False, True)
+    }
+    return _Rule(by_method, tuple(by_name), requirement)
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL | re.IGNORECASE)
+def _pattern(text: str, *, decode: bool = False) -> _Pattern:
+    parts = text.split("*")
+    return _Pattern(tuple(_folded(unquote(part) if decode else part) for part in parts))
 
 
-def _fits(pattern: re.Pattern[str], call: Call) -> bool:
-    """Whether the pattern fits in any spelling: servers may normalize URIs, and rules only ever forbid."""
-    if call.name is None:
-        return False
-    return any(pattern.fullmatch(spelling) is not None for spelling in (call.name, unquote(call.name)))
+def _folded(text: str) -> str:
+    """Return the same text for each spelling in capital and small letters, in any language's rules."""
+    return text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i").upper().casefold()
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """Return all that a server may make of a name: they may normalize URIs, and rules only ever forbid."""
+    for spelling in (name, unquote(name)):
+        yield spelling
+        yield normalized(spelling)
+    if (hashed := HASHED_NAME.fullmatch(name)) is not None:
+        yield hashed["name"]
 
 
 def _requirement(rule: Rule) -> Requirement:

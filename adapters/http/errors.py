@@ -14,7 +14,13 @@ from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import Headers, Message, Send
 from grantledger.adapters.guards.challenge import BearerErrorCode, challenge
-from grantledger.adapters.http.limits import MAX_BODY, MAX_CALL_BODY, MAX_HEAD
+from grantledger.adapters.http.limits import (
+    MAX_BODY,
+    MAX_CALL_BODY,
+    MAX_CALL_NAME,
+    MAX_CALLS,
+    MAX_HEAD,
+)
 from grantledger.application import throttling
 from grantledger.domain import (
     authorization_code,
@@ -305,7 +311,12 @@ class GuardRefusal(Enum):
     CALL_FORBIDDEN = GuardError(
         403, "Forbidden: This user or client may not do this. Another access token would not help."
     )
-    BODY_TOO_LARGE = GuardError(413, f"The body is longer than {MAX_CALL_BODY} bytes.", code=-32600)
+    BODY_TOO_LARGE = GuardError(
+        413,
+        f"The body is longer than {MAX_CALL_BODY} bytes, has more than {MAX_CALLS} calls, or a name of more "
+        f"than {MAX_CALL_NAME} characters.",
+        code=-32600,
+    )
     BODY_ENCODED = GuardError(415, "Send the body uncompressed, and in UTF-8.", code=-32600)
     BODY_MALFORMED = GuardError(
         400,

@@ -7,7 +7,7 @@ import pytest
 
 from grantledger.adapters.guards.messages import Call, MessageRefused, body_of, calls_in
 from grantledger.adapters.http.errors import GuardRefusal
-from grantledger.adapters.http.limits import MAX_CALL_BODY
+from grantledger.adapters.http.limits import MAX_CALL_BODY, MAX_CALL_NAME, MAX_CALLS
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "delete_all"}}
 DELETE_ALL = Call("tools/call", "delete_all", 1)
@@ -42,6 +42,57 @@ def test_every_id_that_a_response_can_repeat_is_read(id_):
 def test_a_batch_is_read_entry_by_entry():
     other = {**CALL, "id": 2, "params": {"name": "list"}}
     assert calls_in(written([other, CALL]), []) == (Call("tools/call", "list", 2), DELETE_ALL)
+
+
+@pytest.mark.parametrize("message", [CALL, {"id": 1, "result": {}}])
+def test_a_batch_has_a_limit(message):
+    assert len(calls_in(written([CALL] * MAX_CALLS), [])) == MAX_CALLS
+    assert refusal_of(written([message] * (MAX_CALLS + 1))) is GuardRefusal.BODY_TOO_LARGE
+
+
+def test_a_name_and_a_method_have_a_limit():
+    longest = "x" * MAX_CALL_NAME
+    assert calls_in(written({**CALL, "params": {"name": longest}}), [])[0].name == longest
+    assert calls_in(written({"method": longest}), [])[0].method == longest
+    for message in ({**CALL, "params": {"name": longest + "x"}}, {"method": longest + "x"}):
+        assert refusal_of(written(message)) is GuardRefusal.BODY_TOO_LARGE
+
+
+def listening(**notifications: object) -> dict[str, object]:
+    return {"id": 1, "method": "subscriptions/listen", "params": {"notifications": notifications}}
+
+
+def test_listening_subscribes_to_each_of_its_resources():
+    asked = listening(resourceSubscriptions=["todo://1", "todo://2"])
+    subscribed = tuple(Call("resources/subscribe", uri, 1) for uri in ("todo://1", "todo://2"))
+    assert calls_in(written(asked), []) == (Call("subscriptions/listen", None, 1), *subscribed)
+
+
+@pytest.mark.parametrize("wanted", [{}, {"resourceSubscriptions": None}, {"toolsListChanged": True}])
+def test_listening_to_no_resource_is_one_call(wanted):
+    assert calls_in(written(listening(**wanted)), []) == (Call("subscriptions/listen", None, 1),)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        listening(resource_subscriptions=["todo://1"]),
+        listening(ResourceSubscriptions=["todo://1"]),
+        listening(resourceSubscriptions="todo://1"),
+        listening(resourceSubscriptions=[1]),
+        {"method": "subscriptions/listen", "params": {"Notifications": {}}},
+        {"method": "subscriptions/listen", "params": []},
+        {"method": "subscriptions/listen", "params": {"notifications": []}},
+    ],
+)
+def test_listening_that_another_parser_could_read_differently_is_refused(message):
+    """The SDK reads `resource_subscriptions` as well."""
+    assert refusal_of(written(message)) is GuardRefusal.BODY_MALFORMED
+
+
+def test_the_resources_to_listen_to_have_a_limit():
+    uris = ["todo://1"] * MAX_CALLS
+    assert refusal_of(written(listening(resourceSubscriptions=uris))) is GuardRefusal.BODY_TOO_LARGE
 
 
 def test_a_notification_is_a_call_without_an_id():

@@ -1,6 +1,7 @@
 """`@requires` on a function, and the questions that code inside of one asks."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from grantledger import (
     require_scope,
     requires,
 )
-from grantledger.adapters.guards.requires import Requirement, declared_requirement
+from grantledger.adapters.guards.requires import Requirement, Unchecked, declared_requirement
 from grantledger.application.tokens.mcp_session import McpSession
 from support.guarding import SESSION
 
@@ -224,3 +225,21 @@ def test_require_raises_what_is_missing():
     for refused in (lambda: require_role("admin"), lambda: require_permission("notes.share")):
         with pytest.raises(AccessRefused, match="may not do this"):
             refused()
+
+
+def test_a_second_requirement_above_a_registered_function_is_found_unchecked():
+    @requires("a")
+    def tool() -> None: ...
+
+    assert declared_requirement(tool) == requires("a")
+    requires("b")(tool)
+    with pytest.raises(Unchecked, match="below the decorator"):
+        declared_requirement(tool)
+
+
+def test_a_decorator_above_requires_changes_nothing():
+    @functools.wraps(inner := requires("a")(lambda: None))
+    def outer() -> None:
+        return inner()
+
+    assert declared_requirement(outer) == requires("a")

@@ -8,6 +8,8 @@ from typing import Any
 import fastmcp
 import httpx2
 import pytest
+from fastmcp.server.providers.addressing import hashed_backend_name
+from fastmcp.tools import Tool
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.server.mcpserver import MCPServer
 from mcp.types import TextContent
@@ -15,13 +17,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Host, Mount, Route
 
 from grantledger import acting_as, fastmcp_auth, require_scope, requires, with_mcp_auth
+from grantledger.adapters.guards import components
 from grantledger.adapters.guards.source import GuardedResource
 from support.guarding import RESOURCE, SESSION, guarded
 
 READER = replace(SESSION, scopes=("todo:read",))
+SCOPE = {"type": "http", "method": "POST", "path": "/mcp", "root_path": "", "headers": []}
 HEADERS = {"authorization": "Bearer good", "accept": "application/json, text/event-stream"}
 
 
@@ -56,11 +60,6 @@ def with_tools(server: Any) -> Any:
     @requires(roles="admin")
     async def delete_all() -> str:
         return "deleted"
-
-    @requires("todo:write")
-    @server.tool()
-    def wrong_order() -> str:
-        return "ran"
 
     @server.tool()
     @requires()
@@ -171,10 +170,107 @@ async def test_prompts_and_resources_are_403_as_well(make, method, params):
         assert (await server.ask(method, **params)).status_code == 403
 
 
+class Wrapper:
+    """Middleware of no framework, which keeps its application as most do."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+def same(app: Any) -> Any:
+    return app
+
+
+def mounted(app: Any) -> Any:
+    return Starlette(routes=[Mount("/", app=Wrapper(app))])
+
+
+def mounted_by_routes(app: Any) -> Any:
+    return Starlette(routes=[Mount("/", routes=app.routes)])
+
+
+@pytest.mark.parametrize("around", [same, Wrapper, mounted, mounted_by_routes])
+def test_requires_above_the_decorator_of_the_sdk_stops_the_guard(around):
+    sdk = MCPServer("Todo")
+
+    @requires("todo:write")
+    @sdk.tool()
+    def wrong_order() -> str:
+        return "ran"
+
+    with pytest.raises(ValueError, match="wrong_order: write @requires below the decorator"):
+        with_mcp_auth(around(sdk.streamable_http_app()), Auth())
+
+
+@pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
+def test_requires_above_a_decorator_of_fastmcp_is_refused_at_once(kind):
+    server: Any = fastmcp.FastMCP("Todo")
+    register = server.resource("todo://x") if kind == "resource" else getattr(server, kind)()
+
+    def entry() -> str:
+        return "ran"
+
+    with pytest.raises(TypeError, match="below the decorator"):
+        requires("todo:write")(register(entry))
+
+
 @every_server
-async def test_decorators_in_the_wrong_order_protect_over_http_too(make):
-    async with running(make) as server:
-        assert (await server.call("wrong_order")).status_code == 403
+async def test_a_tool_that_would_not_check_is_403_for_all(make):
+    """The guard cannot see at its start what a server registers later."""
+    made: list[Any] = []
+
+    def remembered(auth: Auth, **options: Any) -> tuple[Any, Any]:
+        app, guard = make(auth, **options)
+        made.append(components.mcp_server_at(app, SCOPE))
+        return app, guard
+
+    def late() -> str:
+        return "ran"
+
+    async with running(remembered, Auth(SESSION)) as server:
+        made[0].add_tool(Tool.from_function(late) if "fastmcp" in make.__name__ else late)
+        requires("todo:write")(late)
+        refused = await server.call("late")
+    assert (refused.status_code, "ran" in refused.text) == (403, False)
+
+
+@pytest.mark.parametrize("around", [Wrapper, mounted, mounted_by_routes])
+async def test_a_server_inside_of_wrappers_is_found(around):
+    inner = with_tools(MCPServer("Todo")).streamable_http_app(stateless_http=True, json_response=True)
+    async with running(lambda auth: (inner, with_mcp_auth(around(inner), auth))) as server:
+        assert (await server.call("add", text="x")).status_code == 403
+
+
+async def test_a_request_cannot_choose_by_its_host_which_server_is_asked():
+    """The application sees the host of the resource, so the guard looks there too."""
+
+    async def page(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("another host")
+
+    inner = with_tools(MCPServer("Todo")).streamable_http_app(stateless_http=True, json_response=True)
+    other = Starlette(routes=[Route("/mcp", page, methods=["POST"])])
+    by_host = Starlette(routes=[Host("127.0.0.1", app=inner), Mount("/", app=other)])
+    async with running(lambda auth: (inner, with_mcp_auth(by_host, auth))) as server:
+        server.http.headers["host"] = "evil.example"
+        assert (await server.call("add", text="x")).status_code == 403
+
+
+async def test_a_tool_of_a_fastmcp_app_is_403_by_its_hashed_name_too():
+    app = fastmcp.FastMCPApp("billing")
+
+    @app.tool()
+    @requires("todo:write")
+    def pay() -> str:
+        return "paid"
+
+    server = fastmcp.FastMCP("Todo")
+    server.add_provider(app)
+    served = server.http_app(stateless_http=True, json_response=True)
+    async with running(lambda auth: (served, with_mcp_auth(served, auth))) as client:
+        assert (await client.call(hashed_backend_name("billing", "pay"))).status_code == 403
 
 
 @every_server
@@ -214,8 +310,8 @@ def names(listed: httpx2.Response) -> set[str]:
 @pytest.mark.parametrize(
     ("hide", "shown"),
     [
-        ("nothing", {"read_todos", "add", "delete_all", "wrong_order", "share"}),
-        ("forbidden", {"read_todos", "add", "wrong_order", "share"}),
+        ("nothing", {"read_todos", "add", "delete_all", "share"}),
+        ("forbidden", {"read_todos", "add", "share"}),
         ("unusable", {"read_todos", "share"}),
     ],
 )

@@ -12,6 +12,7 @@ from grantledger.adapters.guards.asgi import BearerGuard
 from grantledger.adapters.guards.calls import CallOptions
 from grantledger.adapters.guards.messages import Call as Asked
 from grantledger.adapters.guards.rules import Rules, RuleTable
+from grantledger.adapters.http.limits import MAX_CALL_NAME
 from support.guarding import METADATA, SESSION, Answered, GuardedApp, calling, guarded
 
 RULES: Rules = {
@@ -229,7 +230,125 @@ async def test_a_rule_about_a_uri_fits_each_spelling_of_it(uri):
     assert (await Guarded()(call(uri, "resources/read"))).status == 403
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "notes://public/../private/a",
+        "notes://public/%2e%2E/private/a",
+        "notes://./private/a",
+        "notes://private\\a",
+        "notes://public/%5c..",
+        " notes://private/a",
+        "notes://pri\tvate/a",
+        "notes://private%00/a",
+        "https://\uff45xample.com/a",
+        "https://%EF%BD%85xample.com/a",
+    ],
+)
+async def test_with_a_rule_about_uris_one_that_parsers_read_differently_is_403(uri):
+    admin = replace(SESSION, scopes=("notes:private",), roles=("admin",))
+    server = Guarded(admin)
+    assert (await server(call(uri, "resources/read"))).status == 403
+    assert server.reached == 0
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["notes://public/a%20b", "notes://public/a.b/..c?d=..#.e", "https://example.com/a", "notes://\u00e4"],
+)
+async def test_an_unusual_uri_with_one_reading_passes(uri):
+    assert (await Guarded()(call(uri, "resources/read"))).status == 200
+
+
+async def test_without_a_rule_about_uris_every_uri_passes():
+    server = Guarded(rules={"tools/call:x": "x"})
+    assert (await server(call("notes://a/../b", "resources/read"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("rule", "uri"),
+    [
+        ("https://api.example/*", "HTTPS://API.Example:443/a"),
+        ("https://api.example/*", "https://api.example:/a"),
+        ("https://api.example/*", "https:api.example/a"),
+        ("https://api.example/*", "https:////api.example:00443/a"),
+        ("https://api.example/*", "https://%61pi.example:443/a"),
+        ("https://api.example/", "https://api.example"),
+        ("https://api.example:443/*", "https://api.example/a"),
+        ("http://api.example/?a", "http://api.example:80?a"),
+        ("file:///etc/*", "file:/etc/passwd"),
+        ("file:///etc/*", "file://localhost/etc/passwd"),
+        ("file:///etc/*", "file:////etc/passwd"),
+        ("notes://caf%C3%A9/*", "notes://caf\u00e9/a"),
+    ],
+)
+def test_a_rule_about_a_uri_fits_what_parsers_make_of_it(rule, uri):
+    assert RuleTable({f"resources/read:{rule}": "x"}).of(Asked("resources/read", uri)) is not None
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://api.example:8443/a", "http://api.example:443/a", "https://b.example/a"]
+)
+def test_a_rule_about_a_url_does_not_fit_another_port_or_host(uri):
+    table = RuleTable({"resources/read:https://api.example/*": "x"})
+    assert table.of(Asked("resources/read", uri)) is None
+
+
+async def test_a_rule_about_a_tool_fits_its_hashed_name_in_fastmcp():
+    server = Guarded()
+    assert (await server(call("__0123456789ab_add_todo"))).status == 403
+    assert (await server(call("__0123456789ab_list_todos"))).status == 200
+
+
+async def test_listening_to_a_resource_needs_what_subscribing_needs():
+    server = Guarded(rules={"resources/subscribe:notes://private/*": "notes:private"})
+    wanted = {"resourceSubscriptions": ["notes://public/a", "notes://private/a"]}
+    message = {"id": 7, "method": "subscriptions/listen", "params": {"notifications": wanted}}
+    refused = await server(message, ("mcp-method", "subscriptions/listen"))
+    assert (refused.status, refused.json()["id"], server.reached) == (403, 7, 0)
+    wanted["resourceSubscriptions"].pop()
+    assert (await server(message)).status == 200
+
+
+async def test_each_tool_of_a_batch_is_looked_up_once():
+    asked: list[str] = []
+
+    class Server:
+        async def get_tool(self, name: str) -> None:
+            asked.append(name)
+
+        get_prompt = get_tool
+
+    server = Guarded(find_server=lambda _: Server())
+    assert (await server([call("list"), call("list"), call("list", "prompts/get")])).status == 200
+    assert asked == ["list", "list"]
+
+
 # The table
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "others"),
+    [
+        ("*", ["", "a"], []),
+        ("a*a", ["aa", "aba"], ["a", "ab"]),
+        ("*a*b*", ["ab", "xaxbx"], ["ba", "a"]),
+        ("a*bc*c", ["abcc", "abcbcc"], ["abc", "abcb"]),
+        ("*ab*ab", ["abab", "xabxab"], ["ab", "aba"]),
+        ("**a", ["a", "ba"], ["ab"]),
+        ("stra\u00dfe*", ["STRASSE 1"], ["strase"]),
+    ],
+)
+def test_a_star_is_any_text_even_none(pattern, fitting, others):
+    table = RuleTable({f"tools/call:x{pattern}": "x"})
+    assert all(table.of(Asked("tools/call", f"x{name}")) for name in fitting)
+    assert not any(table.of(Asked("tools/call", f"x{name}")) for name in others)
+
+
+def test_a_pattern_of_many_stars_needs_no_backtracking():
+    """Fails by its timeout: a regular expression would try every combination, for years."""
+    table = RuleTable({"tools/call:" + "*a" * 40 + "*b": "x"})
+    assert table.of(Asked("tools/call", "a" * MAX_CALL_NAME)) is None
 
 
 def test_all_rules_that_fit_a_call_count():
