@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from grantledger.adapters.doctor.http import Http, without_query
+from grantledger.adapters.doctor.http import Http, is_web, without_query
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.subject import (
     SERVER_URLS,
@@ -20,6 +20,7 @@ from grantledger.adapters.doctor.subject import (
     openid_path_url,
     resource_path_url,
     resource_root_url,
+    texts,
 )
 from grantledger.adapters.guards.discovery_paths import origin_of
 
@@ -137,6 +138,8 @@ async def _lost(client: KnownClient, subject: Subject, http: Http) -> str | None
             servers = resource.get("authorization_servers")
             if isinstance(servers, list) and servers:
                 issuer = str(servers[0])
+                if not is_web(issuer):
+                    return f"cannot read the issuer {issuer!r}"
     return await _server_metadata(client, issuer, http)
 
 
@@ -178,6 +181,6 @@ def _refused(client: KnownClient, issuer: str, server: dict[str, Any]) -> str | 
         return None
     if server.get("issuer") != issuer:
         return f"refuses the issuer {server.get('issuer')!r}, since the resource names {issuer!r}"
-    if "S256" not in (server.get("code_challenge_methods_supported") or ()):
+    if "S256" not in texts(server.get("code_challenge_methods_supported")):
         return "refuses the server, since its metadata has no PKCE with S256"
     return None

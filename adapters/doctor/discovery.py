@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from grantledger.adapters.doctor.http import Answer, Http, is_loopback, without_query
+from grantledger.adapters.doctor.http import Answer, Http, is_loopback, is_web, without_query
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.subject import (
     SERVER_URLS,
@@ -12,6 +12,7 @@ from grantledger.adapters.doctor.subject import (
     openid_after_url,
     resource_path_url,
     resource_root_url,
+    texts,
 )
 
 _UNKNOWN_PATHS = range(400, 500)
@@ -65,7 +66,9 @@ def _judge_resource(subject: Subject, answer: Answer, report: Report) -> None:
     report.judge("resource-identifier", named == subject.url, f"{named!r} at {at}, and not {subject.url!r}")
     servers = subject.names("authorization_servers", of_resource=True)
     if report.judge("authorization-servers", servers, f"no authorization_servers at {at}"):
-        subject.issuer = servers[0]
+        first = servers[0]
+        if report.judge("authorization-servers", is_web(first), f"{first!r} at {at} is no web URL"):
+            subject.issuer = first
     report.judge("several-servers", len(servers) <= 1, f"{len(servers)} servers, the first is {servers[:1]}")
     scopes = subject.names("scopes_supported", of_resource=True)
     report.judge("offline-access", "offline_access" not in scopes, f"scopes_supported at {at}")
@@ -105,8 +108,8 @@ def _judge_document(subject: Subject, url: str, document: dict[str, Any], report
     names = "the URL is" if subject.is_issuer else "the resource names"
     report.judge("issuer", issuer == subject.issuer, f"{issuer!r} at {url}, but {names} {subject.issuer!r}")
     methods = document.get("code_challenge_methods_supported") or []
-    report.judge("pkce-advertised", "S256" in methods, f"{methods} at {url}")
-    report.judge("pkce-plain", "plain" not in methods, f"{methods} at {url}")
+    report.judge("pkce-advertised", "S256" in texts(methods), f"{methods!r} at {url}")
+    report.judge("pkce-plain", "plain" not in texts(methods), f"{methods!r} at {url}")
     for name, algorithms in document.items():
         if "signing_alg" in name and isinstance(algorithms, list):
             report.judge("algorithm-none", "none" not in algorithms, f"{name} at {url}")
@@ -119,10 +122,11 @@ def _judge_offer(subject: Subject, report: Report) -> None:
     report.judge("way-to-register", registers or by_document, "neither is in the metadata")
     report.judge("cimd", by_document, "client_id_metadata_document_supported is not true")
     methods = server.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-    report.judge("auth-method-none", "none" in methods, f"{methods}")
+    report.judge("auth-method-none", "none" in texts(methods), f"{methods!r}")
     grants = server.get("grant_types_supported", ["authorization_code", "implicit"])
-    obsolete = [grant for grant in ("implicit", "password") if grant in grants]
+    obsolete = [grant for grant in ("implicit", "password") if grant in texts(grants)]
     report.judge("obsolete-grants", not obsolete, f"{', '.join(obsolete)}")
+    report.judge("obsolete-grants", isinstance(grants, list), f"grant_types_supported is {grants!r}")
     has_iss = server.get("authorization_response_iss_parameter_supported") is True
     report.judge("iss-advertised", has_iss, "authorization_response_iss_parameter_supported is not true")
     report.judge("revocation-advertised", subject.endpoint("revocation_endpoint"), "no revocation_endpoint")
@@ -131,10 +135,11 @@ def _judge_offer(subject: Subject, report: Report) -> None:
 async def _judge_endpoints(subject: Subject, http: Http, report: Report) -> None:
     for name in _REQUIRED:
         report.judge("endpoints", subject.endpoint(name), f"{name} is {subject.server.get(name)!r}")
-    for name in subject.server:
-        url = subject.endpoint(name) if name.endswith("_endpoint") or name == "jwks_uri" else None
-        safe = url is None or url.startswith("https://") or is_loopback(url)
-        report.judge("endpoints", safe, f"{name} is {url!r}")
+    for name, value in subject.server.items():
+        if value is not None and (name.endswith("_endpoint") or name == "jwks_uri"):
+            url = subject.endpoint(name)
+            safe = url is not None and (url.startswith("https://") or is_loopback(url))
+            report.judge("endpoints", safe, f"{name} is {value!r}")
     by_method = {**dict.fromkeys(_BY_GET, "GET"), **dict.fromkeys(_BY_POST, "POST")}
     asked = [(method, url) for name, method in by_method.items() if (url := subject.endpoint(name))]
     answers = await asyncio.gather(

@@ -66,9 +66,14 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     @property
     def redirect(self) -> str | None:
-        """The URL that the response redirects to."""
+        """The URL that the response redirects to, None if it is malformed."""
         location = self.headers.get("location")
-        return urljoin(self.url, location) if location and self.status in _REDIRECTS else None
+        if not location or self.status not in _REDIRECTS:
+            return None
+        try:
+            return urljoin(self.url, location)
+        except ValueError:
+            return None
 
     @property
     def is_page(self) -> bool:
@@ -79,7 +84,7 @@ class Answer(Struct, frozen=True, kw_only=True):
         """The body if it is a JSON object."""
         try:
             return msgspec.json.decode(self.body, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
             return None
 
     @property

@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.util import urlsafe_b64decode
 
@@ -15,13 +14,13 @@ def against(token: str, *, keys: dict[str, Any], issuer: str) -> str | None:
     """Return what speaks against the ID token, without a part of it; None if nothing does."""
     try:
         header = msgspec.json.decode(urlsafe_b64decode(token.partition(".")[0].encode()), type=dict[str, Any])
-    except ValueError:  # also msgspec's
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return "it is no JWT"
     algorithm = str(header.get("alg"))
     if algorithm == "none" or algorithm.startswith(_SYMMETRIC):
         return f"it is signed with {algorithm}, for which no key is published"
     try:
         claims = jwt.decode(token, KeySet.import_key_set(keys), algorithms=[algorithm]).claims  # type: ignore[arg-type]
-    except (JoseError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - joserfc has no common error for malformed keys
         return f"its signature by {algorithm} is of no published key ({type(error).__name__})"
     return None if claims.get("iss") == issuer else f"iss is {claims.get('iss')!r}, and the issuer {issuer!r}"

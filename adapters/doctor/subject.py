@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from grantledger.adapters.doctor.http import Answer
+from grantledger.adapters.doctor.http import Answer, is_web
 from grantledger.adapters.guards.discovery_paths import (
     AUTHORIZATION_SERVER,
     OPENID_CONFIGURATION,
@@ -83,12 +83,16 @@ class Subject(Struct, kw_only=True):
     def endpoint(self, name: str) -> str | None:
         """Return the URL of an endpoint in the metadata of the authorization server."""
         url = self.server.get(name)
-        return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
+        return url if isinstance(url, str) and is_web(url) else None
 
     def names(self, member: str, *, of_resource: bool = False) -> list[str]:
         """Return a list of texts in the metadata."""
-        listed = (self.resource if of_resource else self.server).get(member)
-        return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+        return texts((self.resource if of_resource else self.server).get(member))
+
+
+def texts(listed: object) -> list[str]:
+    """Return the texts in a member of the metadata that should be a list of them."""
+    return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
 
 
 def covers(resource: str, url: str) -> bool:

@@ -9,11 +9,14 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from grantledger.adapters.doctor.catalogue import AREAS, Severity
 from grantledger.adapters.doctor.examination import Unreachable, examine
 from grantledger.adapters.doctor.http import MAX_RESPONSE, Http, addresses_of
 from grantledger.adapters.doctor.report import Report
+from grantledger.entrypoints.doctor_run import lines_of
 from support.healthy_server import MCP, ORIGIN, USER, HealthyServer, Request, Response
 
 PATH = "/.well-known/oauth-protected-resource/mcp"
@@ -223,6 +226,36 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
     ),
     "a sign-in for everyone": (breaking("late"), {"checked-first"}),
     "an error in JSON": (answering("GET", "/authorize", content_type="application/json"), {"error-page"}),
+    "methods of PKCE in a number": (
+        metadata(code_challenge_methods_supported=5),
+        {"pkce-advertised", "discovery"},
+    ),
+    "methods of authentication without a list": (
+        metadata(token_endpoint_auth_methods_supported=None),
+        {"auth-method-none"},
+    ),
+    "grants without a list": (metadata(grant_types_supported=None), {"obsolete-grants"}),
+    "a malformed authorization server": (
+        resource(authorization_servers=["https://[bad"]),
+        {"authorization-servers", "discovery", "old-discovery"},
+    ),
+    "a malformed resource": (
+        resource(resource="https://[bad"),
+        {"resource-identifier", "discovery", "old-discovery"},
+    ),
+    "a malformed token endpoint": (metadata(token_endpoint="https://[bad"), {"endpoints"}),
+    "a malformed endpoint that is optional": (
+        metadata(introspection_endpoint="https://[bad"),
+        {"endpoints"},
+    ),
+    "a malformed redirect": (
+        answering("GET", OPENID, status=302, location="https://[bad"),
+        {"well-known-answer"},
+    ),
+    "metadata that is nested too deeply": (
+        answering("GET", OPENID, body=b'{"a":' + b"[" * 100_000),
+        {"well-known-answer"},
+    ),
     "a cookie for scripts": (answering("GET", "/authorize", set_cookie="request=1; Path=/"), {"cookies"}),
     "an unknown client as a bad grant": (
         answering("POST", "/token", status=400, body=b'{"error":"invalid_grant"}'),
@@ -271,6 +304,14 @@ ACTIVE: dict[str, tuple[Fault, set[str]]] = {
     "tokens in a cache": (answering("POST", "/token", cache_control=None), {"token-no-store"}),
     "no refresh token": (adding("POST", "/token", refresh_token=...), {"refresh-token"}),
     "an ID token without a key": (adding("POST", "/token", id_token="e30.e30."), {"id-token"}),
+    "an ID token with keys that are no list": (
+        answering("GET", "/jwks", body=b'{"keys":5}'),
+        {"endpoint-answers", "id-token"},
+    ),
+    "an ID token without any keys": (
+        answering("GET", "/jwks", body=b'{"a":1}'),
+        {"endpoint-answers", "id-token"},
+    ),
     "a token for another audience": (breaking("audience"), {"token-accepted"}),
     "a token in the query": (breaking("query"), {"token-in-query"}),
     "a code that is redeemed twice": (breaking("replay"), {"double-spend", "replay"}),
@@ -574,6 +615,40 @@ async def test_names_are_resolved_by_the_resolver_of_this_machine():
 )
 async def test_a_server_may_name_another_one_that_is_as_public(url: str, named: str):
     assert await asked_at(url, named) == 204
+
+
+NASTY = ["https://[bad", "http://a:b@c/", "https://a\x1b[2J/", "//", "", f"{ORIGIN}/x?y", "1" * 3_000]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 10**18) | st.text(max_size=8) | st.sampled_from(NASTY),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=5,
+)
+MEMBERS = {
+    "resource": [*HealthyServer().resource],
+    "metadata": [*HealthyServer().metadata, "userinfo_endpoint"],
+    "/register": ["client_id", "client_secret", "redirect_uris", "registration_client_uri"],
+    "/token": ["access_token", "refresh_token", "token_type", "expires_in", "id_token"],
+    "/jwks": ["keys"],
+}
+CHANGES = st.tuples(
+    st.sampled_from([(document, name) for document, names in MEMBERS.items() for name in names]), VALUES
+)
+
+
+@given(st.lists(CHANGES, min_size=1, max_size=4))
+@settings(max_examples=20)
+async def test_no_metadata_makes_the_examination_fail(changes: list[tuple[tuple[str, str], Any]]):
+    server = HealthyServer()
+    for (document, name), value in changes:
+        if document.startswith("/"):
+            adding("GET" if document == "/jwks" else "POST", document, **{name: value})(server)
+        else:
+            getattr(server, document)[name] = value
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("grantledger.adapters.doctor.sign_in.SIGN_IN_TIMEOUT", 0.01)
+        patch.setattr("grantledger.adapters.doctor.sign_in.SHORT_TIMEOUT", 0.01)
+        report = await examined(server, active=True)
+    assert list(lines_of(report, width=80))
 
 
 async def test_a_long_response_is_read_in_part():
