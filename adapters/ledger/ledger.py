@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.database import Database
+from grantledger.adapters.ledger.database import CommitOutcomeUnknown, Database, Transaction
 from grantledger.adapters.ledger.events import Appended, Envelope, uuid7
 from grantledger.adapters.ledger.private_records import Sealer, sealed_row
 from grantledger.adapters.ledger.read_model import RETENTION, Retention, parties_of, row_of
@@ -82,6 +82,8 @@ class EventLedger(Reader):
         found = await self._database.fetch(self._statements.revision, {})
         if not found or found[0][0] < migrations.HEAD:
             raise Unavailable(f"the schema is older than this release, which needs {migrations.HEAD}")
+        if self._writer.is_failing:  # while writes succeed, a check writes nothing
+            await self._check_writes()
 
     async def record(
         self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
@@ -117,6 +119,19 @@ class EventLedger(Reader):
             await performance.ended
         finally:
             timer.cancel()
+
+    async def _check_writes(self) -> None:
+        async def write_what_is_there(transaction: Transaction) -> None:
+            # To begin and commit would not be enough: on a full disk that succeeds.
+            for (position,) in await transaction.fetch(self._statements.head, {"realm": self._realm}):
+                head = {"at": self._realm, "position": position}
+                await transaction.fetch(self._statements.move_head, head)
+
+        try:
+            await self.perform(write_what_is_there)
+        except CommitOutcomeUnknown as error:
+            raise Unavailable(f"the ledger cannot be written: {error}") from error
+        self._writer.is_failing = False
 
     def _appended(self, change: Change[Any], now: int) -> list[Appended]:
         stream_id, parties = change.kind.stream_id(change.key), parties_of(change.kind, change.state)

@@ -143,6 +143,8 @@ class Writer:
         self._swept_at = float("-inf")
         self._walked = ""
         self._began_at: float | None = None
+        self.is_failing = False
+        """Whether a transaction has failed since the last append that was written."""
 
     def start(self) -> None:
         """Start, or start again after `close`. Raises `Unavailable` while the last transaction is open."""
@@ -239,6 +241,7 @@ class Writer:
             outcome = unavailable(error)
         finally:
             self._began_at = None
+        self.is_failing = self.is_failing or outcome is not None
         performance.end(outcome)
 
     async def _committed(self, performance: Performance, tries: int = _TRIES) -> None:
@@ -281,8 +284,11 @@ class Writer:
                     await self._sweep(transaction)
                 if written or sweep:
                     await transaction.commit()
+                if written:
+                    self.is_failing = False
                 return outcomes
         except CommitOutcomeUnknown as error:
+            self.is_failing = True
             _log.warning("a commit did not answer: %s", error)
             doubtful = [append for append in batch if append.claimed]
             found = await asyncio.gather(*(self._looked_up(append, error) for append in doubtful))
@@ -292,6 +298,7 @@ class Writer:
                 return await self._write(batch, sweep=sweep, tries=tries - 1)
             return [(append, unavailable(error)) for append in batch]
         except Unavailable as error:
+            self.is_failing = True
             _log.warning("the ledger cannot be written: %s", error)
             return [(append, unavailable(error)) for append in batch]
         except Exception as error:

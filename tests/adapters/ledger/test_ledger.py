@@ -272,6 +272,43 @@ async def test_a_ledger_whose_writer_hangs_with_something_that_is_no_event_is_no
     await ledger.close()
 
 
+async def test_a_ledger_is_not_ready_from_a_write_that_fails_until_one_succeeds(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    def fail() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    database.before_commit = fail
+    with pytest.raises(Unavailable):
+        await ledger.record([facts.issued()], facts.OPERATOR)
+    assert [await is_ready(ledger) for _ in range(2)] == [False, False]
+    database.before_commit = lambda: None
+    assert await is_ready(ledger)
+
+
+@only_sqlite
+async def test_a_ledger_in_which_transactions_begin_but_write_nothing_is_not_ready(database: WatchedSqlite):
+    """As on a full disk. Fails if a transaction without a write is taken for one."""
+    ledger = a_ledger(database)
+    await ledger.open()
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    await ledger.close()
+    database.pragmas = ("query_only=ON",)
+    await ledger.open()
+    with pytest.raises(Unavailable):
+        await ledger.record([facts.issued()], facts.OPERATOR)
+    assert not await is_ready(ledger)
+    await ledger.close()
+
+
+async def test_a_check_writes_nothing_while_writes_succeed(ledger: EventLedger, database: WatchedDatabase):
+    await ledger.record([facts.opened()], facts.OPERATOR)
+    queued = database.came_to_queue
+    await ledger.check_ready()
+    assert database.came_to_queue == queued
+
+
 async def is_ready(ledger: EventLedger) -> bool:
     try:
         await ledger.check_ready()
