@@ -81,6 +81,7 @@ NEVER_MET = {
     "SecretsUnchangeable": "raised as SecretsByHand, with what to do",
     "SignInTimedOut": "the doctor says why it ended early",
     "TransactionAborted": "the writer tries again, and makes an Unavailable of it",
+    "Unchecked": "a guard answers it, or does not start",
     "UniqueTaken": "the writer makes a Conflict of it",
     "Unreachable": "the doctor prints it, without the rest of the commands",
     "UriMalformed": "each caller refuses in its own words",
