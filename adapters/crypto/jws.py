@@ -1,4 +1,4 @@
-"""Signing keys, and signatures of JWTs by them (RFC 7515): ES256, RS256 and EdDSA.
+"""Signing keys, and signatures of JWTs with these keys (RFC 7515): ES256, RS256 and EdDSA.
 
 The same message always gets the same signature (ADR 0067).
 """
@@ -17,7 +17,7 @@ from grantledger.application.ports import PRIVATE_KEY, Clock, KeyPair, Ledger, P
 from grantledger.domain import base64url
 from grantledger.domain.signing_keys import ES256, KEYS, SIGNING, NewKey, PublicKey, SigningKey, SigningKeys
 
-# RFC 6979: the nonce is derived from key and message, where ECDSA usually draws it.
+# RFC 6979: the nonce is derived from key and message. Usually it is random in ECDSA.
 _ECDSA = ec.ECDSA(SHA256(), deterministic_signing=True)
 _COORDINATE = 32
 """Bytes of each half of an ES256 signature (RFC 7518 section 3.4)."""
@@ -49,7 +49,7 @@ _GENERATE: dict[str, Callable[[], Key]] = {
 class LedgerKeys:
     """Signs and verifies with the keys of the ledger, which it reads at most once a second.
 
-    A key that is not known is looked for again: another process may have made it just now.
+    For an unknown key the ledger is read again, because another process may have made the key just now.
     """
 
     def __init__(self, ledger: Ledger, private: PrivateRecords, clock: Clock) -> None:
@@ -71,7 +71,7 @@ class LedgerKeys:
         return keys.active_of(alg)
 
     async def usable(self, kid: str) -> SigningKey:
-        """Return the key, or the active one of its algorithm if it was withdrawn since."""
+        """Return the key. If it was withdrawn, return the active key of its algorithm."""
         keys = await self._recent()
         found = _named(keys, kid) or _named(keys := await self._read(), kid)
         if found is None:
@@ -79,7 +79,7 @@ class LedgerKeys:
         return found if found.is_published(now=self._clock.now()) else keys.active_of(found.alg)
 
     async def published(self, kid: str) -> SigningKey | None:
-        """Return the key if tokens by it are accepted now."""
+        """Return the key if tokens that it has signed are accepted now."""
         found = _named(await self._recent(), kid) or _named(await self._read(), kid)
         return found if found is not None and found.is_published(now=self._clock.now()) else None
 
@@ -91,7 +91,7 @@ class LedgerKeys:
         return f"{message}.{base64url.encode(_SIGN[key.alg](private, message.encode()))}"
 
     def check(self, key: SigningKey, signature: bytes, message: bytes) -> bool:
-        """Whether the signature of the message is by the key."""
+        """Whether the key has signed the message."""
         try:
             _VERIFY[key.alg](self._public_key(key), signature, message)
         except InvalidSignature:
@@ -108,7 +108,7 @@ class LedgerKeys:
         return self._keys
 
     async def _private_key(self, kid: str) -> Any:
-        """Return the key. It is kept once it was unsealed, since the key of a `kid` never changes."""
+        """Return the private key. It is cached, since the key of a `kid` never changes."""
         if kid not in self._private_keys:
             sealed = await self._private.value(kid, PRIVATE_KEY)
             if sealed is None:
@@ -130,7 +130,7 @@ def _named(keys: SigningKeys, kid: str) -> SigningKey | None:
 
 
 def _bounded(kept: dict[str, Any]) -> None:
-    """Make room for one more: the oldest goes."""
+    """Make room for one more entry, if needed by removing the oldest."""
     if len(kept) >= _MAX_UNSEALED:
         del kept[next(iter(kept))]
 

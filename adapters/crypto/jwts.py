@@ -1,4 +1,4 @@
-"""ID tokens (OpenID Connect Core section 2) and JWT access tokens (RFC 9068)."""
+"""Signing of ID tokens (OpenID Connect Core section 2) and JWT access tokens (RFC 9068)."""
 
 import msgspec
 from msgspec import Struct

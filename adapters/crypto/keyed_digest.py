@@ -1,4 +1,4 @@
-"""Digests under a secret key: they find or recognise a value, and nobody can guess it from them."""
+"""Digests under a secret key. They serve to find or recognise a value, which cannot be guessed from them."""
 
 import hmac
 from functools import lru_cache

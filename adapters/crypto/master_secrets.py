@@ -13,11 +13,11 @@ _KEY_ID_BYTES = 4
 
 
 class MasterSecrets:
-    """The master secrets of a server, newest first: the first one seals, all of them open.
+    """The master secrets of a server, newest first. The first one seals, and all of them unseal.
 
     Sealed data carries the key id of its secret: 4 bytes derived from it, written as 8 hex digits. To rotate,
     give every replica the new secret as the last one, then move it to the front, and drop the old one when
-    nothing sealed under it is valid any more. docs/adr/0027 says why in this order.
+    nothing sealed under it is valid any more. docs/adr/0027 gives the reasons for this order.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
@@ -43,7 +43,7 @@ class MasterSecrets:
         return next(iter(self._secrets))
 
     def led_by(self, key_id: str) -> "MasterSecrets":
-        """Return the same secrets with that one first. Raises `MasterSecretMissing`."""
+        """Return the same secrets with the secret of that key id first. Raises `MasterSecretMissing`."""
         if key_id not in self._secrets:
             raise MasterSecretMissing(key_id)
         return MasterSecrets(
@@ -51,7 +51,7 @@ class MasterSecrets:
         )
 
     def key(self, purpose: str, key_id: str) -> bytes:
-        """Return the 32-byte key for that purpose under that secret, the same each time.
+        """Return the 32-byte key for that purpose under that secret. It is always the same.
 
         Raises `MasterSecretMissing` when the secret is not configured here.
         """

@@ -41,7 +41,7 @@ def _decrypted(key: bytes, sealed: bytes, *context: str) -> bytes | None:
 class SealedBox:
     """Seals bytes into URL-safe text: base64url of the key id (4 bytes) and what `_encrypted` returns.
 
-    56 bytes become 119 characters: 33 bytes more, then 4 characters for 3 bytes.
+    56 bytes become 119 characters: sealing adds 33 bytes, and base64url writes 3 bytes as 4 characters.
     """
 
     def __init__(self, secrets: MasterSecrets, realm: str) -> None:
@@ -49,13 +49,13 @@ class SealedBox:
         self._realm = realm
 
     def seal(self, plaintext: bytes, context: str) -> str:
-        """Return a box that opens only in the same context. Two boxes differ even with the same content."""
+        """Return a box that opens only in the same context. Two boxes with the same content differ."""
         key_id = self._secrets.newest
         sealed = _encrypted(self._secrets.key(_BOX_KEY, key_id), plaintext, self._realm, context)
         return base64url.encode(bytes.fromhex(key_id) + sealed)
 
     def open(self, text: str, context: str) -> bytes | None:
-        """Return the content of the box, None when it is not one of ours or from another context."""
+        """Return the content of the box, or None if it is not ours or from another context."""
         raw = base64url.decode(text) or b""
         key_id = raw[:_KEY_ID_BYTES].hex()
         if key_id not in self._secrets:
@@ -76,7 +76,7 @@ class Vault:
         return self._secrets.key_ids
 
     def under(self, key_id: str) -> "Vault":
-        """Return a vault that seals under that secret, and opens what this one opens."""
+        """Return a vault that seals under that secret, and opens the same records as this vault."""
         return Vault(self._secrets.led_by(key_id), self._realm)
 
     def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
@@ -88,8 +88,8 @@ class Vault:
     def open(self, key_id: str, subject: str, name: str, sealed: bytes) -> str:
         """Return the value.
 
-        Raises `Unavailable` when its master secret is not configured, and for a damaged record or one that
-        was sealed for another subject or name: a damaged password hash must not count as a wrong password.
+        Raises `Unavailable` if its master secret is not configured, and if the record is damaged or was
+        sealed for another subject or name: a damaged password hash must not count as a wrong password.
         """
         value = _decrypted(self._secrets.key(_VAULT_KEY, key_id), sealed, self._realm, subject, name)
         if value is None:

@@ -1,4 +1,4 @@
-"""Where the master secrets are configured: in a file, which commands can change, or in a setting."""
+"""The two ways to configure master secrets: in a file, which commands can change, or in a setting."""
 
 import contextlib
 import os
@@ -47,7 +47,7 @@ class SecretFile:
         return self._path.read_text(encoding="ascii").split()
 
     def _change(self, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
-        path = self._path.resolve()  # the file behind a symbolic link is replaced, not the link
+        path = self._path.resolve()  # replace the file that a symbolic link names, not the link
         try:
             _write_durably(path, change(self._texts()), publish=Path.replace, like=path.stat())
         except OSError as error:
@@ -90,7 +90,8 @@ def _write_durably(
 ) -> None:
     """Write the lines to a draft, then `publish(draft, path)`, so that no reader sees a partial file.
 
-    The file gets the owner and mode of `like`; without `like` only this user can read it. Raises OSError.
+    The file gets the owner and mode of `like`; without `like`, only the user of this process can read it.
+    Raises OSError.
     """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:

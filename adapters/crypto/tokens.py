@@ -33,7 +33,7 @@ _DIGEST_LENGTH = 43
 
 
 class DerivedCodes:
-    """A code is its transaction's id and a keyed digest of that: 256 bits from the master secret."""
+    """A code is the id of its transaction and a keyed digest of that id, 256 bits from the master secret."""
 
     def __init__(self, digests: KeyedDigests) -> None:
         self._digests = digests
@@ -49,11 +49,11 @@ class DerivedCodes:
 
 
 class DerivedTokens:
-    """A token is what it claims with an HMAC-SHA256, truncated to 160 bits (RFC 2104 section 5).
+    """A token is its claims and an HMAC-SHA256 of them, truncated to 160 bits (RFC 2104 section 5).
 
-    The MAC covers the realm, the claims and the nonce of the grant, which is in the database and in no token.
-    So neither the master secret nor the database alone makes a token. Access and refresh tokens have
-    different keys.
+    The MAC covers the realm, the claims and the nonce of the grant, which is in the database but in no token.
+    So a token cannot be made from the master secret alone, nor from the database alone. Access and refresh
+    tokens have different keys.
     """
 
     def __init__(self, secrets: MasterSecrets, realm: str) -> None:
@@ -113,7 +113,7 @@ class DerivedToken:
         self._seal = seal
 
     def is_genuine(self, nonce: str) -> bool:
-        """Whether the claims, sealed with the nonce, give the same text; compared in constant time."""
+        """Whether the claims, sealed with the nonce, give the same text. Compares in constant time."""
         return hmac.compare_digest(self._seal(nonce), self._text)
 
 

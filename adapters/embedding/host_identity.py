@@ -3,7 +3,7 @@
 The contract has three parts. The setting `login_page` names the host's sign-in page: a user who is not signed
 in is redirected there with `?transaction=...`. After the sign-in the host redirects the browser to
 `resume_path(base_path, transaction)`. And for each request to the pages a `HostIdentity` returns the user.
-The pages of the built-in identity (sign-in, sign-up, password) are then not served.
+With a host identity, the pages for sign-in, sign-up and password of the built-in identity are not served.
 
 On a loopback issuer every program on the machine receives the host's cookies, so they prove nothing. There
 the `HostIdentity` is not asked: the host vouches for the user whose password it has just checked.
@@ -22,8 +22,8 @@ _TRANSACTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class HostUser(Struct, frozen=True, kw_only=True):
     """A user who is signed in at the host.
 
-    `user_id` identifies the user at the host. The host must never reuse it. We store it sealed, with an
-    account that has an id of ours. `signed_in_at` is the time of the sign-in, in UTC seconds: a new value is
+    `user_id` identifies the user at the host. The host must never reuse it. We store it sealed, next to an
+    account with an id that we make. `signed_in_at` is the time of the sign-in, in UTC seconds: a new value is
     a new sign-in, which satisfies `prompt=login` and invalidates the forms of open pages. `name` is what the
     pages show, by default `user_id`.
     """
@@ -56,8 +56,8 @@ class Confirm(Protocol):
 def resume_path(base_path: str, transaction: str) -> str:
     """Return the path to which the host redirects the browser after the sign-in.
 
-    `transaction` is the unchecked parameter of the request: raises `ValueError` if it has another form than
-    ours, so that it cannot redirect elsewhere. `base_path` is the path of the issuer, or "".
+    `transaction` is the parameter of the request, unchecked. Raises `ValueError` if it does not have the form
+    of a transaction id, so that it cannot redirect elsewhere. `base_path` is the path of the issuer, or "".
     """
     if not _TRANSACTION.fullmatch(transaction):
         raise ValueError("not a transaction id")

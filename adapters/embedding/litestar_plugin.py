@@ -32,7 +32,7 @@ class AuthorizationServerPlugin(InitPlugin):
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         server = self._server
 
-        # Not `asgi`: its routes have no path parameters, and a mount also takes paths that are not ours.
+        # Not `asgi`, whose routes have no path parameters. A mount would also take paths that are not ours.
         no_csrf_check = {CSRFConfig(secret="").exclude_from_csrf_key: True}
 
         @route([*self._routes], http_method=_METHODS, include_in_schema=False, opt=no_csrf_check)

@@ -18,8 +18,8 @@ async def lifespan_around(
 ) -> None:
     """Run the lifespan of `app`, with `running` opened before its start and closed after its stop.
 
-    `app` may have no lifespan. An error of `running` stops the start. Only raising it would not: an ASGI
-    server takes that for an application without a lifespan, and would serve without the ledger.
+    `app` may have no lifespan. An error of `running` is sent as a failed startup. If it were only raised, an
+    ASGI server would take `app` for an application without a lifespan, and would serve without the ledger.
     """
     startup = await receive()
     async with AsyncExitStack() as opened:
@@ -57,7 +57,7 @@ class _Host:
         return self._startup
 
     async def send(self, message: Message) -> None:
-        if message["type"] != "lifespan.startup.complete":  # stopped, or failed to start
+        if message["type"] != "lifespan.startup.complete":  # the application stopped, or failed to start
             await self._opened.aclose()
         await self._send(message)
 
@@ -90,7 +90,7 @@ def in_front_of(
 def matcher(routes: Iterable[str]) -> Callable[[str], bool]:
     """Return a function that says whether a path belongs to one of `routes`.
 
-    A route is a path; if it has parameters in braces, all paths that begin like it belong to it.
+    A route is a path. If it has parameters in braces, it matches all paths with the same beginning.
     """
     paths = frozenset(route for route in routes if "{" not in route)
     below = tuple({route.partition("{")[0] for route in routes if "{" in route})
@@ -98,7 +98,7 @@ def matcher(routes: Iterable[str]) -> Callable[[str], bool]:
     def matches(path: str) -> bool:
         if path.startswith(below) or path in paths:
             return True
-        # Clients append resources to the well-known paths as they are, some with a slash at the end.
+        # Clients append resources unchanged to the well-known paths, some with a slash at the end.
         return "/.well-known/" in path and path.rstrip("/") in paths
 
     return matches

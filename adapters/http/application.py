@@ -125,18 +125,18 @@ class HttpLayer:
 
     @property
     def routes(self) -> list[str]:
-        """The paths that only this server may answer, with parameters in braces: all but the front page."""
+        """The paths that only this server may answer, with parameters in braces; not the front page."""
         handled = {path for handler in self._handlers() for path in handler.paths}
         return sorted({*handled, *self._pages.homes.routes} - {self._front_path})
 
     @property
     def _authorize_paths(self) -> list[str]:
-        """Where browsers begin an authorization, the server's own path first."""
+        """The paths where browsers begin an authorization. The server's own path is first."""
         return [self._pages.homes.root.path, *(paths.path("authorize") for paths in self._better_auth)]
 
     @property
     def _front_path(self) -> str:
-        """Left to a host application, and to a mount at the origin or at the path of the issuer."""
+        """The path of the front page, which a host application or a mount may answer instead."""
         return self._pages.base_path or "/"
 
     def vouch(self, segment: str, user: HostUser) -> str:
@@ -145,7 +145,7 @@ class HttpLayer:
         Raises `ValueError` for a malformed transaction.
         """
         path = resume_path(self._pages.base_path, segment)
-        if not self._pages.homes.on_loopback:  # there the host's own session counts
+        if not self._pages.homes.on_loopback:  # elsewhere the session of the host counts
             return path
         return f"{path}/vouched/{self._vouchers.make(segment, user)}"
 
@@ -265,7 +265,7 @@ class HttpLayer:
         ]
 
     def _at(self, endpoint: str) -> list[str]:
-        """Return the paths of an endpoint that is the same one at the paths of Better Auth."""
+        """Return the paths of an endpoint that is also served at the paths of Better Auth."""
         return [
             f"{self._pages.base_path}/{endpoint}",
             *(paths.path(endpoint) for paths in self._better_auth),

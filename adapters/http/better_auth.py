@@ -1,6 +1,6 @@
 """The paths of Better Auth 1.6 and its `mcp` plugin, for MCP servers that use its remote client (ADR 0079).
 
-All but `get-session` are our own endpoints at a second address.
+All endpoints except `get-session` are the server's own, at a second path.
 """
 
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ class BetterAuthPaths(Struct, frozen=True, kw_only=True):
     def documents(self, describe: DescribeServer) -> dict[str, Any]:
         """Return the discovery documents by path.
 
-        That of the issuer is at the path of RFC 8414, and at the one where Better Auth's client looks.
+        The issuer's document is at the path of RFC 8414, and at the one where Better Auth's client looks.
         """
         of_server = self._server(describe.authorization_server())
         names = (AUTHORIZATION_SERVER, OPENID_CONFIGURATION)
@@ -70,8 +70,8 @@ class BetterAuthPaths(Struct, frozen=True, kw_only=True):
     def _server(self, ours: AuthorizationServerMetadata) -> AuthorizationServerMetadata:
         endpoints = f"{self.issuer}/mcp"
         there: dict[str, Any] = {
-            # RFC 8414 section 3.3: identical to the `authorization_servers` of the MCP server's metadata,
-            # which Better Auth's client writes.
+            # RFC 8414 section 3.3: the issuer must equal `authorization_servers` in the MCP server's
+            # metadata, which Better Auth's client writes.
             "issuer": self.issuer,
             "authorization_endpoint": f"{endpoints}/authorize",
             "token_endpoint": f"{endpoints}/token",
@@ -89,9 +89,9 @@ class BetterAuthPaths(Struct, frozen=True, kw_only=True):
 
 
 class BetterAuthSessionEndpoint:
-    """`GET /mcp/get-session`: the session of an access token for `resource`, and `null` for every other one.
+    """`GET /mcp/get-session`: the session of an access token for `resource`, otherwise `null`.
 
-    `null` has the status 200, as in Better Auth. An outage is 503.
+    The status of `null` is 200, as in Better Auth. The status in an outage is 503.
     """
 
     def __init__(self, look_up_session: Verify, resource: Resource) -> None:

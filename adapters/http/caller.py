@@ -30,7 +30,7 @@ class CallerReader:
         self._trusted = tuple(trusted_proxies)
 
     def __call__(self, request: Request[Any, Any, Any]) -> Caller:
-        """Return the caller; every call within one request returns the same."""
+        """Return the caller. All calls within one request return the same caller."""
         return self.read(request.scope)
 
     def read(self, scope: Scope) -> Caller:
@@ -85,4 +85,4 @@ def _address(text: str) -> Address | None:
 
 
 _peer_address = lru_cache(1024)(_address)
-"""Peers repeat, and parsing takes 2 us. Not for headers, whose values can be long."""
+"""Peers repeat, and parsing takes 2 us. Header values are not cached, because they can be long."""

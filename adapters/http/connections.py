@@ -1,4 +1,4 @@
-"""Bounds on HTTP/1.1 connections that uvicorn lacks: size of the head, time of a request, number."""
+"""Limits that uvicorn lacks: the size of the head, the time of a request, and the number of connections."""
 
 import asyncio
 import secrets
@@ -41,7 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._most_connections, self.limit_concurrency = self.limit_concurrency, None
         self._in_head = False
         self._head = 0  # bytes of the head that the parser has read
-        self._fed = 0  # bytes received for one head, which may be one endless header
+        self._fed = 0  # bytes received for the current head, parsed or not: one header may be endless
         self._discarded = 0
         self._too_large = False
         self._refused = False
@@ -89,7 +89,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + 4)
-        # A trailer of a chunked body is no header: the checks of the headers have not seen it.
+        # Trailers of a chunked body must not become headers, because they come after the checks of the
+        # headers.
         if self._in_head:
             super().on_header(name, value)
 
@@ -124,13 +125,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._cut_off()
             return
         if self._deadline is not None and self.flow.read_paused:
-            self._deadline = now + BODY_TIMEOUT  # the application is slow, not the client
+            self._deadline = now + BODY_TIMEOUT  # paused: the application is slow, not the client
         if self._deadline is not None and now >= self._deadline:
             self._refuse(408)
         self._watch = self.loop.call_at(self._deadline or now + HEAD_TIMEOUT, self._check_time)
 
     def _cut_off(self) -> None:
-        """Abort the connection and drop unsent data: a normal close would wait until the client reads it."""
+        """Abort the connection and drop unsent data. A normal close would wait for the client to read it."""
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.transport.abort()
 
@@ -143,7 +144,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._unread_since is not None and now - self._unread_since >= ANSWER_TIMEOUT
 
     def _refuse(self, status: int, *headers: tuple[bytes, bytes]) -> None:
-        """Write the response and close. Only close if another response has begun."""
+        """Write the response and close. If another response has begun, only close."""
         self._refused, self._deadline = True, None
         request_id = secrets.token_hex(8)
         logs.write_line(
@@ -163,9 +164,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class _JoinedWrites:
-    """The transport of one response, whose head is written together with the body if that follows at once.
+    """The transport of one response. If the body follows at once, it writes head and body together.
 
-    uvicorn writes them one by one: two system calls and two packets for each response.
+    uvicorn writes them separately: two system calls and two packets for each response.
     """
 
     __slots__ = ("_head", "_is_begun", "_loop", "_transport")

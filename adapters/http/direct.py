@@ -1,7 +1,7 @@
-"""The endpoints that get most requests, called without Litestar's routing, signature and response layers.
+"""Calls the endpoints that get most requests without Litestar's routing, signature and response layers.
 
-Measured: these layers were more than half of a request to `/session` (ADR 0033). The handlers are Litestar's
-own, so that every other path, method and error is answered as before.
+Measured: these layers were more than half of a request to `/session` (ADR 0033). The handlers also stay in
+Litestar, which answers every other path, method and error as before.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,7 +44,7 @@ def with_direct_endpoints(
         for route in app.routes
         if route.path in paths
         for method, (handler, _) in getattr(route, "route_handler_map", {}).items()
-        if method != "OPTIONS"  # the handler is Litestar's own, and takes the scope
+        if method != "OPTIONS"  # Litestar's own handler of OPTIONS takes other arguments
     }
     beneath = f"{prefix}/"
     literal = [route.path.removeprefix(beneath) for route in app.routes if route.path.startswith(beneath)]
@@ -66,7 +66,8 @@ def with_direct_endpoints(
         if endpoint is None:
             await app(scope, receive, send)
             return
-        # What Litestar's router notes: the request finds its size limit by it, the log line its route.
+        # What Litestar's router sets: the request finds its size limit in it, and the log line finds its
+        # route.
         scope["litestar_app"] = scope["app"] = app
         scope["route_handler"], scope["path_params"] = endpoint.route_handler, parameters
         scope["path_template"] = endpoint.path_template

@@ -199,10 +199,10 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
 }
 
 CLIENT_DISABLED = WireError("access_denied", "An operator has disabled this client.", 403)
-"""At `/register`, where `invalid_grant` would have no meaning."""
+"""This is for `/register`, where `invalid_grant` would have no meaning."""
 
 UNAVAILABLE = WireError("temporarily_unavailable", "The server cannot answer now. Try again.", 503)
-"""Never 401: a client that cannot be checked now must keep its tokens."""
+"""The status is never 401, because a client that cannot be checked now must keep its tokens."""
 
 SERVER_FAULT = WireError("server_error", "Something went wrong here.", 500)
 
@@ -243,7 +243,7 @@ class BearerError(Struct, frozen=True):
 
 
 class BearerRefusal(Enum):
-    """Refusals of `/session` and `/userinfo`. No description says why: an attacker must not learn it."""
+    """Refusals of `/session` and `/userinfo`. They hide the exact reason, which attackers must not learn."""
 
     HEADER_MALFORMED = BearerError(400, "invalid_request", "The Authorization header is not one Bearer token")
     TOKEN_REPEATED = BearerError(400, "invalid_request", "Send one access token, in one place")
@@ -269,12 +269,12 @@ class GuardError(Struct, frozen=True):
     message: str
     error: BearerErrorCode | None = None
     description: str | None = None
-    # The code in the JSON-RPC body: this one is that of Better Auth's guard.
+    # The code in the JSON-RPC body. The default is the code of Better Auth's guard.
     code: int = -32000
 
 
 class GuardRefusal(Enum):
-    """Refusals of a guard. The first words of a 401 are those of Better Auth's guard, which clients know."""
+    """Refusals of a guard. A 401 begins with the words of Better Auth's guard, which clients know."""
 
     TOKEN_MISSING = GuardError(
         401,
@@ -337,12 +337,12 @@ class GuardRefusal(Enum):
 
 
 def wire_error(refusal: Refusal) -> WireError:
-    """Return the error for a refusal: that of its class, or of the nearest base class in the table."""
+    """Return the error of the refusal's class, or of its nearest base class in the table."""
     return next(WIRE_ERRORS[base] for base in type(refusal).__mro__ if base in WIRE_ERRORS)
 
 
 class PlainResponse(Struct, frozen=True):
-    """A complete response, of no framework. Names of headers are in lower case."""
+    """A complete response that needs no framework. Names of headers are in lower case."""
 
     status: int
     headers: Headers
@@ -352,7 +352,7 @@ class PlainResponse(Struct, frozen=True):
         return PlainResponse(self.status, [*self.headers, *headers], self.body)
 
     async def send(self, send: Send, *, with_body: bool = True) -> None:
-        """Send it as ASGI messages."""
+        """Send the response as ASGI messages."""
         start: Message = {"type": "http.response.start", "status": self.status, "headers": list(self.headers)}
         await send(start)
         await send({"type": "http.response.body", "body": self.body if with_body else b""})
@@ -383,7 +383,7 @@ def refusal_response(refusal: Refusal, *, sent_authorization: bool) -> PlainResp
 
     A registration without its token is 401 too (RFC 7591 section 3), with the challenge of RFC 6750.
 
-    `sent_authorization`: whether the request had an Authorization header (RFC 6749 section 5.2).
+    `sent_authorization` says whether the request had an Authorization header (RFC 6749 section 5.2).
     """
     error = wire_error(refusal)
     headers = list(NO_STORE)
@@ -405,13 +405,13 @@ def unavailable_response() -> PlainResponse:
 
 
 def status_response(status: int, headers: Headers) -> PlainResponse:
-    """Return the answer if no endpoint answers. An unknown status gets the description of 400."""
+    """Return the response to a request that no endpoint answers. An unknown status gets the text of 400."""
     error = STATUS_ERRORS.get(status, STATUS_ERRORS[400])
     return error_response(replace(error, status=status), [*NO_STORE, *headers])
 
 
 def bearer_response(refusal: BearerRefusal, resource_metadata_url: str | None = None) -> PlainResponse:
-    """Return the answer with its challenge, which contains the metadata URL if there is one."""
+    """Return the response with its challenge, which contains the metadata URL if there is one."""
     bearer = refusal.value
     authenticate = challenge(
         resource_metadata_url,

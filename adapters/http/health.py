@@ -1,6 +1,7 @@
-"""`/health/live` and `/health/ready`, for whatever starts, stops and balances the processes of a server.
+"""`/health/live` and `/health/ready`, for process managers and load balancers.
 
-They are at these paths whatever the path of the issuer is, are not logged, and tell nothing but a status.
+The path of the issuer does not change these paths. Requests to them are not logged, and the responses have
+only a status.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from grantledger.application.ports import Unavailable
 LIVE, READY = "/health/live", "/health/ready"
 
 VALID_FOR = 1.0
-"""Seconds for which one check answers every probe, so that probes cost nothing however many there are."""
+"""Seconds for which the result of one check answers all probes, so that many probes cost no more than one."""
 
 PATIENCE = 3.0
 """Seconds after which a check that has not ended has failed."""
@@ -47,7 +48,7 @@ class _Readiness:
         self._is_ready = True
 
     async def is_ready(self) -> bool:
-        async with self._checking:  # probes that come meanwhile get its result
+        async with self._checking:  # probes that arrive during the check get its result
             now = asyncio.get_running_loop().time()
             if now - self._checked_at >= VALID_FOR:
                 self._note(await self._why_not())

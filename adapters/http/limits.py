@@ -25,10 +25,10 @@ MAX_PARAMETERS = 64
 MAX_RESOURCES = 8
 
 MAX_FORM_QUERY = 3 * 1024
-"""A posted authorization request as a query: it must fit into the 4 KiB that nginx keeps for all headers."""
+"""A posted authorization request as a query. It must fit into the 4 KiB that nginx keeps for all headers."""
 
 MAX_DISCARDED = 1024 * 1024
-"""How much of a body is read and discarded after its response; then the connection is closed."""
+"""How much of a body is read and discarded after the response. Then the connection is closed."""
 
 HEAD_TIMEOUT = 10
 """From the connection, or the first byte of a further request, to the end of the head: 408."""

@@ -63,7 +63,7 @@ def _adding(headers: list[tuple[bytes, bytes]], send: Send) -> Send:
 
 
 def with_hsts(app: ASGIApp) -> ASGIApp:
-    """Tell browsers to use https for this host. Its subdomains are not ours to decide about (RFC 6797)."""
+    """Tell browsers to use https for this host, without its subdomains, which may not be ours (RFC 6797)."""
     header = [(b"strict-transport-security", b"max-age=31536000")]
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,9 +99,9 @@ def with_head(app: ASGIApp) -> ASGIApp:
 
 
 class Mount(Struct, frozen=True, kw_only=True):
-    """An application for `path` and all paths below it. It receives the whole path of a request.
+    """An application for `path` and all paths below it. The application receives the whole path of a request.
 
-    With the path "" or "/" it gets every path that is not the server's.
+    A mount with the path "" or "/" gets every path that is not the server's.
     """
 
     path: str
@@ -149,7 +149,7 @@ def with_normalized_paths(app: ASGIApp, not_found: ASGIApp) -> ASGIApp:
 
 def _is_normalized(scope: Scope) -> bool:
     path, raw = scope["path"], scope.get("raw_path")
-    # Resources may end with a slash, and clients append them to the well-known paths as they are.
+    # A resource may end with a slash, and clients append it unchanged to the well-known paths.
     if "/.well-known/" in path:
         path = path.removesuffix("/")
         raw = raw and raw.removesuffix(b"/")
@@ -176,7 +176,7 @@ SUSPICIOUS = (
     RegistrationTokenRefused,
     ResourceAuthenticationFailed,
 )
-"""Errors that are logged as a warning: an outage, or the signs of an attack."""
+"""Errors that are logged as a warning: outages and signs of an attack."""
 
 _NOTES = "grantledger.notes"
 _CLIENT_ID = re.compile(r"gl[cr]_[A-Za-z0-9_-]{16,64}")
@@ -184,7 +184,7 @@ _LONGEST_DETAIL = 300
 
 
 class CallerNames:
-    """How the line of a warning names the caller and the account: `off`, `digest` or `plain`.
+    """How the log line of a warning names the caller and the account: `off`, `digest` or `plain`.
 
     The digest of an address equals the one in the events of the ledger, so log and ledger can be compared.
     """
@@ -219,7 +219,7 @@ class Notes(Struct):
 
 
 def note_client(scope: Scope, client_id: str | None) -> None:
-    """Log the client id that the request claims, if it has the form of one."""
+    """Log the client id that the request claims, if it has the form of a client id."""
     if client_id is not None and _CLIENT_ID.fullmatch(client_id) and _NOTES in scope:
         scope[_NOTES].client_id = client_id
 

@@ -1,4 +1,4 @@
-"""Headers, and parameters as OAuth 2.1 sections 3.1 and 3.2 define them: none is repeated, none is empty."""
+"""Headers, and parameters by OAuth 2.1 sections 3.1 and 3.2: no repetitions, and empty means absent."""
 
 from collections.abc import Collection
 from typing import Any
@@ -54,7 +54,8 @@ def parsed(raw: bytes) -> Parameters:
 
 
 def _pairs(raw: bytes) -> list[tuple[str, str]]:
-    # No parameter of OAuth may hold a NUL (RFC 6749 appendix A), and PostgreSQL stores no text that does.
+    # No parameter of OAuth may hold a NUL (RFC 6749 appendix A), and PostgreSQL cannot store a text with a
+    # NUL.
     if b"%00" in raw or b"\0" in raw:
         raise ParametersMalformed("a NUL character")
     try:
@@ -66,7 +67,7 @@ def _pairs(raw: bytes) -> list[tuple[str, str]]:
 
 
 async def form_as_query(request: Request[Any, Any, Any], names: Collection[str]) -> str:
-    """Return as a query those parameters of the body that have one of the names. Repeated ones stay.
+    """Return, as a query, the parameters of the body that have one of the names. Repetitions are kept.
 
     Raises `ParametersMalformed`, and `RequestTooLarge` for a query longer than `MAX_FORM_QUERY`.
     """

@@ -38,7 +38,7 @@ def json_answer(
 
 
 def litestar_response(plain: PlainResponse) -> Response[bytes]:
-    """Return the same response for Litestar, which adds the type and length of the body itself."""
+    """Return the response as one of Litestar, which adds the type and length of the body itself."""
     headers = {name.decode(): value.decode() for name, value in plain.headers if name not in _FRAMED}
     return Response(plain.body, status_code=plain.status, media_type=MediaType.JSON, headers=headers)
 

@@ -1,4 +1,4 @@
-"""Passwords under argon2id (RFC 9106)."""
+"""Password hashing with argon2id (RFC 9106)."""
 
 import asyncio
 import base64
@@ -73,13 +73,13 @@ class Argon2Hasher:
         if not self._room.acquire(blocking=False):
             raise Unavailable("too many passwords are queued")
         future = self._pool.submit(work)
-        # Released when the hashing ends: if the caller is cancelled before, the thread is still busy.
+        # Released only when the hashing ends: if the caller is cancelled before, the thread is still busy.
         future.add_done_callback(lambda _: self._room.release())
         return await asyncio.wrap_future(future)
 
 
 def _prepared(password: str) -> bytes | None:
-    """Return the bytes to hash, None when they are too many."""
+    """Return the bytes to hash, or None if the password is too long."""
     secret = password_bytes(password)
     return secret if len(secret) <= MAX_PASSWORD_BYTES else None
 

@@ -1,6 +1,7 @@
-"""Common passwords: 30,000 from breaches, which the library zxcvbn (MIT) brings along.
+"""The 30,000 common passwords, known from breaches, of the library zxcvbn (MIT).
 
-Only its list is used. Its estimate of a password's strength takes half a second for 40 chosen characters.
+Only its list is used. Its estimate of a password's strength is not: an attacker can choose 40 characters that
+take it half a second.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from pathlib import Path
 
 
 class ListedPasswords:
-    """`CommonPasswords`. The list is loaded when it is first needed, in a thread: that takes 0.1 s."""
+    """`CommonPasswords`. The list is loaded on first use, in a thread, because that takes 0.1 s."""
 
     def __init__(self) -> None:
         self._listed: str | None = None
@@ -24,8 +25,8 @@ class ListedPasswords:
 
 
 def _loaded() -> str:
-    """Return the passwords with a newline around each: a set of them would take 5 MB, this takes 0.3 MB."""
-    # Its file is read without the package, which would keep all its lists in memory: 13 MB.
+    """Return the passwords as one text with a newline around each: it takes 0.3 MB, a set would take 5 MB."""
+    # The file is read without importing the package, which would keep all its lists in memory: 13 MB.
     package = find_spec("zxcvbn")
     assert package is not None
     assert package.submodule_search_locations is not None

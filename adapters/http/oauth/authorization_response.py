@@ -13,7 +13,7 @@ from grantledger.domain.authorization_request import SentBack
 class AuthorizationResponses:
     """Every response has `iss` once, even if the redirect URI has such a parameter (RFC 9207 section 2).
 
-    It is `issuer`, unless the client knows this server by another issuer identifier.
+    The value of `iss` is `issuer`, unless the client knows this server by another issuer identifier.
     """
 
     def __init__(self, issuer: str) -> None:
@@ -38,9 +38,10 @@ class AuthorizationResponses:
             **({"state": response.state} if response.state is not None else {}),
             "iss": response.issuer or self._issuer,
         }
-        # Not parsed and rebuilt: `urllib` writes `app:///callback` as `app:/callback`.
+        # The URI is not parsed and rebuilt, because `urllib` writes `app:///callback` as `app:/callback`.
         target, _, registered = response.redirect_uri.partition("?")
-        # The query of a registered redirect URI stays, except for our names (OAuth 2.1 section 2.3).
+        # The query of a registered redirect URI stays, without parameters of our names (OAuth 2.1 section
+        # 2.3).
         pairs = parse_qsl(registered, keep_blank_values=True)
         if any(name in parameters for name, _ in pairs):
             registered = urlencode([(name, value) for name, value in pairs if name not in parameters])

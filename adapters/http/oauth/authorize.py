@@ -20,9 +20,10 @@ _NAMES = frozenset(AuthorizationParameters.__struct_fields__) - {"resources", "r
 
 
 class AuthorizationEndpoint:
-    """The authorization endpoint, of the server or of one resource with `better_auth_path`.
+    """The authorization endpoint of the server, or of one resource with a `better_auth_path`.
 
-    `paths` names that resource. A request without `resource` is then for it, and responses have its issuer.
+    `paths` names that resource. Then a request without `resource` is for that resource, and responses have
+    the issuer of these paths.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class AuthorizationEndpoint:
     async def reload(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
         """Redirect to the page of the request.
 
-        If the response to a form was a page, the browser shows the URL of the form: a reload comes here.
+        If the response to a form was a page, the browser shows the URL of the form, and a reload sends a GET
+        to it.
         """
         return redirect(self._parts.contexts.find(request, segment).url)
 

@@ -43,7 +43,8 @@ def _basic(authorization: str) -> ClientCredentials:
     client_id, colon, secret = pair.partition(":")
     if not colon or not client_id:
         raise ClientAuthenticationFailed("Basic credentials without a client id")
-    # RFC 6749 section 2.3.1 form-encodes both parts; not all clients do. Ours are the same either way.
+    # RFC 6749 section 2.3.1 form-encodes both parts, but not all clients do. Our ids and secrets are the same
+    # in both forms.
     client_id, secret = unquote_plus(client_id), unquote_plus(secret)
     if "\0" in client_id + secret:
         raise ClientAuthenticationFailed("Basic credentials with a NUL character")

@@ -41,7 +41,8 @@ class DiscoveryEndpoint:
         documents = _resource_documents(policy, describe)
         for paths in better_auth:
             documents |= paths.documents(describe)
-        # The server's own metadata is right for paths of Better Auth below its own issuer, too.
+        # A path that is both Better Auth's and the server's own serves the server's document, which is right
+        # for both.
         self._fixed = {
             path: json_answer(document, headers=_CACHED)
             for path, document in documents.items()
@@ -57,7 +58,7 @@ class DiscoveryEndpoint:
         try:
             offered = await self._catalogue.all()
         except Unavailable:
-            offered = self._catalogue.latest  # clients find their endpoints in an outage too
+            offered = self._catalogue.latest  # so that clients find the endpoints in an outage too
         if self._of_server is None or self._of_server[0] is not offered:
             document = self._describe.authorization_server(offered.resources)
             self._of_server = (offered, json_answer(document, headers=_CACHED))
@@ -69,8 +70,8 @@ def _resource_documents(policy: ServerPolicy, describe: DescribeServer) -> dict[
     issuer_origin = origin_of(policy.issuer)
     # A resource on another origin serves its own metadata: clients must reject ours (RFC 9728 section 3.3).
     local = [resource for resource in policy.resources if origin_of(resource.identifier) == issuer_origin]
-    # The well-known path without a suffix belongs to a resource without a path. If there is none, it answers
-    # for the first resource.
+    # The well-known path without a suffix belongs to a resource without a path. If there is no such resource,
+    # it describes the first one.
     if local:
         documents[PROTECTED_RESOURCE] = describe.protected_resource(local[0])
     for resource in local:

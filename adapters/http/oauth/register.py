@@ -56,7 +56,8 @@ def _client_information(new: NewClient) -> dict[str, Any]:
         "client_id": new.client.client_id,
         "client_id_issued_at": new.client.registered_at,
         **msgspec.to_builtins(new.client.metadata),
-        # As sent: a client may compare them, and its ports on loopback are not part of its identity.
+        # The redirect URIs as sent: a client may compare them, and the stored ones may have other loopback
+        # ports.
         "redirect_uris": new.redirect_uris,
     }
     if new.secret is not None:

@@ -17,7 +17,7 @@ from grantledger.domain.refusal import Refusal
 
 
 class SessionEndpoint:
-    """With `?resource=` a token for another resource is refused. Cookies are not read."""
+    """With the parameter `resource`, a token for another resource is refused. Cookies are not read."""
 
     def __init__(self, look_up_session: LookUpSession, policy: ServerPolicy) -> None:
         self._look_up_session = look_up_session
@@ -55,7 +55,7 @@ class SessionEndpoint:
 def session_members(session: McpSession) -> dict[str, Any]:
     """Return the JSON of a session, without the token. `McpAuthClient` reads it.
 
-    `expires_at` is in seconds since 1970, UTC. Personal data is there if a scope grants it.
+    `expires_at` is in seconds since 1970, UTC. The JSON has personal data if a scope grants it.
     """
     members: dict[str, Any] = {
         "user_id": session.user_id,

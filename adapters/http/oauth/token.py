@@ -16,7 +16,7 @@ from grantledger.application.tokens.refresh_grant import Refresh, RefreshGrant
 
 
 class TokenEndpoint:
-    """ID tokens have `issuer` as `iss`. Without it, they have the issuer of the server."""
+    """ID tokens have `issuer` as `iss`. If `issuer` is None, they have the issuer of the server."""
 
     def __init__(
         self,

@@ -26,8 +26,9 @@ _PENDING = "request-"
 class PageCookies:
     """Makes and names the cookies of the pages. No script can read them.
 
-    On an issuer with a host of its own, the `__Host-` prefix binds them to that host. On loopback they reach
-    every port, so each has a path that no other port can name, and holds half of a secret (`homes.py`).
+    On an issuer with a host of its own, the `__Host-` prefix binds them to that host. On loopback every port
+    receives them, so each cookie has a path that no other port can name, and holds half of a secret
+    (`homes.py`).
     """
 
     def __init__(self, issuer: str, homes: Homes) -> None:
@@ -36,7 +37,7 @@ class PageCookies:
         self._prefix = "grantledger-" if homes.on_loopback else "__Host-grantledger-"
 
     def name(self, purpose: str, home: Home) -> str:
-        """Return the name of a cookie of one session: another port cannot plant one of the same name."""
+        """Return the name of a session's cookie. Another port cannot set a cookie of the same name."""
         return f"{self._prefix}{purpose}-{home.segment}" if home.segment else f"{self._prefix}{purpose}"
 
     def pending(self, cookies: dict[str, str]) -> dict[str, str]:
@@ -47,7 +48,7 @@ class PageCookies:
         }
 
     def sent_size(self, transaction_id: str, value: str) -> int:
-        """Return how long the cookie of a pending request is in a Cookie header, with `=` and `; `."""
+        """Return the length of a pending request's cookie in a Cookie header, with `=` and `; `."""
         return len(self._prefix + _PENDING) + len(transaction_id) + len(value) + 3
 
     def set(self, purpose: str, value: str, home: Home, *, max_age: int) -> Cookie:
@@ -109,7 +110,7 @@ class PendingRequests:
         self._decoder = msgspec.msgpack.Decoder(AuthorizationRequest)
 
     def keep(self, asked: AuthorizationRequest, request: AnyRequest) -> list[Cookie]:
-        """Return the cookie that keeps `asked`, and those that delete others to make room.
+        """Return the cookie that keeps `asked`, and the cookies that delete other requests to make room.
 
         Raises `RequestTooLarge`.
         """
@@ -128,9 +129,10 @@ class PendingRequests:
         ]
 
     def trim(self, request: AnyRequest, transaction_id: str) -> list[Cookie]:
-        """Return the cookies that delete what `keep` had no room to delete, or could not see.
+        """Return the cookies that delete what `keep` had no room to delete or could not see.
 
-        Of several requests that a browser sends in parallel, none carries the cookies that the others get.
+        If a browser sends several requests in parallel, none of them carries the cookies that the responses
+        to the others set.
         """
         surplus = self._surplus(request, transaction_id)
         return [cookie for other in surplus for cookie in self.forget(other, self._root)]
@@ -174,7 +176,7 @@ class PendingRequests:
         packed = self._box.open(sealed, transaction_id)
         if packed is None:
             return None
-        # Bounded, although only we can have sealed it.
+        # The size is limited, although only this server can have sealed it.
         unpacked = zlib.decompressobj().decompress(packed, _MAX_UNPACKED)
         try:
             request = self._decoder.decode(unpacked)
@@ -183,9 +185,10 @@ class PendingRequests:
         return request if self._clock.now() < request.expires_at else None
 
     def _surplus(self, request: AnyRequest, transaction_id: str, sealed: str | None = None) -> list[str]:
-        """Return the transactions to delete, the oldest first, so that those left are within both limits.
+        """Return the transactions to delete, oldest first, so that the remaining ones are within both limits.
 
-        `transaction_id` is never among them. `sealed` is its cookie if the browser does not have it yet.
+        `transaction_id` is never one of them. `sealed` is its cookie if the browser does not have that cookie
+        yet.
         """
         cookies = {
             other: value
@@ -210,7 +213,7 @@ class PendingRequests:
 
 
 def _longest(asked: AuthorizationRequest) -> str:
-    """Return the name of the parameter that takes most of the request, but for `state`."""
+    """Return the name of the parameter other than `state` that takes most of the request."""
     values = {
         "redirect_uri": asked.redirect_uri,
         "scope": " ".join(asked.scopes),
@@ -272,7 +275,7 @@ class PageContexts:
         return None
 
     def signed_out(self, context: PageContext) -> PageContext:
-        """Return the same context at the root, without a session: its page is the sign-in page."""
+        """Return the same context at the root and without a session, where its page is the sign-in page."""
         return context.at(self._homes.root)
 
 
@@ -282,7 +285,7 @@ _CSRF = "form token"
 
 
 class CsrfTokens:
-    """A token proves that the form comes from our page, for this context and session.
+    """A CSRF token proves that a form comes from our page for this context and session.
 
     `Homes.guard` has already checked that it comes from this browser.
     """

@@ -97,7 +97,7 @@ class ConsentEndpoint:
             for cookie in self._parts.pending_requests.forget(pending.transaction_id, submitted.context.home):
                 response.set_cookie(cookie)
             return response
-        return self._responses.success(issued)  # the request stays, for a second press of Allow (ADR 0059)
+        return self._responses.success(issued)  # the cookie stays, for a second Allow (ADR 0059)
 
     async def _confirmed(self, request: AnyRequest) -> bool:
         """Return whether the user may allow this. Only a host application with `confirm` can refuse it."""

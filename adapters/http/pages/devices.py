@@ -1,4 +1,4 @@
-"""Browsers that have signed in before: strangers' guesses at the password do not lock them out."""
+"""Browsers that have signed in before, so that wrong passwords of strangers do not lock them out."""
 
 import msgspec
 from litestar.datastructures import Cookie
@@ -12,7 +12,7 @@ from grantledger.domain.email_address import EmailInvalid, normalized
 
 COOKIE = "__Host-grantledger-device"
 MOST_ACCOUNTS = 4
-"""Accounts of one browser; the least recent sign-in is forgotten first."""
+"""Maximum number of accounts of one browser. The one with the least recent sign-in is forgotten first."""
 
 _LIFETIME = 180 * 86_400
 _CONTEXT = "known device"
@@ -22,8 +22,9 @@ _Marks = list[tuple[str, str]]
 class KnownDevices:
     """Marks a browser that signed in, by a sealed cookie with a random id for each account.
 
-    The mark proves nothing but an earlier sign-in: it gives the browser its own count of wrong passwords. A
-    loopback host has no marks: every port of it could read the cookie, and strangers do not reach it.
+    The mark proves nothing but an earlier sign-in: it gives the browser its own count of wrong passwords. On
+    a loopback host no browser is marked: every port could read the cookie, and strangers cannot reach the
+    server.
     """
 
     def __init__(self, issuer: str, box: SealedBox, randomness: Randomness) -> None:
@@ -36,7 +37,7 @@ class KnownDevices:
         return dict(self._marks(request)).get(_key(email))
 
     def remember(self, request: AnyRequest, email: str) -> list[Cookie]:
-        """Return the cookie that marks the browser, none on loopback."""
+        """Return the cookie that marks the browser, or no cookie on loopback."""
         if self._on_loopback:
             return []
         key, marks = _key(email), self._marks(request)

@@ -236,7 +236,7 @@ def _too_large(refusal: RequestTooLarge) -> PageRefusal:
 
 
 def page_refusal(refusal: Refusal) -> PageRefusal:
-    """Return the page of the refusal's class, or of the nearest base class; otherwise: unreadable request."""
+    """Return the page of the class or nearest base class, by default the one of an unreadable request."""
     if isinstance(refusal, TooManyRequests):
         return _too_many(refusal)
     if isinstance(refusal, RequestTooLarge):
@@ -269,7 +269,7 @@ class PageErrors:
         self._caller_of = caller_of
 
     def own(self, path: str) -> bool:
-        """Return whether the path is one of the pages."""
+        """Return whether the path is that of a page."""
         root = f"{self._base_path}/authorize"
         return path in self._authorize_paths or path.startswith(f"{root}/")
 
@@ -278,7 +278,8 @@ class PageErrors:
         match error:
             case SentBack():
                 response = self._responses.error(error)
-                # A location that a proxy might refuse is followed by a click as well.
+                # If a proxy might refuse so long a location, a page with a link replaces the redirect as
+                # well.
                 is_long = len(response.headers["location"]) > MAX_LOCATION
                 return self._leave_page(request, error) if error.needs_click or is_long else response
             case TooManyRequests():
@@ -296,7 +297,7 @@ class PageErrors:
                 return self._page(request, SERVER_FAULT)
 
     def _leave_page(self, request: AnyRequest, refused: SentBack) -> Response[bytes]:
-        """Name the address of an error response, and link to it instead of redirecting there."""
+        """Return a page with a link to the address of an error response, instead of a redirect."""
         html = self._render(
             LeavePage(
                 base_path=self._base_path,

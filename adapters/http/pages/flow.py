@@ -48,7 +48,7 @@ class AuthorizationFlow:
         assert pending is not None  # the account pages have routes of their own
         outcome = await self._resume(pending, session, self._parts.caller_of(request))
         match outcome:
-            case IssuedCode():  # the request stays, for a browser that goes back (ADR 0059)
+            case IssuedCode():  # the cookie of the request stays, for a user who goes back (ADR 0059)
                 return self._responses.success(outcome)
             case AskToSignIn() if context.home.segment:
                 return redirect(self._parts.contexts.signed_out(context).url)

@@ -10,7 +10,7 @@ from grantledger.adapters.http.responses import NOT_STORED, AnyRequest, json_ans
 from grantledger.application.policy import ServerPolicy
 
 SPECIFICATION = "https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization"
-"""The documentation of a server whose operator names none."""
+"""The documentation to link to if the operator has set none."""
 
 
 class FrontEndpoint:

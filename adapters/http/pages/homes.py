@@ -36,7 +36,7 @@ class Home(Struct, frozen=True):
 
 
 class Homes:
-    """The homes of all sessions: on loopback a separate one for each below `root`, otherwise `root`."""
+    """The homes of all sessions: on loopback one below `root` for each session, otherwise `root` itself."""
 
     def __init__(self, issuer: str) -> None:
         uri = parse(issuer)
@@ -78,9 +78,10 @@ class Homes:
         return handle if self.on_loopback else app
 
     def elsewhere(self, request: AnyRequest) -> str | None:
-        """Return the same URL at the issuer's origin if the `Host` of the request is another one, or None.
+        """On loopback, return the same URL at the issuer's origin if the request has another `Host`.
 
-        Browsers keep cookies per host name, and the other name may lead to another program.
+        Otherwise return None. Browsers keep cookies per host name, and another name may lead to another
+        program.
         """
         if not self.on_loopback or request.headers.get("host", "").lower() == self._host:
             return None

@@ -31,7 +31,7 @@ class SignInWays(Struct, frozen=True, kw_only=True):
     logout_page: str | None
     sign_up: bool
     own_sessions: bool = True
-    """Whether sessions are ours: those of the built-in identity, and on loopback those of a host's users."""
+    """Whether this server keeps the sessions: of the built-in identity, and of a host's users on loopback."""
 
     @property
     def built_in(self) -> bool:
@@ -77,7 +77,7 @@ class PageParts(Struct, frozen=True, kw_only=True):
         return SubmittedForm(context, await self.sessions(request), form)
 
     async def submitted_to_account(self, request: AnyRequest) -> AccountForm:
-        """Raises as `submitted` does, `SignInNeeded`, and `FormForeign`."""
+        """Raises what `submitted` raises, `SignInNeeded`, and `FormForeign`."""
         submitted = await self.submitted(request, ACCOUNT)
         if submitted.session is None:
             raise SignInNeeded

@@ -66,7 +66,7 @@ class PasswordEndpoints:
                 await self._disconnect_all(session.user_id, caller)
                 notice = "password-and-apps"
             except Unavailable as outage:
-                # The password is changed, so the answer must bring the new session.
+                # The password is changed, so the response must set the cookie of the new session.
                 note_refusal(request.scope, outage)
                 notice = "password-not-apps"
         context, cookies = self._parts.signed_in(request, submitted.context, opened)

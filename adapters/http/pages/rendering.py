@@ -1,4 +1,4 @@
-"""The templates of the pages, and their values, any of which an attacker may have written."""
+"""The templates of the pages, and their values. An attacker may have written any of the values."""
 
 import hashlib
 import re
@@ -37,7 +37,7 @@ _OF_OUR_ACCOUNTS = frozenset({PROFILE, EMAIL})
 
 
 def words_for(scope: str, *, built_in: bool = True) -> str:
-    """Return in plain words what the scope gives; of a host's users (not `built_in`) less is known."""
+    """Return in plain words what the scope gives. Less is known of a host's users (not `built_in`)."""
     words = None if scope in _OF_OUR_ACCOUNTS and not built_in else _WORDS.get(scope)
     return words or f"Use “{scope}” at this server"
 
@@ -95,7 +95,7 @@ class FormContext(TemplateContext, frozen=True, kw_only=True):
 
 
 class SignInPage(FormContext, frozen=True, kw_only=True):
-    """`resource_name` is None without a pending request: then the user wants their own account."""
+    """`resource_name` is None if there is no pending request: then the user opens the account pages."""
 
     client_name: str | None = None
     resource_name: str | None = None
@@ -123,7 +123,7 @@ class SignInAgainPage(TemplateContext, frozen=True, kw_only=True):
 
 
 class ContinuePage(TemplateContext, frozen=True, kw_only=True):
-    """The last step of a sign-in at a host, where the browser did not come from a page of this origin."""
+    """The last step of a sign-in at a host, for a browser that does not come from a page of this origin."""
 
     user_name: str
     url: str
@@ -135,14 +135,14 @@ class ScopeLine(Struct, frozen=True):
 
 
 def scope_lines(scopes: Iterable[str], *, built_in: bool) -> tuple[ScopeLine, ...]:
-    """Return the scopes as pages list them. `built_in`: the accounts are ours, not a host's."""
+    """Return the scopes as pages list them. `built_in` says that the accounts are ours, not a host's."""
     return tuple(ScopeLine(scope, words_for(scope, built_in=built_in)) for scope in scopes)
 
 
 class ConsentPage(FormContext, frozen=True, kw_only=True):
     """`own_sessions` and `logout_page` are as on the account page.
 
-    `scopes` are all that the client gets, and `allowed_before` those that the user allowed it before.
+    `scopes` are all scopes that the client gets. `allowed_before` are those that the user allowed it before.
     """
 
     user_name: str
@@ -183,14 +183,14 @@ class App(Struct, frozen=True, kw_only=True):
 
 
 class Notice(Struct, frozen=True):
-    """What became of the form before the page."""
+    """The result of the form that the user sent before this page."""
 
     words: str
     is_problem: bool = False
 
 
 class AccountPage(FormContext, frozen=True, kw_only=True):
-    """`built_in`: users have a password here. `own_sessions`: they sign out here, not at a host's page."""
+    """With `built_in`, users have a password here. With `own_sessions`, they sign out here."""
 
     user_name: str
     apps: tuple[App, ...]
@@ -211,7 +211,7 @@ class PasswordPage(FormContext, frozen=True, kw_only=True):
 
 
 class FrontPage(TemplateContext, frozen=True, kw_only=True):
-    """`documentation` is the operator's, None if there is none."""
+    """`documentation` is the URL that the operator has set, None if there is none."""
 
     resource_names: Mapping[str, str]
     metadata: str

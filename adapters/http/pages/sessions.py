@@ -38,7 +38,7 @@ class SessionCookies:
         self._box = box
 
     def longest(self, context: PageContext) -> int | None:
-        """Return the longest lifetime of a session that this page opens; None: only the setting limits it."""
+        """Return the longest lifetime of a session that this page opens, None if only the setting does."""
         if not self._homes.on_loopback:
             return None
         return ACCOUNT_LIFETIME if context.pending is None else PENDING_LIFETIME
@@ -58,7 +58,7 @@ class SessionCookies:
         return home, self._cookies.set(_SESSION, value, home, max_age=lifetime)
 
     def presented(self, request: AnyRequest) -> tuple[str | None, HostUser | None]:
-        """Return what `FindBrowserSession` takes, and the user of the host that the cookie remembers."""
+        """Return the argument of `FindBrowserSession`, and the host's user that the cookie remembers."""
         home = self._homes.of(request)
         cookie = sent_cookies(request).get(self._cookies.name(_SESSION, home))
         if not self._homes.on_loopback:
@@ -77,7 +77,7 @@ class SessionCookies:
 
 _USER_NAME = "grantledger.user_name"
 _HOST_USER_ID = "grantledger.host_user_id"
-"""The keys in the scope for what returns the user's name, and for the user's id at the host application."""
+"""The keys in the scope of a function that returns the user's name, and of the user's id at the host."""
 
 
 class BrowserSessions(Protocol):
@@ -105,7 +105,7 @@ def _note_user(request: AnyRequest, user: HostUser) -> None:
 
 
 class CookieSessions(BrowserSessions):
-    """Sessions of our own: of the built-in identity, and on loopback of a host's users too."""
+    """Sessions that this server keeps: of the built-in identity, and on loopback also of a host's users."""
 
     def __init__(self, find_session: FindBrowserSession, cookies: SessionCookies) -> None:
         self._find_session = find_session

@@ -59,9 +59,10 @@ def sign_in_page(
     problem: str | None = None,
     notice: str | None = None,
 ) -> Response[bytes]:
-    """Return our sign-in page, or a redirect to that of the host.
+    """Return our sign-in page, or a redirect to the host's sign-in page.
 
-    `client` is the one of the pending request. After a failed attempt the page shows `email` and `problem`.
+    `client` is the client of the pending request. After a failed attempt the page shows `email` and
+    `problem`.
     """
     if parts.ways.login_page is not None:
         return _to_login_page(parts, parts.ways.login_page, context, session)
@@ -138,7 +139,7 @@ class SignInEndpoints:
 
     async def submit_sign_in(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
         submitted = await self._parts.submitted(request, segment)
-        # That sign-in stays, and the next page shows who is signed in.
+        # The sign-in of the other tab stays, and the next page shows who is signed in.
         if self._parts.signed_in_since(submitted):
             return redirect(submitted.context.url)
         self._parts.check_csrf(submitted)
@@ -244,7 +245,7 @@ class SignOutEndpoint:
     async def submit_sign_out(self, request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
         submitted = await self._parts.submitted(request, segment)
         signed_out = self._parts.contexts.signed_out(submitted.context)
-        if submitted.session is None:  # sent twice, or signed out in another tab
+        if submitted.session is None:  # the form was sent twice, or the user has signed out in another tab
             return redirect(signed_out.url)
         self._parts.check_csrf(submitted)
         await self._sign_out(submitted.session, self._parts.caller_of(request))

@@ -1,4 +1,4 @@
-"""The end of a sign-in at a host on a loopback issuer: the host vouches for the user, we open the session."""
+"""The end of a sign-in at a host on a loopback issuer: the host vouches for the user."""
 
 import msgspec
 from litestar import Response
@@ -28,7 +28,7 @@ class Voucher(Struct, frozen=True, kw_only=True):
 
 
 class Vouchers:
-    """Sealed, and bound to the transaction or the account that the sign-in was for."""
+    """Vouchers are sealed, and bound to the transaction or the account that the sign-in was for."""
 
     def __init__(self, box: SealedBox, clock: Clock, randomness: Randomness) -> None:
         self._box = box
@@ -88,7 +88,7 @@ class VouchingEndpoint:
     def _go_on(self, request: AnyRequest, url: str, user: HostUser) -> Response[bytes]:
         if request.headers.get("sec-fetch-site") in (None, "same-origin"):
             return redirect(url)
-        # The host's page is of another origin, from which no redirect may reach a session; a link may.
+        # The host's page has another origin. A redirect from there may not reach a session, but a link may.
         parts = self._parts
         html = parts.render(
             ContinuePage(
