@@ -56,7 +56,7 @@ class Container:
         self.vault = Singleton(lambda: Vault(self.master_secrets(), settings.realm))
         self.database = Singleton(self._database)
         self.ledger = Singleton(self._ledger)
-        # The digests of all processes must be the same.
+        # All processes must make the same digests.
         self.throttles = Singleton(lambda: Throttles(self.digests().raw_digests("throttle")[0]))
         self.throttle_counts = Singleton(
             lambda: LedgerThrottleCounts(self.ledger(), self.database(), settings.realm)
@@ -79,12 +79,12 @@ class Container:
         return SqliteDatabase(Path(directory) / "grantledger.sqlite3")
 
     def _ledger(self, **options: Any) -> EventLedger:
-        """Tests add `options`: a clock, a timeout."""
+        """`options` are for tests: a clock and a timeout."""
         digests = self.digests()
         return EventLedger(
             self.database(),
             sealer=self.vault(),
-            # Each append has one, and callers return from the same address.
+            # Each append has a digest of the caller's address, and the same addresses come again.
             address_digest=lru_cache(4_096)(lambda address: digests.short("caller address", address)),
             realm=self.settings.realm,
             **options,
@@ -138,9 +138,9 @@ class Container:
 
 
 async def resources_in_ledger(settings: Settings) -> tuple[Resource, ...]:
-    """Return the resources that commands have added. Of a database that does not exist yet: none.
+    """Return the resources that commands have added; none if the database does not exist yet.
 
-    It has a connection of its own and closes it. Raises `Unavailable`.
+    Opens a connection of its own and closes it again. Raises `Unavailable`.
     """
     container = Container(settings)
     if settings.database == IN_MEMORY or not _has_schema(container.database()):
@@ -163,7 +163,7 @@ def _has_schema(database: Database) -> bool:
 
 @asynccontextmanager
 async def ledger_open(container: Container) -> AsyncIterator[None]:
-    """Migrate and open the ledger; at the end write what is queued and close it."""
+    """Migrate and open the ledger. At the end, write the queued changes and close the ledger."""
     migrations.migrate(container.database())
     await container.ledger().open()
     container.hasher().open()

@@ -175,17 +175,17 @@ class AuthorizationServer(GuardMethods):
     async def vouch(self, transaction: str, user: HostUser) -> str:
         """Return the path to which your sign-in page redirects the browser after it has checked a password.
 
-        Call it in the request that brought the password, never in one that only brought your cookie: on
-        loopback, other programs receive that cookie too. The path is valid for 60 seconds, once.
-        On any other issuer it is `resume_path(transaction)`. Raises `ValueError` for a malformed transaction.
+        Call it while you handle the request with the password, never for a request with only your cookie: on
+        loopback, other programs receive that cookie too. The path is valid for 60 seconds, once. On any other
+        issuer it is `resume_path(transaction)`. Raises `ValueError` for a malformed transaction.
         """
         return self._http.vouch(transaction, user)
 
     def resource(self, identifier: str | None = None) -> Resource:
-        """Return a protected resource, the default one for None.
+        """Return the protected resource with that identifier; without one, the default resource.
 
-        It is one of the settings, or one that `grantledger resource add` has added. The first use of an added
-        resource blocks, because the ledger is read. Raises `ValueError` for any other.
+        It is in the settings, or `grantledger resource add` has added it. The first use of an added resource
+        blocks, because the ledger is read. Raises `ValueError` for any other identifier.
         """
         configured = self.settings.protected_resources
         if identifier is None:
@@ -220,7 +220,7 @@ class AuthorizationServer(GuardMethods):
             yield from thread.submit(asyncio.run, resources_in_ledger(self.settings)).result()
 
     async def _metadata(self, _: IssuerDocument) -> bytes:
-        """Return the same metadata for OAuth and OpenID Connect, as the server's own paths do."""
+        """Return the server's metadata, which is the same for OAuth and OpenID Connect."""
         return msgspec.json.encode(self.use_cases.describe_server.authorization_server())
 
     def guard(
@@ -303,7 +303,7 @@ class AuthorizationServer(GuardMethods):
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
-        """Open the ledger while an application runs that another program serves."""
+        """Open the ledger while another program serves an application that was made here."""
         if parse(self.issuer).is_localhost:
             _log.warning("%s", localhost_doubt(self.settings))
         async with self:

@@ -12,7 +12,7 @@ _log = logging.getLogger("grantledger.settings")
 
 
 def check_closed(key: str, path: Path, found: os.stat_result) -> None:
-    """Refuse a file of ours that other users can read, and warn of one that another user owns.
+    """Refuse a file that other users can read. If another user owns the file, only log a warning.
 
     The server's user can close its own file. A file of another user, such as a mounted secret, only causes a
     warning, because it can be closed only where it comes from. The group of a file may read it, because that
@@ -32,5 +32,5 @@ def check_database_closed(settings: Settings) -> None:
     if settings.in_postgresql:
         return
     path = Path(settings.database)
-    with suppress(OSError):  # opening it says what is wrong
+    with suppress(OSError):  # opening it reports what is wrong
         check_closed("database", path, path.stat())

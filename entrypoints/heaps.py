@@ -10,7 +10,7 @@ _M_ARENA_MAX = -8
 def share_heaps() -> None:
     """Let all threads of this process share two heaps of the C library.
 
-    Otherwise glibc gives each thread its own, up to 8 for each processor. Those of the threads that hash
+    Otherwise glibc gives each thread its own, up to 8 for each processor. The heaps of the threads that hash
     passwords kept 7 MB after their work.
     """
     with suppress(AttributeError, OSError):  # another C library

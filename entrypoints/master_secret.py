@@ -14,7 +14,7 @@ from grantledger.entrypoints.settings import IN_MEMORY, Settings, SettingsInvali
 
 
 def obtain_master_secrets(settings: Settings) -> MasterSecrets:
-    """Return the configured secrets. On loopback they default to those in a file next to the database.
+    """Return the configured secrets. On loopback, the default is a file next to the database.
 
     The first start makes that file. A database in memory gets a secret of its own, which is not kept.
     Raises `SettingsInvalid`.
@@ -46,7 +46,7 @@ def configured_master_secrets(settings: Settings) -> MasterSecrets | None:
 
 
 def master_secret_path(settings: Settings) -> Path | None:
-    """Return the path of the secrets' file, which may not exist yet; None when they are not in a file."""
+    """Return the path of the secrets' file, which may not exist yet; None if they are not in a file."""
     if settings.master_secret_file is not None:
         return Path(settings.master_secret_file)
     if settings.master_secret or settings.database == IN_MEMORY:
@@ -65,7 +65,7 @@ def _in_file(path: Path) -> MasterSecrets:
     key = "master_secret_file"
     try:
         with path.open(encoding="ascii") as file:
-            check_closed(key, path, os.fstat(file.fileno()))  # who reads the secret can make tokens
+            check_closed(key, path, os.fstat(file.fileno()))  # with the secret, any program can make tokens
             lines = file.read().split()
     except OSError as error:
         raise SettingsInvalid(key, f"cannot be read: {path}: {error.strerror}") from None

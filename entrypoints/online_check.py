@@ -20,7 +20,7 @@ class _Mismatch(Exception):  # noqa: N818 - what a client sees
 
 
 def online_faults(settings: Settings, verify: ssl.SSLContext | bool = True) -> list[SettingsInvalid]:
-    """Ask the running server as a client does, and return what contradicts the settings."""
+    """Send requests to the running server as a client does, and return what contradicts the settings."""
     loopback = parse(settings.issuer_identifier).is_loopback
     with httpx2.Client(timeout=10, verify=verify, trust_env=not loopback) as http:
         try:
@@ -42,7 +42,7 @@ def _check_issuer(http: httpx2.Client, issuer: str) -> str:
     """Check the metadata, where clients look first; return the request id of the response."""
     parts = urlsplit(issuer)
     url = f"{parts.scheme}://{parts.netloc}{AUTHORIZATION_SERVER}{parts.path.rstrip('/')}"
-    # 20 digits, so that it is not like one of the server's own.
+    # 20 digits, which cannot be a request id that the server has made.
     response = _answer(http, url, 200, {"x-request-id": secrets.token_hex(10)})
     named = _member(response, "issuer")
     if named != issuer:
@@ -51,7 +51,7 @@ def _check_issuer(http: httpx2.Client, issuer: str) -> str:
 
 
 def _check_paths(http: httpx2.Client, settings: Settings) -> None:
-    """Check that the proxy passes paths and the challenge on."""
+    """Check that the proxy passes on the paths of requests and the challenge of a response."""
     url = f"{settings.issuer_identifier.rstrip('/')}/session"
     response = _answer(http, url, 401, {})
     if "bearer" not in response.headers.get("www-authenticate", "").lower():

@@ -32,11 +32,11 @@ def http_layer(container: Container, host_identity: HostIdentity | None = None) 
     """Return every endpoint and page of the server.
 
     With a `host_identity` the users are the host application's, who sign in at `login_page`. Raises
-    `SettingsInvalid` where one of the two is missing.
+    `SettingsInvalid` if only one of the two is given.
     """
     settings = container.settings
     check_identity(settings, by_host=host_identity is not None)
-    ports = container.ports()  # after the check: this makes the master secret of a first start
+    ports = container.ports()  # only after the check, because a first start makes the master secret here
     parts = HttpParts(
         use_cases=container.use_cases(),
         policy=settings.policy,
@@ -79,7 +79,7 @@ async def server_open(container: Container) -> AsyncIterator[None]:
         failed_sign_ins = container.use_cases().failed_sign_ins
         throttles, counts = container.throttles(), container.throttle_counts()
         with suppress(Unavailable):
-            await throttles.merge(counts)  # what was counted before a restart counts on
+            await throttles.merge(counts)  # the counts from before a restart continue
         running = [
             asyncio.create_task(work)
             for work in (
@@ -127,7 +127,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
         log_level="warning",
         server_header=False,
         date_header=True,
-        reset_contextvars=True,  # or a request may see the session of an earlier one of its connection
+        reset_contextvars=True,  # else a request may see the session of an earlier one
         proxy_headers=False,
         lifespan="on",
         timeout_graceful_shutdown=10,
@@ -151,9 +151,10 @@ def _serve(config: uvicorn.Config, sockets: list[socket.socket] | None, parent: 
 
 
 class _Server(uvicorn.Server):
-    """Leaves what was made at the start out of garbage collection, and ends with the parent of its workers.
+    """Keeps the objects of the start out of garbage collection. As a worker, ends when its parent ends.
 
-    Each full collection visited all modules and routes: 7 % of a token request, and pauses that clients saw.
+    A full collection visits all modules and routes. This took 7 % of a token request, with pauses that
+    clients saw.
     """
 
     def __init__(self, config: uvicorn.Config, parent: Parent | None) -> None:
@@ -177,8 +178,8 @@ class _Server(uvicorn.Server):
 def shared_sockets(settings: Settings) -> list[socket.socket]:
     """Return the sockets of `host` and `port` on which all workers accept. Raises `SettingsInvalid`.
 
-    With a socket for each worker (`SO_REUSEPORT`) a worker that ends would take its queue of connections
-    along, and another program of the same user could take a share of them.
+    With a socket for each worker (`SO_REUSEPORT`), the queued connections of a worker that ends would be
+    lost, and another program of the same user could receive some of the connections.
     """
     try:
         found = socket.getaddrinfo(
@@ -196,10 +197,10 @@ def shared_sockets(settings: Settings) -> list[socket.socket]:
 
 
 def localhost_sockets(settings: Settings) -> list[socket.socket] | None:
-    """Return the sockets of both addresses that browsers try for `localhost`, None for any other issuer.
+    """Return the sockets of both addresses that browsers try for `localhost`, or None for any other issuer.
 
-    A program that listens on the one that we leave free would be our origin to some browsers, and be sent
-    passwords. Raises `SettingsInvalid` where one of them is taken.
+    If we left one of them free, another program could listen there. Some browsers would take it for our
+    origin and send it passwords. Raises `SettingsInvalid` if one of them is in use.
     """
     issuer = parse(settings.issuer_identifier)
     if issuer.scheme != "http" or not issuer.is_localhost:

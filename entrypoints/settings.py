@@ -1,4 +1,4 @@
-"""The settings of a server, the rules between several settings, and the rules for single ones."""
+"""The settings of a server, the rules between several settings, and the rules for one setting."""
 
 # Annotations are evaluated later, so that the settings can come before the rules that they name.
 from __future__ import annotations
@@ -47,8 +47,8 @@ class ProtectedResource(Resource, frozen=True, forbid_unknown_fields=True):
     """One `[[resources]]` table: identifier, display name, and the scopes it adds to the server's own.
 
     `access_token_expires_in` shortens the lifetime of its access tokens. With `jwt` they are JWTs (RFC 9068),
-    signed with `ES256`, the usual choice, `RS256` or `EdDSA`; without it they are opaque. `better_auth_path`
-    is where this MCP server finds the endpoints of Better Auth 1.6.
+    signed with `ES256`, the usual choice, `RS256` or `EdDSA`; without `jwt` they are opaque.
+    `better_auth_path` is the path where this MCP server finds the endpoints of Better Auth 1.6.
     """
 
     better_auth_path: str | None = None
@@ -251,7 +251,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def base_path(self) -> str:
-        """What the paths of the endpoints begin with: "", or "/auth" for https://example.com/auth."""
+        """The prefix of the endpoints' paths: "", or "/auth" for the issuer https://example.com/auth."""
         return parse(self.issuer_identifier).path.rstrip("/")
 
     @property
@@ -276,7 +276,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def issuer_on_loopback(self) -> bool:
-        """Whether browsers reach the server on their own machine, where every port gets its cookies."""
+        """Whether browsers reach the server on their own machine, where every port receives its cookies."""
         return parse(self.issuer_identifier).is_this_machine
 
     @property
@@ -337,7 +337,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def _check_together(settings: Settings) -> None:
-    """Raise `SettingsInvalid` for the first setting that another one forbids or needs."""
+    """Raise `SettingsInvalid` for the first setting that contradicts another one or is missing with it."""
     if settings.resource is not None and settings.resources:
         raise SettingsInvalid("resources", "must not be set together with resource")
 
@@ -369,7 +369,7 @@ def _check_together(settings: Settings) -> None:
             raise SettingsInvalid("resources", f"{error}, for {resource.identifier!r}") from None
     for resource in settings.resources:
         path = resource.better_auth_path
-        # The endpoints are below {path}/mcp, and the server's own below its base path.
+        # Better Auth's endpoints are below {path}/mcp, and the server's own below its base path.
         if f"{path}/".startswith(f"{settings.base_path}/authorize/") or f"{path}/mcp" == settings.base_path:
             sentence = f"must not have better_auth_path {path!r}: the server's own endpoints are there"
             raise SettingsInvalid("resources", sentence)
@@ -410,7 +410,7 @@ def _check_for_the_network(settings: Settings) -> None:
 
 
 def proxy_doubts(settings: Settings) -> list[str]:
-    """Return what is probably wrong with a server behind a proxy. It is a warning: the server starts."""
+    """Return warnings about settings that are probably wrong for a server behind a proxy."""
     if parse(settings.issuer_identifier).scheme != "https" or settings.trusted_proxies:
         return []
     doubt = (
@@ -421,7 +421,7 @@ def proxy_doubts(settings: Settings) -> list[str]:
 
 
 def origin_doubts(settings: Settings) -> list[str]:
-    """Return what is unsafe about the origins for `grantledger serve`, which mounts no resource."""
+    """Return warnings about resources on the issuer's host, which `grantledger serve` does not mount."""
     issuer = parse(settings.issuer_identifier)
     if issuer.is_localhost:
         return [localhost_doubt(settings)]
@@ -437,9 +437,9 @@ def origin_doubts(settings: Settings) -> list[str]:
 
 
 def role_doubts(settings: Settings) -> list[str]:
-    """Return what is probably misspelt: scopes of roles that neither the server nor a resource has.
+    """Return warnings about scopes of roles that neither the server nor a resource has.
 
-    It is only a warning, because a resource that was added by command may have the scope.
+    They are probably misspelt. But a resource that was added by command may have them, so the server starts.
     """
     policy = settings.policy
     return [
@@ -452,12 +452,12 @@ def role_doubts(settings: Settings) -> list[str]:
 
 
 def _shared(resource: AbsoluteUri, issuer: AbsoluteUri) -> str:
-    """Name what both share: the host, and so cookies; or the origin, and so also the access of scripts."""
+    """Return "host" if both share only cookies, or "origin" if scripts have access to both."""
     return "origin" if resource.origin == issuer.origin else "host"
 
 
 def localhost_doubt(settings: Settings) -> str:
-    """Return what an issuer on `localhost` asks of the program that listens there."""
+    """Return the warning about an issuer on `localhost`."""
     return (
         f"issuer {settings.issuer_identifier} is on localhost, which browsers look for at 127.0.0.1 and at "
         "[::1]. Another program that listens on one of them would be sent passwords. `grantledger serve` "
@@ -478,7 +478,7 @@ def check_identity(settings: Settings, *, by_host: bool) -> None:
         )
 
 
-# Rules: each is called with a value, and raises a ValueError whose text goes on after the key, "must be ..."
+# Rules: each is called with a value, and raises a ValueError. In the message, its text follows the key.
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*")
 _ISSUER_PATH = re.compile(r"(/[A-Za-z0-9\-._~]+)*/?")
@@ -528,7 +528,7 @@ def each(check: Callable[[str], object]) -> Callable[[tuple[str, ...]], None]:
 
 
 def anything(_: object) -> None:
-    """Allow every value of the type."""
+    """Accept every value of the type."""
 
 
 def listening_host(address: str) -> None:
@@ -571,7 +571,7 @@ def is_in_postgresql(database: str) -> bool:
 
 
 def database_name(database: str) -> str:
-    """Return the database as it may be shown: without the user, the password and the options of a URL."""
+    """Return the name of the database to show: the path, or a URL without user, password and options."""
     if not is_in_postgresql(database):
         return database
     url = urlsplit(database)

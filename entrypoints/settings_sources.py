@@ -24,7 +24,7 @@ _NAMES = {str: "a text", int: "a whole number", bool: "true or false", tuple[str
 
 
 class Given(Struct, frozen=True):
-    """A given value and its source. `as_text`: from a variable or an option, where a number may be text."""
+    """A given value and its source. With `as_text`, from a variable or an option, numbers may be text."""
 
     value: Any
     source: str
@@ -177,4 +177,4 @@ def _as_it_is(value: Any) -> Any:
 
 
 _READ: dict[Any, Callable[[Any], Any]] = {tuple: _listed, dict: _by_name}
-"""By type of a setting, how its value is read."""
+"""How a value is read, by the type of its setting."""

@@ -23,10 +23,10 @@ from grantledger.entrypoints.embedded import AuthorizationServer
 from grantledger.entrypoints.settings import ProtectedResource, Settings
 
 RESOURCE = "http://127.0.0.1:8000/mcp"
-"""The resource where a test names none: what FastMCP serves without settings."""
+"""The default resource: the URL that FastMCP serves without settings."""
 
 USER = "ada@example.com"
-"""The user where a test names none."""
+"""The default user."""
 
 _CALLER = Caller(correlation_id="test", operator="test")
 _REDIRECT_URI = "http://127.0.0.1/callback"
@@ -43,7 +43,7 @@ _UNLIMITED = dict.fromkeys(
 
 
 class MovableClock(SystemClock):
-    """The time of the system, and what a test has added to it."""
+    """The system's time plus the seconds that a test has added."""
 
     def __init__(self) -> None:
         self._added = 0
@@ -56,7 +56,7 @@ class MovableClock(SystemClock):
 
 
 class LocalIssuer:
-    """A running server, and what a test does with it.
+    """A running server, and the actions of a test on it.
 
     `server` is for guards in this process: `with_mcp_auth(app, local.server)`. `http` reaches the server in
     memory: `McpAuthClient(issuer=local.issuer, resource=local.resource, http=local.http)`.
@@ -95,8 +95,8 @@ class LocalIssuer:
     ) -> str:
         """Return a new access token of a user, with a grant of its own.
 
-        Without `scopes` it has the scopes of the resource, and those that every client gets. Raises a
-        `Refusal` for what the server would refuse, such as an unknown user or scope.
+        Without `scopes`, the token has the scopes of the resource and the scopes that every client gets.
+        Raises the `Refusal` of the server, such as for an unknown user or scope.
         """
         of, do = self.server.resource(resource), self.server.use_cases
         asked = (*self.server.settings.policy.default_scope, *of.scopes) if scopes is None else scopes
@@ -126,14 +126,14 @@ class LocalIssuer:
         return (await do.redeem_code(redemption)).access_token
 
     async def grant_role(self, role: str, user: str = USER) -> None:
-        """Give a user a role of the setting `roles`; tokens from before have it too.
+        """Give a user a role of the setting `roles`. It also applies to tokens that were issued before.
 
         Raises `RoleUnknown`, and `KeyError` for an unknown user.
         """
         await self.server.use_cases.grant_role(self._user_ids[user], role, _CALLER)
 
     async def revoke_role(self, role: str, user: str = USER) -> None:
-        """Take a role from a user. Raises as `grant_role`."""
+        """Take a role from a user. Raises the same errors as `grant_role`."""
         await self.server.use_cases.revoke_role(self._user_ids[user], role, _CALLER)
 
     async def revoke(self, token: str) -> None:
@@ -174,11 +174,11 @@ async def local_issuer(
     users: Iterable[str] = (USER,),
     **settings: Any,
 ) -> AsyncIterator[LocalIssuer]:
-    """Run a server with accounts for these e-mail addresses. Its ledger ends with it.
+    """Run a server with accounts for these e-mail addresses. Its ledger is deleted when it ends.
 
-    The issuer is the origin of the resource. `settings` are those of `Settings`, in the place of defaults.
+    The issuer is the origin of the resource. `settings` are fields of `Settings`, which replace the defaults.
     """
-    with TemporaryDirectory(prefix="grantledger-") as directory:  # the settings allow no memory for https
+    with TemporaryDirectory(prefix="grantledger-") as directory:  # https needs a file
         given = {
             "issuer": origin_of(resource),
             "database": str(Path(directory) / "grantledger.sqlite3"),

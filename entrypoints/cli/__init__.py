@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 
 def collect_rarely() -> None:
-    """Look for garbage after 20,000 new objects instead of 700.
+    """Collect garbage after 20,000 new objects instead of 700.
 
-    Imports make many objects and hardly any garbage: so a command starts 5 % sooner.
+    Imports make many objects but hardly any garbage, so a command starts 5 % sooner with this.
     """
     gc.set_threshold(20_000)
 

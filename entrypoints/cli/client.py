@@ -215,7 +215,7 @@ def _print_secret(client_id: str, secret: str, *, as_json: bool) -> None:
 
 
 def _check_lifetime(container: "Container", seconds: int | None) -> None:
-    """Raise `ClientNotChanged` unless the access tokens of a client may have this lifetime. 0 is none."""
+    """Raise `ClientNotChanged` unless access tokens may have this lifetime. 0 is always allowed."""
     from grantledger.entrypoints.settings import check_access_token_lifetime
 
     try:

@@ -24,7 +24,7 @@ _FILES = {
     "settings": "settings",
     "user": "user",
 }
-"""The file of this folder that defines the command."""
+"""The file in this directory that defines each command."""
 
 
 class LazyGroup(click.RichGroup):

@@ -1,4 +1,4 @@
-"""`grantledger doctor` without the extra `server`, which brings the library of the other commands."""
+"""`grantledger doctor` for an installation without the extra `server`, which the other commands need."""
 
 import argparse
 import sys

@@ -73,7 +73,7 @@ class RowsDiffer(CommandFailed):
 
 def reported_failures() -> tuple[type[Exception], ...]:
     """Return the exceptions whose message a command prints. Every other exception is a bug."""
-    # Imported only after a failure: some of these modules import SQLAlchemy.
+    # These are imported only after a failure, because some of the modules import SQLAlchemy.
     from grantledger.adapters.ledger.copying import CopyDiffers, LedgerInUse, TargetNotEmpty
     from grantledger.adapters.ledger.database import CannotOpen
     from grantledger.adapters.ledger.events import EventUnreadable

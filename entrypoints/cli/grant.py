@@ -128,9 +128,9 @@ async def _only(record: Record) -> AsyncIterator[Record]:
 
 
 async def _with_names(container: "Container", grants: AsyncIterator[Record]) -> AsyncIterator[Record]:
-    """Add the names of client and user for people.
+    """Add the names by which people know the client and the user.
 
-    A client has its own `client_name`, a user the e-mail address or the id at the host application.
+    For a client it is its `client_name`, for a user the e-mail address or the id at the host application.
     """
     users = UserNames(container)
     names: dict[str, str | None] = {}

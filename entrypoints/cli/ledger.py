@@ -45,7 +45,7 @@ MAX_DIFFERENCES = 50
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS = re.compile(r"\d{9,12}(\.\d{1,6})?")
-"""Seconds since 1970. Eight digits are a date instead, such as 20261121."""
+"""Seconds since 1970. Eight digits are not seconds but a date, such as 20261121."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,7 +67,7 @@ _ONLY_IN_JSON = frozenset(
         "transaction_id",
     }
 )
-"""Fields that mean nothing to a person: digests, challenges and the like."""
+"""Fields that people cannot use, such as digests and challenges."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -160,7 +160,7 @@ def show(
     events = events_of(database_of(settings), settings.realm, wanted)
     if as_json:
         for event in events:
-            # Events are stored as arrays of their fields; programs get the names too.
+            # Events are stored as arrays of their fields. JSON for programs also has the names of the fields.
             print_record({**structs.asdict(event), "event": structs.asdict(event.event)})
     else:
         from rich.console import Console
@@ -269,7 +269,7 @@ def _show_as_of(
     key = _user_id(database, config, name) if what == "user" else name
     container = existing(
         database, config
-    )  # not opened: a copy of a ledger can be read without its master secret
+    )  # the ledger is not opened: a copy can be read without its master secret
 
     async def read() -> PastClient | PastUser | PastGrant | None:
         use_cases = container.use_cases()

@@ -69,7 +69,7 @@ _OTHER_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def _remember_operator(context: click.Context, _: click.Parameter, name: str | None) -> None:
-    # The log keeps it forever, so it is a short id and no e-mail address.
+    # The log keeps the name forever, so only a short id is allowed, and no e-mail address.
     if name is not None and not _OPERATOR_ID.fullmatch(name):
         raise click.BadParameter("a name has 1 to 64 letters, digits, dots, dashes or underscores")
     context.meta[_OPERATOR] = name or _system_user()
@@ -101,7 +101,7 @@ def settings_of(database: str | None, config: Path | None) -> "Settings":
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """Return the options that were given: only these override settings."""
+    """Return the options that were given, because only these override settings."""
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -136,7 +136,7 @@ def existing(database: str | None, config: Path | None) -> "Container":
 
 
 def wiring(settings: "Settings") -> "Container":
-    """Return the wiring with these settings. It also works for the ledger of an embedded server."""
+    """Return the wiring with these settings. The wiring also works for the ledger of an embedded server."""
     with _pydantic_settings_left_out():
         from grantledger.entrypoints.composition import Container
 
@@ -200,7 +200,7 @@ async def found_grant(container: "Container", grant_id: str) -> TokenGrant:
 
 
 async def found_user(container: "Container", name: str) -> UserAccount:
-    """Return the user with that id, or the one of `named_user`. Raises `UserNotFound`."""
+    """Return the user with that id, or the user that `named_user` finds. Raises `UserNotFound`."""
     ledger = container.ledger()
     found = (await ledger.load(USER, name)).state
     if found is None:
@@ -226,7 +226,7 @@ async def named_user(container: "Container", name: str) -> str:
 
 
 class KnownAs(Struct, frozen=True):
-    """What people know a user by. Each of them may be missing or erased."""
+    """The names by which people know a user. Each may be missing or erased."""
 
     email: str | None = None
     host_user_id: str | None = None
@@ -234,12 +234,12 @@ class KnownAs(Struct, frozen=True):
 
     @property
     def account_name(self) -> str | None:
-        """What identifies the user to people: an e-mail address or the id at the host application."""
+        """The name by which people know the user: an e-mail address or the id at the host application."""
         return self.email or self.host_user_id
 
 
 class UserNames:
-    """Looks up the names by which people know users, and unseals those of each user only once."""
+    """Looks up the names by which people know users. The names of each user are unsealed only once."""
 
     def __init__(self, container: "Container") -> None:
         self._ledger = container.ledger()

@@ -41,9 +41,10 @@ def print_record(record: Record | Struct) -> None:
 
 
 def print_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print the rows as a table. A narrow terminal wraps cells; nothing is cut off.
+    """Print the rows as a table. On a narrow terminal, cells are wrapped, not cut off.
 
-    The first cell is an argument of other commands: it is not wrapped if there is room for the other cells.
+    The first cell is not wrapped if there is room for the other cells, because other commands take it as an
+    argument.
     """
     from rich.table import Table
     from rich.text import Text
@@ -75,7 +76,7 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def console() -> "Console":
-    """Return a console that wraps lines on a terminal only: in a pipe each row is one line."""
+    """Return a console that wraps lines only on a terminal, so that in a pipe each row is one line."""
     from rich.console import Console
 
     terminal = Console(highlight=False)
@@ -132,7 +133,7 @@ def part_options(command: F) -> F:
 
 
 async def items_of(fetch: FetchPage[S], part: Part) -> AsyncIterator[tuple[str, S]]:
-    """Yield the items of the part with their keys. If there are more, say so on standard error at the end."""
+    """Yield the items of the part with their keys. If there are more, standard error says so at the end."""
     left, after = part.limit, part.after
     while True:
         page = await fetch(after=after, limit=MAX_PAGE if left is None else min(left, MAX_PAGE))

@@ -39,7 +39,7 @@ def registration_token() -> None:
 
 
 def _name(_: click.Context, __: click.Parameter, name: str) -> str:
-    # The log keeps it forever, so it is a short word and no e-mail address.
+    # The log keeps the name forever, so only a short word is allowed, and no e-mail address.
     if not _NAME.fullmatch(name):
         raise click.BadParameter("a name has 1 to 64 letters, digits, dots, dashes or underscores")
     return name

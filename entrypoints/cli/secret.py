@@ -148,7 +148,7 @@ async def _activate(container: "Container", to: str, *, yes: bool, as_json: bool
 
 @contextmanager
 def _refusing(by_hand: str, *, newest: str = "") -> Iterator[None]:
-    """Turn refusals of the use cases into sentences that also say what to do.
+    """Replace refusals of the use cases by failures whose message also says what to do.
 
     `by_hand` is the instruction for secrets that commands cannot change.
     """

@@ -36,9 +36,9 @@ def serve(
         config, os.environ, given(host=host, port=port, workers=workers, database=database)
     )
     container = Container(settings)
-    file = container.database()  # first: a missing directory is reported before a secret is written to it
+    file = container.database()  # first, to report a missing directory before a secret is written there
     app = create_app(container)
-    # The server would migrate too, but a database that cannot be opened would be a traceback there.
+    # The server migrates too, but there a database that cannot be opened causes a traceback.
     migrations.migrate(file)
     file.engine.dispose()  # workers are copies of this process, and share no connection
     run(app, settings)

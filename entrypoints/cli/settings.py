@@ -100,7 +100,7 @@ def _check_for_serving(config: Path | None, overrides: Mapping[str, Any]) -> Non
 
 
 def _value(effective: "Settings", key: str) -> Any:
-    """Return the effective value, which may be a default; of secrets only their number."""
+    """Return the effective value, which may be a default. Of secrets, return only their number."""
     shown = dict(effective.__rich_repr__())
     if key not in shown:
         number = len(getattr(effective, key))

@@ -13,7 +13,7 @@ _NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-
 
 
 class Arrival(Struct):
-    """A redirect to another origin: the redirect URI of a client, where nothing has to listen."""
+    """A redirect to another origin: the redirect URI of a client, where no program needs to listen."""
 
     url: str
 
@@ -45,14 +45,14 @@ class Browser:
         return await self._followed(await self._http.get(url, headers=headers))
 
     async def press(self, button: str, page: HtmlPage, **filled: str) -> HtmlPage | Arrival:
-        """Fill in the form of the button and submit it, with its other values as the page set them."""
+        """Fill in the form of the button and submit it. The other values stay as the page has set them."""
         form = page.form_with(button)
         unknown = filled.keys() - form.fields.keys()
         if unknown:
             raise LookupError(f"no field {', '.join(sorted(unknown))} on the page {page.heading!r}")
         name, value = form.buttons[button]
         sent = {**form.fields, **filled, **({name: value} if name else {})}
-        # "no-referrer" makes browsers hide the origin of a form too, and our pages then refuse it.
+        # With "no-referrer", browsers also hide the origin of a form, and our pages then refuse the form.
         origin = "null" if page.referrer_policy == "no-referrer" else _origin(page.url)
         headers = {**_NAVIGATION, "sec-fetch-site": "same-origin", "origin": origin}
         return await self._followed(
@@ -67,7 +67,7 @@ class Browser:
             target = urljoin(here, response.headers["location"])
             if _origin(target) != _origin(here):
                 return Arrival(target)
-            # 303, and what browsers make of 302 after a form: fetch the next page with GET.
+            # 303 means to fetch the next page with GET. Browsers do the same for 302 after a form.
             response = await self._http.get(target, headers={**_NAVIGATION, "sec-fetch-site": "same-origin"})
         raise LookupError(f"more than {_MAX_REDIRECTS} redirects, the last to {response.request.url}")
 

@@ -1,4 +1,4 @@
-"""Checks of the responses, and of the requests that the client made to get them."""
+"""Checks of the client's requests and of the responses."""
 
 from urllib.parse import urlsplit
 
@@ -71,7 +71,7 @@ def check_step_up(traffic: Traffic, resource: str, scopes: str) -> None:
 
 
 def check_refused_for_good(traffic: Traffic, resource: str) -> None:
-    """Check that a call was refused, and that the client was asked for nothing."""
+    """Check that a call was refused with 403 and without a challenge."""
     refused = traffic.to(urlsplit(resource).path)[-1]
     challenge = refused.headers.get("www-authenticate")
     expect(
@@ -87,7 +87,7 @@ def check_answer(answer: httpx2.Response, status: int, *words: str) -> None:
 
 
 def _first(traffic: Traffic, method: str, path: str, status: int) -> Exchange:
-    """Return the first request to a path, which must have been answered with `status`."""
+    """Return the first request to a path. Its response must have had this `status`."""
     found = [exchange for exchange in traffic.to(path) if exchange.method == method]
     expect(f"{method} {path} {status}", found and found[0].status == status, came=traffic)
     return found[0]

@@ -1,4 +1,4 @@
-"""How to connect a real client to the demo, for copying from the terminal."""
+"""Prints how to connect a real client to the demo."""
 
 import json
 import shlex

@@ -34,10 +34,10 @@ def guarded(make_server: MakeServer, of: GuardedResource, *required_scopes: str)
 
 
 def _loopback_only(host: str) -> TransportSecuritySettings:
-    """Accept requests of web pages only from this computer, such as those of MCP Inspector.
+    """Refuse requests of web pages, except for pages on this computer, such as MCP Inspector.
 
     MCP: "Servers MUST validate the Origin header on all incoming connections to prevent DNS rebinding
-    attacks". The port of a page does not matter, because it needs a token anyway.
+    attacks". The port of a page does not matter, because the page needs a token anyway.
     """
     return TransportSecuritySettings(
         allowed_hosts=[host],

@@ -51,7 +51,7 @@ class Person:
         return await self._press("Allow", page)
 
     async def deny(self, url: str) -> Arrival:
-        """Sign in again, as is needed on loopback for each authorization, and deny on the consent page."""
+        """Sign in again, which loopback requires for each authorization, and deny on the consent page."""
         return await self._press("Deny", await self._sign_in(url))
 
     async def _press(self, button: str, page: HtmlPage) -> Arrival:

@@ -18,7 +18,7 @@ from grantledger.entrypoints.demo.demo_settings import HOST, database_in, origin
 
 _ANY_PATH = "/.well-known/oauth-authorization-server"
 _START_TIMEOUT = 30.0
-_END_TIMEOUT = 3.0  # a client may hold a stream open; the ledger is thrown away anyway
+_END_TIMEOUT = 3.0  # short: a client may hold a stream open, and the ledger is deleted anyway
 
 
 class ServerFailed(Exception):  # noqa: N818 - named for the fact
@@ -32,12 +32,12 @@ class RunningServer(Struct, frozen=True):
     log: Path
 
     def output(self) -> str:
-        """Return what the server printed: warnings, and why it ended."""
+        """Return what the server printed: warnings, and the reason why it ended."""
         return self.log.read_text().strip()
 
 
 def free_port(wanted: int) -> int:
-    """Return the port if it is free, for 0 any free one. Raises `ServerFailed`."""
+    """Return the port if it is free; for 0, return any free port. Raises `ServerFailed`."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -76,7 +76,7 @@ def running_server(port: int, email: str, password: str) -> Iterator[RunningServ
 
 def _send(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it has ended; _wait_until_it_answers reports why
+    with suppress(BrokenPipeError):  # the server has ended; _wait_until_it_answers reports why
         process.stdin.write(f"{line}\n")
         process.stdin.flush()
 
@@ -91,7 +91,7 @@ def _wait_until_it_answers(server: RunningServer) -> None:
 
 
 def _answers(origin: str) -> bool:
-    # Not by httpx2: each of its clients reads all certificates of the system, even for http.
+    # Without httpx2, because each of its clients reads all certificates of the system, even for http.
     with closing(HTTPConnection(origin.removeprefix("http://"), timeout=5)) as connection:
         try:
             connection.request("GET", _ANY_PATH)

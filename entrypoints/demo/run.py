@@ -25,8 +25,8 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
 
 
 def run_demo(options: DemoOptions) -> bool:
-    """Return whether the flow passed; True if it was not run. Raises `KeyboardInterrupt`."""
-    # The walk shows what fails; the client would log it again.
+    """Return whether the flow passed, or True if the options omit it. Raises `KeyboardInterrupt`."""
+    # The steps show what fails. The client would log the failure a second time.
     logging.getLogger("mcp").addHandler(logging.NullHandler())
     # SIGTERM ends the server too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -58,7 +58,7 @@ def _demonstrate(server: RunningServer, options: DemoOptions, password: str, con
 
 
 def _walked(server: RunningServer, email: str, password: str, console: Console) -> bool:
-    # Imported here, since --serve-only does without: an MCP client takes a second.
+    # Imported here, because importing an MCP client takes a second, and --serve-only does not need it.
     import asyncio  # noqa: PLC0415
 
     from grantledger.adapters.ledger.history import Filter  # noqa: PLC0415
@@ -91,7 +91,7 @@ async def _examined(url: str, console: Console) -> bool:
 
 
 def _stay_up(server: RunningServer) -> None:
-    # Not wait(): it would not notice a Ctrl-C that comes just before its system call.
+    # Not wait(), which would not notice a Ctrl-C just before its system call.
     while server.process.poll() is None:
         time.sleep(0.1)
     raise ServerFailed(f"the server at {server.origin} has ended. Its output:\n{server.output()}")

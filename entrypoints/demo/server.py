@@ -24,7 +24,7 @@ _CALLER = Caller(correlation_id="demo", operator="demo")
 
 def main(port: int, directory: Path) -> None:
     collect_rarely()
-    # Only now, because the SDK makes 300,000 objects when it is imported.
+    # Imported only now, because the SDK makes 300,000 objects when it is imported.
     from grantledger.entrypoints.demo.mcp_servers import notes_server, todo_server  # noqa: PLC0415
     from grantledger.entrypoints.demo.mounts import guarded  # noqa: PLC0415
 

@@ -27,7 +27,7 @@ def expect(expected: str, holds: object, *, came: object) -> None:
 
 
 class Step:
-    """One step; `seen` is a short phrase for what it saw."""
+    """One step. `seen` is a short phrase that says what the step found."""
 
     def __init__(self) -> None:
         self.seen = ""
@@ -42,15 +42,15 @@ class Steps:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Print the step when it has passed, or what was expected and what came. Raises `WalkEnded`.
+        """Print the step when it has passed. Otherwise print what was expected and what came.
 
-        Steps may be nested, because the client calls back while it waits.
+        Steps may be nested, because the client calls back while it waits. Raises `WalkEnded`.
         """
         step = Step()
         try:
             yield step
         except Exception as error:
-            if not self.failed:  # else an inner step failed, and its error was wrapped on the way
+            if not self.failed:  # otherwise an inner step failed and has shown its failure
                 self._show_failure(name, _bottom(error))
             raise WalkEnded from error
         self._show(f"[green]{self._tick}[/]", name, step.seen)

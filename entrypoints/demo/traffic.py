@@ -1,4 +1,4 @@
-"""What goes over the wire, remembered, so that the walk can check what the client did on its own."""
+"""Records requests and responses, so that the demo can check what the client did on its own."""
 
 from typing import Any
 from urllib.parse import parse_qsl
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Exchange(Struct):
-    """A request with its answer: what an HTML form would send, and what came as JSON."""
+    """A request with its form parameters, and its response with the JSON content."""
 
     method: str
     url: httpx2.URL
@@ -34,8 +34,8 @@ class Traffic:
             form = dict(parse_qsl(request.content.decode()))
         body = None
         if response.headers.get("content-type", "").startswith("application/json"):
-            content = await response.aread()  # kept by the response: the client reads it again
-            body = msgspec.json.decode(content) if content else None  # version 1 of the SDK answers 202 so
+            content = await response.aread()  # the response keeps the content, and the client reads it again
+            body = msgspec.json.decode(content) if content else None  # SDK version 1 sends an empty 202
         self.exchanges.append(
             Exchange(
                 method=request.method,

@@ -26,7 +26,7 @@ from grantledger.entrypoints.demo.steps import Steps, expect
 PARALLEL = 20
 
 _STEP_UP = 2
-"""The second time that the client opens the browser."""
+"""The client opens the browser a second time to ask for more scopes."""
 
 
 class Walk:
@@ -168,7 +168,7 @@ class Walk:
             step.seen = f"401 at {TO_DO_PATH}, invalid_grant at /token, user asked again"
 
     async def _client_asks_again(self) -> None:
-        """Let the client get the 401 itself: it opens the browser, where the user denies access this time."""
+        """Let the client itself receive the 401. It opens the browser, where the user now denies access."""
         try:
             async with self._client.connected():
                 pass
