@@ -92,8 +92,8 @@ class AuthorizationFacts(Struct, frozen=True, kw_only=True):
 class BrowserSessionFacts(Struct, frozen=True, kw_only=True):
     """A browser session with its user and the user's e-mail address, as one read saw them.
 
-    The address is unsealed when `email` is called, since few requests show it; None if there is none. That
-    raises `Unavailable` if the master secret is missing.
+    The address is unsealed only when `email` is called, since few requests show it. `email` returns None if
+    there is no address, and raises `Unavailable` if the master secret is missing.
     """
 
     session: BrowserSession
@@ -269,7 +269,7 @@ class NetworkDigests(Protocol):
     def __call__(self, address: str | None) -> tuple[str, ...]:
         """Return keyed digests of the address's network, one for each master secret, newest first.
 
-        None for an unknown address. Two addresses of one network have the same digests.
+        An unknown address (None) has no digests. Two addresses of one network have the same digests.
         """
         ...
 
@@ -296,7 +296,7 @@ class SealedToken(Protocol):
 
 
 class Throttle(Protocol):
-    """Counts for one rate how often something is done per key, in bounded memory."""
+    """Counts how often something is done per key, and compares with one rate. Its memory is bounded."""
 
     def take(self, *key: str) -> int:
         """Count one and return 0; if the rate is used up, count nothing and return the seconds to wait."""
@@ -382,7 +382,7 @@ class AccessTokenSigner(Protocol):
         ...
 
     async def sign(self, claims: AccessTokenClaims, kid: str) -> str:
-        """Return the token, signed by that key, or by the active one if that key was withdrawn."""
+        """Return the token, signed by the key `kid`, or by the active key if that key was withdrawn."""
         ...
 
     async def read(self, token: str) -> AccessTokenClaims | None:

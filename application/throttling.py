@@ -18,7 +18,7 @@ class TooManyRequests(Refusal):
 
 
 class TooManyGuesses(TooManyRequests):
-    """Too many attempts at a password or client secret have failed; now even the right one is refused."""
+    """Too many attempts at a password or secret have failed. Now even the right one is refused."""
 
 
 class TooManyRegistrations(TooManyRequests):

@@ -177,7 +177,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, array_like=True):
         return "none" in self.prompts
 
     def needs_sign_in(self, session: BrowserSession | None) -> bool:
-        """Whether the user must sign in first. `prompt=login` asks for one new sign-in."""
+        """Whether the user must sign in first. `prompt=login` asks for a new sign-in, once."""
         if session is None:
             return True
         too_long_ago = self.signed_in_since is not None and session.signed_in_at < self.signed_in_since

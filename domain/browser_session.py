@@ -43,7 +43,7 @@ class BrowserSession(Struct, frozen=True, kw_only=True, array_like=True):
     def is_live(self, *, presented_digest: str, session_epoch: int, now: int) -> bool:
         """Whether the digest is that of the session's secret and the session has not ended.
 
-        `session_epoch` is the user's current one. Sessions of an earlier epoch have ended.
+        `session_epoch` is the current epoch of the user. Sessions of an earlier epoch have ended.
         """
         known = hmac.compare_digest(self.secret_digest, presented_digest)
         return known and not self.signed_out and self.session_epoch == session_epoch and now < self.expires_at

@@ -52,7 +52,7 @@ def check_length(password: str) -> None:
 
 
 def check_is_not_address(password: str, email: str) -> None:
-    """Raise `PasswordIsAddress` if the password repeats the address, in whatever case."""
+    """Raise `PasswordIsAddress` if the password is the address or its part before the @, in any case."""
     secret, address = password.strip().casefold(), email.strip().casefold()
     if secret in (address, address.rpartition("@")[0]):
         raise PasswordIsAddress

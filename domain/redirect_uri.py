@@ -117,8 +117,9 @@ def is_of_well_known_client(uri: str) -> bool:
 def matches(registered: str, presented: str) -> bool:
     """Whether a presented URI is the registered one: equal strings, except for http on loopback.
 
-    There any port matches, because a native app takes a free one, and an empty path equals "/". Host and path
-    must be equal: `localhost` and `127.0.0.1` may be different listeners. OAuth 2.1 sections 2.3.1 and 8.4.2.
+    On loopback any port matches, because a native app listens on a free port, and an empty path equals "/".
+    Host and path must be equal: `localhost` and `127.0.0.1` may be different listeners. OAuth 2.1 sections
+    2.3.1 and 8.4.2.
     """
     if registered == presented:
         return True

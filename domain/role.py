@@ -1,4 +1,4 @@
-"""Roles: the settings say what each one permits, and an operator grants them to users."""
+"""Roles: the settings say what each role permits, and an operator grants roles to users."""
 
 import re
 from collections.abc import Iterable

@@ -17,7 +17,7 @@ SIGNING = "signing"
 """The key of the one stream of all signing keys, so that two keys cannot become active at once."""
 
 ES256 = "ES256"
-"""The algorithm of ID tokens, and the usual one of JWT access tokens."""
+"""The algorithm of ID tokens, and the usual algorithm of JWT access tokens."""
 
 ALGORITHMS = (ES256, "RS256", "EdDSA")
 """All algorithms, in the order in which their keys are published."""

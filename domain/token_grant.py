@@ -245,7 +245,7 @@ class TokenGrant(Struct, frozen=True, kw_only=True, array_like=True):
     revoked: str | None = None
     revoked_at: int | None = None
     signing_key: str | None = None
-    """The `kid` of the key that signed the newest access token, None if that is opaque."""
+    """The `kid` of the key that signed the newest access token, or None if that token is opaque."""
 
     def refresh(
         self,

@@ -72,7 +72,8 @@ class SignIn:
         change, new = self._sessions.make(user, longest=longest)
         by = by_user(user.user_id, caller)
         if password_hash is not None and self._hasher.is_outdated(password_hash):
-            # Assert the account's version: this password must not replace one that was set meanwhile.
+            # Assert the account's version: the new hash of this password must not replace a password that was
+            # set meanwhile.
             record = PrivateRecord(subject=user.user_id, name="password_hash", value=await password.hash())
             await self._ledger.record([change, loaded.unchanged()], by, [record])
         else:

@@ -10,7 +10,7 @@ from grantledger.application.retry import retry_on_conflict
 
 FIRST_AFTER = 60.0
 PAUSE = 3_600.0
-"""Seconds from the start of a server to its first run, and from the end of a run to the next one."""
+"""Seconds from the start of a server to the first deletion, and from one deletion to the next."""
 
 
 class PruneClients:

@@ -10,7 +10,7 @@ from grantledger.domain.consent import CONSENT, consent_key
 class DisconnectApp:
     """Withdraw a user's consent for a client and revoke its grants of this user.
 
-    Both are one append: either all grants, up to 200, are revoked, or none is.
+    Both are one append, so that either all grants are revoked or none, for up to 200 grants.
     """
 
     def __init__(self, ledger: Ledger, listings: Listings, clock: Clock) -> None:

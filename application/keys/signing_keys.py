@@ -60,7 +60,7 @@ def _json_web_key(key: SigningKey) -> JsonWebKey:
 
 
 class MakeSigningKeys:
-    """Make the first keys of algorithms that have none. Of parallel processes exactly one makes them."""
+    """Make the first keys of algorithms that have none. Only one of parallel processes makes them."""
 
     def __init__(self, ledger: Ledger, maker: SigningKeyMaker, clock: Clock) -> None:
         self._ledger = ledger
@@ -89,7 +89,7 @@ def private_halves(pairs: Sequence[KeyPair]) -> list[PrivateRecord]:
 
 
 class RotateSigningKey:
-    """Make the next key of an algorithm active and publish the one after it. Signatures still verify."""
+    """Make the next key of an algorithm active and publish a new next key. Old signatures still verify."""
 
     def __init__(self, ledger: Ledger, maker: SigningKeyMaker, clock: Clock, policy: ServerPolicy) -> None:
         self._ledger = ledger

@@ -35,7 +35,7 @@ class CurrentTokens:
     async def __call__(self, grant_id: str, grant: TokenGrant, user: UserAccount, *, now: int) -> Tokens:
         """Parallel and retried requests get the same tokens. Raises `Unavailable`.
 
-        Only the roles in a JWT are those of now (ADR 0070).
+        But the roles in a JWT are the user's present roles (ADR 0070).
         """
         if grant.signing_key is None:
             return current_tokens(self._sealer, grant_id, grant, now=now)

@@ -42,7 +42,7 @@ class LookUpSession:
     async def __call__(self, access_token: str, *, resource: str | None = None) -> McpSession:
         """Return the session; with `resource`, only if the token is for it (RFC 8707).
 
-        Takes one read, and for a token with the scope `email` or `profile` perhaps one more.
+        Takes one read. For a token with the scope `email` or `profile` it may take one more.
 
         Raises `AccessTokenUnknown`, `AccessTokenForAnotherResource`, `ClientUnknown`, `ClientIsDisabled`,
         `UserIsDisabled`, `NoLongerOffered`, `RolesAllowNoScope` and the refusals of
