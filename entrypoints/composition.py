@@ -117,7 +117,8 @@ class Container:
             password_guesses=throttles.guess_limit(
                 "passwords", sign_in_attempts, most_waiting=MAX_WAITING_CHECKS
             ),
-            # Clients of one platform share its addresses: wrong secrets for one must not stop the others.
+            # All clients of a platform call from the platform's addresses: wrong secrets for one must not
+            # stop the others.
             client_secret_guesses=throttles.guess_limit(
                 "client secrets", parsed_rate(settings.client_secret_attempts), per_network=False
             ),

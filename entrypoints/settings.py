@@ -94,7 +94,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     pool_size: Annotated[int, Between(1, 1_000)] = 10
-    """How many connections of one process read from PostgreSQL. One more writes."""
+    """How many connections of one process read from PostgreSQL. Another connection writes."""
 
     pooler: Annotated[bool, anything] = False
     """Whether the PostgreSQL URL is that of a connection pooler in transaction mode.
@@ -183,7 +183,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The addresses and networks whose forwarded headers are believed."""
 
     max_connections: Annotated[int, Between(1, 1_000_000)] = 1_000
-    """How many connections one process holds. One more is answered 503."""
+    """How many connections one process holds. A further connection gets the status 503."""
 
     log_format: Annotated[str | None, OneOf("json", "console")] = None
     """The format of log lines on standard error. Without it: `console` on a terminal, otherwise `json`."""
@@ -201,13 +201,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The limit of wrong passwords for one account from one network, as "10/hour" or "off".
 
     Ten times as many are allowed for one account from all networks, and from one network for all accounts.
-    It limits sign-ups too: as many new accounts from one network, ten times as many in total.
+    The limit also applies to sign-ups: as many new accounts from one network, and ten times as many in total.
     """
 
     client_secret_attempts: Annotated[str, parsed_rate] = "30/hour"
     """The limit of wrong secrets for one client from one network; ten times as many from all networks.
 
-    The secrets of resource servers are limited alike.
+    The same limit applies to the secrets of resource servers.
     """
 
     registration: Annotated[str, OneOf("open", "token", "closed")] = "open"
@@ -540,7 +540,7 @@ def listening_host(address: str) -> None:
 
 
 def issuer_url(url: str) -> None:
-    """Require the form of RFC 8414 section 2, in one spelling: cookies and the origin check compare text."""
+    """Require the form of RFC 8414 section 2 and one spelling: cookies and the origin check compare text."""
     uri = _parsed(url)
     if not _is_https_or_loopback(uri):
         raise ValueError(f"must be an https URL, or an http one on loopback, not {url!r}")

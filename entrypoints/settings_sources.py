@@ -47,7 +47,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Ma
 def settings_faults(
     config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> list[SettingsInvalid]:
-    """Return the faults of all single settings; if there are none, the first contradiction between two."""
+    """Return the faults of single settings or, without any, the first contradiction between settings."""
     try:
         given = given_settings(config, environ, overrides)
         values, faults = _read(given)

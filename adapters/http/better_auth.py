@@ -37,8 +37,8 @@ SHARED = ("register", "token", "get-session", "jwks", "userinfo")
 class BetterAuthPaths(Struct, frozen=True, kw_only=True):
     """Where one MCP server looks for Better Auth.
 
-    Its client has `issuer` as `authURL`, and sends nothing but an access token. So the path says which MCP
-    server asks: a token has a session here only if it is for `resource`.
+    The MCP server gives Better Auth's client `issuer` as `authURL`. This client sends only an access token,
+    so the path must say which MCP server asks: here only a token for `resource` has a session.
     """
 
     issuer: str

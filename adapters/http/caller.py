@@ -57,7 +57,7 @@ class CallerReader:
     def _forwarded_for(self, scope: Scope, peer: Address) -> Address:
         """Return the last address in X-Forwarded-For that is not a trusted proxy.
 
-        Return the peer if the header has no such address, or one that cannot be read.
+        Return the peer if the header has no such address or an unreadable one.
         """
         hops = [hop.strip() for value in header_values(scope, b"x-forwarded-for") for hop in value.split(",")]
         for hop in reversed([hop for hop in hops if hop]):

@@ -95,7 +95,7 @@ _GRANT_DEAD = WireError("invalid_grant", "The grant is no longer valid.")
 _BAD_CLIENT = WireError("invalid_client", "The client is unknown or did not authenticate.", 401)
 
 WIRE_ERRORS: dict[type[Refusal], WireError] = {
-    # RFC 6749 has no code for this. The TypeScript SDK knows this one, and keeps its tokens.
+    # RFC 6749 has no code for throttling. The TypeScript SDK knows this code, and keeps its tokens.
     throttling.TooManyRequests: WireError(
         "too_many_requests", "Too many attempts. Wait for as many seconds as Retry-After says.", 429
     ),

@@ -20,8 +20,9 @@ T = TypeVar("T")
 class Argon2Hasher:
     """Hashes in threads, so that the event loop is never blocked by a password.
 
-    A hash takes 64 MiB and about 0.1 s of one core: the library's defaults, the second recommended option of
-    RFC 9106. When `most_queued` passwords are queued, the next one raises `Unavailable`.
+    A hash takes 64 MiB and about 0.1 s of one core. Its parameters are the library's defaults, which are the
+    second recommended option of RFC 9106. When `most_queued` passwords are queued, the next one raises
+    `Unavailable`.
     """
 
     def __init__(self, *, workers: int = 2, most_queued: int = 32) -> None:

@@ -68,7 +68,7 @@ def list_clients(
 ) -> None:
     """List the clients, newest registration first, including disabled and deleted ones.
 
-    Clients choose their own names; nobody checks them. Times are UTC.
+    Clients choose their own names, which are not checked. Times are UTC.
     """
     part = Part(after, None if everything else limit)
 

@@ -61,7 +61,7 @@ def _scopes(_: click.Context, __: click.Parameter, scopes: tuple[str, ...]) -> t
     multiple=True,
     callback=_scopes,
     metavar="SCOPE",
-    help="A scope of its own, beside those of the server. May be repeated.",
+    help="A scope of the resource, in addition to the server's own. May be repeated.",
 )
 @click.option(
     "--jwt",

@@ -246,7 +246,7 @@ def enable(user: str, *, as_json: bool, database: str | None, config: Path | Non
 def erase_password(
     user: str, *, keep_apps: bool, as_json: bool, database: str | None, config: Path | None
 ) -> None:
-    """Erase a user's password, as when another person may know it.
+    """Erase a user's password, for example because another person may know it.
 
     Every browser session ends, and every app is disconnected: its grants are revoked. `user set-password`
     sets another password.
@@ -296,7 +296,7 @@ def set_password(
 def set_name(user: str, name: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Give a user another NAME, which apps get with the scope profile; "" erases it.
 
-    Apps that asked before keep the name that they got.
+    Apps keep a name that they got before.
     """
 
     def use_case(container: "Container") -> UseCase:

@@ -109,7 +109,7 @@ class Homes:
         return redirect(f"{self.root.path}/{page}")
 
     def _check_form(self, request: AnyRequest, site: str | None) -> None:
-        """Check the `Origin`, which browsers send with every POST, if there is no fetch metadata."""
+        """Check the fetch metadata or, without it, the `Origin`, which browsers send with every POST."""
         own = request.headers.get("origin") == self._origin if site is None else site == "same-origin"
         if not own:
             raise FormForeign("sent from another origin")

@@ -32,9 +32,9 @@ def page(html: str, *, status: int = 200) -> Response[bytes]:
 
 
 def account_page(html: str, *, status: int = 200) -> Response[bytes]:
-    """Return a page of the account with a header that cuts the tie to the window that opened it.
+    """Return an account page with a header that separates it from the window that opened it.
 
-    Not for authorization pages: clients open those as popups, and the callback needs `window.opener`.
+    Authorization pages must not have it: clients open them as popups, and the callback needs `window.opener`.
     """
     response = page(html, status=status)
     response.headers["cross-origin-opener-policy"] = "same-origin"

@@ -42,7 +42,7 @@ UNFIT_PASSWORD: dict[type[Refusal], str] = {
 }
 NOT_THE_SAME = "The two passwords are not the same."
 
-# The same words whether or not the address had an account, so that nobody learns who has one.
+# The words are the same whether or not the address had an account, so they do not reveal who has one.
 SIGNED_UP = (
     "If this address had no account, it has one now: sign in with the password that you chose. "
     "If that is refused, the address had an account before, with another password."
