@@ -1,4 +1,4 @@
-"""Servers shared by all tests that leave no mark on each other; a person of its own for each test."""
+"""Servers that tests share because the tests do not affect each other, and a new user for each test."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -27,7 +27,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with nothing set: every default holds."""
+    """A server with default settings."""
     with serving(tmp_path_factory.mktemp("server")) as running:
         yield running
 
@@ -45,7 +45,7 @@ async def resource_server(server: Server) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a host of its own, where a browser stays signed in."""
+    """A server whose issuer is not on loopback, so a browser stays signed in."""
     with serving(tmp_path_factory.mktemp("public"), **PUBLIC) as running:
         yield running
 
@@ -70,7 +70,7 @@ async def stranger(server: Server) -> AsyncIterator[Person]:
 async def eve(server: Server) -> str:
     """The e-mail address of another user of the module's server, with the same password."""
     async with server.use_cases() as container:
-        with suppress(EmailTaken):  # a module before had the same server
+        with suppress(EmailTaken):  # an earlier module used the same server
             await container.use_cases().open_account(
                 "eve@example.com", PASSWORD, Caller(correlation_id="test")
             )
@@ -79,7 +79,7 @@ async def eve(server: Server) -> str:
 
 @pytest.fixture
 async def ada(server: Server, person: Person) -> Person:
-    """A signed-in user. On loopback, where nobody is, she signs in at each authorization."""
+    """A user who is signed in, or on loopback signs in at each authorization."""
     person.signs_in = True
     if server.issuer == PUBLIC["issuer"]:
         await person.sign_in(await person.http.get("/authorize/account"))
@@ -119,7 +119,7 @@ async def member(two_resources: Server) -> AsyncIterator[Person]:
 
 @pytest.fixture(scope="session")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on which nothing lives longer than some seconds."""
+    """A server whose codes, tokens and sessions expire within seconds."""
     with serving(
         tmp_path_factory.mktemp("hasty"),
         code_expires_in="2",
@@ -135,7 +135,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 async def long_ago(hasty: Server) -> LongAgo:
-    """Do what takes its time once for all tests that need it."""
+    """Wait for everything to expire, once for all tests that need it."""
     person = Person.at(hasty.origin)
     async with person.http:
         client = (await person.register())["client_id"]

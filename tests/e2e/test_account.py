@@ -36,7 +36,7 @@ class Visitor(Person):
 
 @pytest.fixture(scope="session")
 def open_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server at which anybody may sign up."""
+    """A server with open sign-up."""
     with serving(
         tmp_path_factory.mktemp("open-door"), sign_up="true", sign_in_attempts="off", **PUBLIC
     ) as running:
@@ -280,7 +280,7 @@ async def signed_up(
     )
 
 
-async def test_a_new_user_signs_up_and_then_in(visitor: Visitor):
+async def test_a_new_user_signs_up_and_then_signs_in(visitor: Visitor):
     email = f"new-{visitor.email}"
     page = await signed_up(visitor, email)
     assert heading_of(page) == SIGN_IN

@@ -107,7 +107,7 @@ async def test_a_posted_request_is_the_same_request_by_get(person: Person):
     assert "set-cookie" not in answer.headers
 
 
-async def test_a_posted_request_of_another_site_leads_to_the_page_of_a_get(person: Person):
+async def test_a_request_posted_by_another_site_leads_to_the_sign_in_page(person: Person):
     client = await person.register()
     person.http.headers["sec-fetch-site"] = "cross-site"
     answer = await person.followed(await posted(person, query(client["client_id"])))
@@ -237,7 +237,7 @@ async def test_denying_consent_is_access_denied(ada: Person, client: str):
     assert "code" not in answer
 
 
-async def test_the_query_of_a_redirect_uri_stays_but_for_names_that_are_ours(server: Server, person: Person):
+async def test_a_redirect_uri_keeps_its_query_except_for_response_parameters(server: Server, person: Person):
     redirect_uri = f"{LOOPBACK}?kb_name=a%20b&iss=evil&state=evil"
     client = await person.register(redirect_uris=[redirect_uri])
     answer = await person.authorize(client["client_id"], redirect_uri=redirect_uri, prompt="none")

@@ -61,7 +61,7 @@ async def tokens_of(server: Server) -> tuple[str, dict[str, str]]:
         return client, await person.tokens(client)
 
 
-async def test_a_backup_is_restored_and_holds_all_from_before_it(store: Store, tmp_path: Path):
+async def test_a_restored_backup_holds_all_that_was_written_before_it(store: Store, tmp_path: Path):
     settings = PUBLIC | {"database": str(store.ledger)}
     with serving(tmp_path, **settings) as server:
         client, before = await tokens_of(server)

@@ -131,7 +131,7 @@ async def test_the_program_of_the_readme_answers_a_browser_of_another_origin(cli
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_a_slash_at_the_end_leads_to_the_same_place_over_tls(client: Connected):
+async def test_a_trailing_slash_is_redirected_to_the_https_url_without_it(client: Connected):
     moved = await client.call(f"{client.resource}/")
     assert (moved.status_code, moved.headers["location"]) == (307, client.resource)
     assert (await client.call(moved.headers["location"])).status_code == 200
@@ -244,7 +244,7 @@ server.run([server.mount(app, lifespan=lambda: app.router.lifespan_context(app))
 """
 
 
-async def test_an_mcp_server_without_a_path_leaves_the_server_its_own(tmp_path):
+async def test_an_mcp_server_at_the_root_hides_no_path_of_the_server(tmp_path):
     program = tmp_path / "origin.py"
     program.write_text(f"import sys\nsys.path.append({str(EXAMPLES)!r})\n{ORIGIN_PROGRAM}")
     for here in site(program, tmp_path, "as shipped", path=""):
@@ -277,7 +277,7 @@ def faults_of(directory: Path, settings: dict[str, str], **changes: str) -> list
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_a_proxy_that_fits_the_settings_is_no_fault(tmp_path, configuration):
+def test_a_proxy_that_fits_the_settings_causes_no_fault(tmp_path, configuration):
     with served(tmp_path, CONFIGURATIONS[configuration]) as settings:
         assert faults_of(tmp_path, settings) == []
 

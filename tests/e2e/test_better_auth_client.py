@@ -22,7 +22,7 @@ SCOPES = ("openid", "todo:write")
 
 
 class McpServer(Struct, frozen=True):
-    """A running MCP server, where it believes Better Auth to be, and the origin of another MCP server."""
+    """A running MCP server, the URL that it takes for Better Auth's, and the origin of another MCP server."""
 
     origin: str
     auth_url: str
@@ -112,7 +112,7 @@ async def test_a_token_for_another_mcp_server_is_401(server: McpServer):
     assert (await server.call(token)).status_code == 401
 
 
-async def test_the_adapter_passes_our_metadata_on(server: McpServer):
+async def test_the_adapter_serves_our_metadata(server: McpServer):
     path = "/.well-known/oauth-authorization-server"
     passed_on = await server.http.get(f"{server.origin}{path}")
     assert passed_on.json() == (await server.http.get(f"{server.auth_url}{path}")).json()

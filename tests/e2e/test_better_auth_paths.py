@@ -55,7 +55,7 @@ async def new_tokens(person: Person, **parameters: str) -> dict[str, Any]:
         "/.well-known/oauth-authorization-server/api/auth",
     ],
 )
-async def test_by_default_nothing_is_there(server: Server, path: str):
+async def test_by_default_the_paths_do_not_exist(server: Server, path: str):
     async with httpx2.AsyncClient(base_url=server.origin, verify=False) as http:
         for answer in (await http.get(path), await http.post(path)):
             assert error_of(answer) == (404, "not_found")
@@ -222,7 +222,7 @@ async def test_scripts_may_call_all_but_the_pages(person: Person, path: str, *, 
     assert ("access-control-allow-origin" in answer.headers) is shared
 
 
-# A server of which the issuer is at the same path
+# A server whose issuer has the same path
 
 
 @pytest.mark.full  # starts a server

@@ -57,7 +57,7 @@ async def test_consent_warns_of_a_private_scheme(ada: Person):
     assert "cursor://anysphere.cursor-mcp" in page.text
 
 
-async def test_consent_for_a_web_site_has_no_warning_of_the_computer(ada: Person, client: str):
+async def test_consent_for_a_web_site_does_not_warn_of_programs_on_the_computer(ada: Person, client: str):
     assert "on this computer" not in (await ada.asked(client)).text.lower()
 
 

@@ -28,7 +28,7 @@ def moved_away(server: Server) -> Iterator[None]:
         Path(f"{file}.away").rename(file)
 
 
-async def test_a_database_that_was_moved_away_is_an_outage_and_heals(fragile: Server):
+async def test_a_database_that_was_moved_away_is_an_outage_until_it_is_back(fragile: Server):
     person = Person.at(fragile.origin)
     async with person.http:
         client = (await person.register())["client_id"]
@@ -41,7 +41,7 @@ async def test_a_database_that_was_moved_away_is_an_outage_and_heals(fragile: Se
         assert (await person.refresh(client, tokens["refresh_token"])).status_code == 200
 
 
-async def test_nothing_is_acknowledged_into_a_database_that_was_removed(fragile: Server):
+async def test_no_write_to_a_removed_database_is_acknowledged(fragile: Server):
     person = Person.at(fragile.origin)
     async with person.http:
         await person.register()

@@ -1,4 +1,4 @@
-"""`grantledger demo` as a person at a terminal meets it: a process, its exit code and what it prints."""
+"""`grantledger demo` as a user at a terminal sees it: a process, its exit code and what it prints."""
 
 import os
 import re
@@ -42,7 +42,7 @@ STEPS = [
     "refused call",
 ]
 
-# Nothing changes by the refusals by role and at the other server, 19 of the 20 parallel refreshes and the
+# No event: the refusals by role and at the other server, 19 of the 20 parallel refreshes and the
 # denied consent.
 EVENTS = [
     "signing key created",
@@ -259,7 +259,7 @@ def command_lines() -> Iterator[bytes]:
             yield path.read_bytes()
 
 
-def test_ctrl_c_ends_it_with_its_server_and_no_complaint(tmp_path):
+def test_ctrl_c_ends_the_demo_and_its_server_without_an_error(tmp_path):
     with staying_up("--serve-only", "--port", "0", temp=tmp_path) as (process, lines):
         origin = found(r"http://127\.0\.0\.1:\d+", lines)
         process.send_signal(signal.SIGINT)

@@ -45,7 +45,7 @@ def example(request, tmp_path_factory) -> Iterator[Example]:
 
 @pytest.fixture(scope="module")
 async def call(example: Example) -> Call:
-    """What the official client has got, which signed its user in."""
+    """The result of a call by the official client, after its user has signed in."""
     return await whoami_by_the_official_client(example.url, email=EMAIL, password=PASSWORD)
 
 
@@ -153,7 +153,7 @@ async def test_the_hosts_own_page_shows_a_wrong_password_at_its_form(guest: Pers
 
 
 def is_broken_link(answer: httpx2.Response) -> bool:
-    """Tell whether it is the page that says so, and leads on."""
+    """Whether the page says that the link is broken and links to the account."""
     assert answer.status_code == 400
     assert answer.headers["content-type"].startswith("text/html")
     return "This link is broken." in answer.text and 'href="/authorize/account"' in answer.text
@@ -187,7 +187,7 @@ async def test_the_hosts_own_page_refuses_a_form_of_another_site(guest: Person, 
 
 
 @pytest.mark.parametrize("cookie", [None, "x" * 128], ids=["without its cookie", "of an earlier process"])
-async def test_a_form_that_is_too_old_comes_again_and_signs_in(guest: Person, cookie: str | None):
+async def test_an_expired_form_is_shown_again_and_then_signs_in(guest: Person, cookie: str | None):
     page = await guest.asked((await guest.register())["client_id"])
     guest.http.cookies.delete("csrftoken")
     if cookie:

@@ -93,7 +93,7 @@ async def user(origin, monkeypatch) -> AsyncIterator[Person]:
 
 
 async def follow(callback: str) -> None:
-    """Open the URL at which the client listens; it begins to after it has opened the browser."""
+    """Open the client's redirect URI. The client starts to listen only after it has opened the browser."""
     async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=TIMEOUT) as http:
         while True:
             try:

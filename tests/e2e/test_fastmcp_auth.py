@@ -92,7 +92,7 @@ async def whoami(server: Running, token: str) -> str:
         return str((await client.call_tool("whoami")).content[0].text)  # type: ignore[union-attr]
 
 
-async def test_a_tool_knows_its_caller_in_both_ways(server):
+async def test_a_tool_knows_its_caller_embedded_and_remote(server):
     token = await server.local.token(scopes=("openid", "notes:read"))
     said = await whoami(server, token)
     assert said.startswith("glu_")

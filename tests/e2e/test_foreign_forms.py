@@ -92,7 +92,7 @@ async def test_with_prompt_login_consent_needs_a_new_sign_in(ada: Person, client
 
 
 @pytest.mark.parametrize("decision", ["", "yes", "ALLOW"])
-async def test_only_allow_and_deny_are_answers(ada: Person, client: str, decision: str):
+async def test_every_decision_except_allow_and_deny_is_refused(ada: Person, client: str, decision: str):
     page = await ada.asked(client)
     assert heading_of(await ada.post(page, "consent", decision=decision)) == FOREIGN
 

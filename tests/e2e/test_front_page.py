@@ -46,7 +46,7 @@ async def test_a_client_that_asks_for_json_gets_json(server: Server, person: Per
 
 
 @pytest.mark.parametrize("accept", ["*/*", BROWSER, "text/event-stream", ";;;", ""])
-async def test_all_others_get_the_page(person: Person, accept: str):
+async def test_a_client_that_does_not_ask_for_json_gets_the_page(person: Person, accept: str):
     answer = await person.http.get("/", headers={"accept": accept})
     assert heading_of(answer) == FRONT
     assert answer.headers["vary"] == "accept"

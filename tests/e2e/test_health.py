@@ -12,7 +12,7 @@ from support.timeouts import TIMEOUT
 
 
 async def comes(person: Person, status: int) -> httpx2.Response:
-    """Probe until the answer has this status: one check is good for a second."""
+    """Probe until the answer has this status. The result of a check is reused for a second."""
     deadline = time.monotonic() + TIMEOUT
     while True:
         answer = await person.http.get("/health/ready")

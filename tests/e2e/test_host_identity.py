@@ -23,7 +23,7 @@ CONSENT = (200, "Allow access?")
 
 
 async def identify(scope: Scope) -> HostUser | None:
-    """The host's session in these tests: a cookie that says who, since when, and what to call them."""
+    """The host's session in these tests: a cookie with the user's id, sign-in time and name."""
     cookies = SimpleCookie(dict(scope["headers"]).get(b"cookie", b"").decode())
     if "host_session" not in cookies:
         return None
@@ -154,7 +154,7 @@ async def test_a_page_that_was_left_open_is_void_after_another_sign_in(member: M
         assert heading_of(answer) == (403, "This form cannot be used")
 
 
-async def test_a_client_that_wants_a_new_sign_in_does_not_send_the_browser_round(member: Member):
+async def test_a_requested_new_sign_in_causes_no_redirect_loop(member: Member):
     member.signs_in_at_the_host()
     client = (await member.register())["client_id"]
     waits_at = (await member.authorize(client, prompt="login")).headers["location"]

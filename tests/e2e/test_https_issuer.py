@@ -63,7 +63,7 @@ async def test_the_flow_works(person: Person):
     assert session["resource"] == f"{ISSUER}/mcp"
 
 
-async def test_the_issuer_is_on_redirects(person: Person):
+async def test_redirects_name_the_issuer(person: Person):
     client = (await person.register())["client_id"]
     assert returned(await person.authorize(client, prompt="none"))["iss"] == ISSUER
 
@@ -99,7 +99,7 @@ async def test_a_cookie_that_a_neighbour_domain_could_have_set_is_not_read(perso
 
 
 @pytest.mark.parametrize("path", ["/authorize", "/authorize/x"])
-async def test_the_pages_are_no_redirect_uri(person: Person, path: str):
+async def test_the_servers_own_pages_are_refused_as_redirect_uris(person: Person, path: str):
     answer = await person.http.post("/register", json={"redirect_uris": [f"{ISSUER}{path}"]})
     assert error_of(answer) == (400, "invalid_redirect_uri")
 
@@ -176,7 +176,7 @@ async def test_what_the_caller_wrote_before_the_proxy_is_not_believed(behind_pro
     assert spoofed == honest
 
 
-async def test_proxies_in_a_row_are_gone_through(behind_proxy: Server):
+async def test_a_chain_of_trusted_proxies_is_followed_to_the_caller(behind_proxy: Server):
     honest = await caller_of(behind_proxy, x_forwarded_for="203.0.113.7")
     assert await caller_of(behind_proxy, x_forwarded_for="203.0.113.7, 10.1.2.3") == honest
 
@@ -187,7 +187,7 @@ async def test_without_trusted_proxies_no_header_changes_the_address(server: Ser
     assert spoofed == honest
 
 
-async def test_the_number_on_a_page_comes_from_a_trusted_proxy_only(server: Server, person: Person):
+async def test_the_request_id_on_a_page_comes_from_a_trusted_proxy_only(server: Server, person: Person):
     headers = {"x-request-id": "number-of-the-proxy"}
     assert "number-of-the-proxy" in (await person.http.get("/authorize", headers=headers)).text
     async with Person.at(server.origin).http as http:
@@ -218,7 +218,7 @@ def https_on_loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 
 @pytest.mark.parametrize("path", ["/authorize", "/authorize/account", "/jwks"])
-async def test_a_loopback_host_is_never_bound_to_https(server: Server, https_on_loopback: Server, path: str):
+async def test_a_loopback_host_never_gets_hsts(server: Server, https_on_loopback: Server, path: str):
     """All programs on all of its ports would have to speak TLS."""
     for each in (server, https_on_loopback):
         async with Person.at(each.origin).http as http:

@@ -1,4 +1,4 @@
-"""A server whose issuer has a path: everything lives under it, and is found from outside it too."""
+"""A server whose issuer has a path: everything is under it, and its metadata is found outside of it too."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -98,7 +98,7 @@ async def test_the_flow_works(tenant: Server, person: Person):
     assert (await person.session(refreshed["access_token"])).status_code == 401
 
 
-async def test_the_issuer_on_redirects_has_its_path(tenant: Server, person: Person):
+async def test_redirects_name_the_issuer_with_its_path(tenant: Server, person: Person):
     client = (await person.register())["client_id"]
     assert returned(await person.authorize(client, prompt="none"))["iss"] == tenant.issuer
 
@@ -134,7 +134,7 @@ async def test_scripts_may_not_read_the_pages(person: Person, path: str):
     assert "access-control-allow-origin" not in (await person.http.get(path)).headers
 
 
-async def test_the_pages_under_the_path_are_no_redirect_uri(person: Person):
+async def test_the_pages_under_the_path_are_refused_as_redirect_uris(person: Person):
     asked = {"redirect_uris": ["http://127.0.0.1:9/t1/authorize/x"]}
     answer = await person.http.post("/t1/register", json=asked)
     assert error_of(answer) == (400, "invalid_redirect_uri")

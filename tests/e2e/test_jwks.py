@@ -1,4 +1,4 @@
-"""The keys that sign: made once, shown to everybody, rotated while servers run."""
+"""The signing keys: made once, published, and rotated while servers run."""
 
 import json
 from collections.abc import Iterator

@@ -64,7 +64,7 @@ async def test_guesses_from_everywhere_do_not_lock_out_a_browser_that_signed_in_
     assert "/consent" in (await tried(owner, PASSWORD)).text
 
 
-async def test_the_mark_of_a_device_signs_nobody_in_and_fits_no_other_account(browsers: Browsers):
+async def test_the_mark_of_a_device_signs_no_one_in_and_is_for_one_account(browsers: Browsers):
     owner = await browsers.at("192.0.2.7")
     await tried(owner, PASSWORD)
     thief = await browsers.at("192.0.2.8")

@@ -58,7 +58,7 @@ def newest_grant(server: Server) -> str:
 
 
 def revoke(store: EventStore[str], stream: str, *, version: int) -> None:
-    """Append behind what was read as the version."""
+    """Append a revocation after the version that was read."""
     revoked = GrantRevoked(reason="by a tool", revoked_at=int(time.time()))
     store.put([Entry(stream, version + 1, revoked)])
 
@@ -98,7 +98,7 @@ async def test_what_the_library_appends_decides_the_servers_next_answer(
     assert error_of(await person.refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
 
 
-async def test_a_stale_append_of_the_library_meets_what_the_server_wrote(
+async def test_a_stale_append_of_the_library_is_refused(
     server: Server, person: Person, store: EventStore[str]
 ):
     client = (await person.register())["client_id"]

@@ -40,7 +40,7 @@ def test_a_body_of_64_kibibytes_is_read(server: Server, sent):
 
 
 @pytest.mark.parametrize("sent", [post, chunked])
-def test_one_byte_more_is_413(server: Server, sent):
+def test_a_body_with_one_byte_more_is_413(server: Server, sent):
     answer = answered(server, sent("/token", form_of(65_537), kind=FORM))
     assert answer.error == (413, "invalid_request")
 
@@ -82,7 +82,7 @@ def test_a_head_of_32_kibibytes_is_read(server: Server):
     assert answered(server, get_with_head_of(32_768)).status == 200
 
 
-def test_one_byte_more_is_431(server: Server):
+def test_a_head_with_one_byte_more_is_431(server: Server):
     assert answered(server, get_with_head_of(32_769)).error == (431, "invalid_request")
 
 

@@ -1,4 +1,4 @@
-"""What the server writes of each request, and that it is found again by the number that the caller got."""
+"""What the server logs of each request, and how its line is found by the id that the caller got."""
 
 import json
 import sqlite3
@@ -57,7 +57,7 @@ async def test_every_line_is_json_with_a_time_a_level_and_a_correlation_id(serve
         assert len(line["correlation_id"]) == 16
 
 
-async def test_lines_of_no_request_have_the_id_of_the_run(server: Server):
+async def test_lines_outside_of_requests_have_an_id_that_no_request_has(server: Server):
     (started,) = [line for line in lines(server) if line["event"].startswith("Grantledger serves")]
     assert started["correlation_id"] not in {
         line["correlation_id"] for line in lines(server) if line["event"] == "request"
@@ -80,7 +80,7 @@ async def test_a_request_is_one_line(server: Server, ada: Person, client: str):
     }
 
 
-async def test_answer_line_and_event_have_one_id(server: Server, person: Person):
+async def test_response_log_line_and_event_share_one_id(server: Server, person: Person):
     answer = await person.http.post("/register", content=client_metadata(client_name="Correlated"))
     with closing(sqlite3.connect(server.database)) as connection:
         found = connection.execute(
@@ -120,9 +120,7 @@ async def test_every_answer_has_the_id_of_its_line(server: Server, person: Perso
         (400, b"this is not HTTP\r\n\r\n"),
     ],
 )
-def test_what_is_refused_before_any_route_has_the_id_of_its_line_too(
-    server: Server, status: int, request_: bytes
-):
+def test_a_refusal_before_routing_has_the_id_of_its_line_too(server: Server, status: int, request_: bytes):
     answer = ask(server.origin, request_)
     assert answer is not None
     assert answer.status == status
@@ -194,7 +192,7 @@ async def test_the_log_names_a_scope_that_is_too_long(server: Server, ada: Perso
     assert line_of(server, await ada.authorize(client, scope="x" * 1_025))["refusal"] == "ScopeTooLong"
 
 
-async def test_the_log_names_a_request_that_no_cookie_holds(server: Server, ada: Person):
+async def test_the_log_names_a_request_that_is_too_large_for_a_cookie(server: Server, ada: Person):
     client = await ada.register(redirect_uris=[f"{REDIRECT_URI}?x={token_urlsafe(1_500)}"])
     answer = await ada.authorize(client["client_id"], redirect_uri=None, state=token_urlsafe(1_536))
     assert line_of(server, answer)["refusal"] == "RequestTooLarge"
@@ -218,7 +216,7 @@ async def test_a_replay_is_a_warning(server: Server, ada: Person, client: str):
     assert (line["refusal"], line["level"]) == ("CodeAlreadyRedeemed", "warning")
 
 
-async def test_a_wrong_password_is_a_warning_without_any_name(server: Server, person: Person):
+async def test_a_wrong_password_is_a_warning_without_the_address(server: Server, person: Person):
     client = await person.register()
     page = await person.asked(client["client_id"])
     line = line_of(server, await person.post(page, "sign-in", email=EMAIL, password="wrong password"))
@@ -303,7 +301,7 @@ async def test_a_secret_in_the_wrong_field_is_not_logged(server: Server, person:
     assert secret not in server.log
 
 
-async def test_an_id_of_a_stranger_is_not_taken(server: Server, person: Person):
+async def test_a_request_id_that_a_client_chose_is_ignored(server: Server, person: Person):
     answer = await person.http.get("/session", headers={"x-request-id": "chosen-by-a-stranger"})
     assert answer.headers["x-request-id"] != "chosen-by-a-stranger"
 

@@ -77,7 +77,7 @@ async def test_a_link_from_another_origin_into_a_session_leads_to_the_sign_in(pe
 
 @pytest.mark.parametrize("order", ["{own}; {planted}", "{planted}; {own}", "{own}; {own}"])
 async def test_a_cookie_that_is_sent_twice_is_ignored(person: Person, order: str):
-    """Whichever of the two is ours: the one of the longer path comes first, and any port chooses paths."""
+    """Its order says nothing: the cookie with the longer path comes first, and any port may choose paths."""
     page = await home_of(person)
     name = f"grantledger-session-{segment_of(page)}"
     header = order.format(own=f"{name}={person.cookies()[name]}", planted=f"{name}=planted")
@@ -100,7 +100,7 @@ async def test_two_sign_ins_at_one_request_give_one_code(person: Person):
     assert len(codes) == 1
 
 
-async def test_a_session_ends_sooner_than_the_setting_says(person: Person):
+async def test_a_session_on_loopback_lasts_15_minutes_at_the_account_an_hour(person: Person):
     client = (await person.register())["client_id"]
     pages = {900: await person.asked(client), 3600: await person.http.get(ACCOUNT)}
     for lifetime, page in pages.items():
@@ -132,7 +132,7 @@ async def test_a_segment_is_dead_after_signing_out(server: Server, stranger: Per
         assert not stranger.session_cookie()
 
 
-async def test_another_account_is_chosen_at_the_same_request(person: Person):
+async def test_a_user_can_switch_accounts_at_the_same_request(person: Person):
     client = (await person.register())["client_id"]
     consent = await person.sign_in(await person.asked(client))
     page = await person.submit(consent, "sign-out")
@@ -172,7 +172,7 @@ async def test_a_form_is_taken_from_our_own_origin_alone(
     assert server.events() == before
 
 
-async def test_a_browser_without_fetch_metadata_is_known_by_its_origin(server: Server, person: Person):
+async def test_without_fetch_metadata_the_origin_header_decides(server: Server, person: Person):
     page = await person.asked((await person.register())["client_id"])
     del person.http.headers["sec-fetch-site"]
     person.http.headers["origin"] = server.issuer

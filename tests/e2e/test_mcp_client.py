@@ -80,7 +80,7 @@ async def test_a_client_whose_user_lacks_the_role_is_refused_and_asks_for_nothin
 
 
 @pytest.mark.full
-async def test_a_user_who_gets_the_role_is_asked_for_the_scope_and_may_then(demo, client, user):
+async def test_a_user_who_gets_the_role_is_asked_for_the_scope_and_may_call(demo, client, user):
     directory, port = demo.database.parent, urlsplit(demo.origin).port
     caller = Caller(correlation_id="test", operator="grace")
     async with client.connected() as connection:

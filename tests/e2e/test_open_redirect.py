@@ -46,7 +46,7 @@ async def test_an_unknown_address_is_named_and_not_redirected_to(
     assert link_of(page).startswith(f"{redirect_uri}?error=")
 
 
-async def test_the_page_names_the_host_and_says_that_nobody_has_checked_it(person: Person):
+async def test_the_page_names_the_host_and_says_that_it_is_unverified(person: Person):
     page = await answered(person, EVIL, scope="unknown")
     assert '<bdi dir="ltr">evil.example</bdi>' in page.text
     assert "Nobody here has checked who is behind this address." in page.text
@@ -61,7 +61,7 @@ async def test_following_the_link_sends_the_error_to_the_client(server: Server, 
 
 
 async def test_no_site_learns_whether_its_visitor_is_signed_in(ada: Person, stranger: Person):
-    """For both the browser stays here, and `prompt=none` is answered by the same page but for its reason."""
+    """Signed in or not, the browser stays here: `prompt=none` gets a page that differs only in its reason."""
     pages = [await answered(visitor, EVIL, prompt="none") for visitor in (ada, stranger)]
     assert [heading_of(page) for page in pages] == [LEAVE, LEAVE]
 

@@ -59,7 +59,7 @@ async def test_authlib_verifies_the_id_token_by_discovery_and_jwks(
     assert claims["sub"].startswith("glu_")
 
 
-async def test_its_times_are_whole_seconds_of_now(party: RelyingParty, tokens: dict[str, Any]):
+async def test_the_times_of_an_id_token_are_whole_seconds(party: RelyingParty, tokens: dict[str, Any]):
     claims = await party.verified(tokens)
     times = (claims["auth_time"], claims["iat"], claims["exp"])
     assert {type(moment) for moment in times} == {int}
@@ -67,17 +67,21 @@ async def test_its_times_are_whole_seconds_of_now(party: RelyingParty, tokens: d
     assert claims["exp"] - claims["iat"] == 3_600
 
 
-async def test_authlib_refuses_it_with_another_nonce(party: RelyingParty, tokens: dict[str, Any]):
+async def test_authlib_refuses_an_id_token_with_another_nonce(party: RelyingParty, tokens: dict[str, Any]):
     with pytest.raises(InvalidClaimError, match="nonce"):
         await party.verified(tokens, nonce="another")
 
 
-async def test_authlib_refuses_it_with_another_access_token(party: RelyingParty, tokens: dict[str, Any]):
+async def test_authlib_refuses_an_id_token_with_another_access_token(
+    party: RelyingParty, tokens: dict[str, Any]
+):
     with pytest.raises(InvalidClaimError, match="at_hash"):
         await party.verified({**tokens, "access_token": "glat_another"})
 
 
-async def test_authlib_refuses_it_when_a_claim_was_changed(party: RelyingParty, tokens: dict[str, Any]):
+async def test_authlib_refuses_an_id_token_whose_claim_was_changed(
+    party: RelyingParty, tokens: dict[str, Any]
+):
     head, _, signature = tokens["id_token"].split(".")
     payload = jws.extract_compact(tokens["id_token"].encode()).payload.replace(b"glu_", b"glx_")
     forged = ".".join((head, base64.urlsafe_b64encode(payload).rstrip(b"=").decode(), signature))

@@ -178,7 +178,7 @@ async def test_a_changed_password_is_not_lost_if_the_apps_cannot_be_disconnected
 
 
 async def set_back(server: Server) -> None:
-    """Give the user of all these tests their password again, which ends their sessions."""
+    """Restore the password of the user that these tests share. This ends the user's sessions."""
     async with server.use_cases() as container:
         user_id = (
             await container.use_cases().sign_in(EMAIL, NEW, Caller(correlation_id="test"))

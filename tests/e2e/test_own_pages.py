@@ -14,7 +14,7 @@ async def test_pages_under_another_name_of_this_machine_are_no_redirect_uri(pers
     assert error_of(answer) == (400, "invalid_redirect_uri")
 
 
-async def test_a_session_cookie_does_not_follow_to_a_listener_of_a_client(person: Person):
+async def test_the_listener_of_a_client_gets_no_session_cookie(person: Person):
     """The attack: sign in at http://localhost:PORT, be redirected to http://localhost:9/authorize/x."""
     port = person.origin.rpartition(":")[2]
     elsewhere = Person.at(f"http://localhost:{port}")

@@ -1,4 +1,4 @@
-"""The pages under `/authorize` as browsers use them: forms, tabs, cookies, and people who are not meant."""
+"""The pages under `/authorize` as browsers use them: forms, tabs, cookies, and other people's requests."""
 
 import re
 from http.cookies import Morsel, SimpleCookie
@@ -33,7 +33,7 @@ async def test_the_stylesheet_that_pages_name_is_there(person: Person):
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_every_answer_on_the_way_is_guarded(person: Person):
+async def test_every_response_of_the_flow_has_the_security_headers(person: Person):
     client = await person.register()
     start = await person.authorize(client["client_id"])
     sign_in = await person.followed(start)
@@ -90,7 +90,7 @@ async def test_the_cookies_of_a_session_reach_only_a_path_that_no_other_program_
     assert {cookie["path"] for cookie in request.values()} == {home}
 
 
-async def test_a_cookie_is_forgotten_wherever_it_was_set(ada: Person, client: str):
+async def test_the_cookie_of_an_answered_request_is_deleted_at_each_of_its_paths(ada: Person, client: str):
     page = await ada.asked(client)
     answer = await ada.post(page, "consent", decision="deny")
     transaction = page.url.path.rpartition("/")[2]
@@ -107,14 +107,14 @@ def attributes_of(cookie: Morsel[str]) -> dict[str, Any]:
     return {name: value for name, value in cookie.items() if value}
 
 
-async def test_no_cookie_is_a_secret_of_the_ledger(server: Server, ada: Person, client: str):
+async def test_no_value_of_a_cookie_is_in_the_ledger(server: Server, ada: Person, client: str):
     await ada.asked(client)
     on_disk = server.written()
     for value in ada.cookies().values():
         assert value.encode() not in on_disk
 
 
-async def test_a_number_to_ask_for_help_with_is_on_every_error(person: Person):
+async def test_every_error_page_shows_a_number_to_ask_for_help_with(person: Person):
     headers = {"x-request-id": "chosen-by-a-stranger"}
     pages = [(await person.http.get("/authorize", headers=headers)).text for _ in range(2)]
     numbers = [re.findall(r"<code><bdi[^>]*>([0-9a-f]{16})</bdi></code>", page) for page in pages]
@@ -126,7 +126,7 @@ NOT_HERE = (404, "There is no page here")
 
 
 @pytest.mark.parametrize("path", ["/authorize/x/y", "/authorize/assets/page.js"])
-async def test_an_address_below_the_pages_where_nothing_is_says_so_as_a_page(person: Person, path: str):
+async def test_an_unknown_path_below_the_pages_gets_an_error_page(person: Person, path: str):
     assert heading_of(await person.http.get(path)) == NOT_HERE
 
 
@@ -143,7 +143,7 @@ async def test_a_form_that_is_too_large_gets_an_error_page(person: Person):
     assert heading_of(answer) == (413, "That was too much text")
 
 
-async def test_an_address_next_to_the_pages_is_no_page(person: Person):
+async def test_a_path_that_only_begins_like_the_pages_gets_json(person: Person):
     answer = await person.http.get("/authorized")
     assert answer.headers["content-type"] == "application/json"
 

@@ -35,7 +35,7 @@ async def test_refresh_responses_may_not_be_cached(ada: Person, client: str):
     assert answer.headers["pragma"] == "no-cache"
 
 
-async def test_the_resource_may_be_left_out_or_said_again(server: Server, ada: Person, client: str):
+async def test_the_resource_may_be_omitted_or_repeated(server: Server, ada: Person, client: str):
     tokens = await ada.tokens(client)
     for form in ({}, {"resource": f"{server.origin}/mcp"}):
         tokens = (await ada.refresh(client, tokens["refresh_token"], **form)).json()
@@ -45,7 +45,7 @@ async def test_the_resource_may_be_left_out_or_said_again(server: Server, ada: P
 # Many at once, and again
 
 
-async def test_of_twenty_at_once_all_get_the_same_tokens(server: Server, ada: Person, client: str):
+async def test_twenty_refreshes_at_once_get_the_same_tokens(server: Server, ada: Person, client: str):
     tokens = await ada.tokens(client)
     before = server.events()
     answers = await asyncio.gather(*(ada.refresh(client, tokens["refresh_token"]) for _ in range(20)))
@@ -66,9 +66,7 @@ async def test_a_retry_gets_the_tokens_that_the_first_attempt_got(server: Server
 # A refresh token that comes back too late
 
 
-async def test_without_a_window_the_second_use_is_refused_and_remembered(
-    two_resources: Server, member: Person
-):
+async def test_without_a_window_the_second_use_is_refused_and_recorded(two_resources: Server, member: Person):
     client = (await member.register())["client_id"]
     tokens = await member.tokens(client)
     await member.refresh(client, tokens["refresh_token"])
@@ -87,7 +85,9 @@ async def test_reuse_revokes_the_grant_with_all_its_tokens(member: Person):
         assert (await member.session(tokens["access_token"])).status_code == 401
 
 
-async def test_without_a_window_one_of_twenty_at_once_is_answered(two_resources: Server, member: Person):
+async def test_without_a_window_one_of_twenty_parallel_refreshes_succeeds(
+    two_resources: Server, member: Person
+):
     client = (await member.register())["client_id"]
     tokens = await member.tokens(client)
     before = two_resources.events("token_grant.refreshed.v1")
@@ -104,7 +104,7 @@ async def test_after_the_window_the_second_use_is_refused(long_ago: LongAgo):
 
 
 @pytest.mark.full
-async def test_a_refresh_token_is_refused_after_its_time(long_ago: LongAgo):
+async def test_a_refresh_token_is_refused_after_its_expiry(long_ago: LongAgo):
     assert error_of(long_ago.never_used) == DEAD
 
 

@@ -40,19 +40,19 @@ async def test_prompt_consent_asks_again(ada: Person, client: str):
     assert heading_of(await ada.asked(client, prompt="consent")) == CONSENT
 
 
-async def test_a_wider_scope_than_was_allowed_is_asked(ada: Person, client: str):
+async def test_a_wider_scope_than_was_allowed_needs_consent(ada: Person, client: str):
     await ada.code(client, scope="openid")
     assert heading_of(await ada.asked(client, scope="openid email")) == CONSENT
 
 
-async def test_another_redirect_host_than_was_shown_is_asked(ada: Person):
+async def test_another_redirect_host_than_was_shown_needs_consent(ada: Person):
     other = "https://other.example/callback"
     client = (await ada.register(redirect_uris=[REDIRECT_URI, other]))["client_id"]
     await ada.code(client)
     assert heading_of(await ada.asked(client, redirect_uri=other)) == CONSENT
 
 
-async def test_another_resource_than_was_allowed_is_asked(two_resources: Server, member: Person):
+async def test_another_resource_than_was_allowed_needs_consent(two_resources: Server, member: Person):
     member.signs_in = True
     client = (await member.register())["client_id"]
     await member.code(client, resource="https://mcp.example")

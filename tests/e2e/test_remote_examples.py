@@ -70,7 +70,7 @@ def directory(request, issuer: Issuer, tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 async def call(directory: Path, issuer: Issuer) -> Call:
-    """What the official client has got, which knew the URL of the example and signed its user in."""
+    """The result of a call by the official client, which knew only the URL of the example."""
     return await whoami_by_the_official_client(issuer.resource, email=EMAIL, password=PASSWORD)
 
 

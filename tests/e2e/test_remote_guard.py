@@ -145,7 +145,7 @@ async def test_a_jwt_is_verified_with_the_keys_of_the_issuer(tmp_path, algorithm
             issuer=server.issuer, resource=resource, verify="jwt", cache_seconds=0
         ) as auth:
             session = await auth.verify_token(tokens["access_token"])
-            running.close()  # from here on the keys that are known must do
+            running.close()  # from here on the guard has only the keys that it has fetched
             again = await auth.verify_token(tokens["access_token"])
     assert session is not None
     assert session == again

@@ -35,7 +35,7 @@ async def test_a_request_without_scope_resource_and_redirect_uri_means_the_defau
     ],
     ids=ascii,
 )
-async def test_what_is_known_of_the_requested_scopes_is_granted(
+async def test_of_the_requested_scopes_the_known_ones_are_granted(
     ada: Person, client: str, asked: str, granted: str
 ):
     assert (await ada.tokens(client, scope=asked))["scope"] == granted

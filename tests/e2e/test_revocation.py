@@ -1,4 +1,4 @@
-"""`POST /revoke` (RFC 7009): what is dead on the very next request, and what is not."""
+"""`POST /revoke` (RFC 7009): what is refused on the very next request, and what is not."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -55,7 +55,7 @@ async def test_a_wrong_token_type_hint_changes_nothing(ada: Person, client: str,
 
 
 @pytest.mark.parametrize("which", ["access_token", "refresh_token"])
-async def test_the_token_of_another_client_is_not_mine_to_revoke(ada: Person, client: str, which: str):
+async def test_a_client_cannot_revoke_the_token_of_another(ada: Person, client: str, which: str):
     other = (await ada.register())["client_id"]
     tokens = await ada.tokens(client)
     assert error_of(await ada.revoke(other, tokens[which])) == DEAD
@@ -69,7 +69,7 @@ async def test_an_unknown_client_is_401(ada: Person, client: str):
     assert await alive(ada, tokens)
 
 
-async def test_a_confidential_client_has_to_prove_itself(ada: Person):
+async def test_a_confidential_client_has_to_authenticate(ada: Person):
     client = await ada.register(token_endpoint_auth_method="client_secret_basic")
     client_id, secret = client["client_id"], client["client_secret"]
     tokens = (await ada.redeem(client_id, await ada.code(client_id), client_secret=secret)).json()
@@ -78,7 +78,7 @@ async def test_a_confidential_client_has_to_prove_itself(ada: Person):
 
 
 @pytest.mark.parametrize("way", ["body", "header"])
-async def test_a_confidential_client_proves_itself_as_at_the_token_endpoint(ada: Person, way: str):
+async def test_a_confidential_client_authenticates_as_at_the_token_endpoint(ada: Person, way: str):
     client = await ada.register(token_endpoint_auth_method="client_secret_basic")
     client_id, secret = client["client_id"], client["client_secret"]
     tokens = (await ada.redeem(client_id, await ada.code(client_id), client_secret=secret)).json()

@@ -144,18 +144,16 @@ async def test_no_refusal_repeats_a_secret(
 
 
 @pytest.mark.parametrize("name", ["access token", "refresh token"])
-async def test_the_claims_of_a_token_are_not_on_the_disk_as_a_token(
-    server: Server, secrets: dict[str, str], name: str
-):
+async def test_the_seal_of_a_token_is_not_on_the_disk(server: Server, secrets: dict[str, str], name: str):
     raw = base64.urlsafe_b64decode(secrets[f"second {name}"].partition("_")[2])
-    assert raw[-20:] not in server.written()  # what makes it genuine
+    assert raw[-20:] not in server.written()  # the end of its seal
 
 
 def test_no_password_hash_is_readable_on_the_disk(server: Server):
     assert b"$argon2" not in server.written()
 
 
-def test_nothing_went_wrong_unnoticed(server: Server):
+def test_the_log_has_no_unexpected_error(server: Server):
     assert "Traceback" not in server.log
     assert "unexpected error" not in server.log
 

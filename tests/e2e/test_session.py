@@ -89,14 +89,14 @@ async def test_what_is_no_token_is_refused(person: Person, token: str):
 
 
 @pytest.mark.full
-async def test_an_access_token_is_refused_after_its_time(long_ago: LongAgo):
+async def test_an_access_token_is_refused_after_its_expiry(long_ago: LongAgo):
     assert error_of(long_ago.access_token) == REFUSED
 
 
 @pytest.mark.parametrize(
     "spelling", ["https://mcp.example", "https://mcp.example/", "HTTPS://MCP.example:443"]
 )
-async def test_a_token_is_good_for_its_resource(member: Person, spelling: str):
+async def test_a_token_is_accepted_for_its_resource(member: Person, spelling: str):
     tokens = await member.tokens((await member.register())["client_id"])
     assert (await member.session(tokens["access_token"], resource=spelling)).status_code == 200
 

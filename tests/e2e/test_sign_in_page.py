@@ -64,7 +64,7 @@ async def test_a_password_is_never_shown_again(person: Person):
     assert "my-wrong-password" not in page.text
 
 
-async def test_the_right_password_is_welcome_after_a_wrong_one(person: Person):
+async def test_the_right_password_is_accepted_after_a_wrong_one(person: Person):
     client = await person.register()
     page = await person.sign_in(await person.asked(client["client_id"]), password="wrong")
     assert heading_of(await person.sign_in(page)) == CONSENT
@@ -81,8 +81,8 @@ async def test_other_requests_are_answered_while_passwords_are_checked(person: P
     checked: list[httpx2.Response] = []
 
     async def check(number: int) -> None:
-        # For an unknown address the server checks a hash of the full cost; that of the usual user is quick.
-        # Only a few checks of one account wait, so each is of another.
+        # For an unknown address the server checks a hash of full cost; the hash of the usual user is quick.
+        # Only a few checks of one account may wait, so each attempt names another account.
         checked.append(await person.sign_in(page, email=f"nobody{number}@example.com", password="wrong"))
 
     async with anyio.create_task_group() as sign_ins:
@@ -148,5 +148,5 @@ async def test_signing_out_ends_the_session(server: Server, person: Person):
 
 
 @pytest.mark.full
-async def test_a_browser_session_ends_after_its_time(long_ago: LongAgo):
+async def test_a_browser_session_ends_at_its_expiry(long_ago: LongAgo):
     assert returned(long_ago.browser)["error"] == "login_required"

@@ -23,7 +23,7 @@ DISCOVERY = "/.well-known/oauth-authorization-server"
 
 @pytest.fixture(scope="module")
 def greedy(server: Server) -> Iterator[select.epoll]:
-    """Ask for much and take nothing; what is returned tells when the connection has ended."""
+    """Ask for much and read nothing; yield a poll that reports the end of the connection."""
     with socket.socket() as connection, select.epoll() as ended:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
         place = urlsplit(server.origin)

@@ -1,4 +1,4 @@
-"""`grantledger serve` does not start with a setting that cannot hold; it says which, in one sentence."""
+"""`grantledger serve` does not start with an invalid setting; it names the setting in one sentence."""
 
 import socket
 import sys

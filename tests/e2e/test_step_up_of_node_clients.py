@@ -70,7 +70,7 @@ async def test_a_client_asks_for_more_and_keeps_what_it_had(
 async def test_version_1_with_a_refresh_token_refreshes_and_gives_up(
     demo: RunningServer, tmp_path: Path
 ) -> None:
-    """The fault that docs/guards.md names: when this fails, it is mended there."""
+    """A fault of the SDK that docs/guards.md names. If this fails, the SDK is fixed: change the manual."""
     arguments = (str(SCRIPT), "1", f"{demo.origin}/mcp", "authorization_code", "refresh_token")
     with running("node", *arguments, home=tmp_path) as client:
         await allows(client)

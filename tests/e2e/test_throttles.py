@@ -16,7 +16,7 @@ TOO_MANY = (429, "Too many attempts")
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that takes little of everything, and believes what a proxy says of addresses."""
+    """A server with low limits that trusts the addresses which a proxy forwards."""
     with serving(
         tmp_path_factory.mktemp("strict"),
         trusted_proxies=PROXIED,
@@ -91,7 +91,7 @@ async def test_another_address_is_not_locked_out(at, client: str):
     assert (await signs_in(owner, client, PASSWORD)).status_code == 303
 
 
-async def test_signing_in_again_and_again_is_no_guessing(at, client: str):
+async def test_repeated_sign_ins_do_not_count_as_guesses(at, client: str):
     for _ in range(8):
         assert (await signs_in(at("198.51.100.3"), client, PASSWORD)).status_code == 303
 

@@ -54,7 +54,7 @@ async def test_an_empty_parameter_is_an_omitted_one(ada: Person, client: str):
     assert answer.status_code == 200
 
 
-# Refusals, none of which costs the code
+# Refusals, none of which consumes the code
 
 
 WRONG: dict[str, tuple[dict[str, str | None], tuple[int, str]]] = {
@@ -86,7 +86,7 @@ async def test_a_wrong_request_is_refused_and_does_not_use_the_code(
 
 
 @pytest.mark.full
-async def test_a_code_is_refused_after_its_time(long_ago: LongAgo):
+async def test_a_code_is_refused_after_its_expiry(long_ago: LongAgo):
     assert error_of(long_ago.code) == (400, "invalid_grant")
 
 
@@ -131,7 +131,7 @@ WAYS: dict[str, Way] = {
 
 @pytest.mark.parametrize("method", ["client_secret_post", "client_secret_basic"])
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_a_secret_proves_the_client(ada: Person, method: str, way: Way):
+async def test_a_client_authenticates_with_its_secret(ada: Person, method: str, way: Way):
     client = await ada.register(token_endpoint_auth_method=method)
     client_id = client["client_id"]
     form = redemption(client_id, await ada.code(client_id))
@@ -174,7 +174,7 @@ def _base64(text: str) -> str:
 
 
 @pytest.mark.parametrize("way", UNPROVED.values(), ids=UNPROVED)
-async def test_a_client_that_does_not_prove_itself_is_401_invalid_client(ada: Person, way: Way):
+async def test_a_client_that_fails_to_authenticate_is_401_invalid_client(ada: Person, way: Way):
     client = await ada.register(token_endpoint_auth_method="client_secret_basic")
     form = redemption(client["client_id"], "glac_unknown")
     del form["client_id"]
@@ -235,7 +235,7 @@ async def test_nothing_is_read_from_the_url(ada: Person):
     assert error_of(answer) == (401, "invalid_client")
 
 
-async def test_the_words_of_a_refusal_do_not_tell_unknown_clients_from_wrong_secrets(ada: Person):
+async def test_a_refusal_reads_alike_for_unknown_clients_and_wrong_secrets(ada: Person):
     client = await ada.register(token_endpoint_auth_method="client_secret_post")
     wrong = await ada.redeem(client["client_id"], "glac_unknown", client_secret="wrong")
     unknown = await ada.redeem("glc_unknown", "glac_unknown", client_secret="wrong")
@@ -272,9 +272,7 @@ REPEATED = ["grant_type", "code", "code_verifier", "redirect_uri", "client_id", 
 
 
 @pytest.mark.parametrize("name", REPEATED)
-async def test_a_parameter_that_is_there_twice_is_refused_and_nothing_is_consumed(
-    ada: Person, client: str, name: str
-):
+async def test_a_repeated_parameter_is_refused_and_consumes_nothing(ada: Person, client: str, name: str):
     form = redemption(client, await ada.code(client))
     once = {"client_secret": "", "x": "1", **form}
     answer = await post(ada, urlencode([*once.items(), (name, once[name])]))

@@ -1,4 +1,4 @@
-"""Authorization requests that wait in a browser: several at once, answered twice, lost."""
+"""Authorization requests that are pending in a browser: several at once, answered twice, lost."""
 
 import asyncio
 from secrets import token_urlsafe
@@ -21,7 +21,7 @@ def server(public: Server) -> Server:
     return public
 
 
-async def test_two_requests_wait_side_by_side(ada: Person):
+async def test_two_requests_can_be_pending_at_once(ada: Person):
     one, two = [(await ada.register())["client_id"] for _ in range(2)]
     first, second = await ada.asked(one, state="first"), await ada.asked(two, state="second")
     answers = [returned(await ada.submit(page, "consent", decision="allow")) for page in (second, first)]
@@ -62,7 +62,7 @@ async def test_the_ninth_pending_request_replaces_the_first(ada: Person, client:
         assert heading_of(await ada.http.get(page.url.path)) == CONSENT
 
 
-async def test_of_the_largest_requests_the_newest_is_pending(ada: Person, client: str):
+async def test_of_several_requests_of_the_largest_size_only_the_newest_is_kept(ada: Person, client: str):
     wide = token_urlsafe(1536)[:2047]  # compresses least
     pages = [await ada.asked(client, state=f"{n}{wide}") for n in range(3)]
     headings = [heading_of(await ada.http.get(page.url.path)) for page in pages]

@@ -98,7 +98,7 @@ async def test_new_signing_keys_are_published_by_every_worker(server: Server, ev
         assert time.monotonic() < deadline, (done.stdout, published)
 
 
-async def test_the_lines_of_all_workers_are_whole(server: Server, everywhere: list[Person]):
+async def test_workers_do_not_mix_their_log_lines(server: Server, everywhere: list[Person]):
     for person in everywhere * 5:
         await person.session("glat_x")
     for line in server.log.splitlines():
@@ -135,7 +135,7 @@ def test_a_signal_ends_all_workers_without_an_error(alone: Server, number: signa
     assert "rror" not in alone.log
 
 
-def test_a_port_that_is_taken_is_said_before_a_worker_starts(tmp_path: Path):
+def test_a_port_that_is_taken_is_reported_before_a_worker_starts(tmp_path: Path):
     port = str(free_port())
     with serving(tmp_path, port=int(port), **PUBLIC):
         done = cli("serve", "--workers", "2", cwd=tmp_path, port=port, **PUBLIC)

@@ -198,7 +198,7 @@ def test_a_time_that_cannot_be_read_is_refused(database: Path):
 
 
 @pytest.mark.parametrize("command", [("ledger", "show"), ("migrate",), ("serve",)])
-def test_an_impossible_database_is_one_sentence_and_no_traceback(command: tuple[str, ...]):
+def test_a_database_that_cannot_be_opened_is_reported_in_one_sentence(command: tuple[str, ...]):
     code, _, said = run_at("/nowhere/x.db", *command)
     assert code == 1
     assert said == "grantledger: the directory /nowhere does not exist\n"

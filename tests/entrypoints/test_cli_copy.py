@@ -85,7 +85,7 @@ def test_a_copy_is_printed_for_programs(source: Path, tmp_path: Path):
 
 
 def test_a_postgresql_with_another_session_is_not_copied(tmp_path: Path, source: Path, postgresql: str):
-    """Fails if events of a server that goes on would be lost."""
+    """Fails if a copy starts while a server may still append events, which it would miss."""
     with postgres.connected(postgresql):
         done = run(tmp_path, postgresql, "ledger", "copy", "--to", str(tmp_path / "copy.sqlite3"))
     assert isinstance(done.exception, LedgerInUse)
@@ -158,7 +158,7 @@ def test_a_copy_that_is_interrupted_leaves_the_target_empty(
 
 
 def test_rows_that_the_log_contradicts_are_counted(source: Path, tmp_path: Path):
-    """A copy holds what its source holds, also what is wrong there."""
+    """A copy holds what its source holds, including its wrong rows."""
     database = database_at(source)
     with database.writing() as connection:
         connection.exec_driver_sql("UPDATE client SET version = 99")

@@ -126,7 +126,7 @@ def operator(tmp_path: Path) -> Operator:
 
 
 def prepared(operator: Operator, run: str) -> list[str]:
-    """Return the words of the run, with what it needs done and named."""
+    """Prepare the ledger for the run, and return its arguments with real ids."""
     words = [*run.split(), *RUNS[run]]
     if run == "keys rotate":
         words.append("--compromised")
@@ -178,7 +178,7 @@ def test_with_json_nothing_but_objects_is_printed(operator: Operator, run: str):
         assert len(found) == 1
 
 
-def test_a_list_of_nothing_is_nothing(tmp_path: Path):
+def test_an_empty_list_prints_nothing(tmp_path: Path):
     environment = {"GRANTLEDGER_DATABASE": str(tmp_path / "new.sqlite3")}
     for words in (["migrate"], ["user", "list"], ["client", "list"], ["grant", "list"], ["keys", "list"]):
         done = invoked([*words, "--json"], environment)

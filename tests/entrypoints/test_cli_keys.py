@@ -107,7 +107,7 @@ def test_a_compromise_withdraws_every_key(started: Path):
     assert "withdrawn at once" in run(started, "list")[1]
 
 
-def test_withdrawing_is_asked_about_first(started: Path):
+def test_withdrawing_keys_needs_a_confirmation(started: Path):
     code, _, said = run(started, "rotate", "--compromised", stdin="n\n")
     assert code == 1
     assert "After this, no ID token and no JWT access token signed so far can be verified" in said

@@ -152,7 +152,9 @@ async def test_a_list_ends_at_its_limit_and_says_how_it_goes_on(server: Server, 
         ("user", "disable", "glu_nobody"),
     ],
 )
-def test_what_is_not_there_is_one_sentence_and_exit_code_1(server: Server, arguments: tuple[str, ...]):
+def test_an_unknown_id_is_reported_in_one_sentence_with_exit_code_1(
+    server: Server, arguments: tuple[str, ...]
+):
     before = server.events()
     code, said, complaint = run(server, *arguments)
     assert (code, said) == (1, "")

@@ -1,4 +1,4 @@
-"""Rotating the master secret while people sign in and clients refresh: each command and server a process."""
+"""Rotating the master secret while users sign in and clients refresh, with real processes."""
 
 import base64
 import json
@@ -66,14 +66,14 @@ async def test_a_rotation_of_the_master_secret_signs_nobody_out(tmp_path: Path):
             "live_until": None,
         }
     with serving(tmp_path, port=int(server.settings["port"])) as server:
-        # Restarted, it knows the new secret. The first step is done: another secret would be one too many.
+        # The restarted server has the new secret. No further secret is added before this one is activated.
         code, _, complaint = run(server, "secret", "rotate")
         assert (code, f"rotate --to {new}" in complaint) == (1, True)
         code, said, warning = run(server, "secret", "rotate", "--to", new, "--yes")
         assert code == 0, warning
         assert "private records are resealed" in said
         assert f"Keep {old}: 1 live grants" in warning
-        await signs_in(server)  # the server seals under the old one still, and finds what was resealed
+        await signs_in(server)  # it still seals under the old secret, and opens resealed records
         assert (await person.session(tokens["access_token"])).status_code == 200
     with serving(tmp_path, port=int(server.settings["port"])) as server:
         assert (await person.session(tokens["access_token"])).status_code == 200

@@ -230,7 +230,7 @@ def test_control_characters_in_the_reason_for_an_early_end_are_escaped(
 # Without the extra
 
 
-def test_both_ways_to_read_the_options_know_the_same():
+def test_both_parsers_know_the_same_options():
     by_click = {option for parameter in doctor.params for option in parameter.opts}
     by_argparse = {
         option

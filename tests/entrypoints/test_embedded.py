@@ -82,7 +82,7 @@ def page(_: object) -> PlainTextResponse:
 
 
 async def without_lifespan(scope, receive, send):
-    """As Django answers."""
+    """Answers HTTP, and refuses the lifespan as Django does."""
     if scope["type"] != "http":
         raise ValueError("only HTTP")
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -263,7 +263,7 @@ async def test_a_mount_at_the_origin_hides_none_of_the_servers_routes(server, pa
         assert [(await http.get(url)).status_code for url in ("/", "/tools", "/tokens")] == [401, 401, 401]
 
 
-async def test_the_front_page_is_where_no_mount_is(server):
+async def test_a_mount_below_the_root_leaves_the_front_page(server):
     mount = Mount(path="/host", app=without_lifespan, lifespan=lambda: nothing(None))
     async with (
         hosting(server.app([mount]), server.settings.port) as origin,
@@ -322,7 +322,7 @@ def test_a_challenge_for_a_resource_that_is_not_configured_is_an_error(server):
         server.challenge({}, resource="https://elsewhere.example/mcp")
 
 
-async def test_csrf_protection_of_a_litestar_host_spares_our_routes(server):
+async def test_csrf_protection_of_a_litestar_host_skips_our_routes(server):
     async with server:
         await server.use_cases.open_account(EMAIL, PASSWORD, CALLER)
     wall = CSRFConfig(secret="the-secret-of-the-host")

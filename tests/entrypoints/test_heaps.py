@@ -1,4 +1,4 @@
-"""A server keeps the memory of its threads together."""
+"""The threads of a server share two heaps, which bounds its memory."""
 
 import ctypes
 import subprocess

@@ -132,7 +132,7 @@ def test_two_databases_have_different_secrets(tmp_path):
     assert one.newest != other.newest
 
 
-def test_refuses_a_made_secret_that_others_may_read(database):
+def test_refuses_a_generated_secret_that_others_may_read(database):
     obtain_master_secrets(Settings(database=str(database)))
     made(database).chmod(0o644)
     assert "must be closed to other users" in sentence(Settings(database=str(database)))

@@ -21,7 +21,7 @@ def working_directory(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_needs_no_setting():
+def test_every_setting_has_a_default():
     assert given() == Settings()
 
 
@@ -152,7 +152,7 @@ def test_an_unknown_option_is_named():
     assert sentence(given, zzz=1) == "zzz is not a setting (from the command line)"
 
 
-def test_a_table_of_settings_is_unknown():
+def test_a_table_of_settings_is_refused_as_unknown():
     assert sentence(in_file, "[server]\nport = 8000").startswith("server is not a setting")
 
 
@@ -238,7 +238,7 @@ def test_the_default_resource_is_under_the_issuer(issuer):
     assert given(issuer=issuer).protected_resources == (Resource("https://localhost/auth/mcp"),)
 
 
-def test_one_resource_is_the_only_one():
+def test_the_setting_resource_configures_a_single_resource():
     assert given(resource="https://a.example").protected_resources == (Resource("https://a.example"),)
 
 

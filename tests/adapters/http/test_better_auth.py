@@ -1,4 +1,4 @@
-"""`get-session` of Better Auth: what its client reads, and nothing of an outage in it."""
+"""`get-session` of Better Auth: what its client reads, and an outage that is no missing session."""
 
 from typing import Any
 

@@ -28,7 +28,7 @@ def headers(response: PlainResponse) -> dict[str, str]:
 
 
 def test_only_an_unauthenticated_client_or_registration_is_401():
-    """On 401 clients discard their registration; one without it has none yet."""
+    """On 401 clients discard their registration. A client that is registering has none yet."""
     unauthorized = {refusal for refusal, error in WIRE_ERRORS.items() if error.status == 401}
     assert unauthorized == {
         ClientUnknown,
@@ -59,9 +59,7 @@ def test_an_expired_code_is_an_invalid_grant_that_is_not_stored():
 
 
 @pytest.mark.parametrize(("sent", "challenge"), [(True, 'Bearer error="invalid_token"'), (False, "Bearer")])
-def test_a_registration_without_its_token_is_told_what_is_wrong_only_if_it_sent_one(
-    sent: bool, challenge: str
-):
+def test_the_challenge_describes_a_wrong_registration_token_not_a_missing_one(sent: bool, challenge: str):
     response = refusal_response(RegistrationTokenRefused(), sent_authorization=sent)
     assert response.status == 401
     assert headers(response)["www-authenticate"] == challenge

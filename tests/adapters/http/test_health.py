@@ -60,7 +60,7 @@ async def test_a_server_that_cannot_answer_is_alive_but_not_ready():
     assert await probe(app, READY) == (503, b'{"status":"unavailable"}')
 
 
-async def test_to_be_alive_asks_nothing_of_the_database():
+async def test_the_liveness_probe_does_not_ask_the_database():
     check = Check()
     await probe(with_health(not_ours, check), LIVE)
     assert check.asked == 0

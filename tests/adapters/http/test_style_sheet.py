@@ -42,13 +42,15 @@ def test_contrast_is_computed_as_wcag_does():
 
 @both_schemes
 @pytest.mark.parametrize(("ink", "surface"), READ)
-def test_every_ink_reads_on_every_surface(scheme: dict[str, str], ink: str, surface: str):
+def test_every_text_colour_has_enough_contrast_on_every_surface(
+    scheme: dict[str, str], ink: str, surface: str
+):
     assert contrast(scheme[ink], scheme[surface]) >= 4.5
 
 
 @both_schemes
 @pytest.mark.parametrize(("line", "surface"), SEEN)
-def test_edges_of_fields_and_the_focus_are_seen(scheme: dict[str, str], line: str, surface: str):
+def test_field_borders_and_focus_rings_have_enough_contrast(scheme: dict[str, str], line: str, surface: str):
     assert contrast(scheme[line], scheme[surface]) >= 3
 
 
@@ -57,7 +59,7 @@ def test_both_schemes_name_the_same_colours():
     assert len(ROOTS) == 2
 
 
-def test_colours_are_named_and_used_for_what_they_are_named_for():
+def test_rules_use_named_colours_and_each_for_its_purpose():
     rules = re.sub(r":root \{.*?\}", "", CSS, flags=re.DOTALL)
     assert not re.findall(r"#[0-9a-f]{3,8}\b|\b(?:rgb|hsl|hwb|lab|lch|oklab|oklch|color)a?\(", rules)
     assert {*re.findall(r"var\((--[a-z-]+)\)", rules)} == LIGHT.keys()
