@@ -1,4 +1,4 @@
-"""What the ledger needs from a database, whichever it is."""
+"""What the ledger needs from SQLite and from PostgreSQL."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -61,11 +61,11 @@ class Database(Protocol):
         ...
 
     async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
-        """Read after every commit that has begun in the realm has ended. Raises `Unavailable`."""
+        """Wait until every COMMIT that was sent in the realm has ended, then read. Raises `Unavailable`."""
         ...
 
     def transaction(self, realm: str) -> AbstractAsyncContextManager[Transaction]:
-        """Begin to write in the realm, once no other writer does."""
+        """Wait until no other writer of the realm has a transaction, and begin one."""
         ...
 
     async def record(

@@ -87,7 +87,7 @@ _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 
 class PostgresDatabase:
-    """One PostgreSQL database. `url` is a libpq URL, which also says TLS, role and `application_name`.
+    """One PostgreSQL database. `url` is a libpq URL, which also sets TLS, role and `application_name`.
 
     Raises `CannotOpen` for a URL that asyncpg and libpq do not both understand.
     """
@@ -148,8 +148,8 @@ class PostgresDatabase:
         try:
             return await self._read_on(idle or await self._connected(READ_TIMEOUT), query, arguments)
         except Exception as error:
-            # Once more if the connection was lost while it was idle, or if the server wants the statement
-            # again. A read that took too long is not repeated: it would take too long again.
+            # Repeated if the connection was lost while it was idle, or if the server ended the statement
+            # because of another transaction. Not after a timeout: it would time out again.
             if not (_is_aborted(error) or (idle is not None and _is_lost(error))):
                 raise _unavailable(error) from error
         try:
@@ -191,7 +191,7 @@ class PostgresDatabase:
             self._idle.append(connection)
 
     async def _settle(self, realm: str) -> None:
-        """Answer every doubt of the realm on one connection of its own: the writer's may hang."""
+        """Do each read that waits for commits of the realm, on another connection: the writer's may hang."""
         doubts = self._doubts[realm]
         while doubts:
             try:
@@ -208,7 +208,7 @@ class PostgresDatabase:
         connection = await self._connected(_COMMAND_TIMEOUT)
         try:
             await self._lock(connection, realm)
-            # Who asks while it is locked has sent a COMMIT earlier, and its transaction has ended too.
+            # A read that is added while the head is locked is for an earlier COMMIT, so it has ended too.
             while doubts:
                 doubt = doubts[0]
                 rows = await connection.fetch(
@@ -221,7 +221,7 @@ class PostgresDatabase:
             connection.terminate()
 
     async def _connected(self, command_timeout: float) -> "asyncpg.Connection[Any]":
-        """Connect to the first host that takes writes, and begin with it the next time."""
+        """Connect to the first host that takes writes, and try it first the next time."""
         if self._closed:
             raise Unavailable("the ledger is closed")
         failed: Exception | None = None
@@ -244,7 +244,7 @@ class PostgresDatabase:
             **self._url.asyncpg,
             host=name,
             port=port,
-            # asyncpg would let the first host use up the time of all.
+            # A share for each host: with one timeout for all, the first could use it up.
             timeout=self._url.connect_timeout / len(self._url.hosts),
             command_timeout=command_timeout,
             statement_cache_size=0 if self._pooler else 200,

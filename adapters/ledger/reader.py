@@ -166,7 +166,7 @@ class Reader:
             if len(unused) >= MAX_PAGE:
                 break
             where |= {"key": rows[-1][0], "began": rows[-1][4]}
-            await asyncio.sleep(0)  # there may be many that are used
+            await asyncio.sleep(0)  # there may be many pages of used clients
         return unused[:MAX_PAGE]
 
     async def users(self, *, after: str | None = None, limit: int = MAX_PAGE) -> ListPage[UserAccount]:

@@ -81,7 +81,7 @@ def _again(sealer: Sealer, key_id: str, row: Any) -> dict[str, Any]:
 
 
 class _Issued(NamedTuple):
-    """The tokens of one grant: its newest secret, when its access tokens end, and when all end by secret."""
+    """One grant's tokens: its newest secret, the end of its access tokens, and the end of all by secret."""
 
     newest: str
     access_until: int

@@ -154,7 +154,8 @@ class Statements:
     def _merge_throttles(self, rows: int) -> ClauseElement:
         """Add what a process has counted to the buckets, and return them.
 
-        A row is a bucket that was full at `merged_at`: what was counted is the time between.
+        A row of the parameters is a bucket that was full at `merged_at`; what was counted is the time
+        from then to `full_at`.
         """
         statement = self.upserting(throttles).values(_binds(throttles, rows))
         known, new = throttles.c, statement.excluded

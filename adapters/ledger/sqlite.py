@@ -134,10 +134,10 @@ class SqliteDatabase:
             if connection.in_transaction:
                 connection.rollback()
         except asyncio.CancelledError:
-            self._thread.call(self._stop_writing)  # on the thread, which may be committing
+            self._thread.call(self._stop_writing)  # on the thread, after a commit that may be running there
             raise
         except BaseException as error:
-            self._stop_writing()  # rolls back, before the next process begins
+            self._stop_writing()  # rolls back before the lock is released to the next writer
             if isinstance(error, (sqlite3.Error, OSError)):
                 raise _translated(error) from error
             raise

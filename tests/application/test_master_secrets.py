@@ -4,7 +4,7 @@ import pytest
 
 from fakes.clock import FrozenClock
 from fakes.memory_ledger import MemoryLedger
-from fakes.secrets_in_memory import CountedRecords, MemorySecretKeeper, ToldTokens
+from fakes.secrets_in_memory import CountedRecords, GivenTokens, MemorySecretKeeper
 from grantledger.application.keys.master_secrets import (
     ActivateMasterSecret,
     AddMasterSecret,
@@ -33,7 +33,7 @@ class Rotation:
         self.clock = FrozenClock()
         self.keeper = MemorySecretKeeper("secret-1")
         self.records = CountedRecords(**{"secret-1": 5})
-        self.tokens = ToldTokens()
+        self.tokens = GivenTokens()
         self.describe = DescribeMasterSecrets(self.keeper, self.records, self.tokens, self.clock)
         self.add = AddMasterSecret(ledger, self.keeper, self.describe, self.clock)
         self.activate = ActivateMasterSecret(ledger, self.keeper, self.records, self.clock)

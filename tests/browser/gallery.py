@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from browser.visitor import WEBSITE, Visitor, signs_in_at_the_host
 from support.loopback_client import LANDED, LoopbackClient, listening
-from support.outages import nobody_may_write
+from support.outages import writes_locked_out
 from support.server import EMAIL, PASSWORD
 from support.visitors import allow, changes_password, comes_to, sign_in, signs_up
 
@@ -256,7 +256,7 @@ def _broken(visitor: Visitor) -> None:
 
 def _cannot_answer(visitor: Visitor) -> None:
     visitor.goes_to("account")
-    with nobody_may_write(visitor.server):
+    with writes_locked_out(visitor.server):
         sign_in(visitor.page, visitor.email)
         comes_to(visitor.page, "This server cannot answer now")
 

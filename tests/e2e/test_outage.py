@@ -15,7 +15,7 @@ from grantledger.adapters.guards.session import session_of
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
 from support.oauth import SESSION_COOKIE, Person, basic, csrf_token, error_of, heading_of, returned
-from support.outages import nobody_may_write
+from support.outages import writes_locked_out
 from support.server import EMAIL, PASSWORD, PUBLIC, Server, serving
 
 OUTAGE = (503, "temporarily_unavailable")
@@ -212,7 +212,7 @@ async def while_locked(fragile: Server) -> dict[str, httpx2.Response]:
         async def ask(name: str, request: Any) -> None:
             answers[name] = await request
 
-        with nobody_may_write(fragile):
+        with writes_locked_out(fragile):
             async with anyio.create_task_group() as requests:
                 requests.start_soon(ask, "write", person.refresh(client, tokens["refresh_token"]))
                 requests.start_soon(ask, "read", person.session(tokens["access_token"]))

@@ -1,4 +1,4 @@
-"""A server does not start if a setting breaks a rule: its own, one with another setting, or one off loopback."""
+"""A server does not start if a setting breaks a rule of its own, with another setting, or off loopback."""
 
 import pytest
 

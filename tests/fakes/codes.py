@@ -1,4 +1,4 @@
-"""Codes that anybody can make, for tests that are about something else."""
+"""Codes without a secret, for tests that are about something else."""
 
 import hashlib
 

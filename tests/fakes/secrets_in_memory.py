@@ -41,7 +41,7 @@ class CountedRecords:
                 yield batch
 
 
-class ToldTokens:
+class GivenTokens:
     """Live tokens that the test decides on."""
 
     def __init__(self, **live: LiveTokens) -> None:

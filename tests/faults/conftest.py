@@ -14,5 +14,5 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is preloaded into a server to stand between it and its disk."""
+    """The library that is preloaded into a server to intercept its calls to the disk."""
     return built_shim(tmp_path_factory.mktemp("shim"))

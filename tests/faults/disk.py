@@ -73,7 +73,7 @@ class Files:
                 unsynced.clear()
 
     def is_synced(self, suffix: str) -> bool:
-        """Whether nothing that was written to such a file can be lost."""
+        """Whether all that was written to the files with this suffix is synced."""
         return not any(unsynced for path, unsynced in self._unsynced.items() if path.endswith(suffix))
 
     def lose_power(self, dice: Random) -> None:

@@ -30,7 +30,7 @@ class Host(Struct, frozen=True):
 
 @contextmanager
 def limited(host: Host) -> Iterator[None]:
-    """Let the kernel end the write-ahead log within the next page that is written to it."""
+    """Limit the file size so that the next write to the write-ahead log fails in the middle of a page."""
     end = Path(f"{host.server.database}-wal").stat().st_size + 1_000
     before = resource.prlimit(host.server.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(host.server.pid, resource.RLIMIT_FSIZE, (end, before[1]))
@@ -75,7 +75,9 @@ async def host(tmp_path_factory: pytest.TempPathFactory, shim: Path) -> AsyncIte
     server = RestartableServer(directory / "server")
     server.database.parent.mkdir()
     disk = Disk(shim, server.database, directory)
-    del disk.environment["DISK_JOURNAL"]  # no file may grow when none may
+    del disk.environment[
+        "DISK_JOURNAL"
+    ]  # the journal could not grow either when the kernel limits file sizes
     server.environment = disk.environment
     await server.open_account()
     server.start()

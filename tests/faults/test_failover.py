@@ -98,7 +98,7 @@ LONG = pytest.mark.timeout(300)
 
 @LONG
 async def test_a_standby_alone_is_neither_read_nor_written(pair: FailoverPair) -> None:
-    """Also not if it is the only host. It must come first: afterwards the standby is the primary."""
+    """Not even if it is the only host. This test must run first: afterwards the standby is the primary."""
     standby = PostgresDatabase(pair.standby)
     ledger = a_ledger(standby)
     with pytest.raises(Unavailable, match="target attribute"):

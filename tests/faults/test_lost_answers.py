@@ -24,7 +24,7 @@ from support.oauth import Person, error_of
 from support.server import EMAIL, PASSWORD
 from support.witness import contradictions
 
-# The handlers declare their path parameters in a style that Litestar is to drop.
+# The handlers declare their path parameters in a style that Litestar has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 
 OUTAGE = (503, "temporarily_unavailable")
@@ -205,7 +205,7 @@ def _wait(event: threading.Event) -> None:
 
 
 def _end_the_ledgers_thread() -> None:
-    """Raise SystemExit in it as soon as it runs the next time, wherever it is then."""
+    """Raise SystemExit in the ledger's thread as soon as it runs again."""
     (writer,) = [thread for thread in threading.enumerate() if thread.name == "ledger"]
     assert writer.ident
     raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(

@@ -33,7 +33,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rest
         server.stop()
 
 
-async def served_until_told_to_stop(person: Person, server: RestartableServer, witness: Witness) -> list[Any]:
+async def served_until_sigterm(person: Person, server: RestartableServer, witness: Witness) -> list[Any]:
     """Keep the server busy, send SIGTERM at some moment, and return how each worker ended."""
     async with person.http:
         for_ever = asyncio.Event()
@@ -68,7 +68,7 @@ async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         cookies = await signed_in(server.origin)
         for _ in range(request.param):
             before = witness.answered
-            ended += await served_until_told_to_stop(visitor(server.origin, cookies), server, witness)
+            ended += await served_until_sigterm(visitor(server.origin, cookies), server, witness)
             exit_codes.append(await asyncio.to_thread(server.wait))
             answered.append(witness.answered - before)
             server.start()

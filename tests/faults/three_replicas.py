@@ -1,4 +1,4 @@
-"""Three replicas behind nginx on one PostgreSQL, under load: any one process is killed, and none is missed.
+"""Three replicas behind nginx on one PostgreSQL, under load: any one process is killed, and requests go on.
 
 As a script it prints its figures: `PYTHONPATH=tests python -m faults.three_replicas --rounds 10`.
 """
@@ -60,7 +60,7 @@ class Site(Struct):
 
 
 class Blow(Struct, frozen=True):
-    """Something that happens to a site, and what somebody does about it a little later, if anything."""
+    """A fault of a site, and its repair a little later if it needs one."""
 
     name: str
     strike: Callable[[Site], None]
@@ -174,7 +174,7 @@ async def _keep_busy(witness: Witness, person: Person, over: asyncio.Event) -> N
 
 
 async def _lost_by_nginx(answer: httpx2.Response) -> None:
-    """Take nginx's own answers as what they are: it has lost the server after it had sent it the request."""
+    """Treat nginx's own 502 and 504 as a lost answer: the server may have received the request."""
     if answer.status_code in (502, 504):
         raise httpx2.RemoteProtocolError("nginx has lost the server")
 

@@ -14,7 +14,7 @@ from support.stores import asked
 
 
 class Cluster(Struct, frozen=True):
-    """Servers on one database; `people` are the same user at each server, in their order."""
+    """Servers on one database; `people` are the same user at each server, in the order of the servers."""
 
     servers: list[Server]
     people: list[Person]

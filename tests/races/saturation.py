@@ -32,7 +32,7 @@ WAIT = 1.0
 
 
 class Saturation(Struct, frozen=True):
-    """What processes achieved side by side: appends and the longest wait of each, in seconds.
+    """What processes achieved in parallel: appends and the longest wait of each, in seconds.
 
     `standstill` is the longest delay of a thread that only sleeps, and `others` the part of the machine's
     time that other processes or the hypervisor took.

@@ -1,7 +1,7 @@
 """MCP servers in JavaScript that know Better Auth alone, one for each adapter of its remote client.
 
-`better_auth_servers/package-lock.json` has the pins: `npm install` in that folder writes it. Of mcp-use, its
-command line, its inspector and its telemetry are left out.
+`better_auth_servers/package-lock.json` has the pins: `npm install` in that folder writes it. They
+leave out the command line, the inspector and the telemetry of mcp-use.
 """
 
 import fcntl

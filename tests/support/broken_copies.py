@@ -1,4 +1,4 @@
-"""The package with a fault in it, for tests that have to see what a check says of it."""
+"""Copies of the package with a fault in it, for tests that a check finds the fault."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def broken_copy(directory: Path, file: str, right: str, wrong: str) -> dict[str,
 
 
 def assert_imported(environment: Mapping[str, str], directory: Path, file: str) -> None:
-    """See that Python imports the copy, with all that commands need: else it shows nothing."""
+    """Assert that Python imports the copy with all that commands need; otherwise a test shows nothing."""
     module = "grantledger." + file.removesuffix(".py").replace("/", ".")
     code = (
         "import importlib, grantledger.entrypoints.cli.commands;"

@@ -35,7 +35,7 @@ ISSUED_FOR_ID_TOKEN = replace(ISSUED, auth_time=900, nonce="n-0S6_WzA2Mj")
 
 
 def a_code(*after: CodeRedeemed | CodeReplayed, **issued: Any) -> AuthorizationCode:
-    """Return a code that was issued, and what `after` made of it."""
+    """Return an issued code after the events `after`."""
     code = evolve(None, replace(ISSUED, **issued))
     for event in after:
         code = evolve(code, event)
@@ -49,7 +49,7 @@ def a_redeemed_code() -> AuthorizationCode:
 def redeem(
     code: AuthorizationCode, *, at: int = ISSUED_AT + 10, **request: Any
 ) -> tuple[CodeRedeemed | CodeReplayed, ...]:
-    """Redeem the code with all that is right, but for what `request` names."""
+    """Redeem the code with a correct request, except for the fields in `request`."""
     right: dict[str, Any] = {
         "client_id": ISSUED.client_id,
         "client_registration": ISSUED.client_registration,

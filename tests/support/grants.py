@@ -1,4 +1,4 @@
-"""Token grants and their refreshes, in the seconds after one was opened."""
+"""Token grants and their refreshes; times are seconds after the grant was opened."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -43,7 +43,7 @@ OPENED = GrantOpened(
 
 
 def an_open_grant(**opened: Any) -> TokenGrant:
-    """Return a grant of generation 0, opened as usual but for what `opened` names."""
+    """Return a grant of generation 0, opened as usual except for the fields in `opened`."""
     return evolve(None, replace(OPENED, **opened))
 
 
@@ -62,7 +62,7 @@ def refresh(
     window: int = WINDOW,
     **request: Any,
 ) -> tuple[Event, ...]:
-    """Present the refresh token of `generation` with all that is right, but for what `request` names."""
+    """Present the refresh token of `generation` in a correct request, except for the fields in `request`."""
     lifetimes = Lifetimes(access_token=ACCESS_LIFETIME, refresh_token=REFRESH_LIFETIME, reuse_window=window)
     right: dict[str, Any] = {
         "client_id": OPENED.client_id,
@@ -76,7 +76,7 @@ def refresh(
 
 
 def narrowed_to(access: Access) -> Narrowing:
-    """Return the request for just this."""
+    """Return the request for these scopes alone."""
     return Narrowing(scope=" ".join(access.scopes), resources=(access.resource,), known_scopes=KNOWN)
 
 

@@ -54,7 +54,7 @@ async def issuer_metadata(document: IssuerDocument) -> bytes | None:
 
 
 def guarded(verify: Verify, **members: Any) -> GuardedResource:
-    """The resource of these tests, but for what `members` names."""
+    """Return the resource of these tests, except for the fields in `members`."""
     given = {
         "identifier": RESOURCE,
         "issuer": ISSUER,
@@ -114,7 +114,7 @@ class Answered(Struct):
         return [value for key, value in self.headers if key == name]
 
     def value(self, name: str) -> str | None:
-        """The value of a header that must not be there twice."""
+        """Return the value of a header, which must not be repeated."""
         values = self.values(name)
         assert len(values) <= 1, f"{name} is sent {len(values)} times"
         return values[0] if values else None

@@ -90,7 +90,7 @@ def published(*keys: Key) -> dict[str, Any]:
 
 
 def claims(**others: Any) -> dict[str, Any]:
-    """Return the claims of a good token, but for `others`; one of None is left out."""
+    """Return the claims of a good token, changed by `others`; a claim of None is left out."""
     now = int(time.time())
     good = {
         "iss": ISSUER,
@@ -106,7 +106,7 @@ def claims(**others: Any) -> dict[str, Any]:
 
 
 def signed(with_claims: dict[str, Any] | None = None, *, key: Key | None = None, **header: str | None) -> str:
-    """Return a JWT; a header of None is left out."""
+    """Return a JWT with these headers; one of None is left out."""
     key = key or KEYS["ES256"]
     algorithm = {"EC": "ES256", "RSA": "RS256", "OKP": "EdDSA"}[key.key_type]
     given = {"alg": algorithm, "typ": "at+jwt", "kid": key.kid, **header}

@@ -48,7 +48,7 @@ class LoopbackClient:
         client.close()
 
     def url(self, **parameters: str) -> str:
-        """Return where the browser is sent; with more parameters than the usual ones."""
+        """Return the URL of the authorization request, with `more` parameters than the usual ones."""
         digest = hashlib.sha256(self._verifier.encode()).digest()
         query = {
             "response_type": "code",

@@ -64,7 +64,7 @@ class NodeClient:
         self.process.stdin.flush()
 
     def rest(self) -> str:
-        """Wait until the client has ended well, and return all it has printed."""
+        """Wait until the client has ended with exit code 0, and return all it has printed."""
         while self._lines.get(timeout=TIMEOUT) is not None:
             pass
         assert self.process.wait(TIMEOUT) == 0, "".join(self.printed)

@@ -52,8 +52,8 @@ class Person:
         async def keep(answer: httpx2.Response) -> None:
             for value in answer.headers.get_list("set-cookie"):
                 name, _, secret = value.partition(";")[0].partition("=")
-                # Of a session's cookie the second half is the secret; that of a notice is a word of ours.
-                # One that is taken back has no value, which is written as two quotation marks.
+                # The secret of a session's cookie is its second half. A notice is no secret.
+                # A deleted cookie has an empty value, written as two quotation marks.
                 if "-notice" not in name and "max-age=0" not in value.lower():
                     issued("cookie", secret.rpartition(".")[2])
             for cookie in http.cookies.jar:
@@ -154,7 +154,7 @@ class Person:
 
 
 class LongAgo(Struct, frozen=True):
-    """What the hasty server answered when four seconds had passed: each is a life of its own."""
+    """Responses of the hasty server after four seconds, each to a grant, code or session of its own."""
 
     first_use: httpx2.Response
     used_again: httpx2.Response
@@ -166,7 +166,7 @@ class LongAgo(Struct, frozen=True):
 
 
 def query(client_id: str, /, **parameters: str | None) -> dict[str, str]:
-    """Return the query of an authorization request with all that is right, but for what is given."""
+    """Return the query of a correct authorization request, except for the parameters that are given."""
     asked = {
         "response_type": "code",
         "client_id": client_id,

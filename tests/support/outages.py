@@ -8,7 +8,7 @@ from support.server import Server
 
 
 @contextmanager
-def nobody_may_write(server: Server) -> Iterator[None]:
+def writes_locked_out(server: Server) -> Iterator[None]:
     """Begin a transaction that writes, and leave it open."""
     with closing(connect(server.database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")

@@ -15,7 +15,7 @@ from support.stores import Ledger, asked
 
 
 def overtaken(ledger: Ledger) -> list[str]:
-    """Name each code and grant that was recorded behind what forbids it.
+    """Name each code and grant that was recorded after an event that forbids it.
 
     Positions are in commit order, so each event is judged by what the log had said up to then.
     """

@@ -42,7 +42,7 @@ def pending_requests(person: Person) -> list[str]:
 
 @asynccontextmanager
 async def as_it_was(person: Person, server: Server) -> AsyncIterator[Person]:
-    """Return a browser with the cookies that `person` has now, whatever becomes of them."""
+    """Return a browser with a copy of the cookies that `person` has now."""
     copy = Person.at(server.origin)
     for cookie in person.http.cookies.jar:
         copy.http.cookies.jar.set_cookie(cookie)

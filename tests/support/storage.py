@@ -150,7 +150,7 @@ class InterruptedLedger(InterleavingLedger):
 
 @contextmanager
 def nothing_recorded(ledger: MemoryLedger) -> Iterator[None]:
-    """Hold that what happens inside leaves no trace in the ledger."""
+    """Assert that the block records nothing in the ledger."""
     before = list(ledger.log)
     yield
     assert ledger.log == before

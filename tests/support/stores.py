@@ -1,4 +1,4 @@
-"""A ledger by its place: the path of a SQLite file, or the URL of a PostgreSQL database."""
+"""A ledger by its path or URL: a SQLite file, or a PostgreSQL database."""
 
 import sqlite3
 from contextlib import closing

@@ -36,7 +36,7 @@ REGISTRATION = RegistrationRequest(
 
 class Story(UseCases):
     async def registers(self, **members: Any) -> NewClient:
-        """A client registers, as the usual public one but for these members."""
+        """A client registers, with the usual metadata of a public client except for these members."""
         return await self.register_client(replace(REGISTRATION, **members), CALLER)
 
     async def signs_in(self, email: str = EMAIL, password: str = PASSWORD) -> BrowserSession:
@@ -61,7 +61,7 @@ class Story(UseCases):
     async def redeems(
         self, client: ClientRegistration, code: str, *, secret: str | None = None, **request: Any
     ) -> Tokens:
-        """The client presents the code with all that is right, but for what `request` names."""
+        """The client presents the code in a correct request, except for the fields in `request`."""
         right = CodeRedemption(
             credentials=ClientCredentials(client_id=client.client_id, secret=secret),
             code=code,

@@ -10,7 +10,7 @@ from fakes.id_token_signer import ReadableIdTokenSigner
 from fakes.no_past import NoPast
 from fakes.password_hasher import PlainPasswordHasher
 from fakes.randomness import CountingRandomness
-from fakes.secrets_in_memory import CountedRecords, MemorySecretKeeper, ToldTokens
+from fakes.secrets_in_memory import CountedRecords, GivenTokens, MemorySecretKeeper
 from grantledger.adapters.throttles import Throttles
 from grantledger.application import use_cases
 from grantledger.application.authorization.issue_code import IssueCode
@@ -57,7 +57,7 @@ class Outside(Struct):
             key_maker=CountingKeyMaker(),
             secret_keeper=MemorySecretKeeper("secret-1"),
             sealed_records=CountedRecords(),
-            issued_tokens=ToldTokens(),
+            issued_tokens=GivenTokens(),
             password_guesses=self.guesses,
             client_secret_guesses=self.guesses,
             registrations=self.registrations,

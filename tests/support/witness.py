@@ -152,7 +152,7 @@ class Witness:
     # What must be true ever after
 
     async def untruths(self, person: Person, *, at_most: int | None = None) -> list[str]:
-        """Ask whether what was answered is true, of each kind the newest and as many others, or of all."""
+        """Return earlier answers that are untrue now. Checks all, or `2 * at_most` of each kind."""
         self.alive += self.unsure
         unsure, self.unsure = self.unsure, []
         found = await self._asked(person, self._grant_lives, unsure)
@@ -185,7 +185,7 @@ class Witness:
         return [found for found in await asyncio.gather(*map(ask, facts)) if found is not None]
 
     async def _client_is_known(self, person: Person, client: str) -> str | None:
-        # Whom the server does not know is 401.
+        # An unknown client is 401.
         answer = await _now(lambda: person.refresh(client, "glrt_unknown"))
         return None if answer.status_code == 400 else f"client {client} is not known: {answer.text}"
 
@@ -260,7 +260,7 @@ def visitor(origin: str, cookies: httpx2.Cookies) -> Person:
     """Return a user with these cookies."""
     person = Person.at(origin)
     person.http.cookies = cookies
-    # On a machine so busy that a kept connection would be closed just as the next request goes out.
+    # A busy machine might close a kept connection just as the next request goes out.
     person.http.headers["connection"] = "close"
     return person
 

@@ -90,7 +90,7 @@ def _written() -> Path:
 
 
 def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
-    """Run it where no event loop runs yet, as one may in the test."""
+    """Run it on a thread of its own, because the test may already run an event loop."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, work).result()
 
