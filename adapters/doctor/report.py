@@ -49,10 +49,12 @@ class Report:
         """Record whether the check holds; `seen` says what speaks against it. Returns `bool(holds)`."""
         assert check_id in CHECKS, check_id
         against = self._seen.setdefault(check_id, [])
+        if holds:
+            return True
         shown = printable(seen)[:_MAX_SEEN]
-        if not holds and shown not in against:
+        if shown not in against:
             against.append(shown)
-        return bool(holds)
+        return False
 
     @property
     def findings(self) -> list[Finding]:
