@@ -288,18 +288,22 @@ async def test_a_ledger_is_not_ready_from_a_write_that_fails_until_one_succeeds(
 
 
 @only_sqlite
-async def test_a_ledger_in_which_transactions_begin_but_write_nothing_is_not_ready(database: WatchedSqlite):
-    """As on a full disk. Fails if a transaction without a write is taken for one."""
-    ledger = a_ledger(database)
-    await ledger.open()
+async def test_a_ledger_in_which_only_empty_transactions_succeed_is_not_ready(
+    ledger: EventLedger, database: WatchedSqlite
+):
+    """Fails if the check of a full disk writes nothing."""
+
+    def fail_if_written() -> None:
+        if any(connection.total_changes for connection in database.live_connections):
+            raise sqlite3.OperationalError("database or disk is full")
+
     await ledger.record([facts.opened()], facts.OPERATOR)
-    await ledger.close()
-    database.pragmas = ("query_only=ON",)
-    await ledger.open()
+    database.before_commit = fail_if_written
     with pytest.raises(Unavailable):
         await ledger.record([facts.issued()], facts.OPERATOR)
     assert not await is_ready(ledger)
-    await ledger.close()
+    database.before_commit = lambda: None
+    assert await is_ready(ledger)
 
 
 async def test_a_check_writes_nothing_while_writes_succeed(ledger: EventLedger, database: WatchedDatabase):
