@@ -20,6 +20,7 @@ from adapters.ledger.storage import (
     writer_in_queue,
     writers_held_up,
 )
+from grantledger.adapters.ledger import writer
 from grantledger.adapters.ledger.database import Transaction
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.ledger.writer import Append, Outcome
@@ -252,12 +253,29 @@ async def test_a_ledger_whose_writer_hangs_is_not_ready(database: WatchedDatabas
     await ledger.close()
 
 
+async def nothing(transaction: Transaction) -> None:
+    """Write nothing in the transaction."""
+
+
+async def test_work_that_is_queued_is_bounded_and_what_was_given_up_makes_room(
+    ledger: EventLedger, database: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writer, "_MOST_WORK", 2)
+    with writers_held_up(database):
+        recording = await writer_in_queue(database, ledger, facts.opened())
+        waiting = [asyncio.create_task(ledger.perform(nothing)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="too much"):
+            await ledger.perform(nothing)
+        waiting[0].cancel()
+        await asyncio.wait([waiting[0]])
+        last = asyncio.create_task(ledger.perform(nothing))
+    await asyncio.gather(recording, waiting[1], last)
+
+
 async def test_a_ledger_whose_writer_hangs_with_something_that_is_no_event_is_not_ready(
     database: WatchedDatabase,
 ):
-    async def nothing(transaction: Transaction) -> None:
-        pass
-
     ledger = a_ledger(database, timeout=0.05)
     await ledger.open()
     with writers_held_up(database):
