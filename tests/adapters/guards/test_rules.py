@@ -243,6 +243,16 @@ async def test_a_rule_about_a_uri_fits_each_spelling_of_it(uri):
         "notes://private%00/a",
         "https://\uff45xample.com/a",
         "https://%EF%BD%85xample.com/a",
+        "file://localhost\u00ad/a",
+        "https://@example.com/a",
+        "notes://:@private/a",
+        "notes://private:/a",
+        "notes://private:080/a",
+        "http://127.1/a",
+        "http://0x7f.0.0.1/a",
+        "http://%3127.0.00.1:8000/a",
+        "http://127.0.0.1./a",
+        "http://[0:0:0:0:0:0:0:1]/a",
     ],
 )
 async def test_with_a_rule_about_uris_one_that_parsers_read_differently_is_403(uri):
@@ -254,7 +264,15 @@ async def test_with_a_rule_about_uris_one_that_parsers_read_differently_is_403(u
 
 @pytest.mark.parametrize(
     "uri",
-    ["notes://public/a%20b", "notes://public/a.b/..c?d=..#.e", "https://example.com/a", "notes://\u00e4"],
+    [
+        "notes://public/a%20b",
+        "notes://public/a.b/..c?d=..#.e",
+        "https://example.com/a",
+        "notes://\u00e4",
+        "file:///\u00e4/1",
+        "http://127.0.0.1:8000/a",
+        "http://[::1]:80/a",
+    ],
 )
 async def test_an_unusual_uri_with_one_reading_passes(uri):
     assert (await Guarded()(call(uri, "resources/read"))).status == 200
