@@ -1,4 +1,4 @@
-"""Strangers guess at a password from everywhere, and the owner signs in with a browser that is known."""
+"""While strangers guess at a password from everywhere, the owner signs in with a known browser."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -64,7 +64,7 @@ async def test_guesses_from_everywhere_do_not_lock_out_a_browser_that_signed_in_
     assert "/consent" in (await tried(owner, PASSWORD)).text
 
 
-async def test_the_mark_of_a_device_signs_no_one_in_and_is_for_one_account(browsers: Browsers):
+async def test_a_device_cookie_signs_no_one_in_and_is_for_one_account(browsers: Browsers):
     owner = await browsers.at("192.0.2.7")
     await tried(owner, PASSWORD)
     thief = await browsers.at("192.0.2.8")
@@ -86,13 +86,13 @@ async def test_the_cookie_is_bound_to_the_host_and_shows_nothing(browsers: Brows
     assert EMAIL.partition("@")[0] not in cookie.partition("=")[2]
 
 
-async def test_a_forged_mark_counts_as_none(browsers: Browsers):
+async def test_a_forged_device_cookie_counts_as_none(browsers: Browsers):
     person = await browsers.at("192.0.2.10")
     person.http.cookies.set(COOKIE, "x" * 200, domain="127.0.0.1", path="/")
     assert (await tried(person, "a wrong password")).status_code in (400, 429)
 
 
-async def test_on_loopback_no_browser_is_marked(tmp_path: Path):
+async def test_on_loopback_browsers_get_no_device_cookie(tmp_path: Path):
     with serving(tmp_path) as running:
         person = Person.at(running.origin)
         async with person.http:

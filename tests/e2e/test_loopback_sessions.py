@@ -57,7 +57,7 @@ async def test_neither_half_of_the_secret_signs_anyone_in(person: Person, way: s
     assert heading_of(honest) == HOME
 
 
-async def test_a_session_cookie_signs_nobody_in_at_a_path_without_the_segment(person: Person):
+async def test_a_session_cookie_signs_no_one_in_at_a_path_without_the_segment(person: Person):
     page = await home_of(person)
     cookies = person.cookies()
     for name, value in cookies.items():

@@ -296,7 +296,7 @@ async def test_a_disabled_user_is_refused_on_the_next_request(server: Server, pe
     assert (await person.session(tokens["access_token"])).status_code == 200
 
 
-async def test_an_erased_password_signs_nobody_in_until_another_is_set(server: Server, person: Person):
+async def test_an_erased_password_signs_no_one_in_until_another_is_set(server: Server, person: Person):
     """Fails if an erased password is kept."""
     output(server, "user", "add", "mallory@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     client = (await person.register())["client_id"]

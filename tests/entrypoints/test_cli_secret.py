@@ -49,7 +49,7 @@ async def signs_in(server: Server) -> None:
         await person.tokens((await person.register())["client_id"])
 
 
-async def test_a_rotation_of_the_master_secret_signs_nobody_out(tmp_path: Path):
+async def test_a_rotation_of_the_master_secret_signs_no_one_out(tmp_path: Path):
     with serving(tmp_path) as server:
         person = Person.at(server.origin)
         client = (await person.register())["client_id"]

@@ -28,7 +28,7 @@ class Scene(Struct, frozen=True):
         """Send a request and hang up while its append waits for its turn."""
         with writers_held_up(SqliteDatabase(self.server.database)):
             await _left(await hold_back(FormRequest(self.server.origin, path, form)))
-            await asyncio.sleep(0.2)  # it gets as far as it can
+            await asyncio.sleep(0.2)  # time to reach the queue for the lock
         # Appends are written in their order: when this one is answered, the lost one is written.
         await self.ada.register()
 

@@ -127,7 +127,9 @@ async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Ac
             count += 1
             answered = time.monotonic()
             appends += begin <= answered < end
-            if asked < end and answered >= begin:  # also appends that still wait when time is up
+            if (
+                asked < end and answered >= begin
+            ):  # including appends that are still queued when the time is up
                 waits.append(answered - asked)
 
     await asyncio.gather(*(append_and_append(appender) for appender in range(APPENDERS)))
