@@ -12,7 +12,7 @@ MAX_PASSWORD_BYTES = 1024
 """Counted in `password_bytes`. Longer passwords take longer to hash."""
 
 _MAX_ADDED = 4
-"""A common password with at most so many characters added, or a repetition of so many, is still refused."""
+"""A common password is refused even with so many characters added, and so is a repetition of so many."""
 
 
 class PasswordUnfit(Refusal):

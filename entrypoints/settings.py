@@ -337,7 +337,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def _check_together(settings: Settings) -> None:
-    """Raise `SettingsInvalid` for the first setting that contradicts another one or is missing with it."""
+    """Raise `SettingsInvalid` for the first setting that another one forbids or requires."""
     if settings.resource is not None and settings.resources:
         raise SettingsInvalid("resources", "must not be set together with resource")
 

@@ -1,7 +1,7 @@
 """Calls the endpoints that get most requests without Litestar's routing, signature and response layers.
 
 Measured: these layers were more than half of a request to `/session` (ADR 0033). The handlers also stay in
-Litestar, which answers every other path, method and error as before.
+Litestar, which answers every other path, method and error.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -13,10 +13,10 @@ MAX_CALL_BODY = 4 * 1024 * 1024
 """A body that a guard with rules reads: 413. The `mcp` SDK has the same limit."""
 
 MAX_CALLS = 100
-"""Messages of a batch, and resources to listen to, in such a body: 413."""
+"""The messages of a batch, and the resources to listen to, in a body that a guard with rules reads: 413."""
 
 MAX_CALL_NAME = 8 * 1024
-"""Characters of a method, the name of a tool or prompt, or the URI of a resource, in such a body: 413."""
+"""Characters of a method, of the name of a tool or prompt, or of a URI of a resource in such a body: 413."""
 
 MAX_PARAMETER = 8 * 1024
 """Each name and each value, decoded: 400."""

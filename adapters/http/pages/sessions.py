@@ -38,7 +38,7 @@ class SessionCookies:
         self._box = box
 
     def longest(self, context: PageContext) -> int | None:
-        """Return the longest lifetime of a session that this page opens, None if only the setting does."""
+        """Return how long a session of these pages lasts at most, or None if only the setting limits it."""
         if not self._homes.on_loopback:
             return None
         return ACCOUNT_LIFETIME if context.pending is None else PENDING_LIFETIME
