@@ -45,6 +45,7 @@ def test_the_tree_as_it_is_breaks_no_wall(tree: Path) -> None:
         ("application", "import grantledger.adapters", "imports run one way"),
         ("adapters", "import dependency_injector", "only entrypoints use dependency_injector"),
         ("adapters", "import grantledger.entrypoints", "imports run one way"),
+        ("adapters", "import asyncpg", "only the PostgreSQL store uses asyncpg"),
     ],
 )
 def test_a_wall_broken_on_purpose_is_named(tree: Path, layer: str, statement: str, contract: str) -> None:
