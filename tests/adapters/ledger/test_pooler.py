@@ -20,6 +20,7 @@ from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.adapters.ledger.recorder import Recorder
 from grantledger.adapters.ledger.replay import Replay
 from grantledger.domain.token_grant import GRANT
+from support.postgres import ON_ITS_SOCKET
 from support.timeouts import TIMEOUT
 
 STORES = ("postgresql",)
@@ -29,6 +30,7 @@ PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/s
 pytestmark = [
     pytest.mark.full,
     pytest.mark.skipif(PGBOUNCER is None and "CI" not in os.environ, reason="there is no PgBouncer"),
+    ON_ITS_SOCKET,
 ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import re
 import socket
 import tempfile
 import time
@@ -365,7 +366,7 @@ async def test_a_server_needs_no_more_than_to_read_and_write_rows(database: Watc
         await ledger.open()
         await ledger.record([facts.opened()], facts.OPERATOR)
         assert (await ledger.load(GRANT, "grant")).version == 1
-        asked = Statement("SELECT 1 WHERE current_user = 'grantledger_server'", (), {})
+        asked = Statement(f"SELECT 1 WHERE current_user = '{role_of(database)}'", (), {})
         assert await server.fetch(asked, {})
         await ledger.close()
 
@@ -373,14 +374,20 @@ async def test_a_server_needs_no_more_than_to_read_and_write_rows(database: Watc
 @contextmanager
 def a_role(database: WatchedPostgres) -> Iterator[PostgresDatabase]:
     """Yield the database for a role with the rights of a server."""
-    role = "grantledger_server"
-    rows_of(database, f"CREATE ROLE {role} LOGIN")
+    role = role_of(database)
+    rows_of(database, f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
     rows_of(database, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
     try:
-        yield PostgresDatabase(database.address.replace("//postgres:@", f"//{role}@"))
+        yield PostgresDatabase(re.sub("//.*@", f"//{role}:secret@", database.address))
     finally:
         rows_of(database, f"DROP OWNED BY {role}")
         rows_of(database, f"DROP ROLE {role}")
+
+
+def role_of(database: WatchedPostgres) -> str:
+    """Return the name of a role that no other test process has, if they share a server."""
+    ((name,),) = rows_of(database, "SELECT current_database()")
+    return f"role_of_{name}"
 
 
 async def test_a_right_that_the_role_has_lost_is_an_outage(started: EventLedger, database: WatchedPostgres):
@@ -388,10 +395,10 @@ async def test_a_right_that_the_role_has_lost_is_an_outage(started: EventLedger,
     with a_role(database) as server:
         ledger = a_ledger(server)
         await ledger.open()
-        rows_of(database, "REVOKE INSERT ON events FROM grantledger_server")
+        rows_of(database, f"REVOKE INSERT ON events FROM {role_of(database)}")
         with pytest.raises(Unavailable, match="permission denied"):
             await ledger.record([facts.opened()], facts.OPERATOR)
-        rows_of(database, "GRANT INSERT ON events TO grantledger_server")
+        rows_of(database, f"GRANT INSERT ON events TO {role_of(database)}")
         await ledger.record([facts.opened()], facts.OPERATOR)
         await ledger.close()
 

@@ -14,12 +14,13 @@ from grantledger.adapters.ledger.database import CannotOpen
 from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.sql import Statement
 from grantledger.application.ports import Unavailable
+from support.postgres import ON_ITS_SOCKET
 from support.postgres_tls import over_tls
 from support.tls import self_signed
 
 STORES = ("postgresql",)
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, ON_ITS_SOCKET]
 
 ONE = Statement("SELECT 1", (), {})
 
