@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
-from grantledger.adapters.guards.components import mcp_server_at, refuse_unchecked, requirement_in
+from grantledger.adapters.guards.components import listed_as, mcp_server_at, refuse_unchecked, requirement_in
 from grantledger.adapters.guards.listings import LISTINGS, ShorterList
 from grantledger.adapters.guards.messages import Call, MessageRefused, body_of, calls_in
 from grantledger.adapters.guards.refusals import guard_response
@@ -105,7 +105,10 @@ class CallGuard:
 
     async def _requirement(self, server: Any, call: Call) -> Requirement:
         declared = await requirement_in(server, call)
-        return self._always.joined(self._rules.of(call)).joined(declared)
+        by_rules = self._always.joined(self._rules.of(call))
+        if self._rules and (listed := await listed_as(server, call)) is not None:
+            by_rules = by_rules.joined(self._rules.of(listed))
+        return by_rules.joined(declared)
 
     def _refused(
         self, refused: AccessRefused, session: McpSession, calls: tuple[Call, ...], headers: Headers

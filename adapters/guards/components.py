@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from grantledger.adapters.asgi_types import ASGIApp, Scope
 from grantledger.adapters.guards.messages import HASHED_NAME, Call
 from grantledger.adapters.guards.requires import (
@@ -118,6 +120,21 @@ async def requirement_in(server: Any, call: Call) -> Requirement | None:
     except Exception as error:  # noqa: BLE001 - an unknown name, or a server of another kind
         _log.debug("no component %r: %r", call.name, error)
         return None
+
+
+async def listed_as(server: Any, call: Call) -> Call | None:
+    """Return the call with the name that lists show for a tool that is called by its hash.
+
+    None for a call by name, and if the server lists no such tool: then it does not run it either.
+    """
+    if call.method != "tools/call" or not hasattr(server, "get_tool_by_hash"):
+        return None
+    try:
+        tool = await _tool_by_hash(server, call.name)
+    except Exception as error:  # noqa: BLE001 - the server answers it
+        _log.debug("no component %r: %r", call.name, error)
+        return None
+    return None if tool is None else replace(call, name=tool.name)
 
 
 async def _component(server: Any, call: Call) -> Any:

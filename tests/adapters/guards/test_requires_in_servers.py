@@ -273,6 +273,24 @@ async def test_a_tool_of_a_fastmcp_app_is_403_by_its_hashed_name_too():
         assert (await client.call(hashed_backend_name("billing", "pay"))).status_code == 403
 
 
+async def test_a_rule_fits_the_hashed_name_of_a_tool_that_is_listed_with_a_namespace():
+    app = fastmcp.FastMCPApp("billing")
+
+    @app.tool(model=True)
+    def pay() -> str:
+        return "paid"
+
+    inner = fastmcp.FastMCP("Bills")
+    inner.add_provider(app)
+    server = fastmcp.FastMCP("Todo")
+    server.mount(inner, namespace="bills")
+    served = server.http_app(stateless_http=True, json_response=True)
+    rules = {"tools/call:bills_pay": "bills:pay"}
+    async with running(lambda auth: (served, with_mcp_auth(served, auth, rules=rules))) as client:
+        assert (await client.call("bills_pay")).status_code == 403
+        assert (await client.call(hashed_backend_name("billing", "pay"))).status_code == 403
+
+
 @every_server
 async def test_a_scope_that_only_the_tool_knows_is_asked_for_in_its_result(make):
     async with running(make) as server:
