@@ -1,6 +1,7 @@
 """What the server logs of each request, and how its line is found by the id that the caller got."""
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -316,6 +317,11 @@ async def mounted(tmp_path: Path) -> AsyncIterator[str]:
         yield origin
 
 
+def own_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what this package has logged; uvicorn, too, logs to the host's `logging`."""
+    return [record for record in caplog.records if record.name.startswith("grantledger")]
+
+
 async def failing(scope: Any, receive: Any, send: Any) -> None:
     raise RuntimeError
 
@@ -326,7 +332,7 @@ async def test_a_guards_answer_has_the_id_of_its_line(mounted: str, caplog: pyte
     async with Person.at(mounted).http as http:
         answer = await http.get("/mcp")
     assert answer.status_code == 401
-    (line,) = written(lambda: [*caplog.records])
+    (line,) = written(lambda: own_lines(caplog))
     logged = vars(line)
     assert logged["correlation_id"] == answer.headers["x-request-id"]
     assert (logged["message"], logged["route"], logged["status"]) == ("request", "/mcp", 401)
@@ -338,7 +344,7 @@ async def test_an_application_that_fails_is_500_with_the_id_of_its_lines(
     async with Person.at(mounted).http as http:
         answer = await http.get("/failing")
     assert error_of(answer) == (500, "server_error")
-    lines = written(lambda: [*caplog.records])
+    lines = written(lambda: own_lines(caplog))
     assert {record.levelname for record in lines} == {"ERROR"}
     assert {vars(record).get("correlation_id", answer.headers["x-request-id"]) for record in lines} == {
         answer.headers["x-request-id"]
