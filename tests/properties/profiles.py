@@ -24,7 +24,7 @@ class Profile(Struct, frozen=True):
     steps: int
 
 
-SHORT = {"SQLite": Profile(30, 50), "PostgreSQL": Profile(5, 25), "HTTP": Profile(20, 25)}
+SHORT = {"SQLite": Profile(20, 50), "PostgreSQL": Profile(5, 25), "HTTP": Profile(20, 25)}
 """Many steps where a step is quick, few where it is a request to a server."""
 
 LONG = {"SQLite": Profile(2_000, 50), "PostgreSQL": Profile(500, 50), "HTTP": Profile(2_000, 50)}
