@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import httpx2
+import pytest
 
 from support.oauth import Person
 from support.server import Server
@@ -22,6 +23,7 @@ async def comes(person: Person, status: int) -> httpx2.Response:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.full
 async def test_a_server_is_ready_except_while_its_ledger_cannot_be_read(server: Server, person: Person):
     assert (await comes(person, 200)).json() == {"status": "ok"}
     asked(server.ledger, "ALTER TABLE alembic_version RENAME TO away")

@@ -51,6 +51,7 @@ async def tried(person: Person, password: str) -> httpx2.Response:
     return await person.sign_in(await person.asked(client, prompt="login"), email=EMAIL, password=password)
 
 
+@pytest.mark.full
 async def test_guesses_from_everywhere_do_not_lock_out_a_browser_that_signed_in_before(browsers: Browsers):
     owner = await browsers.at("192.0.2.1")
     assert "/consent" in (await tried(owner, PASSWORD)).text

@@ -262,6 +262,7 @@ async def test_only_a_warning_names_its_caller(server: Server, person: Person):
     assert not {"address", "account"} & set(line_of(server, answer))
 
 
+@pytest.mark.full
 async def test_failed_sign_ins_of_an_account_are_recorded_soon_after(tmp_path: Path):
     with serving(tmp_path) as server:
         async with Person.at(server.origin).http as http:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from support.oauth import Person, error_of, heading_of, redemption
 from support.server import free_port, serving
 
@@ -9,6 +11,7 @@ NOTES = '{"identifier": "https://notes.example/mcp", "name": "Notes"}'
 MAIL = '{"identifier": "https://mail.example/mcp", "name": "Mail"}'
 
 
+@pytest.mark.full
 async def test_a_removed_resource_is_refused_by_page_token_and_session(tmp_path: Path):
     port = free_port()
     with serving(tmp_path, port=port, resources=f"[{MAIL}, {NOTES}]") as server:

@@ -201,6 +201,7 @@ async def test_max_age_0_asks_for_the_password_again_once(person: Person):
     assert "/consent" in (await person.sign_in(again)).text
 
 
+@pytest.mark.full
 async def test_a_sign_in_older_than_max_age_is_repeated_and_changes_auth_time(person: Person):
     client = str((await person.register())["client_id"])
     await person.tokens(client, scope="openid")

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from adapters.ledger import processes
-from adapters.ledger.storage import HEAVY, WatchedDatabase, rows_of
+from adapters.ledger.storage import WatchedDatabase, rows_of
 
-STORES = HEAVY
+pytestmark = pytest.mark.full
 
 APPENDS = 400
 
