@@ -84,7 +84,7 @@ class Answer(Struct, frozen=True, kw_only=True):
         """The body if it is a JSON object."""
         try:
             return msgspec.json.decode(self.body, type=dict[str, Any])
-        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
 
     @property

@@ -14,7 +14,7 @@ def against(token: str, *, keys: dict[str, Any], issuer: str) -> str | None:
     """Return what speaks against the ID token, without a part of it; None if nothing does."""
     try:
         header = msgspec.json.decode(urlsafe_b64decode(token.partition(".")[0].encode()), type=dict[str, Any])
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return "it is no JWT"
     algorithm = str(header.get("alg"))
     if algorithm == "none" or algorithm.startswith(_SYMMETRIC):
