@@ -80,7 +80,7 @@ class Callback:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _READ_TIMEOUT)
             method, target, _ = head.partition(b"\r\n")[0].decode("ascii").split(" ", 2)
             found = method == "GET" and urlsplit(target).path == _PATH
-            if found:  # before the page is sent: whoever has seen the page may rely on it
+            if found:  # before the page is sent: the browser's user may then go on at once
                 self._responses.put_nowait(parse_qs(urlsplit(target).query, keep_blank_values=True))
             writer.write(
                 b"HTTP/1.1 %s\r\ncontent-type: text/html; charset=utf-8\r\ncache-control: no-store\r\n"

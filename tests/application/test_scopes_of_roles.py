@@ -265,8 +265,8 @@ async def test_userinfo_and_id_token_name_roles_only_with_the_scope_roles(story,
         ("openid roles", ("editor",), ("pages:write",)),
     ):
         tokens = await story.tokens(client, editor, scope=scope)
-        told = await story.describe_user(tokens.access_token)
-        assert (told.roles, told.permissions) == (roles, permissions)
+        described = await story.describe_user(tokens.access_token)
+        assert (described.roles, described.permissions) == (roles, permissions)
         assert (signed[-1].roles, signed[-1].permissions) == (roles, permissions)
 
 

@@ -364,7 +364,7 @@ FOREIGN_ENDPOINTS = [
 
 @pytest.mark.parametrize("endpoint", FOREIGN_ENDPOINTS)
 async def test_a_remote_issuer_sends_nothing_to_this_network_or_without_tls(make, issuer, endpoint):
-    """Whoever can change the metadata could have the guard call services that only it reaches."""
+    """An attacker who changes the metadata could make the guard call services that only it reaches."""
     issuer.answers[METADATA] = issuer.answers[METADATA] | {"introspection_endpoint": endpoint}
     with pytest.raises(Unavailable, match="introspection_endpoint"):
         await make("introspection").verify_token("good")

@@ -202,7 +202,7 @@ async def open_with_dependency(session: NamedDependency[McpSession]) -> str:
 
 @get("/open-too")
 async def open_without(request: LitestarRequest[Any, Any, Any]) -> str:
-    return "nobody" if current_session() is None else "somebody"
+    return "no caller" if current_session() is None else "a caller"
 
 
 def routes_of_litestar(auth: McpAuthClient) -> Any:
@@ -220,7 +220,7 @@ def routes_of_starlette(auth: McpAuthClient) -> Any:
         return PlainTextResponse(str((await session_of(request)).user_id))
 
     async def open_to_all(_: Request) -> PlainTextResponse:
-        return PlainTextResponse("nobody" if current_session() is None else "somebody")
+        return PlainTextResponse("no caller" if current_session() is None else "a caller")
 
     return Starlette(routes=[Route("/me", me), Route("/open-too", open_to_all)])
 
@@ -264,7 +264,7 @@ async def one_after_the_other(app: Any, *paths: str) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("routes", [routes_of_litestar, routes_of_starlette])
 async def test_a_route_without_a_guard_does_not_see_the_caller_of_the_request_before(routes, auth):
     answers = await one_after_the_other(routes(auth), "/me", "/open-too")
-    assert answers == [(200, "glu_ann"), (200, "nobody")]
+    assert answers == [(200, "glu_ann"), (200, "no caller")]
 
 
 async def test_the_dependency_of_a_route_without_a_guard_is_an_error_and_no_caller(auth):

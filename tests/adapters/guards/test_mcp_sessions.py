@@ -80,7 +80,7 @@ async def running() -> AsyncIterator[Sdk]:
 
 
 async def test_an_mcp_session_serves_only_the_user_who_opened_it():
-    """Fails if the SDK does not know its caller: whoever learns a session id could then use it."""
+    """Fails if the SDK does not know its caller: anyone who learns a session id could then use it."""
     async with running() as sdk:
         await sdk.begin("ann.1")
         assert (await sdk.post(LIST, "bob.1")).status_code == 404
