@@ -64,6 +64,7 @@ class Versioned(Struct, Generic[S], frozen=True, kw_only=True):
     def then(self, events: Iterable[Struct]) -> Change[S]:
         """Return the change that appends `events` to this aggregate. They are folded only once, here."""
         events = tuple(events)
+        assert not (events and self.is_finished), "a finished stream can get no more events"
         state = self.state
         for event in events:
             state = self.kind.evolve(state, event)

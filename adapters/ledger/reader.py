@@ -11,6 +11,7 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import EventCodec, EventUnreadable
 from grantledger.adapters.ledger.private_records import Sealer
 from grantledger.adapters.ledger.read_model import FOLDS, state_of
+from grantledger.adapters.ledger.sql import Statement
 from grantledger.application.ports import (
     MAX_PAGE,
     AppFacts,
@@ -47,12 +48,10 @@ class Reader:
         self._codec = EventCodec()
 
     async def load(self, kind: Kind[S], key: str) -> Versioned[S]:
-        found = await self._database.fetch(
-            self._statements.load[kind.category], {"realm": self._realm, "key": key}
-        )
-        if not found:
-            return await self._without_row(kind, key)
-        return await self._stream(kind, key, found[0])
+        row, version = await self._row(self._statements.load[kind.category], kind, key)
+        if row is None:
+            return Versioned(kind=kind, key=key, version=version)
+        return await self._stream(kind, key, row)
 
     async def grant_facts(self, grant_id: str) -> GrantFacts | None:
         found = await self._database.fetch(
@@ -70,17 +69,14 @@ class Reader:
         )
 
     async def code_facts(self, transaction_id: str) -> CodeFacts:
-        where = {"realm": self._realm, "key": transaction_id}
-        found = await self._database.fetch(self._statements.code_facts, where)
-        if not found:
-            code = await self._without_row(CODE, transaction_id)
+        row, version = await self._row(self._statements.code_facts, CODE, transaction_id)
+        if row is None:
             return CodeFacts(
-                code=code,
+                code=Versioned(kind=CODE, key=transaction_id, version=version),
                 client=Versioned(kind=CLIENT, key=""),
                 user=Versioned(kind=USER, key=""),
                 consent=Versioned(kind=CONSENT, key=""),
             )
-        row = found[0]
         code = await self._stream(CODE, transaction_id, row[0:3])
         assert code.state is not None
         user_id, client_id = code.state.user_id, code.state.client_id
@@ -249,8 +245,14 @@ class Reader:
         except EventUnreadable as error:
             raise Unavailable(str(error)) from error
 
-    async def _without_row(self, kind: Kind[S], key: str) -> Versioned[S]:
-        """Return a stream without a row: empty, or finished if it has events and its row was deleted."""
-        where = {"realm": self._realm, "stream_id": kind.stream_id(key)}
-        found = await self._database.fetch(self._statements.last_version, where)
-        return Versioned(kind=kind, key=key, version=found[0][0] or 0)
+    async def _row(self, statement: Statement, kind: Kind[Any], key: str) -> tuple[Sequence[Any] | None, int]:
+        """Return the row of the stream; or None and the version, 0 if it is empty, else it is finished."""
+        where = {"realm": self._realm, "key": key}
+        if rows := await self._database.fetch(statement, where):
+            return rows[0], 0
+        stream = {"realm": self._realm, "stream_id": kind.stream_id(key)}
+        ((version,),) = await self._database.fetch(self._statements.last_version, stream)
+        # Another append may have begun the stream between the two reads: then it has a row now.
+        if version and (rows := await self._database.fetch(statement, where)):
+            return rows[0], 0
+        return None, version or 0

@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,11 @@ def test_an_assertion_has_no_events_and_changes_nothing():
 def test_a_version_without_state_is_a_finished_stream():
     assert Versioned(kind=CLIENT, key="glc_editor", version=1).is_finished
     assert not Versioned(kind=CLIENT, key="glc_editor").is_finished
+
+
+def test_a_finished_stream_gets_no_more_events():
+    with pytest.raises(AssertionError):
+        Versioned(kind=CLIENT, key="glc_editor", version=1).then((REGISTERED,))
 
 
 @given(parts, parts)

@@ -12,7 +12,7 @@ from grantledger.adapters.ledger.recorder import Recorder
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.domain.aggregate import Change
 from grantledger.domain.browser_session import SignedOut
-from grantledger.domain.client_registration import ClientDisabled
+from grantledger.domain.client_registration import ClientDeleted, ClientDisabled
 from grantledger.domain.consent import ConsentWithdrawn
 from grantledger.domain.user_account import AccountDisabled, SessionsEnded
 from support.overtaken import overtaken
@@ -47,6 +47,14 @@ def test_a_log_in_which_everything_is_allowed_is_good(log: Log):
     log.add(facts.opened())
     log.add(facts.consented(), ConsentWithdrawn(withdrawn_at=2_000))
     assert overtaken(log.path) == []
+
+
+def test_a_client_that_is_registered_again_without_a_deletion_is_named(log: Log):
+    log.add(facts.registered(), ClientDeleted(deleted_at=2))
+    log.add(facts.registered())
+    log.add(facts.registered())
+    why = "the client is registered already"
+    assert overtaken(log.path) == [f"client:glc_editor: client.registered.v1 though {why}"]
 
 
 @pytest.mark.parametrize(

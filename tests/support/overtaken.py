@@ -8,6 +8,7 @@ from msgspec import Struct
 from grantledger.adapters.ledger.events import EventCodec
 from grantledger.domain.aggregate import Versioned
 from grantledger.domain.authorization_code import CodeIssued
+from grantledger.domain.client_registration import ClientRegistered
 from grantledger.domain.consent import consent_key
 from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import GrantOpened, GrantRefreshed
@@ -44,6 +45,10 @@ class _Streams:
     def against(self, stream_id: str, event: Struct) -> Iterator[str]:
         """Yield what the log says against recording this now."""
         match event:
+            case ClientRegistered():
+                client = self._state(*stream_id.split(":", 1))
+                if client is not None and not client.deleted:
+                    yield "the client is registered already"
             case GrantOpened():
                 yield from self._parties(event.client_id, event.user_id)
                 if not self._state("consent", consent_key(event.user_id, event.client_id)).allowed:

@@ -12,6 +12,7 @@ from grantledger.application.ports import Conflict, GrantFacts, Unavailable
 from grantledger.domain.aggregate import Kind
 from grantledger.domain.authorization_code import CODE
 from grantledger.domain.browser_session import SIGNIN
+from grantledger.domain.client_registration import CLIENT
 from grantledger.domain.token_grant import GRANT
 
 NEWER_FOLD = 9
@@ -101,6 +102,36 @@ async def test_a_finished_stream_is_not_begun_again(finished: EventLedger):
     for change in (facts.issued(), facts.opened(), facts.signed_in()):
         with pytest.raises(Conflict):
             await finished.record([change], facts.OPERATOR)
+
+
+@pytest.fixture
+def begun_between_two_reads(
+    ledger: EventLedger, database: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first read that finds nothing, another request registers the client and issues the code."""
+    fetch, begun = database.fetch, False
+
+    async def fetch_then_begin(statement: Any, parameters: Any) -> Any:
+        nonlocal begun
+        rows = await fetch(statement, parameters)
+        if not rows and not begun:
+            begun = True
+            await ledger.record([facts.registered()], facts.OPERATOR)
+            await ledger.record([facts.issued()], facts.OPERATOR)
+        return rows
+
+    monkeypatch.setattr(database, "fetch", fetch_then_begin)
+
+
+@pytest.mark.usefixtures("begun_between_two_reads")
+async def test_a_stream_that_begins_between_two_reads_is_not_taken_for_finished(ledger: EventLedger):
+    """Fails if one of two registrations at once takes the client of the other for a finished stream."""
+    assert not (await ledger.load(CLIENT, "glc_editor")).is_finished
+
+
+@pytest.mark.usefixtures("begun_between_two_reads")
+async def test_a_code_that_is_issued_between_two_reads_is_not_taken_for_finished(ledger: EventLedger):
+    assert not (await ledger.code_facts("code")).code.is_finished
 
 
 async def test_decisions_read_a_finished_stream_as_finished(finished: EventLedger):
