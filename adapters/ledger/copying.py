@@ -1,4 +1,4 @@
-"""Copying a whole database to another one, of either store, while nobody uses them."""
+"""Copying a whole database to another one, from SQLite or PostgreSQL to either, while no server uses them."""
 
 import hashlib
 import sqlite3
@@ -53,7 +53,7 @@ class CopyProgress(NamedTuple):
 class Copy:
     """A copy of every realm: the log, the read model, the private records, and how far followers have read.
 
-    Rows that follow from nothing and end by themselves, those of throttles, are copied too.
+    The counts of throttles are copied too, although no event holds them and they expire.
     """
 
     def __init__(self, source: Database, target: Database) -> None:
@@ -158,5 +158,5 @@ def _pages(connection: Connection, table: Table) -> Iterator[Sequence[Any]]:
 
 
 def _sum(rows: Sequence[Any]) -> int:
-    """Return a number for the rows in whatever order: the databases sort texts differently."""
+    """Return a checksum of the rows that does not depend on their order, which may differ."""
     return sum(int.from_bytes(hashlib.sha256(repr(tuple(row)).encode()).digest()) for row in rows)

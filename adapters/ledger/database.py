@@ -60,7 +60,9 @@ class Database(Protocol):
         """Read committed rows. Raises `Unavailable` in an outage."""
         ...
 
-    async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
+    async def fetch_after_commits(
+        self, realm: str, statement: Statement, parameters: Mapping[str, Any]
+    ) -> Rows:
         """Wait until every COMMIT that was sent in the realm has ended, then read. Raises `Unavailable`."""
         ...
 

@@ -154,9 +154,9 @@ class Audit:
 class Past:
     """`PastReader` over the log of one realm.
 
-    Clocks of several servers differ, so recorded-at does not give the order, and positions do. As of a moment
-    a stream holds its events up to the last one that was recorded then or before. The events before that one
-    in the log count too, even if a fast clock gave them a later time.
+    The clocks of servers differ, so the positions give the order of events, not the times of recording. As of
+    a moment a stream holds its events up to the last one that was recorded then or before. The events before
+    that one in the log count too, even if a fast clock gave them a later time.
     """
 
     def __init__(self, database: Database, realm: str = "main") -> None:

@@ -73,7 +73,7 @@ class EventLedger(Reader):
     async def check_ready(self) -> None:
         """Return if requests can be answered. Raises `Unavailable`, which says why not.
 
-        A schema newer than this release is taken: during an upgrade the earlier servers go on.
+        A schema newer than this release is accepted, because the earlier servers go on during an upgrade.
         """
         if not self._writer.is_open:
             raise Unavailable("the ledger is closed")
@@ -90,7 +90,7 @@ class EventLedger(Reader):
     ) -> None:
         changing = [change for change in changes if change.events]
         if not changing:
-            assert not private, "private records are kept with the event that names their subject"
+            assert not private, "private records are recorded with the event that names their subject"
             return
         now = self._now()
         append = Append(
@@ -107,16 +107,16 @@ class EventLedger(Reader):
         await self._answer(append)
 
     async def perform(self, work: Work) -> None:
-        """Write something that is no event, in a transaction between those of the writer.
+        """Write something other than events, in a transaction between two batches of appends.
 
         `work` may run several times. Raises `Unavailable` if nothing was written, and `CommitOutcomeUnknown`.
-        Work that does not begin in time is dropped. Once it has begun, this waits for its end: otherwise a
-        caller that tries again could write it twice.
+        Work that does not begin in time is dropped. Once it has begun, the caller waits for its end: a caller
+        that got an error and tried again could write it twice.
         """
-        performance = self._writer.perform(work)
-        timer = asyncio.get_running_loop().call_later(self._timeout, performance.give_up)
+        queued = self._writer.perform(work)
+        timer = asyncio.get_running_loop().call_later(self._timeout, queued.give_up)
         try:
-            await performance.ended
+            await queued.ended
         finally:
             timer.cancel()
 
@@ -175,7 +175,7 @@ class EventLedger(Reader):
     async def _look_up(self, append: Append) -> None:
         if append.answered.done():
             return
-        append.withdraw()  # before it is looked up: what is refused now is not written later
+        append.withdraw()  # before the look-up, so that an append that was refused is not written later
         try:
             committed = await is_committed(self._database, self._realm, append)
         except Unavailable as error:

@@ -1,7 +1,7 @@
 """The ledger in PostgreSQL: asyncpg for requests, psycopg through SQLAlchemy for commands and tools.
 
-The SQL keeps to what ADR 0071 lists, so that it also runs behind a transaction
-pooler and on engines that are distributed.
+The SQL keeps to what ADR 0071 lists, so that it also runs behind a transaction pooler and on distributed
+engines.
 """
 
 import asyncio
@@ -53,9 +53,11 @@ from grantledger.adapters.ledger.writer import Append, Outcome
 from grantledger.application.ports import Conflict, MasterSecretMissing, Unavailable
 
 POOL_SIZE = 10
-"""Connections of one process that read. One more writes."""
+"""Connections of one process that read. Each realm has one more, which writes."""
 
 READ_TIMEOUT = 5.0
+"""Seconds that a read may take."""
+
 POOL_TIMEOUT = 5.0
 """Seconds that a read may wait for a connection that is free."""
 
@@ -65,23 +67,23 @@ _COMMAND_TIMEOUT = 15.0
 _LOCAL = {"lock_timeout": 5_000, "statement_timeout": 10_000, "idle_in_transaction_session_timeout": 5_000}
 """Milliseconds, set in each transaction of the writer, because a pooler forgets the settings of a session.
 
-The last one ends the transaction of a process that was stopped while it held the head of a realm.
+The last one ends the transaction of a process that was stopped while it held the lock of a realm's head.
 """
 
 _TOOL_IDLE = 15_000
-"""Milliseconds after which a command that was stopped while it held every head loses its transaction."""
+"""The same for a command that was stopped while it held the locks of all heads."""
 
 _LOOK_UP = 10.0
 """Seconds for which an unknown outcome is looked up, again and again while the server restarts."""
 
 _AGAIN = ("40001", "40P01")
+"""SQLSTATEs of a transaction that may be tried again: a serialization failure and a deadlock."""
+
 _OUTAGES = ("08", "25", "28", "3D", "42", "53", "55", "57", "58", "XX")
-"""Classes of SQLSTATE that say something of the server, the network, the role or the schema, and nothing of
-the data.
-"""
+"""Classes of SQLSTATE whose cause is the server, the network, the role or the schema, not the data."""
 
 _LOST = ("08", "57P")
-"""How the SQLSTATE begins with which a server ends a connection, for example when it stops."""
+"""The first characters of the SQLSTATEs with which a server ends a connection, for example when it stops."""
 
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
@@ -108,7 +110,7 @@ class PostgresDatabase:
         self._slots = asyncio.Semaphore(pool_size)
         self._writing: dict[str, asyncpg.Connection[Any]] = {}
         self._doubts: dict[str, list[_Doubt]] = {}
-        self._settling: set[asyncio.Task[None]] = set()
+        self._doubt_tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -126,14 +128,16 @@ class PostgresDatabase:
         finally:
             self._slots.release()
 
-    async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:
+    async def fetch_after_commits(
+        self, realm: str, statement: Statement, parameters: Mapping[str, Any]
+    ) -> Rows:
         loop = asyncio.get_running_loop()
         doubt = _Doubt(statement, parameters, loop.time() + _LOOK_UP, loop.create_future())
         self._doubts.setdefault(realm, []).append(doubt)
         if len(self._doubts[realm]) == 1:
-            task = loop.create_task(self._settle(realm))
-            self._settling.add(task)
-            task.add_done_callback(self._settling.discard)
+            task = loop.create_task(self._resolve_doubts(realm))
+            self._doubt_tasks.add(task)
+            task.add_done_callback(self._doubt_tasks.discard)
         return await doubt.answer
 
     async def _free_slot(self) -> None:
@@ -148,8 +152,8 @@ class PostgresDatabase:
         try:
             return await self._read_on(idle or await self._connected(READ_TIMEOUT), query, arguments)
         except Exception as error:
-            # Repeated if the connection was lost while it was idle, or if the server ended the statement
-            # because of another transaction. Not after a timeout: it would time out again.
+            # Repeat the read if the connection was lost while it was idle, or if the server ended the
+            # statement because of another transaction. After a timeout it would only time out again.
             if not (_is_aborted(error) or (idle is not None and _is_lost(error))):
                 raise _unavailable(error) from error
         try:
@@ -190,13 +194,13 @@ class PostgresDatabase:
         elif not connection.is_closed():
             self._idle.append(connection)
 
-    async def _settle(self, realm: str) -> None:
+    async def _resolve_doubts(self, realm: str) -> None:
         """Do each read that waits for commits of the realm, on another connection: the writer's may hang."""
         doubts = self._doubts[realm]
         while doubts:
             try:
-                await self._settle_under_lock(realm, doubts)
-            except Exception as error:  # noqa: BLE001 - those who wait must be answered
+                await self._read_under_lock(realm, doubts)
+            except Exception as error:  # noqa: BLE001 - every waiting read must get an answer
                 now = asyncio.get_running_loop().time()
                 for doubt in [doubt for doubt in doubts if self._closed or doubt.until < now]:
                     doubts.remove(doubt)
@@ -204,11 +208,11 @@ class PostgresDatabase:
                 await asyncio.sleep(0.1)
         del self._doubts[realm]
 
-    async def _settle_under_lock(self, realm: str, doubts: "list[_Doubt]") -> None:
+    async def _read_under_lock(self, realm: str, doubts: "list[_Doubt]") -> None:
         connection = await self._connected(_COMMAND_TIMEOUT)
         try:
             await self._lock(connection, realm)
-            # A read that is added while the head is locked is for an earlier COMMIT, so it has ended too.
+            # A read that is added while the head is locked waits for an earlier COMMIT, which has ended too.
             while doubts:
                 doubt = doubts[0]
                 rows = await connection.fetch(
@@ -249,10 +253,10 @@ class PostgresDatabase:
             command_timeout=command_timeout,
             statement_cache_size=0 if self._pooler else 200,
         )
-        line = connection._transport.get_extra_info("socket")  # noqa: SLF001 - it has no setting for this
-        if line.family in (socket.AF_INET, socket.AF_INET6):
+        made = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no setting for this
+        if made.family in (socket.AF_INET, socket.AF_INET6):
             for option in self._url.socket_options:
-                line.setsockopt(*option)
+                made.setsockopt(*option)
         return connection
 
     # Writes
@@ -323,7 +327,7 @@ class PostgresDatabase:
             except Exception as error:
                 if not _is_lost(error):
                     raise
-                # It was lost while it was idle. Nothing was written on it, so another one can begin.
+                # The connection was lost while it was idle. It has written nothing, so another can begin.
                 self._stop_writing(realm)
         made = self._writing[realm] = await self._connected(_COMMAND_TIMEOUT)
         await self._lock(made, realm)
@@ -426,7 +430,7 @@ class _Doubt(NamedTuple):
 
 
 class PostgresTransaction:
-    """A transaction that holds the realm's head."""
+    """A transaction that holds the lock of the realm's head."""
 
     def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
         self._connection = connection
@@ -462,8 +466,8 @@ class PostgresTransaction:
 class _Batch:
     """The appends of a transaction, in rounds that one statement can check and write.
 
-    A statement sees the versions from before it. So if two appends write to the same stream, the later one
-    belongs to a later round. Most of these are then refused without asking the database.
+    A statement does not see what it writes. So if two appends write to the same stream, the later one belongs
+    to a later round. Most of these are then refused without asking the database.
     """
 
     def __init__(self, appends: Sequence[Append]) -> None:
@@ -543,7 +547,7 @@ def _batch_of(realm: str, appends: Sequence[Append], recorded_at: int) -> tuple[
 
 @cache
 def batch_statement(categories: tuple[str, ...]) -> Statement:
-    """Return the statement for appends whose rows are of these categories; it returns those refused."""
+    """Return the statement for appends whose rows are of these categories. It returns the refused appends."""
     realm: Any = bindparam("of", type_=Text)
     number, version = column("append", Integer), column("version", BigInteger)
     asked = _unnested("asked", {"append": Integer(), "stream_id": Text(), "version": BigInteger()})
@@ -555,11 +559,11 @@ def batch_statement(categories: tuple[str, ...]) -> Statement:
     )
     stale = asked.c[version.name] != func.coalesce(last, literal_column("0"))
     refused = select(asked.c.append, asked.c.stream_id).where(stale).cte("refused")
-    accepted = select(refused.c.append)
+    refused_appends = select(refused.c.append)
     line = _unnested("line", {"append": Integer(), **{each.name: each.type for each in _LINE}}, "n")
     lines = (
         select(*(line.c[each.name] for each in _LINE), func.row_number().over(order_by=line.c.n).label("nth"))
-        .where(line.c[number.name].not_in(accepted))
+        .where(line.c[number.name].not_in(refused_appends))
         .cte("lines")
     )
     total = select(func.count().label("events")).select_from(lines).cte("total")
@@ -584,7 +588,9 @@ def batch_statement(categories: tuple[str, ...]) -> Statement:
         table = ROWS[category]
         own = [each for each in table.c if each.name != "realm"]
         row = _unnested(category, {"append": Integer(), **{each.name: each.type for each in own}})
-        chosen = select(realm, *(row.c[each.name] for each in own)).where(row.c[number.name].not_in(accepted))
+        chosen = select(realm, *(row.c[each.name] for each in own)).where(
+            row.c[number.name].not_in(refused_appends)
+        )
         made = upsert(table).from_select(["realm", *(each.name for each in own)], chosen)
         changing = [each for each in own if not (each.primary_key or each.info.get("fixed"))]
         writes.append(
@@ -639,7 +645,7 @@ def _is_aborted(error: Exception) -> bool:
 
 
 def _is_lost(error: BaseException) -> bool:
-    """Whether the connection was lost. A timeout says nothing of that."""
+    """Whether the connection was lost. A timeout does not show that."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_LOST)
     return isinstance(error, (asyncpg.InterfaceError, OSError)) and not isinstance(error, TimeoutError)

@@ -1,4 +1,4 @@
-"""The URL of a PostgreSQL database, made so that asyncpg and libpq take the same from it."""
+"""The URL of a PostgreSQL database, in parts that mean the same to asyncpg and to libpq."""
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ _KEPT_ALIVE = {
 }
 """By the parameter of libpq, the socket option and our default. asyncpg sets none of them.
 
-A machine that has lost its power closes no connection: after 25 s without a sign of it the kernel does.
+A machine that has lost its power closes no connection: the kernel does so after 25 s without an answer.
 """
 
 _HANDLED = frozenset({"connect_timeout", *_KEPT_ALIVE})
@@ -43,7 +43,7 @@ SocketOption = tuple[int, int, int]
 
 
 class ConnectionUrl(NamedTuple):
-    """What the drivers need of one URL."""
+    """What the two drivers get from one URL."""
 
     libpq: Mapping[str, Any]
     """The keyword arguments for psycopg."""
@@ -73,7 +73,9 @@ def parsed(url: str, name: str) -> ConnectionUrl:
         given = dict(parse_qsl(query, strict_parsing=bool(query)))
         found = conninfo_to_dict(base)
     except (ValueError, psycopg.Error):
-        raise refuse("its URL is malformed; percent-encode what is special in a user or password") from None
+        raise refuse(
+            "its URL is malformed; percent-encode the special characters of the user name and password"
+        ) from None
     for unknown in sorted(given.keys() - _BOTH_KNOW - _HANDLED):
         raise refuse(
             f"its URL has the parameter {unknown!r}, which asyncpg or libpq does not know: remove it"

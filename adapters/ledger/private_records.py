@@ -17,7 +17,10 @@ class Sealer(Protocol):
         ...
 
     def seal(self, subject: str, name: str, value: str) -> tuple[str, bytes]:
-        """Return the newest secret's id and the value sealed under it, for this subject and name only."""
+        """Seal the value with the newest secret. Return the id of that secret, and the sealed value.
+
+        It opens for the same subject and name only.
+        """
         ...
 
     def open(self, key_id: str, subject: str, name: str, sealed: bytes) -> str:
@@ -34,7 +37,7 @@ class Fetch(Protocol):
 
 
 class PrivateRow(NamedTuple):
-    """A record to write. `lookups` are the digests that find it, newest first. `sealed` None erases it."""
+    """A record to write, or to erase if `sealed` is None. `lookups` are its digests, newest first."""
 
     subject: str
     name: str
@@ -58,8 +61,8 @@ async def check_free(
 ) -> None:
     """Raise `Conflict` if another subject's record of this name has the same lookup.
 
-    That record may have the digest of an older master secret. Raises `MasterSecretMissing` if records are
-    sealed under a secret that is not `known`, because then this cannot be checked.
+    The digest of that record may come from an older master secret. Raises `MasterSecretMissing` if records
+    are sealed under a secret that is not `known`: the lookups of those records cannot be compared.
     """
     if not row.lookups:
         return

@@ -36,8 +36,8 @@ S = TypeVar("S")
 class Reader:
     """`DecisionReader`, `Listings`, `PrivateRecords`, and `load` of `Ledger`.
 
-    It reads everything that was acknowledged. Raises `Unavailable` in an outage, and for events that this
-    release cannot decode.
+    A read sees every append that was acknowledged before it. Raises `Unavailable` in an outage, and for
+    events that this release cannot decode.
     """
 
     def __init__(self, database: Database, *, sealer: Sealer, realm: str) -> None:
@@ -224,7 +224,7 @@ class Reader:
         return ListPage(items=tuple(items), after=items[-1].key if len(rows) > limit else None)
 
     async def _stream(self, kind: Kind[S], key: str, row: Sequence[Any]) -> Versioned[S]:
-        """Return the aggregate of a row. If another release has folded it, fold it again from its events."""
+        """Return the aggregate of a row. If another release wrote the row, fold the events again."""
         version, fold, state = row
         if version is None:
             return Versioned(kind=kind, key=key)
@@ -246,7 +246,10 @@ class Reader:
             raise Unavailable(str(error)) from error
 
     async def _row(self, statement: Statement, kind: Kind[Any], key: str) -> tuple[Sequence[Any] | None, int]:
-        """Return the row of the stream; or None and the version, 0 if it is empty, else it is finished."""
+        """Return the row of the stream and 0; without a row None and the version of the stream.
+
+        A stream that has events but no row is finished.
+        """
         where = {"realm": self._realm, "key": key}
         if rows := await self._database.fetch(statement, where):
             return rows[0], 0

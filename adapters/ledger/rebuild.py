@@ -40,7 +40,7 @@ class RebuildRunning(Exception):  # noqa: N818 - a sentence for the operator
 
 
 class _Overtaken(RebuildRunning):
-    """The tables belong to a rebuild that has begun since."""
+    """Another rebuild has begun since, and the new tables belong to it."""
 
 
 class MigratedMeanwhile(Exception):  # noqa: N818 - a sentence for the operator
@@ -61,8 +61,8 @@ class Rebuild:
     between. The last page is folded, and the tables are swapped, in one transaction under the writers' lock.
     So the new tables miss no event, and no request reads a half-built read model.
 
-    A server that restarts forgets that this rebuild holds the lock for rebuilds, and another one may begin.
-    Therefore each transaction first looks for this one's token.
+    A database server that restarts forgets who holds the lock for rebuilds, so another rebuild may begin.
+    Therefore each transaction first checks that the token in the database is still its own.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Rebuild:
         )
         with self._database.writing() as connection:
             if connection.execute(mine).first() is None:
-                raise _Overtaken(f"{self._database.name} is being rebuilt by another process meanwhile")
+                raise _Overtaken(f"{self._database.name} is being rebuilt by another process now")
             yield connection
 
     def _heads(self, connection: Connection) -> dict[str, int]:
@@ -179,14 +179,14 @@ class Rebuild:
             before = streams.get(stream_id) or self._before(connection, realm, category, key, version)
             streams[stream_id] = before.evolved((self._codec.decode(tag, data),))
         rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        gone: defaultdict[str, list[str]] = defaultdict(list)
+        replaced: defaultdict[str, list[str]] = defaultdict(list)
         for now in streams.values():
             category = now.kind.category
-            gone[category].append(now.key)
+            replaced[category].append(now.key)
             # Rows that can never be used again are not made: the log may have millions of them.
             if not self._retention.is_over(category, now.state, now=self._now):
                 rows[category].append(row_of(now.kind, now.key, now.version, now.state).values(realm))
-        for category, keys in gone.items():
+        for category, keys in replaced.items():
             table = REBUILT[category]
             connection.execute(delete(table).where(table.c.realm == realm, table.c.key.in_(keys)))
             names = [column.name for column in table.c]
@@ -234,7 +234,7 @@ class Rebuild:
 
 
 def _renames_indexes(connection: Connection) -> bool:
-    """Whether indexes and keys have names that can change. SQLite makes the indexes in the swap."""
+    """Whether the names of indexes and keys can change. SQLite's cannot: there the swap makes the indexes."""
     return connection.dialect.name == "postgresql"
 
 

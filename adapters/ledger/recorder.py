@@ -1,6 +1,6 @@
 """The log as a recorder of the `eventsourcing` library: its tools read and write the server's events.
 
-A tool that follows the log, whichever process writes it:
+A tool follows the log like this, whichever process writes it:
 
     mapper, recorder = TagMapper(), Recorder(database)
     for notification in recorder.subscribe(gt=last_seen):
@@ -84,7 +84,7 @@ class TagMapper(Mapper[str]):
 
 
 class Recorder(ProcessRecorder):
-    """One realm of the log. What it raises are the library's errors."""
+    """One realm of the log. It raises the library's errors."""
 
     def __init__(self, database: Database, realm: str = "main") -> None:
         self._database = database
@@ -188,7 +188,7 @@ class Recorder(ProcessRecorder):
         return 0 if found is None else int(found[0])
 
     def _put_rows(self, connection: Connection, stored_events: Sequence[StoredEvent]) -> dict[str, Parties]:
-        """Fold the events into the rows of our streams, and return whom each stream is about."""
+        """Fold the events into the rows of our streams, and return the parties of each stream."""
         streams: dict[str, Versioned[Any]] = {}
         for stored in stored_events:
             stream_id = _stream_id(stored.originator_id)
@@ -273,7 +273,7 @@ def _originator_id(stream_id: str) -> UUID | str:
 
 @contextmanager
 def _library_errors() -> Iterator[None]:
-    """Raise `IntegrityError` for what is there already, `OperationalError` in an outage."""
+    """Raise `IntegrityError` for a version that is recorded already, `OperationalError` in an outage."""
     try:
         yield
     except SqlIntegrityError as error:

@@ -41,7 +41,7 @@ heads = Table(
     Column("realm", _TEXT, primary_key=True),
     _not_null("position", BigInteger),
 )
-"""The last position of each realm. Its row is the lock on which the writers of a realm queue."""
+"""The last position of each realm. In PostgreSQL its row is the lock on which a realm's writers queue."""
 
 events = Table(
     "events",
@@ -71,8 +71,8 @@ events = Table(
 def _opening(party: str) -> Index:
     """An index to find the streams of a client or user. It is small: it has only the first event of each.
 
-    The migration says the same for PostgreSQL. Here that would import SQLAlchemy's dialect for it into every
-    command, which takes 0.04 s.
+    The migration has the condition for PostgreSQL too. Here it would make every command import SQLAlchemy's
+    dialect for PostgreSQL, which takes 0.04 s.
     """
     first = and_(column("version") == 1, column(party) != "")
     return Index(f"events_{party}", events.c.realm, events.c[party], sqlite_where=first)
@@ -176,14 +176,14 @@ throttles = Table(
     metadata,
     Column("realm", _TEXT, primary_key=True),
     Column("kind", _TEXT, primary_key=True),
-    # A keyed digest: it may be of an e-mail address or of a network.
+    # A keyed digest, because the key may be an e-mail address or a network.
     Column("key", LargeBinary, primary_key=True),
     _not_null("full_at", BigInteger),
     _not_null("merged_at", BigInteger),
     Index("throttle_merged", "realm", "merged_at"),
     Index("throttle_full", "realm", "full_at"),
 )
-"""What the processes of a realm have counted together (ADR 0082): when the bucket of a key is full again."""
+"""The throttle counts that the processes of a realm share: when the bucket of a key is full (ADR 0082)."""
 
 tracking = Table(
     "tracking",

@@ -81,7 +81,10 @@ def _again(sealer: Sealer, key_id: str, row: Any) -> dict[str, Any]:
 
 
 class _Issued(NamedTuple):
-    """One grant's tokens: its newest secret, the end of its access tokens, and the end of all by secret."""
+    """The tokens of a grant: the secret of the newest ones, and when they all expire.
+
+    `access_until` is the end of its access tokens, `until` the end of all its tokens by secret.
+    """
 
     newest: str
     access_until: int
@@ -89,7 +92,7 @@ class _Issued(NamedTuple):
 
 
 class SecretUse:
-    """`IssuedTokens`, computed from the log, which records every issue.
+    """`IssuedTokens`, computed from the log, which has an event for all tokens that were issued.
 
     Older access tokens live until they expire, superseded refresh tokens until their reuse window ends.
     """
@@ -138,7 +141,7 @@ def _after(before: _Issued | None, event: Struct) -> _Issued | None:
         return None
     until = dict(before.until) if before else {}
     if before and isinstance(event, GrantRefreshed):
-        # Its refresh token is superseded: under the older secret only access tokens and retries remain.
+        # The earlier refresh token is superseded: its secret still serves access tokens and retries.
         until[before.newest] = max(before.access_until, event.refreshed_at + MAX_REUSE_WINDOW)
     access_until = max(event.access_expires_at, before.access_until if before else 0)
     until[event.key_id] = max(event.access_expires_at, event.refresh_expires_at or 0)

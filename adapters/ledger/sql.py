@@ -46,10 +46,10 @@ class Statement(NamedTuple):
     text: str
     names: tuple[str, ...]
     constants: Mapping[str, Any]
-    """Parameters that the statement itself brings along."""
+    """Parameters whose values are part of the statement."""
 
     def ordered(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return what the driver takes."""
+        """Return the values in the order that the driver needs."""
         if self.constants:
             parameters = {**self.constants, **parameters}
         return tuple([parameters[name] for name in self.names])
@@ -330,7 +330,7 @@ def _session_facts() -> ClauseElement:
 def _connected_apps() -> ClauseElement:
     """Return the clients of a user with their usable grants counted, the most recently connected first.
 
-    Of the newest `bound` grants and of `bound` consents, so that no user can make the query slow.
+    Only the newest `bound` grants and `bound` consents are read, so that no user can make the query slow.
     """
     recent = (
         select(
@@ -444,7 +444,7 @@ def _next_key_id() -> ClauseElement:
 
 
 def _ended(table: Table) -> ClauseElement:
-    """Delete the rows that ended first, `most` of them."""
+    """Delete the `most` rows that ended first."""
     c = table.c
     ended: Select[Any] = select(c.key).where(c.realm == bindparam("realm"), c.ends_at <= bindparam("horizon"))
     ended = ended.order_by(c.ends_at).limit(bindparam("most"))

@@ -30,7 +30,7 @@ from grantledger.application.ports import Conflict, Unavailable
 BUSY_TIMEOUT = 5_000
 """Milliseconds for which a writer waits for SQLite's own lock.
 
-Our writers queue on the lock file, so only a program that does not use that file makes one wait here.
+Our writers queue on the lock file. They wait here only for a program that does not use that file.
 """
 
 _READ_BUSY_TIMEOUT = 100
@@ -41,7 +41,7 @@ program that locks the whole file.
 """
 
 _INODE_CHECK = 0.05
-"""Seconds between checks of which file is at the path. A check per read would cost a third of the read."""
+"""Seconds between checks of which file is at the path. A check takes a third of the time of a read."""
 
 _PRAGMAS = (
     "temp_store=MEMORY",
@@ -60,8 +60,8 @@ Inode = tuple[int, int]
 class SqliteDatabase:
     """One SQLite file. Every connection to it is durable: WAL, and fsync before COMMIT returns.
 
-    Statements run on the event loop's thread, a few microseconds each. Only COMMIT, which waits for the disk,
-    and waiting for locks run on another thread.
+    Statements run on the event loop's thread, a few microseconds each. What waits runs on another thread:
+    COMMIT, which waits for the disk, and requests for a lock that is held.
     """
 
     busy_timeout = BUSY_TIMEOUT
@@ -121,7 +121,12 @@ class SqliteDatabase:
             self._stop_reading()  # the next read opens a new connection, and works when the cause is gone
             raise _unavailable(error) from error
 
-    async def fetch_settled(self, realm: str, statement: Statement, parameters: Mapping[str, Any]) -> Rows:  # noqa: ARG002 - one lock for all
+    async def fetch_after_commits(
+        self,
+        realm: str,  # noqa: ARG002 - one lock for all
+        statement: Statement,
+        parameters: Mapping[str, Any],
+    ) -> Rows:
         return await self.fetch(statement, parameters)
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the processes of a realm have counted together, in a table of the ledger's database."""
+"""The throttle counts that the processes of a realm share, in a table of the ledger's database."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,7 +8,7 @@ from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.adapters.throttles import ThrottleCount
 
 _MOST_OF_OTHERS = 2_000
-"""Counts of others that may be newer than those that are looked up."""
+"""A look-up reads this many counts more than it looks for, as other processes may have merged newer ones."""
 
 
 class LedgerThrottleCounts:
@@ -35,12 +35,14 @@ class LedgerThrottleCounts:
         return found
 
     async def _looked_up(self, counted: Sequence[ThrottleCount], now: int) -> list[ThrottleCount]:
-        """Return those of the counts that were merged since `now`: they must not be added twice.
+        """Return those of the counts that are in the table, so that the caller does not add them again.
 
-        Where another process has merged the same key meanwhile, ours may be lost instead.
+        A key that another process has merged since `now` passes for ours, so our count of it may be lost.
         """
         where = {"realm": self._realm, "since": now, "most": len(counted) + _MOST_OF_OTHERS}
-        found = await self._database.fetch_settled(self._realm, self._statements.merged_throttles, where)
+        found = await self._database.fetch_after_commits(
+            self._realm, self._statements.merged_throttles, where
+        )
         ours = {(count.kind, count.key) for count in counted}
         merged = [ThrottleCount(kind, bytes(key), full_at) for kind, key, full_at in found]
         return [count for count in merged if (count.kind, count.key) in ours]

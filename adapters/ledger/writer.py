@@ -32,8 +32,8 @@ SWEEP_IDLE = 10.0
 """The same while nothing is written."""
 
 _TURNS = 3
-"""Turns of the event loop before a batch is taken: one reads the requests that have come meanwhile, and one
-begins to answer them. So fewer transactions write the same appends.
+"""Turns of the event loop before a batch is taken. In them the server reads the requests that have arrived
+and begins to answer them, so that their appends share the transaction.
 """
 
 _SWEPT = 1_000
@@ -41,17 +41,17 @@ _SWEPT = 1_000
 
 
 _TRIES = 8
-"""How often a batch is written whose transaction the database aborts because of another one."""
+"""How often a batch is tried whose transaction the database aborts because of another one."""
 
 _MOST_WORK = 64
-"""Pieces of work in the queue. Each caller of `perform` queues one at a time, so there are a few."""
+"""How many pieces of work may be queued. Each caller of `perform` queues one at a time, so there are few."""
 
 
 class Append:
     """The changes of one caller that are recorded together, and the future that the caller awaits.
 
-    Either the writer claims it or its caller abandons it, never both: an abandoned append is not written. One
-    that is claimed again, because its transaction failed, may have been withdrawn meanwhile.
+    Either the writer claims it or its caller abandons it, never both: an abandoned append is not written. An
+    append that was claimed may still be withdrawn: if its transaction fails, it is not claimed again.
     """
 
     __slots__ = ("answered", "claimed", "envelope", "events", "expected", "given_up", "private", "rows")
@@ -75,17 +75,17 @@ class Append:
         self.given_up = False
 
     def claim(self) -> bool:
-        """Claim it for a transaction, and return whether that succeeded."""
+        """Claim the append for a transaction, and return whether that succeeded."""
         self.claimed = not self.given_up
         return self.claimed
 
     def abandon(self) -> bool:
-        """Abandon it, and return whether that succeeded: then it will never be written."""
+        """Abandon the append, and return whether that succeeded: then it will never be written."""
         self.given_up = not self.claimed
         return self.given_up
 
     def withdraw(self) -> None:
-        """Let no further transaction write it. The one that has claimed it may still do so."""
+        """Let no further transaction write the append. The one that has claimed it may still do so."""
         self.given_up = True
 
     def answer(self, outcome: Outcome) -> None:
@@ -93,8 +93,8 @@ class Append:
         _set(self.answered, outcome)
 
 
-class Performance:
-    """Work that is queued, and the future that its caller awaits. Once that is done, it does not begin."""
+class QueuedWork:
+    """Work in the queue, and the future that its caller awaits. Once the future is done, work is dropped."""
 
     __slots__ = ("begun", "ended", "work")
 
@@ -104,7 +104,7 @@ class Performance:
         self.begun = False
 
     def give_up(self) -> None:
-        """Answer the caller, unless the work has begun: then what becomes of it will be known."""
+        """Answer the caller with `Unavailable`, unless the work has begun: then its outcome will be known."""
         if not self.begun:
             self.end(Unavailable("the ledger's writer does not answer"))
 
@@ -136,7 +136,7 @@ class Writer:
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._waiting: deque[Append] = deque()
-        self._work: deque[Performance] = deque()
+        self._work: deque[QueuedWork] = deque()
         self._open = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -161,7 +161,7 @@ class Writer:
 
     @property
     def busy_for(self) -> float:
-        """The seconds since the transaction of this moment began, 0 if there is none."""
+        """The seconds since the current transaction began, 0 if there is none."""
         return 0.0 if self._began_at is None else asyncio.get_running_loop().time() - self._began_at
 
     def put(self, append: Append) -> None:
@@ -176,7 +176,7 @@ class Writer:
         self._waiting.append(append)
         self._wake()
 
-    def perform(self, work: Work) -> Performance:
+    def perform(self, work: Work) -> QueuedWork:
         """Queue `work` for a transaction between two batches. See `EventLedger.perform`.
 
         Raises `Unavailable` if the queue is full, before `start` and after `close`.
@@ -186,10 +186,10 @@ class Writer:
         self._work = deque(queued for queued in self._work if not queued.ended.done())
         if len(self._work) >= _MOST_WORK:
             raise Unavailable("too much work waits")
-        performance = Performance(work)
-        self._work.append(performance)
+        queued = QueuedWork(work)
+        self._work.append(queued)
         self._wake()
-        return performance
+        return queued
 
     async def close(self, patience: float) -> None:
         """Write the queued appends, then stop. Wait for that at most `patience` seconds."""
@@ -228,13 +228,13 @@ class Writer:
         finally:
             self._task = None
 
-    async def _perform(self, performance: Performance) -> None:
-        if performance.ended.done():
+    async def _perform(self, queued: QueuedWork) -> None:
+        if queued.ended.done():
             return
         self._began_at = asyncio.get_running_loop().time()
         outcome: Outcome = None
         try:
-            await self._committed(performance)
+            await self._committed(queued)
         except CommitOutcomeUnknown as error:
             outcome = error
         except Exception as error:  # noqa: BLE001 - the caller must be answered
@@ -242,20 +242,20 @@ class Writer:
         finally:
             self._began_at = None
         self.is_failing = self.is_failing or outcome is not None
-        performance.end(outcome)
+        queued.end(outcome)
 
-    async def _committed(self, performance: Performance, tries: int = _TRIES) -> None:
+    async def _committed(self, queued: QueuedWork, tries: int = _TRIES) -> None:
         try:
             async with self._database.transaction(self._realm) as transaction:
-                if performance.ended.done():  # while the transaction waited for the lock
+                if queued.ended.done():  # while the transaction waited for the lock
                     return
-                performance.begun = True
-                await performance.work(transaction)
+                queued.begun = True
+                await queued.work(transaction)
                 await transaction.commit()
         except TransactionAborted:
             if tries == 1:
                 raise
-            await self._committed(performance, tries - 1)
+            await self._committed(queued, tries - 1)
 
     async def _answer(self, batch: Sequence[Append], *, sweep: bool) -> None:
         self._began_at = asyncio.get_running_loop().time()
@@ -330,7 +330,7 @@ class Writer:
             await transaction.fetch(
                 statement, {**realm, "of": self._realm, "horizon": horizons[category], "most": _SWEPT}
             )
-        # Grants are not indexed by their end: each sweep checks the next keys, and after the last the first.
+        # Grants are not indexed by their end: each sweep checks the next keys, in rounds.
         walk = {**realm, "key": self._walked}
         ((last, walked),) = await transaction.fetch(self._statements.sweep_end, {**walk, "most": _SWEPT})
         if walked:
@@ -350,7 +350,7 @@ async def is_committed(database: Database, realm: str, append: Append) -> bool:
     """Whether the append's first event is in the log, with this append's id. Raises `Unavailable`."""
     first = append.events[0]
     where = {"realm": realm, "stream_id": first.stream_id, "version": first.version}
-    found = await database.fetch_settled(realm, database.statements.append_at, where)
+    found = await database.fetch_after_commits(realm, database.statements.append_at, where)
     return [bytes(row[0]) for row in found] == [append.envelope.append_id]
 
 

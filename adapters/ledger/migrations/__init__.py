@@ -93,7 +93,7 @@ def _refuse_unknown(revision: str | None) -> None:
     if revision is not None and revision > HEAD:
         raise SchemaNewer(
             f"the database is at revision {revision}, which only a newer release knows: run that release, "
-            "or restore a backup from before it"
+            "or restore a backup from before the upgrade"
         )
 
 

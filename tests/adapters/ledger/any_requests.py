@@ -11,7 +11,8 @@ from grantledger.domain.kinds import KINDS
 from support import history
 
 KEYS = ("a", "b", "c")
-# A request changes some streams, as long as they have next events. A late one read an older version.
+# A request: the streams that it changes, unless their history has ended, and whether it is late. A late
+# request has read an older version.
 Request = tuple[list[tuple[str, str]], bool]
 a_request = st.tuples(
     st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from(KEYS)), min_size=1, max_size=3),

@@ -38,7 +38,7 @@ def issued(code: str = "code", **but: Any) -> Change[Any]:
 
 
 def consented(client_id: str = "glc_editor") -> Change[Any]:
-    """Ada allows the client what `issued` gives the editor."""
+    """Ada allows the client the resource and scope for which `issued` issues a code."""
     event = ConsentGiven(
         user_id="glu_ada",
         client_id=client_id,

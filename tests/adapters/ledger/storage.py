@@ -31,10 +31,7 @@ NOW = 1_700_000_000_000_000
 
 
 class KeepsAll(Retention):
-    """Keeps every row, also after a test that takes so long that a sweep is due.
-
-    The codes, sessions and grants of these tests ended in 1970.
-    """
+    """Keeps every row. Otherwise a sweep in a slow test would delete rows, which all ended in 1970."""
 
     def horizons(self, now: int) -> dict[str, int]:
         return dict.fromkeys(super().horizons(now), -1)
@@ -80,7 +77,7 @@ def a_ledger(database: Database, **options: Any) -> EventLedger:
     return EventLedger(database, **(usual | options))
 
 
-class _Wire:
+class _WatchedConnection:
     """A connection whose commits a test can watch and disturb."""
 
     def __init__(self, connection: sqlite3.Connection, database: "WatchedSqlite") -> None:
@@ -99,7 +96,7 @@ class _Wire:
 
 
 class WatchedSqlite(SqliteDatabase):
-    """Remembers its connections and the last that committed; counts commits and writers that came to queue.
+    """Remembers its connections and the last one that committed. Counts commits and requests for the lock.
 
     Every new connection gets the extra `pragmas`.
     """
@@ -128,11 +125,11 @@ class WatchedSqlite(SqliteDatabase):
         for pragma in self.pragmas:
             connection.execute(f"PRAGMA {pragma}")
         self._connections.append(connection)
-        return cast("sqlite3.Connection", _Wire(connection, self))
+        return cast("sqlite3.Connection", _WatchedConnection(connection, self))
 
 
-class _AsyncWire:
-    """The same for a connection to PostgreSQL."""
+class _WatchedAsyncConnection:
+    """A connection to PostgreSQL whose commits a test can watch and disturb."""
 
     def __init__(self, connection: Any, database: "WatchedPostgres") -> None:
         self._connection = connection
@@ -157,7 +154,7 @@ class _AsyncWire:
 
 
 class WatchedPostgres(PostgresDatabase):
-    """Counts commits and writers that came to queue, and notes what is sent."""
+    """Counts commits and requests for the lock, and notes the statements that are sent."""
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
@@ -169,7 +166,7 @@ class WatchedPostgres(PostgresDatabase):
         self.after_commit: Callable[[], None] = lambda: None
 
     async def _connected(self, command_timeout: float) -> Any:
-        return _AsyncWire(await super()._connected(command_timeout), self)
+        return _WatchedAsyncConnection(await super()._connected(command_timeout), self)
 
     async def _lock(self, connection: Any, realm: str) -> None:
         self.came_to_queue += 1
@@ -226,10 +223,10 @@ def _is_open(connection: sqlite3.Connection) -> bool:
 
 
 async def writer_in_queue(database: WatchedDatabase, ledger: EventLedger, change: Change[Any]) -> Task[None]:
-    """Record the change; return once the writer is in the queue with it, and with nothing else."""
+    """Record the change. Return once the writer waits for its lock, to write this change alone."""
     before = database.came_to_queue
     recording = asyncio.create_task(ledger.record([change], OPERATOR))
-    while database.came_to_queue == before:  # noqa: ASYNC110 - a thread comes, and sets no event of ours
+    while database.came_to_queue == before:  # noqa: ASYNC110 - the writer sets no event of ours
         await asyncio.sleep(0.001)
     return recording
 
@@ -276,7 +273,7 @@ SCHEMA = """
 
 
 def schema_of(database: WatchedDatabase) -> list[Any]:
-    """Return all that the schema says; in SQLite a table that was renamed has quotes around its name."""
+    """Return the whole schema, without the quotes that SQLite puts around the name of a renamed table."""
     if isinstance(database, WatchedPostgres):
         return sorted(rows_of(database, SCHEMA), key=str)
     found = rows_of(database, "SELECT type, name, tbl_name, replace(sql, '\"', '') FROM sqlite_schema")

@@ -147,7 +147,7 @@ def test_a_field_that_a_later_release_added_is_no_obstacle():
 GOLDEN = Path(__file__).parents[2] / "golden" / "events"
 
 
-# A new field at the end keeps the tag. Its golden file is a new one; the file without the field stays.
+# An event that gets a new field at its end keeps its tag and its golden file, and gets a second one.
 SHAPES = {tag: (tag, history.example(tag)) for tag in EVENTS} | {
     "authorization_code.issued.v1+id_token": ("authorization_code.issued.v1", codes.ISSUED_FOR_ID_TOKEN),
     "token_grant.refreshed.v1+network": ("token_grant.refreshed.v1", history.REFRESHED_ELSEWHERE),

@@ -186,10 +186,10 @@ async def test_several_filters_hold_together(audit: Audit):
 
 
 @pytest.mark.parametrize(
-    "nobody", [Filter(user="glu_a"), Filter(client="glc_edit"), Filter(grant="grant"), Filter(user='"')]
+    "part", [Filter(user="glu_a"), Filter(client="glc_edit"), Filter(grant="grant"), Filter(user='"')]
 )
-async def test_part_of_an_id_finds_nothing(audit: Audit, nobody: Filter):
-    assert list(audit.events(nobody)) == []
+async def test_part_of_an_id_finds_nothing(audit: Audit, part: Filter):
+    assert list(audit.events(part)) == []
 
 
 async def test_a_users_streams_are_known_from_the_log_alone(audit: Audit, database: WatchedDatabase):
@@ -238,7 +238,7 @@ SECOND = 1_000_000
 
 
 class Days:
-    """A ledger whose clock a test sets, and what was in it at a second of that clock."""
+    """A ledger whose clock a test sets. It says what was recorded as of a second."""
 
     def __init__(self, database: WatchedDatabase) -> None:
         self.second = 0
@@ -307,7 +307,7 @@ async def test_a_realm_has_a_past_of_its_own(days: Days, database: WatchedDataba
 
 
 async def test_the_past_is_read_on_another_thread(days: Days, database: WatchedDatabase):
-    """A stream may be long, and a request waits for the event loop."""
+    """Otherwise a long stream would block the event loop, for which other requests wait."""
     await opened(days)
     threads = set()
 
@@ -451,7 +451,7 @@ async def test_an_audit_of_one_party_is_answered_from_indexes(
             steps += [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters)]
     assert any(f"INDEX {index} " in step for step in steps)
     assert [step for step in steps if step.startswith("SCAN")] == []
-    # Of the log itself only what is named: no range of positions.
+    # The log is searched by stream or by position, never by a range of positions.
     of_the_log = [step for step in steps if step.startswith("SEARCH events ")]
     assert of_the_log
     assert [step for step in of_the_log if "stream_id=?" not in step and "position=?" not in step] == []

@@ -29,7 +29,9 @@ from grantledger.domain.token_grant import GRANT
 from support.timeouts import TIMEOUT
 
 
-async def test_the_append_of_a_cancelled_request_still_lands(ledger: EventLedger, database: WatchedDatabase):
+async def test_the_append_of_a_cancelled_request_is_still_written(
+    ledger: EventLedger, database: WatchedDatabase
+):
     """Fails if an append is cancelled with its request."""
     with writers_held_up(database):
         request = await writer_in_queue(database, ledger, facts.opened())
@@ -128,7 +130,7 @@ async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(d
 
 
 @only_sqlite
-async def test_an_append_that_was_refused_while_another_of_its_batch_hung_is_not_written_later(
+async def test_an_append_refused_while_its_batch_hung_is_not_written_later(
     database: WatchedSqlite, monkeypatch: pytest.MonkeyPatch
 ):
     """Fails if the look-up of a claimed append leaves it to the next transaction."""
@@ -257,7 +259,7 @@ async def nothing(transaction: Transaction) -> None:
     """Write nothing in the transaction."""
 
 
-async def test_work_that_is_queued_is_bounded_and_what_was_given_up_makes_room(
+async def test_queued_work_is_bounded_and_cancelled_work_makes_room(
     ledger: EventLedger, database: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(writer, "_MOST_WORK", 2)
@@ -273,7 +275,7 @@ async def test_work_that_is_queued_is_bounded_and_what_was_given_up_makes_room(
     await asyncio.gather(recording, waiting[1], last)
 
 
-async def test_a_ledger_whose_writer_hangs_with_something_that_is_no_event_is_not_ready(
+async def test_a_ledger_whose_writer_hangs_without_appends_is_not_ready(
     database: WatchedDatabase,
 ):
     ledger = a_ledger(database, timeout=0.05)
@@ -282,7 +284,7 @@ async def test_a_ledger_whose_writer_hangs_with_something_that_is_no_event_is_no
         with pytest.raises(Unavailable):
             await ledger.perform(nothing)
         async with asyncio.timeout(TIMEOUT):
-            while await is_ready(ledger):  # noqa: ASYNC110 - time passes
+            while await is_ready(ledger):  # noqa: ASYNC110 - the writer sets no event of ours
                 await asyncio.sleep(0.01)
     async with asyncio.timeout(TIMEOUT):
         while not await is_ready(ledger):  # noqa: ASYNC110 - the writer sets no event of ours
@@ -348,7 +350,7 @@ async def test_a_ledger_with_an_older_schema_is_not_ready(ledger: EventLedger, d
 async def test_a_ledger_that_was_migrated_by_a_later_release_stays_ready(
     ledger: EventLedger, database: WatchedDatabase
 ):
-    """Otherwise all servers were taken out at once by the first step of an upgrade."""
+    """Otherwise the first step of an upgrade would take all servers out of service at once."""
     rows_of(database, "UPDATE alembic_version SET version_num = '9999'")
     await ledger.check_ready()
 

@@ -1,4 +1,4 @@
-"""Behind a pooler that gives connections by transaction: Debian's PgBouncer."""
+"""The ledger behind PgBouncer, which gives a client a connection for each transaction."""
 
 import asyncio
 import os

@@ -120,7 +120,9 @@ async def test_an_outcome_is_read_after_the_commit_that_may_be_under_way(
     """Fails if the look-up reads at once: the server may commit later than it loses its client."""
     where = {"realm": "main", "stream_id": "client:glc_editor"}
     with head_held(database) as other:
-        asked = asyncio.create_task(database.fetch_settled("main", database.statements.last_version, where))
+        asked = asyncio.create_task(
+            database.fetch_after_commits("main", database.statements.last_version, where)
+        )
         await a_backend_waits(database)
         assert not asked.done()
         other.execute(DISABLED)
@@ -143,7 +145,7 @@ async def test_an_event_of_another_process_does_not_confirm_a_lost_commit(
 async def test_connections_that_were_lost_while_idle_fail_no_request(
     started: EventLedger, database: WatchedPostgres
 ):
-    """As after a restart of the server, or of a proxy before it."""
+    """As after a restart of the server, or of a proxy in front of it."""
     rows_of(database, OTHERS)
     await started.load(CLIENT, "glc_editor")
     rows_of(database, OTHERS)
@@ -165,7 +167,7 @@ async def test_a_process_that_stops_inside_a_transaction_does_not_stop_the_other
 ):
     monkeypatch.setattr(postgresql, "_begin", quick_begin(idle_in_transaction_session_timeout=100))
     stopped = PostgresDatabase(database.address)
-    with suppress(Unavailable):  # when it goes on
+    with suppress(Unavailable):  # raised when the stopped process goes on
         async with stopped.transaction("main"):
             await started.record([facts.opened()], facts.OPERATOR)
     await stopped.close(1)
@@ -205,7 +207,7 @@ async def test_a_read_that_takes_too_long_is_an_outage_and_the_next_one_works(
 async def test_a_read_that_takes_too_long_is_sent_once(
     started: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
 ):
-    """Fails if it is sent again on each connection that is idle: every one would take the whole time."""
+    """Fails if the read is sent again on each idle connection: each one would wait for the whole timeout."""
     monkeypatch.setattr(postgresql, "READ_TIMEOUT", 0.5)
     impatient = WatchedPostgres(database.address)
     await asyncio.gather(*(impatient.fetch(Statement("SELECT 1", (), {}), {}) for _ in range(3)))
@@ -219,7 +221,7 @@ async def test_a_read_that_takes_too_long_is_sent_once(
 async def test_a_read_that_the_server_aborts_is_sent_again(
     database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ):
-    """As while a rebuild swaps the tables that a read joins."""
+    """PostgreSQL may do so while a rebuild swaps the tables that a read joins."""
     failures = iter([error("once")])
     read_on = PostgresDatabase._read_on  # noqa: SLF001 - where the server answers
 
@@ -238,7 +240,7 @@ async def test_many_outcomes_are_looked_up_on_one_connection(started: EventLedge
     where = {"realm": "main", "stream_id": "client:glc_editor"}
     look_up = database.statements.last_version
     with head_held(database) as other:
-        asked = [asyncio.create_task(database.fetch_settled("main", look_up, where)) for _ in range(50)]
+        asked = [asyncio.create_task(database.fetch_after_commits("main", look_up, where)) for _ in range(50)]
         await a_backend_waits(database)
         assert rows_of(database, WAITING) == [(1,)]
         other.execute(DISABLED)
@@ -250,7 +252,7 @@ async def test_an_outcome_is_read_after_the_commit_that_begins_its_realm(databas
     look_up, realm = database.statements.head, {"realm": "new"}
     with psycopg.connect(database.address) as other:
         other.execute("INSERT INTO heads VALUES ('new', 7)")
-        asked = asyncio.create_task(database.fetch_settled("new", look_up, realm))
+        asked = asyncio.create_task(database.fetch_after_commits("new", look_up, realm))
         await a_backend_waits(database)
         assert not asked.done()
     assert [tuple(row) for row in await asked] == [(7,)]
@@ -261,7 +263,7 @@ async def test_a_command_that_stops_inside_a_transaction_does_not_stop_the_serve
     started: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(postgresql, "_TOOL_IDLE", 100)
-    with suppress(DBAPIError), database.writing():  # when it goes on
+    with suppress(DBAPIError), database.writing():  # raised when the stopped command goes on
         await started.record([facts.opened()], facts.OPERATOR)
     assert (await started.load(GRANT, "grant")).version == 1
 
@@ -297,7 +299,7 @@ async def test_a_host_that_is_down_is_passed_over(started: EventLedger, database
 
 @pytest.mark.full
 async def test_a_host_that_does_not_answer_leaves_time_for_the_next(database: WatchedPostgres):
-    """As a machine without power. Fails if the first host may use up the time for a connection."""
+    """As a machine without power does. Fails if the first host may use up the time for a connection."""
     with tempfile.TemporaryDirectory(prefix="pg-") as directory, socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{directory}/.s.PGSQL.5432")
         silent.listen()
@@ -333,7 +335,7 @@ async def test_a_server_that_takes_no_writes_is_not_read(database: WatchedPostgr
 @pytest.mark.parametrize(
     ("query", "name"), [("", "grantledger"), ("&application_name=replica-1", "replica-1")]
 )
-async def test_its_connections_can_be_told_by_their_application_name(
+async def test_connections_are_recognised_by_their_application_name(
     database: WatchedPostgres, query: str, name: str
 ):
     named = PostgresDatabase(database.address + query)
@@ -358,7 +360,7 @@ async def test_a_new_realm_waits_for_a_rebuild_or_a_migration(
     await other.close()
 
 
-async def test_a_server_needs_no_more_than_to_read_and_write_rows(database: WatchedPostgres):
+async def test_a_server_needs_only_the_rights_to_read_and_write_rows(database: WatchedPostgres):
     """The role that migrates owns the tables; the role of the servers may have these four rights alone."""
     with a_role(database) as server:
         migrations.migrate(server)
@@ -391,7 +393,7 @@ def role_of(database: WatchedPostgres) -> str:
 
 
 async def test_a_right_that_the_role_has_lost_is_an_outage(started: EventLedger, database: WatchedPostgres):
-    """Not a fault of this release: 503, until the administrator grants it again."""
+    """It is no error in the code: requests get 503 until the administrator grants the right again."""
     with a_role(database) as server:
         ledger = a_ledger(server)
         await ledger.open()
@@ -404,7 +406,7 @@ async def test_a_right_that_the_role_has_lost_is_an_outage(started: EventLedger,
 
 
 async def test_texts_are_ordered_by_their_bytes_as_in_sqlite(database: WatchedPostgres):
-    """Whatever the collation of the database is; and a comparison of bytes is the fastest one."""
+    """This holds for every collation of the database, and to compare bytes is fastest."""
     other = (
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
         " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'"

@@ -65,7 +65,7 @@ async def test_a_server_that_wants_tls_is_not_reached_without(encrypted: Encrypt
 
 
 async def refused(database: PostgresDatabase) -> None:
-    """Hold that neither driver connects."""
+    """Check that neither driver connects."""
     with pytest.raises(CannotOpen):
         migrations.check(database)
     with pytest.raises(Unavailable):
@@ -78,8 +78,8 @@ async def test_a_machine_that_has_gone_is_noticed_by_the_kernel(encrypted: Encry
     found = encrypted.at("localhost", "sslmode=require&keepalives_idle=7")
     await found.fetch(ONE, {})
     (connection,) = found._idle  # noqa: SLF001 - as below
-    line = connection._transport.get_extra_info("socket")  # noqa: SLF001 - it has no other name
-    assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-    assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
-    assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
+    made = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no public name for it
+    assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
+    assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
     await found.close(1)

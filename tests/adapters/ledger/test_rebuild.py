@@ -228,7 +228,7 @@ async def test_a_rebuild_that_has_lost_its_lock_changes_nothing(
     rows_of(database, OTHERS)
     begun = Rebuild(other, page=2, now=1_000).steps()
     next(begun)
-    with pytest.raises(RebuildRunning, match="by another process meanwhile"):
+    with pytest.raises(RebuildRunning, match="by another process now"):
         next(forgotten)
     list(begun)
     assert schema_of(database) == before

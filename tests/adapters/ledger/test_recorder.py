@@ -39,7 +39,7 @@ class InADatabaseOfItsOwn(TestCase):
 
     def create_recorder(self) -> Recorder:
         database = self.enterContext(a_database(self.store))
-        self.addCleanup(end_of_threads)  # one of the library's cases reads on while it returns
+        self.addCleanup(end_of_threads)  # one of the library's cases returns while a thread still reads
         return self.recorder_class(database)
 
 

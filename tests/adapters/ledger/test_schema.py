@@ -1,4 +1,4 @@
-"""Migrations make the schema and change it, all of one or nothing."""
+"""Migrations make the schema and change it, each as a whole or not at all."""
 
 import logging
 import multiprocessing
@@ -128,9 +128,7 @@ def test_migrations_keep_alembics_progress_out_of_a_hosts_log(
     assert logging.getLogger("alembic.runtime.migration").level == before
 
 
-def test_a_migration_that_fails_leaves_no_half_of_itself(
-    empty: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_migration_that_fails_changes_nothing(empty: WatchedDatabase, monkeypatch: pytest.MonkeyPatch):
     upgrade = migrations._upgrade  # noqa: SLF001 - the last step before the commit
 
     def upgrade_and_fail(connection: Connection) -> None:

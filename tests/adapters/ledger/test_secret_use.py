@@ -50,7 +50,7 @@ async def under_the_old(database: WatchedDatabase) -> WatchedDatabase:
 
 
 async def batches(resealing: Resealing) -> list[int]:
-    """Seal everything under the new secret; return how many each batch was."""
+    """Seal everything under the new secret. Return the number of records in each batch."""
     return [count async for count in resealing.reseal(key_id(NEW))]
 
 
@@ -77,14 +77,14 @@ async def test_after_a_crash_all_is_readable_and_the_next_run_continues(
     run = Resealing(under_the_old, vault(OLD, NEW), "main", batch=3).reseal(key_id(NEW))
     assert await anext(run) == 3
     del run
-    # Whichever of the two a process seals under, it reads all.
+    # A process reads all records, whichever of the two secrets it seals with.
     await check_readable(under_the_old, NEW, OLD)
     await check_readable(under_the_old, OLD, NEW)
     assert sum(await batches(Resealing(under_the_old, vault(NEW, OLD), "main", batch=3))) == 7
     await check_readable(under_the_old, NEW)
 
 
-async def test_a_batch_that_fails_leaves_no_half_of_itself(under_the_old: WatchedDatabase):
+async def test_a_batch_that_fails_changes_nothing(under_the_old: WatchedDatabase):
     rows_of(under_the_old, "UPDATE private_record SET sealed = CAST('0' AS BLOB) WHERE subject = 'glu_b'")
     with pytest.raises(Unavailable, match="it is damaged"):
         await batches(Resealing(under_the_old, vault(NEW, OLD), "main"))
@@ -114,7 +114,7 @@ async def test_without_the_old_secret_nothing_is_touched(under_the_old: WatchedD
 async def test_a_process_without_the_new_secret_refuses_at_once(
     under_the_old: WatchedDatabase,
 ):
-    """It would keep sealing under the old one."""
+    """Otherwise it would seal everything under the old secret again."""
     with pytest.raises(MasterSecretMissing, match=key_id(NEW)):
         Resealing(under_the_old, vault(OLD), "main").reseal(key_id(NEW))
 
@@ -143,7 +143,7 @@ async def test_without_a_secret_in_use_no_second_account_is_opened(
     )
     with pytest.raises(Unavailable, match=key_id(NEW)):
         await left_behind.record([facts.opened_account("glu_x")], facts.OPERATOR, [again])
-    await left_behind.record([facts.opened()], facts.OPERATOR)  # who keeps nothing private is not disturbed
+    await left_behind.record([facts.opened()], facts.OPERATOR)  # no private records
     await left_behind.close()
 
 
@@ -206,7 +206,7 @@ async def test_a_superseded_refresh_token_lives_as_long_as_it_may_be_retried(
     assert "key-1" not in await live(database, ACCESS_END + 1_300)
 
 
-async def test_what_is_revoked_keeps_no_secret(ledger: EventLedger, database: WatchedDatabase):
+async def test_a_revoked_grant_keeps_no_secret_in_use(ledger: EventLedger, database: WatchedDatabase):
     await ledger.record([facts.opened(), facts.opened("other")], facts.OPERATOR)
     await ledger.record([facts.revoked(await ledger.load(GRANT, "grant"))], facts.OPERATOR)
     assert await live(database, 2_000) == {"key-1": LiveTokens(1, REFRESH_END)}

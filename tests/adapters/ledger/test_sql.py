@@ -27,7 +27,7 @@ PAGES = [(category, where, after) for category in BEGINS for where in FILTERS[ca
 
 
 def every_statement(statements: Statements) -> Iterator[tuple[str, Statement | str]]:
-    """Yield every statement there is, with a name; those for rows in every size."""
+    """Yield every statement with a name. Statements for several rows come in every size."""
     for name, made in vars(statements).items():
         for part, each in made.items() if isinstance(made, dict) else [("", made)]:
             if isinstance(each, Statement):
@@ -46,7 +46,7 @@ def test_every_statement_compiles_for_postgresql(database: WatchedSqlite):
     for name, made in there.items():
         ours = here[name]
         if isinstance(made, Statement) and isinstance(ours, Statement):
-            assert len({*made.names}) == len(made.names)  # a number stands for every mention
+            assert len({*made.names}) == len(made.names)  # a parameter that is used twice has one number
             assert {*made.names} - made.constants.keys() == {*ours.names} - ours.constants.keys(), name
             assert {*re.findall(r"\$\d+", made.text)} == {f"${n}" for n in range(1, len(made.names) + 1)}
         else:
@@ -68,7 +68,7 @@ def plan(database: WatchedSqlite, text: str) -> list[str]:
 
 
 def test_no_statement_scans_or_sorts_a_table(database: WatchedSqlite):
-    """But for the tables that a statement itself makes, of as many rows as it has parameters."""
+    """Except the tables that a statement itself makes, which have as many rows as it has parameters."""
     found: dict[str, Any] = {}
     for name, made in every_statement(database.statements):
         text = made.text if isinstance(made, Statement) else made
@@ -92,7 +92,7 @@ BOUNDED = {
     },
     "revision": {"SCAN alembic_version"},
 }
-"""By statement, the scans and sorts of rows whose number is limited: by the statement, or as there is one."""
+"""By statement, its scans and sorts of few rows: the statement limits them, or the table has only one."""
 
 
 def test_the_grants_and_consents_of_a_user_are_searched_by_an_index(database: WatchedSqlite):
@@ -118,7 +118,7 @@ def test_a_page_of_a_list_is_one_search_of_an_index(
 
 
 def test_a_refresh_leaves_the_indexes_of_its_grant_alone(database: WatchedSqlite):
-    """SQLite writes an index again as soon as one of its columns is set, whatever to."""
+    """SQLite writes an index again as soon as one of its columns is set, even to the same value."""
     table = ROWS["grant"]
     indexed = {column.name for index in table.indexes for column in index.columns} - {"realm", "key"}
     assert indexed == {"client_id", "user_id", "opened_at"}

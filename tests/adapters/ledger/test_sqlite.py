@@ -1,4 +1,4 @@
-"""The SQLite file: durable, private, in an outage, shared by processes."""
+"""The SQLite file: durability, file modes and outages."""
 
 import sqlite3
 import stat
@@ -38,7 +38,7 @@ async def test_the_live_writer_syncs_before_its_commit_returns(ledger: EventLedg
         await ledger.record([facts.opened(str(version))], facts.OPERATOR)
         writer = database.committed_on
         assert writer is not None
-        assert writer in database.live_connections  # it is the one that commits next
+        assert writer in database.live_connections  # the connection is kept for the next commit
         assert writer.execute("PRAGMA synchronous").fetchone() == (FULL,)
 
 
@@ -53,7 +53,7 @@ def test_a_directory_that_does_not_exist_is_named(tmp_path: Path):
         SqliteDatabase(tmp_path / "nowhere" / "ledger.db")
 
 
-def test_a_path_may_hold_what_a_uri_must_not(tmp_path: Path):
+def test_a_path_may_hold_characters_that_are_special_in_a_uri(tmp_path: Path):
     database = SqliteDatabase(tmp_path / "a?b#c%41 ü.db")
     database.create()
     database.connect().close()

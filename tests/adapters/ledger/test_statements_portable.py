@@ -160,7 +160,7 @@ def test_every_key_and_index_begins_with_the_realm(migration: str):
 
 
 async def test_what_is_really_sent_keeps_the_rules(database: WatchedPostgres):
-    """Fails for a statement that is written in place: requests, sweeps, replay, rebuild and migration."""
+    """Fails for a statement that `hot_path` does not list, such as one of the replay or the rebuild."""
     sent = database.sent
 
     @event.listens_for(database.engine, "before_cursor_execute")

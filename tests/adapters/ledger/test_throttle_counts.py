@@ -125,7 +125,7 @@ async def test_what_is_counted_during_a_merge_counts_too(start: Any):
     assert [process.guess() for process in (first, second)] == [1_200, 1_200]
 
 
-async def test_what_is_given_back_is_given_back_everywhere(start: Any):
+async def test_an_attempt_that_is_returned_counts_in_no_process(start: Any):
     first, second = await start(), await start()
     for _ in range(2):
         first.guess()
@@ -172,7 +172,7 @@ async def test_in_an_outage_each_process_counts_for_itself_and_shares_later(star
 
 
 async def counts_again_once(process: Process) -> None:
-    """Merge as often as it takes, and check that the one guess before counts as one."""
+    """Merge until it succeeds, and check that the guess before counts once."""
     async with asyncio.timeout(TIMEOUT):
         while not await merged(process):
             pass
@@ -190,7 +190,7 @@ async def merged(process: Process) -> bool:
 async def test_a_guess_counts_once_after_many_merges_that_met_a_stuck_writer(
     start: Any, database: WatchedDatabase
 ):
-    """Fails if the writer makes up for each merge that gave up."""
+    """Fails if the writer later does the work of each merge that gave up."""
     first = await start(timeout=0.05)
     with writers_held_up(database):
         first.guess()
@@ -307,7 +307,7 @@ async def test_the_database_holds_no_address_and_no_network_in_clear(start: Any,
     assert {len(bytes(key)) for *_, key in rows} == {16}
 
 
-async def test_full_buckets_are_swept_and_beyond_the_most_the_fullest(start: Any, database: WatchedDatabase):
+async def test_full_buckets_are_swept_and_the_fullest_of_too_many(start: Any, database: WatchedDatabase):
     counts = (await start()).counts
     buckets = [ThrottleCount("passwords", bytes([n]), 1_000 + n) for n in range(10)]
     await counts.merge(buckets, now=1_000)

@@ -22,9 +22,9 @@ def written_by_two(
     racing: bool,
     realms: tuple[str, str] = ("main", "main"),
 ) -> dict[str, list[int]]:
-    """Let two processes record as many grants, and do something again and again as long as one of them lives.
+    """Let two processes record the same number of grants, and call `meanwhile` until both have ended.
 
-    Returns how many appends of each were recorded and how many met a conflict.
+    Returns, for each process, how many appends were recorded and how many met a conflict.
     """
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(2), spawn.Queue()
@@ -48,7 +48,7 @@ def test_two_processes_write_one_gapless_log(database: WatchedDatabase, racing: 
     """Fails if each process keeps its own count of positions."""
     outcomes = written_by_two(database, racing=racing)
     recorded = sum(recorded for recorded, _ in outcomes.values())
-    assert recorded == (APPENDS if racing else 2 * APPENDS)  # a grant of both was opened by one of them
+    assert recorded == (APPENDS if racing else 2 * APPENDS)  # one of the two opened each grant
     assert {sum(counts) for counts in outcomes.values()} == {APPENDS}  # only conflicts are refused
     positions = rows_of(database, "SELECT count(*), min(position), max(position) FROM events")
     assert positions == [(2 * recorded, 1, 2 * recorded)]
@@ -75,5 +75,5 @@ def test_positions_become_visible_in_order(database: WatchedDatabase):
     positions = [
         position for (position,) in rows_of(database, "SELECT position FROM events ORDER BY position")
     ]
-    assert len(seen) > 10, "the reader came when all was written"
+    assert len(seen) > 10, "the reader started after all was written"
     assert {highest: bisect_right(positions, highest) for highest in seen} == seen

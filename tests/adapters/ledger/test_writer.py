@@ -34,7 +34,7 @@ Outcome = BaseException | None
 async def written_together(
     ledger: EventLedger, database: WatchedDatabase, *appends: list[Change[Any]]
 ) -> list[Outcome]:
-    """Record each append in a request of its own, in such a way that one batch takes them all."""
+    """Record each append in a request of its own, so that one batch takes them all."""
     with writers_held_up(database):
         ahead = await writer_in_queue(database, ledger, facts.opened_account("ahead"))
         waiting = [asyncio.create_task(ledger.record(append, facts.OPERATOR)) for append in appends]
@@ -121,7 +121,7 @@ async def test_an_unexpected_error_fails_the_request_that_causes_it(
 
 
 class Swept:
-    """A ledger that deletes rows that ended with each append, by a clock that the test sets."""
+    """A ledger that sweeps with each append, and whose clock the test sets."""
 
     def __init__(self, database: WatchedDatabase, **options: Any) -> None:
         self.second = 0
@@ -174,7 +174,7 @@ async def test_the_log_keeps_what_was_deleted(swept: Swept):
 
 
 async def test_a_few_rows_are_deleted_at_a_time(swept: Swept, monkeypatch: pytest.MonkeyPatch):
-    """Those that ended first are deleted first; grants are walked key by key, round and round."""
+    """Rows that ended first are deleted first. Grants are checked in the order of their keys, in rounds."""
     monkeypatch.setattr(writer, "_SWEPT", 2)
     codes = [facts.issued(key, expires_at=20 - n) for n, key in enumerate("abcde")]
     grants = [a_grant(key, ends=10_000 if key in "bc" else 10) for key in "abcde"]
@@ -225,7 +225,7 @@ async def test_not_every_transaction_deletes(
     ledger: EventLedger, database: WatchedSqlite, monkeypatch: pytest.MonkeyPatch
 ):
     """Fails if each transaction sweeps, or the first request waits for a sweep."""
-    monkeypatch.setattr(writer, "SWEEP_EVERY", 60.0)  # also where two records take a second
+    monkeypatch.setattr(writer, "SWEEP_EVERY", 60.0)  # even if the two appends take a second
     await ledger.record([facts.opened_account("warm")], facts.OPERATOR)
     statements: list[str] = []
     assert database.committed_on is not None
