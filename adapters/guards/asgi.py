@@ -24,7 +24,7 @@ from grantledger.application.tokens.mcp_session import McpSession
 _POLICY_VIOLATION = 1008
 
 _SDK = "mcp.server.auth.middleware.bearer_auth"
-"""What an application of the official `mcp` SDK has imported, if there is one in this process."""
+"""A module that every application of the official `mcp` SDK imports."""
 
 
 def with_mcp_auth(
@@ -43,25 +43,26 @@ def with_mcp_auth(
     """Return `app` behind a guard: it gets only requests with an access token. Others get a challenge.
 
     A token must be for `resource` (None: the default one of `auth`) and have all `required_scopes`. The paths
-    in `public`, which are compared exactly, need no token. Pages of every origin may call, or only those of
-    `allowed_origin`. The guard also serves the discovery documents.
+    in `public`, which are compared exactly, need no token. `allowed_origin` lists the origins whose web pages
+    may send requests (None: the list of `auth`, by default every origin). The guard also serves the
+    discovery documents.
 
     `app` sees the scheme and host of the resource. If it is an application of the official `mcp` SDK, it
-    knows the caller: an MCP session serves only the one who opened it, and `get_access_token()` works. The
+    knows the caller: an MCP session serves only the caller who opened it, and `get_access_token()` works. The
     SDK's checks of Host and Origin are switched off, because the guard replaces them.
 
-    Tools with `@requires` are checked before `app` is asked. `rules` do the same for servers whose tools
-    cannot be decorated: `{"tools/call:delete_*": requires(roles="admin")}`. With rules, every body must be
-    JSON-RPC.
+    The guard checks calls of tools with `@requires` before it passes them on. `rules` do the same for servers
+    whose tools cannot be decorated: `{"tools/call:delete_*": requires(roles="admin")}`. With rules, every
+    body must be JSON-RPC.
     `scope_hierarchy` names the scopes that a scope includes. `step_up="result"` answers a refused tool call
-    with 200 and an error result. `hide` leaves out of lists what the session may not use.
+    with 200 and an error result. `hide` removes from lists what the session may not use.
 
-    Raises `ValueError` for an unknown resource, a rule for no call, scopes that a challenge cannot hold, or
-    `@requires` above the decorator that makes the tool.
+    Raises `ValueError` for an unknown resource, a rule that fits no call, scopes that a challenge cannot
+    hold, or `@requires` above the decorator that makes the tool.
     """
-    of = auth.guarded_resource(resource)
+    guarded = auth.guarded_resource(resource)
     if allowed_origin is not None:
-        of = replace(of, allowed_origin=allowed_origin)
+        guarded = replace(guarded, allowed_origin=allowed_origin)
     if "mcp.server.streamable_http_manager" in sys.modules:  # otherwise it cannot be one of the SDK's
         with suppress(ImportError):  # version 1 of the SDK has other names
             from grantledger.adapters.guards.mcp_sdk import (  # noqa: PLC0415 - an extra
@@ -70,7 +71,7 @@ def with_mcp_auth(
 
             leave_origins_to_the_guard(app)
     calls = CallOptions(rules=rules or {}, scope_hierarchy=scope_hierarchy or {}, step_up=step_up, hide=hide)
-    return BearerGuard(app, of, required_scopes=required_scopes, public=public, calls=calls)
+    return BearerGuard(app, guarded, required_scopes=required_scopes, public=public, calls=calls)
 
 
 class BearerGuard:
@@ -83,26 +84,27 @@ class BearerGuard:
     def __init__(
         self,
         app: ASGIApp,
-        of: GuardedResource,
+        guarded: GuardedResource,
         *,
         required_scopes: Iterable[str] = (),
         public: Iterable[str] = (),
         calls: CallOptions | None = None,
     ) -> None:
-        """`calls`: what `with_mcp_auth` takes about single calls.
+        """`calls`: the options of `with_mcp_auth` for single calls.
 
-        Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold, or a rule for no call.
+        Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold, or for a rule that fits
+        no call.
         """
         self._app = app
         options = calls or CallOptions()
-        of = with_hierarchy(of, options.scope_hierarchy)
-        self._of = of
-        self._check = RequestCheck(of, required_scopes)
-        self._calls = CallGuard(app, of.metadata_url, names(required_scopes), options)
-        self._discovery = Discovery(of)
+        guarded = with_hierarchy(guarded, options.scope_hierarchy)
+        self._guarded = guarded
+        self._check = RequestCheck(guarded, required_scopes)
+        self._calls = CallGuard(app, guarded.metadata_url, names(required_scopes), options)
+        self._discovery = Discovery(guarded)
         self._public = frozenset(names(public))
         self._cors = self._check.cors
-        self._origin = _Origin(of.identifier)
+        self._origin = _Origin(guarded.identifier)
 
     def is_document(self, path: str) -> bool:
         """Whether the guard answers this path with a discovery document."""
@@ -142,7 +144,7 @@ class BearerGuard:
         self, session: McpSession, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
         """Pass a request on if its session has the scopes, or refuse it."""
-        # With the Host of the resource: the application chooses its route by that one.
+        # The application will see the Host of the resource, and may choose its route by it.
         server = self._calls.server_at(self._origin.applied(scope, headers))
         if server is None:
             checked = self._check.with_scopes(session)
@@ -181,7 +183,7 @@ class BearerGuard:
             return nullcontext()
         from grantledger.adapters.guards.mcp_caller import known_to_sdk  # noqa: PLC0415 - an extra
 
-        return known_to_sdk(scope, session, self._of)
+        return known_to_sdk(scope, session, self._guarded)
 
     def _with_cors(self, request_headers: Headers, send: Send) -> Send:
         """Replace the CORS headers of every response by those of the guard."""
@@ -197,7 +199,7 @@ class BearerGuard:
 
 
 def _is_whole(scope: Scope) -> bool:
-    """Whether the path is the one that was sent: Litestar removes the path of a mount, so `/` may be any."""
+    """Whether the path is what the client sent. Litestar removes the path of a mount from it."""
     path: bytes = scope["path"].encode()
     return bool(scope.get("raw_path", path) == path)
 

@@ -4,15 +4,15 @@ from collections.abc import Iterable
 
 
 class AuthorizationMalformed(Exception):  # noqa: N818 - a property of the request
-    """The Authorization header is not one Bearer token."""
+    """There is more than one Authorization header, or its value is not one Bearer token."""
 
 
 def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """Return the token of the Authorization header; nothing else is read.
 
-    Return None if there is no such header, one of another scheme, or one without a token, as a client sends
-    that has none yet: such a request is answered with a challenge (RFC 6750 section 3.1). `headers` are ASGI
-    headers, with names in lower case.
+    Return None if there is no such header, or if it has another scheme or no token. Such a request gets a
+    challenge, because its client may have no token yet (RFC 6750 section 3.1). `headers` are ASGI headers,
+    with names in lower case.
 
     Raises `AuthorizationMalformed`.
     """

@@ -16,14 +16,14 @@ from grantledger.domain.refusal import Refusal
 T = TypeVar("T")
 
 _TIMEOUT = 30.0
-"""Seconds: longer than every request of the client together, so that a thread never waits for good."""
+"""Seconds. More than all requests to the issuer for one call may take, so that no thread waits forever."""
 
 
 class SyncMcpAuthClient:
     """`McpAuthClient` without `await`, for all threads of a process. It takes the same arguments.
 
-    Requests to the issuer run in one thread of their own, so they share connections and answers. It starts
-    when it is needed, again in each process that is forked. What is kept needs no other thread.
+    All requests to the issuer run in one thread, so they share connections and answers. That thread starts
+    when it is needed, and again in each forked process. A session in the cache is returned without it.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -49,11 +49,11 @@ class SyncMcpAuthClient:
             return None
 
     def get_session(self, headers: RequestHeaders) -> McpSession | None:
-        """Return the session of a request's access token, None without one. Raises `Unavailable`."""
+        """Return the session of a request, None if its token is missing or refused. Raises `Unavailable`."""
         return self.run(self._client.get_session(headers))
 
     def guarded_resource(self) -> GuardedResource:
-        """Return what guards need to know; its functions are for `run`."""
+        """Return what guards need to know. Call its coroutine functions with `run`."""
         return self._client.guarded_resource()
 
     def verified(self, token: str) -> McpSession:
@@ -83,7 +83,7 @@ class SyncMcpAuthClient:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None or self._process != os.getpid():  # a fork has no threads of its parent
+            if self._loop is None or self._process != os.getpid():  # a fork has no other threads
                 self._loop, self._process = asyncio.new_event_loop(), os.getpid()
                 name = "grantledger-guard"
                 threading.Thread(target=_forever, args=(self._loop,), name=name, daemon=True).start()

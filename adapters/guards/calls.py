@@ -1,4 +1,4 @@
-"""The guard of single calls: it reads the JSON-RPC body, and refuses before the application is asked."""
+"""The guard of single calls: it reads the JSON-RPC body, and refuses calls before the application sees it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,11 +25,11 @@ Hide = Literal["nothing", "forbidden", "unusable"]
 """What lists leave out: nothing; what no scope would allow; or everything that the session may not use."""
 
 FindServer = Callable[[Scope], Any]
-"""Returns the MCP server that answers a path, None for none."""
+"""Returns the MCP server that answers a request, None if there is none."""
 
 
 class CallOptions(Struct, frozen=True, kw_only=True):
-    """What `with_mcp_auth` takes about single calls. `find_server` looks in the application by default."""
+    """The options of `with_mcp_auth` for single calls. By default, `find_server` searches the application."""
 
     rules: Rules = {}
     scope_hierarchy: ScopeHierarchy = {}
@@ -39,7 +39,7 @@ class CallOptions(Struct, frozen=True, kw_only=True):
 
 
 class Allowed(Struct, frozen=True):
-    """A request that may go on, with its body to be read again. `send` may shorten a list."""
+    """A request to pass on. `receive` gives its body again, and `send` may shorten a list in the response."""
 
     receive: Receive
     send: Send
@@ -66,7 +66,10 @@ class CallGuard:
         self.step_up = StepUp(metadata_url=metadata_url, inclusion=Inclusion(options.scope_hierarchy))
 
     def server_at(self, scope: Scope) -> Any:
-        """Return what the calls of this request must be checked against, None if nothing is."""
+        """Return the MCP server of this request, or this guard if only rules apply.
+
+        None: its calls need no check.
+        """
         return self._find_server(scope) or (self if self._rules else None)
 
     async def checked(
@@ -77,7 +80,7 @@ class CallGuard:
         receive: Receive,
         send: Send,
     ) -> Allowed | PlainResponse | None:
-        """Return the request if each of its calls may go on, or the refusal. None: the client has gone."""
+        """Return the request if each of its calls is allowed, or the refusal. None: the client has gone."""
         try:
             body = await body_of(receive, headers)
             if body is None:
@@ -85,7 +88,7 @@ class CallGuard:
             calls = calls_in(body, headers)
         except MessageRefused as refused:
             return guard_response(refused.refusal, self._metadata_url, ())
-        # Without a call, such as a GET: what every request needs.
+        # A request without a call, such as a GET, needs what every request needs.
         distinct = {(call.method, call.name): call for call in calls}.values()
         needed = [await self._requirement(server, call) for call in distinct] or [self._always]
         missing: list[str] = []
@@ -146,7 +149,7 @@ class CallGuard:
                 return bool(refused.missing) and self._options.hide == "forbidden"
             return True
 
-        # A compressed list could not be read.
+        # The guard cannot read a compressed list.
         headers = [header for header in passed.headers if header[0] != b"accept-encoding"]
         return Allowed(passed.receive, ShorterList(passed.send, calls[0].method, is_shown), headers)
 

@@ -9,7 +9,7 @@ BearerErrorCode = Literal["invalid_request", "invalid_token", "insufficient_scop
 # RFC 6750 section 3: the characters of a quoted string that need no escape.
 _QUOTABLE = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
 
-# Clients search the whole header for `error=` or `scope=`, inside of quotes too.
+# Some clients search the whole header for `error=` or `scope=`, even inside quotes.
 _LOOKS_LIKE_PARAMETER = re.compile(r"(?:error|error_description|scope|resource_metadata)=")
 
 

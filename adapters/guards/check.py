@@ -23,25 +23,25 @@ _log = logging.getLogger(__name__)
 
 
 def names(given: Iterable[str]) -> tuple[str, ...]:
-    """Return the names; a string is one name, not its characters."""
+    """Return the names as a tuple. A string counts as one name."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
 class RequestCheck:
     """Decides whether a request may pass, and holds the response for each refusal."""
 
-    def __init__(self, of: GuardedResource, required_scopes: Iterable[str] = ()) -> None:
+    def __init__(self, guarded: GuardedResource, required_scopes: Iterable[str] = ()) -> None:
         """Without `required_scopes` the challenge names all scopes of the resource.
 
         Raises `ValueError` for a metadata URL or scopes that a challenge cannot hold.
         """
-        self._verify = of.verify
-        self._resource = of.identifier
+        self._verify = guarded.verify
+        self._resource = guarded.identifier
         self._required = names(required_scopes)
-        self.cors = Cors(of.allowed_origin, own_origin=origin_of(of.identifier))
-        scopes = self._required or of.scopes
+        self.cors = Cors(guarded.allowed_origin, own_origin=origin_of(guarded.identifier))
+        scopes = self._required or guarded.scopes
         self._responses = {
-            refusal: guard_response(refusal, of.metadata_url, scopes) for refusal in GuardRefusal
+            refusal: guard_response(refusal, guarded.metadata_url, scopes) for refusal in GuardRefusal
         }
 
     async def session(self, headers: Headers, query: bytes) -> McpSession | GuardRefusal:
@@ -63,7 +63,7 @@ class RequestCheck:
         """Return the access token of the Authorization header, and nothing from anywhere else."""
         if self.cors.refuses(headers):
             return GuardRefusal.ORIGIN_FOREIGN
-        # OAuth 2.1 section 5.1.1: a URL is logged, and a token in it known to others.
+        # OAuth 2.1 section 5.1.1: URLs are logged, so others could read a token in one.
         if query and any(name == "access_token" for name, _ in _parsed(query)):
             return GuardRefusal.TOKEN_IN_QUERY
         try:
@@ -96,9 +96,9 @@ class RequestCheck:
 
     @staticmethod
     def failed(error: Exception) -> GuardRefusal:
-        """Return the refusal for an exception of `Verify`: 401 only for a token that was checked.
+        """Return the refusal for an exception of `Verify`: 401 only if the token was checked and refused.
 
-        Clients discard a token on 401, and it may be valid.
+        On 401, clients discard the token. In an outage it may still be valid.
         """
         if isinstance(error, Refusal):
             return GuardRefusal.TOKEN_INVALID

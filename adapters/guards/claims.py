@@ -1,4 +1,4 @@
-"""From the claims of a token to its session: RFC 7662 section 2.2 and RFC 9068 section 2.2."""
+"""Make a session from the claims of a token (RFC 7662 section 2.2, RFC 9068 section 2.2)."""
 
 from collections.abc import Mapping
 from typing import Any, TypeGuard
@@ -57,7 +57,7 @@ def session_of_claims(claims: Mapping[str, Any], *, issuer: str, resource: str, 
 
 
 def scopes_of(scope: Any) -> tuple[str, ...]:
-    """Return the scopes of text or of a list of text. Raises `TokenRefused`."""
+    """Return the scopes of a claim that is a string or a list of strings. Raises `TokenRefused`."""
     scopes = scope.split() if isinstance(scope, str) else scope
     if not isinstance(scopes, list) or not all(isinstance(one, str) for one in scopes):
         raise TokenRefused("with a malformed scope")
@@ -78,7 +78,7 @@ def user_of(claims: Mapping[str, Any], scopes: tuple[str, ...]) -> SessionUser |
 
 
 def _names(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """Return a list of text, empty for anything else: what is not understood must allow nothing."""
+    """Return the strings of a claim. A claim that is no list of strings must allow nothing: it gives none."""
     names = claims.get(name)
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         return ()
@@ -93,4 +93,4 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
 def _is_time(value: Any) -> TypeGuard[float]:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return abs(value) < _END_OF_TIME  # not for NaN and the infinite
+    return abs(value) < _END_OF_TIME  # false for NaN and infinity

@@ -26,23 +26,24 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 
 
 class McpAuthClient(GuardMethods):
-    """Verifies the access tokens that `issuer` gave out for `resource`.
+    """Verifies the access tokens that `issuer` issued for `resource`.
 
-    Made at import time, used in one event loop; it opens no connection before it is used. `verify` says how:
+    Make it at import time, and use it in one event loop; it connects when it is first used. `verify` selects
+    how it verifies a token:
 
     - `session`: ask a Grantledger server with the token (`GET /session`). Needs no credentials.
     - `introspection`: ask any issuer (RFC 7662), with `client_id` and `client_secret` of this resource.
     - `jwt`: check the signature of a JWT (RFC 9068) with the keys of the issuer. A revoked token is accepted
       until it expires.
 
-    An `AuthorizationServer` has its methods too: `verify_token`, `get_session`, `handler`, `middleware`,
-    `discovery_handler` and `protected_resource_handler`.
+    It shares these methods with `AuthorizationServer`: `verify_token`, `get_session`, `handler`,
+    `middleware`, `discovery_handler` and `protected_resource_handler`.
 
-    An answer is kept for `cache_seconds`, at most until the token expires: so long may a token be accepted
-    after it was revoked. 0 keeps nothing. At most 10,000 sessions are kept, under digests of their tokens.
+    An answer is kept for `cache_seconds`, at most until the token expires. A revoked token may be accepted
+    for that time. 0 keeps nothing. At most 10,000 sessions are kept, under digests of their tokens.
 
-    `scopes` and `resource_name` are for the metadata of the resource. Pages of every origin may call, or only
-    those of `allowed_origin`. `http` is the HTTP client to use.
+    `scopes` and `resource_name` are for the metadata of the resource. `allowed_origin` lists the origins
+    whose web pages may send requests, by default all. `http` is the HTTP client to use.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class McpAuthClient(GuardMethods):
         return self._guarded
 
     def in_front_of(self, app: ASGIApp) -> ASGIApp:
-        """Return `app`: the issuer has an origin of its own."""
+        """Return `app` unchanged: the issuer runs in another process."""
         return app
 
     async def __aenter__(self) -> Self:
@@ -151,7 +152,7 @@ class McpAuthClient(GuardMethods):
 
 
 def _with_token(answer: Answer, token: str) -> McpSession:
-    """Return a session of its own for each request. Raises the refusal."""
+    """Return a new session with the token, because requests must not share one. Raises the refusal."""
     if isinstance(answer, TokenRefused):
         raise TokenRefused(*answer.args)
     return replace(answer, access_token=token, claims=_copied(answer.claims))

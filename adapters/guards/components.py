@@ -1,6 +1,6 @@
-"""Finding the functions with `@requires` of an MCP server, from its ASGI application.
+"""Find the functions with `@requires` of an MCP server, starting from its ASGI application.
 
-If a function is not found here, it refuses calls itself, with an error result instead of a 403.
+A function that is not found here refuses calls itself, with an error result instead of a 403.
 """
 
 import logging
@@ -108,7 +108,7 @@ def _server_of_sdk(session_manager: Any) -> Any:
 async def requirement_in(server: Any, call: Call) -> Requirement | None:
     """Return what `@requires` declared for the tool, prompt or resource of a call, None without it.
 
-    For a function that would not check it, return what no session has.
+    If calling the function would not check the requirement, return `FORBIDDEN`.
     """
     if call.name is None:
         return None
@@ -123,15 +123,16 @@ async def requirement_in(server: Any, call: Call) -> Requirement | None:
 
 
 async def listed_as(server: Any, call: Call) -> Call | None:
-    """Return the call with the name that lists show for a tool that is called by its hash.
+    """For a tool that is called by its hash, return the call with the name that lists show.
 
-    None for a call by name, and if the server lists no such tool: then it does not run it either.
+    Return None for a call by name. Return None also for a hash that the server does not know: it then runs
+    no tool.
     """
     if call.method != "tools/call" or not hasattr(server, "get_tool_by_hash"):
         return None
     try:
         tool = await _tool_by_hash(server, call.name)
-    except Exception as error:  # noqa: BLE001 - the server answers it
+    except Exception as error:  # noqa: BLE001 - the server answers the call
         _log.debug("no component %r: %r", call.name, error)
         return None
     return None if tool is None else replace(call, name=tool.name)

@@ -10,9 +10,9 @@ CORS_NAMES = frozenset((b"access-control-allow-origin", b"access-control-expose-
 
 
 def response_headers(origin: bytes = b"*") -> Headers:
-    """Return the headers of every response that scripts of `origin` may read, which is never a page.
+    """Return the CORS headers of a response that scripts of `origin` may read. Never send them with a page.
 
-    A script can then read the challenge and the session id, too.
+    They also let the scripts read the challenge and the MCP session id.
     """
     return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED)]
 
@@ -37,14 +37,14 @@ def _preflight(request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 
 AllowedOrigin = str | Iterable[str]
-"""`*`, or the origins whose pages may call, such as `https://inspector.example`."""
+"""`*`, or the origins whose web pages may send requests, such as `https://inspector.example`."""
 
 
 class Cors:
     """The CORS headers of a guard. With a list, the pages of all other origins are refused."""
 
     def __init__(self, allowed: AllowedOrigin, *, own_origin: str) -> None:
-        """The resource's own origin is always allowed. Raises `ValueError` for what is no origin."""
+        """The resource's own origin is always allowed. Raises `ValueError` for a text that is no origin."""
         origins = (allowed,) if isinstance(allowed, str) else tuple(allowed)
         for origin in origins:
             if origin != "*" and (not origin.isascii() or "://" not in origin or origin.count("/") != 2):  # noqa: PLR2004
@@ -54,7 +54,7 @@ class Cors:
         self._of_any = response_headers()
 
     def refuses(self, headers: Headers) -> bool:
-        """Whether a page of another origin sends this request."""
+        """Whether this request comes from a web page whose origin is not allowed."""
         if self._any:
             return False
         return any(name == b"origin" and value.lower() not in self._known for name, value in headers)

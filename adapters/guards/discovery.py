@@ -1,4 +1,7 @@
-"""Discovery at the MCP server: metadata of the resource, and of the issuer for clients that look here."""
+"""Discovery documents of an MCP server: those of the resource, and copies of those of the issuer.
+
+Some clients look for the issuer's metadata at the MCP server.
+"""
 
 import logging
 
@@ -37,21 +40,22 @@ _PATHS: dict[str, IssuerDocument] = {
 class Discovery:
     """The documents of one resource, at every path where clients look.
 
-    Each is at the root form and at the path form (`/.well-known/NAME/mcp`), with a slash at the end too.
+    For a resource with the path `/mcp` these are `/.well-known/NAME` and `/.well-known/NAME/mcp`, and for the
+    issuer's documents also `/mcp/.well-known/NAME`. A slash at the end makes no difference.
     """
 
-    def __init__(self, of: GuardedResource) -> None:
-        self._issuer_metadata = of.issuer_metadata
+    def __init__(self, guarded: GuardedResource) -> None:
+        self._issuer_metadata = guarded.issuer_metadata
         metadata = ProtectedResourceMetadata(
-            resource=of.identifier,
-            authorization_servers=(of.issuer,),
+            resource=guarded.identifier,
+            authorization_servers=(guarded.issuer,),
             bearer_methods_supported=("header",),
-            scopes_supported=of.scopes,
-            resource_name=of.name,
+            scopes_supported=guarded.scopes,
+            resource_name=guarded.name,
         )
         self._resource = json_response(200, msgspec.to_builtins(metadata), _CACHED)
-        self._cors = Cors(of.allowed_origin, own_origin=origin_of(of.identifier))
-        path = path_of(of.identifier)
+        self._cors = Cors(guarded.allowed_origin, own_origin=origin_of(guarded.identifier))
+        path = path_of(guarded.identifier)
         self._at: dict[str, IssuerDocument | None] = dict.fromkeys(
             (PROTECTED_RESOURCE, f"{PROTECTED_RESOURCE}{path}")
         )
@@ -85,7 +89,7 @@ class Discovery:
     async def of_issuer(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer every HTTP request with the metadata of the issuer: an ASGI application.
 
-        Which of the two documents it is depends on the path.
+        The path of the request selects one of the two documents.
         """
         is_openid = "/openid-configuration" in scope.get("path", "")
         await self._send("openid-configuration" if is_openid else "oauth-authorization-server", scope, send)
@@ -110,7 +114,7 @@ class Discovery:
             return self._resource
         try:
             body = await self._issuer_metadata(document)
-        except Exception:  # noqa: BLE001 - an outage: clients must ask again, and not give up on this server
+        except Exception:  # noqa: BLE001 - an outage: clients must try again later, and not give up
             _log.warning("the metadata of the issuer cannot be read", exc_info=True)
             return unavailable_response()
         if body is None:

@@ -8,7 +8,7 @@ PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 def resource_metadata_url(identifier: str) -> str:
-    """Return the address of the metadata of a resource (RFC 9728 section 3.1)."""
+    """Return the URL of the metadata of a resource (RFC 9728 section 3.1)."""
     return f"{origin_of(identifier)}{PROTECTED_RESOURCE}{path_of(identifier)}"
 
 

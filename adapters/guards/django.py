@@ -45,14 +45,14 @@ def mcp_auth_required(auth: McpAuth | SyncMcpAuthClient, *required_scopes: str) 
 
 
 def mcp_discovery(auth: McpAuth) -> list[URLPattern]:
-    """Return URL patterns for the discovery documents, for the `urlpatterns` of the root."""
+    """Return URL patterns for the discovery documents. Add them to the `urlpatterns` of the root URLconf."""
     check, discovery = RequestCheck(auth.guarded_resource()), Discovery(auth.guarded_resource())
 
     async def document(request: HttpRequest) -> HttpResponse:
         headers = headers_of(request.META)
         if request.method == "OPTIONS":
             return _response(check.preflight(headers))
-        # Without the script prefix, as the patterns were matched.
+        # `path_info` has no script prefix, like the paths that Django compares with the patterns.
         response = await discovery.response(request.path_info, str(request.method))
         return _response(response.adding(check.cors.headers(headers)))
 

@@ -37,10 +37,10 @@ def fastmcp_auth(
 ) -> "FastMcpAuth":
     """Return what `FastMCP(auth=...)` takes. Tools call `get_access_token()` or `current_session()`.
 
-    With an `AuthorizationServer` as `auth`, FastMCP's application answers the server's paths too, and opens
-    the ledger while it runs. `allowed_origin` lists the origins whose pages may call; None takes those of
-    `auth`. Tools with `@requires` are checked before they run; `scope_hierarchy`, `step_up` and `hide` are as
-    in `with_mcp_auth`. Raises `ValueError` for an unknown resource.
+    With an `AuthorizationServer` as `auth`, FastMCP's application also answers the paths of that server, and
+    keeps its ledger open while it runs. `allowed_origin`, `scope_hierarchy`, `step_up` and `hide` are as in
+    `with_mcp_auth`, and tools with `@requires` are checked as there. Raises `ValueError` for an unknown
+    resource.
     """
     return FastMcpAuth(
         auth,
@@ -54,9 +54,9 @@ def fastmcp_auth(
 
 
 class FastMcpAuth(AuthProvider):
-    """Puts our guard in front of FastMCP's MCP endpoints, so that 503, OPTIONS and 403 are ours.
+    """Puts the guard in front of FastMCP's MCP endpoints, so that the guard answers 403, 503 and OPTIONS.
 
-    Custom routes need no token, as FastMCP documents it.
+    Custom routes need no token, as in FastMCP itself.
     """
 
     def __init__(
@@ -71,32 +71,32 @@ class FastMcpAuth(AuthProvider):
         hide: Hide = "nothing",
     ) -> None:
         self._auth = auth
-        of = auth.guarded_resource(resource)
-        self._of = of if allowed_origin is None else replace(of, allowed_origin=allowed_origin)
+        guarded = auth.guarded_resource(resource)
+        self._guarded = guarded if allowed_origin is None else replace(guarded, allowed_origin=allowed_origin)
         self._calls = CallOptions(
             scope_hierarchy=scope_hierarchy or {}, step_up=step_up, hide=hide, find_server=_server_at
         )
         scopes = [required_scopes] if isinstance(required_scopes, str) else list(required_scopes)
-        super().__init__(base_url=origin_of(self._of.identifier), required_scopes=scopes)
+        super().__init__(base_url=origin_of(self._guarded.identifier), required_scopes=scopes)
 
     @property
     def scopes_supported(self) -> list[str]:
-        return list(self._of.scopes)
+        return list(self._guarded.scopes)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Return what FastMCP's `get_access_token` returns. The guard has verified the token already."""
         try:
-            session = await session_for(token.strip(), self._of)
+            session = await session_for(token.strip(), self._guarded)
         except Refusal:
             return None
         except Exception as error:
             raise TokenVerificationError("the token cannot be verified now") from error
-        return AccessToken(**access_token_members(session, self._of))
+        return AccessToken(**access_token_members(session, self._guarded))
 
     def get_routes(self, mcp_path: str | None = None) -> list[Route]:
         """Return the discovery documents, for applications that mount them at their root."""
         self.set_mcp_path(mcp_path)
-        discovery = Discovery(self._of)
+        discovery = Discovery(self._guarded)
         return [
             *(Route(path, endpoint=_Endpoint(discovery.of_resource)) for path in discovery.paths_of_resource),
             *(Route(path, endpoint=_Endpoint(discovery.of_issuer)) for path in discovery.paths_of_issuer),
@@ -106,21 +106,24 @@ class FastMcpAuth(AuthProvider):
         return [
             Middleware(self._auth.in_front_of),
             Middleware(
-                _GuardedEndpoints, of=self._of, required_scopes=self.required_scopes, calls=self._calls
+                _GuardedEndpoints,
+                guarded=self._guarded,
+                required_scopes=self.required_scopes,
+                calls=self._calls,
             ),
-            *super().get_middleware(),  # these make the AccessToken of a request that the guard has passed
+            *super().get_middleware(),  # these make the AccessToken of a request that the guard has passed on
         ]
 
     def _guarded_endpoints(self, app: ASGIApp) -> ASGIApp:
-        return _GuardedEndpoints(app, self._of, self.required_scopes, self._calls)
+        return _GuardedEndpoints(app, self._guarded, self.required_scopes, self._calls)
 
     def _get_resource_url(self, path: str | None = None) -> AnyHttpUrl:
         del path  # the resource is configured, and does not depend on the path of the mount
-        return AnyHttpUrl(self._of.identifier)
+        return AnyHttpUrl(self._guarded.identifier)
 
 
 class _Endpoint:
-    """Makes an object of an ASGI application, because Starlette calls functions as request handlers."""
+    """Wraps an ASGI application in an object, because Starlette takes a plain function for a view."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -133,10 +136,10 @@ class _GuardedEndpoints:
     """The guard for each route that FastMCP protects: `/mcp`, or `/sse` and `/messages`."""
 
     def __init__(
-        self, app: ASGIApp, of: GuardedResource, required_scopes: Iterable[str], calls: CallOptions
+        self, app: ASGIApp, guarded: GuardedResource, required_scopes: Iterable[str], calls: CallOptions
     ) -> None:
         self._app = app
-        self._guard = BearerGuard(app, of, required_scopes=required_scopes, calls=calls)
+        self._guard = BearerGuard(app, guarded, required_scopes=required_scopes, calls=calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_guarded = scope["type"] == "http" and (
@@ -145,7 +148,7 @@ class _GuardedEndpoints:
         if is_guarded:
             await self._guard(scope, receive, send)
             return
-        # A server may run a request in the context of an earlier one of its connection.
+        # The HTTP server may run a request in the context of an earlier request of the same connection.
         before = verified.set(None)
         try:
             await self._app(scope, receive, send)

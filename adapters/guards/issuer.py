@@ -46,7 +46,7 @@ _DOWN = range(500, 600)
 
 
 def checked_url(url: str, what: str) -> str:
-    """Return an https URL, or one of loopback, as it is. Raises `ValueError`."""
+    """Return `url` unchanged if it is https, or http on loopback. Raises `ValueError`."""
     try:
         uri = parse(url)
     except UriMalformed as malformed:
@@ -59,10 +59,10 @@ def checked_url(url: str, what: str) -> str:
 
 
 def checked_endpoint(url: str, what: str, *, issuer: str) -> str:
-    """Return an URL that the metadata of `issuer` names, as it is. Raises `ValueError`.
+    """Return `url`, which the metadata of `issuer` names, unchanged. Raises `ValueError`.
 
-    An https issuer has https endpoints. Only an issuer that is itself on this machine or in a private network
-    has endpoints there: otherwise its metadata could make a guard call services that only the guard reaches.
+    The endpoints of an https issuer must be https. Only an issuer on this machine or in a private network may
+    have endpoints there: otherwise its metadata could make a guard call services that only the guard reaches.
     Host names are not resolved.
     """
     checked_url(url, what)
@@ -92,7 +92,7 @@ class Fetched(Struct, frozen=True):
     body: bytes
 
     def json(self) -> dict[str, Any]:
-        """Return the JSON object. Raises `Unavailable`: whatever answered is not the issuer."""
+        """Return the JSON object. Raises `Unavailable` for any other body, such as the page of a proxy."""
         try:
             return msgspec.json.decode(self.body, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError):
@@ -100,7 +100,7 @@ class Fetched(Struct, frozen=True):
 
 
 class IssuerHttp:
-    """Bounded requests. Redirects are not followed: they would take a token to another server."""
+    """Requests with a limit on time and size. No redirect is followed: it would take a token elsewhere."""
 
     def __init__(self, http: httpx2.AsyncClient | None = None) -> None:
         self._given = http
@@ -126,8 +126,8 @@ class IssuerHttp:
             ):
                 return Fetched(response.status_code, await _read(response))
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
-            # Not the message of the error, which may hold the URL with its query.
-            raise Unavailable(f"no response of {origin_of(url)}: {type(error).__name__}") from error
+            # Without the message of the error, which may contain the URL with its query.
+            raise Unavailable(f"no response from {origin_of(url)}: {type(error).__name__}") from error
 
     async def aclose(self) -> None:
         """Close the connections. A client that was given to the constructor stays open."""
@@ -165,7 +165,7 @@ class _Document(Struct):
 
 
 class _Failure(Struct):
-    """Why a document could not be read; with `is_down`, the issuer did not answer, or with 5xx or 429."""
+    """Why a document could not be read. `is_down`: the issuer did not answer, or answered 5xx or 429."""
 
     reason: str
     is_down: bool
@@ -175,8 +175,8 @@ class _Failure(Struct):
 class IssuerDocuments:
     """The discovery documents of an issuer, each fetched when it is needed and kept for 60 s.
 
-    While the issuer does not answer, the last good document is used; for an hour also while it answers that
-    it has none, as the proxy of an issuer that is half down does.
+    While the issuer does not answer, the last good document is used. For an hour it is also used while the
+    issuer answers that there is no document, because a proxy may answer so in an outage.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class IssuerDocuments:
     async def endpoint(self, member: str) -> str:
         """Return the URL that the metadata has as `member`. Raises `Unavailable`.
 
-        A document that is missing, or is none, is no outage: the issuer may have the other one.
+        A missing or malformed document is not an outage: the other document may name the endpoint.
         """
         failure = Unavailable(f"the metadata of {self._issuer} has no {member}")
         for document in ("oauth-authorization-server", "openid-configuration"):
@@ -245,10 +245,10 @@ class IssuerDocuments:
         return read
 
     def _kept(self, known: _Document, missing: _Document) -> _Document:
-        """Return the good document that is known, unless the issuer has had none for a long time."""
+        """Return the last good document, unless it is older than `KEPT_WHILE_MISSING`."""
         if missing.read_at >= known.read_at + KEPT_WHILE_MISSING:
             return missing
-        _log.warning("the metadata of %s is missing; the last is used", self._issuer)
+        _log.warning("the metadata of %s is missing; the last good copy is used", self._issuer)
         return replace(known, fresh_until=missing.fresh_until)
 
     def _read(self, answer: Fetched) -> _Document:
@@ -261,12 +261,12 @@ class IssuerDocuments:
         if answer.status != _OK:
             raise Unavailable(f"the issuer answered {answer.status}")
         members = answer.json()
-        if members.get("issuer") != self._issuer:  # RFC 8414 section 3.3: identical, or not to be used
+        if members.get("issuer") != self._issuer:  # RFC 8414 section 3.3: such metadata MUST NOT be used
             raise Unavailable(f"it is the metadata of another issuer: {members.get('issuer')!r:.200}")
         return members
 
     def _url(self, document: IssuerDocument) -> str:
-        if document == "openid-configuration":  # OpenID Connect Discovery section 4.1: appended
+        if document == "openid-configuration":  # OpenID Connect Discovery section 4.1: after the path
             return self._issuer.rstrip("/") + OPENID_CONFIGURATION
         return f"{origin_of(self._issuer)}{AUTHORIZATION_SERVER}{path_of(self._issuer)}"
 

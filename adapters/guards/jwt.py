@@ -27,7 +27,7 @@ FRESH_FOR = 300.0
 USABLE_FOR = 3_600.0
 """Seconds for which keys are used while the issuer does not answer."""
 REFETCH_IN = 10.0
-"""Seconds between two fetches, however many tokens name unknown keys. While no key is known: `RETRY_IN`."""
+"""Minimum seconds between two fetches. Until the first keys are known, it is `RETRY_IN`."""
 
 _KEYS = "keys"
 _MIN_RSA_BITS = 2048
@@ -35,7 +35,7 @@ _MAX_KEYS = 100
 
 
 class ByKeys:
-    """Check the signature, and what RFC 9068 section 4 demands. Asks nobody about the token."""
+    """Check the signature and what RFC 9068 section 4 demands, without a request about the token."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class ByKeys:
 
 
 class _Registry(JWSRegistry):
-    """The algorithms that are allowed, without the warning for EdDSA: only the curve Ed25519 is used."""
+    """The allowed algorithms. joserfc's warning about EdDSA does not apply: only Ed25519 keys are used."""
 
     def get_alg(self, name: str) -> Any:
         return self.algorithms[name] if name in ALGORITHMS else super().get_alg(name)
@@ -83,7 +83,7 @@ def _header_of(signed: CompactSignature) -> tuple[str, str | None]:
     """Return algorithm and key id, before the signature is checked."""
     header = signed.headers()
     kind, algorithm, kid = header.get("typ"), header.get("alg"), header.get("kid")
-    # RFC 9068 section 4: so that an ID token is not taken for an access token.
+    # RFC 9068 section 4: an ID token must not pass for an access token.
     if not isinstance(kind, str) or kind.lower() not in TYPES:
         raise TokenRefused("a JWT of another type")
     if algorithm not in ALGORITHMS:
@@ -139,9 +139,10 @@ class IssuerKeys:
         return self._still_usable(known)
 
     async def _just_fetched(self, keys: _Keys) -> _Keys:
-        """Return keys of the last `REFETCH_IN` seconds: only a key that is not among these is refused.
+        """Return keys that were fetched in the last `REFETCH_IN` seconds.
 
-        Raises `Unavailable`: the issuer may have a new key, and a client would discard a token that is valid.
+        Raises `Unavailable` if they cannot be fetched now. The token may be signed with a new key, and a
+        client would discard it if it were refused.
         """
         if self._monotonic() < keys.fetched_at + REFETCH_IN:
             return keys
@@ -183,7 +184,7 @@ class IssuerKeys:
 
 def _find(keys: _Keys, algorithm: str, kid: str | None) -> Key | None:
     of_algorithm = keys.by_algorithm.get(algorithm, {})
-    if kid is None:  # unambiguous only if there is one
+    if kid is None:  # clear only if there is a single key
         return next(iter(of_algorithm.values())) if len(of_algorithm) == 1 else None
     return of_algorithm.get(kid)
 

@@ -1,4 +1,4 @@
-"""Leaving out of a list what the session may not use.
+"""Remove from lists what the session may not use.
 
 This saves a model a call that would be refused. It protects nothing: the call itself is checked.
 """
@@ -50,7 +50,7 @@ class ShorterList:
         if message["type"] == "http.response.start":
             kind = next((v for k, v in message.get("headers", ()) if k.lower() == b"content-type"), b"")
             if kind.startswith(b"application/json"):
-                self._start = message  # until its length is known
+                self._start = message  # sent when the length is known
                 return
             self._is_stream = kind.startswith(b"text/event-stream")
         elif message["type"] == "http.response.body":

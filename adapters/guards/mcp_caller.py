@@ -17,28 +17,28 @@ from grantledger.adapters.guards.source import GuardedResource
 from grantledger.application.tokens.mcp_session import McpSession
 
 
-def access_token_members(session: McpSession, of: GuardedResource) -> dict[str, Any]:
+def access_token_members(session: McpSession, guarded: GuardedResource) -> dict[str, Any]:
     """Return the members of an `AccessToken`, as the SDK and FastMCP define it."""
     return {
         "token": session.access_token,
         "client_id": session.client_id,
         "scopes": list(session.scopes),
         "expires_at": session.expires_at,
-        "resource": of.identifier,  # as configured: the SDK compares it with the URL it was given
+        "resource": guarded.identifier,  # as configured: the SDK compares it with the URL it was given
         "subject": session.user_id or session.client_id,
         # The SDK identifies the owner of a session by client, issuer and subject.
-        "claims": {**session.claims, "iss": of.issuer},
+        "claims": {**session.claims, "iss": guarded.issuer},
     }
 
 
 @contextmanager
-def known_to_sdk(scope: Scope, session: McpSession, of: GuardedResource) -> Iterator[None]:
+def known_to_sdk(scope: Scope, session: McpSession, guarded: GuardedResource) -> Iterator[None]:
     """Make the caller known to an application of the SDK, as its own middleware would.
 
     The SDK then serves an MCP session only to the caller who opened it, and its `get_access_token()` returns
     the token of the request. Changes `scope`.
     """
-    user = AuthenticatedUser(AccessToken(**access_token_members(session, of)))
+    user = AuthenticatedUser(AccessToken(**access_token_members(session, guarded)))
     scope["user"], scope["auth"] = user, AuthCredentials(user.scopes)
     before = auth_context_var.set(user)
     try:

@@ -25,22 +25,22 @@ def auth_settings(*, issuer: str, resource: str) -> AuthSettings:
 
 
 _LOOPBACK_HOSTS = ["127.0.0.1:*", "localhost:*", "[::1]:*"]
-"""What an application of the SDK accepts as Host if its program names no hosts."""
+"""What an application of the SDK accepts as Host by default."""
 
 
 def leave_origins_to_the_guard(app: ASGIApp) -> None:
-    """Switch off the check of Host and Origin in `app` if it is one of the SDK's, with the SDK's defaults.
+    """Switch off the SDK's check of Host and Origin if `app` is an SDK application with the SDK's defaults.
 
     The defaults are for a server on loopback. Behind a proxy the SDK would answer every request with 421, or
     403 if it comes from a browser. The purpose of the check is to stop a web page that reaches a server by
-    DNS rebinding. A guard stops it too: no request passes without an access token, and a browser adds none by
-    itself. Rules that the program has set with `transport_security` stay.
+    DNS rebinding. A guard stops such a page too: no request passes without an access token, and a browser
+    does not add one by itself. Rules that the program has set with `transport_security` are kept.
     """
     if not isinstance(app, Starlette):
         return
     for route in app.routes:
         endpoint = getattr(route, "endpoint", None)
-        endpoint = getattr(endpoint, "app", endpoint)  # inside of RequireAuthMiddleware
+        endpoint = getattr(endpoint, "app", endpoint)  # RequireAuthMiddleware wraps it
         if isinstance(endpoint, StreamableHTTPASGIApp):
             manager = endpoint.session_manager
             if manager.security_settings and manager.security_settings.allowed_hosts == _LOOPBACK_HOSTS:
@@ -55,16 +55,16 @@ class McpTokenVerifier:
     cannot answer 503, so wrap its application with `with_mcp_auth`.
     """
 
-    def __init__(self, of: GuardedResource) -> None:
-        self._of = of
+    def __init__(self, guarded: GuardedResource) -> None:
+        self._guarded = guarded
         # Read by FastMCP's RemoteAuthProvider. Each tool checks its own scopes.
         self.required_scopes: list[str] = []
-        self.scopes_supported = list(of.scopes)
+        self.scopes_supported = list(guarded.scopes)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         token = token.strip()  # RFC 9110 section 11.4 allows several spaces, and the SDK cuts after the first
         try:
-            session = await session_for(token, self._of)
+            session = await session_for(token, self._guarded)
         except Refusal:
             return None
-        return AccessToken(**access_token_members(session, self._of))
+        return AccessToken(**access_token_members(session, self._guarded))

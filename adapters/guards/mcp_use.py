@@ -16,12 +16,12 @@ class McpUseAuth(BearerAuthProvider):  # type: ignore[misc] # mypy has no mcp-us
 
     def __init__(self, auth: McpAuth, *, resource: str | None = None) -> None:
         """Raises `ValueError` for an unknown resource."""
-        self._of = auth.guarded_resource(resource)
+        self._guarded = auth.guarded_resource(resource)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Return the caller. A token that the guard has verified is not verified again."""
         try:
-            session = await session_for(token.strip(), self._of)
+            session = await session_for(token.strip(), self._guarded)
         except Refusal:
             return None
         user = session.user

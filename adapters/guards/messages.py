@@ -1,4 +1,4 @@
-"""Reading the JSON-RPC messages of a request body, so that no other parser can read other messages in it."""
+"""Read the JSON-RPC messages of a request body. Refuse a body that other parsers could read differently."""
 
 import base64
 import binascii
@@ -33,7 +33,7 @@ _BASE64 = re.compile(r"=\?base64\?(.*)\?=")
 
 
 class MessageRefused(Exception):  # noqa: N818 - the fact
-    """The body is not one that this guard and every application read in the same way."""
+    """The body is too large, or an application could read it differently."""
 
     def __init__(self, refusal: GuardRefusal) -> None:
         super().__init__(refusal.value.message)
@@ -49,7 +49,7 @@ class Call(Struct, frozen=True):
 
 
 async def body_of(receive: Receive, headers: Headers) -> bytes | None:
-    """Return the whole body, None if the client has gone. Raises `MessageRefused` for one too large."""
+    """Return the whole body, None if the client has gone. Raises `MessageRefused` if it is too large."""
     declared = next((value for name, value in headers if name == b"content-length"), b"")
     if declared.isdigit() and (len(declared) > len(str(MAX_CALL_BODY)) or int(declared) > MAX_CALL_BODY):
         raise MessageRefused(GuardRefusal.BODY_TOO_LARGE)
@@ -70,9 +70,9 @@ def calls_in(body: bytes, headers: Headers) -> tuple[Call, ...]:
 
     `subscriptions/listen` is followed by a call of `resources/subscribe` for each of its URIs.
 
-    Raises `MessageRefused` for a compressed body, one that is not JSON-RPC in UTF-8, one with a name twice in
-    an object, one with too many messages or a name that is too long, and for the headers `Mcp-Method` and
-    `Mcp-Name` if they differ from the body (MCP 2026-07-28).
+    Raises `MessageRefused` for a body that is compressed, that is not JSON-RPC in UTF-8, that repeats a name
+    in an object, or that has too many messages or too long a name. Also if the headers `Mcp-Method` and
+    `Mcp-Name` differ from the body (MCP 2026-07-28).
     """
     if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
         raise MessageRefused(GuardRefusal.BODY_ENCODED)
@@ -100,7 +100,7 @@ def calls_in(body: bytes, headers: Headers) -> tuple[Call, ...]:
 
 
 def _call(message: Any) -> Call | None:
-    """Return the call, None for the response to one of the server."""
+    """Return the call, None for a response to a call of the server."""
     if not isinstance(message, dict):
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
     _no_variant(message, _MEMBERS)
@@ -123,7 +123,7 @@ def _subscriptions(message: dict[str, Any]) -> list[Call]:
     params = _object(message["params"])
     _no_variant(params, frozenset({"notifications"}))
     wanted = _object(params.get("notifications", {}))
-    # The SDK also reads this member by the name of its field.
+    # The SDK also accepts other spellings of this member, such as `resource_subscriptions`.
     if any(_is_variant_of_subscriptions(name) for name in wanted):
         raise MessageRefused(GuardRefusal.BODY_MALFORMED)
     uris = wanted.get(_SUBSCRIPTIONS)
@@ -142,7 +142,7 @@ def _is_variant_of_subscriptions(name: str) -> bool:
 
 
 def _is_id(value: Any) -> bool:
-    """Whether a response can repeat it."""
+    """Whether a response can repeat this request id exactly."""
     match value:
         case bool():
             return False
@@ -222,7 +222,7 @@ def _is_not_utf_8(content_type: bytes) -> bool:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name is there twice")
+        raise ValueError("a name is repeated")
     return members
 
 
@@ -231,5 +231,5 @@ def _no_constant(constant: str) -> None:
 
 
 def _is_text(text: str) -> bool:
-    """Whether it has no lone surrogate, which parsers replace in different ways."""
+    """Whether the text has no lone surrogate. Parsers replace one in different ways."""
     return text.isprintable() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,4 +1,4 @@
-"""The methods of both `AuthorizationServer` and `McpAuthClient`: code behind a guard can take either."""
+"""The methods that `AuthorizationServer` and `McpAuthClient` share, so that a program can use either."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,17 +14,17 @@ from grantledger.domain.refusal import Refusal
 
 
 class GuardMethods:
-    """Guards and look-ups for an `McpAuth`. `resource` is the default one where it is None.
+    """Guards and look-ups for an `McpAuth`. `resource=None` means its default resource.
 
     All raise `ValueError` for an unknown resource. The look-ups raise `Unavailable` if the token cannot be
-    checked now: answer 503, since the token may be valid.
+    checked now: answer 503, because the token may be valid.
     """
 
     async def verify_token(self: McpAuth, token: str, *, resource: str | None = None) -> McpSession | None:
         """Return the session of an access token, None if it is refused. Raises `Unavailable`."""
-        of = self.guarded_resource(resource)
+        guarded = self.guarded_resource(resource)
         try:
-            return await of.verify(token, resource=of.identifier)
+            return await guarded.verify(token, resource=guarded.identifier)
         except Refusal:
             return None
 
@@ -69,8 +69,9 @@ class GuardMethods:
         Every path needs a token, except those in `public`. Litestar runs middleware for its own routes only:
         there, add the routes of `mcp_discovery`.
         """
-        required, open_to_all = names(required_scopes), names(public)  # Litestar calls `guard` for each route
-        self.guarded_resource(resource)  # an unknown one stops the start here
+        # Read only once: a framework may call `guard` several times, and an iterator would be used up.
+        required, open_to_all = names(required_scopes), names(public)
+        self.guarded_resource(resource)  # so that an unknown resource raises here already
 
         def guard(app: ASGIApp) -> BearerGuard:
             return with_mcp_auth(
@@ -87,7 +88,8 @@ class GuardMethods:
     def discovery_handler(self: McpAuth, *, resource: str | None = None) -> ASGIApp:
         """Return an ASGI application for the issuer's metadata, to be mounted where clients look for it.
 
-        A guard answers these paths itself. This is for a guard that only gets requests below its own path.
+        A guard around the whole application answers these paths itself. This is for a guard that gets only
+        the requests of one path.
         """
         return Discovery(self.guarded_resource(resource)).of_issuer
 

@@ -1,4 +1,4 @@
-"""`@requires`: what a session needs for a tool, and the same questions for code inside a tool."""
+"""`@requires`: what a session needs for a tool. Also functions that check the session inside a tool."""
 
 import functools
 import inspect
@@ -17,14 +17,14 @@ from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.scope import checked_token
 
 Check = Callable[[McpSession], object]
-"""Says whether a session is allowed: a function without `await`, called with the session."""
+"""A function of the session, without `async`: the call is allowed if its result is true."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DECLARED = "__grantledger_requires__"
 
 _CHECKED = "__grantledger_checks__"
-"""What the function checks itself. Decorators of the wrong order leave one without it in the server."""
+"""What calling the function checks. In the wrong order of decorators, the server calls one without it."""
 
 _WRONG_ORDER = "write @requires below the decorator that makes the tool, or nothing checks it"
 
@@ -51,10 +51,10 @@ class Requirement(Struct, frozen=True, kw_only=True):
         )
 
     def verify(self, session: McpSession | None) -> None:
-        """Raise `AccessRefused` for a session that may not.
+        """Raise `AccessRefused` if the session does not meet the requirement.
 
-        Roles, permissions and checks come first. Who lacks one of them is not asked for scopes, which would
-        not help, and does not learn which scopes a tool needs.
+        Roles, permissions and checks come first. If one of them fails, more scopes would not help, and the
+        client does not learn which scopes a tool needs.
         """
         if session is None:
             raise AccessRefused(self.scopes, session=None)
@@ -72,7 +72,7 @@ class Requirement(Struct, frozen=True, kw_only=True):
     def __call__(self, function: F) -> F:
         """Return the function with this check in front of it.
 
-        Raises `TypeError` for what is no function, and for a function that FastMCP has registered already.
+        Raises `TypeError` if it is no function, or if FastMCP has registered it already.
         """
         if not callable(function):
             raise TypeError(_WRONG_ORDER)
@@ -84,8 +84,8 @@ class Requirement(Struct, frozen=True, kw_only=True):
         )
         setattr(decorated, _DECLARED, requirement)
         setattr(decorated, _CHECKED, requirement)
-        # On the function as well: a guard then sees that a server has the one without the check.
-        with suppress(AttributeError):  # a bound method takes none
+        # On the plain function as well, so that a guard notices if the server has registered that one.
+        with suppress(AttributeError):  # a bound method accepts no attributes
             setattr(function, _DECLARED, requirement)
         Declared.any = True
         return decorated  # type: ignore[no-any-return]
@@ -114,7 +114,7 @@ class Requirement(Struct, frozen=True, kw_only=True):
 
 
 FORBIDDEN = Requirement(checks=(lambda _: False,))
-"""What no session has."""
+"""A requirement that no session meets."""
 
 
 class Declared:
@@ -131,9 +131,9 @@ def requires(
 ) -> Requirement:
     """Return a decorator for tools, resources and prompts, and a value for `with_mcp_auth(rules=...)`.
 
-    A call needs all `scopes`, all `roles`, all `permissions`, and a true answer of `check(session)`. A check
-    that raises refuses the call. One call may ask it more than once. Write `@requires` below the decorator
-    that makes the tool, so that the server gets the function with the check:
+    A call needs all `scopes`, all `roles`, all `permissions`, and a true result of `check(session)`. A check
+    that raises refuses the call. A check may run more than once for one call. Write `@requires` below the
+    decorator that makes the tool, so that the server gets the function with the check:
 
         @server.tool()
         @requires("todo:write")
@@ -155,7 +155,7 @@ def requires(
 
 
 class Unchecked(Exception):  # noqa: N818 - the fact
-    """A server has registered the function below `@requires`, which checks nothing."""
+    """A server has registered the plain function below `@requires`, so calling it checks nothing."""
 
     def __init__(self) -> None:
         super().__init__(_WRONG_ORDER)
@@ -164,7 +164,7 @@ class Unchecked(Exception):  # noqa: N818 - the fact
 def declared_requirement(function: object) -> Requirement | None:
     """Return what `@requires` declared for a function that a framework has wrapped, None without it.
 
-    Raises `Unchecked` if calling the function would not check it.
+    Raises `Unchecked` if calling the function would not check that requirement.
     """
     seen = 0
     while function is not None and seen < _MAX_WRAPPERS:
@@ -180,7 +180,7 @@ def declared_requirement(function: object) -> Requirement | None:
 
 
 _WRAPPED = ("fn", "__wrapped__", "raw_function", "func", "__func__")
-"""Where frameworks keep the function inside: tools, `functools.wraps`, pydantic, partials, methods."""
+"""Attributes in which wrappers keep their function: tools, `functools.wraps`, pydantic, partials, methods."""
 
 _MAX_WRAPPERS = 20
 
@@ -189,13 +189,13 @@ _REGISTERED_IN_FASTMCP = "__fastmcp__"
 
 
 def has_scope(*scopes: str, session: McpSession | None = None) -> bool:
-    """Whether the session, that of the current request for None, has all of these scopes."""
+    """Whether the session has all of these scopes. None means the session of the current request."""
     given = session or current_session()
     return given is not None and set(scopes).issubset(given.scopes)
 
 
 def has_any_scope(*scopes: str, session: McpSession | None = None) -> bool:
-    """Whether the session, that of the current request for None, has one of these scopes."""
+    """Whether the session has one of these scopes. None means the session of the current request."""
     given = session or current_session()
     return given is not None and not set(scopes).isdisjoint(given.scopes)
 
@@ -224,7 +224,7 @@ def _passes(check: Check, session: McpSession) -> bool:
     except Exception:  # noqa: BLE001 - what cannot be decided is refused
         _log.exception("a check of @requires failed, so the call is refused")
         return False
-    if inspect.isawaitable(answer):  # true for every session
+    if inspect.isawaitable(answer):  # it would count as true for every session
         _log.error("a check of @requires returned an awaitable, so the call is refused")
         return False
     return bool(answer)

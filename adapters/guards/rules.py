@@ -18,7 +18,7 @@ Rules = Mapping[str, Rule]
 
 
 class RuleTable:
-    """The requirement of a call: of all rules whose pattern fits, not only of the first one."""
+    """Finds the requirement of a call. All rules whose patterns fit count, not only the first."""
 
     def __init__(self, rules: Rules) -> None:
         """Raises `ValueError` for a pattern that fits no call, or a scope that no challenge can hold."""
@@ -51,7 +51,7 @@ class RuleTable:
 
 
 class _Pattern(Struct, frozen=True):
-    """A text with stars, by its parts. Not a regular expression: several stars would be slow in one."""
+    """The parts of a text between its stars. A regular expression would be slow with several stars."""
 
     parts: tuple[str, ...]
 
@@ -72,7 +72,7 @@ class _Pattern(Struct, frozen=True):
 
 
 class _Rule(Struct, frozen=True):
-    """`names` are the spellings of the pattern for the name; without any, the rule is about every name."""
+    """`names` are the spellings of the pattern for names. If there are none, the rule fits every name."""
 
     method: _Pattern
     names: tuple[_Pattern, ...]
@@ -105,12 +105,12 @@ def _pattern(text: str, *, decode: bool = False) -> _Pattern:
 
 
 def _folded(text: str) -> str:
-    """Return the same text for each spelling in capital and small letters, in any language's rules."""
+    """Return a text to compare without regard to case, by the rules of every language."""
     return text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i").upper().casefold()
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """Return all that a server may make of a name: they may normalize URIs, and rules only ever forbid."""
+    """Yield each name that a server may read here. Too many are no danger, because rules only forbid."""
     for spelling in (name, unquote(name)):
         yield spelling
         yield normalized(spelling)

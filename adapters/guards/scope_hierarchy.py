@@ -1,7 +1,7 @@
 """Scopes that include others, such as `todo:admin` that includes `todo:write`.
 
 MCP: servers "MUST account for scope hierarchies". The session has the included scopes too, so every check of
-a scope, of any framework, accounts for them.
+a scope accounts for them, whichever framework makes it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,11 +13,11 @@ from grantledger.adapters.guards.source import GuardedResource
 from grantledger.application.tokens.mcp_session import McpSession
 
 ScopeHierarchy = Mapping[str, str | Iterable[str]]
-"""For each scope those that it includes."""
+"""Maps a scope to the scopes that it includes."""
 
 
 class Inclusion:
-    """The closure of a hierarchy: what is included in something included is included too."""
+    """A hierarchy with its indirect inclusions: if A includes B, and B includes C, then A includes C."""
 
     def __init__(self, hierarchy: ScopeHierarchy) -> None:
         self._direct = {scope: names(included) for scope, included in hierarchy.items()}
@@ -42,14 +42,14 @@ class Inclusion:
         return one != other and one in self.including((other,)) and other not in self.including((one,))
 
 
-def with_hierarchy(of: GuardedResource, hierarchy: ScopeHierarchy) -> GuardedResource:
-    """Return the resource with sessions that have the included scopes too."""
+def with_hierarchy(guarded: GuardedResource, hierarchy: ScopeHierarchy) -> GuardedResource:
+    """Return the resource, with sessions that also have the included scopes."""
     if not hierarchy:
-        return of
+        return guarded
     inclusion = Inclusion(hierarchy)
 
     async def verify(access_token: str, *, resource: str | None = None) -> McpSession:
-        session = await of.verify(access_token, resource=resource)
+        session = await guarded.verify(access_token, resource=resource)
         return replace(session, scopes=inclusion.including(session.scopes))
 
-    return replace(of, verify=verify)
+    return replace(guarded, verify=verify)

@@ -12,10 +12,10 @@ from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.resource_indicator import same
 
-# Set and reset by every guard that is around the code it guards.
+# Set by a guard that calls the guarded code itself, and reset after the call.
 verified: ContextVar[McpSession | None] = ContextVar("grantledger_verified", default=None)
 
-# By a guard that is called before a route, and not after it: with the task that runs the request.
+# Set by a guard of a single route, which cannot reset it. The task shows whether the request still runs.
 _of_route: ContextVar[tuple[McpSession, asyncio.Task[Any] | None] | None] = ContextVar(
     "grantledger_of_route", default=None
 )
@@ -26,14 +26,14 @@ _IN_SCOPE = "grantledger.session"
 def current_session() -> McpSession | None:
     """Return the session of the current request, None if no guard has checked it.
 
-    In code behind a guard of a single route it is the session while that request runs: not in tasks that go
-    on after the response.
+    Behind a guard of a single route it returns None after the request, for example in tasks that continue
+    after the response.
     """
     session = verified.get()
     if session is not None:
         return session
     of_route = _of_route.get()
-    # A server may run a request in the context of an earlier one of its connection.
+    # The HTTP server may run a request in the context of an earlier request of the same connection.
     if of_route is None or (of_route[1] is not None and of_route[1].done()):
         return None
     return of_route[0]
@@ -56,23 +56,23 @@ def keep_in(scope: Scope, session: McpSession | None) -> None:
     scope[_IN_SCOPE] = session
 
 
-async def session_for(token: str, of: GuardedResource) -> McpSession:
-    """Return the session that a guard has found for the token, or find it. Raises as `Verify`."""
+async def session_for(token: str, guarded: GuardedResource) -> McpSession:
+    """Return the session that a guard has found for the token, or verify the token. Raises as `Verify`."""
     found = current_session()
     if (
         found is not None
         and found.access_token == token
-        and found.claims.get("iss") == of.issuer
-        and same(found.resource, of.identifier)
+        and found.claims.get("iss") == guarded.issuer
+        and same(found.resource, guarded.identifier)
     ):
         return found
-    return await of.verify(token, resource=of.identifier)
+    return await guarded.verify(token, resource=guarded.identifier)
 
 
 RequestHeaders = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 """The headers of a request: a framework's object, a mapping, or pairs as in an ASGI scope.
 
-A `dict` of two Authorization headers has only one of them: pass pairs, or the framework's object.
+A `dict` cannot hold two Authorization headers: pass pairs, or the framework's object.
 """
 
 
@@ -96,12 +96,15 @@ async def get_mcp_session(
     The token must be for `resource`, the default one of `auth` for None. Raises `Unavailable` if the token
     cannot be checked now, and `ValueError` for an unknown resource.
     """
-    of = auth.guarded_resource(resource)
-    return await session_of(headers, of.verify, resource=of.identifier)
+    guarded = auth.guarded_resource(resource)
+    return await session_of(headers, guarded.verify, resource=guarded.identifier)
 
 
 async def session_of(headers: RequestHeaders, verify: Verify, *, resource: str) -> McpSession | None:
-    """Return the session. Only Authorization headers are read; of two none counts. Raises `Unavailable`."""
+    """Return the session, None without exactly one Authorization header with a valid token.
+
+    Raises `Unavailable`.
+    """
     try:
         token = bearer_token(authorization_headers(headers))
         return await verify(token, resource=resource) if token else None

@@ -29,7 +29,7 @@ class IssuerMetadata(Protocol):
 
 
 class GuardedResource(Struct, frozen=True, kw_only=True):
-    """A protected resource, and who answers for its tokens."""
+    """A protected resource, and how its tokens are verified."""
 
     identifier: str
     issuer: str
@@ -41,7 +41,7 @@ class GuardedResource(Struct, frozen=True, kw_only=True):
 
     @property
     def metadata_url(self) -> str:
-        """The address of the resource's metadata (RFC 9728 section 3.1)."""
+        """The URL of the resource's metadata (RFC 9728 section 3.1)."""
         return resource_metadata_url(self.identifier)
 
 

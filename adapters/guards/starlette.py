@@ -18,10 +18,10 @@ from grantledger.application.tokens.mcp_session import McpSession
 def mcp_session(
     auth: McpAuth, *required_scopes: str, resource: str | None = None
 ) -> Callable[[Request], Awaitable[McpSession]]:
-    """Return a dependency of FastAPI, `Depends(mcp_session(auth, "notes:read"))`, or a function of a request.
+    """Return a function that checks a request. In FastAPI: `Depends(mcp_session(auth, "notes:read"))`.
 
-    It returns the session, or raises Starlette's `HTTPException` with the challenge. Raises `ValueError` for
-    an unknown resource.
+    The function returns the session, or raises Starlette's `HTTPException` with the challenge. `mcp_session`
+    itself raises `ValueError` for an unknown resource.
     """
     check = RequestCheck(auth.guarded_resource(resource), required_scopes)
 

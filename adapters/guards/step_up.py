@@ -17,7 +17,7 @@ WWW_AUTHENTICATE = "mcp/www_authenticate"
 
 
 class AccessRefused(Exception):  # noqa: N818 - the fact
-    """The session may not do this. `missing` are the scopes it lacks, none if scopes would not help."""
+    """The session may not do this. `missing` are the scopes that it lacks, empty if scopes would not help."""
 
     def __init__(self, missing: Iterable[str] = (), *, session: McpSession | None) -> None:
         self.missing = tuple(missing)
@@ -31,7 +31,7 @@ class AccessRefused(Exception):  # noqa: N818 - the fact
 
 
 class StepUp(Struct, frozen=True, kw_only=True):
-    """What a challenge about a call needs to know of the guard; the defaults are for calls without one."""
+    """What the challenge of a refused call needs from the guard. The defaults are for calls without one."""
 
     metadata_url: str | None = None
     inclusion: Inclusion = Inclusion({})

@@ -17,15 +17,15 @@ _EVENTS = b"text/event-stream"
 def ending_with_token(
     session: McpSession | None, scope: Scope, receive: Receive, send: Send
 ) -> Iterator[tuple[Receive, Send]]:
-    """Yield what the application gets, so that its stream ends with the token of the session.
+    """Yield the `receive` and `send` for the application. They end its event stream when the token expires.
 
-    That is the stream of a GET, and the one of `subscriptions/listen` (MCP 2026-07-28). The response to any
+    This applies to the stream of a GET and of `subscriptions/listen` (MCP 2026-07-28). The response to any
     other POST may take longer than its token is valid: the call was allowed when it began.
     """
     if session is None or (scope["method"] != "GET" and _LISTEN not in scope["headers"]):
         yield receive, send
         return
-    # At least for the leeway in which an expired token is accepted, or its client would connect in a loop.
+    # At least the leeway: a client whose expired token is still accepted would otherwise reconnect in a loop.
     stream = _Stream(max(session.expires_at - time.time(), LEEWAY), receive, send)
     try:
         yield stream.receive, stream.send

@@ -52,7 +52,7 @@ class TokenCache:
         self._refused: dict[bytes, _Kept] = {}
 
     def started(self) -> float:
-        """Return what `keep` takes: when the issuer was asked, so that the bound includes the request."""
+        """Return the time before the request to the issuer, for `keep`: the cache time begins with it."""
         return self._monotonic()
 
     def get(self, digest: bytes) -> Answer | None:
@@ -77,7 +77,7 @@ class TokenCache:
 
 
 def _put(entries: dict[bytes, _Kept], digest: bytes, kept: _Kept, limit: int) -> None:
-    entries.pop(digest, None)  # so that the order is that of the answers
+    entries.pop(digest, None)  # so that the newest answer is the last
     entries[digest] = kept
     while len(entries) > limit:
         entries.pop(next(iter(entries)), None)

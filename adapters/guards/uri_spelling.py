@@ -1,4 +1,4 @@
-"""URIs of one resource in different spellings, as URL parsers make one of them (WHATWG URL Standard)."""
+"""Different spellings of a URI that URL parsers read as the same URI (WHATWG URL Standard)."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address
@@ -22,11 +22,11 @@ _SEPARATORS = re.compile(r"[/?#:]")
 
 
 def is_ambiguous(uri: str) -> bool:
-    """Whether URL parsers disagree about it, or many make another URI of it.
+    """Whether URL parsers disagree about the URI, or many of them change it to another one.
 
-    True for spaces, backslashes and control characters, for the segments `.` and `..` (RFC 3986 section
-    5.2.4), encoded or not, for an empty port or user, and for the host of a web or file URL if its letters
-    are not ASCII or it is an IP address in an unusual spelling.
+    True for spaces, backslashes and control characters, and for the segments `.` and `..`, encoded or not
+    (RFC 3986 section 5.2.4). Also for an empty port or user, and for a web or file URL whose host is not
+    ASCII or is an IP address in an unusual spelling.
     """
     decoded = unquote(uri)
     if _NEVER_IN_URIS.search(uri) or _NEVER_IN_DECODED.search(decoded):
@@ -49,7 +49,7 @@ def _is_unusual_host(authority: str) -> bool:
             host = host_and_port[1:].partition("]")[0].lower()
             return str(IPv6Address(host)) != host
         host = host_and_port.partition(":")[0]
-        # Parsers take it for an IPv4 address if its last label is a number.
+        # Parsers read a host as an IPv4 address if its last label is a number.
         if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
             return str(IPv4Address(host)) != host
     except ValueError:
@@ -58,10 +58,10 @@ def _is_unusual_host(authority: str) -> bool:
 
 
 def normalized(uri: str) -> str:
-    """Return a URL of a web page or file as URL parsers write it, and any other text as it is.
+    """Return a web or file URL as URL parsers write it, and any other text unchanged.
 
-    Without the default port and `localhost` of a file, and with the usual number of slashes. It does not
-    change capital letters, which the rules ignore.
+    It has the usual number of slashes, but no default port, and no `localhost` in a file URL. Capital letters
+    are not changed: the rules ignore case.
     """
     web = _WEB.fullmatch(uri)
     if web is None:

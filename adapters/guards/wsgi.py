@@ -93,7 +93,7 @@ class _Guard:
             own = [header for header in given if header[0].lower().encode("latin-1") not in CORS_NAMES]
             return start_response(status, [*own, *cors], exc_info)
 
-        # The body may be made after this returns, and must see the session too.
+        # The application may make the body after this returns. That code must see the session too.
         context = copy_context()
         context.run(verified.set, session)
         return _InContext(context, context.run(self._app, environ, start))
@@ -120,7 +120,7 @@ class _InContext:
 def headers_of(environ: dict[str, Any]) -> Headers:
     """Return the headers of a WSGI request as an ASGI scope has them.
 
-    A WSGI server joins repeated headers with a comma, so two Authorization headers are a malformed one.
+    A WSGI server joins repeated headers with a comma, so two Authorization headers become a malformed one.
     """
     return [
         (name[5:].replace("_", "-").lower().encode("latin-1"), str(value).encode("latin-1", "replace"))
