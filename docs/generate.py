@@ -53,8 +53,8 @@ _ABOUT_DOCTOR = """
 
 Generated from [adapters/doctor/](../adapters/doctor/) by `make docs`.
 
-`grantledger doctor URL` examines an MCP server and its authorization server from the outside, as the known
-clients meet them. The servers may be of any vendor. `pip install grantledger` is enough.
+`grantledger doctor URL` examines an MCP server and its authorization server from the outside, with the
+requests that known clients send. The servers may be of any vendor. `pip install grantledger` is enough.
 
 ```sh
 grantledger doctor https://mcp.example.com/mcp             # read only
@@ -77,36 +77,38 @@ examined.
 | 1 | at least one fault |
 | 2 | nothing answers at the URL, an option is wrong, or the examination ended early without a fault |
 
-A **fault** makes a client fail, or breaks a rule of security. With a **warning** some clients get less. A
-**note** is advice. Each finding says what was seen, which clients it matters to, what to do, and where the
-rule is written.
+A **fault** makes a client fail, or breaks a security rule. With a **warning** some clients lose a feature. A
+**note** is advice. Each finding says what was seen, which clients need the rule, what to do, and which
+specification has the rule.
 
-Without `--active` no request creates or changes anything: metadata is read, and all other requests have no
-valid token, name an unknown client, or are empty, so that the servers must refuse them. With `--active` the
-doctor registers up to seven clients with the name "grantledger doctor" and opens the browser for each
-authorization: two times for a healthy server, up to six times for others. At the end it revokes all tokens
-and deletes the clients, if the server can (RFC 7009, RFC 7592). It prints what is left behind, and never a
-token, code or secret. Sign in with an account that is for tests.
+Without `--active` no request creates or changes anything. The doctor reads metadata. Its other requests have
+no valid token, name an unknown client, or are empty, so that the servers must refuse them.
+
+With `--active` the doctor registers up to seven clients with the name "grantledger doctor" and opens the
+browser for each authorization: two times for a healthy server, up to six times for others. At the end it
+revokes all tokens and deletes the clients, if the server can do that (RFC 7009, RFC 7592). It prints what is
+left behind, and never a token, code or secret. Sign in with a test account.
 
 The doctor starts no sign-in if the resource in the metadata does not cover the URL, or if the metadata is of
-another issuer: otherwise the examined server could get a token or a code that is for another server. It
-redeems no code if `iss` is wrong, or is missing although the server advertises it.
+another issuer. Otherwise the examined server could get a token or a code that is meant for another server.
+The doctor redeems no code if `iss` is wrong, or is missing although the server advertises it.
 
-There are 200 requests at most. Each is given up after 10 s, and reads at most 256 KiB. Redirects are not
-followed. A user has 5 minutes for a sign-in.
+An examination sends at most 200 requests, and 100 more to remove what it has created. A request is cancelled
+after 10 s, and at most 256 KiB of its response are read. Redirects are not followed. A user has 5 minutes for
+a sign-in.
 
-The examined server names further URLs, which the doctor asks too. None of them may be in a more private
-network than the examined URL: a server of the internet cannot make the doctor ask a private network or this
-machine. Host names are resolved first, and each address counts. This does not stop a name server that gives
-another address a moment later.
+The metadata names further URLs, and the doctor sends requests to them too. None of them may be in a more
+private network than the examined URL. So a server on the internet cannot make the doctor send requests to a
+private network or to this machine. Host names are resolved first, and every address counts. This does not
+help against a name server that gives another address a moment later.
 
-The doctor cannot see whether the user was asked for consent, how tokens are stored, and what becomes of a
-refresh token when the seconds for a retry are over.
+The doctor cannot see whether the user was asked for consent, how tokens are stored, or what happens to a
+refresh token after the seconds in which it may be used again.
 
 ## Where clients look
 
-The doctor looks for metadata in the order of each of these clients. "Alone" means: if the challenge has a
-URL, the client tries no other.
+The doctor looks for metadata in the order of each of these clients. "Alone" means that the client tries no
+other URL if the challenge has one.
 
 | client | metadata of the resource | metadata of the server |
 |---|---|---|

@@ -33,7 +33,7 @@ async def _mcp_server(subject: Subject, http: Http, report: Report) -> None:
     headers = {**MCP_HEADERS, "origin": ORIGIN}
     answer = await http.send("POST", subject.url, headers=headers, json=INITIALIZE)
     if answer.status == _FORBIDDEN:
-        return  # it is for pages of other origins only (MCP transports, DNS rebinding)
+        return  # the server serves only pages of its own list of origins (MCP transports, DNS rebinding)
     _judge_preflight(await preflight(subject.url, "POST", _MCP, http), _MCP, "mcp-preflight", report)
     _judge_readable(answer, "challenge-readable", report)
     exposed = answer.headers.get("access-control-expose-headers", "").lower()
@@ -51,7 +51,7 @@ async def _metadata(http: Http, report: Report) -> None:
 
 
 async def preflight(url: str, method: str, headers: tuple[str, ...], http: Http) -> Answer:
-    """Ask as a browser does before it sends `method` with these headers."""
+    """Send what a browser sends before a request with `method` and these headers."""
     asked = {
         "origin": ORIGIN,
         "access-control-request-method": method,
@@ -66,7 +66,7 @@ def _judge_preflight(answer: Answer, headers: tuple[str, ...], check: str, repor
     _judge_readable(answer, check, report)
     allowed = answer.headers.get("access-control-allow-headers", "").lower()
     names = {name.strip() for name in allowed.split(",")}
-    if "*" in names:  # which does not cover Authorization
+    if "*" in names:  # it does not cover Authorization
         names |= set(headers) - {"authorization"}
     missing = [name for name in headers if name not in names]
     report.judge(check, not missing, f"{answer.seen}, which does not allow {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""Every check: what must hold, by which text, which clients it matters to, and what to do if it does not."""
+"""Every check: the rule, the specification that has it, the clients that need it, and the fix."""
 
 from enum import Enum
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Severity(Enum):
-    """A fault: a client fails, or a rule of security is broken. A warning: some clients get less."""
+    """A fault: a client fails, or a security rule is broken. A warning: some clients lose a feature."""
 
     FAULT = "fault"
     WARNING = "warning"
@@ -24,7 +24,7 @@ class Check(Struct, frozen=True):
 
 
 class Area(Struct, frozen=True):
-    """Checks that belong together; `active` ones run with `--active` only."""
+    """Checks that belong together. If `active`, they run with `--active` only."""
 
     title: str
     checks: tuple[Check, ...]
@@ -52,7 +52,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "https",
                 FAULT,
-                "The MCP server has https, or is on this machine.",
+                "The MCP server uses https, or is on this machine.",
                 "RFC 9728 section 2, OAuth 2.1 section 1.5",
                 "every user: anyone who listens on the network gets the token",
                 "Serve it with TLS only.",
@@ -100,7 +100,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "bad-token-error",
                 WARNING,
-                "The answer to an invalid token says `invalid_token`, unlike that to a missing token.",
+                "The answer to an invalid token has the error `invalid_token`.",
                 "RFC 6750 section 3.1",
                 ALL,
                 'Add `error="invalid_token"` to the challenge for a request with a bad token.',
@@ -110,8 +110,8 @@ AREAS: tuple[Area, ...] = (
                 FAULT,
                 "Every other method needs a token too, and so does the URL with a slash at the end.",
                 "MCP authorization",
-                "Codex, which reads a 200 as metadata; and every attacker",
-                "Guard all methods and the path with a slash too.",
+                "Codex, which reads a 200 as metadata; every user: attackers need no token",
+                "Guard all methods, and the path with a slash too.",
             ),
             Check(
                 "head",
@@ -124,7 +124,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "slash",
                 FAULT,
-                "A slash at the end of the URL leads to no other origin.",
+                "The URL with a slash at the end does not redirect to another origin.",
                 "MCP authorization, canonical server URI",
                 "clients that add a slash: they send their token to the other origin",
                 "Redirect relative to the public URL, or not at all. Behind a proxy, pass the scheme on.",
@@ -185,9 +185,9 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "offline-access",
                 WARNING,
-                "`offline_access` is no scope of the resource.",
+                "`offline_access` is not among the scopes of the resource.",
                 "MCP authorization, SEP-2207",
-                "all clients: they ask for it wherever the server has it",
+                "no client needs it: all ask for it if the authorization server supports it",
                 "Remove `offline_access` from `scopes_supported` of the resource and from the challenge.",
             ),
         ),
@@ -222,10 +222,10 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "well-known-answer",
                 FAULT,
-                "A well-known path has a JSON document or answers 404: no page, no redirect, no error 5xx.",
+                "A well-known path answers with JSON or with 4xx, not with a page, a redirect or 5xx.",
                 "RFC 8414 section 3.2",
-                "TypeScript SDK, which parses each 200 as JSON and ends at a 5xx",
-                "Answer 404 to the well-known paths that you do not serve, before a catch-all route does.",
+                "TypeScript SDK, which parses each 200 as JSON and gives up after a 5xx",
+                "Answer 404 to the well-known paths that you do not serve, so that no catch-all route does.",
             ),
             Check(
                 "issuer",
@@ -238,7 +238,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "pkce-advertised",
                 FAULT,
-                "`code_challenge_methods_supported` has S256, in each document.",
+                "`code_challenge_methods_supported` contains S256, in each document.",
                 "MCP authorization, RFC 8414 section 2",
                 "all clients: they must refuse the server otherwise",
                 'Add `code_challenge_methods_supported: ["S256"]` to both documents.',
@@ -246,7 +246,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "pkce-plain",
                 WARNING,
-                "It has no `plain`.",
+                "`code_challenge_methods_supported` does not contain `plain`.",
                 "OAuth 2.1 section 4.1.1, RFC 9700 section 2.1.1",
                 "clients that take the first method of the list",
                 "Remove `plain`.",
@@ -254,7 +254,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "endpoints",
                 FAULT,
-                "The endpoints for authorization and tokens are there, with https or on loopback.",
+                "The authorization and token endpoints are named. Every endpoint is https or on loopback.",
                 "RFC 8414 section 2, OAuth 2.1 section 1.5",
                 ALL,
                 "Add the endpoint with an absolute https URL.",
@@ -289,7 +289,7 @@ AREAS: tuple[Area, ...] = (
                 "Neither the implicit nor the password grant is offered.",
                 "OAuth 2.1 section 10",
                 "no client needs them",
-                "Publish `grant_types_supported` without them: if it is absent, `implicit` is offered.",
+                "Publish `grant_types_supported` without them: its default contains `implicit`.",
             ),
             Check(
                 "way-to-register",
@@ -312,7 +312,7 @@ AREAS: tuple[Area, ...] = (
                 WARNING,
                 "`none` is among the authentication methods of the token endpoint.",
                 "RFC 8414 section 2",
-                "OpenCode, Codex, mcp-remote: they take no public client without it",
+                "OpenCode, Codex, mcp-remote: without it they do not register as public clients",
                 "List `none` in `token_endpoint_auth_methods_supported` if public clients may register.",
             ),
             Check(
@@ -366,15 +366,15 @@ AREAS: tuple[Area, ...] = (
                 "Scripts may use the endpoints for tokens, registration and revocation.",
                 "OAuth 2.1 section 3.2, Fetch standard",
                 BROWSER,
-                "Answer OPTIONS, allow `Authorization` and `Content-Type`, and send CORS with errors too.",
+                "Answer OPTIONS, allow `Authorization` and `Content-Type`. Errors need CORS headers too.",
             ),
             Check(
                 "authorize-cors",
                 WARNING,
-                "The authorization endpoint has no CORS.",
+                "The authorization endpoint sends no CORS headers.",
                 "OAuth 2.1 section 3.1",
                 "no client needs it",
-                "Send no `Access-Control-` header there: browsers come to it by navigation.",
+                "Send no `Access-Control-` header there: browsers navigate to it.",
             ),
             Check(
                 "metadata-head",
@@ -418,7 +418,7 @@ AREAS: tuple[Area, ...] = (
                 WARNING,
                 "Cookies of the authorization endpoint are HttpOnly, and Secure with https.",
                 "RFC 9700 section 4, RFC 6265 section 8.3",
-                "users: scripts of the site, or a listener on the network, read the request",
+                "users: scripts of the site, or a listener on the network, can read the cookies",
                 "Set `HttpOnly`, and `Secure` with https.",
             ),
             Check(
@@ -426,8 +426,8 @@ AREAS: tuple[Area, ...] = (
                 FAULT,
                 "The token endpoint answers 401 `invalid_client` to an unknown client.",
                 "OAuth 2.1 section 3.2.4",
-                "Claude, TypeScript SDK: they register again at this answer only",
-                "Look for the client first, and answer 401 `invalid_client` in JSON.",
+                "Claude, TypeScript SDK: they register again only after this answer",
+                "Look up the client first, and answer 401 `invalid_client` in JSON.",
             ),
         ),
     ),
@@ -541,7 +541,7 @@ AREAS: tuple[Area, ...] = (
                 WARNING,
                 "`prompt=none` without a session is answered with an error, and shows no sign-in.",
                 "OpenID Connect Core section 3.1.2.1",
-                "clients that try whether a user is signed in",
+                "clients that check whether a user is signed in",
                 "Answer `login_required` to the redirect URI.",
             ),
             Check(
@@ -550,7 +550,7 @@ AREAS: tuple[Area, ...] = (
                 "A redirect with an error has `state`, and `iss` if it is advertised.",
                 "OAuth 2.1 section 4.1.2.1, RFC 9207 section 2",
                 "clients that compare `state` and `iss`: they drop the response",
-                "Build all authorization responses in one place.",
+                "Build all authorization responses in one function.",
             ),
             Check(
                 "authorization-response",
@@ -558,7 +558,7 @@ AREAS: tuple[Area, ...] = (
                 "The response has a code, the `state` of the request, and `iss` if it is advertised.",
                 "OAuth 2.1 section 4.1.2, RFC 9207",
                 ALL,
-                "Return `state` as it came, and `iss` as in the metadata.",
+                "Return `state` unchanged, and `iss` as in the metadata.",
             ),
         ),
         active=True,
@@ -601,7 +601,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "id-token",
                 FAULT,
-                "The ID token has the issuer, and a signature by a published key.",
+                "The ID token names the issuer, and is signed with a published key.",
                 "OpenID Connect Core section 2",
                 "Claude (web), which drops the connection after the sign-in",
                 "Sign ID tokens with a key of `jwks_uri`, or do not offer `openid`.",
@@ -612,7 +612,7 @@ AREAS: tuple[Area, ...] = (
                 "The MCP server accepts the access token.",
                 "RFC 8707 section 2",
                 "all clients: the sign-in succeeds and the connection fails",
-                "Let authorization server and guard agree on the resource and on the kind of token.",
+                "Set the same resource and kind of token in the authorization server and in the guard.",
             ),
             Check(
                 "token-in-query",
@@ -625,7 +625,7 @@ AREAS: tuple[Area, ...] = (
             Check(
                 "double-spend",
                 FAULT,
-                "If a code is redeemed twice at once, at most one redemption gets tokens.",
+                "Of two parallel redemptions of a code, at most one gets tokens.",
                 "OAuth 2.1 section 4.1.3",
                 "every user: a stolen code can be redeemed",
                 "Mark the code as used in one atomic step, before tokens are made.",
@@ -636,7 +636,7 @@ AREAS: tuple[Area, ...] = (
                 "A code is refused the second time.",
                 "OAuth 2.1 section 4.1.3",
                 "every user: a stolen code can be redeemed",
-                "Keep the code as used until it expires.",
+                "Remember until the code expires that it was used.",
             ),
             Check(
                 "replay-revokes",
@@ -659,7 +659,7 @@ AREAS: tuple[Area, ...] = (
                 FAULT,
                 "A public client gets a new refresh token each time.",
                 "OAuth 2.1 section 4.3.1, MCP authorization",
-                "every user: a stolen refresh token works for long",
+                "every user: a stolen refresh token works for a long time",
                 "Rotate the refresh tokens of public clients.",
             ),
             Check(
@@ -676,7 +676,7 @@ AREAS: tuple[Area, ...] = (
                 "After parallel refreshes the new tokens work.",
                 "OAuth 2.1 section 4.3.1",
                 "Claude Code, Codex, OpenCode: all processes are signed out",
-                "Take a second use within some seconds for a retry, and not for theft.",
+                "Treat a second use within some seconds as a retry, not as theft.",
             ),
             Check(
                 "refresh-forks",
@@ -707,13 +707,13 @@ AREAS: tuple[Area, ...] = (
                 FAULT,
                 "A revoked refresh token is refused with `invalid_grant`.",
                 "RFC 7009 section 2, OAuth 2.1 section 3.2.4",
-                "clients, which keep a dead token at any other answer",
+                "all clients: they keep a revoked token after any other answer",
                 "Answer 400 `invalid_grant` to a refresh token that is revoked, expired or unknown.",
             ),
             Check(
                 "revocation-access",
                 WARNING,
-                "The access token ends with its refresh token.",
+                "When a refresh token is revoked, its access token is refused too.",
                 "RFC 7009 section 2.1",
                 "users who disconnect a client: it works until the token expires",
                 "Check the grant when a token is used, or let access tokens live for minutes.",

@@ -1,4 +1,4 @@
-"""The MCP server as a client meets it that has no token yet."""
+"""How the MCP server answers a client that has no token yet."""
 
 from grantledger.adapters.doctor.http import Answer, Http, is_loopback, without_query
 from grantledger.adapters.doctor.report import Report

@@ -1,6 +1,6 @@
 """The known clients, and the order in which each looks for metadata.
 
-From the sources of the SDKs at each release, and from reports about the others.
+The orders come from the source code of each SDK release, and from reports about the other clients.
 """
 
 from collections.abc import Callable
@@ -31,10 +31,10 @@ ServerProbe = Callable[[str], str]
 
 
 class KnownClient(Struct, frozen=True, kw_only=True):
-    """`only_challenge`: a URL in the challenge is the only one that is tried.
+    """How a client looks for metadata.
 
-    `exact`: the resource must be the URL itself; otherwise its parent will do. `checks`: issuer and PKCE are
-    checked in the metadata.
+    `only_challenge`: if the challenge has a URL, no other is tried. `exact`: the resource must be the URL of
+    the MCP server; otherwise it may be a parent. `checks`: the client checks issuer and PKCE in the metadata.
     """
 
     name: str
@@ -163,7 +163,7 @@ async def _resource_metadata(
             return None, f"gives up at {answer.seen}{' without JSON' if answer.ok else ''}"
     if tried == ("challenge",) and client.resource:
         return None, f"finds nothing at {without_query(str(in_challenge))}"
-    return None, None  # it takes the origin of the MCP server for the authorization server
+    return None, None  # the client then uses the origin of the MCP server as the issuer
 
 
 async def _server_metadata(client: KnownClient, issuer: str, http: Http) -> str | None:

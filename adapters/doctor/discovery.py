@@ -37,11 +37,11 @@ _BY_POST = (
     "device_authorization_endpoint",
     "pushed_authorization_request_endpoint",
 )
-"""An empty form changes nothing there. At the registration endpoint it might."""
+"""Endpoints that get an empty form, which changes nothing there. At the registration endpoint it might."""
 
 
 async def find_resource(subject: Subject, http: Http, report: Report) -> None:
-    """Look for the metadata of the resource, and take the first document that there is."""
+    """Look for the metadata of the resource, and use the first document that is found."""
     in_challenge = subject.metadata_url_of_challenge
     path, root = resource_path_url(subject.url), resource_root_url(subject.url)
     urls = [url for url in dict.fromkeys((in_challenge, path, root)) if url is not None]

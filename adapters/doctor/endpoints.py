@@ -9,7 +9,7 @@ from grantledger.adapters.doctor.subject import Subject
 _UNKNOWN = "grantledger-doctor-unknown-client"
 _NOWHERE = "https://grantledger-doctor.invalid/callback"
 _CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-"""Of RFC 7636 appendix B."""
+"""The example of RFC 7636 appendix B."""
 
 _UNAUTHORIZED = 401
 _THROTTLED = 429
@@ -59,5 +59,5 @@ def judge_cookies(answer: Answer, report: Report) -> None:
 
 
 def with_query(endpoint: str, query: dict[str, str]) -> str:
-    """Return the URL with a query, which is added to the one that it has."""
+    """Return the URL of the endpoint with these parameters added to its query."""
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"

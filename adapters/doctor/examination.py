@@ -1,4 +1,4 @@
-"""The examination as a whole, in the order in which a client meets the servers."""
+"""The whole examination, in the order in which a client sends its requests."""
 
 from grantledger.adapters.doctor.browser_clients import examine_for_browsers
 from grantledger.adapters.doctor.challenge import examine_challenge, first_message
@@ -91,7 +91,7 @@ async def _examine_active(subject: Subject, open_browser: OpenBrowser, http: Htt
 
 
 def _impostor(subject: Subject) -> str:
-    """Return why tokens and codes that the doctor would get may be for others, "" if they are not.
+    """Return the reason if the metadata names another resource or issuer than the examined one, else "".
 
     Clients must refuse such metadata (RFC 9728 section 3.3, RFC 8414 section 3.3). Otherwise the examined
     server could collect the user's token for another server, or the code of another issuer.
@@ -105,8 +105,8 @@ def _impostor(subject: Subject) -> str:
 
 
 async def _is_issuer(url: str, http: Http) -> bool:
-    for address in [of(url) for of in SERVER_URLS]:
-        document = (await http.get(address)).json
+    for metadata_url in [probe(url) for probe in SERVER_URLS]:
+        document = (await http.get(metadata_url)).json
         if document is not None and str(document.get("issuer")).rstrip("/") == url.rstrip("/"):
             return True
     return False

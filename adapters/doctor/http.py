@@ -1,4 +1,4 @@
-"""Bounded requests: no redirects, a limit on time, on size and on the number of requests."""
+"""Requests with limits on their time, size and number. Redirects are not followed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +16,7 @@ from msgspec import Struct
 from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
 
 TIMEOUT = 10.0
-"""Seconds for one request with its response: Claude gives up on discovery after as many."""
+"""Seconds for one request with its response. Claude gives up on discovery after the same time."""
 
 MAX_RESPONSE = 256 * 1024
 """Bytes of a response that are read."""
@@ -24,7 +24,7 @@ MAX_RESPONSE = 256 * 1024
 MAX_REQUESTS = 200
 
 FOR_CLEANING = 100
-"""More requests, to revoke and delete what the others have created."""
+"""Additional requests, which revoke and delete what was created."""
 
 ORIGIN = "http://localhost:6274"
 """The origin of a client in a browser: that of MCP Inspector."""
@@ -35,7 +35,7 @@ _EVENT_STREAM = "text/event-stream"
 
 
 class Reach(IntEnum):
-    """From where a host can be reached: the lower, the more can reach it."""
+    """From where a host can be reached. The higher the value, the fewer machines can reach it."""
 
     INTERNET = 0
     PRIVATE_NETWORK = 1
@@ -43,7 +43,7 @@ class Reach(IntEnum):
 
 
 Resolve = Callable[[str], Awaitable[list[str]]]
-"""Returns the addresses of a host, none if it has no address here."""
+"""Returns the addresses of a host, none if this machine cannot resolve it."""
 
 
 class RequestLimitReached(Exception):  # noqa: N818 - named for the fact
@@ -51,7 +51,7 @@ class RequestLimitReached(Exception):  # noqa: N818 - named for the fact
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """A response, or what came instead: then `status` is 0."""
+    """A response. If there was none, `status` is 0 and `failure` says why."""
 
     method: str
     url: str
@@ -66,7 +66,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     @property
     def redirect(self) -> str | None:
-        """The URL that the response redirects to, None if it is malformed."""
+        """The URL that the response redirects to, None if there is none or it is malformed."""
         location = self.headers.get("location")
         if not location or self.status not in _REDIRECTS:
             return None
@@ -95,7 +95,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     @property
     def seen(self) -> str:
-        """The request and its response in a few words. Holds no token: no query, no body."""
+        """The request and its response in a few words. Without query and body, it contains no token."""
         if not self.status:
             outcome = f"gets no response ({self.failure})"
         elif self.redirect is not None:
@@ -106,7 +106,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Http:
-    """Sends the requests of one examination; a GET without headers of its own is sent once per URL."""
+    """Sends the requests of one examination. `get` asks each URL only once."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class Http:
         self._limit = MAX_REQUESTS + FOR_CLEANING
 
     def examines(self, url: str) -> None:
-        """Say what is examined. The URLs that its servers name must not lead to a more private network.
+        """Set the examined URL. URLs that its servers name must not lead to a more private network.
 
         Raises `UriMalformed`.
         """
@@ -165,7 +165,7 @@ class Http:
         if self._progress is not None:
             self._progress(self.requests)
         client, content = self._client(url), None
-        client.cookies.clear()  # no client of MCP keeps any, and with one a request counts as a browser's
+        client.cookies.clear()  # MCP clients keep none, and a request with one looks like a browser's
         if form is not None:
             headers = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
             content = urlencode(form)
@@ -181,7 +181,7 @@ class Http:
                     method=method, url=url, status=response.status_code, headers=response.headers, body=body
                 )
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError, ValueError) as error:
-            # Only the kind: the message may hold the URL with its query.
+            # Only the type of the error: its message may contain the URL with its query.
             return Answer(
                 method=method, url=url, status=0, headers=httpx2.Headers(), failure=type(error).__name__
             )
@@ -218,7 +218,7 @@ class Http:
         except ValueError:  # a name
             if host not in self._addresses:
                 self._addresses[host] = await self._resolve(host)
-        # A name without an address here may have one at the proxy of the environment.
+        # A proxy that the environment sets may resolve a name that this machine cannot.
         return [_reach(address) for address in self._addresses[host]] or [Reach.INTERNET]
 
     def _client(self, url: str) -> httpx2.AsyncClient:
@@ -227,7 +227,7 @@ class Http:
         uri = parse(without_query(url))
         loopback = uri.is_this_machine
         if loopback not in self._own:
-            # A proxy of the environment does not reach this machine. Certificates take long to read.
+            # A proxy that the environment sets does not reach this machine. Reading certificates takes long.
             verify = not (loopback and uri.scheme == "http")
             self._own[loopback] = httpx2.AsyncClient(
                 timeout=TIMEOUT,

@@ -1,4 +1,4 @@
-"""The check of an ID token as its clients make it (OpenID Connect Core section 3.1.3.7)."""
+"""The check of an ID token as clients make it (OpenID Connect Core section 3.1.3.7)."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from joserfc.util import urlsafe_b64decode
 _SYMMETRIC = "HS"
 
 
-def against(token: str, *, keys: dict[str, Any], issuer: str) -> str | None:
-    """Return what speaks against the ID token, without a part of it; None if nothing does."""
+def id_token_fault(token: str, *, keys: dict[str, Any], issuer: str) -> str | None:
+    """Return what is wrong with the ID token, None if nothing is. The result has no part of the token."""
     try:
         header = msgspec.json.decode(urlsafe_b64decode(token.partition(".")[0].encode()), type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -22,5 +22,6 @@ def against(token: str, *, keys: dict[str, Any], issuer: str) -> str | None:
     try:
         claims = jwt.decode(token, KeySet.import_key_set(keys), algorithms=[algorithm]).claims  # type: ignore[arg-type]
     except Exception as error:  # noqa: BLE001 - joserfc has no common error for malformed keys
-        return f"its signature by {algorithm} is of no published key ({type(error).__name__})"
-    return None if claims.get("iss") == issuer else f"iss is {claims.get('iss')!r}, and the issuer {issuer!r}"
+        return f"its {algorithm} signature is by no published key ({type(error).__name__})"
+    iss = claims.get("iss")
+    return None if iss == issuer else f"iss is {iss!r}, but the issuer is {issuer!r}"

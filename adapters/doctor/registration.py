@@ -1,4 +1,4 @@
-"""Registration, as the known clients register. What is created is deleted at the end, if the server can."""
+"""Register as the known clients do. The clients are deleted at the end, if the server can do that."""
 
 import base64
 from typing import Any
@@ -46,7 +46,7 @@ class Registrations:
         return client_id if isinstance(client_id, str) else None
 
     async def remove(self) -> None:
-        """Delete the clients (RFC 7592), and report those that stay."""
+        """Delete the clients (RFC 7592), and report those that remain."""
         stay = 0
         for client in self._created:
             url, token = client.get("registration_client_uri"), client.get("registration_access_token")
@@ -79,7 +79,7 @@ class Registrations:
         await self._basic_header()
 
     async def _basic_header(self) -> None:
-        """Redeem no code, with the credentials in the header as the TypeScript SDK sends them."""
+        """Redeem an invalid code, with the credentials in the header as the TypeScript SDK sends them."""
         methods = self._subject.names("token_endpoint_auth_methods_supported")
         endpoint = self._subject.endpoint("token_endpoint")
         if endpoint is None or "client_secret_basic" not in methods:

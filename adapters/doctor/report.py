@@ -10,7 +10,7 @@ _MAX_SEEN = 300
 
 
 class Finding(Struct, frozen=True):
-    """A check and what speaks against it; with nothing seen, the check has passed."""
+    """A check with the violations that were seen. If none was seen, the check has passed."""
 
     check: Check
     seen: tuple[str, ...] = ()
@@ -38,15 +38,15 @@ class Report:
     def __init__(self, url: str) -> None:
         self.url = url
         self.issuer = ""
-        """The authorization server, as far as it was found."""
+        """The authorization server, "" if none was found."""
         self._seen: dict[str, list[str]] = {}
         self.left_behind: list[str] = []
-        """What was created at the server and could not be removed, in sentences without secrets."""
+        """What was created at the server and could not be removed, without any secret."""
         self.unfinished = ""
         """Why the examination ended early."""
 
     def judge(self, check_id: str, holds: object, seen: str) -> bool:
-        """Record whether the check holds; `seen` says what speaks against it. Returns `bool(holds)`."""
+        """Record whether the check holds; `seen` describes the violation. Returns `bool(holds)`."""
         assert check_id in CHECKS, check_id
         against = self._seen.setdefault(check_id, [])
         if holds:
@@ -67,5 +67,5 @@ class Report:
 
 
 def printable(text: str) -> str:
-    """Return the text with control characters escaped: the servers that are examined choose it."""
+    """Return the text with control characters escaped, because an examined server may have chosen it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""Authorization requests of a registered client, and the loopback address to which the browser returns."""
+"""Authorization requests of a registered client, and the loopback server to which the browser returns."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ SIGN_IN_TIMEOUT = 300.0
 """Seconds that a user has for a sign-in."""
 
 SHORT_TIMEOUT = 60.0
-"""Seconds for a request that the server should refuse, perhaps with a page that leads nowhere."""
+"""Seconds for a request that the server should refuse. It may show a page that does not return here."""
 
 _MAX_REQUEST = 16 * 1024
 _READ_TIMEOUT = 10.0
@@ -80,7 +80,7 @@ class Callback:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _READ_TIMEOUT)
             method, target, _ = head.partition(b"\r\n")[0].decode("ascii").split(" ", 2)
             found = method == "GET" and urlsplit(target).path == _PATH
-            if found:  # before the page is sent: the browser's user may then go on at once
+            if found:  # before the page is sent, because the user may continue as soon as it is shown
                 self._responses.put_nowait(parse_qs(urlsplit(target).query, keep_blank_values=True))
             writer.write(
                 b"HTTP/1.1 %s\r\ncontent-type: text/html; charset=utf-8\r\ncache-control: no-store\r\n"
@@ -89,7 +89,7 @@ class Callback:
             )
             await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, OSError):
-            return  # no browser
+            return  # not a browser
         finally:
             writer.close()
 
@@ -132,13 +132,13 @@ class Authorizations:
 
     @property
     def resource(self) -> str | None:
-        """What the client asks a token for: the resource of the metadata, else the URL."""
+        """The resource for which the client asks a token, None if only an issuer is examined."""
         if self._subject.is_issuer:
             return None
         return self._subject.named_resource
 
     def request(self, **changes: str | None) -> Request:
-        """Return a request as the SDKs send it; a parameter of None is left out."""
+        """Return a request as the SDKs send it. A parameter with the value None is left out."""
         verifier, state = secrets.token_urlsafe(32), secrets.token_urlsafe(16)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
         scope = self._scope()
@@ -159,19 +159,19 @@ class Authorizations:
         return Request(with_query(self._endpoint, sent), state, verifier)
 
     async def examine(self) -> bool:
-        """Judge what shows without a user: the port of loopback, HEAD, and a missing code challenge.
+        """Judge what needs no user, such as HEAD, a missing code challenge, and another port on loopback.
 
-        Returns whether a right request is accepted. If it is not, other refusals say nothing.
+        Returns whether a valid request is accepted. If it is not, other refusals say nothing.
         """
-        right = await self._sent(self.request())
-        accepted = not self._is_refused(right)
-        if not self._report.judge("authorization-response", accepted, f"a right request: {right.seen}"):
+        valid = await self._sent(self.request())
+        accepted = not self._is_refused(valid)
+        if not self._report.judge("authorization-response", accepted, f"a valid request: {valid.seen}"):
             return False
-        judge_cookies(right, self._report)
-        await self._framing(right)
+        judge_cookies(valid, self._report)
+        await self._framing(valid)
         head = await self._sent(self.request(), "HEAD")
         self._report.judge(
-            "authorize-head", head.status == right.status, f"{head.seen}, and GET {right.status}"
+            "authorize-head", head.status == valid.status, f"{head.seen}, and GET {valid.status}"
         )
         await self._prompt_none()
         bare = self.request(code_challenge=None, code_challenge_method=None)
@@ -215,7 +215,7 @@ class Authorizations:
             self.judge_error(response, request)
 
     async def judge_other_port(self) -> None:
-        """Judge a redirect URI at another port, after a sign-in: some servers check requests only then."""
+        """Judge a redirect URI at another port after a sign-in. Some servers check requests only then."""
         await self._open_browser(self.request(redirect_uri=self._other_port.redirect_uri).url)
         try:
             response = await self._other_port.response(SHORT_TIMEOUT)
@@ -227,7 +227,8 @@ class Authorizations:
     async def sign_in(self, request: Request, *, soon: bool = False) -> dict[str, str]:
         """Let the user sign in and return the parameters of the response. Raises `SignInTimedOut`.
 
-        `soon`: the user has signed in before, and the server may show a page that leads nowhere.
+        `soon`: the user has signed in before. The server may show a page that does not return here, so the
+        timeout is short.
         """
         await self._open_browser(request.url)
         while True:
@@ -238,16 +239,16 @@ class Authorizations:
                 return {name: values[0] for name, values in found.items()}
 
     def judge_response(self, response: dict[str, str], request: Request) -> str | None:
-        """Judge the response to a right request, and return its code as `code_of` does."""
+        """Judge the response to a valid request, and return its code as `code_of` does."""
         judge, error = self._report.judge, response.get("error", "no error")
         judge("authorization-response", response.get("code"), f"no code, but {error[:60]}")
         judge("authorization-response", response.get("state") == request.state, "another state, or none")
         return self.code_of(response)
 
     def code_of(self, response: dict[str, str]) -> str | None:
-        """Judge `iss`, and return the code if this server may have it.
+        """Judge `iss`, and return the code if it may be sent to this server.
 
-        If `iss` is wrong, or missing though advertised, the code may be that of another server: to redeem it
+        If `iss` is wrong, or missing though advertised, the code may be that of another server. Redeeming it
         here would give it away, together with the verifier (RFC 9207 section 2.4).
         """
         is_right = self._judge_iss("authorization-response", response)
@@ -265,10 +266,10 @@ class Authorizations:
         if not advertised and iss is None:
             return True
         issuer = self._subject.server.get("issuer")
-        return self._report.judge(check, iss == issuer, f"iss is {iss!r}, and the issuer {issuer!r}")
+        return self._report.judge(check, iss == issuer, f"iss is {iss!r}, but the issuer is {issuer!r}")
 
     def _scope(self) -> str:
-        """Choose the scopes as the SDKs do: of the challenge, else of the metadata."""
+        """Choose the scopes as the SDKs do: those of the challenge, else those of the metadata."""
         of_resource = " ".join(self._subject.names("scopes_supported", of_resource=True))
         scope = self._subject.challenge.get("scope") or of_resource
         names = scope.split()

@@ -1,4 +1,4 @@
-"""What is examined: the URL, and what its first answers say."""
+"""What is examined: the URL, and the challenge and metadata that belong to it."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ INITIALIZE = {
         "clientInfo": {"name": "grantledger-doctor", "version": "1"},
     },
 }
-"""The first message of a client. Clients without sessions are answered the same way: by the challenge."""
+"""The first message of a client. Clients without MCP sessions send another, and get the same challenge."""
 
 MCP_HEADERS = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18"}
 
@@ -61,7 +61,7 @@ class Challenge(Struct, frozen=True):
 
 
 class Subject(Struct, kw_only=True):
-    """The MCP server, or only an issuer if `is_issuer`, and the metadata as far as it was found."""
+    """The examined MCP server, or the issuer if `is_issuer`, with the metadata that was found."""
 
     url: str
     is_issuer: bool = False
@@ -76,7 +76,7 @@ class Subject(Struct, kw_only=True):
 
     @property
     def named_resource(self) -> str:
-        """What a client asks a token for: the resource of the metadata, else the URL."""
+        """The resource for which a client asks a token: that of the metadata, else the URL."""
         named = self.resource.get("resource")
         return named if isinstance(named, str) else self.url
 
@@ -86,17 +86,17 @@ class Subject(Struct, kw_only=True):
         return url if isinstance(url, str) and is_web(url) else None
 
     def names(self, member: str, *, of_resource: bool = False) -> list[str]:
-        """Return a list of texts in the metadata."""
+        """Return the strings of a list in the metadata."""
         return texts((self.resource if of_resource else self.server).get(member))
 
 
 def texts(listed: object) -> list[str]:
-    """Return the texts in a member of the metadata that should be a list of them."""
+    """Return the strings of a member of the metadata that should be a list of strings."""
     return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
 
 
 def covers(resource: str, url: str) -> bool:
-    """Whether the resource is the URL or a parent of it, as both SDKs compare."""
+    """Whether the resource is the URL or a parent of it, as both SDKs compare them."""
     try:
         if origin_of(resource) != origin_of(url):
             return False

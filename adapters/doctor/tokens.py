@@ -45,7 +45,7 @@ class Tokens:
         self._pairs: list[Pair] = []
 
     async def examine(self) -> None:
-        """Sign in and judge what becomes of the codes. Raises `SignInTimedOut`."""
+        """Sign in, and judge how codes and tokens are handled. Raises `SignInTimedOut`."""
         request = self._authorizations.request()
         response = await self._authorizations.sign_in(request)
         code = self._authorizations.judge_response(response, request)
@@ -71,7 +71,7 @@ class Tokens:
             await self._without_challenge(code_challenge_method="plain")
 
     async def remove(self) -> None:
-        """Revoke every token that was received, and report those that stay."""
+        """Revoke every token that was received, and report those that remain."""
         endpoint = self._subject.endpoint("revocation_endpoint")
         stay = 0
         for pair in self._pairs:
@@ -80,7 +80,7 @@ class Tokens:
                     continue
                 answer = None if endpoint is None else await self._revoke(token)
                 if answer is not None and not answer.ok:
-                    # The SDK of MCP wants the member, of public clients too.
+                    # The MCP SDK's server demands a `client_secret`, even from public clients.
                     answer = await self._revoke(token, client_secret="")
                 stay += answer is None or not answer.ok
         if stay:
@@ -112,7 +112,7 @@ class Tokens:
 
     def _judge_tokens(self, answer: Answer, pair: Pair | None) -> None:
         body, judge = answer.json or {}, self._report.judge
-        if not judge("token-response", pair is not None, f"for a right code {answer.seen}"):
+        if not judge("token-response", pair is not None, f"for a valid code {answer.seen}"):
             return
         kind, lifetime = body.get("token_type"), body.get("expires_in")
         judge("token-response", str(kind).lower() == "bearer", f"token_type is {kind!r}")
@@ -125,15 +125,16 @@ class Tokens:
         token = body.get("id_token")
         if not isinstance(token, str):
             return
-        from grantledger.adapters.doctor.id_token import against  # noqa: PLC0415 - joserfc, for this alone
+        from grantledger.adapters.doctor.id_token import id_token_fault  # noqa: PLC0415 - joserfc, for this alone
 
         jwks = self._subject.endpoint("jwks_uri")
         keys = (await self._http.get(jwks)).json if jwks else None
-        seen = against(token, keys=keys or {"keys": []}, issuer=str(self._subject.server.get("issuer")))
-        self._report.judge("id-token", seen is None, str(seen))
+        issuer = str(self._subject.server.get("issuer"))
+        fault = id_token_fault(token, keys=keys or {"keys": []}, issuer=issuer)
+        self._report.judge("id-token", fault is None, str(fault))
 
     async def _double_spend(self) -> None:
-        """Redeem a second code: first with a wrong verifier, then twice at once."""
+        """Redeem a second code: first with a wrong verifier, then twice in parallel."""
         request = self._authorizations.request()
         code = self._authorizations.code_of(await self._authorizations.sign_in(request))
         if code is None:
@@ -165,7 +166,7 @@ class Tokens:
         try:
             response = await self._authorizations.sign_in(request, soon=True)
         except SignInTimedOut:
-            return  # a page that leads nowhere, or a user who has gone
+            return  # the server shows a page that does not return here, or the user has gone
         is_accepted = "code" in response
         if not is_accepted:
             self._authorizations.judge_error(response, request)
@@ -196,7 +197,10 @@ class Tokens:
         return await self._token({"grant_type": "refresh_token", "refresh_token": refresh_token})
 
     async def _refresh(self, first: Pair) -> Pair | None:
-        """Refresh in parallel, in turn, then with the first token again. Returns tokens that are valid."""
+        """Refresh in parallel, then in turn, then with the first token again.
+
+        Returns valid tokens, None if there are none.
+        """
         if first.refresh is None:
             return first
         answers = await asyncio.gather(*(self._refreshed(str(first.refresh)) for _ in range(PARALLEL)))
@@ -207,8 +211,10 @@ class Tokens:
         first_refusal = refused[0].seen if refused else ""
         counted = f"{len(refused)} of {PARALLEL} are refused: {first_refusal}"
         self._report.judge("refresh-race", not refused, counted)
-        lines = {pair.refresh or pair.access for pair in pairs}
-        self._report.judge("refresh-forks", len(lines) == 1, f"{len(lines)} lines of tokens by one token")
+        series = {pair.refresh or pair.access for pair in pairs}
+        self._report.judge(
+            "refresh-forks", len(series) == 1, f"{len(series)} series of tokens from one token"
+        )
         rotated = pairs[0].refresh not in (None, first.refresh)
         self._report.judge("refresh-rotates", rotated, "the refresh token stays the same")
         if not rotated:
