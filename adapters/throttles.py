@@ -1,7 +1,7 @@
-"""Throttles that count in the memory of this process, which is bounded, and what its processes share of them.
+"""Throttles that count in memory, and the exchange of these counts between the processes of a server.
 
-Requests only touch the memory. A task merges the counts with those of the other processes in the database
-about once a second (ADR 0082).
+A request only reads and writes the memory, which is bounded. A task merges the counts with those of the other
+processes in the database, about once a second (ADR 0082).
 """
 
 import asyncio
@@ -21,34 +21,35 @@ from grantledger.domain.digests import length_prefixed
 from grantledger.domain.rate import Rate
 
 MOST_KEYS = 16_384
-"""About 2 MiB. A key is remembered until its bucket is full again, mostly minutes."""
+"""About 2 MiB of keys. A key is kept until its bucket is full again, mostly for some minutes."""
 
 PAUSE = 1.0
 """Seconds between two merges with the counts of the other processes."""
 
-PATIENCE = 12.0
-"""Seconds for which one merge waits for the database, also while a server stops. The ledger gives up earlier
-what it has not begun.
+MERGE_TIMEOUT = 12.0
+"""Seconds for which one merge waits for the database, also while a server stops.
+
+Longer than the ledger keeps a write that it has not begun.
 """
 
 _OVERLAP = 5
-"""Seconds by which each look at the others' counts reaches back: their clocks may be behind."""
+"""Each read of the other processes' counts begins so many seconds early, because clocks may be behind."""
 
 _MOST_MERGED = 1_000
-"""Keys of one throttle in one merge, the emptiest buckets first: the others wait for the next merge."""
+"""Maximum of keys of one throttle in one merge, the emptiest buckets first. The rest is merged next time."""
 
 _MOST_READ = 2_000
-"""Counts of others in one look, the newest first."""
+"""Maximum of counts that are read at once from the other processes, the newest first."""
 
 _MOST_ROWS = 65_536
-"""Rows of a realm in the database; beyond that the fullest buckets are forgotten first."""
+"""Maximum of rows of a realm in the database. If there are more, the fullest buckets are deleted first."""
 
 _SWEEP_EVERY = 60
 """Seconds between two sweeps of the rows."""
 
 
 class Digests:
-    """Keyed digests of keys, which may hold e-mail addresses. Without a key, one is drawn."""
+    """Keyed digests of what is counted, which may contain e-mail addresses. The default key is random."""
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = key or secrets.token_bytes(32)
@@ -58,7 +59,7 @@ class Digests:
 
 
 class Counted(NamedTuple):
-    """What this process has counted of a key and not shared yet, and when its bucket is full again."""
+    """What this process has counted for a key but not shared yet, and when its bucket is full again."""
 
     seconds: float
     full_at: float
@@ -70,8 +71,8 @@ class InProcessThrottle:
     When there are too many keys, it forgets the keys nearest to full first. So a flood of keys that are
     used once does not make it forget an exhausted one.
 
-    A key is shared with other processes once its bucket lacks more than the share `shared_above` of what it
-    holds: 0 shares every key, None shares none.
+    A key is shared with other processes once more than the fraction `shared_above` of its bucket is used:
+    0 shares every key, None shares none.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class InProcessThrottle:
         self._digest = digest or Digests()
         self._shared_above = math.inf if shared_above is None else shared_above * rate.period
         self._full_at: dict[bytes, float] = {}
-        self._merged: dict[bytes, float] = {}  # when the bucket is full again, by what is in the database
+        self._merged: dict[bytes, float] = {}  # when buckets are full again, as the database says
         self._changed: set[bytes] = set()
 
     def __len__(self) -> int:
@@ -122,7 +123,7 @@ class InProcessThrottle:
             del self._full_at[name]
 
     def collect(self, most: int) -> dict[bytes, Counted]:
-        """Return what was counted since the last call, of at most so many keys, emptiest buckets first."""
+        """Return what was counted since the last call, for at most `most` keys, emptiest buckets first."""
         now = self._now()
         found = {
             name: Counted(self._unshared(name, now), self._full_at.get(name, now)) for name in self._changed
@@ -133,13 +134,13 @@ class InProcessThrottle:
         return {name: found[name] for name in chosen}
 
     def collect_again(self, names: Iterable[bytes]) -> None:
-        """Let the next `collect` return these too: they could not be shared."""
+        """Let the next `collect` return these keys too, because they could not be shared."""
         self._changed.update(names)
 
     def learn(self, name: bytes, full_at: float, *, shared: Counted | None = None) -> None:
-        """Take over when a bucket is full again by the counts of all processes.
+        """Take over the time at which a bucket is full again by the counts of all processes.
 
-        They include what `collect` returned as `shared`.
+        `shared` is what `collect` returned, if those counts include it already.
         """
         now = self._now()
         if shared is None:
@@ -159,7 +160,7 @@ class InProcessThrottle:
         return max(self._full_at.get(name, now), now) - max(self._merged.get(name, now), now)
 
     def _make_room(self, now: float) -> None:
-        """Forget full buckets, which changes nothing, then free at least an eighth, so that this is rare."""
+        """Forget full buckets, which changes no decision, and others until an eighth is free."""
         self._full_at = {name: full_at for name, full_at in self._full_at.items() if full_at > now}
         surplus = len(self._full_at) - self._most_keys * 7 // 8
         if surplus > 0:
@@ -180,7 +181,7 @@ class Unthrottled:
 
 
 class RecentNetworks:
-    """`KnownNetworks`: the most recent ones. A forgotten network only faces all bounds again."""
+    """`KnownNetworks`: keeps the most recent ones. A forgotten one is limited like an unknown network."""
 
     def __init__(self, *, most_keys: int = MOST_KEYS) -> None:
         self._most_keys = most_keys
@@ -213,25 +214,25 @@ class ThrottleCounts(Protocol):
     """What the processes of a realm have counted together. Every method raises `Unavailable`."""
 
     async def merge(self, counted: Sequence[ThrottleCount], *, now: int) -> Sequence[ThrottleCount]:
-        """Add counts and return the sums. Here `full_at` is as if nothing else had been counted.
+        """Add counts and return the sums. `full_at` of a count is as if nothing else had been counted.
 
-        A count whose sum is not returned was not added. Nor was any if this raises `Unavailable`.
+        A count whose sum is not returned was not added. If this raises `Unavailable`, none was added.
         """
         ...
 
     async def changed(self, since: int, *, most: int) -> Sequence[ThrottleCount]:
-        """Return the buckets that were merged since then, the newest first."""
+        """Return the buckets that were merged since that time, the newest first."""
         ...
 
     async def sweep(self, *, now: int, most: int) -> None:
-        """Forget full buckets, and if more than `most` are left the fullest of those."""
+        """Delete full buckets. If more than `most` remain, delete the fullest of them too."""
         ...
 
 
 class Throttles:
     """Makes the throttles of a server, and merges their counts with those of the other processes.
 
-    `key` is the same for all processes of a realm: digests under it name what is counted.
+    `key` is the same for all processes of a realm, so that they make the same digests.
     """
 
     def __init__(self, key: bytes | None = None, *, now: Callable[[], float] = time.time) -> None:
@@ -245,9 +246,10 @@ class Throttles:
     def guess_limit(
         self, kind: str, rate: Rate | None, *, per_network: bool = True, most_waiting: int | None = None
     ) -> GuessLimit:
-        """Return the limit: `rate` per subject and network, ten times that per subject and per network.
+        """Return a limit with `rate` for each pair of subject and network.
 
-        Without `per_network`, one network may guess at any number of subjects.
+        For each subject, and for each network, it is ten times `rate`. Without `per_network`, one network may
+        guess at any number of subjects.
         """
         return GuessLimit(
             per_subject_and_network=self._of(f"{kind}, subject and network", rate),
@@ -258,9 +260,10 @@ class Throttles:
         )
 
     def action_limit(self, name: str, rate: Rate | None) -> ActionLimit:
-        """Return the limit: `rate` for each key, and ten times `rate` for each group of keys.
+        """Return a limit with `rate` for each key, and ten times `rate` for each group of keys.
 
-        Its callers are authenticated, and most act far below it: only buckets that lack a quarter are shared.
+        Its callers are authenticated, and most stay far below the limit. So a bucket is shared only if more
+        than a quarter of it is used.
         """
         return ActionLimit(
             name,
@@ -271,7 +274,7 @@ class Throttles:
     def registration_limit(
         self, kind: str, *, total: Rate | None, per_network: Rate | None
     ) -> RegistrationLimit:
-        """Return the limit of the two rates; a fifth of the total is the reserve."""
+        """Return a limit with these two rates. A fifth of the total is the reserve."""
         general, reserve = _with_reserve(total)
         first = None if total is None else Rate(1, total.period)
         return RegistrationLimit(
@@ -282,7 +285,7 @@ class Throttles:
         )
 
     async def run(self, counts: ThrottleCounts) -> None:
-        """Merge again and again until the task is cancelled. In an outage each process counts for itself."""
+        """Merge repeatedly until the task is cancelled. In an outage each process counts for itself."""
         while True:
             await asyncio.sleep(PAUSE)
             with suppress(Unavailable):
@@ -296,7 +299,7 @@ class Throttles:
         now = self._now()
         since = max(0.0, self._looked_at - _OVERLAP)
         for count in reversed(await counts.changed(_microseconds(since), most=_MOST_READ)):
-            if count.kind in self._shared:  # not of a release that counts something else
+            if count.kind in self._shared:  # another release may have other throttles
                 self._shared[count.kind].learn(count.key, count.full_at / 1e6)
         self._looked_at = now
         if now - self._swept_at >= _SWEEP_EVERY:
@@ -304,13 +307,13 @@ class Throttles:
             await counts.sweep(now=_microseconds(now), most=_MOST_ROWS)
 
     async def _share(self, counts: ThrottleCounts) -> None:
-        """Share what was counted here, after what an earlier call has begun to share.
+        """Share what was counted here, after an earlier sharing has ended.
 
-        It goes on if the caller is cancelled or gives up: what may have been added already is not added again
-        before that is known.
+        A sharing goes on when its caller is cancelled or times out. So no count is added a second time while
+        it is unknown whether the first time succeeded.
         """
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(MERGE_TIMEOUT):
                 if self._sharing is not None:
                     await asyncio.wait([self._sharing])
                 self._sharing = asyncio.create_task(self._share_counted(counts))

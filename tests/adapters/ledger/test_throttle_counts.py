@@ -202,7 +202,7 @@ async def test_a_guess_counts_once_though_its_commit_takes_longer_than_merges_wa
     start: Any, database: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
 ):
     """Fails if what may have been written is written again."""
-    monkeypatch.setattr(throttles, "PATIENCE", 0.1)
+    monkeypatch.setattr(throttles, "MERGE_TIMEOUT", 0.1)
     first = await start(watched=True, timeout=0.05)
     first.guess()
     go_on = threading.Event()
