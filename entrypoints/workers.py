@@ -17,16 +17,19 @@ STOP_TIMEOUT = 25.0
 """Seconds for a worker to finish its requests and its writes. Then it is killed."""
 
 FIRST_PAUSE = 1.0
-"""Seconds before a worker starts again that has not served for `STEADY`. They double with each such end."""
+"""Seconds before a worker is replaced that served less than `STEADY`. The pause doubles each time."""
 
 LONGEST_PAUSE = 30.0
-"""Seconds at which the pause stops growing."""
+"""Maximum seconds of that pause."""
 
 STEADY = 60.0
-"""Seconds. A worker that has served so long starts again at once. If none serves so long, the server ends."""
+"""Seconds. A worker that has served this long is replaced at once.
+
+If no worker serves for this time, the server ends.
+"""
 
 START_FAILED = 3
-"""The exit code that uvicorn has for it."""
+"""The exit code of uvicorn for a server that cannot start."""
 
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
@@ -38,7 +41,7 @@ class Parent(Struct, frozen=True):
     """What a worker knows of its parent: two pipes."""
 
     ended: int
-    """Becomes readable when the parent has ended, however it did."""
+    """Becomes readable when the parent has ended, even if it was killed."""
 
     ready: int
     """Takes a byte once the worker serves."""
@@ -52,7 +55,7 @@ class _Worker(Struct):
     pid: int
     ready: int
     pause: float
-    """Seconds before its start."""
+    """Seconds of the pause before its start."""
     serves_since: float | None = None
 
     @property
@@ -66,12 +69,12 @@ class _Restart(Struct, frozen=True):
 
 
 class Workers:
-    """Runs `serve` in `count` processes, and again for each that ends, until a signal stops all.
+    """Runs `serve` in `count` processes, and replaces each that ends, until a signal stops all.
 
-    Workers that end early start again after pauses that grow, and when none has served for a minute, all end.
-    So a server whose workers cannot start any more does not look as if it ran.
+    Workers that end early are replaced after pauses that grow. If none has served for a minute, the parent
+    ends too: otherwise a server that cannot serve would look as if it was running.
 
-    The processes are forked, so this one must have no thread and no open connection.
+    The processes are forked, so the parent must have no other thread and no open connection.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class Workers:
         self._serve = serve
         self._clock = clock
         self._workers: list[_Worker] = []
-        self._alive, self._life = os.pipe()  # nothing is ever written: its end is the end of the parent
+        self._alive, self._life = os.pipe()  # never written: it is closed when the parent ends
         self._restarts: list[_Restart] = []
         self._have_served = False
         self._last_served = clock()
@@ -108,7 +111,7 @@ class Workers:
 
     def _start(self, pause: float) -> None:
         ready, writing = os.pipe()
-        # A signal to the new process would go to the pipe of this one, until the handlers are reset.
+        # Until the child has reset its handlers, a signal to it would be written to the parent's pipe.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         try:
             pid = os.fork()
@@ -124,7 +127,7 @@ class Workers:
         self._workers.append(_Worker(pid, ready, pause))
 
     def _become_worker(self, parent: Parent, blocked: set[int]) -> None:
-        """Serve, and end this process. Nothing of the parent's code runs after it."""
+        """Serve, and end this process. It never returns to the code of the parent."""
         code = 1
         try:
             for number in _HANDLED:
@@ -155,7 +158,10 @@ class Workers:
         return next((number for number in got if number in (signal.SIGTERM, signal.SIGINT)), 0)
 
     def _look_after_workers(self) -> int | None:
-        """Start those again that have ended. Return an exit code if the first cannot start or none serves."""
+        """Replace the workers that have ended. Return an exit code if the server must end.
+
+        That is if one of the first workers cannot start, or if none has served for `STEADY`.
+        """
         self._have_served = self._have_served or all(worker.serves for worker in self._workers)
         now = self._clock()
         for worker, status in self._ended():
@@ -199,7 +205,7 @@ class Workers:
         self._workers.remove(worker)
 
     def _stop(self, signals: int) -> None:
-        """End all workers: those that do not end in time, or at another signal, are killed."""
+        """Stop all workers. Kill those that have not ended in time, or before another signal."""
         deadline = self._clock() + STOP_TIMEOUT
         self._send(signal.SIGTERM)
         while self._workers:
@@ -219,7 +225,7 @@ def _longer(pause: float) -> float:
 
 @contextmanager
 def _signals() -> Iterator[int]:
-    """Yield a pipe with the numbers of SIGTERM, SIGINT and SIGCHLD as they come."""
+    """Yield a pipe from which the number of each SIGTERM, SIGINT and SIGCHLD can be read."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = [signal.signal(number, lambda *_: None) for number in _HANDLED]

@@ -129,8 +129,8 @@ def add(
 ) -> None:
     """Add a client with a secret, and print its id and secret. The secret is not shown again.
 
-    It is for clients that have fields for an id and a secret, such as Claude's connectors. The client is
-    approved, as by `client approve`. Whether strangers may register does not matter.
+    This is for clients that have fields for an id and a secret, such as Claude's connectors. The client is
+    approved, as with `client approve`. It can be added whatever the setting `registration` is.
     """
 
     async def work(container: "Container") -> None:
@@ -188,10 +188,10 @@ def set_client(
 def rotate_secret(
     client_id: str, *, compromised: bool, as_json: bool, database: str | None, config: Path | None
 ) -> None:
-    """Make another secret for a client, and print it. It is not shown again.
+    """Make a new secret for a client, and print it. It is not shown again.
 
-    The previous secret is accepted for another hour. The grants of the client stay. Running servers need no
-    restart.
+    The previous secret is accepted for another hour. The grants of the client stay valid. Running servers
+    need no restart.
     """
 
     async def work(container: "Container") -> None:
@@ -232,7 +232,7 @@ def disable(client_id: str, *, as_json: bool, database: str | None, config: Path
     """Refuse a client and all its tokens from the next request on, until it is enabled.
 
     Running servers need no restart. The grants of the client are kept: when the client is enabled, those that
-    have not expired are valid again. `grant revoke --client` ends them for good.
+    have not expired are valid again. `grant revoke --client` ends them permanently.
     """
     on_ledger(database, config, _change(client_id, lambda it: it.use_cases().disable_client, as_json=as_json))
 

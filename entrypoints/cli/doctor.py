@@ -12,10 +12,11 @@ from grantledger.entrypoints.cli.ledger_access import json_option
 @click.option("--all", "everything", is_flag=True, help="Also show the checks that have passed.")
 @json_option
 def doctor(url: str, *, active: bool, no_browser: bool, everything: bool, as_json: bool) -> None:
-    """Examine an MCP server and its authorization server, as the known clients meet them.
+    """Examine an MCP server and its authorization server from the outside, as known clients use them.
 
-    URL is the MCP server, or an issuer. Any vendor's will do. Exits with 0 if there is no fault, with 1 if
-    there is one, and with 2 if nothing answers. Without --active no request changes anything.
+    URL is the MCP server, or an issuer. They may be of any vendor. Exits with 0 if there is no fault, with 1
+    if there is one, and with 2 if nothing answers or an examination without a fault ends early. Without
+    --active no request changes anything.
     """
     from grantledger.entrypoints.doctor_run import DoctorOptions, run_doctor
 

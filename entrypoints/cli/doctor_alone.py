@@ -20,10 +20,12 @@ def main(arguments: list[str]) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the options of doctor.py."""
+    """Return a parser for the same options as in doctor.py."""
     reader = argparse.ArgumentParser(
         prog="grantledger doctor",
-        description="Examine an MCP server and its authorization server, as the known clients meet them.",
+        description=(
+            "Examine an MCP server and its authorization server from the outside, as known clients use them."
+        ),
     )
     reader.add_argument("url", metavar="URL", help="the MCP server, or an issuer")
     reader.add_argument("--active", action="store_true", help="also register clients and sign in")

@@ -53,7 +53,7 @@ _COLUMNS: Columns = {
 
 
 class CommandOfGrants(click.RichCommand):
-    """A command that accepts grant ids that begin with `-` without a `--` before them."""
+    """A command whose grant ids may begin with `-`, without `--` before them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ids = [argument for argument in args if _LIKE_AN_OPTION.fullmatch(argument)]
@@ -191,7 +191,7 @@ def revoke(
     database: str | None,
     config: Path | None,
 ) -> None:
-    """Refuse every token of these grants from the next request on, for good.
+    """Permanently refuse every token of these grants, from the next request on.
 
     Give grant ids, or --client, --user, or both for the grants of that user to that client. The clients then
     have to send their users to the browser again. If one of the named grants does not exist, nothing is
@@ -265,7 +265,7 @@ def grant_record(grant_id: str, grant: TokenGrant, *, now: int) -> Record:
 
 
 def _grant_status(grant: TokenGrant, *, now: int) -> str:
-    """Return the status of the grant alone; its client or user may be disabled as well."""
+    """Return the status of the grant itself, even if its client or user is disabled."""
     if grant.revoked is not None:
         return f"revoked ({grant.revoked.removeprefix('revoked_').replace('_', ' ')})"
     return "live" if grant.is_usable(now=now) else "expired"

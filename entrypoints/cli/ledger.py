@@ -93,7 +93,7 @@ class Moment(click.ParamType[datetime]):
 
 @click.group()
 def ledger() -> None:
-    """Read the ledger, check or rebuild the read model, and copy all to another database."""
+    """Read the ledger, check or rebuild the read model, and copy the ledger to another database."""
 
 
 # ledger show
@@ -188,8 +188,11 @@ def events_of(database: "Database", realm: str, wanted: "Filter") -> Iterator["R
 
 
 def _user_id(database: str | None, config: Path | None, name: str) -> str:
-    """Return the user's id. Raises `UserNotFound` for an unknown e-mail address or host's id."""
-    if name.startswith("glu_"):  # a copy of a ledger can be read without its master secret
+    """Return the id of the user that an operator names. Raises `UserNotFound`.
+
+    An id is returned unchanged: a copy of a ledger can then be read without its master secret.
+    """
+    if name.startswith("glu_"):
         return name
     return on_ledger(database, config, lambda container: named_user(container, name))
 
@@ -232,7 +235,7 @@ def _event_cell(event: "RecordedEvent") -> "Group":
 
 
 def _facts_of_event(event: "RecordedEvent") -> Iterator[tuple[str, str]]:
-    """Yield what distinguishes this event from others of its kind; the time has a column of its own."""
+    """Yield what distinguishes this event from others of its kind. Times are left out: they have a column."""
     yield from event.about.items()
     for field, value in structs.asdict(event.event).items():
         name = field.removesuffix("_id").replace("_", " ")
@@ -358,9 +361,8 @@ def _at(seconds: int) -> str:
 def replay(*, as_json: bool, database: str | None, config: Path | None) -> None:
     """Replay the log, and compare the result with the read model.
 
-    Changes nothing, and may run while servers run. If rows differ, the command names each of them and exits
-    with 1: rows that are missing, rows without events, and rows that are not what their events say.
-    `ledger rebuild` corrects them.
+    Changes nothing, and may run while servers run. If rows are missing, have no events, or differ from the
+    result, the command names each of them and exits with 1. `ledger rebuild` corrects them.
     """
     from grantledger.adapters.ledger.replay import Replay
 
@@ -443,8 +445,9 @@ def copy(*, target: str, as_json: bool, database: str | None, config: Path | Non
     """Copy the whole ledger to another database: from SQLite or PostgreSQL, to SQLite or PostgreSQL.
 
     Stop every server first: the command refuses a ledger that is in use, and a target that is not empty. It
-    compares the copy with the source, and then with a replay of its own log. If it is interrupted, the target
-    stays empty: begin again. Then let the servers use the new database, with the same master secret.
+    compares the copy with the source, and the copied read model with a replay of the copied log. If it is
+    interrupted, the target stays empty, and you can start it again. Afterwards, let the servers use the new
+    database with the same master secret.
     """
     from grantledger.adapters.ledger.copying import Copy
     from grantledger.adapters.ledger.replay import Replay

@@ -58,7 +58,7 @@ def operator_options(command: F) -> F:
         metavar="NAME",
         expose_value=False,
         callback=_remember_operator,
-        help="Who acts, for the ledger. By default the login name.",
+        help="The name of the operator, which the ledger records. [default: the login name]",
     )
     return database_options(operator(command))
 
@@ -147,9 +147,8 @@ def wiring(settings: "Settings") -> "Container":
 def _pydantic_settings_left_out() -> Iterator[None]:
     """Let dependency_injector import an empty module instead of pydantic-settings, where that is installed.
 
-    dependency_injector imports it for a feature that is not used here, which takes a fifth of the time of a
-    short command. Only the process of a command may do this: an application that embeds the server may use
-    that feature.
+    The import takes a fifth of the time of a short command, and serves a feature that is not used here. Only
+    the process of a command may do this: an application that embeds the server may use that feature.
     """
     name = "pydantic_settings"
     if name in sys.modules:

@@ -97,7 +97,7 @@ def list_tokens(*, as_json: bool, database: str | None, config: Path | None) -> 
 @json_option
 @operator_options
 def revoke(token_id: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Refuse a registration token from the next registration on. Clients that registered with it stay."""
+    """Refuse a registration token from the next registration on. Clients that used it stay registered."""
 
     async def work(container: "Container") -> None:
         try:

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def resource() -> None:
-    """Add, list and remove the MCP servers to issue tokens for, and the secrets of their servers.
+    """Add, list and remove resources: MCP servers for which tokens are issued.
 
-    The server of a resource asks about access tokens at /introspect (RFC 7662) with its id and secret.
-    Resources that the settings name are listed too, and can have a secret.
+    A resource can have an id and a secret, with which its server asks about access tokens at /introspect (RFC
+    7662). Resources that the settings name are listed too, and can also have a secret.
     """
 
 
@@ -82,10 +82,10 @@ def add(
     database: str | None,
     config: Path | None,
 ) -> None:
-    """Issue tokens for an MCP server, and print the id and the secret of its server.
+    """Issue tokens for an MCP server, and print its id and secret for /introspect.
 
     IDENTIFIER is its URL, as clients name it. The secret is not shown again. Running servers need no restart.
-    For a resource that the settings name, this makes only the id and secret.
+    If the settings name the resource already, the command only makes the id and secret.
     """
 
     async def work(container: "Container") -> None:
@@ -94,7 +94,7 @@ def add(
         in_settings = any(same(identifier, each.identifier) for each in _of_settings(container))
         if in_settings and (name or scopes or access_token_expires_in or jwt):
             raise ResourceNotChanged(
-                f"the settings name {identifier!r}: give no options, which are decided there"
+                f"the settings name {identifier!r}: give no options here, because the settings have them"
             )
         added = Resource(identifier, name, tuple(dict.fromkeys(scopes)), access_token_expires_in or None, jwt)
         with _reported():
@@ -132,7 +132,7 @@ def list_resources(*, as_json: bool, database: str | None, config: Path | None) 
 def rotate_secret(
     named: str, *, compromised: bool, as_json: bool, database: str | None, config: Path | None
 ) -> None:
-    """Make another secret for the server of a resource, and print it. It is not shown again.
+    """Make a new secret for a resource, and print it. It is not shown again.
 
     RESOURCE is its URL or id. The previous secret is accepted for another hour.
     """
@@ -152,9 +152,9 @@ def rotate_secret(
 @json_option
 @operator_options
 def remove(named: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
-    """Refuse a resource, its tokens, and the secret of its server.
+    """Remove a resource. Its tokens and its secret are refused from then on.
 
-    RESOURCE is its URL or id. Running servers refuse it within a second. Its grants stay: they are valid
+    RESOURCE is its URL or id. Running servers refuse it within a second. Its grants are kept: they are valid
     again if it is added again. Of a resource that the settings name, only the id and secret are removed.
     """
 
@@ -190,7 +190,7 @@ def _records(configured: tuple[Resource, ...], held: Resources) -> Iterator[Reco
         yield _record(each, "settings", credentials)
     for one in held.resources:
         if not any(same(one.identifier, each.identifier) for each in configured):
-            # Credentials of a resource that the settings no longer name: it is not offered.
+            # With `in_settings`, only its secret is left: no tokens are issued for it any more.
             source = "removed from the settings" if one.in_settings else "command"
             yield _record(one.offered, source, one)
 

@@ -38,9 +38,9 @@ def serve(
     container = Container(settings)
     file = container.database()  # first, to report a missing directory before a secret is written there
     app = create_app(container)
-    # The server migrates too, but there a database that cannot be opened causes a traceback.
+    # The server migrates too, but it would print a traceback for a database that cannot be opened.
     migrations.migrate(file)
-    file.engine.dispose()  # workers are copies of this process, and share no connection
+    file.engine.dispose()  # workers are forks of this process, and must not share a connection
     run(app, settings)
 
 

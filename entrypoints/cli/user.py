@@ -209,8 +209,8 @@ def grant_role(user: str, role: str, *, as_json: bool, database: str | None, con
 def revoke_role(user: str, role: str, *, as_json: bool, database: str | None, config: Path | None) -> None:
     """Take a ROLE from a user, with its permissions and scopes, from the next request on.
 
-    Running servers need no restart. Only a server that verifies JWTs by itself accepts an access token from
-    before until it expires.
+    Running servers need no restart. Only a resource server that verifies JWTs by itself accepts an older
+    access token until it expires.
     """
     with _roles_refused():
         on_ledger(database, config, _role_change(user, role, lambda it: it.revoke_role, as_json=as_json))
@@ -224,7 +224,7 @@ def disable(user: str, *, as_json: bool, database: str | None, config: Path | No
     """Refuse every sign-in, browser session and token of a user from the next request on.
 
     Running servers need no restart. When the user is enabled, the sessions and grants that have not expired
-    are valid again. `grant revoke --user` ends grants for good.
+    are valid again. `grant revoke --user` ends grants permanently.
     """
     on_ledger(database, config, _change(user, lambda it: it.use_cases().disable_user, as_json=as_json))
 
