@@ -67,12 +67,18 @@ async def check_free(
     if not row.lookups:
         return
     await check_secrets(transaction.fetch, statements, realm, known)
-    for lookup in row.lookups:
-        owner = await transaction.fetch(
-            statements.owner, {"realm": realm, "name": row.name, "lookup": lookup}
-        )
-        if owner and owner[0][0] != row.subject:
-            raise Conflict(f"another subject's {row.name} has the same lookup")
+    owner = await find_owner(transaction.fetch, statements, realm, row.name, row.lookups)
+    if owner not in (None, row.subject):
+        raise Conflict(f"another subject's {row.name} has the same lookup")
+
+
+async def find_owner(
+    fetch: Fetch, statements: Statements, realm: str, name: str, lookups: Sequence[bytes]
+) -> str | None:
+    """Return the subject whose record of this name has one of these lookup digests."""
+    digests = {f"lookup_{number}": lookup for number, lookup in enumerate(lookups)}
+    found = await fetch(statements.owner(len(lookups)), {"realm": realm, "name": name, **digests})
+    return str(found[0][0]) if found else None
 
 
 async def check_secrets(fetch: Fetch, statements: Statements, realm: str, known: Sequence[str]) -> None:

@@ -186,15 +186,12 @@ class Reader:
         return await self._page(CONSENT, {"user_id": user_id}, after, limit)
 
     async def find(self, name: str, lookup: str) -> str | None:
-        for digest in self._sealer.lookups(name, lookup):
-            where = {"realm": self._realm, "name": name, "lookup": digest}
-            found = await self._database.fetch(self._statements.owner, where)
-            if found:
-                return str(found[0][0])
-        await private_records.check_secrets(
-            self._database.fetch, self._statements, self._realm, self._sealer.key_ids
-        )
-        return None
+        fetch, statements = self._database.fetch, self._statements
+        digests = self._sealer.lookups(name, lookup)
+        owner = await private_records.find_owner(fetch, statements, self._realm, name, digests)
+        if owner is None:
+            await private_records.check_secrets(fetch, statements, self._realm, self._sealer.key_ids)
+        return owner
 
     async def value(self, subject: str, name: str) -> str | None:
         where = {"realm": self._realm, "subject": subject, "name": name}

@@ -76,7 +76,6 @@ class Statements:
         self.browser_session_facts = self.one(_session_facts())
         self.connected_apps = self.one(_connected_apps())
         self.prunable_clients = self.one(_prunable_clients())
-        self.owner = self.one(_owner())
         self.sealed = self.one(_sealed())
         self.all_sealed = self.one(_all_sealed())
         self.next_key_id = self.one(_next_key_id())
@@ -129,6 +128,16 @@ class Statements:
         """Return the time at which the row of a key began. Time and key are the cursor of a page."""
         c = ROWS[category].c
         return self.one(select(c[BEGINS[category]]).where(_at(ROWS[category], "realm", "key")))
+
+    @cache  # noqa: B019 - as above
+    def owner(self, lookups: int) -> Statement:
+        """Return whose record has one of so many lookup digests: `lookup_0` and so on.
+
+        It is one statement, so that it also finds a record that is resealed at this moment.
+        """
+        c = private_record.c
+        digests: list[Any] = [bindparam(f"lookup_{number}") for number in range(lookups)]
+        return self.one(select(c.subject).where(_at(private_record, "realm", "name"), c.lookup.in_(digests)))
 
     def _by_rows(self, statement: Callable[[int], ClauseElement]) -> ByRows:
         return cache(lambda rows: self.one(statement(rows)).text)
@@ -422,10 +431,6 @@ def _prunable_clients() -> ClauseElement:
         .order_by(c.registered_at, c.key)
         .limit(bindparam("most"))
     )
-
-
-def _owner() -> ClauseElement:
-    return select(private_record.c.subject).where(_at(private_record, "realm", "name", "lookup"))
 
 
 def _sealed() -> ClauseElement:

@@ -1,7 +1,6 @@
 from grantledger.application.accounts.browser_sessions import BrowserSessionMaker, NewBrowserSession
 from grantledger.application.ports import (
     Clock,
-    Conflict,
     Ledger,
     PrivateRecord,
     PrivateRecords,
@@ -10,6 +9,7 @@ from grantledger.application.ports import (
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
 from grantledger.domain.aggregate import Versioned
+from grantledger.domain.browser_session import SIGNIN
 from grantledger.domain.refusal import Refusal
 from grantledger.domain.user_account import USER, AccountOpened, UserAccount
 
@@ -31,22 +31,24 @@ class AdmitHostUser:
 
     async def __call__(self, host_user_id: str, caller: Caller) -> UserAccount:
         """Return the account of the host's user. For a new user, open one first."""
+        account = (await self.versioned(host_user_id, caller)).state
+        assert account is not None  # opened in the same transaction as the record
+        return account
+
+    async def versioned(self, host_user_id: str, caller: Caller) -> Versioned[UserAccount]:
+        """Return the same with the version of the account."""
         return await retry_on_conflict(lambda: self._admit(host_user_id, caller))
 
-    async def _admit(self, host_user_id: str, caller: Caller) -> UserAccount:
+    async def _admit(self, host_user_id: str, caller: Caller) -> Versioned[UserAccount]:
         known = await self._private.find(HOST_USER, host_user_id)
         if known is not None:
-            account = (await self._ledger.load(USER, known)).state
-            assert account is not None  # opened in the same transaction as the record
-            return account
+            return await self._ledger.load(USER, known)
         user_id = self._randomness.token("glu_", size=16)
         empty: Versioned[UserAccount] = Versioned(kind=USER, key=user_id)
-        opened = AccountOpened(user_id=user_id, opened_at=self._clock.now())
+        opened = empty.then([AccountOpened(user_id=user_id, opened_at=self._clock.now())])
         record = PrivateRecord(subject=user_id, name=HOST_USER, value=host_user_id, lookup=host_user_id)
-        await self._ledger.record([empty.then([opened])], by_user(user_id, caller), [record])
-        state = empty.evolved([opened]).state
-        assert state is not None
-        return state
+        await self._ledger.record([opened], by_user(user_id, caller), [record])
+        return opened.after
 
 
 class VoucherUsed(Refusal):
@@ -68,11 +70,17 @@ class SignInHostUser:
 
         Raises `VoucherUsed` if a session with that id exists already, and `UserIsDisabled`.
         """
-        account = await self._admit(host_user_id, caller)
+        return await retry_on_conflict(lambda: self._sign_in(host_user_id, caller, session_id, longest))
+
+    async def _sign_in(
+        self, host_user_id: str, caller: Caller, session_id: str, longest: int | None
+    ) -> NewBrowserSession:
+        loaded = await self._admit.versioned(host_user_id, caller)
+        account = loaded.state
+        assert account is not None
         account.check_usable()
+        if (await self._ledger.load(SIGNIN, session_id)).version:
+            raise VoucherUsed
         change, new = self._sessions.make(account, session_id=session_id, longest=longest)
-        try:
-            await self._ledger.record([change], by_user(account.user_id, caller))
-        except Conflict:
-            raise VoucherUsed from None
+        await self._ledger.record([change, loaded.unchanged()], by_user(account.user_id, caller))
         return new

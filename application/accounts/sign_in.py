@@ -60,7 +60,7 @@ class SignIn:
     async def _signed_in(
         self, address: str | None, password: PasswordAttempt, caller: Caller, longest: int | None
     ) -> NewBrowserSession:
-        # Load the account before its password: a password change in between then ends this session too.
+        # Load the account before its password: the append asserts that it is still that of the account.
         loaded = await self._load(address)
         user = loaded.state
         password_hash = await self._private.value(user.user_id, "password_hash") if user else None
@@ -70,14 +70,12 @@ class SignIn:
                 self._failed.count(user.user_id)
             raise SignInRefused
         change, new = self._sessions.make(user, longest=longest)
-        by = by_user(user.user_id, caller)
+        private = []
         if password_hash is not None and self._hasher.is_outdated(password_hash):
-            # Assert the account's version: the new hash of this password must not replace a password that was
-            # set meanwhile.
             record = PrivateRecord(subject=user.user_id, name="password_hash", value=await password.hash())
-            await self._ledger.record([change, loaded.unchanged()], by, [record])
-        else:
-            await self._ledger.record([change], by)
+            private.append(record)
+        # The account is asserted: if it was disabled or got another password meanwhile, all is checked again.
+        await self._ledger.record([change, loaded.unchanged()], by_user(user.user_id, caller), private)
         return new
 
     async def _load(self, address: str | None) -> Versioned[UserAccount]:

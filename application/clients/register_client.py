@@ -5,12 +5,8 @@ from grantledger.application.ports import Clock, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_client
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import RegistrationLimit
-from grantledger.domain.client_metadata import (
-    ClientMetadata,
-    RegistrationRequest,
-    effective_metadata,
-    metadata_digest,
-)
+from grantledger.domain.aggregate import Versioned
+from grantledger.domain.client_metadata import RegistrationRequest, effective_metadata, metadata_digest
 from grantledger.domain.client_registration import CLIENT, ClientRegistration, register
 from grantledger.domain.digests import digest
 from grantledger.domain.registration_tokens import (
@@ -67,20 +63,16 @@ class RegisterClient:
         """
         if self._mode == "closed":
             raise RegistrationTokenRefused("registration is closed")
-        if self._mode == "token":
-            loaded = await self._ledger.load(REGISTRATION_TOKENS, REGISTRATION)
-            (loaded.state or RegistrationTokens()).check(digest(token) if token else None)
+        return await retry_on_conflict(lambda: self._register(request, caller, token))
+
+    async def _register(self, request: RegistrationRequest, caller: Caller, token: str | None) -> NewClient:
+        asserted = [(await self._checked(token)).unchanged()] if self._mode == "token" else []
         metadata = effective_metadata(request, self._policy)
         if metadata.token_endpoint_auth_method == "none":
             # 162 bits, so that an attacker cannot find other metadata with the id of an existing client.
-            client_id = f"glc_{metadata_digest(metadata)[:27]}"
-            return await retry_on_conflict(lambda: self._register(client_id, metadata, None, caller))
-        client_id = self._randomness.token("glc_", size=24)
-        return await self._register(client_id, metadata, self._randomness.token("glcs_"), caller)
-
-    async def _register(
-        self, client_id: str, metadata: ClientMetadata, secret: str | None, caller: Caller
-    ) -> NewClient:
+            client_id, secret = f"glc_{metadata_digest(metadata)[:27]}", None
+        else:
+            client_id, secret = self._randomness.token("glc_", size=24), self._randomness.token("glcs_")
         before = await self._ledger.load(CLIENT, client_id)
         events = register(
             before.state,
@@ -89,9 +81,15 @@ class RegisterClient:
             secret_digest=digest(secret) if secret else None,
             now=self._clock.now(),
         )
+        change = before.then(events)
         if events:
             with self._limit.registration(caller.address):
-                await self._ledger.record([before.then(events)], by_client(client_id, caller))
-        after = before.evolved(events).state
-        assert after is not None
-        return NewClient(client=after, secret=secret, redirect_uris=metadata.redirect_uris)
+                await self._ledger.record([change, *asserted], by_client(client_id, caller))
+        assert change.state is not None
+        return NewClient(client=change.state, secret=secret, redirect_uris=metadata.redirect_uris)
+
+    async def _checked(self, token: str | None) -> Versioned[RegistrationTokens]:
+        """Return all valid registration tokens. Raises `RegistrationTokenRefused` if this is none of them."""
+        tokens = await self._ledger.load(REGISTRATION_TOKENS, REGISTRATION)
+        (tokens.state or RegistrationTokens()).check(digest(token) if token else None)
+        return tokens

@@ -4,8 +4,9 @@ import pytest
 
 from grantledger.application.accounts.admit_host_user import HOST_USER, VoucherUsed
 from grantledger.application.provenance import by_user
+from grantledger.domain.browser_session import SignedIn
 from grantledger.domain.user_account import AccountOpened, UserIsDisabled
-from support.storage import InterleavingLedger, nothing_recorded
+from support.storage import InterleavingLedger, InterruptedLedger, nothing_recorded
 from support.story import CALLER, EMAIL, Story
 
 
@@ -61,3 +62,20 @@ async def test_a_disabled_user_of_the_host_is_not_signed_in(story):
     await story.disable_user(account.user_id, CALLER)
     with pytest.raises(UserIsDisabled):
         await story.sign_in_host_user("ada", CALLER, session_id="signin-1", longest=900)
+
+
+async def test_a_user_disabled_during_the_vouching_gets_no_session(ledger, story):
+    account = await story.admit_host_user("ada", CALLER)
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.disable_user(account.user_id, CALLER)), outside=story.outside
+    )
+    with pytest.raises(UserIsDisabled):
+        await racing.sign_in_host_user("ada", CALLER, session_id="signin-1", longest=900)
+    assert not any(isinstance(event, SignedIn) for event in ledger.events)
+
+
+async def test_of_parallel_uses_of_a_voucher_one_opens_a_session(ledger, story):
+    racing = Story(InterleavingLedger(ledger), outside=story.outside)
+    uses = [racing.sign_in_host_user("ada", CALLER, session_id="signin-1", longest=900) for _ in range(6)]
+    answers = await asyncio.gather(*uses, return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["NewBrowserSession"] + ["VoucherUsed"] * 5

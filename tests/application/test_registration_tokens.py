@@ -1,5 +1,7 @@
 import pytest
+from msgspec.structs import replace
 
+from grantledger.domain.client_registration import ClientRegistered
 from grantledger.domain.digests import digest
 from grantledger.domain.registration_tokens import (
     RegistrationTokenAdded,
@@ -7,7 +9,7 @@ from grantledger.domain.registration_tokens import (
     RegistrationTokenUnknown,
 )
 from support.policies import a_policy
-from support.storage import nothing_recorded
+from support.storage import InterruptedLedger, nothing_recorded
 from support.story import CALLER, REGISTRATION, Story
 
 
@@ -40,6 +42,17 @@ async def test_a_revoked_registration_token_is_refused(guarded):
     await guarded.revoke_registration_token(new.token_id, CALLER)
     with pytest.raises(RegistrationTokenRefused):
         await guarded.register_client(REGISTRATION, CALLER, token=new.token)
+
+
+@pytest.mark.parametrize("method", ["none", "client_secret_basic"])
+async def test_a_token_that_is_revoked_during_a_registration_registers_no_client(ledger, guarded, method):
+    new = await guarded.add_registration_token("ci", CALLER)
+    revoking = InterruptedLedger(ledger, lambda: guarded.revoke_registration_token(new.token_id, CALLER))
+    racing = Story(revoking, a_policy(registration_mode="token"), guarded.outside)
+    asked = replace(REGISTRATION, token_endpoint_auth_method=method)
+    with pytest.raises(RegistrationTokenRefused):
+        await racing.register_client(asked, CALLER, token=new.token)
+    assert not any(isinstance(event, ClientRegistered) for event in ledger.events)
 
 
 async def test_an_unknown_registration_token_cannot_be_revoked(guarded):

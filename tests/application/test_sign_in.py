@@ -125,8 +125,26 @@ async def test_a_wrong_password_replaces_no_hash(ledger, story, user_id):
     assert await ledger.value(user_id, "password_hash") == before
 
 
+async def test_a_user_disabled_during_the_sign_in_gets_no_session(ledger, story, user_id):
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.disable_user(user_id, CALLER)), outside=story.outside
+    )
+    with pytest.raises(SignInRefused):
+        await racing.sign_in(EMAIL, PASSWORD, CALLER)
+    assert not any(isinstance(event, SignedIn) for event in ledger.events)
+
+
+async def test_a_password_set_during_the_sign_in_refuses_the_old_one(ledger, story, user_id):
+    racing = Story(
+        InterruptedLedger(ledger, lambda: story.set_password(user_id, "another long one", CALLER)),
+        outside=story.outside,
+    )
+    with pytest.raises(SignInRefused):
+        await racing.sign_in(EMAIL, PASSWORD, CALLER)
+
+
 async def test_a_sign_in_that_meets_a_conflict_hashes_its_password_once(ledger, story, user_id):
-    story.hasher.parameters = "newer"  # so that the sign-in stores a new hash, and asserts the account
+    story.hasher.parameters = "newer"  # so that the sign-in stores a new hash
     racing = Story(
         InterruptedLedger(ledger, lambda: story.sign_out_everywhere(user_id, CALLER)), outside=story.outside
     )

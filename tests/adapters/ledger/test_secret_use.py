@@ -1,6 +1,7 @@
 """What is sealed under which master secret: private records and live tokens."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -69,6 +70,28 @@ async def test_resealed_records_are_read_and_found_with_the_new_secret_alone(und
     assert sum(await batches(resealing)) == 10
     assert await resealing.counts() == {key_id(NEW): 10}
     await check_readable(under_the_old, NEW)
+
+
+async def test_a_record_that_is_resealed_between_two_reads_is_found(
+    under_the_old: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
+):
+    """Fails if the digests under the two secrets are looked up one after the other."""
+    fetch = under_the_old.fetch
+    resealed: list[int] = []
+
+    async def fetch_then_reseal(statement: Any, parameters: Any) -> Any:
+        rows = await fetch(statement, parameters)
+        if not resealed:
+            resealed.extend(await batches(Resealing(under_the_old, vault(NEW, OLD), "main")))
+        return rows
+
+    ledger = a_ledger(under_the_old, sealer=vault(NEW, OLD))
+    await ledger.open()
+    monkeypatch.setattr(under_the_old, "fetch", fetch_then_reseal)
+    found = await ledger.find("email", "glu_a@example.com")
+    await ledger.close()
+    assert resealed
+    assert found == "glu_a"
 
 
 async def test_after_a_crash_all_is_readable_and_the_next_run_continues(
