@@ -36,8 +36,8 @@ class CrashRun(Struct):
         witness = self.witness
         return (
             f"{self.kills} kills under load, {self.dead_at_start} at the start: {witness.answered} requests "
-            f"were answered, {witness.put_off} put off with 503 and {witness.unanswered} not answered; "
-            f"{witness.checked} times an older answer was looked into, {len(self.untruths)} were untrue"
+            f"were answered, {witness.refused_for_now} refused with 503 and {witness.unanswered} not "
+            f"answered; {witness.checked} times an older answer was checked, {len(self.untruths)} were untrue"
         )
 
 
@@ -51,7 +51,7 @@ async def crash_repeatedly(
     disk: Disk | None = None,
     **settings: str,
 ) -> CrashRun:
-    """Kill busy servers until there were `kills`; after each check `asked` earlier answers of each kind.
+    """Kill busy servers `kills` times. After each kill check `asked` earlier answers of each kind.
 
     With a `disk` its power is cut whenever no server runs. `settings` may name a PostgreSQL `database`.
     """
@@ -68,7 +68,7 @@ async def crash_repeatedly(
         while run.kills < kills:
             await _start_all(hosts, run, disk)
             if found := contradictions(hosts[0].ledger):
-                run.contradictions += found  # everything else would follow from it
+                run.contradictions += found  # every other failure would follow from it
                 return run
             people = [visitor(host.origin, cookies) for host in hosts]
             run.untruths += await witness.untruths(people[0], at_most=asked)
@@ -128,7 +128,7 @@ async def _kill_some(hosts: list[RestartableServer], people: list[Person], run: 
 
 
 async def _answered(witness: Witness, more: int) -> bool:
-    """Wait for so many more answered requests; return whether they came within the timeout."""
+    """Wait for `more` answered requests, and return whether they came within the timeout."""
     until, give_up = witness.answered + more, time.monotonic() + TIMEOUT
     while witness.answered < until and time.monotonic() < give_up:  # noqa: ASYNC110 - it polls a count
         await asyncio.sleep(0.001)

@@ -21,7 +21,7 @@ _SECTOR = 512
 def built_shim(directory: Path) -> Path:
     """Compile `disk.c`. The test is skipped where that cannot be; in CI a missing compiler fails it."""
     if sys.platform != "linux":
-        pytest.skip("it takes Linux to stand between a server and its disk")
+        pytest.skip("only on Linux can a test intercept a server's calls to the disk")
     compiler = shutil.which("cc")
     if compiler is None:
         reason = "no C compiler on this machine: install `gcc` to run the tests that watch a server's disk"
@@ -77,7 +77,7 @@ class Files:
         return not any(unsynced for path, unsynced in self._unsynced.items() if path.endswith(suffix))
 
     def lose_power(self, dice: Random) -> None:
-        """Keep what was synced and, of the rest, some sectors: a disk writes what it likes when it likes."""
+        """Keep what was synced and some sectors of the rest: a disk may write those in any order."""
         kept = dice.choice([0, 0.5, 0.9])
         for path, unsynced in self._unsynced.items():
             for operation in unsynced:
@@ -112,7 +112,10 @@ def _sectors(operation: Operation) -> Iterator[Operation]:
 
 
 class Disk:
-    """Records and fails what servers do to one database; `environment` is for their processes."""
+    """Records the calls of servers to the disk of one database, and lets some fail.
+
+    `environment` is for the processes of the servers.
+    """
 
     def __init__(self, shim: Path, database: Path, directory: Path) -> None:
         self._database = database
@@ -138,7 +141,7 @@ class Disk:
             self._fault.unlink()
 
     def operations(self) -> Iterator[Operation]:
-        """Yield the records of the journal, but for one that a kill cut short."""
+        """Yield the records of the journal, except one that a kill cut short."""
         journal = self._journal.read_bytes() if self._journal.exists() else b""
         at = 0
         while at + _HEAD.size <= len(journal):

@@ -58,7 +58,7 @@ CAUSES: dict[str, Callable[[Host], AbstractContextManager[None]]] = {
 
 
 class Outage(Struct, frozen=True):
-    """What was answered while it lasted and when it was over, and what the ledger says of it."""
+    """The answers during an outage and after it, and what the ledger recorded."""
 
     during: dict[str, httpx2.Response]
     reading: httpx2.Response

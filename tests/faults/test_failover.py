@@ -114,7 +114,7 @@ async def test_a_standby_alone_is_neither_read_nor_written(pair: FailoverPair) -
 @LONG
 async def test_during_a_failover_the_answers_are_503_and_nothing_wrong(run: Run) -> None:
     assert run.wrong_answers == []
-    assert run.witness.put_off
+    assert run.witness.refused_for_now
 
 
 @LONG

@@ -40,7 +40,7 @@ async def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 LONG = pytest.mark.timeout(7_200)
-"""The fixture takes its time, which counts for the first test that asks for it."""
+"""The time of the fixture counts for the first test that uses it."""
 
 
 @LONG

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDep
 
 OUTAGE = (503, "temporarily_unavailable")
 TIMEOUT = 0.2
-"""Seconds after which these servers give an append up."""
+"""Seconds after which these servers give up an append."""
 
 
 class Scene(Struct, frozen=True):

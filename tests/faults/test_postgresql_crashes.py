@@ -69,7 +69,7 @@ async def crash_once(
 
 
 async def answered(witness: Witness, more: int) -> bool:
-    """Wait for so many more answered requests; return whether they came within the timeout."""
+    """Wait for `more` answered requests, and return whether they came within the timeout."""
     until, give_up = witness.answered + more, time.monotonic() + TIMEOUT
     while witness.answered < until and time.monotonic() < give_up:  # noqa: ASYNC110 - it polls a count
         await asyncio.sleep(0.001)
@@ -77,13 +77,13 @@ async def answered(witness: Witness, more: int) -> bool:
 
 
 LONG = pytest.mark.timeout(7_200)
-"""The fixture takes its time, which counts for the first test that asks for it."""
+"""The time of the fixture counts for the first test that uses it."""
 
 
 @LONG
 async def test_the_servers_answer_503_and_nothing_wrong(run: Run) -> None:
     assert run.wrong_answers == []
-    assert run.witness.put_off
+    assert run.witness.refused_for_now
 
 
 @LONG

@@ -89,7 +89,7 @@ async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 LONG = pytest.mark.timeout(900)
-"""The fixture takes its time, which counts for the first test that asks for it."""
+"""The time of the fixture counts for the first test that uses it."""
 
 
 @LONG

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from faults.three_replicas import BLOWS, Run, struck
+from faults.three_replicas import FAULTS, Run, run_faults
 from support.figures import tell
 from support.nginx import needs_nginx
 
@@ -17,7 +17,7 @@ pytestmark = [needs_nginx, pytest.mark.timeout(7_200)]
 )
 async def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     seed = random.randrange(1_000_000)
-    found = await struck(tmp_path_factory.mktemp("replicas"), rounds=request.param, seed=seed)
+    found = await run_faults(tmp_path_factory.mktemp("replicas"), rounds=request.param, seed=seed)
     line = f"three replicas, seed {seed}, {request.param} round(s): {found}"
     if request.param > 1:
         tell(request.config, line)
@@ -26,9 +26,9 @@ async def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return found
 
 
-async def test_after_each_blow_requests_are_answered_again(run: Run) -> None:
+async def test_after_each_fault_requests_are_answered_again(run: Run) -> None:
     assert run.silent_after == []
-    assert all(run.gaps[blow.name] for blow in BLOWS)
+    assert all(run.gaps[fault.name] for fault in FAULTS)
 
 
 async def test_no_answer_is_wrong_whatever_is_killed(run: Run) -> None:

@@ -33,7 +33,7 @@ BACKEND = "SELECT pid FROM pg_stat_activity WHERE application_name = 'grantledge
 
 
 class Site(Struct):
-    """What can be killed, and where clients ask."""
+    """The processes that can be killed, and the origin to which clients send requests."""
 
     origin: str
     replicas: list[RestartableServer]
@@ -43,7 +43,7 @@ class Site(Struct):
     def kill_replica(self, number: int) -> None:
         self.replicas[number].kill()
 
-    def mend_replica(self, number: int) -> None:
+    def start_replica(self, number: int) -> None:
         self.replicas[number].start()
 
     def kill_worker_of_nginx(self) -> None:
@@ -59,32 +59,32 @@ class Site(Struct):
                 os.kill(pid, signal.SIGKILL)
 
 
-class Blow(Struct, frozen=True):
-    """A fault of a site, and its repair a little later if it needs one."""
+class Fault(Struct, frozen=True):
+    """A fault of a site, and its repair, which follows a little later if the fault needs one."""
 
     name: str
-    strike: Callable[[Site], None]
-    mend: Callable[[Site], None] = lambda _: None
+    cause: Callable[[Site], None]
+    repair: Callable[[Site], None] = lambda _: None
 
 
-BLOWS = [
+FAULTS = [
     *(
-        Blow(
+        Fault(
             f"kill of replica {number + 1}",
             lambda site, number=number: site.kill_replica(number),  # type: ignore[misc]
-            lambda site, number=number: site.mend_replica(number),  # type: ignore[misc]
+            lambda site, number=number: site.start_replica(number),  # type: ignore[misc]
         )
         for number in range(3)
     ),
-    Blow("kill of a worker of nginx", Site.kill_worker_of_nginx),
-    Blow("kill of a process of PostgreSQL", Site.kill_backend),
-    Blow("crash of PostgreSQL", lambda site: site.database.crash(), lambda site: site.database.start()),
-    Blow("restart of PostgreSQL", lambda site: site.database.restart()),
+    Fault("kill of a worker of nginx", Site.kill_worker_of_nginx),
+    Fault("kill of a process of PostgreSQL", Site.kill_backend),
+    Fault("crash of PostgreSQL", lambda site: site.database.crash(), lambda site: site.database.start()),
+    Fault("restart of PostgreSQL", lambda site: site.database.restart()),
 ]
 
 
 class Run(Struct):
-    """What was found. The lists are empty if the promises hold; `gaps` are by blow, in seconds."""
+    """What was found. The lists are empty if the promises hold; `gaps` are by fault, in seconds."""
 
     witness: Witness
     gaps: dict[str, list[float]]
@@ -97,8 +97,8 @@ class Run(Struct):
     def __str__(self) -> str:
         witness = self.witness
         counts = (
-            f"{witness.answered} requests were answered, {witness.put_off} put off with 503 and "
-            f"{witness.unanswered} lost; {witness.checked} times an older answer was looked into, "
+            f"{witness.answered} requests were answered, {witness.refused_for_now} refused with 503 and "
+            f"{witness.unanswered} lost; {witness.checked} times an older answer was checked, "
             f"{len(self.untruths)} were untrue, {len(self.wrong_answers)} answers were wrong"
         )
         gaps = [f"{name}: without an answer for {_shown(gaps)}" for name, gaps in self.gaps.items()]
@@ -128,17 +128,17 @@ def site(directory: Path) -> Iterator[Site]:
         database.end()
 
 
-async def struck(directory: Path, *, rounds: int, seed: int, blows: list[Blow] = BLOWS) -> Run:
-    """Strike each blow once in each round, and check after each what was answered before."""
-    run = Run(Witness(seed), {blow.name: [] for blow in blows}, [], [], [], [], 0)
+async def run_faults(directory: Path, *, rounds: int, seed: int, faults: list[Fault] = FAULTS) -> Run:
+    """Cause each fault once in each round, and check after each what was answered before."""
+    run = Run(Witness(seed), {fault.name: [] for fault in faults}, [], [], [], [], 0)
     with site(directory) as there:
         await there.replicas[0].open_account()
         for replica in there.replicas:
             replica.start()
         cookies = await signed_in(there.origin)
         for _ in range(rounds):
-            for blow in run.witness.random.sample(blows, len(blows)):
-                await _strike(there, blow, cookies, run)
+            for fault in run.witness.random.sample(faults, len(faults)):
+                await _cause(there, fault, cookies, run)
         person = visitor(there.origin, cookies)
         async with person.http:
             run.untruths += await run.witness.untruths(person, at_most=20 if rounds == 1 else None)
@@ -147,7 +147,7 @@ async def struck(directory: Path, *, rounds: int, seed: int, blows: list[Blow] =
     return run
 
 
-async def _strike(there: Site, blow: Blow, cookies: httpx2.Cookies, run: Run) -> None:
+async def _cause(there: Site, fault: Fault, cookies: httpx2.Cookies, run: Run) -> None:
     witness, over = run.witness, asyncio.Event()
     person = visitor(there.origin, cookies)
     person.http.event_hooks["response"].append(_lost_by_nginx)
@@ -155,15 +155,15 @@ async def _strike(there: Site, blow: Blow, cookies: httpx2.Cookies, run: Run) ->
         busy = [asyncio.create_task(_keep_busy(witness, person, over)) for _ in range(WORKERS)]
         await _answered(witness, witness.random.randint(1, 20))
         gap = asyncio.create_task(_longest_gap(witness, over))
-        await asyncio.to_thread(blow.strike, there)
+        await asyncio.to_thread(fault.cause, there)
         await _answered(witness, witness.random.randint(0, 10), patience=1)
-        await asyncio.to_thread(blow.mend, there)
+        await asyncio.to_thread(fault.repair, there)
         if not await _answered(witness, 20):
-            run.silent_after.append(blow.name)
+            run.silent_after.append(fault.name)
         over.set()
-        run.gaps[blow.name].append(await gap)
+        run.gaps[fault.name].append(await gap)
         ended = await asyncio.gather(*busy, return_exceptions=True)
-        run.wrong_answers += [f"{blow.name}: {error!r}" for error in ended if error is not None]
+        run.wrong_answers += [f"{fault.name}: {error!r}" for error in ended if error is not None]
         run.untruths += await witness.untruths(person, at_most=3)
 
 
@@ -191,7 +191,7 @@ async def _longest_gap(witness: Witness, over: asyncio.Event) -> float:
 
 
 async def _answered(witness: Witness, more: int, patience: float = TIMEOUT) -> bool:
-    """Wait for so many more answered requests; return whether they came."""
+    """Wait for `more` answered requests, and return whether they came."""
     until, give_up = witness.answered + more, time.monotonic() + patience
     while witness.answered < until and time.monotonic() < give_up:  # noqa: ASYNC110 - it polls a count
         await asyncio.sleep(0.001)
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="replicas-") as directory:
-        run = asyncio.run(struck(Path(directory), rounds=given.rounds, seed=given.seed))
+        run = asyncio.run(run_faults(Path(directory), rounds=given.rounds, seed=given.seed))
     print(f"seed {given.seed}, {given.rounds} rounds: {run}")  # noqa: T201 - that is what it is for
     for found in (*run.silent_after, *run.wrong_answers, *run.untruths, *run.contradictions):
         print(found)  # noqa: T201 - as above

@@ -26,14 +26,14 @@ MISTAKES = {
 
 
 class CodesUnderTest(System, Protocol):
-    """What the machine drives, by names of its own: every code and every grant has one."""
+    """The system that the machine drives. It gives every code and every grant a name of its own."""
 
     def issue(self) -> str:
         """Issue a code that lives for `LIFETIME` seconds."""
         ...
 
     def redeem(self, code: str, mistake: str | None, times: int) -> list[str]:
-        """Redeem the code so many times at once; return for each the grant it opened, or the error code."""
+        """Redeem the code `times` times at once. Return for each the grant it opened, or the error code."""
         ...
 
     def alive(self, grants: list[str]) -> list[bool]:
@@ -141,17 +141,17 @@ class CodeLifecycle(Machine):
         assert self.system.alive([*opened]) == lives
 
     def ends(self):
-        """Every replay is remembered, once for each code."""
+        """Each replayed code has one event of its replay."""
         issued = self.issued.values()
-        assert self.system.remembered("authorization_code.issued.v1") == len(issued)
-        assert self.system.remembered("authorization_code.redeemed.v1") == sum(bool(i.grant) for i in issued)
-        assert self.system.remembered("authorization_code.replayed.v1") == sum(i.replayed for i in issued)
+        assert self.system.recorded("authorization_code.issued.v1") == len(issued)
+        assert self.system.recorded("authorization_code.redeemed.v1") == sum(bool(i.grant) for i in issued)
+        assert self.system.recorded("authorization_code.replayed.v1") == sum(i.replayed for i in issued)
 
     @property
     def is_late(self) -> bool:
-        """Whether enough has happened for something that ends it."""
+        """Whether enough has happened that a step may disable or delete something."""
         return len(self.issued) > 4
 
     def _is_gone(self, issued):
-        """Whether the client or the user of the code is not there any more."""
+        """Whether the client of the code was deleted, or it or the user is disabled."""
         return self.client_disabled or self.user_disabled or issued.registration != self.registration

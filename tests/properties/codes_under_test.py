@@ -19,7 +19,7 @@ MONTH = 30 * 86_400
 
 
 class CodesOfTheUseCases(OverUseCases):
-    """Tokens are readable here, so a grant goes by its id."""
+    """A grant is identified by its id, because its tokens are readable here."""
 
     def __init__(self, storages: Storages) -> None:
         policy = a_policy(
@@ -75,7 +75,7 @@ class CodesOfTheUseCases(OverUseCases):
 
 
 class CodesOverHttp(OverHttp):
-    """A grant goes by its access token."""
+    """A grant is identified by its access token."""
 
     def __init__(self, servers: TimedServers) -> None:
         super().__init__(

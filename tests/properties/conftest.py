@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# So that a failure says what was compared; before anything imports them.
+# Before the modules are imported, so that a failed assertion in them shows both sides.
 pytest.register_assert_rewrite(
     "properties.consent_memory", "properties.code_lifecycle", "properties.refresh_family"
 )
@@ -18,7 +18,7 @@ from support.many_ledgers import SqliteFiles, Storages, postgres_ledgers  # noqa
 from support.timed_server import TimedServers  # noqa: E402
 
 ROOM = 2 * 1024**3
-"""In bytes; the ledgers of a long profile take some hundred million."""
+"""Free bytes for the ledgers, of which a long profile needs some hundred million."""
 
 
 @pytest.fixture(
@@ -43,7 +43,7 @@ def profile(request: pytest.FixtureRequest, system: str) -> Profile:
 
 @pytest.fixture(scope="session")
 def directory() -> Iterator[Path]:
-    """In memory where there is room: other tests ask whether the disk has what was written."""
+    """A directory in memory, if there is room. What reaches the disk is checked by other tests."""
     memory = Path("/dev/shm")
     has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
     with tempfile.TemporaryDirectory(prefix="grantledger-", dir=memory if has_room else None) as made:

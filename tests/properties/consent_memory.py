@@ -56,7 +56,7 @@ class Wish(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """A consent page: the request that waits behind it, and its text."""
+    """A consent page: its pending request, and its text."""
 
     transaction: str
     text: str
@@ -91,10 +91,10 @@ CHANGES = st.just({}) | st.sampled_from(
         *({"user": user} for user in USERS),
     ]
 )
-"""Of a wish, in one thing; half of them are none."""
+"""Changes of a wish, each in one field. Half of them change nothing."""
 
 Outcome = Page | Granted | str
-"""Or an error code that the client gets, "sign in" for that page, "refused" for a page that ends it."""
+"""A text is an error code for the client, "sign in" for that page, or "refused" for an error page."""
 
 
 class ConsentsUnderTest(System, Protocol):
@@ -109,7 +109,7 @@ class ConsentsUnderTest(System, Protocol):
         ...
 
     def disconnect(self, user: str, client: str) -> None:
-        """Let the user take back all that the client was allowed."""
+        """Let the user disconnect the client."""
         ...
 
     def alive(self, user: str, client: str) -> int:
@@ -117,11 +117,11 @@ class ConsentsUnderTest(System, Protocol):
         ...
 
     def approve_client(self) -> None:
-        """Let an operator vouch for the client, which is a public one."""
+        """Let an operator approve the client, which is a public one."""
         ...
 
 
-class Waiting(Struct):
+class PendingWish(Struct):
     wish: Wish
     registration: int
     until: int
@@ -129,31 +129,31 @@ class Waiting(Struct):
 
 
 class ConsentMemory(Machine):
-    waiting = Bundle("waiting")
+    requests = Bundle("requests")
     system: ConsentsUnderTest
 
     def __init__(self) -> None:
         super().__init__()
         self.now = START
-        self.pending: dict[str, Waiting] = {}
+        self.pending: dict[str, PendingWish] = {}
         self.allowed: dict[tuple[str, str, int, str, str], set[str]] = {}
         self.registrations = dict.fromkeys(CLIENTS, 1)
         self.disabled: set[str] = set()
-        self.said: list[Wish] = []
-        """What was allowed, oldest first."""
+        self.allowed_wishes: list[Wish] = []
+        """The oldest first."""
         self.grants: Counter[tuple[str, str, int]] = Counter()
         self.codes = self.fewest_consents = self.most_consents = self.withdrawals = 0
 
-    @initialize(target=waiting, approved=st.booleans())
+    @initialize(target=requests, approved=st.booleans())
     def starts(self, approved):
         self.system = self.system_for()
         if approved:
-            # To no effect: any program can say that it is a public client.
+            # It has no effect: any program can say that it is a public client.
             self.system.approve_client()
         wish = Wish(USERS[0], CLIENTS[0], next(iter(REDIRECTS)), RESOURCES[0], SCOPES[0], None)
         return self.asks(wish)
 
-    @rule(target=waiting, wish=WISHES)
+    @rule(target=requests, wish=WISHES)
     def asks(self, wish):
         if self._has_no_room(wish.user):
             self.time_passes(WAITS)
@@ -169,7 +169,9 @@ class ConsentMemory(Machine):
             part for part in (wish.client, wish.host, wish.resource, *wish.scopes) if part not in outcome.text
         ]
         assert not unseen, "the page does not say all that is asked"
-        self.pending[outcome.transaction] = Waiting(wish, self.registrations[wish.client], self.now + WAITS)
+        self.pending[outcome.transaction] = PendingWish(
+            wish, self.registrations[wish.client], self.now + WAITS
+        )
         return outcome.transaction
 
     @rule(wish=WISHES)
@@ -178,18 +180,18 @@ class ConsentMemory(Machine):
         if isinstance(transaction, str):
             self.allows([transaction])
 
-    @precondition(lambda self: self.said)
-    @rule(target=waiting, ago=st.integers(0, 4), change=CHANGES)
+    @precondition(lambda self: self.allowed_wishes)
+    @rule(target=requests, ago=st.integers(0, 4), change=CHANGES)
     def asks_for_almost_what_was_allowed(self, ago, change):
-        wish = self.said[max(0, len(self.said) - 1 - ago)]
+        wish = self.allowed_wishes[max(0, len(self.allowed_wishes) - 1 - ago)]
         return self.asks(replace(wish, **{"prompt": None, **change}))
 
-    @precondition(lambda self: self.said)
+    @precondition(lambda self: self.allowed_wishes)
     @rule(ago=st.integers(0, 4))
     def asks_for_what_was_allowed(self, ago):
-        self.asks(replace(self.said[max(0, len(self.said) - 1 - ago)], prompt=None))
+        self.asks(replace(self.allowed_wishes[max(0, len(self.allowed_wishes) - 1 - ago)], prompt=None))
 
-    @rule(transactions=st.lists(waiting, min_size=1, max_size=3))
+    @rule(transactions=st.lists(requests, min_size=1, max_size=3))
     def allows(self, transactions):
         """A consent that is sent twice gives the same code twice."""
         expected = [
@@ -202,7 +204,7 @@ class ConsentMemory(Machine):
         for found in answered:
             found.answered = True
 
-    @rule(transaction=waiting)
+    @rule(transaction=requests)
     def denies(self, transaction):
         expected = "access_denied" if self._may_be_answered(transaction) else "refused"
         assert self.system.answer([transaction], allowed=False) == [expected]
@@ -216,7 +218,9 @@ class ConsentMemory(Machine):
         assert self.system.alive(user, client) == self._alive(user, client)
         self.system.disconnect(user, client)
         before = len(self.allowed)
-        self.allowed = {place: said for place, said in self.allowed.items() if place[:2] != (user, client)}
+        self.allowed = {
+            consent: scopes for consent, scopes in self.allowed.items() if consent[:2] != (user, client)
+        }
         self.withdrawals += len(self.allowed) < before
         self.grants = Counter({whose: n for whose, n in self.grants.items() if whose[:2] != (user, client)})
         assert self.system.alive(user, client) == 0
@@ -226,7 +230,7 @@ class ConsentMemory(Machine):
         self.now += seconds
         self.system.advance(seconds)
 
-    @rule(transaction=waiting, early=st.sampled_from([0, 1]))
+    @rule(transaction=requests, early=st.sampled_from([0, 1]))
     def time_passes_until_the_request_ends(self, transaction, early):
         self.time_passes(max(0, self.pending[transaction].until - early - self.now))
 
@@ -250,16 +254,16 @@ class ConsentMemory(Machine):
         self.disabled.add(USERS[0])
 
     def ends(self):
-        """A consent is remembered once, a denial never, and a grant lives until its user withdraws it."""
-        assert self.fewest_consents <= self.system.remembered("consent.given.v1") <= self.most_consents
-        assert self.system.remembered("consent.withdrawn.v1") == self.withdrawals
+        """A consent is recorded once, a denial never, and a grant lives until its user withdraws it."""
+        assert self.fewest_consents <= self.system.recorded("consent.given.v1") <= self.most_consents
+        assert self.system.recorded("consent.withdrawn.v1") == self.withdrawals
         for user, client in product(USERS, CLIENTS):
             assert self.system.alive(user, client) == self._alive(user, client)
-        assert self.system.remembered("authorization_code.issued.v1") == self.codes
+        assert self.system.recorded("authorization_code.issued.v1") == self.codes
 
     @property
     def is_late(self) -> bool:
-        """Whether enough has happened for something that ends it."""
+        """Whether enough has happened that a step may disable or delete something."""
         return self.codes > 4
 
     def _expected(self, wish):
@@ -269,7 +273,7 @@ class ConsentMemory(Machine):
         if wish.user in self.disabled:
             return "login_required" if wish.prompt == "none" else "sign in"
         counts = wish.host not in NEVER_REMEMBERED and wish.prompt != "consent"
-        if counts and set(wish.scopes) <= self.allowed.get(self._place(wish), set()):
+        if counts and set(wish.scopes) <= self.allowed.get(self._consent_to(wish), set()):
             return self._granted(wish)
         return "consent_required" if wish.prompt == "none" else "page"
 
@@ -283,10 +287,10 @@ class ConsentMemory(Machine):
         counts = [self._wider(order) for order in permutations(wishes)]
         self.fewest_consents += min(counts)
         self.most_consents += max(counts)
-        self.said += wishes
+        self.allowed_wishes += wishes
         for wish in wishes:
             self._opens_a_grant(wish)
-            self.allowed.setdefault(self._place(wish), set()).update(wish.scopes)
+            self.allowed.setdefault(self._consent_to(wish), set()).update(wish.scopes)
 
     def _opens_a_grant(self, wish):
         self.codes += 1
@@ -296,16 +300,16 @@ class ConsentMemory(Machine):
         return 0 if {user, client} & self.disabled else self.grants[user, client, self.registrations[client]]
 
     def _wider(self, wishes):
-        """Count those of them that go beyond all that was allowed before."""
-        allowed = {place: {*scopes} for place, scopes in self.allowed.items()}
+        """Count the wishes that ask for more than the user had allowed before."""
+        allowed = {consent: {*scopes} for consent, scopes in self.allowed.items()}
         wider = 0
         for wish in wishes:
-            here = allowed.setdefault(self._place(wish), set())
+            here = allowed.setdefault(self._consent_to(wish), set())
             wider += not set(wish.scopes) <= here
             here.update(wish.scopes)
         return wider
 
-    def _place(self, wish):
+    def _consent_to(self, wish):
         return wish.user, wish.client, self.registrations[wish.client], wish.host, wish.resource
 
     def _granted(self, wish):

@@ -246,6 +246,6 @@ def _parameters(wish: Wish, client_id: str) -> AuthorizationParameters:
 
 
 def _text(name: str | None, request: AuthorizationRequest) -> str:
-    """Return what is there for a page to say."""
+    """Return the facts that a page must show."""
     asked = request.asked
     return " ".join([name or "", asked.redirect_host, asked.resource, *asked.scopes])

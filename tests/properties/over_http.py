@@ -14,7 +14,7 @@ class OverHttp:
     """The operator's use cases disable clients and users: there are no endpoints for that."""
 
     def __init__(self, server: TimedServer, **metadata: Any) -> None:
-        """`metadata` is in what the client is not the usual one."""
+        """`metadata` are the members in which the client differs from the usual one."""
         self.server = server
         self.began = server.begin()
         self._events_before = self._last_position()
@@ -34,7 +34,7 @@ class OverHttp:
     def disable_user(self) -> None:
         self.server.run(self.server.operator.use_cases().disable_user(self.account.user_id, CALLER))
 
-    def remembered(self, tag: str) -> int:
+    def recorded(self, tag: str) -> int:
         """Count the events with that tag which the example caused."""
         with closing(sqlite3.connect(self.server.server.database)) as connection:
             found = connection.execute(

@@ -26,7 +26,7 @@ class OverUseCases:
     email = EMAIL
 
     def __init__(self, storages: Storages, policy: ServerPolicy, **members: Any) -> None:
-        """`members` are those of the client's metadata in which it is not the usual one."""
+        """`members` are the metadata in which the client differs from the usual one."""
         self._runner = asyncio.Runner()
         self._outside = Outside()
         self._storage = storages(self._outside.clock.now)
@@ -49,7 +49,7 @@ class OverUseCases:
     def disable_user(self) -> None:
         self.run(self.story.disable_user(self.session.user_id, CALLER))
 
-    def remembered(self, tag: str) -> int:
+    def recorded(self, tag: str) -> int:
         """Count the events with that tag."""
         return self._ledger.tags[tag]
 

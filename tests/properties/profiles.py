@@ -1,4 +1,4 @@
-"""How long the state machines run, and that they really did.
+"""How long the state machines run, and a check that they did.
 
 Each run takes a new sample (`derandomize` would take the same one each time). A failure prints the steps that
 lead to it, shrunk, and a decorator `@reproduce_failure`, which goes above the class of the machine. Where it
@@ -18,7 +18,7 @@ _ROUNDS = 20
 
 
 class Profile(Struct, frozen=True):
-    """So many examples a run must have, each of so many steps after the one that begins it."""
+    """The number of examples of a run, and of steps in each, without the first one."""
 
     examples: int
     steps: int
@@ -58,7 +58,7 @@ class System(Protocol):
 
     def disable_user(self) -> None: ...
 
-    def remembered(self, tag: str) -> int:
+    def recorded(self, tag: str) -> int:
         """Count the events with that tag."""
         ...
 
@@ -68,7 +68,7 @@ class System(Protocol):
 
 
 class Machine(RuleBasedStateMachine):
-    """A machine that counts its steps; `system_for` makes the system under test, and `system` is it."""
+    """A machine that counts its steps. `system_for` makes `system`, the system under test."""
 
     system_for: Callable[..., Any]
     figures: Figures
@@ -100,7 +100,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def _close(system: System, failure: BaseException | None) -> None:
-    """Close the system; what it finds is a note to the failure that came first, if there was one."""
+    """Close the system. If the example has failed, what this finds becomes a note to that failure."""
     try:
         system.close()
     except AssertionError as found:
@@ -109,14 +109,14 @@ def _close(system: System, failure: BaseException | None) -> None:
         failure.add_note(str(found))
 
 
-def hold(machine: type[Machine], system: Callable[..., Any], profile: Profile) -> Figures:
-    """Run the machine over the system; raises what it finds.
+def run_machine(machine: type[Machine], system: Callable[..., Any], profile: Profile) -> Figures:
+    """Run the machine over the system, and raise what it finds.
 
-    Hypothesis varies examples also by ending them early, about one in eight. Those do not count: it goes on
-    until there are enough whole ones.
+    Hypothesis ends about one in eight examples early. Those do not count: the run goes on until there are
+    enough whole ones.
     """
     figures = Figures(profile)
-    # A class of its own: examples that failed are kept by its name.
+    # Hypothesis stores failed examples by the name of the class.
     bound = type(machine.__name__, (machine,), {"system_for": staticmethod(system), "figures": figures})
     began = time.monotonic()
     for _ in range(_ROUNDS):
@@ -131,7 +131,7 @@ def _settings(profile: Profile, examples: int) -> settings:
     return settings(
         max_examples=examples,
         stateful_step_count=profile.steps + 1,
-        # A step may take as long as it takes: pytest's timeout holds for the whole.
+        # A single step has no limit: pytest's timeout covers the whole run.
         deadline=None,
         # What is drawn depends on what the system answered, and the time for that counts as drawing.
         suppress_health_check=[HealthCheck.too_slow],

@@ -20,11 +20,11 @@ NOT_GRANTED = ("openid", "offline_access")
 UNKNOWN = ("unheard-of",)
 LATE = 20
 IN_ONE_LOOK = 12
-"""So many access tokens are checked after each step, by turns."""
+"""How many access tokens are checked after each step. All get their turn."""
 
 
 class Settings(Struct, frozen=True):
-    """In seconds; `limit` is the absolute one of a grant."""
+    """Lifetimes in seconds. `limit` is the absolute lifetime of a grant."""
 
     window: int
     access: int
@@ -71,7 +71,7 @@ ASKED = st.builds(
 
 
 class Pair(Struct, frozen=True):
-    """A token response. The tokens are whatever the system under test takes for them."""
+    """A token response. The type of the tokens depends on the system under test."""
 
     access: Hashable
     refresh: Hashable
@@ -96,11 +96,11 @@ class GrantsUnderTest(System, Protocol):
     def refresh(
         self, grant: str, token: Hashable, asked: Asked, *, times: int = 1, thief: bool = False
     ) -> list[Pair | str]:
-        """Present the token so many times at once; return for each the tokens, or the error code."""
+        """Present the token `times` times at once. Return for each the tokens, or the error code."""
         ...
 
     def damaged(self, refresh_token: Hashable) -> Hashable:
-        """Return the token with something in it changed."""
+        """Return the token with a character changed."""
         ...
 
     def good_for(self, tokens: Sequence[tuple[str, Hashable]]) -> list[Good | None]:
@@ -121,7 +121,7 @@ class Issued(Struct):
 
 
 class Family(Struct):
-    """All pairs that one grant gave, oldest first. `registration`: None for a client that is left alone."""
+    """All pairs of one grant, oldest first. `registration` is None if nothing ever happens to the client."""
 
     registration: int | None
     limit: int | None
@@ -176,7 +176,7 @@ class RefreshFamily(Machine):
 
     @property
     def is_late(self) -> bool:
-        """Whether enough has happened for something that ends it."""
+        """Whether enough has happened that a step may disable or delete something."""
         return sum(len(family.issued) for family in self.families.values()) > LATE
 
     @initialize(target=grants, settings=st.sampled_from(SETTINGS))
@@ -238,9 +238,9 @@ class RefreshFamily(Machine):
         asked=st.sampled_from([None, None, None, Asked(("openid",)), Asked(same_resource=False)]),
     )
     def retries(self, grant, refreshes, ago, early, asked):
-        """Refresh, and come again with what was used, mostly around the end of its window.
+        """Refresh, and present the used token again, mostly around the end of its reuse window.
 
-        The clock may be set back for that: a window that has passed stays closed.
+        The clock may be set back before that: a window that has passed stays closed.
         """
         grant = self._one_that_lives(grant)
         family = self.families[grant]
@@ -281,7 +281,7 @@ class RefreshFamily(Machine):
     @precondition(lambda self: self.is_late)
     @rule(grant=grants, ago=st.integers(0, 2), end=st.sampled_from(ENDS))
     def something_ends(self, grant, ago, end):
-        """And the next request notices."""
+        """The next request notices the end."""
         grant = self._one_that_lives(grant)
         match end:
             case "the grant":
@@ -308,13 +308,13 @@ class RefreshFamily(Machine):
         self._look_at([token for n, token in enumerate(every) if n % turns == self.looks % turns])
 
     def ends(self):
-        """What was answered is what is remembered, and a retry was worth no event."""
+        """The log has an event for every change that was answered, and none for a retry."""
         self._look_at(self._every_token())
         families = self.families.values()
-        assert self.system.remembered("token_grant.opened.v1") == len(families)
-        assert self.system.remembered("token_grant.refreshed.v1") == sum(len(f.issued) - 1 for f in families)
-        assert self.system.remembered("token_grant.refresh_token_reused.v1") == self.reuses
-        assert self.system.remembered("token_grant.revoked.v1") == sum(f.revoked for f in families)
+        assert self.system.recorded("token_grant.opened.v1") == len(families)
+        assert self.system.recorded("token_grant.refreshed.v1") == sum(len(f.issued) - 1 for f in families)
+        assert self.system.recorded("token_grant.refresh_token_reused.v1") == self.reuses
+        assert self.system.recorded("token_grant.revoked.v1") == sum(f.revoked for f in families)
 
     def _refreshes(self, grant, ago, asked, times):
         family = self.families[grant]
@@ -347,7 +347,7 @@ class RefreshFamily(Machine):
             self.reuses += 1
 
     def _one_that_lives(self, grant):
-        """Return this grant, or the newest one that is not dead, if there is any."""
+        """Return this grant if it can be refreshed, else the newest one that can, if there is any."""
         alive = [name for name, family in self.families.items() if self._can_refresh(family)]
         return grant if grant in alive or not alive else alive[-1]
 
@@ -369,14 +369,14 @@ class RefreshFamily(Machine):
         return Good(issued.pair.scopes, issued.access_until)
 
     def _is_gone(self, family, *, disabled_counts=True):
-        """Whether the client or the user of the grant is not there any more."""
+        """Whether the client of the grant was deleted, or it or the user is disabled."""
         if family.registration is None:
             return disabled_counts and self.user_disabled
         disabled = disabled_counts and (self.client_disabled or self.user_disabled)
         return disabled or family.registration != self.registration
 
     def _revokes(self, grant, token):
-        """Return whether the client may: a disabled client is still itself, a deleted one is not."""
+        """Return whether the client could: a disabled client can still prove itself, a deleted one cannot."""
         may = not self._is_gone(self.families[grant], disabled_counts=False)
         assert self.system.revoke(grant, token) == (None if may else "invalid_grant")
         return may

@@ -4,7 +4,7 @@ import pytest
 
 from properties.code_lifecycle import CodeLifecycle
 from properties.codes_under_test import CodesOfTheUseCases, CodesOverHttp
-from properties.profiles import hold
+from properties.profiles import run_machine
 
 
 @pytest.fixture
@@ -18,4 +18,4 @@ def codes(system, storages, servers):
 
 
 def test_codes_open_one_grant_and_replays_end_it(codes, profile, report):
-    report(hold(CodeLifecycle, codes, profile))
+    report(run_machine(CodeLifecycle, codes, profile))

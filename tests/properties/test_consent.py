@@ -4,7 +4,7 @@ import pytest
 
 from properties.consent_memory import ConsentMemory
 from properties.consents_under_test import ConsentsOfTheUseCases, ConsentsOverHttp
-from properties.profiles import hold
+from properties.profiles import run_machine
 
 
 @pytest.fixture
@@ -18,4 +18,4 @@ def consents(system, storages, servers):
 
 
 def test_users_are_asked_for_all_that_they_have_not_allowed(consents, profile, report):
-    report(hold(ConsentMemory, consents, profile))
+    report(run_machine(ConsentMemory, consents, profile))

@@ -18,7 +18,7 @@ METHODS = ["tools/call", "tools/list", "resources/read", "prompts/get", "Tools/C
 NAMES = ["delete_all", "read", "Delete_all", "delete_", "todo://list"]
 
 
-# Bodies: pairs instead of objects, so that a name can be there twice, and text that may be escaped
+# Bodies: pairs instead of objects, so that a name can appear twice, and text that may be escaped
 
 
 def spelled(text: str) -> st.SearchStrategy[str]:

@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 
 from properties.grants_under_test import GrantsOfTheUseCases, GrantsOverHttp, GrantsWithJwts
-from properties.profiles import hold
+from properties.profiles import run_machine
 from properties.refresh_family import RefreshFamily
 
 
@@ -18,10 +18,10 @@ def grants(system, storages, servers):
 
 
 def test_grants_live_by_the_refresh_table(grants, profile, report):
-    report(hold(RefreshFamily, grants, profile))
+    report(run_machine(RefreshFamily, grants, profile))
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("system", ["SQLite"], indirect=True)
 def test_grants_with_jwts_live_by_the_refresh_table(sqlite_files, profile, report):
-    report(hold(RefreshFamily, partial(GrantsWithJwts, storages=sqlite_files), profile))
+    report(run_machine(RefreshFamily, partial(GrantsWithJwts, storages=sqlite_files), profile))

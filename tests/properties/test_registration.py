@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 
-from properties.profiles import hold
+from properties.profiles import run_machine
 from properties.registration.machine import Registration
 from properties.whole_server.over_http import SETTINGS, ServerOverHttp
 from properties.whole_server.use_cases import ServerOfTheUseCases
@@ -19,4 +19,4 @@ def server(system, storages, servers):
 
 
 def test_registrations_follow_rfc7591_member_by_member(server, profile, report):
-    report(hold(Registration, server, profile))
+    report(run_machine(Registration, server, profile))

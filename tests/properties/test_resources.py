@@ -20,7 +20,7 @@ CONFIGURED = IDENTIFIERS[2:]
 
 
 class Known(Struct):
-    """What the model knows of a resource: its secret, and one before it with the second of its end."""
+    """A resource in the model: its secret, and the earlier secret with the second at which that one ends."""
 
     resource_id: str
     secret: str

@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 
-from properties.profiles import hold
+from properties.profiles import run_machine
 from properties.whole_server.machine import WholeServer
 from properties.whole_server.over_http import SETTINGS, ServerOverHttp
 from properties.whole_server.use_cases import ServerOfTheUseCases
@@ -19,4 +19,4 @@ def server(system, storages, servers):
 
 
 def test_the_server_keeps_its_promises(server, profile, report):
-    report(hold(WholeServer, server, profile))
+    report(run_machine(WholeServer, server, profile))

@@ -28,7 +28,7 @@ class Cluster(Struct, frozen=True):
         return str((await self.ada.register())["client_id"])
 
     def requests(self, count: int, path: str, form: dict[str, str]) -> list[FormRequest]:
-        """Return so many requests, for each server in turn."""
+        """Return `count` requests, for each server in turn."""
         origins = itertools.cycle([server.origin for server in self.servers])
         return [FormRequest(origin, path, form) for origin in itertools.islice(origins, count)]
 
@@ -43,8 +43,8 @@ class Cluster(Struct, frozen=True):
     def any_person(self) -> Person:
         return random.choice(self.people)
 
-    def remembered(self, client_id: str) -> list[str]:
-        """Return the tags of what this client caused, in the order of the log."""
+    def recorded(self, client_id: str) -> list[str]:
+        """Return the tags of the events that this client caused, in the order of the log."""
         rows = asked(
             self.servers[0].ledger,
             "SELECT tag FROM events WHERE client_id = ? AND actor_kind = 'client' ORDER BY position",

@@ -19,16 +19,16 @@ from grantledger.adapters.ledger.ledger import microseconds_now
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 
 APPENDERS = 200
-"""In each process, more than a batch takes: its writer always finds a queue."""
+"""Appenders in each process: more than a batch takes, so that its writer always finds a queue."""
 
 WARM_UP = 0.5
-"""Seconds that count for nothing, at both ends."""
+"""Seconds at the start and at the end that are not measured."""
 
 SHARE = 0.25
-"""The part of the mean that the slowest process writes at least."""
+"""The slowest process must write at least this share of the mean."""
 
 WAIT = 1.0
-"""The seconds for which no append waits longer."""
+"""No append may wait longer than these seconds."""
 
 
 class Saturation(Struct, frozen=True):
@@ -48,13 +48,13 @@ class Saturation(Struct, frozen=True):
         return self.slowest_share >= SHARE and max(self.waits) <= WAIT
 
     @property
-    def says_something(self) -> bool:
+    def is_conclusive(self) -> bool:
         """Whether other processes left enough of the machine for a judgement."""
         return self.standstill < 0.25 and self.others < 0.25
 
     @property
     def slowest_share(self) -> float:
-        """The slowest one's appends, as a part of the mean."""
+        """The appends of the slowest process, as a share of the mean."""
         return min(self.appends) * len(self.appends) / sum(self.appends)
 
     def __str__(self) -> str:
@@ -90,14 +90,14 @@ def saturated(path: Path, *, processes: int, seconds: float) -> Saturation:
 
 
 def _machine_time() -> tuple[float, float]:
-    """Return the seconds that all processors were not idle, and all of their seconds."""
+    """Return the seconds for which the processors were busy, and all of their seconds."""
     first, *_ = Path("/proc/stat").read_text().splitlines()
     spent = [int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in first.split()[1:9]]
     return sum(spent) - sum(spent[3:5]), sum(spent)
 
 
 class Achieved(NamedTuple):
-    """What one process did. `cpu` are the seconds that it computed since all began."""
+    """What one process did. `cpu` is its processor time in seconds since all processes began."""
 
     appends: int
     longest_wait: float
@@ -105,7 +105,7 @@ class Achieved(NamedTuple):
 
 
 def saturate(path: Path, barrier: Any, results: Any, number: int, seconds: float) -> None:
-    """Put what this process achieved."""
+    """Put what this process achieved into the queue."""
     results.put(asyncio.run(_saturate(path, barrier, number, seconds)))
 
 

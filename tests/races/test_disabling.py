@@ -19,20 +19,20 @@ from support.server import PASSWORD
 CALLER = Caller(correlation_id="operator")
 REFRESHES = 10
 MOMENT = 0.01
-"""Seconds from the requests to the disabling, at most: most requests take longer."""
+"""The disabling follows the requests within these seconds. Most requests take longer."""
 
 
 class Race(Struct, frozen=True):
     """Tokens from before, and parallel requests for more, while an operator disables the client or user.
 
-    `remembered` are the client's events when all requests were answered.
+    `recorded` are the client's events when all requests were answered.
     """
 
     client: str
     access_token: str
     refresh_token: str
     answers: list[httpx2.Response]
-    remembered: list[str]
+    recorded: list[str]
 
     @property
     def handed_out(self) -> set[tuple[str, str]]:
@@ -87,7 +87,7 @@ async def disabled_meanwhile(cluster: Cluster, operator: Container, what: str) -
     await asyncio.sleep(random.uniform(0, MOMENT))
     await disable[what]()
     answers = await answering
-    return Race(client, tokens["access_token"], tokens["refresh_token"], answers, cluster.remembered(client))
+    return Race(client, tokens["access_token"], tokens["refresh_token"], answers, cluster.recorded(client))
 
 
 async def test_a_request_parallel_to_the_disabling_succeeds_or_is_refused(races: list[Race]) -> None:
@@ -116,4 +116,4 @@ async def test_a_refresh_after_the_disabling_changes_nothing(cluster: Cluster, r
     for race in races:
         for token in race.refresh_tokens:
             await cluster.refreshes(race.client, token)
-        assert cluster.remembered(race.client) == race.remembered
+        assert cluster.recorded(race.client) == race.recorded

@@ -46,7 +46,7 @@ async def test_fifty_redemptions_open_one_grant_and_it_ends_revoked(
     cluster: Cluster, races: list[Race]
 ) -> None:
     for race in races:
-        grant = [tag for tag in cluster.remembered(race.client) if tag.startswith("token_grant.")]
+        grant = [tag for tag in cluster.recorded(race.client) if tag.startswith("token_grant.")]
         assert grant == ["token_grant.opened.v1", "token_grant.revoked.v1"]
 
 
@@ -54,7 +54,7 @@ async def test_fifty_redemptions_are_one_redemption_and_one_replay(
     cluster: Cluster, races: list[Race]
 ) -> None:
     for race in races:
-        code = [tag for tag in cluster.remembered(race.client) if tag.startswith("authorization_code.")]
+        code = [tag for tag in cluster.recorded(race.client) if tag.startswith("authorization_code.")]
         assert code == ["authorization_code.redeemed.v1", "authorization_code.replayed.v1"]
 
 

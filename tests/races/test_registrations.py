@@ -15,5 +15,5 @@ async def test_identical_registrations_at_once_are_recorded_once(cluster: Cluste
         people = [cluster.any_person() for _ in range(REGISTRATIONS)]
         clients = await asyncio.gather(*(person.register(**metadata) for person in people))
         (client_id,) = {client["client_id"] for client in clients}
-        assert cluster.remembered(client_id) == ["client.registered.v1"]
+        assert cluster.recorded(client_id) == ["client.registered.v1"]
     assert overtaken(cluster.servers[0].ledger) == []

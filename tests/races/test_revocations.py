@@ -71,7 +71,7 @@ async def test_a_grant_is_revoked_once_and_never_refreshed_afterwards(
     cluster: Cluster, races: list[Race]
 ) -> None:
     for race in races:
-        tags = cluster.remembered(race.client)
+        tags = cluster.recorded(race.client)
         assert tags.count("token_grant.revoked.v1") == 1
         assert tags[-1] == "token_grant.revoked.v1"
 

@@ -1,4 +1,4 @@
-"""MCP servers in JavaScript that know Better Auth alone, one for each adapter of its remote client.
+"""MCP servers in JavaScript that import Better Auth only, one for each adapter of its remote client.
 
 `better_auth_servers/package-lock.json` has the pins: `npm install` in that folder writes it. They
 leave out the command line, the inspector and the telemetry of mcp-use.

@@ -18,7 +18,7 @@ def broken_copy(directory: Path, file: str, right: str, wrong: str) -> dict[str,
     for name in ("__init__.py", "__main__.py"):
         shutil.copy(ROOT / name, copy / name)
     source = (copy / file).read_text(encoding="utf-8")
-    assert source.count(right) == 1, f"{file} no longer says once {right!r}: adapt the fault"
+    assert source.count(right) == 1, f"{file} does not contain {right!r} exactly once: adapt the fault"
     (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
     return {"PYTHONPATH": str(directory)}
 

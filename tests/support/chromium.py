@@ -1,4 +1,4 @@
-"""Chromium as people have it, driven by Playwright."""
+"""The Chromium of this machine, driven by Playwright."""
 
 import os
 import shutil

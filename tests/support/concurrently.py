@@ -49,7 +49,7 @@ class HeldRequest(Struct, frozen=True):
 
 
 async def hold_back(request: FormRequest) -> HeldRequest:
-    """Connect and send the request but for its last byte."""
+    """Connect and send the request except its last byte."""
     where = urlsplit(request.origin)
     assert where.hostname
     reader, writer = await asyncio.open_connection(where.hostname, where.port)

@@ -1,6 +1,7 @@
-"""An authorization server with an MCP server, in memory: a doctor finds nothing, until it is broken.
+"""An authorization server with an MCP server, in memory, in which the doctor finds nothing wrong.
 
-Not ours: tests of the doctor make one thing wrong in it, and expect one finding.
+It is a small program of its own, not Grantledger. A test of the doctor breaks one thing in it, and expects
+one finding.
 """
 
 import base64
@@ -20,7 +21,7 @@ from grantledger.adapters.asgi_types import Receive, Scope, Send
 ORIGIN = "http://127.0.0.1:9"
 MCP = f"{ORIGIN}/mcp"
 USER = "x-signed-in-user"
-"""The header with which a test's browser is signed in, and has allowed."""
+"""A request with this header comes from a user who is signed in and has allowed the client."""
 
 _KEY = ECKey.generate_key("P-256", {"kid": "1", "use": "sig", "alg": "ES256"})
 _CORS = {"access-control-allow-origin": "*", "access-control-expose-headers": "WWW-Authenticate"}
@@ -49,7 +50,7 @@ Rewrite = Callable[[Response], object]
 
 
 class HealthyServer:
-    """`rewrites` change the response to a method and a path; `broken` names rules that are not kept."""
+    """`rewrites` change the response to a method and a path; `broken` names rules that are broken."""
 
     def __init__(self) -> None:
         self.rewrites: list[tuple[str, str, Rewrite]] = []
@@ -76,7 +77,7 @@ class HealthyServer:
             "client_id_metadata_document_supported": True,
         }
         self.openid: dict[str, Any] | None = None
-        """The OpenID Connect document, if it is another one."""
+        """The OpenID Connect document, if it differs from `metadata`."""
 
         self.clients: dict[str, dict[str, Any]] = {}
         self.codes: dict[str, dict[str, Any]] = {}

@@ -43,7 +43,7 @@ _REFRESHED = GrantRefreshed(
     refresh_expires_at=605_810,
 )
 REFRESHED_ELSEWHERE = replace(_REFRESHED, network="a7Hq0xLw2Zc")
-"""A refresh whose network is known, and another one than before."""
+"""A refresh from another network than before."""
 
 _HISTORIES: dict[str, tuple[Struct, ...]] = {
     "client": (

@@ -1,11 +1,11 @@
 """At the end of a session: no output of the suite holds a secret that the suite made the product issue.
 
 Output is all that tests and servers print: what pytest captures of each test, every `*.log` below the
-session's temporary folder, and what commands print (`seen`). Secrets are all that look like one of ours, ID
-tokens, and those without a recognisable form, which the tests' own support code reports (`issued`). A test
-whose output is meant to show a secret is marked `shows_secrets`.
+session's temporary folder, and what commands print (`seen`). Most secrets are found by our prefixes, and ID
+tokens by their form. The others, such as passwords, are reported by the tests' own support code (`issued`). A
+test whose output is meant to show a secret is marked `shows_secrets`.
 
-Log lines also hold no e-mail address and no query of a URI. Commands may show both to an operator.
+Log lines must hold no e-mail address and no query of a URI either. Commands may show both to an operator.
 """
 
 import re

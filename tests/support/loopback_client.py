@@ -1,4 +1,4 @@
-"""A native client as RFC 8252 has it: opens the browser and listens on loopback for the answer."""
+"""A native client as RFC 8252 describes it: opens the browser, and listens on loopback for the response."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ class LoopbackClient:
             "grant_types": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_method": "none",
         }
-        # Nothing here speaks TLS, and reading the certificates of the world takes longer than a page.
+        # There is no TLS here, and to read all root certificates takes longer than a page.
         self._http = httpx2.Client(base_url=origin, timeout=30, verify=False)
         answer = self._http.post("/register", json={**asked, **metadata})
         assert answer.status_code == 201, answer.text
@@ -48,7 +48,7 @@ class LoopbackClient:
         client.close()
 
     def url(self, **parameters: str) -> str:
-        """Return the URL of the authorization request, with `more` parameters than the usual ones."""
+        """Return the URL of the usual authorization request, changed or extended by `parameters`."""
         digest = hashlib.sha256(self._verifier.encode()).digest()
         query = {
             "response_type": "code",

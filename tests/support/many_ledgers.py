@@ -19,13 +19,13 @@ from support.stores import Ledger
 from support.witness import contradictions
 
 TIMEOUT = 120
-"""Seconds until an append is answered with `Unavailable`: that a machine stood still is no finding."""
+"""Seconds until an append is answered with `Unavailable`: so many that a slow machine fails no test."""
 
 _SECRETS = MasterSecrets([bytes(range(32))])
 
 
 Storages = Callable[[Callable[[], int]], AbstractAsyncContextManager[EventLedger]]
-"""Open an empty ledger whose rows end by a clock, in seconds; at the end it must not contradict itself."""
+"""Opens an empty ledger whose rows end by this clock, in seconds. At the end its rows must equal a replay."""
 
 
 class SqliteFiles:

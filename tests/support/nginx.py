@@ -27,7 +27,7 @@ needs_nginx = pytest.mark.skipif(
     NGINX is None and not os.environ.get("CI"), reason="nginx is not installed: apt-get install nginx-light"
 )
 
-# What most manuals show, and nginx without `proxy_set_header`, which sends $proxy_host as Host.
+# With `proxy_set_header`, as most manuals show it, and without: then nginx sends $proxy_host as Host.
 PLAIN = """
 server {
     listen 443 ssl;

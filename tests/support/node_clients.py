@@ -31,7 +31,7 @@ def installed() -> Path:
 
 
 def run_npm(folder: Path, *arguments: str) -> None:
-    """Run npm in `folder`. Without npm the test is skipped, and if npm fails too, except in CI."""
+    """Run npm in `folder`. If there is no npm, or it fails, the test is skipped, except in CI."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed: it brings what this test needs")

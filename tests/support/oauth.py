@@ -1,4 +1,4 @@
-"""An OAuth client and a browser, by hand: every parameter of every request can be got wrong."""
+"""An OAuth client and a browser by hand, in which a test can make every parameter of every request wrong."""
 
 import base64
 import hashlib
@@ -16,10 +16,10 @@ from support.server import EMAIL, PASSWORD
 from support.timeouts import TIMEOUT
 
 REDIRECT_URI = "https://claude.ai/api/mcp/auth_callback"
-"""Of a well-known client: errors are redirected there, too, before the user has clicked."""
+"""The redirect URI of a well-known client: errors are redirected there even before the user has clicked."""
 
 SESSION_COOKIE = "__Host-grantledger-session"
-"""On an issuer with a host of its own."""
+"""The name of the session cookie if the issuer has a host of its own."""
 
 VERIFIER = "verifier-verifier-verifier-verifier-verifier"
 issued("PKCE verifier", VERIFIER)
@@ -44,9 +44,9 @@ class Person:
     @classmethod
     def at(cls, origin: str, *, base: str = "", password: str = PASSWORD) -> Self:
         """Return a new browser, which sends secure cookies too, as if a proxy ended TLS."""
-        # Shorter than the server's 5 s, or on a busy machine a request meets the closing of its connection.
+        # Shorter than the 5 s of the server, which may close a connection while a request is on its way.
         limits = httpx2.Limits(max_connections=64, keepalive_expiry=2)
-        # Nothing here speaks TLS, and reading the certificates of the world takes longer than most tests.
+        # There is no TLS here, and to read all root certificates takes longer than most tests.
         http = httpx2.AsyncClient(base_url=origin, timeout=TIMEOUT, limits=limits, verify=False)
 
         async def keep(answer: httpx2.Response) -> None:
@@ -88,7 +88,7 @@ class Person:
     async def sign_in(
         self, page: httpx2.Response, *, email: str = EMAIL, password: str | None = None
     ) -> httpx2.Response:
-        """Fill in the sign-in page and follow to what comes next."""
+        """Fill in the sign-in page, and return the page that follows."""
         return await self.submit(
             page, "sign-in", email=email, password=self._password if password is None else password
         )
@@ -190,7 +190,7 @@ def redemption(client_id: str, code: str) -> dict[str, str]:
 
 
 def basic(client_id: str, secret: str) -> dict[str, str]:
-    """Return the header of client_secret_basic, raw."""
+    """Return the header of client_secret_basic, without percent-encoding."""
     return {"authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
@@ -209,7 +209,7 @@ def transaction_url(page: httpx2.Response) -> str:
 
 
 def returned(answer: httpx2.Response) -> dict[str, str]:
-    """Return the parameters with which the browser was sent back to the client, each there once."""
+    """Return the parameters with which the browser was sent back to the client. None may appear twice."""
     assert answer.status_code == 303, answer.text
     query = parse_qs(urlsplit(answer.headers["location"]).query, strict_parsing=True)
     assert all(len(values) == 1 for values in query.values()), query
@@ -237,7 +237,7 @@ def heading_of(page: httpx2.Response) -> tuple[int, str]:
 
 
 def assert_guarded(headers: Mapping[str, str]) -> None:
-    """The headers that every answer to a browser carries."""
+    """Check the headers that every response to a browser has."""
     assert headers["cache-control"] == "no-store"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "same-origin"

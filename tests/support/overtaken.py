@@ -18,7 +18,7 @@ from support.stores import Ledger, asked
 def overtaken(ledger: Ledger) -> list[str]:
     """Name each code and grant that was recorded after an event that forbids it.
 
-    Positions are in commit order, so each event is judged by what the log had said up to then.
+    Positions are in commit order, so each event is judged by the events before it.
     """
     lines = asked(ledger, "SELECT realm, stream_id, tag, data FROM events ORDER BY realm, position")
     codec, realms = EventCodec(), {realm: _Streams() for realm, *_ in lines}
@@ -32,7 +32,7 @@ def overtaken(ledger: Ledger) -> list[str]:
 
 
 class _Streams:
-    """What one realm's log has said so far."""
+    """The streams of one realm, folded up to the event that is judged."""
 
     def __init__(self) -> None:
         self._streams: dict[str, Versioned[Any]] = {}
@@ -43,7 +43,7 @@ class _Streams:
         self._streams[stream_id] = before.evolved((event,))
 
     def against(self, stream_id: str, event: Struct) -> Iterator[str]:
-        """Yield what the log says against recording this now."""
+        """Yield the reasons in the earlier events why this one must not be recorded."""
         match event:
             case ClientRegistered():
                 client = self._state(*stream_id.split(":", 1))

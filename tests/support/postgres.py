@@ -33,10 +33,10 @@ ON_ITS_SOCKET = pytest.mark.skipif(
 
 _numbers = count(1)
 _PROCESS = f"test_{os.getpid()}_{secrets.token_hex(4)}"
-"""Begins the name of each database. On a server that runs already, one of an earlier process may be left."""
+"""The first part of each database name: databases of earlier processes, which may be left over, differ."""
 
 _FAST = ("fsync = off", "full_page_writes = off", "max_connections = 200", "autovacuum = off")
-"""A test database is lost with its machine anyway. Nothing that the ledger can see changes."""
+"""Settings that make the server fast. A test database need not survive its machine."""
 
 _ROOM = 2**30
 """Bytes. With less room in memory the data is kept on the disk, where it takes longer."""
@@ -61,7 +61,7 @@ def with_host_as_parameter(url: str) -> str:
 
 
 def _new_directory() -> Path:
-    """Make a directory in memory where there is room: what a process wrote survives its end there too."""
+    """Make a directory, in memory if there is room. There too its content survives the server's processes."""
     memory = Path("/dev/shm")
     is_roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM
     return Path(tempfile.mkdtemp(prefix="pg-", dir=memory if is_roomy else None))
@@ -108,7 +108,7 @@ class FailoverPair:
     """A primary, and a standby that has every commit before it is answered. `database` names both hosts."""
 
     def __init__(self) -> None:
-        # An idle server would wait for the standby that is only being made.
+        # Otherwise the primary would wait for the standby, which is made only now.
         self.primary = CrashingServer("synchronous_commit = local")
         self._standby = _new_directory()
         self.standby = self._at(self._standby)

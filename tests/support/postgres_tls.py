@@ -1,4 +1,4 @@
-"""TLS in front of the PostgreSQL of the tests, whose build has none: as the server does it, and required."""
+"""TLS in front of the PostgreSQL, whose build has none. Clients see a server that requires TLS."""
 
 import socket
 import ssl

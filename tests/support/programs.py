@@ -19,7 +19,7 @@ from support.timeouts import TIMEOUT
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PASSWORD = "what the example prints"
-"""For its user: nothing that the watch over the output looks for."""
+"""The password of its user. The example prints it, so it is not registered as a secret."""
 
 
 def readme_programs() -> list[str]:

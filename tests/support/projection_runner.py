@@ -54,6 +54,6 @@ class Watch(Projection[Seen]):
 
 
 def watching(database: Path) -> ProjectionRunner[ServerLog, Seen]:
-    """Start to follow the ledger from where the last one stopped."""
+    """Start to follow the ledger from where the last runner stopped."""
     env = {"PERSISTENCE_MODULE": "support.projection_runner:LedgerFactory", "LEDGER": str(database)}
     return ProjectionRunner(application_class=ServerLog, projection_class=Watch, view_class=Seen, env=env)

@@ -17,7 +17,7 @@ class ReadableToken(Struct):
 class ReadableSealer:
     """Writes the claims into a token in clear, and the nonce of its grant as the seal.
 
-    A test may set `key_id`: a newer master secret.
+    A test may set `key_id`, as if there were a newer master secret.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from grantledger.entrypoints.demo.pages import HtmlPage
 
 
 class User:
-    """Signs in where that is asked for, with these values of the form, and allows everything."""
+    """Signs in when asked to, with these values of the form, and allows everything."""
 
     def __init__(self, browser: Browser, **sign_in: str) -> None:
         self.visits = 0

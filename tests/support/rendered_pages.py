@@ -175,12 +175,12 @@ class Document(HTMLParser):
 
 
 def words(*text: str) -> str:
-    """White space as a browser shows it."""
+    """Return the text with white space as a browser shows it."""
     return " ".join("".join(text).split())
 
 
 def shown(value: str) -> str:
-    """What may be seen of a value: what is not text became a replacement character."""
+    """Return what a page must show for a value: replacement characters instead of control characters."""
     return words(
         re.sub("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\ufffd", value)
     )

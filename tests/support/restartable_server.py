@@ -73,7 +73,7 @@ class RestartableServer:
         return self._server.events(*tags)
 
     async def open_account(self) -> None:
-        """Make the database, with the user whom all tests know."""
+        """Make the database with the user of all tests in it."""
         async with self._server.use_cases() as container:
             await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
 

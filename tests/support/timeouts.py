@@ -1,4 +1,4 @@
 """How long a test waits."""
 
 TIMEOUT = 90
-"""Seconds after which a test gives up, on however busy a machine."""
+"""Seconds after which a test gives up, even on a busy machine."""

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(directory: Path) -> ssl.SSLContext:
-    """Return the context of a server with a certificate for `localhost` of its own making."""
+    """Return the context of a server with a self-signed certificate for `localhost`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)

@@ -39,7 +39,7 @@ class Connection:
         self._socket.sendall(data)
 
     def receive(self) -> Answer:
-        """Read one answer. All of ours say how long they are."""
+        """Read one answer. All answers of the server have a Content-Length."""
         head = self._until(b"\r\n\r\n")
         status, *lines = head.decode("ascii").lower().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)

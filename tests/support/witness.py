@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 AT_ONCE = 16
 COME_BACK = "server cannot answer now"
-"""What a 503 says, to programs and to people. It is true of a server that has too much to do."""
+"""In the text of every 503, for programs and for users. An overloaded server may answer so."""
 
 
 class Grant(Struct):
@@ -48,12 +48,12 @@ class Witness:
         self.dead: list[Grant] = []
         self.refused: list[str] = []
         self.answered = 0
-        self.put_off = 0
+        self.refused_for_now = 0
         self.unanswered = 0
         self.unheard = 0
         self.checked = 0
 
-    # What is done to the servers, and remembered when it is answered
+    # Requests, whose answers are remembered
 
     async def keep_busy(self, person: Person, over: asyncio.Event) -> None:
         """Ask for one thing after the other until `over` is set or the server is gone.
@@ -86,7 +86,7 @@ class Witness:
             except AssertionError as error:
                 if COME_BACK not in str(error):
                     raise
-                self.put_off += 1
+                self.refused_for_now += 1
             else:
                 self.answered += 1
 
@@ -149,7 +149,7 @@ class Witness:
     def _taken(self, from_: list[T]) -> T:
         return from_.pop(self.random.randrange(len(from_)))
 
-    # What must be true ever after
+    # Checks that the answers are still true
 
     async def untruths(self, person: Person, *, at_most: int | None = None) -> list[str]:
         """Return earlier answers that are untrue now. Checks all, or `2 * at_most` of each kind."""

@@ -1,4 +1,4 @@
-"""A ledger in which something of everything has happened, for tests of the commands to read and write.
+"""A ledger with streams of every kind in many states, for tests of the commands to read and write.
 
 It is written once per process, by the server's own use cases and pages, and copied for each test.
 """
@@ -61,7 +61,7 @@ class World(Struct):
     async def refreshed(
         self, client: str, tokens: dict[str, Any], *, after: int, **form: str
     ) -> dict[str, Any]:
-        """Refresh that many seconds after the start."""
+        """Refresh `after` seconds after the start."""
         self.clock.advance(START + after - self.clock.now())
         answer = await self.person.refresh(client, tokens["refresh_token"], **form)
         assert answer.status_code == 200, answer.text

@@ -9,7 +9,7 @@ from properties.whole_server.facts import Credentials, Pair, Redemption
 
 
 class Had(Struct, frozen=True):
-    """What a client got from a user: a code that it keeps, and the tokens for another one."""
+    """What a client got from a user: a code that it keeps, and the tokens for another code."""
 
     code: Redemption
     pair: Pair
@@ -17,7 +17,7 @@ class Had(Struct, frozen=True):
 
 
 class Known(Struct, eq=False):
-    """One registration: what was sent, what it had to come to, and all that was answered."""
+    """One registration: what was sent, the expected answer, and the members of the answer."""
 
     sent: dict[str, Any]
     wanted: Expected

@@ -106,7 +106,7 @@ class Registration(Machine):
             self._knows(Known(body, wanted, answer.members), before)
 
     def _knows(self, new, before):
-        """Hold that a new registration was answered with all that it must be, and nothing else."""
+        """Check that the answer to a new registration has all that it must have, and nothing else."""
         own = {"client_id": new.client_id, "client_id_issued_at": self.now}
         if not new.wanted.is_public:
             own |= {"client_secret": new.secret, "client_secret_expires_at": 0}
@@ -241,9 +241,9 @@ class Registration(Machine):
         assert [session is not None for session in sessions] == lives
 
     @invariant()
-    def one_registration_is_remembered_for_each_that_was_new(self):
+    def one_registration_is_recorded_for_each_that_was_new(self):
         if self.known:
-            assert self.system.remembered() == self.evidence
+            assert self.system.recorded() == self.evidence
 
     @property
     def _gone(self):

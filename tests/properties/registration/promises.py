@@ -1,4 +1,4 @@
-"""What a registration must come to, member by member: RFC 7591, ADRs 0011 to 0014."""
+"""The expected answer to a registration, member by member: RFC 7591, ADRs 0011 to 0014."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ MOST_URIS = 20
 
 
 class Expected(Struct):
-    """The metadata that must be echoed, and the error codes each of which may come instead."""
+    """The metadata that the answer must contain. If there are `errors`, it must be one of these codes."""
 
     metadata: dict[str, Any]
     errors: set[str]

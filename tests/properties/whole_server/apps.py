@@ -32,7 +32,7 @@ class Caller(Struct, frozen=True):
         return Credentials(client.client_id, "glcs_wrong") if self.is_impostor else client.credentials
 
     def refused(self, owner: Registered, *, revoking: bool = False) -> str:
-        """Return the error that it meets before its code or token is looked at any closer, or ""."""
+        """Return the error that the caller gets before its code or token is checked further, or ""."""
         if self.client.deleted or self.is_impostor:
             return "invalid_client"
         is_owner = self.client is owner and (revoking or not owner.disabled)

@@ -69,7 +69,7 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 
 class Seen(Struct, frozen=True):
-    """What the browser ends at.
+    """Where the browser ends.
 
     `what` is "sign in" or "consent" with the page as `text`, "code" with the code, "error" with its code,
     or the name of the page that refuses.
@@ -147,7 +147,7 @@ class ServerUnderTest(Protocol):
     def sign_in(self, tab: str, email: str, *, right: bool) -> Seen: ...
 
     def decide(self, tab: str, *, allowed: bool, kept: bool) -> Seen:
-        """Send the form of what the tab shows, if `kept` with the cookie that an answer took away."""
+        """Send the form that the tab shows. If `kept`, send the cookie that an earlier answer deleted too."""
         ...
 
     def sign_out(self, tab: str) -> Seen: ...
@@ -166,7 +166,7 @@ class ServerUnderTest(Protocol):
         """Look up the session of each token, at that resource or at the one that it is for."""
         ...
 
-    def remembered(self) -> Counter[str]:
+    def recorded(self) -> Counter[str]:
         """Count the events of each tag in `EVIDENCE` since the run began."""
         ...
 

@@ -1,6 +1,7 @@
 """The whole server: any sequence of what clients, people and operators do, several of each at once.
 
-After each step tokens are asked about: all that the step ended, and some that live or died before.
+After each step the machine looks up tokens: all that the step ended, and some of those that live or had ended
+before.
 """
 
 from hypothesis import strategies as st
@@ -95,12 +96,12 @@ class WholeServer(Operators, People, Apps):
 
     @precondition(lambda self: self.issued)
     @invariant()
-    def what_must_be_remembered_is(self):
-        assert self.system.remembered() == +self.evidence
+    def what_must_be_recorded_is(self):
+        assert self.system.recorded() == +self.evidence
 
 
 def some(tokens, number, turn):
-    """Return so many of the tokens, the newest among them and the others by turns."""
+    """Return `number` of the tokens: the newest, and others in turn."""
     older = tokens[:-1]
     start = turn % len(older) if older else 0
     return [*tokens[-1:], *(older[start:] + older[:start])[: number - 1]]

@@ -48,7 +48,7 @@ class OpenTab(Struct):
     form: httpx2.Response
     """The last page with a form."""
     cookie: dict[str, str]
-    """The one of the request."""
+    """The cookie that holds the pending request."""
 
 
 class ServerOverHttp:
@@ -74,7 +74,7 @@ class ServerOverHttp:
         for person in (self._somebody, *self._people.values()):
             self.server.run(person.http.aclose())
 
-    def remembered(self) -> Counter[str]:
+    def recorded(self) -> Counter[str]:
         marks = ", ".join("?" * len(EVIDENCE))
         found = self._events.execute(
             f"SELECT tag, count(*) FROM events WHERE position > ? AND tag IN ({marks}) GROUP BY tag",

@@ -1,4 +1,4 @@
-"""Names of our own for what refuses a person."""
+"""Short names for the pages that refuse a user."""
 
 from grantledger.adapters.http.errors import FormForeign, PendingRequestLost
 from grantledger.adapters.http.pages.errors import page_refusal

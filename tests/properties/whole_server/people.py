@@ -12,11 +12,11 @@ from properties.whole_server.promises import (
     Code,
     SignIn,
     Tab,
+    allowed_scopes,
     asked_scopes,
     host_of,
     page_of,
-    told_at_once,
-    yeses,
+    shown_at_authorize,
 )
 from properties.whole_server.world import PICKS, World, newest
 
@@ -60,7 +60,7 @@ class People(World):
             before=browser.session(self.now),
             until=self.now + TRANSACTION_LIFETIME,
         )
-        self.sees(tab, seen, told_at_once(tab, self.said, self.now))
+        self.sees(tab, seen, shown_at_authorize(tab, self.allowed, self.now))
         if tab.form is not None:
             self.tabs.append(tab)
         return tab
@@ -68,16 +68,16 @@ class People(World):
     @rule(tab=PICKS)
     def looks_again(self, tab):
         tab = self._tab(tab)
-        self.sees(tab, self.system.look(tab.name), Seen(page_of(tab, self.said, self.now)))
+        self.sees(tab, self.system.look(tab.name), Seen(page_of(tab, self.allowed, self.now)))
 
     @rule(tab=PICKS, user=PICKS, right=st.sampled_from([True, True, True, False]))
     def signs_in(self, tab, user, right):
         self.signed_in(self._tab(tab), newest(self.users, user), right=right)
 
     def signed_in(self, tab, user, *, right):
-        page, session = page_of(tab, self.said, self.now), tab.browser.session(self.now)
+        page, session = page_of(tab, self.allowed, self.now), tab.browser.session(self.now)
         seen = self.system.sign_in(tab.name, user.email, right=right)
-        # Signed in meanwhile, in another tab: that sign-in stays.
+        # If the user has signed in meanwhile in another tab, that sign-in stays.
         if page != "expired" and (session is None or tab.form_of is not None):
             if tab.form_of is not session:
                 page = "foreign form"
@@ -85,7 +85,7 @@ class People(World):
                 if session is not None:
                     session.signed_out = True
                 tab.browser.cookie = SignIn(user, self.now + SESSION_LIFETIME)
-                page = page_of(tab, self.said, self.now)
+                page = page_of(tab, self.allowed, self.now)
             elif tab.client.is_usable:
                 page = "sign in"
         self.sees(tab, seen, Seen(page))
@@ -120,14 +120,16 @@ class People(World):
     @rule(tab=PICKS)
     def signs_out(self, tab):
         tab = self._tab(tab)
-        page, session = page_of(tab, self.said, self.now), tab.browser.session(self.now)
+        page, session = page_of(tab, self.allowed, self.now), tab.browser.session(self.now)
         seen = self.system.sign_out(tab.name)
-        if page != "expired" and session is not None:  # who is signed out already goes on
+        if (
+            page != "expired" and session is not None
+        ):  # a browser that is signed out already gets the next page
             if tab.form_of is not session:
                 page = "foreign form"
             else:
                 session.signed_out = True
-                page = page_of(tab, self.said, self.now)
+                page = page_of(tab, self.allowed, self.now)
         self.sees(tab, seen, Seen(page))
 
     @property
@@ -135,14 +137,14 @@ class People(World):
         return [tab for tab in self.tabs if tab.code is None and tab.is_open(self.now)]
 
     def _tab(self, pick):
-        """Choose a tab, mostly one that still waits."""
+        """Choose a tab, mostly an open one."""
         if not self.open_tabs:
             client = newest(self.usable_clients or self.clients, pick)
             self.asked(newest(self.browsers, pick), client, Ask(prompt="consent"))
         return newest(self.open_tabs if pick < MOSTLY and self.open_tabs else self.tabs, pick)
 
     def sees(self, tab, seen, expected, *, of_scopes=None):
-        """Hold that the browser shows what it must, and keep what came of it.
+        """Check that the browser shows what it must, and note the result.
 
         `of_scopes` are the scopes to which a form consents, by default all of the request.
         """
@@ -159,7 +161,7 @@ class People(World):
                 assert seen.text == tab.code.text
             case "code":
                 scopes = session.user.may_grant(tab.scopes if of_scopes is None else of_scopes)
-                self.said |= yeses(tab, session.user, scopes)
+                self.allowed |= allowed_scopes(tab, session.user, scopes)
                 tab.code = self._gets_a_code(tab, session.user, seen.text, scopes)
         if seen.what == "consent":
             tab.asked_of.append(session)

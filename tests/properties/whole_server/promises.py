@@ -136,11 +136,11 @@ class Issued(Struct, eq=False, kw_only=True):
             return REFUSED
         granted = self.grant.user.may_grant(self.grant.scopes)
         wanted = granted if scopes is None else self.grant.user.may_grant(scopes)
-        same_place = resource in (None, self.grant.resource)
+        is_granted = resource in (None, self.grant.resource)
         if self.superseded_at is not None and now >= self.superseded_at + WINDOW:
             return "reuse"
-        # What is wrong in itself is answered alike for both, so that it does not show who has refreshed.
-        if not same_place:
+        # These errors are the same for a first refresh and a retry, and so do not show who has refreshed.
+        if not is_granted:
             return "invalid_target"
         if not set(wanted) <= set(granted):
             return "invalid_scope"
@@ -162,13 +162,13 @@ class Code(Struct, eq=False, kw_only=True):
     replayed: bool = False
 
     def again(self, user: User, now: int) -> str:
-        """Return what comes of an answer that is given again: the same code until it is redeemed."""
+        """Return the result of a repeated answer: the same code until it is redeemed."""
         if self.grant is not None:
             return "connected"
         return "code" if user is self.user and now < self.until else "spent"
 
 
-Yes = tuple[User, Registered, str, str, str]
+AllowedScope = tuple[User, Registered, str, str, str]
 """One allowed scope: user, client, redirect host, resource and scope."""
 
 
@@ -183,13 +183,13 @@ def asked_scopes(ask: Ask) -> tuple[str, ...]:
     return tuple(scope for scope in ask.scope.split() if scope in facts.SCOPES)
 
 
-def yeses(tab: Tab, user: User, scopes: tuple[str, ...]) -> set[Yes]:
+def allowed_scopes(tab: Tab, user: User, scopes: tuple[str, ...]) -> set[AllowedScope]:
     """Return everything that a user consents to by allowing these scopes of the request of the tab."""
     host = host_of(tab.redirect_uri)
     return {(user, tab.client, host, tab.resource, scope) for scope in scopes}
 
 
-def page_of(tab: Tab, said: set[Yes], now: int) -> str:
+def page_of(tab: Tab, allowed: set[AllowedScope], now: int) -> str:
     """Return what the tab must show: promise 7."""
     session = tab.browser.session(now)
     if not tab.is_open(now):
@@ -203,14 +203,14 @@ def page_of(tab: Tab, said: set[Yes], now: int) -> str:
     if tab.code is not None:
         return tab.code.again(session.user, now)
     # On loopback any program may listen, so a remembered consent counts only for https.
-    consents = yeses(tab, session.user, session.user.may_grant(tab.scopes))
-    is_remembered = consents <= said and tab.redirect_uri != facts.LOOPBACK
+    consents = allowed_scopes(tab, session.user, session.user.may_grant(tab.scopes))
+    is_remembered = consents <= allowed and tab.redirect_uri != facts.LOOPBACK
     return "code" if is_remembered and tab.prompt != "consent" else "consent"
 
 
-def told_at_once(tab: Tab, said: set[Yes], now: int) -> Seen:
+def shown_at_authorize(tab: Tab, allowed: set[AllowedScope], now: int) -> Seen:
     """Return what a browser must be shown at /authorize."""
-    page = page_of(tab, said, now)
+    page = page_of(tab, allowed, now)
     if not tab.client.is_usable:
         return Seen(page)
     if tab.redirect_uri not in tab.client.program.redirect_uris:

@@ -164,7 +164,7 @@ class ServerOfTheUseCases:
         return request.transaction_id, self.look(request.transaction_id)
 
     def look(self, tab: str) -> Seen:
-        return self._told(self._tabs[tab], self._page)
+        return self._answered(self._tabs[tab], self._page)
 
     def sign_in(self, tab: str, email: str, *, right: bool) -> Seen:
         def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:
@@ -182,7 +182,7 @@ class ServerOfTheUseCases:
             self._cookies[opened.browser] = new.cookie
             return self._page(opened, self._session(opened.browser))
 
-        return self._told(self._tabs[tab], submitted)
+        return self._answered(self._tabs[tab], submitted)
 
     def decide(self, tab: str, *, allowed: bool, kept: bool) -> Seen:
         def submitted(opened: OpenTab, session: BrowserSession | None) -> Seen:
@@ -194,7 +194,7 @@ class ServerOfTheUseCases:
 
         opened = self._tabs[tab]
         before, opened.denied = opened.denied, opened.denied and not kept
-        seen = self._told(opened, submitted)
+        seen = self._answered(opened, submitted)
         opened.denied |= before
         return seen
 
@@ -205,13 +205,13 @@ class ServerOfTheUseCases:
                 self._run(self._do.sign_out(session, CALLER))
             return self._page(opened, self._session(opened.browser))
 
-        return self._told(self._tabs[tab], submitted)
+        return self._answered(self._tabs[tab], submitted)
 
     def _session(self, browser: str) -> BrowserSession | None:
         found = self._run(self._do.find_browser_session(self._cookies.get(browser)))
         return found.session if found else None
 
-    def _told(self, opened: OpenTab, answer: Callable[[OpenTab, BrowserSession | None], Seen]) -> Seen:
+    def _answered(self, opened: OpenTab, answer: Callable[[OpenTab, BrowserSession | None], Seen]) -> Seen:
         try:
             if opened.denied or self.now >= opened.request.expires_at:
                 raise PendingRequestLost
@@ -266,7 +266,7 @@ class ServerOfTheUseCases:
     def sessions(self, asked: Sequence[tuple[str, str | None]]) -> list[Session | None]:
         return self._run(self._sessions(asked))
 
-    def remembered(self) -> Counter[str]:
+    def recorded(self) -> Counter[str]:
         return Counter({tag: self._ledger.tags[tag] for tag in EVIDENCE if self._ledger.tags[tag]})
 
     async def _sessions(self, asked: Sequence[tuple[str, str | None]]) -> list[Session | None]:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from properties.profiles import Machine
 from properties.whole_server.facts import ACCESS_LIFETIME, REFRESH_LIFETIME, Pair, ServerUnderTest
-from properties.whole_server.promises import Browser, Code, Grant, Issued, Registered, Tab, User, Yes
+from properties.whole_server.promises import AllowedScope, Browser, Code, Grant, Issued, Registered, Tab, User
 
 T = TypeVar("T")
 
 PICKS = st.integers(0, 7)
-"""Which of the things there are: 0 is the newest."""
+"""Chooses one of a list of things: 0 is the newest."""
 
 
 def newest(things: Sequence[T], pick: int) -> T:
@@ -30,14 +30,14 @@ class World(Machine):
         self.users: list[User] = []
         self.browsers: list[Browser] = []
         self.tabs: list[Tab] = []
-        self.said: set[Yes] = set()
+        self.allowed: set[AllowedScope] = set()
         self.codes: list[Code] = []
         self.issued: list[Issued] = []
         self.evidence: Counter[str] = Counter()
 
     @property
     def is_late(self) -> bool:
-        """Whether enough has happened for something that ends it."""
+        """Whether enough has happened that a step may disable or delete something."""
         return len(self.issued) >= 4
 
     @property
@@ -57,7 +57,7 @@ class World(Machine):
         self.system.advance(seconds)
 
     def receives(self, grant: Grant, pair: Pair, scopes: tuple[str, ...]) -> None:
-        """Hold that a pair is new and is what it has to be, and keep it."""
+        """Check that a pair is new and has what it must have, and note it."""
         shown = {token for issued in self.issued for token in (issued.access, issued.refresh)}
         assert not {pair.access, pair.refresh} & (shown - {None})
         assert (pair.refresh is not None) == ("refresh_token" in grant.client.program.grant_types)
