@@ -41,7 +41,7 @@ mutants: setup ## change domain/ and application/, count the changes that tests 
 bench: setup ## compare with other servers, write docs/performance.md (QUICK=1; ARGS="--help" for the rest)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
-bench-guards: setup ## measure the CPU time of a guarded request, beside FastMCP's verifiers
+bench-guards: setup ## measure the CPU time of a request behind our guards and behind FastMCP's verifiers
 	@$(BIN)/python -m bench.guards $(ARGS)
 
 cover: setup ## run the tests of `make test` with branch coverage

@@ -1,4 +1,4 @@
-"""A keep-alive HTTP/1.1 connection that costs little, so that the server is what is measured."""
+"""A keep-alive HTTP/1.1 connection that costs little, so that the bench measures the server, not itself."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ def _request(method: str, host: str, path: str, headers: Mapping[str, str], body
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request at a time to a port of this machine, and connects again where that is needed."""
+    """Sends one request at a time to a port of this machine, and connects again when needed."""
 
     def __init__(self, port: int) -> None:
         self._port = port

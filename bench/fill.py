@@ -1,6 +1,7 @@
 """Open grants in a ledger without asking for codes: a million in minutes.
 
-Run by the Python of the checkout whose server is measured, with that server's environment, next to it.
+Run by the Python of the checkout whose server is measured, with the environment of that server, while that
+runs.
 """
 
 import asyncio

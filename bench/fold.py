@@ -1,7 +1,7 @@
 """CPU seconds of decoding, replaying and rebuilding a ledger.
 
-Run by the Python of the checkout that wrote it. The commands run in this process, after a first time in
-which everything is imported.
+Run by the Python of the checkout that wrote it. The commands run in this process. Their first run, which
+imports everything, does not count.
 """
 
 import contextlib

@@ -34,7 +34,7 @@ STORAGE_MB, MEMORY_MB, LIVE, LONG_GRANT = 25.0, 130.0, 1.15, 1.1
 class Line(Struct, frozen=True):
     """A goal, a floor and what was measured; less is better. `floor` is the most that is accepted.
 
-    They may be equal.
+    Goal and floor may be equal.
     """
 
     what: str
@@ -76,7 +76,7 @@ def cpu(
 
 
 def _latency(results: Results) -> Iterator[Line]:
-    """Half of Better Auth 1.7's p99 is the goal, Better Auth 1.6's is the floor."""
+    """The goal is half of the p99 of Better Auth 1.7, the floor is the p99 of Better Auth 1.6."""
     if not {RIVAL, SAME_WORK} <= results.titles.keys():
         return
     for operation in OPERATIONS:

@@ -1,4 +1,4 @@
-"""The CPU time of a verified request in the process of the MCP server: ours beside FastMCP's verifiers.
+"""The CPU time of a verified request in the process of the MCP server, with our guards and with FastMCP's.
 
 `python -m bench.guards` prints a table. The issuer runs in a process of its own, whose time does not count.
 Each application answers an ASGI request in memory, so that only the guard makes a difference.
@@ -48,7 +48,7 @@ def fastmcp(verifier: AuthProvider) -> ASGIApp:
 
 
 async def issuer(port: int) -> None:
-    """Serve an issuer, after one line with what the other process needs."""
+    """Print one line with what the other process needs, then serve an issuer."""
     resources = (ProtectedResource(RESOURCE), ProtectedResource(JWT_RESOURCE, jwt="ES256"))
     async with local_issuer(
         resource=RESOURCE, issuer=f"http://127.0.0.1:{port}", resources=resources, port=port

@@ -1,4 +1,4 @@
-"""Whether an operation costs more with many live grants: one server with few and one with many, in turn."""
+"""Whether an operation costs more with many live grants, measured on a server with few and one with many."""
 
 import subprocess
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from bench.work import Work
 MEASURED = ("authorize", "token", "session", "refresh")
 CONNECTIONS = 16
 SAMPLE = 8_000
-"""The number of grants, out of all, that the operations work on."""
+"""The operations work on this many of the grants."""
 
 _DAY = "86400"
 _FILL = Path(__file__).with_name("fill.py")
 
 
 async def measure(tree: Path, live: Sequence[int], options: Options) -> list[Round]:
-    """Open that many grants and measure.
+    """Open the grants of each count in `live`, and measure.
 
     Most are opened in the ledger directly. The operations work on a sample that is opened through the
     endpoints; ids are random, so that it is spread over the tables.

@@ -49,7 +49,7 @@ async def _round(work: Work, name: str, grants: Sequence[Grant]) -> Round:
 
 
 def cpu(rounds: Sequence[Round], target: str) -> tuple[list[float], list[float]]:
-    """Return the CPU times of the rounds of new grants, and of those of the old one."""
+    """Return the CPU times of the rounds with new grants, and of those with the old one."""
     mine = [each for each in rounds if each.target == target]
     return (
         [each.cpu for each in mine if each.operation == FIRST],

@@ -13,7 +13,7 @@ PARTS = (*OPERATIONS, "storage", "long-grant", "replay", "live")
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """`publish`: whether the run measures all there is, so that the page is written from it."""
+    """`publish`: whether the run measures everything. Only such a run writes the page."""
 
     parts: tuple[str, ...]
     trees: tuple[Path, ...]
@@ -40,7 +40,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """Exits with a message where the arguments make no sense."""
+    """Return the options. Exits with a message if they contradict each other."""
     parser = argparse.ArgumentParser(
         prog="make bench",
         description="Compare this server with others and write docs/performance.md.",

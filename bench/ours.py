@@ -23,9 +23,9 @@ LIMITS = (
 
 
 class Ours(Target):
-    """Served as behind a proxy that ends TLS: an https issuer, so that consent may be remembered.
+    """Served with an https issuer, as behind a proxy that ends TLS, so that consent may be remembered.
 
-    The issuer's host is sent as `Host`; nothing else of a proxy is imitated. Users sign up themselves,
+    Requests have the issuer's host as `Host`; nothing else of a proxy is imitated. Users sign up themselves,
     which is much faster than one `grantledger user add` for each.
     """
 

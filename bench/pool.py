@@ -23,9 +23,9 @@ class Pool:
         step: Callable[[Connection, int], Awaitable[T]],
         latencies: list[float] | None = None,
     ) -> list[T]:
-        """Run `step` `count` times over that many connections, each with one at a time.
+        """Run `step` `count` times over `connections` connections, one at a time on each.
 
-        Appends the seconds that each took to `latencies`. The first failure ends the run.
+        Appends the seconds that each step took to `latencies`. The first failure ends the run.
         """
         numbers = itertools.count()
         results: list[T] = []

@@ -61,7 +61,7 @@ class Postgres:
             return 0 if found is None else int(found[0])
 
     def sync_milliseconds(self) -> float:
-        """Return how long a commit takes that does nothing else but sync, in the middle."""
+        """Return the median time of a commit that does nothing but sync."""
         taken = []
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS synced (n int)")

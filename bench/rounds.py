@@ -21,7 +21,7 @@ MOST = 20_000
 class Round(Struct, frozen=True):
     """One round. Times are in milliseconds; `cpu` and `generator` are CPU time for one operation.
 
-    `others` is the share of the machine that neither the server nor the load generator used.
+    `others` is the share of the machine that other programs used.
     """
 
     target: str
@@ -45,7 +45,7 @@ async def measured(
     connections: int,
     count: int,
 ) -> Round:
-    """Run `step` `count` times. Raises an `ExceptionGroup` where one of them fails."""
+    """Run `step` `count` times. Raises an `ExceptionGroup` if one of them fails."""
     latencies: list[float] = []
     gc.collect()
     machine, server = Machine.now(), target.cpu_seconds()

@@ -158,7 +158,7 @@ async def main(users: int, grants: int, refreshes: int) -> None:
 
 
 def _report(store: Postgres, what: str, count: int, before: dict[str, int], seconds: float) -> dict[str, int]:
-    """Print how many bytes one more of them takes, by table."""
+    """Print, by table, how many bytes one of them takes."""
     after = store.sizes(DATABASE) | {INDEXES: store.index_bytes(DATABASE)}
     grown = {name: (size - before[name]) / count for name, size in after.items()}
     shown = ", ".join(f"{name} {size:.0f}" for name, size in grown.items() if round(size))

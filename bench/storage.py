@@ -16,13 +16,13 @@ from bench.target import Target, clean_environment
 from bench.work import Work
 
 CODE_EXPIRES_IN = 10
-"""Of ours, in seconds, for this measurement: what a server keeps once the codes of a day are gone."""
+"""The lifetime of our codes in seconds. Short, because the storage is measured after they were deleted."""
 
 NUDGES = 16
-"""Writes that give the server occasion to delete what has expired."""
+"""The number of writes that let the server delete expired rows."""
 
 NUDGE_EVERY = 1.1
-"""Seconds: the server deletes a thousand rows at most, and not twice within a second."""
+"""Seconds between these writes: the server deletes at most a thousand rows, once a second."""
 
 _FOLD = Path(__file__).with_name("fold.py")
 
@@ -37,7 +37,7 @@ class Storage(Struct, frozen=True):
 
 
 class Folding(Struct, frozen=True):
-    """CPU seconds for a log of so many events."""
+    """CPU seconds for a log of `events` events."""
 
     target: str
     events: int
@@ -75,7 +75,7 @@ async def _stored(work: Work, grants: int) -> Storage:
     before = _used(work.target)
     await work.grants(grants)
     nudges, tables = await _expire(work), _used(work.target)
-    # What the last nudges added, which deleted nothing any more.
+    # Nothing is left to delete, so this nudge shows what each nudge has added.
     at_rest = sum(tables.values())
     await _nudge(work)
     nudge = sum(_used(work.target).values()) - at_rest

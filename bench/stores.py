@@ -18,7 +18,7 @@ RESULTS = ROOT / "docs" / "performance" / "postgresql.json"
 
 
 class Setup(Struct, frozen=True):
-    """What was measured with so many processes for each server, and syncs that much slower.
+    """What was measured with `processes` of each server, and with syncs that take `sync_delay` ms longer.
 
     `commit` is the milliseconds of a commit that only syncs.
     """

@@ -17,7 +17,7 @@ class Summary(Struct, frozen=True):
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Raises `ValueError` where there are no values."""
+    """Return the summary. Raises `ValueError` if there are no values."""
     if not values:
         raise ValueError("no rounds to sum up")
     low, _, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3

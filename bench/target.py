@@ -68,7 +68,7 @@ class DatabaseServer(Protocol):
 
 
 class Target(ABC):
-    """One authorization server. A subclass says what is its own; what OAuth says is here."""
+    """One authorization server. What OAuth defines is here, and a subclass adds the rest."""
 
     name = ""
     title = ""
@@ -79,7 +79,7 @@ class Target(ABC):
     resource_server: Client | None = None
 
     def __init__(self, store: DatabaseServer | None = None, processes: int = 1) -> None:
-        """Serve with so many processes. Without a `store` its state is in a file, or in memory."""
+        """Without a `store` the state of the server is in a file, or in memory."""
         self.store = store
         self.processes = processes
         self.port = _free_port()
@@ -108,7 +108,7 @@ class Target(ABC):
 
     @property
     def keeps_state(self) -> bool:
-        """Whether what it knows survives a restart."""
+        """Whether its state survives a restart."""
         return self.store is not None or self.database is not None
 
     @property
@@ -128,7 +128,7 @@ class Target(ABC):
             self.store.create(self.name)
 
     def start(self) -> None:
-        """Start it on what its directory holds. Raises `RuntimeError` where it does not come up."""
+        """Start it with the state in its directory. Raises `RuntimeError` if it does not listen in time."""
         arguments, environment, cwd = self.command()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -151,7 +151,7 @@ class Target(ABC):
     def log(self) -> Path:
         return self.directory / "server.log"
 
-    # What it is asked.
+    # Requests to it.
 
     @property
     def host(self) -> str:
@@ -209,7 +209,7 @@ class Target(ABC):
         return code or await self.consent(connection, user, client, response)
 
     async def consent(self, connection: Connection, user: User, client: Client, asked: Response) -> str:
-        """Answer what `asked` asks, and return the code."""
+        """Give the consent that `asked` asks for, and return the code."""
         raise Unexpected("authorize", asked)
 
     async def exchange(self, connection: Connection, client: Client, code: str) -> dict[str, str]:

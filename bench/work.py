@@ -54,7 +54,7 @@ class Work:
         return await self.pool.run(count, 16, lambda connection, _: self.grant(connection))
 
     async def use_new_grants(self, count: int) -> None:
-        """Open that many grants, on which the operations then work instead of the first ones."""
+        """Open `count` grants, on which the operations then work instead of the first ones."""
         sample = await self.grants(count)
         random.Random(count).shuffle(sample)
         self._looked_up, self._refreshed = sample[: count // 2], deque(sample[count // 2 :])
@@ -65,7 +65,7 @@ class Work:
         return Grant(client, await self.target.exchange(connection, client, code))
 
     async def before(self, operation: str, count: int) -> None:
-        """Make what a round of `count` operations uses up, outside its clock."""
+        """Make what a round of `count` operations uses up, before its time begins to count."""
         if operation == "token":
             self._codes = await self.pool.run(count, 16, lambda connection, _: self._code(connection))
 

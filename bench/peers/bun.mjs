@@ -1,4 +1,4 @@
-// What both Better Auths need of Bun: a database and a server. Environment: PORT, DATABASE, PROCESSES.
+// What both releases of Better Auth need of Bun: a database and a server. Environment: PORT, DATABASE, PROCESSES.
 // DATABASE is a URL of PostgreSQL, or the path of a SQLite file, used in the mode of better-sqlite3's default.
 import { Database } from "bun:sqlite";
 

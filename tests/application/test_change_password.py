@@ -105,7 +105,7 @@ async def test_of_two_parallel_changes_one_is_refused_as_wrong(ledger, story, ad
 
 
 async def test_a_parallel_sign_in_with_the_old_password_is_ended_too(ledger, story, ada):
-    """In whatever order the two run: once both have ended, no session from the old password is left."""
+    """In any order of the two: once both have ended, no session from the old password is left."""
     for turns in range(12):
         racing = Story(InterleavingLedger(ledger), outside=story.outside)
         old, new = (PASSWORD, NEW) if turns % 2 == 0 else (NEW, PASSWORD)

@@ -85,33 +85,33 @@ async def test_all_grants_end_even_if_they_fill_more_than_one_page(ledger, story
     assert len(revoked) == 205
 
 
-class Dawdling(InterleavingLedger):
+class DelayedLedger(InterleavingLedger):
     """A ledger that delays each call by a different time."""
 
     def __init__(self, inner: Storage, seed: int) -> None:
         super().__init__(inner)
         self._random = random.Random(seed)
 
-    async def _dawdle(self) -> None:
+    async def _delay(self) -> None:
         for _ in range(self._random.randrange(8)):
             await asyncio.sleep(0)
 
     async def load(self, kind: Kind[S], key: str) -> Versioned[S]:
-        await self._dawdle()
+        await self._delay()
         return await super().load(kind, key)
 
     async def record(
         self, changes: Sequence[Change[Any]], by: Provenance, private: Sequence[PrivateRecord] = ()
     ) -> None:
-        await self._dawdle()
+        await self._delay()
         await super().record(changes, by, private)
 
 
 @pytest.mark.parametrize("seed", range(150))
 async def test_a_code_redeemed_in_parallel_leaves_no_live_grant(ledger, story, client, ada, seed):
-    """In whatever order the two run: once both have ended, no grant of the client is alive."""
+    """In any order of the two: once both have ended, no grant of the client is alive."""
     code = await story.code(client, ada)
-    racing = Story(Dawdling(ledger, seed), outside=story.outside)
+    racing = Story(DelayedLedger(ledger, seed), outside=story.outside)
     disconnecting = racing.disconnect_app(ada.user_id, client.client_id, CALLER)
     await asyncio.gather(racing.redeems(client, code), disconnecting, return_exceptions=True)
     opened = [event for event in ledger.events if isinstance(event, GrantOpened)]

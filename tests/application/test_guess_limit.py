@@ -132,9 +132,9 @@ def test_a_caller_without_an_address_is_bounded_per_subject(limit: GuessLimit):
 
 def test_guesses_by_others_do_not_lock_out_a_known_device(limit: GuessLimit):
     for subject in "abcde":
-        fails(limit, subject)  # the network of the device is used up
+        fails(limit, subject)  # the limit of the device's network is used up
     for number in range(10):
-        fails(limit, "ada", f"198.51.100.{number}")  # and so is the account
+        fails(limit, "ada", f"198.51.100.{number}")  # and so is the limit of the account
     is_throttled(limit)
     with limit.guess("ada", HOME, "device"):
         pass

@@ -133,7 +133,7 @@ async def test_a_user_disabled_during_the_consent_gets_no_code(ledger, story, cl
 
 @pytest.mark.parametrize("is_deleted", [False, True])
 async def test_a_redeemed_code_is_not_sent_again(ledger, story, client, ada, is_deleted):
-    """The log still says so after the state of the code was deleted."""
+    """The log still shows the redemption after the row of the code was deleted."""
     request = await story.asks(client)
     await story.redeems(client, (await story.issue_code(request, ada, CALLER, consent_given=True)).code)
     if is_deleted:

@@ -1,4 +1,4 @@
-"""A resource or scope that the operator removes from the settings is refused wherever it comes up."""
+"""A resource or scope that the operator removes from the settings is refused wherever it is used."""
 
 import pytest
 

@@ -299,7 +299,7 @@ async def test_a_second_reuse_records_nothing(ledger, story, client, tokens):
         await story.refreshes(client, tokens)
 
 
-# any, when something else is wrong: refused, nothing changes; a retry passes every check of a refresh
+# any token, when something else is wrong: refused, and nothing changes; a retry gets every check of a refresh
 
 
 @pytest.fixture(params=["current", "retry", "reuse"])

@@ -121,7 +121,7 @@ class AskedWhileHashing(PlainPasswordHasher):
 
 
 async def test_a_sign_up_takes_nothing_from_others_while_its_password_is_hashed(ledger):
-    """With a limit of one."""
+    """The limit is one registration, and another caller must still be within it meanwhile."""
     limit, hasher = registration_limit(Rate(1, 3_600), None), AskedWhileHashing()
     server = UseCases(ledger, outside=Outside(registrations=limit, hasher=hasher))
     hasher.ask = lambda: limit.check("192.0.2.2")

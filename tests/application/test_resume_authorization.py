@@ -20,7 +20,7 @@ PRIVATE_USE = "cursor://anysphere.cursor-mcp/oauth/callback"
 
 @pytest.fixture
 def resumed(story):
-    """What comes next in the browser with this session."""
+    """Return what comes next in the browser with this session."""
 
     async def resumed(client, session, *, session_before=None, **parameters):
         request = await story.asks(client, session_before, **parameters)
@@ -206,7 +206,7 @@ async def test_consent_counts_only_for_the_redirect_host_that_was_shown(story, a
 
 @pytest.fixture
 def resumed_while_disconnecting(ledger, story, remembered, ada):
-    """What comes next if another process disconnects the client between two reads of the consent."""
+    """Return what comes next if another process disconnects the client between two reads of the consent."""
 
     async def disconnect():
         await story.disconnect_app(ada.user_id, remembered.client_id, CALLER)
