@@ -5,7 +5,7 @@ import unicodedata
 from grantledger.domain.refusal import Refusal
 
 MAX_NAME = 200
-"""In characters."""
+"""Maximum length of a name, in characters."""
 
 
 class NameInvalid(Refusal):

@@ -14,9 +14,9 @@ A refresh, where `n` is the current generation (`TokenGrant.refresh`):
 The first row that fits applies. The reuse window of a generation begins when the next generation supersedes
 it. A request is invalid in itself if it names a foreign resource, an invalid scope, or more combinations of
 scopes and resource than a grant can hold. In a retry, scopes that need a role are not compared: the user may
-have got or lost the role since. The second row keeps a thief from learning by such requests
-whether the owner has refreshed. A retry is recorded if it comes from another network than the refresh that
-it repeats, once for each generation.
+have got or lost the role since. The second row keeps a thief from learning by invalid requests whether the
+owner has refreshed. A retry is recorded if it comes from another network than the refresh that it repeats,
+once for each generation.
 """
 
 from typing import assert_never

@@ -27,12 +27,12 @@ from grantledger.domain.user_account import UserIsDisabled
 
 
 async def asking_client(ledger: Ledger, request: AuthorizationRequest) -> ClientRegistration:
-    """Return the client that asks, if it still may. Raises `ClientUnknown`, `ClientIsDisabled`."""
+    """Load the client of the request and return it. Raises `ClientUnknown`, `ClientIsDisabled`."""
     return usable_client(await ledger.load(CLIENT, request.client_id), request)
 
 
 def usable_client(client: Versioned[ClientRegistration], request: AuthorizationRequest) -> ClientRegistration:
-    """Return the client that asks, if it still may. Raises `ClientUnknown`, `ClientIsDisabled`."""
+    """Return the loaded client of the request. Raises `ClientUnknown`, `ClientIsDisabled`."""
     if client.state is None:
         raise ClientUnknown(request.client_id)
     client.state.check_usable(request.client_registration)

@@ -47,7 +47,7 @@ class NewResourceSecret(Struct, frozen=True, kw_only=True):
 
 
 class AddResource:
-    """Offer a resource and make credentials for its server. If the settings have it, only make these."""
+    """Offer a resource and make credentials for its server. One of the settings gets only the credentials."""
 
     def __init__(
         self,

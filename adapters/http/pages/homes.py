@@ -19,7 +19,7 @@ from grantledger.adapters.http.responses import AnyRequest
 from grantledger.domain.absolute_uri import parse
 
 SEGMENT_LENGTH = 22
-"""128 random bits and more, in base64url."""
+"""So many characters of base64url hold at least 128 random bits."""
 
 _BELOW = re.compile(rf"/s/([A-Za-z0-9_-]{{{SEGMENT_LENGTH}}})(?=/)")
 _SEGMENT = "grantledger.home"
