@@ -61,7 +61,7 @@ class Filling:
         self._users.append(await open_account(address, secrets.token_hex(12), _CALLER, name="A User"))
 
     async def grant(self, number: int) -> None:
-        """Give consent with a code, and redeem it: each user has a grant of each of a few clients."""
+        """Give consent, and issue and redeem a code. Each user has a grant of each of a few clients."""
         token = self._ports.randomness.token
         user = self._users[number % len(self._users)]
         client = self._clients[(number // len(self._users)) % CLIENTS]

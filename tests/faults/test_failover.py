@@ -1,4 +1,4 @@
-"""The primary is killed under two busy servers and its standby takes over: they go on by themselves."""
+"""The primary of two busy servers is killed, and its standby takes over: the servers go on by themselves."""
 
 import asyncio
 import random

@@ -24,5 +24,5 @@ def registration_body(client: str) -> bytes:
 
 
 def registration_request(client: str) -> RegistrationRequest:
-    """Return the request as the edge decodes it."""
+    """Return the request as the endpoint decodes it."""
     return msgspec.json.decode(registration_body(client), type=RegistrationRequest)

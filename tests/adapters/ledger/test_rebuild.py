@@ -302,7 +302,7 @@ def test_appends_of_other_processes_during_a_rebuild_are_not_lost(database: Watc
     barrier.wait(30)
     rebuilds = 0
     while any(process.is_alive() for process in writing):
-        rebuild(database, page=90)  # which does not divide 3,200: the last events are always caught up
+        rebuild(database, page=90)  # 90 does not divide 3,200, so the last page is not full
         rebuilds += 1
         for process in writing:
             process.join(0)
