@@ -137,29 +137,29 @@ def existing(database: str | None, config: Path | None) -> "Container":
 
 def wiring(settings: "Settings") -> "Container":
     """Return the wiring with these settings. The wiring also works for the ledger of an embedded server."""
-    with _pydantic_settings_left_out():
+    with _unused_imports_left_out():
         from grantledger.entrypoints.composition import Container
 
     return Container(settings)
 
 
 @contextmanager
-def _pydantic_settings_left_out() -> Iterator[None]:
-    """Let dependency_injector import an empty module instead of pydantic-settings, where that is installed.
+def _unused_imports_left_out() -> Iterator[None]:
+    """Let dependency_injector import empty modules instead of pydantic-settings and PyYAML, if installed.
 
-    The import takes a fifth of the time of a short command, and serves a feature that is not used here. Only
-    the process of a command may do this: an application that embeds the server may use that feature.
+    The imports take a fifth of the time of a short command, and serve features that are not used here. Only
+    the process of a command may do this: an application that embeds the server may use these features.
     """
-    name = "pydantic_settings"
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = empty = ModuleType(name)
-    vars(empty)["BaseSettings"] = type("BaseSettings", (), {})
+    empty = {"pydantic_settings": "BaseSettings", "yaml": "SafeLoader"}
+    left_out = [name for name in empty if name not in sys.modules]
+    for name in left_out:
+        sys.modules[name] = module = ModuleType(name)
+        vars(module)[empty[name]] = type(empty[name], (), {})
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name in left_out:
+            del sys.modules[name]
 
 
 @asynccontextmanager

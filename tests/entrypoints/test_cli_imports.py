@@ -82,7 +82,7 @@ def test_as_json_the_ledger_is_shown_without_rich(directory: Path):
 
 
 def test_users_are_listed_without_a_server(directory: Path):
-    assert not imported("user", "list", cwd=directory) & (SERVER | {"pydantic", "pydantic_settings"})
+    assert not imported("user", "list", cwd=directory) & (SERVER | {"pydantic", "pydantic_settings", "yaml"})
 
 
 def test_a_ledger_with_this_schema_is_migrated_without_alembic(directory: Path):
