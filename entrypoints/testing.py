@@ -1,7 +1,5 @@
 """A server for the tests of MCP servers: in their process, with users, and tokens without a browser."""
 
-import base64
-import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -19,6 +17,7 @@ from grantledger.application.tokens.redeem_code import CodeRedemption
 from grantledger.application.tokens.revoke import Revocation
 from grantledger.domain.authorization_request import AuthorizationParameters
 from grantledger.domain.client_metadata import RegistrationRequest
+from grantledger.domain.digests import sha256
 from grantledger.entrypoints.embedded import AuthorizationServer
 from grantledger.entrypoints.settings import ProtectedResource, Settings
 
@@ -103,7 +102,7 @@ class LocalIssuer:
         client_id = await self._client(client_name)
         session = (await do.sign_in(user, self.password, _CALLER)).session
         verifier = secrets.token_urlsafe(48)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        challenge = sha256(verifier.encode())
         parameters = AuthorizationParameters(
             client_id=client_id,
             redirect_uri=_REDIRECT_URI,

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from joserfc.util import urlsafe_b64decode
+
+from grantledger.domain import base64url
 
 _SYMMETRIC = "HS"
 
@@ -13,7 +14,7 @@ _SYMMETRIC = "HS"
 def id_token_fault(token: str, *, keys: dict[str, Any], issuer: str) -> str | None:
     """Return what is wrong with the ID token, None if nothing is. The result has no part of the token."""
     try:
-        header = msgspec.json.decode(urlsafe_b64decode(token.partition(".")[0].encode()), type=dict[str, Any])
+        header = msgspec.json.decode(base64url.decode(token.partition(".")[0]) or b"", type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return "it is no JWT"
     algorithm = str(header.get("alg"))

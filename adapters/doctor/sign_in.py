@@ -1,8 +1,6 @@
 """Authorization requests of a registered client, and the loopback server to which the browser returns."""
 
 import asyncio
-import base64
-import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -16,6 +14,7 @@ from grantledger.adapters.doctor.http import Answer, Http
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.subject import Subject
 from grantledger.adapters.guards.discovery_paths import origin_of
+from grantledger.domain.digests import sha256
 
 SIGN_IN_TIMEOUT = 300.0
 """Seconds that a user has for a sign-in."""
@@ -140,14 +139,14 @@ class Authorizations:
     def request(self, **changes: str | None) -> Request:
         """Return a request as the SDKs send it. A parameter with the value None is left out."""
         verifier, state = secrets.token_urlsafe(32), secrets.token_urlsafe(16)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+        challenge = sha256(verifier.encode())
         scope = self._scope()
         query: dict[str, str | None] = {
             "response_type": "code",
             "client_id": self._client_id,
             "redirect_uri": self.redirect_uri,
             "state": state,
-            "code_challenge": challenge.decode(),
+            "code_challenge": challenge,
             "code_challenge_method": "S256",
             "resource": self.resource,
             "scope": scope or None,

@@ -204,7 +204,7 @@ class HttpLayer:
             response = answer_error(request, NotFoundException())
             await response.to_asgi_response(None, request)(scope, receive, send)
 
-        normalized = with_normalized_paths(direct, not_found)
+        normalized = with_normalized_paths(direct, not_found, base_path=base)
         ours = with_cors(with_head(normalized), is_shared)
         if self._policy.issuer.startswith("https:") and not self._pages.homes.on_loopback:
             ours = with_hsts(ours)

@@ -134,15 +134,16 @@ _UNNORMALIZED = re.compile(r"//|/\.{1,2}(?:/|$)|./$")
 _PATH_CHARACTERS = "/:@!$&'()*+,;=-._~"
 
 
-def with_normalized_paths(app: ASGIApp, not_found: ASGIApp) -> ASGIApp:
+def with_normalized_paths(app: ASGIApp, not_found: ASGIApp, *, base_path: str = "") -> ASGIApp:
     """Let `not_found` answer a path that is not normalized, such as `//register` or `/%72egister`.
 
     The router would treat both as `/register`, and a proxy that limits access to `/register` would miss them.
+    Only the front page may end with a slash: a proxy with a location `/auth/` redirects `/auth` there.
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        is_http = scope["type"] == "http"
-        await (not_found if is_http and not _is_normalized(scope) else app)(scope, receive, send)
+        refused = scope["type"] == "http" and scope["path"] != f"{base_path}/" and not _is_normalized(scope)
+        await (not_found if refused else app)(scope, receive, send)
 
     return handle
 

@@ -57,17 +57,18 @@ async def test_the_front_page_takes_no_form(person: Person):
 
 
 async def test_the_front_page_is_at_the_path_of_the_issuer_and_names_its_documentation(tmp_path):
+    """Also with a slash: nginx redirects `/auth` there if the location is `/auth/`."""
     port = free_port()
     issuer = f"http://127.0.0.1:{port}/auth"
     settings = {"issuer": issuer, "service_documentation": "https://docs.example/?a=1&b=2"}
     with serving(tmp_path, port=port, **settings) as server:
         async with httpx2.AsyncClient(base_url=server.origin, verify=False) as http:
-            page = await http.get("/auth")
+            pages = [await http.get(path) for path in ("/auth", "/auth/")]
             described = (await http.get("/auth", headers={"accept": "application/json"})).json()
             metadata = (await http.get(described["metadata"])).json()
             elsewhere = await http.get("/")
-    assert heading_of(page) == FRONT
-    assert links_of(page)[:2] == ["/auth/authorize/account", "https://docs.example/?a=1&amp;b=2"]
+    assert [heading_of(page) for page in pages] == [FRONT, FRONT]
+    assert links_of(pages[0])[:2] == ["/auth/authorize/account", "https://docs.example/?a=1&amp;b=2"]
     documentation = {described["documentation"], metadata["service_documentation"]}
     assert documentation == {"https://docs.example/?a=1&b=2"}
     assert elsewhere.status_code == 404

@@ -1,6 +1,7 @@
 """The walls hold: imports run one way, and a wall broken on purpose is noticed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -80,3 +81,13 @@ def test_settings_import_no_adapter_and_no_library_but_msgspec() -> None:
     assert entrypoints == {"entrypoints.exposed_files", "entrypoints.settings"}
     libraries = {name for name in needed if not name.startswith("grantledger")}
     assert libraries <= {"msgspec", *sys.stdlib_module_names}
+
+
+def test_base64url_is_coded_in_one_module() -> None:
+    coding = [
+        str(path.relative_to(ROOT))
+        for layer in LAYERS
+        for path in (ROOT / layer).rglob("*.py")
+        if re.search(r"\burlsafe_b64(?:en|de)code\b", path.read_text()) or "b2a_base64" in path.read_text()
+    ]
+    assert coding == ["domain/base64url.py"]
