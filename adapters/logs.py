@@ -20,12 +20,20 @@ WriteLine = Callable[[str, str, LogLine], None]
 
 _STDLIB = logging.getLogger("grantledger.http")
 _SECRET = re.compile(r"gl(?:ac|at|rt|cs|rg|rs)_[A-Za-z0-9_-]+")
-# No quoted local part, and none with "/", which would take a URI before it along. Nothing is tried twice
-# (possessive, and no start within a word): strangers send texts of 8 KiB.
+# A local part with "/" is cut there, because a URI may be before it. Nothing is tried twice (possessive, bounded,
+# and no start within a word): strangers send texts of 8 KiB.
 _LOCAL = r"[\w.+!#$&*=?^`{|}~-]|%(?!40)|(?<=\w)'(?=\w)"
-_EMAIL = re.compile(rf"(?<![\w.+!#$&*=?^`{{|}}~%-])(?<!\w')(?:{_LOCAL})++(?:@|%40)(?:[\w.-]+|\[[\w.:]+\])")
+_QUOTED = r'"(?:[^"\\\n]|\\.){1,64}+"'  # RFC 5321 section 4.1.2
+_AT = "(?:[@\uff20\ufe6b]|%40)"
+_EMAIL = re.compile(
+    rf"(?:{_QUOTED}|(?<![\w.+!#$&*=?^`{{|}}~%-])(?<!\w')(?:{_LOCAL})++){_AT}(?:[\w.-]+|\[[\w.:]+\])"
+)
 _SCHEME_END = re.compile(r":[^\s?#]")
-_QUERY = re.compile(r"[?#]")
+_QUERY = re.compile(r"[?#]|%3f|%23", re.IGNORECASE)
+# From the last "/" on: what looks like a query may be the end of an e-mail address with "#" or "?".
+_QUERY_WITHOUT_SCHEME = re.compile(
+    r"(?<![^\s'\"/])(?:[^\s'\"/?#%]|%(?!3f|23))*+(?:[?#]|%3f|%23)(?=[^\s'\"])", re.IGNORECASE
+)
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 _PROCESS_ID = secrets.token_hex(8)
@@ -68,9 +76,15 @@ def redacted(text: str) -> str:
 
 
 def _without_query(line: str) -> str:
-    """Return the line up to the query of the first URI: in one with spaces or quotes it may end anywhere."""
+    """Return the line up to the first query, of a URI with or without a scheme.
+
+    In a URI with spaces or quotes it may end anywhere, so nothing behind it is kept.
+    """
     scheme = _SCHEME_END.search(line)
     query = scheme and _QUERY.search(line, scheme.end())
+    other = _QUERY_WITHOUT_SCHEME.search(line)
+    if other and not (query and query.start() < other.end()):
+        query = other
     return f"{line[: query.start()]}?[query]" if query else line
 
 

@@ -51,6 +51,14 @@ async def test_a_refresh_leaves_out_a_scope_that_was_removed(story, restarted, c
     assert (await restarted(WITHOUT_EMAIL).refreshes(client, tokens)).scopes == ("openid",)
 
 
+async def test_a_refresh_of_removed_scopes_alone_is_refused_and_changes_nothing(
+    ledger, story, restarted, client, ada
+):
+    tokens = await story.tokens(client, ada, scope="email")
+    with nothing_recorded(ledger), pytest.raises(NoLongerOffered):
+        await restarted(WITHOUT_EMAIL).refreshes(client, tokens)
+
+
 async def test_a_refresh_across_the_removal_of_a_scope_can_be_retried(story, restarted, client, ada):
     tokens = await story.tokens(client, ada, scope="openid email")
     first = await story.refreshes(client, tokens)
