@@ -20,8 +20,8 @@ WriteLine = Callable[[str, str, LogLine], None]
 
 _STDLIB = logging.getLogger("grantledger.http")
 _SECRET = re.compile(r"gl(?:ac|at|rt|cs|rg|rs)_[A-Za-z0-9_-]+")
-# A local part with "/" is cut there, because a URI may be before it. Nothing is tried twice (possessive, bounded,
-# and no start within a word): strangers send texts of 8 KiB.
+# A local part with "/" is cut there, because a URI may be before it. Nothing is tried twice (possessive,
+# bounded, and no start within a word): strangers send texts of 8 KiB.
 _LOCAL = r"[\w.+!#$&*=?^`{|}~-]|%(?!40)|(?<=\w)'(?=\w)"
 _QUOTED = r'"(?:[^"\\\n]|\\.){1,64}+"'  # RFC 5321 section 4.1.2
 _AT = "(?:[@\uff20\ufe6b]|%40)"
