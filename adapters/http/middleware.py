@@ -305,7 +305,8 @@ def _facts(scope: Scope, notes: Notes, status: int, seconds: float) -> dict[str,
         facts["refusal"] = type(notes.refusal).__name__
         # The message of any other exception may hold a secret.
         if isinstance(notes.refusal, (Refusal, Unavailable)) and str(notes.refusal):
-            in_one_line = str(notes.refusal).replace("\n", " ")  # a line of its own would hide what it belongs to
+            # In one line: `redacted` hides the rest of a line, and a stranger's text may have several.
+            in_one_line = str(notes.refusal).replace("\n", " ")
             facts["detail"] = logs.redacted(in_one_line)[:_LONGEST_DETAIL]
     return facts
 
