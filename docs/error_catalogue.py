@@ -38,7 +38,7 @@ NOT_INSTALLED = ("grantledger.adapters.guards.mcp_use",)  # mcp-use needs versio
 E = TypeVar("E", bound=Exception)
 
 ROOTS = (CommandFailed, SchemaMismatch)
-"""Never raised themselves, only their subclasses."""
+"""These classes are never raised themselves; their subclasses are."""
 
 _ABOUT = """
 Generated from the code and [errors.toml](errors.toml) by `make docs`.

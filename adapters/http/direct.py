@@ -66,8 +66,7 @@ def with_direct_endpoints(
         if endpoint is None:
             await app(scope, receive, send)
             return
-        # What Litestar's router sets: the request finds its size limit in it, and the log line finds its
-        # route.
+        # As Litestar's router does: the request reads its size limit from these, the log line its route.
         scope["litestar_app"] = scope["app"] = app
         scope["route_handler"], scope["path_params"] = endpoint.route_handler, parameters
         scope["path_template"] = endpoint.path_template

@@ -304,7 +304,7 @@ async def test_a_second_reuse_records_nothing(ledger, story, client, tokens):
 
 @pytest.fixture(params=["current", "retry", "reuse"])
 async def presented(request, story, client, tokens):
-    """Tokens whose refresh token is the current one, an older one within the window, or one after it."""
+    """Tokens whose refresh token is the current one, or an older one within the window or after it."""
     if request.param == "current":
         return tokens
     await story.refreshes(client, tokens)
