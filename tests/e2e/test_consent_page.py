@@ -61,6 +61,15 @@ async def test_consent_for_a_web_site_does_not_warn_of_programs_on_the_computer(
     assert "on this computer" not in (await ada.asked(client)).text.lower()
 
 
+async def test_the_consent_page_says_whether_the_client_can_renew_its_access(ada: Person):
+    said = []
+    for grant_types in (["authorization_code", "refresh_token"], ["authorization_code"]):
+        client = await ada.register(grant_types=grant_types)
+        page = await ada.asked(client["client_id"])
+        said.append("can renew its access by itself, until you disconnect it" in page.text)
+    assert said == [True, False]
+
+
 async def test_offline_access_is_promised_only_to_a_client_that_can_refresh(ada: Person):
     promised = []
     for grant_types in (["authorization_code", "refresh_token"], ["authorization_code"]):

@@ -4,6 +4,7 @@ import anyio
 import httpx2
 import pytest
 
+from grantledger.application.provenance import Caller
 from support.oauth import SESSION_COOKIE, LongAgo, Person, heading_of, returned
 from support.pages import CONSENT, SIGN_IN, SIGN_IN_AGAIN, as_it_was
 from support.server import EMAIL, PASSWORD, Server
@@ -21,6 +22,14 @@ async def test_the_sign_in_page_says_for_which_application_and_resource(server: 
     assert heading_of(page) == SIGN_IN
     assert "Notes for editors" in page.text
     assert f"{server.issuer}/mcp" in page.text
+
+
+async def test_the_sign_in_page_marks_a_client_until_an_operator_approves_it(server: Server, person: Person):
+    client = (await person.register())["client_id"]
+    assert "Not verified." in (await person.asked(client)).text
+    async with server.use_cases() as container:
+        await container.use_cases().approve_client(client, Caller(correlation_id="test"))
+    assert "Not verified." not in (await person.asked(client)).text
 
 
 async def test_the_right_password_leads_on_to_consent(person: Person):
