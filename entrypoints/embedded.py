@@ -212,6 +212,7 @@ class AuthorizationServer(GuardMethods):
             scopes=of.scopes,
             name=of.name,
             allowed_origin=self._allowed_origin,
+            offered_scopes=frozenset((*self.settings.scopes, *of.scopes)),
         )
 
     def _read_added(self) -> Iterator[Resource]:

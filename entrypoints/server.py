@@ -106,12 +106,10 @@ def run(app: ASGIApp, settings: Settings) -> None:
     With several `workers`, each is a copy of this process, which must have nothing open. uvicorn's access log
     stays off: query strings hold codes and states. Raises `SettingsInvalid` for a port that is taken.
     """
+    sockets = localhost_sockets(settings) or sockets_of(settings)
     on_terminal = sys.stderr.isatty()
     logs.configure(settings.log_format or ("console" if on_terminal else "json"), settings.log_level)
     issuer, database = settings.issuer_identifier, settings.database_name
-    sockets = localhost_sockets(settings)
-    if settings.workers > 1:
-        sockets = sockets or shared_sockets(settings)
     by = f" with {settings.workers} workers" if settings.workers > 1 else ""
     logs.write_line("info", f"Grantledger serves {issuer} from {database}{by}")
     config = uvicorn.Config(
@@ -143,7 +141,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
         sys.exit(code)
 
 
-def _serve(config: uvicorn.Config, sockets: list[socket.socket] | None, parent: Parent | None = None) -> int:
+def _serve(config: uvicorn.Config, sockets: list[socket.socket], parent: Parent | None = None) -> int:
     server = _Server(config, parent)
     with suppress(KeyboardInterrupt):
         server.run(sockets)
@@ -175,8 +173,8 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def shared_sockets(settings: Settings) -> list[socket.socket]:
-    """Return the sockets of `host` and `port` on which all workers accept. Raises `SettingsInvalid`.
+def sockets_of(settings: Settings) -> list[socket.socket]:
+    """Return the sockets of `host` and `port`, on which all workers accept. Raises `SettingsInvalid`.
 
     With a socket for each worker (`SO_REUSEPORT`), the queued connections of a worker that ends would be
     lost, and another program of the same user could receive some of the connections.
@@ -187,8 +185,10 @@ def shared_sockets(settings: Settings) -> list[socket.socket]:
         )
     except OSError as error:
         raise SettingsInvalid("host", f"{settings.host} cannot be used: {error.strerror}") from None
+    advice = ": stop the program that uses it, or let `port`, and the port in the issuer, be another one"
     bound = [
-        _bound(socket.AddressFamily(family), str(address[0]), settings.port) for family, *_, address in found
+        _bound(socket.AddressFamily(family), str(address[0]), settings.port, advice)
+        for family, *_, address in found
     ]
     usable = [one for one in bound if one is not None]
     if not usable:
@@ -218,7 +218,7 @@ def localhost_sockets(settings: Settings) -> list[socket.socket] | None:
 _LOCALHOST = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
-def _bound(family: socket.AddressFamily, address: str, port: int, advice: str = "") -> socket.socket | None:
+def _bound(family: socket.AddressFamily, address: str, port: int, advice: str) -> socket.socket | None:
     """Return None on a machine without that kind of address."""
     try:
         listener = socket.socket(family)

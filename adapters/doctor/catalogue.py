@@ -236,6 +236,14 @@ AREAS: tuple[Area, ...] = (
                 "Write the issuer in one spelling everywhere. Watch the slash at the end.",
             ),
             Check(
+                "resource-listed",
+                WARNING,
+                "If the authorization server lists its `protected_resources`, this one is among them.",
+                "RFC 9728 section 4",
+                "all clients: most servers that list them give out no token for another one",
+                "Add the resource at the authorization server, as `grantledger resource add URL` does.",
+            ),
+            Check(
                 "pkce-advertised",
                 FAULT,
                 "`code_challenge_methods_supported` contains S256, in each document.",

@@ -93,6 +93,10 @@ async def find_server(subject: Subject, http: Http, report: Report) -> None:
         differ = [name for name in _SHARED if oauth.get(name) != openid.get(name)]
         report.judge("documents-agree", not differ, f"they differ in {', '.join(differ)}")
     _judge_offer(subject, report)
+    listed = texts(subject.server.get("protected_resources"))
+    if listed and not subject.is_issuer:
+        named = subject.named_resource
+        report.judge("resource-listed", named in listed, f"{', '.join(listed):.200}, and not {named}")
     await _judge_endpoints(subject, http, report)
 
 

@@ -15,7 +15,7 @@ from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.rules import Rules
 from grantledger.adapters.guards.scope_hierarchy import ScopeHierarchy, with_hierarchy
 from grantledger.adapters.guards.session import keep_in, verified
-from grantledger.adapters.guards.source import GuardedResource, McpAuth
+from grantledger.adapters.guards.source import GuardedResource, McpAuth, resource_of
 from grantledger.adapters.guards.step_up import step_up_of_call
 from grantledger.adapters.guards.streams import ending_with_token
 from grantledger.adapters.http.errors import GuardRefusal
@@ -58,9 +58,15 @@ def with_mcp_auth(
     with 200 and an error result. `hide` removes from lists what the session may not use.
 
     Raises `ValueError` for an unknown resource, a rule that fits no call, scopes that a challenge cannot
-    hold, or `@requires` above the decorator that makes the tool.
+    hold, or `@requires` above the decorator that makes the tool. Raises `TypeError` for an `app` or `auth` of
+    another kind.
     """
-    guarded = auth.guarded_resource(resource)
+    if not callable(app):
+        raise TypeError(
+            f"app must be an ASGI application, not {app!r:.100}: of an MCP server, pass what its http_app() "
+            "or streamable_http_app() returns"
+        )
+    guarded = resource_of(auth, resource)
     if allowed_origin is not None:
         guarded = replace(guarded, allowed_origin=allowed_origin)
     if "mcp.server.streamable_http_manager" in sys.modules:  # otherwise it cannot be one of the SDK's
@@ -100,7 +106,7 @@ class BearerGuard:
         guarded = with_hierarchy(guarded, options.scope_hierarchy)
         self._guarded = guarded
         self._check = RequestCheck(guarded, required_scopes)
-        self._calls = CallGuard(app, guarded.metadata_url, names(required_scopes), options)
+        self._calls = CallGuard(app, guarded, names(required_scopes), options)
         self._discovery = Discovery(guarded)
         self._public = frozenset(names(public))
         self._cors = self._check.cors

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from grantledger.adapters.asgi_types import ASGIApp, Headers, Message, Receive, Scope, Send
+from grantledger.adapters.guards.check import warn_of_unknown_scopes
 from grantledger.adapters.guards.components import listed_as, mcp_server_at, refuse_unchecked, requirement_in
 from grantledger.adapters.guards.listings import LISTINGS, ShorterList
 from grantledger.adapters.guards.messages import Call, MessageRefused, body_of, calls_in
@@ -14,6 +15,7 @@ from grantledger.adapters.guards.refusals import guard_response
 from grantledger.adapters.guards.requires import Requirement
 from grantledger.adapters.guards.rules import Rules, RuleTable
 from grantledger.adapters.guards.scope_hierarchy import Inclusion, ScopeHierarchy
+from grantledger.adapters.guards.source import GuardedResource
 from grantledger.adapters.guards.step_up import AccessRefused, StepUp
 from grantledger.adapters.http.errors import GuardRefusal, PlainResponse, json_response
 from grantledger.application.tokens.mcp_session import McpSession
@@ -48,22 +50,28 @@ class Allowed(Struct, frozen=True):
 
 class CallGuard:
     def __init__(
-        self, app: ASGIApp, metadata_url: str, required_scopes: tuple[str, ...], options: CallOptions
+        self, app: ASGIApp, guarded: GuardedResource, required_scopes: tuple[str, ...], options: CallOptions
     ) -> None:
         """Raises `ValueError` for a rule that fits no call, and for an unknown option.
 
         Also for a tool with `@requires` in the wrong order.
         """
-        if options.step_up not in get_args(StepUpAnswer) or options.hide not in get_args(Hide):
-            raise ValueError(f"step_up or hide is unknown: {options.step_up!r}, {options.hide!r}")
+        for option, given, known in (
+            ("step_up", options.step_up, get_args(StepUpAnswer)),
+            ("hide", options.hide, get_args(Hide)),
+        ):
+            if given not in known:
+                raise ValueError(f"{option} must be {' or '.join(map(repr, known))}, not {given!r}")
         if options.find_server is None:
             refuse_unchecked(app)
-        self._metadata_url = metadata_url
+        self._guarded = guarded
+        self._metadata_url = guarded.metadata_url
         self._always = Requirement(scopes=required_scopes)
         self._rules = RuleTable(options.rules)
+        warn_of_unknown_scopes(guarded, self._rules.scopes)
         self._find_server = options.find_server or partial(mcp_server_at, app)
         self._options = options
-        self.step_up = StepUp(metadata_url=metadata_url, inclusion=Inclusion(options.scope_hierarchy))
+        self.step_up = StepUp(metadata_url=guarded.metadata_url, inclusion=Inclusion(options.scope_hierarchy))
 
     def server_at(self, scope: Scope) -> Any:
         """Return the MCP server of this request, or this guard if only rules apply.
@@ -116,6 +124,7 @@ class CallGuard:
     def _refused(
         self, refused: AccessRefused, session: McpSession, calls: tuple[Call, ...], headers: Headers
     ) -> PlainResponse:
+        warn_of_unknown_scopes(self._guarded, refused.missing)
         same_id = calls[0].id if calls and all(call.id == calls[0].id for call in calls) else None
         call = calls[0] if len(calls) == 1 else Call("", id=same_id)
         is_request = call.method == "tools/call" and call.id is not None

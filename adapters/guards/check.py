@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import cache
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -16,6 +17,7 @@ from grantledger.adapters.http.errors import GuardRefusal, PlainResponse
 from grantledger.application.ports import Unavailable
 from grantledger.application.tokens.mcp_session import McpSession
 from grantledger.domain.refusal import Refusal
+from grantledger.domain.scope import checked_token
 
 _OF_THE_BODY = (b"content-type", b"content-length")
 
@@ -25,6 +27,23 @@ _log = logging.getLogger(__name__)
 def names(given: Iterable[str]) -> tuple[str, ...]:
     """Return the names as a tuple. A string counts as one name."""
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def warn_of_unknown_scopes(guarded: GuardedResource, scopes: Iterable[str]) -> None:
+    """Log, once for each scope, that no client can get it, however often its user consents."""
+    for scope in scopes:
+        if guarded.offered_scopes is not None and scope not in guarded.offered_scopes:
+            _warn_once(guarded.identifier, scope)
+
+
+@cache
+def _warn_once(resource: str, scope: str) -> None:
+    _log.warning(
+        "no client can get the scope %r for %s: add it to the setting `scopes` or to this resource, "
+        "or correct its spelling",
+        scope,
+        resource,
+    )
 
 
 class RequestCheck:
@@ -37,7 +56,8 @@ class RequestCheck:
         """
         self._verify = guarded.verify
         self._resource = guarded.identifier
-        self._required = names(required_scopes)
+        self._required = tuple(map(checked_token, names(required_scopes)))
+        warn_of_unknown_scopes(guarded, self._required)
         self.cors = Cors(guarded.allowed_origin, own_origin=origin_of(guarded.identifier))
         scopes = self._required or guarded.scopes
         self._responses = {

@@ -21,7 +21,7 @@ from grantledger.adapters.guards.mcp_caller import access_token_members
 from grantledger.adapters.guards.requires import Declared
 from grantledger.adapters.guards.scope_hierarchy import ScopeHierarchy
 from grantledger.adapters.guards.session import session_for, verified
-from grantledger.adapters.guards.source import GuardedResource, McpAuth
+from grantledger.adapters.guards.source import GuardedResource, McpAuth, resource_of
 from grantledger.domain.refusal import Refusal
 
 
@@ -71,7 +71,7 @@ class FastMcpAuth(AuthProvider):
         hide: Hide = "nothing",
     ) -> None:
         self._auth = auth
-        guarded = auth.guarded_resource(resource)
+        guarded = resource_of(auth, resource)
         self._guarded = guarded if allowed_origin is None else replace(guarded, allowed_origin=allowed_origin)
         self._calls = CallOptions(
             scope_hierarchy=scope_hierarchy or {}, step_up=step_up, hide=hide, find_server=_server_at

@@ -15,7 +15,7 @@ from grantledger.adapters.asgi_types import ASGIApp
 from grantledger.adapters.guards.check import RequestCheck
 from grantledger.adapters.guards.discovery import Discovery
 from grantledger.adapters.guards.session import keep_for_route, session_in
-from grantledger.adapters.guards.source import McpAuth
+from grantledger.adapters.guards.source import McpAuth, resource_of
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
 
@@ -30,7 +30,7 @@ def mcp_guard(
     The handler gets the session from `provide_mcp_session` or `current_session()`. Raises `ValueError` for an
     unknown resource.
     """
-    check = RequestCheck(auth.guarded_resource(resource), required_scopes)
+    check = RequestCheck(resource_of(auth, resource), required_scopes)
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         headers = list(connection.scope["headers"])
@@ -51,7 +51,7 @@ def mcp_discovery(auth: McpAuth, *, resource: str | None = None) -> list[ASGIRou
 
     Raises `ValueError` for an unknown resource.
     """
-    discovery = Discovery(auth.guarded_resource(resource))
+    discovery = Discovery(resource_of(auth, resource))
     return [
         *(_route(path, discovery.of_resource) for path in discovery.paths_of_resource),
         *(_route(path, discovery.of_issuer) for path in discovery.paths_of_issuer),

@@ -7,7 +7,7 @@ mcp-use answers an outage with 401, and its challenge does not say where to get 
 from mcp_use.server.auth import AccessToken, BearerAuthProvider
 
 from grantledger.adapters.guards.session import session_for
-from grantledger.adapters.guards.source import McpAuth
+from grantledger.adapters.guards.source import McpAuth, resource_of
 from grantledger.domain.refusal import Refusal
 
 
@@ -16,7 +16,7 @@ class McpUseAuth(BearerAuthProvider):  # type: ignore[misc] # mypy has no mcp-us
 
     def __init__(self, auth: McpAuth, *, resource: str | None = None) -> None:
         """Raises `ValueError` for an unknown resource."""
-        self._guarded = auth.guarded_resource(resource)
+        self._guarded = resource_of(auth, resource)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Return the caller. A token that the guard has verified is not verified again."""

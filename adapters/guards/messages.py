@@ -22,6 +22,27 @@ NAMED_BY = {
 }
 """For methods on one tool, prompt or resource: the parameter that names it."""
 
+METHODS = (
+    *NAMED_BY,
+    "completion/complete",
+    "logging/setLevel",
+    "notifications/cancelled",
+    "notifications/initialized",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tools/list",
+)
+"""What clients send, in all versions of MCP. Extensions add more."""
+
 HASHED_NAME = re.compile(r"__(?P<hash>[0-9a-f]{12})_(?P<name>.+)", re.DOTALL)
 """How the pages of a `FastMCPApp` name its tools in calls."""
 

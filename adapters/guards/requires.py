@@ -140,9 +140,12 @@ def requires(
         def add_todo(text: str) -> str: ...
 
     Behind a guard that sees the tool, a refused call never reaches it. Otherwise the tool answers with an
-    error result. Raises `ValueError` for a scope that a challenge cannot hold, and for an async `check`.
+    error result. Raises `ValueError` for a scope that a challenge cannot hold, and for an async `check`, and
+    `TypeError` for what is no scope.
     """
     for scope in scopes:
+        if not isinstance(scope, str):
+            raise TypeError(f'write @requires("todo:write", "todo:read"): {scope!r:.100} is no scope')
         challenge(None, scopes=(checked_token(scope),))
     if check is not None and inspect.iscoroutinefunction(check):
         raise ValueError("check must be a function without async: it is called from sync tools too")

@@ -1,12 +1,13 @@
 """The rule table: what calls need, for MCP servers whose tools cannot be decorated."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from urllib.parse import unquote
 
 from msgspec import Struct
 
 from grantledger.adapters.guards.check import names
-from grantledger.adapters.guards.messages import HASHED_NAME, NAMED_BY, Call
+from grantledger.adapters.guards.messages import HASHED_NAME, METHODS, NAMED_BY, Call
 from grantledger.adapters.guards.requires import FORBIDDEN, Requirement, requires
 from grantledger.adapters.guards.uri_spelling import is_ambiguous, normalized
 
@@ -29,6 +30,11 @@ class RuleTable:
             for method, parameter in NAMED_BY.items()
             if parameter == "uri"
         )
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """All scopes that a rule names."""
+        return tuple(scope for rule in self._rules for scope in rule.requirement.scopes)
 
     def __bool__(self) -> bool:
         return bool(self._rules)
@@ -88,6 +94,8 @@ def _rule(pattern: str, requirement: Requirement) -> _Rule:
     method, colon, name = pattern.partition(":")
     if "/" not in method and method != "*":
         raise ValueError(f"rule {pattern!r} must begin with a method, such as tools/call:{method}")
+    if (meant := _misspelt(method)) is not None:
+        raise ValueError(f"rule {pattern!r} is about no method of MCP: did you mean {meant!r}?")
     by_method = _pattern(method)
     if not colon:
         return _Rule(by_method, (), requirement)
@@ -97,6 +105,18 @@ def _rule(pattern: str, requirement: Requirement) -> _Rule:
         _pattern(spelling, decode=decode) for spelling in (name, normalized(name)) for decode in (False, True)
     }
     return _Rule(by_method, tuple(by_name), requirement)
+
+
+def _misspelt(method: str) -> str | None:
+    """Return the method of MCP that was meant. A method of an extension has a name of its own."""
+    folded = {_folded(known): known for known in METHODS}
+    if "*" in method or _folded(method) in folded:
+        return None
+    return next((folded[near] for near in get_close_matches(_folded(method), folded, 1, _ALMOST)), None)
+
+
+_ALMOST = 0.85
+"""How alike a misspelling is, so that `tool/call` is one and `tools/delete` is not."""
 
 
 def _pattern(text: str, *, decode: bool = False) -> _Pattern:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from grantledger.adapters.guards.check import names
 from grantledger.adapters.guards.source import GuardedResource
 from grantledger.application.tokens.mcp_session import McpSession
+from grantledger.domain.scope import checked_token
 
 ScopeHierarchy = Mapping[str, str | Iterable[str]]
 """Maps a scope to the scopes that it includes."""
@@ -20,7 +21,11 @@ class Inclusion:
     """A hierarchy with its indirect inclusions: if A includes B, and B includes C, then A includes C."""
 
     def __init__(self, hierarchy: ScopeHierarchy) -> None:
-        self._direct = {scope: names(included) for scope, included in hierarchy.items()}
+        """Raises `ValueError` for what is no scope."""
+        self._direct = {
+            checked_token(scope): tuple(map(checked_token, names(included)))
+            for scope, included in hierarchy.items()
+        }
 
     def including(self, scopes: Iterable[str]) -> tuple[str, ...]:
         """Return the scopes, and after them all that they include."""
@@ -52,4 +57,9 @@ def with_hierarchy(guarded: GuardedResource, hierarchy: ScopeHierarchy) -> Guard
         session = await guarded.verify(access_token, resource=resource)
         return replace(session, scopes=inclusion.including(session.scopes))
 
-    return replace(guarded, verify=verify)
+    offered = guarded.offered_scopes
+    return replace(
+        guarded,
+        verify=verify,
+        offered_scopes=None if offered is None else frozenset(inclusion.including(offered)),
+    )

@@ -38,6 +38,8 @@ class GuardedResource(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     name: str = ""
     allowed_origin: AllowedOrigin = "*"
+    offered_scopes: frozenset[str] | None = None
+    """Every scope that the issuer may grant for it. None: not known, as of an issuer elsewhere."""
 
     @property
     def metadata_url(self) -> str:
@@ -55,3 +57,13 @@ class McpAuth(Protocol):
     def in_front_of(self, app: ASGIApp) -> ASGIApp:
         """Return `app` with the paths of the authorization server added, if it runs in this process."""
         ...
+
+
+def resource_of(auth: McpAuth, resource: str | None) -> GuardedResource:
+    """Return what guards need to know of a resource. Raises `ValueError` for an unknown one.
+
+    Raises `TypeError` for what is no `McpAuth`, such as an issuer's URL or a `SyncMcpAuthClient`.
+    """
+    if not hasattr(auth, "in_front_of"):
+        raise TypeError(f"auth must be an AuthorizationServer or an McpAuthClient, not {auth!r:.100}")
+    return auth.guarded_resource(resource)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from grantledger.adapters.guards.check import RequestCheck
 from grantledger.adapters.guards.session import keep_for_route
-from grantledger.adapters.guards.source import McpAuth
+from grantledger.adapters.guards.source import McpAuth, resource_of
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
 
@@ -23,7 +23,7 @@ def mcp_session(
     The function returns the session, or raises Starlette's `HTTPException` with the challenge. `mcp_session`
     itself raises `ValueError` for an unknown resource.
     """
-    check = RequestCheck(auth.guarded_resource(resource), required_scopes)
+    check = RequestCheck(resource_of(auth, resource), required_scopes)
 
     async def session_of(request: Request) -> McpSession:
         headers = request.scope["headers"]

@@ -45,6 +45,9 @@ class TokenCache:
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """Raises `ValueError` for less than 0 seconds."""
+        if not seconds >= 0:
+            raise ValueError(f"cache_seconds must be 0 or more, not {seconds!r}")
         self._seconds = seconds
         self._monotonic = monotonic
         self._now = now

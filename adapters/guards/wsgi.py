@@ -27,7 +27,7 @@ def with_mcp_auth_wsgi(
 ) -> WSGIApp:
     """Return `app` behind a guard, as `with_mcp_auth` does. Code behind it calls `current_session()`.
 
-    Raises `ValueError` for scopes that a challenge cannot hold.
+    Raises `ValueError` for scopes that a challenge cannot hold, and `TypeError` for an async client.
     """
     return _Guard(app, auth, required_scopes, public).__call__
 
@@ -36,6 +36,11 @@ class SyncCheck:
     """The decision about a request, for frameworks without an event loop."""
 
     def __init__(self, auth: SyncMcpAuthClient, required_scopes: Iterable[str] = ()) -> None:
+        """Raises `TypeError` for a client that needs an event loop."""
+        if not isinstance(auth, SyncMcpAuthClient):
+            raise TypeError(
+                f"auth must be a SyncMcpAuthClient, not {auth!r:.100}: it has the arguments of McpAuthClient"
+            )
         self._auth = auth
         self.check = RequestCheck(auth.guarded_resource(), required_scopes)
 

@@ -40,7 +40,7 @@ def demo(port: int, email: str, password: str | None, *, once: bool, serve_only:
         raise click.BadParameter(f"{email!r} is not an e-mail address", param_hint="--email") from None
     if password is not None and len(password) < MIN_PASSWORD:
         raise click.BadParameter(f"needs at least {MIN_PASSWORD} characters", param_hint="--password")
-    if find_spec("mcp") is None:
+    if any(find_spec(name) is None for name in ("bs4", "mcp")):
         # On one line, for copying.
         click.secho(
             "grantledger: the demo needs an MCP client and MCP servers: pip install 'grantledger[demo]'",

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from grantledger.entrypoints.cli import demo
 from support.leaks import seen
 from support.server import PASSWORD, cli
 
@@ -34,6 +36,17 @@ def test_help_names_every_command(database: Path):
     code, said, _ = run(database, "--help")
     assert code == 0
     assert all(command in said for command in ("demo", "serve", "migrate", "user", "keys", "ledger"))
+
+
+@pytest.mark.parametrize("missing", ["bs4", "mcp"])
+def test_without_a_package_of_the_demo_it_says_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch):
+    def find_spec(name: str) -> object:
+        return None if name == missing else name
+
+    monkeypatch.setattr(demo, "find_spec", find_spec)
+    done = CliRunner().invoke(demo.demo, ["--once"])
+    assert done.exit_code == 1
+    assert done.stderr.endswith("pip install 'grantledger[demo]'\n")
 
 
 def test_migrate_creates_the_database_and_prints_its_revision(database: Path):

@@ -1,6 +1,7 @@
 """The server inside other programs: Litestar, other frameworks, and no HTTP at all."""
 
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -39,6 +40,16 @@ def test_an_embedded_server_has_no_workers(tmp_path):
     settings = Settings(database=str(tmp_path / "grantledger.sqlite3"), workers=2)
     with pytest.raises(SettingsInvalid, match="workers must be 1 in an embedded server"):
         AuthorizationServer(settings)
+
+
+def test_a_server_whose_port_is_taken_says_what_to_do(server):
+    taken = socket.create_server(("127.0.0.1", server.settings.port))
+    with taken, pytest.raises(SettingsInvalid) as refused:
+        server.run()
+    assert str(refused.value) == (
+        f"port {server.settings.port} cannot be used at 127.0.0.1 (Address already in use): stop the program "
+        "that uses it, or let `port`, and the port in the issuer, be another one"
+    )
 
 
 class Host:
@@ -345,6 +356,15 @@ async def test_csrf_protection_of_a_litestar_host_skips_our_routes(server):
 def test_a_resource_that_is_not_configured_cannot_be_guarded(server):
     with pytest.raises(ValueError, match="not one of the protected resources"):
         server.guard(without_lifespan, "https://elsewhere.example/mcp")
+
+
+def test_a_guard_knows_the_scopes_that_clients_can_get(tmp_path):
+    database = str(tmp_path / "grantledger.sqlite3")
+    of_one = ProtectedResource(identifier="http://127.0.0.1:8000/mcp", scopes=("todo:write",))
+    of_another = ProtectedResource(identifier="http://127.0.0.1:8000/other", scopes=("other",))
+    settings = Settings(database=database, scopes=("openid",), resources=(of_one, of_another))
+    guarded = AuthorizationServer(settings).guarded_resource(of_one.identifier)
+    assert guarded.offered_scopes == frozenset({"openid", "todo:write"})
 
 
 FILES = "https://files.example/mcp"

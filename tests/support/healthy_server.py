@@ -68,6 +68,7 @@ class HealthyServer:
             "revocation_endpoint": f"{ORIGIN}/revoke",
             "jwks_uri": f"{ORIGIN}/jwks",
             "scopes_supported": ["openid"],
+            "protected_resources": [MCP],
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],

@@ -158,8 +158,14 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
         both(answering("GET", PATH, status=404), challenging(FULL.replace("/mcp", ""))),
         {"resource-metadata-path"},
     ),
-    "the origin for a resource": (resource(resource=ORIGIN), {"resource-identifier", "discovery"}),
-    "a slash after the resource": (resource(resource=f"{MCP}/"), {"resource-identifier", "discovery"}),
+    "the origin for a resource": (
+        resource(resource=ORIGIN),
+        {"resource-identifier", "discovery", "resource-listed"},
+    ),
+    "a slash after the resource": (
+        resource(resource=f"{MCP}/"),
+        {"resource-identifier", "discovery", "resource-listed"},
+    ),
     "no authorization server": (resource(authorization_servers=[]), {"authorization-servers"}),
     "two authorization servers": (
         resource(authorization_servers=[ORIGIN, "https://b.example"]),
@@ -184,6 +190,10 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
         {"well-known-answer"},
     ),
     "a slash after the issuer": (metadata(issuer=f"{ORIGIN}/"), {"issuer", "discovery"}),
+    "a resource that the issuer does not list": (
+        metadata(protected_resources=["https://other.example/mcp"]),
+        {"resource-listed"},
+    ),
     "no PKCE in the metadata": (
         metadata(code_challenge_methods_supported=None),
         {"pkce-advertised", "discovery"},
@@ -243,7 +253,7 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
     ),
     "a malformed resource": (
         resource(resource="https://[bad"),
-        {"resource-identifier", "discovery", "old-discovery"},
+        {"resource-identifier", "discovery", "old-discovery", "resource-listed"},
     ),
     "a malformed token endpoint": (metadata(token_endpoint="https://[bad"), {"endpoints"}),
     "a malformed endpoint that is optional": (

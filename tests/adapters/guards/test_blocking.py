@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from grantledger.adapters.guards.blocking import SyncMcpAuthClient
+from grantledger.adapters.guards.client import McpAuthClient
 from grantledger.adapters.guards.session import current_session
 from grantledger.adapters.guards.wsgi import WSGIApp, with_mcp_auth_wsgi
 from grantledger.application.ports import Unavailable
@@ -141,6 +142,12 @@ def test_a_wsgi_guard_refuses_pages_of_origins_that_are_not_listed(issuer):
     answer = Answer(guarded, HTTP_ORIGIN=origin, **GOOD)
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
     listed.close()
+
+
+def test_a_wsgi_guard_with_an_async_client_does_not_start():
+    client: Any = McpAuthClient(issuer=ISSUER, resource=RESOURCE)
+    with pytest.raises(TypeError, match="auth must be a SyncMcpAuthClient"):
+        with_mcp_auth_wsgi(lambda *_: [], client)
 
 
 def test_a_wsgi_guard_demands_scopes(client):

@@ -548,6 +548,7 @@ WRONG = {
     "an unknown way": ({"verify": "guess"}, "verify"),
     "a secret that is not used": ({"client_secret": "x"}, "client_secret"),
     "no credentials": ({"verify": "introspection"}, "client_id"),
+    "a negative time": ({"cache_seconds": -1}, "cache_seconds"),
 }
 
 

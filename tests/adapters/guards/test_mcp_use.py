@@ -45,6 +45,9 @@ class Auth:
     def guarded_resource(self, resource: str | None = None) -> Any:
         return guarded(self._verify)
 
+    def in_front_of(self, app: Any) -> Any:
+        return app
+
 
 async def test_a_tool_of_mcp_use_gets_the_caller(adapter):
     user = SessionUser(email="ann@example.com", email_verified=False)

@@ -116,6 +116,11 @@ def test_a_scope_that_a_challenge_cannot_hold_is_a_mistake_of_the_program(scope)
         requires(scope)
 
 
+def test_requires_without_parentheses_is_a_mistake_of_the_program():
+    with pytest.raises(TypeError, match=r'write @requires\("todo:write"'):
+        requires(lambda: "a tool")  # type: ignore[arg-type]
+
+
 def test_what_is_no_function_cannot_be_decorated():
     with pytest.raises(TypeError, match="below"):
         requires("read")(object())  # type: ignore[type-var]

@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import fastmcp
 import httpx2
@@ -139,6 +140,27 @@ async def test_a_call_without_the_scopes_is_403_with_all_of_them(make):
         refused = await server.call("add", text="x")
     assert refused.status_code == 403
     assert 'scope="todo:read todo:write mail:send"' in refused.headers["www-authenticate"]
+
+
+async def test_a_refused_call_says_that_no_client_can_get_its_scope(caplog):
+    server, unknown = MCPServer("Todo"), f"todo:{uuid4().hex}"
+
+    @server.tool()
+    @requires(unknown)
+    def add() -> str:
+        return "added"
+
+    class Offering(Auth):
+        def guarded_resource(self, resource: str | None = None) -> GuardedResource:
+            return replace(super().guarded_resource(resource), offered_scopes=frozenset({"todo:read"}))
+
+    def make(auth: Auth) -> tuple[Any, Any]:
+        app = server.streamable_http_app(stateless_http=True, json_response=True)
+        return app, with_mcp_auth(app, auth)
+
+    async with running(make, Offering()) as running_server:
+        assert (await running_server.call("add")).status_code == 403
+    assert f"no client can get the scope '{unknown}' for {RESOURCE}" in caplog.text
 
 
 @every_server

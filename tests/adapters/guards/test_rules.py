@@ -3,17 +3,19 @@
 import json
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
 
 from grantledger import requires
-from grantledger.adapters.guards.asgi import BearerGuard
+from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
 from grantledger.adapters.guards.calls import CallOptions
+from grantledger.adapters.guards.messages import METHODS
 from grantledger.adapters.guards.messages import Call as Asked
 from grantledger.adapters.guards.rules import Rules, RuleTable
 from grantledger.adapters.http.limits import MAX_CALL_NAME
-from support.guarding import METADATA, SESSION, Answered, GuardedApp, calling, guarded
+from support.guarding import METADATA, RESOURCE, SESSION, Answered, Auth, GuardedApp, calling, guarded
 
 RULES: Rules = {
     "tools/call:add_*": "todo:write",
@@ -391,14 +393,52 @@ def test_a_rule_that_fits_no_call_is_a_mistake_of_the_program(pattern):
 
 @pytest.mark.parametrize("options", [{"step_up": "https"}, {"hide": "all"}])
 def test_an_unknown_option_is_a_mistake_of_the_program(options):
-    with pytest.raises(ValueError, match="unknown"):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be '.+' or '.+', not '.+'"):
         Guarded(**options)
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("tool/call", "tools/call"),
+        ("tools/calls:delete_*", "tools/call"),
+        ("Resource/Read:notes://*", "resources/read"),
+        ("prompt/get", "prompts/get"),
+    ],
+)
+def test_a_rule_about_a_misspelt_method_is_a_mistake_of_the_program(misspelt, meant):
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+        RuleTable({misspelt: "x"})
+
+
+def test_a_rule_may_be_about_each_method_of_mcp_and_of_extensions():
+    for method in (*METHODS, "tools/*", "*", "example.org/search", "tools/delete"):
+        assert RuleTable({method: "x"}).of(Asked(method)) is not None
+
+
+async def test_a_call_says_that_no_client_can_get_the_scope_that_it_needs(caplog):
+    """Otherwise users consent again and again, and nobody learns that the scope is misspelt."""
+    unknown = f"todo:{uuid4().hex}"
+    app = GuardedApp()
+    offered = frozenset({"todo:read"})
+    auth = Auth(replace(guarded(Guarded().verify), offered_scopes=offered))
+    guard = with_mcp_auth(app, auth, rules={"tools/call:add": requires("todo:read")})
+    await calling(guard, "POST", "Bearer good", body=json.dumps(call("add")).encode())
+    assert "no client can get" not in caplog.text
+    with_mcp_auth(app, auth, rules={"tools/call:add": requires("todo:read", unknown)})
+    assert f"no client can get the scope '{unknown}' for {RESOURCE}" in caplog.text
 
 
 # The hierarchy of scopes
 
 
 HIERARCHY = {"todo:admin": ("todo:write", "todo:delete"), "todo:write": "todo:read"}
+
+
+@pytest.mark.parametrize("hierarchy", [{"todo:admin": "todo:write todo:read"}, {"todo admin": "todo:read"}])
+def test_a_hierarchy_of_what_are_no_scopes_is_a_mistake_of_the_program(hierarchy):
+    with pytest.raises(ValueError, match="must be ASCII without space"):
+        Guarded(scope_hierarchy=hierarchy)
 
 
 async def test_a_scope_counts_for_all_that_it_includes():

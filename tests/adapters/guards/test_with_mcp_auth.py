@@ -1,12 +1,15 @@
 """`with_mcp_auth`: scopes, public paths, origins, tokens in the URL, and discovery documents."""
 
 from functools import partial
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
 
 from grantledger.adapters.asgi_types import Receive, Scope, Send
 from grantledger.adapters.guards.asgi import BearerGuard, with_mcp_auth
+from grantledger.adapters.guards.blocking import SyncMcpAuthClient
 from grantledger.adapters.guards.source import IssuerDocument
 from grantledger.application.ports import Unavailable
 from support.guarding import ISSUER, ISSUER_METADATA, METADATA, RESOURCE, Auth, Call, calling, guarded
@@ -51,6 +54,44 @@ async def test_the_first_challenge_names_the_required_scopes(app, auth):
 async def test_one_scope_may_be_given_as_text(app, auth):
     guard = with_mcp_auth(app, auth, required_scopes="todo:share")
     assert (await calls(guard)("POST", "Bearer good")).status == 403
+
+
+def test_scopes_in_one_text_stop_the_start(app, auth):
+    """As one name they could never be granted, and the challenge would look right."""
+    with pytest.raises(ValueError, match="'todo:read todo:write' must be ASCII without space"):
+        with_mcp_auth(app, auth, required_scopes="todo:read todo:write")
+
+
+@pytest.mark.parametrize("included", [False, True])
+async def test_a_required_scope_that_no_client_can_get_is_logged(app, auth, caplog, included):
+    auth.of = replace(auth.of, offered_scopes=frozenset({"todo:admin"}))
+    unknown = f"todo:{uuid4().hex}"
+    hierarchy = {"todo:admin": unknown} if included else {}
+    for _ in range(2):
+        with_mcp_auth(app, auth, required_scopes=[unknown], scope_hierarchy=hierarchy)
+    expected = 0 if included else 1
+    assert caplog.text.count(f"no client can get the scope '{unknown}' for {RESOURCE}") == expected
+
+
+def test_scopes_of_an_issuer_elsewhere_are_not_known(app, auth, caplog):
+    with_mcp_auth(app, auth, required_scopes=[f"todo:{uuid4().hex}"])
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["https://auth.example", SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE)],
+    ids=["url", "sync"],
+)
+def test_what_is_no_source_of_sessions_stops_the_start(app, other):
+    with pytest.raises(TypeError, match="auth must be an AuthorizationServer or an McpAuthClient"):
+        with_mcp_auth(app, other)
+
+
+def test_what_is_no_asgi_application_stops_the_start(auth):
+    server: Any = object()
+    with pytest.raises(TypeError, match="app must be an ASGI application"):
+        with_mcp_auth(server, auth)
 
 
 def test_an_unknown_resource_stops_the_start(app, auth):
