@@ -76,8 +76,10 @@ class SessionCookies:
 
 
 _USER_NAME = "grantledger.user_name"
+"""The key in the scope at which there is a function that returns the user's name."""
+
 _HOST_USER_ID = "grantledger.host_user_id"
-"""The keys in the scope of a function that returns the user's name, and of the user's id at the host."""
+"""The key in the scope at which there is the user's id at the host."""
 
 
 class BrowserSessions(Protocol):

@@ -24,7 +24,7 @@ EDITORS_SCOPE = "notes:write"
 EDITOR = "https://editor.example/callback"
 MIRROR = "https://mirror.example/callback"
 LOOPBACK = "http://127.0.0.1:3118/callback"
-"""Below the ports at which servers of tests listen."""
+"""Its port is below those at which the servers of tests listen."""
 
 REPLAYED = "authorization_code.replayed.v1"
 REUSED = "token_grant.refresh_token_reused.v1"
