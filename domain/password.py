@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from grantledger.domain.refusal import Refusal
 
 MIN_PASSWORD = 12
-"""In characters."""
+"""Minimum length of a password, in characters."""
 
 MAX_PASSWORD_BYTES = 1024
 """Counted in `password_bytes`. Longer passwords take longer to hash."""
 
 _MAX_ADDED = 4
-"""A common password is refused even with so many characters added, and so is a repetition of so many."""
+"""Maximum length of the text that is added to a common password, or that a refused password repeats."""
 
 
 class PasswordUnfit(Refusal):

@@ -7,7 +7,7 @@ MAX_HEAD = 32 * 1024
 """The request target and all headers together: 431."""
 
 MAX_BODY = 64 * 1024
-"""413."""
+"""A body: 413."""
 
 MAX_CALL_BODY = 4 * 1024 * 1024
 """A body that a guard with rules reads: 413. The `mcp` SDK has the same limit."""

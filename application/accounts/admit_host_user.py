@@ -36,7 +36,7 @@ class AdmitHostUser:
         return account
 
     async def versioned(self, host_user_id: str, caller: Caller) -> Versioned[UserAccount]:
-        """Return the same with the version of the account."""
+        """Return the account of the host's user, as above, with its version."""
         return await retry_on_conflict(lambda: self._admit(host_user_id, caller))
 
     async def _admit(self, host_user_id: str, caller: Caller) -> Versioned[UserAccount]:

@@ -23,7 +23,7 @@ class DisconnectApp:
         await self.disconnect(user_id, client_id, by_user(user_id, caller))
 
     async def disconnect(self, user_id: str, client_id: str, by: Provenance) -> None:
-        """Do the same. The events name the user or an operator as the actor."""
+        """Disconnect the app. `by` names the user or an operator as the actor of the events."""
         # List again after the commit: a parallel redemption may have opened a grant after the first listing.
         # A redemption asserts the version of the consent, so none can open a grant after the withdrawal is
         # committed.
@@ -65,7 +65,7 @@ class DisconnectEveryApp:
         await self._every(user_id, by_user(user_id, caller))
 
     async def as_operator(self, user_id: str, caller: Caller) -> None:
-        """Do the same. The events name the operator as the actor."""
+        """Disconnect every app of the user. The events name the operator as the actor."""
         await self._every(user_id, by_operator(caller))
 
     async def _every(self, user_id: str, by: Provenance) -> None:

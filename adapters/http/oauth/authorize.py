@@ -22,8 +22,8 @@ _NAMES = frozenset(AuthorizationParameters.__struct_fields__) - {"resources", "r
 class AuthorizationEndpoint:
     """The authorization endpoint of the server, or of one resource with a `better_auth_path`.
 
-    `paths` names that resource. Then a request without `resource` is for that resource, and responses have
-    the issuer of these paths.
+    With `paths`, a request without `resource` is for the resource of these paths, and responses have their
+    issuer.
     """
 
     def __init__(
