@@ -21,4 +21,4 @@ def digest(secret: str) -> str:
 def length_prefixed(*parts: str) -> bytes:
     """Return the parts in UTF-8, each prefixed with its length in 4 bytes, so that no two lists collide."""
     encoded = [part.encode() for part in parts]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    return b"".join([len(part).to_bytes(4, "big") + part for part in encoded])

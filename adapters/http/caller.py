@@ -1,8 +1,8 @@
 """The caller of a request: its address and its correlation id, for logs and events."""
 
 import ipaddress
+import os
 import re
-import secrets
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -39,14 +39,14 @@ class CallerReader:
         if isinstance(known, Caller):
             return known
         client = scope["client"][0] if scope.get("client") else None
-        peer = _peer_address(client or "")
+        peer, written = _peer(client or "")
         proxied = peer is not None and self._is_trusted(peer)
         given = next(iter(header_values(scope, b"x-request-id")), "") if proxied else ""
         traces = [_TRACEPARENT.fullmatch(value) for value in header_values(scope, b"traceparent")[:1]]
         caller = Caller(
-            correlation_id=given if _CORRELATION_ID.fullmatch(given) else secrets.token_hex(8),
+            correlation_id=given if _CORRELATION_ID.fullmatch(given) else os.urandom(8).hex(),
             trace_id=traces[0][1] if traces and traces[0] else None,
-            address=client if peer is None else str(self._forwarded_for(scope, peer) if proxied else peer),
+            address=str(self._forwarded_for(scope, peer)) if peer and proxied else written or client,
         )
         scope[_CALLER] = caller
         return caller
@@ -84,5 +84,11 @@ def _address(text: str) -> Address | None:
     return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
 
 
-_peer_address = lru_cache(1024)(_address)
-"""Peers repeat, and parsing takes 2 us. Header values are not cached, because they can be long."""
+@lru_cache(1024)
+def _peer(client: str) -> tuple[Address | None, str | None]:
+    """Return the address of a peer, and how it is written. Peers repeat, so this is cached.
+
+    Header values are not cached, because they can be long.
+    """
+    address = _address(client)
+    return address, None if address is None else str(address)

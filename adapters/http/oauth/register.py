@@ -9,6 +9,7 @@ from grantledger.adapters.guards.bearer import AuthorizationMalformed, bearer_to
 from grantledger.adapters.http.caller import CallerReader
 from grantledger.adapters.http.errors import CLIENT_DISABLED, RegistrationMalformed, error_response
 from grantledger.adapters.http.middleware import note_client, note_refusal
+from grantledger.adapters.http.parameters import read_body
 from grantledger.adapters.http.responses import AnyRequest, json_answer, litestar_response
 from grantledger.application.clients.register_client import NewClient, RegisterClient
 from grantledger.domain.client_metadata import RegistrationRequest
@@ -29,7 +30,7 @@ class RegistrationEndpoint:
     async def register(self, request: AnyRequest) -> Response[bytes]:
         token = self._token_of(request)
         try:
-            registration = _decoder.decode(await request.body())
+            registration = _decoder.decode(await read_body(request))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RegistrationMalformed(str(error)) from error
         try:

@@ -188,7 +188,7 @@ class PendingRequests:
         """Return the transactions to delete, oldest first, so that the remaining ones are within both limits.
 
         `transaction_id` is never one of them. `sealed` is its cookie if the browser does not have that cookie
-        yet.
+        yet. Browsers send the cookies of one path in the order in which they got them (RFC 6265 section 5.4).
         """
         cookies = {
             other: value
@@ -201,11 +201,8 @@ class PendingRequests:
         if len(sizes) <= MAX_PENDING and sum(sizes.values()) <= MAX_ALL_PENDING:
             return []
         room, size = MAX_PENDING - 1, MAX_ALL_PENDING - sizes.pop(transaction_id, 0)
-        opened = {other: self._opened(other, cookies[other]) for other in sizes}
-        ends = {other: 0 if found is None else found.expires_at for other, found in opened.items()}
         surplus = []
-        # The sort is stable: of requests that expire in the same second, a later cookie counts as newer.
-        for other in sorted(sizes, key=lambda other: ends[other])[::-1]:
+        for other in reversed(sizes):
             room, size = room - 1, size - sizes[other]
             if room < 0 or size < 0:
                 surplus.append(other)

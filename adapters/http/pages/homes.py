@@ -14,7 +14,7 @@ from msgspec import Struct
 from grantledger.adapters.asgi_types import ASGIApp, Receive, Scope, Send
 from grantledger.adapters.http.errors import FormForeign
 from grantledger.adapters.http.pages.responses import redirect
-from grantledger.adapters.http.parameters import header_values
+from grantledger.adapters.http.parameters import header_value, header_values
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.domain.absolute_uri import parse
 
@@ -83,7 +83,7 @@ class Homes:
         Otherwise return None. Browsers keep cookies per host name, and another name may lead to another
         program.
         """
-        if not self.on_loopback or request.headers.get("host", "").lower() == self._host:
+        if not self.on_loopback or (header_value(request.scope, b"host") or "").lower() == self._host:
             return None
         query = request.scope["query_string"].decode("latin-1")
         path = request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1")
@@ -96,7 +96,7 @@ class Homes:
         itself, plant the cookies of that session in the browser, and send the browser to its pages. Raises
         `FormForeign`.
         """
-        site = request.headers.get("sec-fetch-site")
+        site = header_value(request.scope, b"sec-fetch-site")
         if request.method == "POST":
             self._check_form(request, site)
             return None
@@ -110,7 +110,8 @@ class Homes:
 
     def _check_form(self, request: AnyRequest, site: str | None) -> None:
         """Check the fetch metadata or, without it, the `Origin`, which browsers send with every POST."""
-        own = request.headers.get("origin") == self._origin if site is None else site == "same-origin"
+        origin = header_value(request.scope, b"origin")
+        own = origin == self._origin if site is None else site == "same-origin"
         if not own:
             raise FormForeign("sent from another origin")
         if self.elsewhere(request) is not None:
@@ -133,10 +134,11 @@ def sent_cookies(request: AnyRequest) -> dict[str, str]:
     repeated: set[str] = set()
     for header in header_values(scope, b"cookie"):
         for pair in header.split(";"):
-            name, _, value = (part.strip() for part in pair.partition("="))
+            name, _, value = pair.partition("=")
+            name = name.strip()
             if name in cookies:
                 repeated.add(name)
-            cookies[name] = value
+            cookies[name] = value.strip()
     found = {name: value for name, value in cookies.items() if name not in repeated}
     scope[_COOKIES] = found
     return found

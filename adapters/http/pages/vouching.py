@@ -11,6 +11,7 @@ from grantledger.adapters.http.middleware import note_refusal
 from grantledger.adapters.http.pages.parts import PageParts
 from grantledger.adapters.http.pages.rendering import ContinuePage
 from grantledger.adapters.http.pages.responses import page, redirect
+from grantledger.adapters.http.parameters import header_value
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.admit_host_user import SignInHostUser, VoucherUsed
 from grantledger.application.ports import Clock, Randomness
@@ -86,7 +87,7 @@ class VouchingEndpoint:
         return response
 
     def _go_on(self, request: AnyRequest, url: str, user: HostUser) -> Response[bytes]:
-        if request.headers.get("sec-fetch-site") in (None, "same-origin"):
+        if header_value(request.scope, b"sec-fetch-site") in (None, "same-origin"):
             return redirect(url)
         # The host's page has another origin. A redirect from there may not reach a session, but a link may.
         parts = self._parts
