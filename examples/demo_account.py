@@ -1,4 +1,4 @@
-"""An account to sign in with, for the examples, and where they keep their ledger."""
+"""What the examples share: an account to sign in with, and the database for the ledger."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from grantledger import AuthorizationServer, Caller
 from grantledger.application.accounts.open_account import EmailTaken
 
 DATABASE = os.environ.get("GRANTLEDGER_DATABASE", ":memory:")
-"""Without a file the ledger ends with the process. Behind a proxy it must be a file."""
+"""By default the ledger is in memory, and lost when the process ends. Behind a proxy it must be a file."""
 
 EMAIL = "ada@example.com"
 CALLER = Caller(correlation_id="example", operator="example")

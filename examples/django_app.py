@@ -1,4 +1,4 @@
-"""A Django application (ASGI) whose authorization server is elsewhere; see remote.py.
+"""A Django application (ASGI) whose authorization server is another process; see remote.py.
 
 Run `python examples/django_app.py`. http://127.0.0.1:9000/mcp needs a token; / is public. The discovery
 documents are routes of the application, too.

@@ -1,7 +1,7 @@
-"""A FastAPI application whose authorization server is elsewhere; see remote.py.
+"""A FastAPI application whose authorization server is another process; see remote.py.
 
-Run `python examples/fastapi_app.py`. Every path of http://127.0.0.1:9000 but /health needs a token; /notes
-needs the scope notes:read, too.
+Run `python examples/fastapi_app.py`. Every path of http://127.0.0.1:9000 except /health needs a token, and
+/notes also needs the scope notes:read.
 """
 
 from typing import Annotated, Any

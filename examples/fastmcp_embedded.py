@@ -1,6 +1,6 @@
 """A FastMCP server and its authorization server in one process.
 
-Run `python examples/fastmcp_embedded.py`. The ledger ends with the process.
+Run `python examples/fastmcp_embedded.py`. The ledger is in memory.
 """
 
 from fastmcp import FastMCP

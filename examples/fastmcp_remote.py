@@ -1,4 +1,4 @@
-"""A FastMCP server whose authorization server is elsewhere; see remote.py.
+"""A FastMCP server whose authorization server is another process; see remote.py.
 
 Run `python examples/fastmcp_remote.py`.
 """

@@ -1,6 +1,6 @@
-"""A Flask application (WSGI, without an event loop) whose authorization server is elsewhere; see remote.py.
+"""A Flask application (WSGI) whose authorization server is another process; see remote.py.
 
-Run `python examples/flask_app.py`. Every path of http://127.0.0.1:9000 but /health needs a token.
+Run `python examples/flask_app.py`. Every path of http://127.0.0.1:9000 except /health needs a token.
 """
 
 from flask import Flask, Response, jsonify, request

@@ -1,8 +1,7 @@
 """The authorization server of the remote examples, in a process of its own.
 
 Run `python examples/issuer.py` in one terminal and a remote example in another: fastmcp_remote.py,
-sdk_remote.py, fastapi_app.py, django_app.py, flask_app.py or mcp_use_server.py. The ledger ends with the
-process.
+sdk_remote.py, fastapi_app.py, django_app.py, flask_app.py or mcp_use_server.py. The ledger is in memory.
 """
 
 from demo_account import DATABASE, open_demo_account

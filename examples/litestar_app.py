@@ -1,7 +1,8 @@
-"""A Litestar application that is an authorization server, with the plugin, and an MCP server.
+"""A Litestar application that is also an MCP server and, by a plugin, an authorization server.
 
-Run `python examples/litestar_app.py`. http://127.0.0.1:8000/ and /mcp are the application's, and /mcp needs a
-token; /authorize, /token and the others are the authorization server's. The ledger ends with the process.
+Run `python examples/litestar_app.py`. http://127.0.0.1:8000/ and /mcp belong to the application, and /mcp
+needs a token. /authorize, /token and the other paths belong to the authorization server. The ledger is in
+memory.
 """
 
 from typing import Any
@@ -35,5 +36,5 @@ app = Litestar([home, mcp], plugins=[server.litestar_plugin()])
 if __name__ == "__main__":
     open_demo_account(server)
     where = server.settings
-    # Forwarded headers are believed from `trusted_proxies` alone, which the server reads itself.
+    # The server itself reads forwarded headers, and only from its `trusted_proxies`.
     uvicorn.run(app, host=where.host, port=where.port, access_log=False, proxy_headers=False)

@@ -1,6 +1,6 @@
 """An MCP server and its authorization server in one process, with the official `mcp` SDK.
 
-Run `python examples/mcp_server.py`. The ledger ends with the process.
+Run `python examples/mcp_server.py`. The ledger is in memory.
 """
 
 from mcp.server.mcpserver import MCPServer

@@ -1,4 +1,4 @@
-"""An MCP server of mcp-use, whose authorization server is elsewhere; see remote.py.
+"""An MCP server of mcp-use, whose authorization server is another process; see remote.py.
 
 Run `python examples/mcp_use_server.py` in an environment of its own: mcp-use 1.x needs version 1 of the `mcp`
 SDK. The guard around the application answers 401, 403 and 503. mcp-use keeps MCP sessions: its

@@ -1,10 +1,10 @@
-"""A Litestar application with an MCP server, which keeps its own users and signs them in on its own page.
+"""A Litestar application with an MCP server. It has its own users, and signs them in on its own page.
 
 Run `python examples/own_sign_in.py`. Users who authorize a client are redirected to /login of this program,
-and from there back to the consent page. The users and the ledger end with the process.
+and from there back to the consent page. The users and the ledger are in memory.
 
-On a loopback issuer this application sets no cookie that signs a user in: every program on the machine would
-receive it. It vouches for the user instead, in the request that brought the password.
+On a loopback issuer this application sets no cookie that signs a user in, because other programs on the
+machine could receive it. Instead it vouches for the user, in the request that contains the password.
 """
 
 import os
@@ -81,7 +81,7 @@ def form(problem: str | None = None, *, status: int = 200) -> Template:
 
 
 def form_again(request: Request[Any, Any, Any], _: HTTPException) -> Template:
-    """Answer a form without the token of CSRFConfig; a new one, for the old may be of an earlier process."""
+    """Show the form again, with a new CSRF token, because the old one may be from an earlier process."""
     token = ScopeState.from_scope(request.scope).csrf_token = generate_csrf_token(CSRF.secret)
     answer = form("This form is too old or from elsewhere: sign in here.", status=403)
     answer.set_cookie(CSRF.cookie_name, token, httponly=True, samesite=CSRF.cookie_samesite)
@@ -95,11 +95,11 @@ def broken(_: Request[Any, Any, Any], error: HTTPException) -> Template:
 
 @get("/login")
 async def login() -> Template:
-    """Show the form, to users who are signed in too: their cookie may be another program's on loopback."""
+    """Show the form, even to a user who seems signed in: on loopback another program may send the cookie."""
     return form()
 
 
-# Without a transaction the user goes on to the connected apps.
+# Without a transaction, the user continues to the connected apps.
 @post("/login")
 async def log_in(
     request: Request[Any, Any, Any],
@@ -113,7 +113,7 @@ async def log_in(
         return form("The name or the password is not right.", status=400)
     user = HostUser(user_id=name, signed_in_at=int(time.time()))
     try:
-        # The path is never one of another site, even if a link brought the user here.
+        # The path never leads to another site, even if the user has followed a malicious link.
         back = await server.vouch(transaction, user)
     except ValueError:
         raise ClientException("This link is broken. Start again in your application.") from None
@@ -137,7 +137,9 @@ CSRF = CSRFConfig(secret=secrets.token_urlsafe(), cookie_httponly=True)
 sessions = CookieBackendConfig(secret=secrets.token_bytes(32))
 app = Litestar(
     [login, log_in, mcp],
-    plugins=[server.litestar_plugin()],  # its forms have tokens of their own, so CSRFConfig leaves them alone
+    plugins=[
+        server.litestar_plugin()
+    ],  # its forms have their own CSRF tokens; CSRFConfig does not check them
     csrf_config=CSRF,
     exception_handlers={403: form_again, 400: broken},
     middleware=[sessions.middleware],
@@ -150,5 +152,5 @@ app = Litestar(
 if __name__ == "__main__":
     print_next_step(server.resource().identifier, "grace", PASSWORD)
     where = server.settings
-    # Forwarded headers are believed from `trusted_proxies` alone, which the server reads itself.
+    # The server itself reads forwarded headers, and only from its `trusted_proxies`.
     uvicorn.run(app, host=where.host, port=where.port, access_log=False, proxy_headers=False)

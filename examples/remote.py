@@ -1,4 +1,4 @@
-"""What the remote examples share: where they listen, and where their authorization server is.
+"""What the remote examples share: their own URL, and the URL of their authorization server.
 
 Start that server in another terminal: `python examples/issuer.py`.
 """

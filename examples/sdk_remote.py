@@ -1,4 +1,4 @@
-"""An MCP server of the official SDK, whose authorization server is elsewhere; see remote.py.
+"""An MCP server of the official SDK, whose authorization server is another process; see remote.py.
 
 Run `python examples/sdk_remote.py`. The guard around the application answers 401, 403 and 503; the SDK needs
 no settings for that.

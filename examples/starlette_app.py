@@ -1,8 +1,8 @@
-"""A Starlette application behind the paths of the server; any other ASGI application goes the same way.
+"""A Starlette application with the authorization server in front of it. Any other ASGI application works too.
 
-Run `python examples/starlette_app.py`. http://127.0.0.1:8000/ is the application's; /mcp is an MCP server of
-the official SDK, behind the guard; /authorize, /token and the others are the authorization server's. The
-ledger ends with the process.
+Run `python examples/starlette_app.py`. http://127.0.0.1:8000/ belongs to the application, and /mcp is an MCP
+server of the official SDK behind the guard. /authorize, /token and the other paths belong to the
+authorization server. The ledger is in memory.
 """
 
 import uvicorn
@@ -42,5 +42,5 @@ app = server.in_front_of(host)
 if __name__ == "__main__":
     open_demo_account(server)
     where = server.settings
-    # Forwarded headers are believed from `trusted_proxies` alone, which the server reads itself.
+    # The server itself reads forwarded headers, and only from its `trusted_proxies`.
     uvicorn.run(app, host=where.host, port=where.port, access_log=False, proxy_headers=False)

@@ -1,4 +1,4 @@
-"""An MCP server of one tool, for the examples whose framework has none: JSON-RPC messages in and out.
+"""An MCP server with one tool, for the examples whose framework has no MCP server.
 
 Your own server would use the official SDK or FastMCP.
 """
@@ -11,7 +11,7 @@ TOOL = {"name": "whoami", "description": "Return the caller.", "inputSchema": {"
 
 
 def answer(message: dict[str, Any], caller: McpSession) -> dict[str, Any] | None:
-    """Return the response to a message of the caller, None to a notification, which is answered with 202."""
+    """Return the response to a message, None for a notification, which gets 202 without a body."""
     if "id" not in message:
         return None
     match message.get("method"):

@@ -1,4 +1,4 @@
-"""How to test an MCP server with real tokens: without a browser, a network or a wait.
+"""Test an MCP server with real tokens, without a browser, network access or sleeps.
 
 Run `python examples/tokens_in_tests.py`. In tests with pytest, take the fixture `grantledger_issuer` of
 `grantledger.testing`.

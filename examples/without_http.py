@@ -1,6 +1,6 @@
-"""The use cases called without HTTP, as a job or a back office would.
+"""Call the use cases without HTTP, for example from a scheduled job.
 
-Run `python examples/without_http.py`: it registers a client, disables it, and shows that it is refused.
+Run `python examples/without_http.py`. It registers a client, disables it, and shows that it is then refused.
 """
 
 import asyncio
