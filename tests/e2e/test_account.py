@@ -1,4 +1,4 @@
-"""The signed-in home under `/authorize/account`: connected apps, password, sessions, and signing up."""
+"""The pages under `/authorize/account`: connected apps, password, sessions, and signing up."""
 
 import asyncio
 import re
@@ -70,7 +70,7 @@ async def connected(visitor: Visitor, **metadata: str) -> tuple[str, str]:
     return client, (await visitor.tokens(client))["access_token"]
 
 
-# Coming in
+# Signing in
 
 
 async def test_a_stranger_signs_in_and_then_sees_the_account(visitor: Visitor):
@@ -182,7 +182,7 @@ async def test_a_form_of_the_account_needs_a_signed_in_user(visitor: Visitor, op
 
 
 @pytest.mark.parametrize("form", [*FORMS, "sign-in", "sign-up"])
-async def test_loading_the_address_of_a_form_shows_a_page(visitor: Visitor, form: str):
+async def test_loading_the_url_of_a_form_shows_a_page(visitor: Visitor, form: str):
     await visitor.enter()
     answer = await visitor.followed(await visitor.http.get(f"{ACCOUNT}/{form}"))
     assert heading_of(answer) == ((200, "Change password") if form == "password" else HOME)
@@ -337,7 +337,7 @@ async def test_a_wrong_sign_up_says_what_is_wrong(
     assert password not in page.text
 
 
-async def test_signing_up_on_the_way_to_a_client_goes_on_to_consent(visitor: Visitor):
+async def test_signing_up_during_an_authorization_leads_to_consent(visitor: Visitor):
     sign_in = await visitor.asked((await visitor.register())["client_id"])
     assert "/sign-up" in sign_in.text
     sign_up = await visitor.http.get(f"{sign_in.url.path}/sign-up")

@@ -90,7 +90,7 @@ async def test_a_refusal_stores_nothing_in_the_browser(person: Person):
 
 
 async def posted(person: Person, parameters: Any) -> Any:
-    """Send the browser to /authorize with a form, and return where it goes on."""
+    """Post a form to /authorize, and return the URL to which the browser is redirected."""
     return await person.http.post("/authorize", data=parameters)
 
 
@@ -149,11 +149,11 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "a token": ({"response_type": "token"}, "unsupported_response_type"),
     "a plain challenge": ({"code_challenge_method": "plain"}, "invalid_request"),
     "no known scope": ({"scope": "unknown other"}, "invalid_scope"),
-    "no scope of ASCII": ({"scope": "öpenid"}, "invalid_scope"),
+    "a scope that is not ASCII": ({"scope": "öpenid"}, "invalid_scope"),
     "another resource": ({"resource": "https://evil.example/mcp"}, "invalid_target"),
     "a request object": ({"request": "eyJ..."}, "request_not_supported"),
     "a request URI": ({"request_uri": "https://client.example/request"}, "request_uri_not_supported"),
-    "no page for a stranger": ({"prompt": "none"}, "login_required"),
+    "prompt=none without a session": ({"prompt": "none"}, "login_required"),
     "a state that is too long": ({"state": "x" * 2049}, "invalid_request"),
 }
 
@@ -206,7 +206,7 @@ STATES = ["a b+c", "a&b=c&iss=evil", "äöü 🔑", "\r\nlocation: x", "<script>
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: ascii(state)[:24])
-async def test_state_comes_back_as_it_was(person: Person, state: str):
+async def test_state_comes_back_unchanged(person: Person, state: str):
     client = await person.register()
     answer = await person.authorize(client["client_id"], state=state, prompt="none")
     assert returned(answer)["state"] == state
@@ -217,7 +217,7 @@ async def test_state_survives_sign_in_and_consent(ada: Person, client: str):
     assert returned(await ada.submit(page, "consent", decision="allow"))["state"] == STATES[1] + STATES[2]
 
 
-async def test_no_state_comes_back_where_none_was_sent(person: Person):
+async def test_no_state_comes_back_if_none_was_sent(person: Person):
     client = await person.register()
     answer = await person.authorize(client["client_id"], state=None, prompt="none")
     assert "state" not in returned(answer)
@@ -257,7 +257,7 @@ async def test_a_redirect_uri_keeps_its_query_except_for_response_parameters(ser
         "https://client.example",
     ],
 )
-async def test_the_answer_goes_to_the_redirect_uri_byte_for_byte(ada: Person, redirect_uri: str):
+async def test_the_response_goes_to_the_redirect_uri_byte_for_byte(ada: Person, redirect_uri: str):
     client = (await ada.register(redirect_uris=[redirect_uri]))["client_id"]
     page = await ada.asked(client, redirect_uri=redirect_uri)
     answer = await ada.submit(page, "consent", decision="deny")

@@ -1,4 +1,4 @@
-"""Backups as docs/operating.md says, made while a server serves, restored, replayed and served."""
+"""Backups as docs/operating.md describes them: made while a server runs, restored, and served again."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

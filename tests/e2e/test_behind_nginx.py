@@ -33,7 +33,7 @@ TOOL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "w
 
 @pytest.fixture(autouse=True)
 def names(monkeypatch):
-    """Let HOST be this machine."""
+    """Resolve HOST to this machine."""
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
@@ -179,7 +179,7 @@ async def test_a_request_with_600_bytes_of_state_passes(readme: Site):
 
 
 async def test_a_browser_with_many_large_requests_is_answered(readme: Site):
-    """Of nginx's 8 KiB for a header line and 4 KiB for the headers of a response, none is used up."""
+    """Neither nginx's 8 KiB for a header line nor its 4 KiB for the headers of a response are exceeded."""
     async with (person := readme.person()).http:
         client = (await person.register())["client_id"]
         for size in (0, 0, 0, 0, 0, 0, 0, 0, 2_048, 1_000, 600, 600, 0, 2_048, 0):

@@ -119,7 +119,7 @@ async def test_the_adapter_serves_our_metadata(server: McpServer):
 
 
 async def test_the_official_client_signs_in_and_calls_a_tool(server: McpServer):
-    """Fails if an issuer, an address or an `iss` on the way is not the one that the adapter names."""
+    """Fails if an issuer, a URL or an `iss` in the flow differs from the one that the adapter names."""
     call = await whoami_by_the_official_client(
         f"{server.origin}/mcp", email=USER, password=server.local.password
     )

@@ -32,7 +32,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 async def person(both: Server) -> AsyncIterator[Person]:
-    """A user whose clients know the paths of the notes alone."""
+    """A user whose clients know only the paths for the MCP server "notes"."""
     someone = Person.at(both.origin, base="/api/auth/mcp")
     yield someone
     await someone.http.aclose()
@@ -100,7 +100,7 @@ async def test_the_metadata_of_the_mcp_server_names_the_issuer_of_its_path(both:
     }
 
 
-async def test_the_servers_own_metadata_stays_as_it_is(both: Server, person: Person):
+async def test_the_servers_own_metadata_is_unchanged(both: Server, person: Person):
     metadata = (await person.http.get("/.well-known/oauth-authorization-server")).json()
     assert (metadata["issuer"], metadata["token_endpoint"]) == (both.origin, f"{both.origin}/token")
 

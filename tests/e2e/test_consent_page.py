@@ -83,7 +83,7 @@ async def test_offline_access_is_promised_only_to_a_client_that_can_refresh(ada:
     assert promised == [True, False]
 
 
-async def test_allowing_more_keeps_what_was_allowed_before(ada: Person, client: str):
+async def test_consent_to_more_keeps_what_was_allowed_before(ada: Person, client: str):
     await ada.code(client, scope="openid")
     page = await ada.asked(client, scope="openid email")
     assert "New: it may also" in page.text
@@ -91,7 +91,7 @@ async def test_allowing_more_keeps_what_was_allowed_before(ada: Person, client: 
     assert (await ada.redeem(client, code)).json()["scope"] == "openid email"
 
 
-async def test_what_a_client_calls_itself_is_text(ada: Person):
+async def test_the_name_of_a_client_is_shown_as_text(ada: Person):
     client = await ada.register(client_name="<script>alert(1)</script>", client_uri="https://x.example/\"'")
     page = await ada.asked(client["client_id"])
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text

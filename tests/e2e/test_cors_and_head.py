@@ -1,4 +1,4 @@
-"""What scripts of other origins may do; and HEAD is answered like GET."""
+"""What scripts of other origins may do, and how HEAD is answered."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ PREFLIGHTS: list[dict[str, Any]] = [{}, {"access-control-request-method": "GET"}
 
 
 @pytest.mark.parametrize("asked", PREFLIGHTS, ids=["plain", "preflight"])
-async def test_authorize_has_no_cors(person: Person, asked: dict[str, str]):
+async def test_authorize_sends_no_cors_headers(person: Person, asked: dict[str, str]):
     answer = await person.http.options("/authorize", headers={**ORIGIN, **asked})
     assert cors(answer) == {}
 

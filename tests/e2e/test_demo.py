@@ -1,4 +1,4 @@
-"""`grantledger demo` as a user at a terminal sees it: a process, its exit code and what it prints."""
+"""`grantledger demo` as a process: its output, its exit code, and what it leaves behind."""
 
 import os
 import re
@@ -127,7 +127,7 @@ class Walked(Struct):
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory) -> Walked:
-    """One walk for many tests, with settings in its environment that it must ignore."""
+    """One walk for many tests. Its environment has settings that the demo must ignore."""
     temp = tmp_path_factory.mktemp("demo")
     (temp / "grantledger.toml").write_text("no_such_setting = 1\n")
     surroundings = {"GRANTLEDGER_ISSUER": "https://else.example", "HTTP_PROXY": "http://127.0.0.1:1"}
@@ -160,7 +160,7 @@ def test_the_ledger_of_what_happened_is_shown_in_order(walked):
     assert lines == [(str(position), event) for position, event in enumerate(EVENTS, start=1)]
 
 
-def test_the_walk_ends_with_the_doctor_who_finds_no_fault(walked):
+def test_the_walk_ends_with_the_doctor_which_finds_no_fault(walked):
     _, _, examined = walked.stdout.partition("What clients meet")
     assert re.search(r"^\d+ checks: 0 faults, 0 warnings, ", examined, flags=re.MULTILINE)
 

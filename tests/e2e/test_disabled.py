@@ -14,7 +14,7 @@ from support.server import PASSWORD, Server
 
 @pytest.fixture(scope="session")
 def server(public: Server) -> Server:
-    """Where a browser stays signed in from one request to the next."""
+    """A server whose issuer is not on loopback: browsers stay signed in between requests."""
     return public
 
 

@@ -133,11 +133,11 @@ async def test_the_host_of_a_request_changes_nothing(person: Person, path: str):
         "/.well-known/",
     ],
 )
-async def test_what_is_not_there_is_404_as_json(person: Person, path: str):
+async def test_other_well_known_paths_are_404_as_json(person: Person, path: str):
     assert error_of(await person.http.get(path)) == (404, "not_found")
 
 
-async def test_the_metadata_of_a_resource_on_another_origin_is_not_given_here(member: Person):
+async def test_the_metadata_of_a_resource_on_another_origin_is_not_served(member: Person):
     # The path of https://mcp.example is empty, so its document would be at the root.
     paths = [PROTECTED_RESOURCE, f"{PROTECTED_RESOURCE}/", f"{PROTECTED_RESOURCE}/notes/mcp"]
     described = [(await member.http.get(path)).json()["resource"] for path in paths]

@@ -1,4 +1,4 @@
-"""What the doctor finds at servers that run: Better Auth 1.6, the SDK of MCP, and ours."""
+"""What the doctor finds at running servers: Better Auth 1.6, a server of the MCP SDK, and ours."""
 
 import json
 import subprocess
@@ -93,7 +93,7 @@ async def test_it_finds_the_faults_of_better_auth(of_better_auth: Report):
     }
 
 
-async def test_it_warns_of_what_better_auth_does_less_well(of_better_auth: Report):
+async def test_it_warns_of_the_weaknesses_of_better_auth(of_better_auth: Report):
     assert found(of_better_auth, Severity.WARNING) == {
         "bad-token-error",
         "resource-metadata-path",
@@ -111,7 +111,7 @@ async def test_it_warns_of_what_better_auth_does_less_well(of_better_auth: Repor
     }
 
 
-async def test_it_says_what_better_auth_cannot_remove(of_better_auth: Report):
+async def test_it_names_what_better_auth_cannot_remove(of_better_auth: Report):
     tokens, clients = of_better_auth.left_behind
     assert "the server has no revocation endpoint" in tokens
     assert "the server has no way to delete them" in clients

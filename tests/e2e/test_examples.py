@@ -167,7 +167,7 @@ async def test_a_broken_link_to_the_hosts_own_page_is_named_and_signs_no_one_in(
     assert "session" not in guest.cookies()
 
 
-async def test_a_direct_visit_of_the_hosts_own_page_leads_to_connected_apps(guest: Person):
+async def test_a_sign_in_without_a_transaction_leads_to_connected_apps(guest: Person):
     home = await guest.followed(await filled_in(guest, await guest.http.get("/login")))
     assert heading_of(home) == (200, "Connected apps")
 
@@ -218,7 +218,7 @@ def test_an_mcp_server_is_tested_with_real_tokens(tmp_path):
 
 @pytest.mark.parametrize("example", [*EXAMPLES.glob("*.py")], ids=lambda path: path.stem)
 def test_no_example_lets_its_server_believe_forwarded_headers(example):
-    """uvicorn believes those from loopback by default, so a caller could choose the address in the log."""
+    """By default uvicorn believes them from loopback: a caller could choose the address in the log."""
     calls = [node for node in ast.walk(ast.parse(example.read_text())) if isinstance(node, ast.Call)]
     served = [call for call in calls if ast.unparse(call.func) == "uvicorn.run"]
     for call in served:

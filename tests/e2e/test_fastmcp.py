@@ -60,7 +60,7 @@ def mounted(server: AuthorizationServer) -> ASGIApp:
 
 
 def behind_the_server(server: AuthorizationServer) -> ASGIApp:
-    """Return the same without our guard: FastMCP alone refuses requests without a token."""
+    """Return a server without our guard: FastMCP itself refuses requests without a token."""
     return server.in_front_of(notes(server).http_app(path="/mcp", stateless_http=True))
 
 

@@ -1,4 +1,4 @@
-"""Forms that were not made here, for this person, in this browser: they do nothing."""
+"""A form does nothing unless the server made it for this user in this browser."""
 
 import httpx2
 import pytest
@@ -10,7 +10,7 @@ from support.server import EMAIL, PASSWORD, Server
 
 @pytest.fixture(scope="session")
 def server(public: Server) -> Server:
-    """Where a browser stays signed in from one request to the next."""
+    """A server whose issuer is not on loopback: browsers stay signed in between requests."""
     return public
 
 

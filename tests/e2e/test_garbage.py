@@ -1,4 +1,4 @@
-"""Garbage is refused as such, on both stores: PostgreSQL takes no text with a NUL character."""
+"""Garbage is an error of the client, with SQLite and PostgreSQL, which accepts no text with a NUL."""
 
 import base64
 from collections.abc import Iterator

@@ -145,7 +145,7 @@ async def test_a_disabled_user_of_the_host_gets_an_error_page_and_no_loop(
     assert f'href="{ACCOUNT}"' not in page.text
 
 
-async def test_a_page_that_was_left_open_is_void_after_another_sign_in(member: Member):
+async def test_an_open_page_cannot_be_used_after_another_sign_in(member: Member):
     member.signs_in_at_the_host()
     page = await asked(member, (await member.register())["client_id"])
     for user_id, since in (("eve", 1_000), ("ada", 2_000)):

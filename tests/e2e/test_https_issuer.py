@@ -170,7 +170,7 @@ async def test_a_trusted_proxy_says_who_is_calling(behind_proxy: Server):
     assert len({one, other, await caller_of(behind_proxy)}) == 3
 
 
-async def test_what_the_caller_wrote_before_the_proxy_is_not_believed(behind_proxy: Server):
+async def test_an_address_that_the_caller_wrote_itself_is_ignored(behind_proxy: Server):
     honest = await caller_of(behind_proxy, x_forwarded_for="203.0.113.7")
     spoofed = await caller_of(behind_proxy, x_forwarded_for="198.51.100.1, 203.0.113.7")
     assert spoofed == honest
@@ -225,7 +225,7 @@ async def test_a_loopback_host_never_gets_hsts(server: Server, https_on_loopback
             assert "strict-transport-security" not in (await http.get(path)).headers
 
 
-async def test_account_pages_alone_are_cut_off_from_the_window_that_opened_them(person: Person):
+async def test_only_account_pages_are_isolated_from_the_window_that_opened_them(person: Person):
     sign_in = await person.asked((await person.register())["client_id"])
     consent = await person.sign_in(sign_in)
     account = [await person.http.get(f"/authorize/account{page}") for page in ("", "/password")]

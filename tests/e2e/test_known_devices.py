@@ -1,4 +1,4 @@
-"""While strangers guess at a password from everywhere, the owner signs in with a known browser."""
+"""While others guess a user's password from many networks, the user can sign in with a known browser."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -17,7 +17,7 @@ TOO_MANY = (429, "Too many attempts")
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server of each test alone, because wrong passwords for the one account are counted."""
+    """A new server for each test, because it counts wrong passwords for the one account."""
     with serving(
         tmp_path,
         issuer="https://auth.example",
@@ -75,7 +75,7 @@ async def test_a_device_cookie_signs_no_one_in_and_is_for_one_account(browsers: 
     assert heading_of(await tried(thief, "a wrong password")) == (400, "Sign in")
 
 
-async def test_the_cookie_is_bound_to_the_host_and_shows_nothing(browsers: Browsers):
+async def test_the_cookie_is_bound_to_the_host_and_reveals_nothing(browsers: Browsers):
     person = await browsers.at("192.0.2.9")
     client = (await person.register())["client_id"]
     page = await person.asked(client)
@@ -87,7 +87,7 @@ async def test_the_cookie_is_bound_to_the_host_and_shows_nothing(browsers: Brows
     assert EMAIL.partition("@")[0] not in cookie.partition("=")[2]
 
 
-async def test_a_forged_device_cookie_counts_as_none(browsers: Browsers):
+async def test_a_forged_device_cookie_is_ignored(browsers: Browsers):
     person = await browsers.at("192.0.2.10")
     person.http.cookies.set(COOKIE, "x" * 200, domain="127.0.0.1", path="/")
     assert (await tried(person, "a wrong password")).status_code in (400, 429)

@@ -53,7 +53,7 @@ def test_the_limit_of_the_body_holds_for_registrations(server: Server, sent):
     assert answered(server, sent("/register", exceeds, kind=JSON)).error == (413, "invalid_request")
 
 
-def test_a_body_without_end_is_answered_and_then_cut_off(server: Server):
+def test_a_body_without_end_closes_the_connection(server: Server):
     with connected(server.origin) as connection:
         head = (
             f"POST /token HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -86,7 +86,7 @@ def test_a_head_with_one_byte_more_is_431(server: Server):
     assert answered(server, get_with_head_of(32_769)).error == (431, "invalid_request")
 
 
-def test_the_sum_of_many_small_headers_counts(server: Server):
+def test_many_small_headers_count_together(server: Server):
     lines = b"".join(b"x-%04d: %s\r\n" % (n, b"x" * 90) for n in range(330))
     head = b"GET %s HTTP/1.1\r\nhost: x\r\n%s\r\n" % (DISCOVERY.encode(), lines)
     assert answered(server, head).status == 431
@@ -144,7 +144,7 @@ async def test_a_state_of_2_kibibytes_comes_back(person: Person, state: str):
 
 
 @pytest.mark.parametrize("state", ["s" * 2_049, "é" * 1_024 + "s"])
-async def test_a_state_of_one_byte_more_is_refused(person: Person, state: str):
+async def test_a_state_with_one_byte_more_is_refused(person: Person, state: str):
     assert (await asked(person, state=state))["error"] == "invalid_request"
 
 
@@ -152,7 +152,7 @@ async def test_a_scope_of_1_kibibyte_is_read(person: Person):
     assert (await asked(person, scope="openid ".ljust(1_024, "x")))["error"] == "login_required"
 
 
-async def test_a_scope_of_one_byte_more_is_refused(person: Person):
+async def test_a_scope_with_one_byte_more_is_refused(person: Person):
     assert (await asked(person, scope="openid ".ljust(1_025, "x")))["error"] == "invalid_scope"
 
 
@@ -218,7 +218,7 @@ def test_21_redirect_uris_are_refused(server: Server):
     assert answer.error == (400, "invalid_redirect_uri")
 
 
-def test_a_redirect_uri_of_one_byte_more_is_refused(server: Server):
+def test_a_redirect_uri_with_one_byte_more_is_refused(server: Server):
     body = client_metadata(redirect_uris=[uri_of(2_049)])
     assert answered(server, post("/register", body, kind=JSON)).error == (400, "invalid_redirect_uri")
 
@@ -239,7 +239,7 @@ async def test_a_name_of_more_than_200_characters_is_cut(person: Person):
 
 
 async def test_the_cookies_of_pending_requests_leave_room_for_other_headers(public: Server):
-    """Else a site that sends the browser here again and again would lock its owner out."""
+    """Fails if a site that sends the browser here repeatedly can lock the user out."""
     person = Person.at(public.origin)
     client = await person.register()
     for _ in range(12):

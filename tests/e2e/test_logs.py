@@ -1,4 +1,4 @@
-"""What the server logs of each request, and how its line is found by the id that the caller got."""
+"""What the server logs for each request, and that the id in the response finds its line."""
 
 import json
 import logging
@@ -136,7 +136,7 @@ def test_a_refusal_before_routing_has_the_id_of_its_line_too(server: Server, sta
         ("/nowhere/glac_secret", None),
     ],
 )
-async def test_a_line_names_the_route_never_the_path_or_the_query(
+async def test_a_line_names_the_route_and_never_the_path_or_query(
     server: Server, person: Person, path: str, route: str | None
 ):
     line = line_of(server, await person.http.get(path))

@@ -57,7 +57,7 @@ async def test_neither_half_of_the_secret_signs_anyone_in(person: Person, way: s
     assert heading_of(honest) == HOME
 
 
-async def test_a_session_cookie_signs_no_one_in_at_a_path_without_the_segment(person: Person):
+async def test_a_session_cookie_counts_only_below_its_segment(person: Person):
     page = await home_of(person)
     cookies = person.cookies()
     for name, value in cookies.items():
@@ -77,7 +77,7 @@ async def test_a_link_from_another_origin_into_a_session_leads_to_the_sign_in(pe
 
 @pytest.mark.parametrize("order", ["{own}; {planted}", "{planted}; {own}", "{own}; {own}"])
 async def test_a_cookie_that_is_sent_twice_is_ignored(person: Person, order: str):
-    """Its order says nothing: the cookie with the longer path comes first, and any port may choose paths."""
+    """The order proves nothing: the longer path comes first, and programs at other ports choose paths."""
     page = await home_of(person)
     name = f"grantledger-session-{segment_of(page)}"
     header = order.format(own=f"{name}={person.cookies()[name]}", planted=f"{name}=planted")
@@ -124,7 +124,7 @@ async def test_a_new_password_moves_the_account_to_a_new_segment(server: Server,
 
 
 @pytest.mark.parametrize("form", ["sign-out", "sign-out-everywhere"])
-async def test_a_segment_is_dead_after_signing_out(server: Server, stranger: Person, form: str):
+async def test_a_segment_cannot_be_used_after_signing_out(server: Server, stranger: Person, form: str):
     page = await home_of(stranger)
     async with as_it_was(stranger, server) as before:
         assert heading_of(await stranger.submit(page, form)) == SIGN_IN
@@ -158,7 +158,7 @@ async def test_prompt_none_always_answers_login_required(ada: Person, client: st
     ],
     ids=str,
 )
-async def test_a_form_is_taken_from_our_own_origin_alone(
+async def test_a_form_is_accepted_only_from_our_own_origin(
     server: Server, person: Person, headers: dict[str, str]
 ):
     page = await person.asked((await person.register())["client_id"])

@@ -102,7 +102,7 @@ async def test_a_client_keeps_its_tokens_for_the_next_connection(client, user):
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_client_of_either_protocol_era_may_call(demo, client, mode):
+async def test_a_client_of_either_protocol_version_may_call(demo, client, mode):
     async with client.connected():
         token = client.storage.tokens.access_token
     async with connected_with(token, f"{demo.origin}/mcp", mode) as connection:

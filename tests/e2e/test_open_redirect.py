@@ -22,7 +22,7 @@ UNASKED: dict[str, dict[str, str | None]] = {
 
 @pytest.fixture(scope="session")
 def server(public: Server) -> Server:
-    """Where a browser stays signed in from one request to the next."""
+    """A server whose issuer is not on loopback: browsers stay signed in between requests."""
     return public
 
 

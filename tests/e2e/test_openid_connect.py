@@ -1,4 +1,4 @@
-"""OpenID Connect as a client meets it: Authlib finds the server by discovery and verifies what it gets."""
+"""OpenID Connect with a real client: Authlib finds the server by discovery and verifies its tokens."""
 
 import base64
 import time
@@ -17,7 +17,7 @@ NONCE = "n-0S6_WzA2Mj"
 
 
 class RelyingParty:
-    """An application that signs its users in here, by Authlib."""
+    """An application that signs its users in at our server, with Authlib."""
 
     def __init__(self, server: Server, client_id: str) -> None:
         self.client = OAuth().register(

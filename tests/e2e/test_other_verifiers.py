@@ -1,4 +1,4 @@
-"""Our tokens, as verifiers in other processes check them: FastMCP's and our remote guard's."""
+"""Our tokens, checked by verifiers in other processes: those of FastMCP and of our remote guard."""
 
 import json
 from collections.abc import AsyncIterator, Iterator

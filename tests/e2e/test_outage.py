@@ -81,28 +81,28 @@ Request = Callable[[Before], Any]
 PROGRAMS: dict[str, Request] = {
     "redeeming a code": lambda p: p.redeem(p.client, p.code_before),
     "refreshing": lambda p: p.refresh(p.client, p.tokens_before["refresh_token"]),
-    "refreshing with a token that is none": lambda p: p.refresh(p.client, "glrt_unknown"),
+    "refreshing with a malformed token": lambda p: p.refresh(p.client, "glrt_unknown"),
     "revoking": lambda p: p.revoke(p.client, p.tokens_before["refresh_token"]),
     "introspecting": lambda p: p.http.post(
         "/introspect", data={"token": "glat_unknown"}, headers=basic("glr_unknown", "glrs_unknown")
     ),
     "looking up a session": lambda p: p.session(p.tokens_before["access_token"]),
-    "telling about the user": lambda p: p.http.get(
+    "reading the userinfo": lambda p: p.http.get(
         "/userinfo", headers={"authorization": f"Bearer {p.tokens_before['access_token']}"}
     ),
-    "showing the keys": lambda p: p.http.get("/jwks"),
+    "reading the keys": lambda p: p.http.get("/jwks"),
     "registering": lambda p: p.http.post("/register", json={"redirect_uris": ["https://client.example/"]}),
     "registering again": lambda p: p.http.post(
         "/register", json={"redirect_uris": ["https://client.example/"], "token_endpoint_auth_method": "none"}
     ),
 }
 PAGES: dict[str, Request] = {
-    "asking": lambda p: p.authorize(p.client),
-    "asking without a page": lambda p: p.authorize(p.client, prompt="none"),
-    "asking for an unknown client": lambda p: p.authorize("glc_unknown"),
-    "going on": lambda p: p.http.get(p.consent_page.url.path),
+    "authorizing": lambda p: p.authorize(p.client),
+    "authorizing with prompt=none": lambda p: p.authorize(p.client, prompt="none"),
+    "authorizing an unknown client": lambda p: p.authorize("glc_unknown"),
+    "loading the consent page": lambda p: p.http.get(p.consent_page.url.path),
     "signing in": lambda p: p.sign_in(p.sign_in_page),
-    "saying yes": lambda p: p.post(p.consent_page, "consent", decision="allow"),
+    "giving consent": lambda p: p.post(p.consent_page, "consent", decision="allow"),
     "signing out": lambda p: p.post(p.consent_page, "sign-out"),
 }
 
@@ -160,7 +160,7 @@ NEW = "another password of length"
 async def test_a_changed_password_is_not_lost_if_the_apps_cannot_be_disconnected(
     fragile: Server, person: Before
 ):
-    """The answer brings the new session, and says what was done and what was not."""
+    """The response sets the new session, and the page says what was done and what was not."""
     form = await person.http.get("/authorize/account/password")
     assert 'name="disconnect"' in form.text
     filled = {"old_password": PASSWORD, "new_password": NEW, "new_password_again": NEW}

@@ -79,7 +79,7 @@ async def test_the_cookie_of_a_request_reaches_only_its_own_page(person: Person)
     }
 
 
-async def test_the_cookies_of_a_session_reach_only_a_path_that_no_other_program_knows(person: Person):
+async def test_session_cookies_are_sent_only_to_a_path_that_no_program_knows(person: Person):
     client = await person.register()
     page = await person.asked(client["client_id"])
     answer = await person.post(page, "sign-in", email=EMAIL, password=PASSWORD)

@@ -1,4 +1,4 @@
-"""The MCP servers of the README, as they are written there, each in its own process."""
+"""The MCP servers of the README, exactly as printed there, each in its own process."""
 
 import json
 from collections.abc import Iterator

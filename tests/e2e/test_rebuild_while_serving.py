@@ -35,7 +35,7 @@ async def use(person: Person, finished: asyncio.Event) -> int:
 
 
 async def rebuild(server: Server, finished: asyncio.Event) -> list[tuple[int, str]]:
-    """Run the command, again and again, and return how each ended."""
+    """Run the command repeatedly, and return the result of each run."""
     directory, database = server.database.parent, str(server.database)
     try:
         done = [
@@ -48,7 +48,7 @@ async def rebuild(server: Server, finished: asyncio.Event) -> list[tuple[int, st
 
 
 async def everybody(servers: list[Server]) -> list[Person]:
-    """Return people in browsers of their own, all signed in as Ada, each at the next of the servers."""
+    """Return several browsers that are signed in as Ada. They are distributed over the servers."""
     origins = itertools.cycle([server.origin for server in servers])
     people = [Person.at(origin) for origin in itertools.islice(origins, CLIENTS)]
     first = people[0]

@@ -42,7 +42,7 @@ async def test_the_resource_may_be_omitted_or_repeated(server: Server, ada: Pers
         assert (await ada.session(tokens["access_token"])).json()["resource"] == f"{server.origin}/mcp"
 
 
-# Many at once, and again
+# Parallel refreshes, and retries
 
 
 async def test_twenty_refreshes_at_once_get_the_same_tokens(server: Server, ada: Person, client: str):
@@ -63,7 +63,7 @@ async def test_a_retry_gets_the_tokens_that_the_first_attempt_got(server: Server
     assert server.written() == before
 
 
-# A refresh token that comes back too late
+# A refresh token that is used again too late
 
 
 async def test_without_a_window_the_second_use_is_refused_and_recorded(two_resources: Server, member: Person):
@@ -119,7 +119,7 @@ async def test_no_token_outlives_the_absolute_limit_of_its_grant(long_ago: LongA
     assert long_ago.used_in_time.json()["expires_in"] <= 2
 
 
-# Less than was granted, and never more
+# Fewer scopes than were granted, and never more
 
 
 async def test_a_refresh_may_ask_for_fewer_scopes(ada: Person, client: str):
@@ -148,7 +148,7 @@ async def test_two_different_resources_in_one_request_are_refused(two_resources:
     assert error_of(await member.http.post("/token", data=form)) == (400, "invalid_target")
 
 
-# What is no refresh token of this client
+# Not a refresh token of this client
 
 
 GARBAGE = ["glrt_" + "A" * 72, "\u00e9", "x" * 8000]

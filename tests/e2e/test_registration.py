@@ -78,10 +78,10 @@ async def test_a_registrant_can_neither_read_change_nor_delete_a_client(person: 
         assert error_of(answer) in ((404, "not_found"), (405, "method_not_allowed")), path
 
 
-# What is made of a registration
+# What is registered
 
 
-async def test_nothing_but_a_redirect_uri_is_needed(person: Person):
+async def test_only_a_redirect_uri_is_required(person: Person):
     answer = await post(person, {"redirect_uris": [HTTPS]})
     registered = answer.json()
     for own in ("client_id", "client_id_issued_at", "client_secret"):
@@ -173,7 +173,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-async def test_a_body_that_is_no_client_metadata_is_refused(person: Person, body: bytes):
+async def test_a_body_without_client_metadata_is_refused(person: Person, body: bytes):
     assert error_of(await post(person, body)) == (400, "invalid_client_metadata")
 
 
@@ -189,7 +189,7 @@ async def test_another_loopback_port_is_the_same_client_and_the_answer_repeats_t
     assert [answer["redirect_uris"] for answer in answers] == [[uri] for uri in uris]
 
 
-async def test_metadata_of_more_than_16_kibibytes_are_refused(person: Person):
+async def test_metadata_of_more_than_16_kibibytes_is_refused(person: Person):
     uris = [f"https://client.example/{number}/" + "x" * 2_000 for number in range(9)]
     assert error_of(await post(person, {"redirect_uris": uris})) == (400, "invalid_client_metadata")
 

@@ -1,4 +1,4 @@
-"""When no page is shown: `prompt`, and what a remembered consent covers."""
+"""When no page is shown: the parameter `prompt`, and the requests that a remembered consent covers."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from support.server import Server
 
 @pytest.fixture(scope="session")
 def server(public: Server) -> Server:
-    """Where a browser stays signed in from one request to the next."""
+    """A server whose issuer is not on loopback: browsers stay signed in between requests."""
     return public
 
 

@@ -1,4 +1,4 @@
-"""The examples whose authorization server is elsewhere, each in its own process, called by real clients."""
+"""The examples whose authorization server is another process. Real clients call them."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A refresh token that is retried within its window passes the same checks as the first time."""
+"""A refresh token that is used again within the reuse window must pass the same checks as before."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from secrets import token_hex
@@ -15,7 +15,7 @@ from support.server import PASSWORD, Server
 
 @pytest.fixture(scope="session")
 def server(public: Server) -> Server:
-    """Where a browser stays signed in from one request to the next."""
+    """A server whose issuer is not on loopback: browsers stay signed in between requests."""
     return public
 
 

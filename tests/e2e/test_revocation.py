@@ -1,4 +1,4 @@
-"""`POST /revoke` (RFC 7009): what is refused on the very next request, and what is not."""
+"""`POST /revoke` (RFC 7009): which tokens are refused from the next request on, and which are not."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 async def resource_credentials(server: Server) -> dict[str, tuple[str, str]]:
-    """By resource, the id and secret of its server."""
+    """The id and secret of each resource's server."""
     found = {}
     async with server.use_cases() as container:
         for resource in (OPAQUE, JWT):
@@ -53,7 +53,7 @@ async def operator(server: Server) -> AsyncIterator[UseCases]:
 
 
 class User:
-    """A user of one test, with a browser."""
+    """A user for one test, with a browser."""
 
     def __init__(self, server: Server, person: Person, user_id: str, email: str) -> None:
         self._server = server

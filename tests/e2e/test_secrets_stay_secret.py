@@ -1,4 +1,4 @@
-"""After everything that a person and a client do: no secret of theirs is on the disk or in the log."""
+"""After everything that a user and a client can do, none of their secrets is on the disk or in the log."""
 
 import base64
 import stat
@@ -20,13 +20,13 @@ from support.server import EMAIL, PASSWORD, Server
 
 @pytest.fixture(scope="module")
 def refusals() -> list[httpx2.Response]:
-    """Every answer on the way that was a refusal."""
+    """Every response of the walk that was a refusal."""
     return []
 
 
 @pytest.fixture(scope="module")
 async def secrets(server: Server, refusals: list[httpx2.Response]) -> dict[str, str]:
-    """Walk through everything, right and wrong, and return every secret that was used on the way."""
+    """Do everything, with right and wrong values, and return every secret that was used."""
 
     async def keep(answer: httpx2.Response) -> None:
         if answer.is_error:
@@ -131,7 +131,7 @@ async def test_a_secret_is_not_in_the_log(server: Server, secrets: dict[str, str
 
 
 ITS_OWN = {"e-mail address", "local part of the e-mail address", "form token"}
-"""What the page of a refused sign-in has to show again, to the person who typed it."""
+"""The page of a refused sign-in shows these again, to the person who typed them."""
 
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if name not in ITS_OWN])

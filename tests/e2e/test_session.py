@@ -83,7 +83,7 @@ GARBAGE = ["glat_" + "A" * 72, "\u00e9", "x" * 8000]
 
 
 @pytest.mark.parametrize("token", GARBAGE, ids=lambda token: ascii(token)[:16])
-async def test_what_is_no_token_is_refused(person: Person, token: str):
+async def test_a_malformed_token_is_refused(person: Person, token: str):
     headers = {b"authorization": b"Bearer " + token.encode("latin-1")}
     assert error_of(await person.http.get("/session", headers=headers)) == REFUSED
 
@@ -107,7 +107,7 @@ async def test_a_token_for_another_resource_is_refused(two_resources: Server, me
     assert error_of(answer) == REFUSED
 
 
-async def test_only_one_resource_can_be_asked_for(server: Server, ada: Person, client: str):
+async def test_only_one_resource_can_be_named(server: Server, ada: Person, client: str):
     tokens = await ada.tokens(client)
     both = {"resource": [f"{server.origin}/mcp", "https://evil.example/mcp"]}
     headers = {"authorization": f"Bearer {tokens['access_token']}"}

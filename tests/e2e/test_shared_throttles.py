@@ -35,8 +35,8 @@ async def test_guesses_at_one_server_count_at_the_other(servers: list[Server]):
         for _ in range(3):
             await revoke(here, basic(client["client_id"], "glcs_wrong"))
         async with asyncio.timeout(TIMEOUT):
-            # The right secret counts as no guess, so it can be tried until the other server knows.
-            while await revoke(there, right) != 429:  # noqa: ASYNC110 - a server sets no event of ours
+            # The right secret does not count as a guess, so it can be sent until the other server refuses it.
+            while await revoke(there, right) != 429:  # noqa: ASYNC110 - a server in another process cannot set an event
                 await asyncio.sleep(0.1)
 
 

@@ -1,4 +1,4 @@
-"""Signing in and out: who gets a session, and which cookies are ignored."""
+"""Signing in and out: what opens and ends a session, and which cookies are ignored."""
 
 import anyio
 import httpx2
@@ -12,7 +12,7 @@ from support.server import EMAIL, PASSWORD, Server
 
 @pytest.fixture(scope="session")
 def server(public: Server) -> Server:
-    """Where a browser stays signed in from one request to the next."""
+    """A server whose issuer is not on loopback: browsers stay signed in between requests."""
     return public
 
 
@@ -79,7 +79,7 @@ async def test_the_right_password_is_accepted_after_a_wrong_one(person: Person):
     assert heading_of(await person.sign_in(page)) == CONSENT
 
 
-async def test_loading_the_address_of_a_refused_form_shows_its_page(person: Person):
+async def test_loading_the_url_of_a_refused_form_shows_its_page(person: Person):
     client = await person.register()
     page = await person.sign_in(await person.asked(client["client_id"]), password="wrong")
     assert heading_of(await person.followed(await person.http.get(page.url.path))) == SIGN_IN

@@ -1,4 +1,4 @@
-"""How long a request may take to arrive and its answer to be taken, and how many connections there may be."""
+"""Limits on the time of requests and responses, and on the number of connections."""
 
 import contextlib
 import select
@@ -23,11 +23,11 @@ DISCOVERY = "/.well-known/oauth-authorization-server"
 
 @pytest.fixture(scope="module")
 def greedy(server: Server) -> Iterator[select.epoll]:
-    """Ask for much and read nothing; yield a poll that reports the end of the connection."""
+    """Send many requests and read no response; yield a poll that reports the end of the connection."""
     with socket.socket() as connection, select.epoll() as ended:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
-        place = urlsplit(server.origin)
-        connection.connect((place.hostname, place.port))
+        url = urlsplit(server.origin)
+        connection.connect((url.hostname, url.port))
         connection.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             for _ in range(2_000):
@@ -58,8 +58,8 @@ def test_a_request_that_does_not_arrive_is_408(slow_answers: dict[str, RawAnswer
     assert answer.error == (408, "invalid_request")
 
 
-def test_a_client_that_takes_no_answers_is_cut_off(greedy: select.epoll):
-    """Otherwise it would occupy a connection without end."""
+def test_a_client_that_reads_no_responses_is_disconnected(greedy: select.epoll):
+    """Fails if such a client can occupy a connection forever."""
     assert greedy.poll(timeout=TIMEOUT) != []
 
 

@@ -17,7 +17,7 @@ SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Any:
-    """Return what `grantledger serve` says, and its exit code; it runs in this process, to be quick."""
+    """Run `grantledger serve` in this process, which is quick; return its output and exit code."""
 
     def started(*_: Any) -> None:
         raise AssertionError("the server started")
@@ -109,7 +109,7 @@ def test_a_container_listens_on_all_addresses_for_an_issuer_on_localhost(tmp_pat
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_an_issuer_on_localhost_needs_both_of_its_addresses(tmp_path: Path, address: str):
-    """Else browsers may take the program at the other address for this server, and send it passwords."""
+    """Fails if the server starts while another program has one of them: it could receive passwords."""
     with socket.create_server((address, 0), family=_family(address)) as taken:
         port = str(taken.getsockname()[1])
         ended = cli("serve", cwd=tmp_path, issuer=f"http://localhost:{port}", port=port)

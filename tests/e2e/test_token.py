@@ -22,7 +22,7 @@ async def post(person: Person, body: str | bytes, **headers: str) -> httpx2.Resp
 # The answer
 
 
-async def test_a_code_is_traded_for_tokens(ada: Person, client: str):
+async def test_a_code_is_exchanged_for_tokens(ada: Person, client: str):
     answer = await ada.redeem(client, await ada.code(client, scope="profile email"))
     tokens = answer.json()
     assert answer.status_code == 200
@@ -64,7 +64,7 @@ WRONG: dict[str, tuple[dict[str, str | None], tuple[int, str]]] = {
     "another resource": ({"resource": "https://evil.example/mcp"}, (400, "invalid_target")),
     "no code": ({"code": None}, (400, "invalid_request")),
     "no grant type": ({"grant_type": None}, (400, "invalid_request")),
-    "a grant type of old": ({"grant_type": "password"}, (400, "unsupported_grant_type")),
+    "an obsolete grant type": ({"grant_type": "password"}, (400, "unsupported_grant_type")),
     "an unknown client": ({"client_id": "glc_unknown"}, (401, "invalid_client")),
     "a secret that the client does not have": ({"client_secret": "secret"}, (401, "invalid_client")),
 }
@@ -226,7 +226,7 @@ async def test_two_authorization_headers_are_refused(ada: Person):
     assert error_of(answer) == (400, "invalid_request")
 
 
-async def test_nothing_is_read_from_the_url(ada: Person):
+async def test_no_parameter_is_read_from_the_url(ada: Person):
     client = await ada.register(token_endpoint_auth_method="client_secret_post")
     form = redemption(client["client_id"], "glac_unknown")
     del form["client_id"]
@@ -235,7 +235,7 @@ async def test_nothing_is_read_from_the_url(ada: Person):
     assert error_of(answer) == (401, "invalid_client")
 
 
-async def test_a_refusal_reads_alike_for_unknown_clients_and_wrong_secrets(ada: Person):
+async def test_unknown_clients_and_wrong_secrets_get_the_same_refusal(ada: Person):
     client = await ada.register(token_endpoint_auth_method="client_secret_post")
     wrong = await ada.redeem(client["client_id"], "glac_unknown", client_secret="wrong")
     unknown = await ada.redeem("glc_unknown", "glac_unknown", client_secret="wrong")

@@ -1,4 +1,4 @@
-"""A newer release migrates while servers of this release serve: what goes on, and what is refused."""
+"""A newer release migrates the database while servers of this release use it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -55,7 +55,7 @@ async def people(servers: list[Server]) -> AsyncIterator[list[Person]]:
 
 
 async def keep_refreshing(person: Person, client: str, tokens: dict[str, str], over: asyncio.Event) -> int:
-    """Refresh and look up again and again, and return how often. Every request must succeed."""
+    """Refresh and look up repeatedly, and return how often. Every request must succeed."""
     count = 0
     while not over.is_set() or count < 3:
         answer = await person.refresh(client, tokens["refresh_token"])

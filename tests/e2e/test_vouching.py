@@ -1,4 +1,4 @@
-"""Users of a host application on a loopback issuer: the host vouches for them; its cookie proves nothing."""
+"""Users of a host on a loopback issuer: the host vouches for them, because its cookie proves nothing."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -92,7 +92,7 @@ async def test_a_user_for_whom_the_host_vouches_sees_their_account(
 async def test_the_hosts_cookie_alone_leads_to_its_sign_in_page(
     embedded: AuthorizationServer, person: Person
 ):
-    """Another program has the cookie, a request of its own, and whatever header it wants."""
+    """Another program can have the cookie, a request of its own, and any header."""
     await person.http.get(await embedded.vouch("account", ADA))
     path = await waits_at(person)
     async with client_of(embedded) as http:
@@ -133,7 +133,7 @@ async def test_a_voucher_is_for_one_request(embedded: AuthorizationServer, perso
     assert (await person.http.get(voucher)).headers["location"] == other
 
 
-async def test_a_voucher_is_good_for_a_minute(
+async def test_a_voucher_is_valid_for_a_minute(
     embedded: AuthorizationServer, person: Person, monkeypatch: pytest.MonkeyPatch
 ):
     path = await waits_at(person)
@@ -191,7 +191,9 @@ async def test_allow_needs_the_confirmation_of_the_host(
     assert returned(await person.post(page, "consent", decision="allow"))["code"]
 
 
-async def test_deny_asks_the_host_nothing(embedded: AuthorizationServer, person: Person, host: Host):
+async def test_deny_needs_no_confirmation_of_the_host(
+    embedded: AuthorizationServer, person: Person, host: Host
+):
     path = await waits_at(person)
     page = await person.followed(await person.http.get(await vouched(embedded, path)))
     host.lets = False
@@ -207,7 +209,7 @@ async def test_vouch_refuses_a_value_that_is_no_transaction_id(
         await embedded.vouch(transaction, ADA)
 
 
-async def test_a_host_that_does_not_vouch_learns_that_it_must(embedded: AuthorizationServer):
+async def test_on_loopback_a_host_that_resumes_without_vouching_gets_an_error(embedded: AuthorizationServer):
     with pytest.raises(VouchNeeded, match=r"await server\.vouch"):
         embedded.resume_path("x" * 22)
 

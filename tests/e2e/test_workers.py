@@ -1,4 +1,4 @@
-"""`grantledger serve --workers`: several processes that act as one server, and are kept running."""
+"""`grantledger serve --workers`: several processes act as one server, and ended ones are replaced."""
 
 import json
 import os
@@ -54,7 +54,7 @@ async def person(server: Server) -> AsyncIterator[Person]:
 
 @pytest.fixture
 async def everywhere(server: Server) -> AsyncIterator[list[Person]]:
-    """A connection to each worker, which stays open: it was accepted while the others were stopped."""
+    """One open connection to each worker. Each was accepted while the other workers were stopped."""
     workers = children(server.pid)
     people: list[Person] = []
     async with AsyncExitStack() as stack:
@@ -117,7 +117,7 @@ def test_a_worker_that_is_killed_is_started_again(server: Server):
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Server]:
-    """A server whose workers a test ends."""
+    """A server for a test that ends its workers."""
     with serving(tmp_path, SERVE, **PUBLIC) as running:
         yield running
 
@@ -161,7 +161,7 @@ sys.exit(Workers(2, serve).run())
 """
 
 
-def test_if_one_worker_cannot_start_none_goes_on(tmp_path: Path):
+def test_if_one_worker_cannot_start_the_server_ends(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", START, tmp_path / "first"], timeout=TIMEOUT, capture_output=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Each fault gives its finding, and a healthy server gives none.
+"""The doctor finds each fault of a server, and none at a healthy server.
 
 The server is in this process; only the redirect to the doctor's own address goes over TCP.
 """
@@ -42,7 +42,7 @@ async def examined(server: HealthyServer, *, url: str = MCP, active: bool = Fals
 
 
 async def no_address(_: str) -> list[str]:
-    """Resolve no name, so that no test asks the network."""
+    """Resolve no name, so that no test uses the network."""
     return []
 
 
@@ -137,9 +137,9 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
         {"bad-token-error"},
     ),
     "GET without a guard": (answering("GET", "/mcp", status=200), {"unguarded-method", "head"}),
-    "HEAD that is unknown": (answering("HEAD", "/mcp", status=405), {"head"}),
-    "a slash that opens": (answering("POST", "/mcp/", status=200), {"unguarded-method"}),
-    "a slash that leads away": (
+    "HEAD that is not supported": (answering("HEAD", "/mcp", status=405), {"head"}),
+    "no guard at the path with a slash": (answering("POST", "/mcp/", status=200), {"unguarded-method"}),
+    "a redirect to another origin at the path with a slash": (
         answering("POST", "/mcp/", status=307, location="http://internal.example/mcp"),
         {"slash"},
     ),
@@ -158,7 +158,7 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
         both(answering("GET", PATH, status=404), challenging(FULL.replace("/mcp", ""))),
         {"resource-metadata-path"},
     ),
-    "the origin for a resource": (
+    "the origin as the resource": (
         resource(resource=ORIGIN),
         {"resource-identifier", "discovery", "resource-listed"},
     ),
@@ -201,13 +201,16 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
     "plain PKCE": (metadata(code_challenge_methods_supported=["plain", "S256"]), {"pkce-plain"}),
     "no token endpoint": (metadata(token_endpoint=None), {"endpoints"}),
     "an endpoint without TLS": (metadata(end_session_endpoint="http://auth.example/end"), {"endpoints"}),
-    "an endpoint that is not there": (metadata(userinfo_endpoint=f"{ORIGIN}/userinfo"), {"endpoint-answers"}),
+    "an endpoint that does not exist": (
+        metadata(userinfo_endpoint=f"{ORIGIN}/userinfo"),
+        {"endpoint-answers"},
+    ),
     "no keys": (answering("GET", "/jwks", body=b"{}"), {"endpoint-answers"}),
     "documents that differ": (other_openid, {"documents-agree"}),
     "the algorithm none": (metadata(id_token_signing_alg_values_supported=["none"]), {"algorithm-none"}),
     "the password grant": (metadata(grant_types_supported=["password"]), {"obsolete-grants"}),
     "no registration": (without_registration, {"way-to-register", "cimd"}),
-    "no documents of clients": (metadata(client_id_metadata_document_supported=False), {"cimd"}),
+    "no client id metadata documents": (metadata(client_id_metadata_document_supported=False), {"cimd"}),
     "no public clients": (
         metadata(token_endpoint_auth_methods_supported=["client_secret_post"]),
         {"auth-method-none"},
@@ -215,38 +218,44 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
     "no iss": (metadata(authorization_response_iss_parameter_supported=False), {"iss-advertised"}),
     "no revocation": (metadata(revocation_endpoint=None), {"revocation-advertised"}),
     "a guard before OPTIONS": (answering("OPTIONS", "/mcp", status=401), {"mcp-preflight"}),
-    "a star for Authorization": (
+    "a star that does not cover Authorization": (
         answering("OPTIONS", "/mcp", access_control_allow_headers="*"),
         {"mcp-preflight"},
     ),
-    "a challenge that is hidden": (
+    "a challenge that scripts cannot read": (
         answering("POST", "/mcp", access_control_expose_headers=None),
         {"challenge-readable"},
     ),
-    "metadata for no script": (
+    "metadata that scripts cannot read": (
         answering("GET", PATH, access_control_allow_origin=None),
         {"metadata-cors"},
     ),
     "metadata without preflight": (answering("OPTIONS", OAUTH, status=404), {"metadata-cors"}),
     "tokens without preflight": (answering("OPTIONS", "/token", status=404), {"token-cors"}),
-    "errors for no script": (answering("POST", "/token", access_control_allow_origin=None), {"token-cors"}),
-    "CORS for a page": (answering("GET", "/authorize", access_control_allow_origin="*"), {"authorize-cors"}),
+    "errors that scripts cannot read": (
+        answering("POST", "/token", access_control_allow_origin=None),
+        {"token-cors"},
+    ),
+    "CORS at the authorization endpoint": (
+        answering("GET", "/authorize", access_control_allow_origin="*"),
+        {"authorize-cors"},
+    ),
     "no HEAD for metadata": (answering("HEAD", OAUTH, status=405), {"metadata-head"}),
     "an open redirect": (
         answering("GET", "/authorize", status=302, location="https://grantledger-doctor.invalid/callback"),
         {"open-redirect"},
     ),
-    "a sign-in for everyone": (breaking("late"), {"checked-first"}),
+    "a sign-in before the request is checked": (breaking("late"), {"checked-first"}),
     "an error in JSON": (answering("GET", "/authorize", content_type="application/json"), {"error-page"}),
-    "methods of PKCE in a number": (
+    "a number as the PKCE methods": (
         metadata(code_challenge_methods_supported=5),
         {"pkce-advertised", "discovery"},
     ),
-    "methods of authentication without a list": (
+    "no list of authentication methods": (
         metadata(token_endpoint_auth_methods_supported=None),
         {"auth-method-none"},
     ),
-    "grants without a list": (metadata(grant_types_supported=None), {"obsolete-grants"}),
+    "no list of grant types": (metadata(grant_types_supported=None), {"obsolete-grants"}),
     "a malformed authorization server": (
         resource(authorization_servers=["https://[bad"]),
         {"authorization-servers", "discovery", "old-discovery"},
@@ -268,8 +277,11 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
         answering("GET", OPENID, body=b'{"a":' + b"[" * 100_000),
         {"well-known-answer"},
     ),
-    "a cookie for scripts": (answering("GET", "/authorize", set_cookie="request=1; Path=/"), {"cookies"}),
-    "an unknown client as a bad grant": (
+    "a cookie that scripts can read": (
+        answering("GET", "/authorize", set_cookie="request=1; Path=/"),
+        {"cookies"},
+    ),
+    "invalid_grant for an unknown client": (
         answering("POST", "/token", status=400, body=b'{"error":"invalid_grant"}'),
         {"unknown-client"},
     ),
@@ -278,24 +290,27 @@ PASSIVE: dict[str, tuple[Fault, set[str]]] = {
 ACTIVE: dict[str, tuple[Fault, set[str]]] = {
     "200 for a registration": (breaking("created"), {"registration-response"}),
     "empty members": (adding("POST", "/register", client_uri=""), {"registration-response"}),
-    "a secret without an end": (
+    "a secret without its expiry": (
         adding("POST", "/register", client_secret="s", client_secret_expires_at=...),
         {"registration-response"},
     ),
     "a redirect URI that runs scripts": (breaking("scripts"), {"registration-redirect"}),
-    "a refusal of another form": (breaking("form"), {"registration-error"}),
+    "a refusal in another format": (breaking("form"), {"registration-error"}),
     "loopback with one port only": (breaking("port"), {"loopback-port"}),
     "a page in a frame": (answering("GET", "/authorize", content_security_policy=None), {"framing"}),
-    "loopback with one port only, after the sign-in": (
+    "loopback with one port only, checked after the sign-in": (
         breaking("port", "late"),
         {"loopback-port", "checked-first", "prompt-none"},
     ),
-    "no HEAD for a page": (answering("HEAD", "/authorize", status=405), {"authorize-head"}),
+    "no HEAD for the authorization endpoint": (
+        answering("HEAD", "/authorize", status=405),
+        {"authorize-head"},
+    ),
     "a sign-in for prompt=none": (breaking("none"), {"prompt-none"}),
     "a refresh that is refused": (breaking("refresh"), {"refresh-works"}),
     "credentials in the body only": (breaking("basic"), {"basic-header"}),
-    "a challenge that is optional": (breaking("challenge"), {"pkce-required"}),
-    "a challenge that is optional, after the sign-in": (
+    "an optional code challenge": (breaking("challenge"), {"pkce-required"}),
+    "an optional code challenge, checked after the sign-in": (
         breaking("challenge", "late"),
         {"pkce-required", "checked-first", "prompt-none"},
     ),
@@ -304,23 +319,23 @@ ACTIVE: dict[str, tuple[Fault, set[str]]] = {
         breaking("iss of errors", "late"),
         {"error-response", "checked-first", "prompt-none"},
     ),
-    "a right request that is refused": (
+    "a valid request that is refused": (
         answering("GET", "/authorize", status=400),
         {"authorization-response"},
     ),
     "codes without state": (breaking("state"), {"error-response", "authorization-response"}),
     "codes without iss": (breaking("iss"), {"error-response", "authorization-response"}),
-    "any verifier": (breaking("verifier"), {"verifier"}),
+    "a wrong verifier that is accepted": (breaking("verifier"), {"verifier"}),
     "a token of another type": (adding("POST", "/token", token_type="mac"), {"token-response"}),
-    "a lifetime in text": (adding("POST", "/token", expires_in="3600"), {"token-response"}),
-    "tokens in a cache": (answering("POST", "/token", cache_control=None), {"token-no-store"}),
+    "a lifetime as a string": (adding("POST", "/token", expires_in="3600"), {"token-response"}),
+    "tokens that caches may keep": (answering("POST", "/token", cache_control=None), {"token-no-store"}),
     "no refresh token": (adding("POST", "/token", refresh_token=...), {"refresh-token"}),
-    "an ID token without a key": (adding("POST", "/token", id_token="e30.e30."), {"id-token"}),
-    "an ID token with keys that are no list": (
+    "an ID token that is no JWT": (adding("POST", "/token", id_token="e30.e30."), {"id-token"}),
+    "an ID token, and keys that are no list": (
         answering("GET", "/jwks", body=b'{"keys":5}'),
         {"endpoint-answers", "id-token"},
     ),
-    "an ID token without any keys": (
+    "an ID token, and no published keys": (
         answering("GET", "/jwks", body=b'{"a":1}'),
         {"endpoint-answers", "id-token"},
     ),
@@ -328,16 +343,16 @@ ACTIVE: dict[str, tuple[Fault, set[str]]] = {
     "a token in the query": (breaking("query"), {"token-in-query"}),
     "a code that is redeemed twice": (breaking("replay"), {"double-spend", "replay"}),
     "a replay without consequences": (breaking("keeps"), {"replay-revokes"}),
-    "a refresh token for good": (breaking("static"), {"refresh-rotates"}),
-    "one refresh of four": (breaking("strict"), {"refresh-race"}),
-    "a race that ends the grant": (breaking("fatal"), {"refresh-race", "refresh-race-fatal"}),
-    "a second line of tokens": (breaking("forks"), {"refresh-forks"}),
-    "revocation with a secret": (breaking("secret"), {"revocation-public"}),
+    "a refresh token that is never replaced": (breaking("static"), {"refresh-rotates"}),
+    "one success of four parallel refreshes": (breaking("strict"), {"refresh-race"}),
+    "parallel refreshes that end the grant": (breaking("fatal"), {"refresh-race", "refresh-race-fatal"}),
+    "a second series of tokens": (breaking("forks"), {"refresh-forks"}),
+    "a revocation that demands a secret": (breaking("secret"), {"revocation-public"}),
     "an error for an unknown token": (breaking("unknown"), {"revocation-unknown"}),
     "a revocation without effect": (breaking("revocation"), {"revocation-ends", "revocation-access"}),
-    "a wrong word for a dead token": (breaking("dead"), {"revocation-ends"}),
-    "an access token that lives on": (breaking("access"), {"revocation-access"}),
-    "codes that a wrong verifier uses up": (breaking("burns codes"), set()),
+    "a wrong error code for a revoked token": (breaking("dead"), {"revocation-ends"}),
+    "an access token that stays valid": (breaking("access"), {"revocation-access"}),
+    "a code that a wrong verifier uses up": (breaking("burns codes"), set()),
 }
 
 
@@ -360,8 +375,8 @@ def refusing(word: str) -> Fault:
 
 
 REFUSED: dict[str, tuple[Fault, set[str]]] = {
-    "clients that are public": (refusing("native"), {"registration"}),
-    "schemes of editors": (refusing("cursor://"), {"registration-editor"}),
+    "public clients": (refusing("native"), {"registration"}),
+    "the URI schemes of editors": (refusing("cursor://"), {"registration-editor"}),
     "clients with a secret": (refusing("client_secret_post"), {"registration-secret"}),
     "unknown scopes": (refusing("openid email profile"), {"registration-scope"}),
 }
@@ -419,7 +434,7 @@ async def test_an_mcp_server_without_tls_is_found():
 
 
 async def test_cookies_are_sent_only_with_requests_for_pages():
-    """With a cookie a request counts as a browser's, and is refused for reasons of its own."""
+    """A server may take a request with a cookie for a browser's, and refuse it for other reasons."""
     server = HealthyServer()
     requests = requests_of(server)
     await examined(server, active=True)

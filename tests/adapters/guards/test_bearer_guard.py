@@ -173,9 +173,9 @@ async def test_an_outage_is_503_and_never_401(call, app, ledger, outage):
 
 
 async def test_the_reason_of_an_outage_is_logged_without_the_token(call, ledger, caplog):
-    ledger.outage = Unavailable("no response of https://auth.example")
+    ledger.outage = Unavailable("no response from https://auth.example")
     await call("POST", "Bearer good-and-secret")
-    assert "no response of https://auth.example" in caplog.text
+    assert "no response from https://auth.example" in caplog.text
     assert "secret" not in caplog.text
 
 
@@ -241,7 +241,7 @@ async def test_the_body_of_a_refusal_says_what_to_do(call):
 
 @pytest.mark.parametrize("authorization", [(), ("Bearer bad",)])
 async def test_the_message_of_a_401_says_unauthorized(call, authorization):
-    """MCP Inspector 0.15 begins to sign in only where it reads "Unauthorized"."""
+    """MCP Inspector 0.15 starts the sign-in only if the message has the word "Unauthorized"."""
     answer = await call("POST", *authorization)
     assert answer.status == 401
     assert "Unauthorized" in answer.json()["error"]["message"]

@@ -78,7 +78,7 @@ def test_may_be_used_again_after_it_was_closed(client):
 
 
 def test_a_forked_process_has_a_thread_of_its_own(client):
-    """As gunicorn forks its workers, after the program has made the client and perhaps used it."""
+    """gunicorn forks its workers after the program has made the client, and perhaps used it."""
     assert client.verify_token("good") is not None
     child = os.fork()
     if child == 0:
@@ -121,7 +121,7 @@ def test_a_wsgi_guard_challenges_every_method(guarded, method):
         ({"HTTP_AUTHORIZATION": "Basic Z29vZA=="}, 401),
     ],
 )
-def test_a_wsgi_guard_refuses(guarded, environ, status):
+def test_a_wsgi_guard_refuses_bad_requests(guarded, environ, status):
     assert Answer(guarded, **environ).status == status
 
 

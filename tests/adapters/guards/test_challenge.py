@@ -89,7 +89,7 @@ def test_refuses_descriptions_that_a_client_would_misread(description):
         challenge(URL, error="invalid_token", error_description=description)
 
 
-def test_refuses_a_metadata_address_in_which_a_client_would_find_a_scope():
+def test_refuses_a_metadata_url_in_which_a_client_would_find_a_scope():
     with pytest.raises(ValueError, match="resource_metadata"):
         challenge("https://notes.example/.well-known/oauth-protected-resource?scope=all")
 
@@ -109,6 +109,6 @@ def test_names_the_error_before_it_describes_it():
     assert header == f'Bearer error="invalid_token", error_description="why", resource_metadata="{URL}"'
 
 
-def test_says_all_scopes_of_an_operation_at_once():
+def test_names_all_scopes_of_an_operation_at_once():
     header = challenge(URL, scopes=("notes:read", "notes:write"), error="insufficient_scope")
     assert 'scope="notes:read notes:write"' in header

@@ -74,14 +74,14 @@ async def test_roles_and_permissions_are_those_that_the_issuer_names(make, issue
 
 
 @pytest.mark.parametrize("roles", ["admin", {"admin": True}, [{"value": "admin"}], ["admin", 1], None])
-async def test_roles_in_another_form_than_a_list_of_text_are_none(make, issuer, roles):
-    """Fails if the letters of a text, or what another issuer means otherwise, allow anything."""
+async def test_a_claim_that_is_no_list_of_strings_gives_no_roles(make, issuer, roles):
+    """Fails if the letters of a string count as roles, or a claim in another form allows anything."""
     issuer.answers["/introspect"] = INTROSPECTION | {"roles": roles}
     assert (await make("introspection").verify_token("good")).roles == ()
 
 
 @pytest.mark.parametrize("members", [{"sub": "glc_editor"}, {"sub": None}])
-async def test_a_token_without_a_user_is_of_a_machine(make, issuer, members):
+async def test_a_token_without_a_user_belongs_to_a_machine(make, issuer, members):
     said = {name: value for name, value in (INTROSPECTION | members).items() if value is not None}
     issuer.answers["/introspect"] = said
     issuer.answers["/session"] = SESSION | {"user_id": None, "subject_type": "machine"}
@@ -111,7 +111,7 @@ async def test_introspects_with_its_own_credentials(make, issuer):
     assert request.headers["authorization"] == f"Basic {expected}"
 
 
-async def test_an_issuer_with_a_path_is_asked_below_it(make, issuer):
+async def test_the_endpoint_of_an_issuer_with_a_path_is_below_that_path(make, issuer):
     issuer.answers["/tenant/session"] = SESSION
     assert await make(issuer="https://auth.example/tenant").verify_token("good") is not None
     assert issuer.paths() == ["/tenant/session"]
@@ -120,7 +120,7 @@ async def test_an_issuer_with_a_path_is_asked_below_it(make, issuer):
 @pytest.mark.parametrize(
     "path", ["/.well-known/oauth-authorization-server/tenant", "/tenant/.well-known/openid-configuration"]
 )
-async def test_the_metadata_of_an_issuer_with_a_path_is_at_its_own_address(make, issuer, path):
+async def test_the_metadata_of_an_issuer_with_a_path_is_found_at_both_urls(make, issuer, path):
     """RFC 8414 section 3.1 inserts before the path; OpenID Connect Discovery section 4.1 appends to it."""
     tenant = "https://auth.example/tenant"
     issuer.answers[path] = {"issuer": tenant, "introspection_endpoint": f"{tenant}/introspect"}
@@ -132,12 +132,12 @@ async def test_the_metadata_of_an_issuer_with_a_path_is_at_its_own_address(make,
 # A token that is refused
 
 
-async def test_a_token_that_the_issuer_refuses_is_none(make, way):
+async def test_a_token_that_the_issuer_refuses_has_no_session(make, way):
     assert await make(way).verify_token("bad") is None
 
 
 @pytest.mark.parametrize("token", ["", "a b", "gööd", "good\n", "a=b", "x" * 8_193, '"'])
-async def test_what_is_no_token_is_refused_without_asking(make, issuer, token):
+async def test_a_malformed_token_is_refused_without_a_request(make, issuer, token):
     assert await make().verify_token(token) is None
     assert issuer.asked == []
 
@@ -151,7 +151,7 @@ async def test_a_token_for_another_audience_is_refused_whatever_the_issuer_answe
 
 @pytest.mark.parametrize("audience", [None, [], ["https://other.example/mcp"], 7, [7]])
 async def test_an_introspection_that_does_not_name_this_audience_is_refused(make, issuer, audience):
-    """Fails if a missing audience counts as any."""
+    """Fails if a missing audience counts as every audience."""
     issuer.answers["/introspect"] = INTROSPECTION | {"aud": audience}
     assert await make("introspection").verify_token("good") is None
 
@@ -199,7 +199,7 @@ async def test_an_introspection_that_lacks_what_a_session_needs_is_refused(make,
         {"token_use": None, "typ": None},
     ],
 )
-async def test_an_introspection_that_says_access_token_in_words_of_its_vendor_passes(make, issuer, members):
+async def test_the_word_of_each_vendor_for_an_access_token_passes(make, issuer, members):
     issuer.answers["/introspect"] = INTROSPECTION | members
     assert await make("introspection").verify_token("good") is not None
 
@@ -254,14 +254,14 @@ async def test_a_refused_token_is_kept_briefly_too(make, issuer, way):
 
 
 async def test_each_request_has_claims_of_its_own(make):
-    """Code behind a guard that changes the claims must not change those of the next request."""
+    """Code behind a guard may change the claims of its request, but not those of the next request."""
     client = make()
     first = await client.verify_token("good")
     first.claims["sub"] = "someone else"
     assert (await client.verify_token("good")).claims["sub"] == "glu_ann"
 
 
-async def test_a_nested_claim_of_one_request_is_not_that_of_the_next(make, issuer):
+async def test_requests_do_not_share_nested_claims(make, issuer):
     issuer.answers["/introspect"] = INTROSPECTION | {"groups": [{"name": "staff"}]}
     client = make("introspection")
     for _ in range(2):
@@ -292,7 +292,7 @@ OUTAGES = {
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 async def test_an_outage_is_never_a_refusal(make, issuer, way, outage):
-    """Fails if an outage is answered so that clients discard tokens, which may be valid."""
+    """Fails if clients discard their tokens in an outage: the tokens may be valid."""
     issuer.answers["/session"] = issuer.answers["/introspect"] = outage
     with pytest.raises(Unavailable):
         await make(way).verify_token("good")
@@ -305,7 +305,7 @@ async def test_a_response_that_is_too_long_is_not_read(make, issuer, monkeypatch
         await make().verify_token("good")
 
 
-async def test_a_response_that_never_ends_is_given_up(make, issuer, monkeypatch):
+async def test_a_response_that_never_ends_times_out(make, issuer, monkeypatch):
     monkeypatch.setattr(issuer_module, "TIMEOUT", 0.02)
     issuer.delay = lambda: asyncio.sleep(60)
     with pytest.raises(Unavailable):
@@ -322,7 +322,7 @@ async def test_an_outage_is_not_kept(make, issuer, way):
     assert await client.verify_token("good") is not None
 
 
-async def test_a_session_that_is_kept_needs_no_issuer(make, issuer):
+async def test_a_session_in_the_cache_needs_no_issuer(make, issuer):
     client = make()
     await client.verify_token("good")
     issuer.answers["/session"] = OUTAGES["no connection"]
@@ -363,7 +363,7 @@ FOREIGN_ENDPOINTS = [
 
 
 @pytest.mark.parametrize("endpoint", FOREIGN_ENDPOINTS)
-async def test_a_remote_issuer_sends_nothing_to_this_network_or_without_tls(make, issuer, endpoint):
+async def test_endpoints_of_a_remote_issuer_must_be_public_and_https(make, issuer, endpoint):
     """An attacker who changes the metadata could make the guard call services that only it reaches."""
     issuer.answers[METADATA] = issuer.answers[METADATA] | {"introspection_endpoint": endpoint}
     with pytest.raises(Unavailable, match="introspection_endpoint"):
@@ -372,7 +372,7 @@ async def test_a_remote_issuer_sends_nothing_to_this_network_or_without_tls(make
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:9000", "http://localhost:9000", "https://10.0.0.5"])
-async def test_an_issuer_on_this_network_may_have_its_endpoints_there(make, issuer, origin):
+async def test_an_issuer_on_a_private_network_may_have_its_endpoints_there(make, issuer, origin):
     issuer.answers[METADATA] = {"issuer": origin, "introspection_endpoint": f"{origin}/introspect"}
     issuer.answers["/introspect"] = INTROSPECTION | {"iss": origin}
     assert await make("introspection", issuer=origin).verify_token("good") is not None
@@ -399,7 +399,7 @@ async def test_an_issuer_without_rfc_8414_is_found_by_openid_connect(make, issue
 
 @pytest.mark.parametrize("answer", [httpx2.Response(503), httpx2.Response(429), httpx2.ConnectError("down")])
 async def test_an_issuer_that_is_down_is_asked_for_one_document_only(make, issuer, answer):
-    """The second request would take as long again as the first, before the guard can answer 503."""
+    """A second request would double the time until the guard can answer 503."""
     issuer.answers[METADATA] = answer
     client = make("introspection")
     for _ in range(2):
@@ -482,7 +482,7 @@ async def test_while_the_issuer_is_down_the_last_good_metadata_is_served(make, i
 async def test_a_document_that_is_missing_for_a_while_does_not_displace_the_last_good_one(
     make, issuer, monkeypatch
 ):
-    """An issuer that is half down answers 404: its proxy is up, and its routes are not."""
+    """An issuer that is partly down answers 404: its proxy runs, but without its routes."""
     monkeypatch.setattr(issuer_module, "FRESH_FOR", 0)
     client = make("introspection", cache_seconds=0)
     good = await calling(client.discovery_handler(), "GET", path=METADATA)

@@ -1,4 +1,4 @@
-"""Litestar, Starlette, FastAPI and Django, each in its own way, over one core."""
+"""The guards for Litestar, Starlette, FastAPI and Django behave in the same way."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def auth(issuer) -> McpAuthClient:
 
 
 def caller(session: McpSession | None) -> str | None:
-    """Return the user, if the framework and `current_session` agree about the caller."""
+    """Return the user, if the framework and `current_session` give the same caller."""
     assert session == current_session()
     return None if session is None else session.user_id
 
@@ -226,7 +226,7 @@ def routes_of_starlette(auth: McpAuthClient) -> Any:
 
 
 async def one_after_the_other(app: Any, *paths: str) -> list[tuple[int, str]]:
-    """Ask as a server does that starts a pipelined request inside of the one before: in its context."""
+    """Call the application in the context of the request before, as servers do with pipelined requests."""
     done: list[tuple[int, bytes]] = []
     tasks: list[asyncio.Task[None]] = []
 

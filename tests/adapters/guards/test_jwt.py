@@ -68,7 +68,7 @@ async def test_accepts_the_type_of_access_tokens_in_each_spelling(client, typ):
     assert await client.verify_token(signed(typ=typ)) is not None
 
 
-async def test_a_token_of_a_client_for_itself_is_of_a_machine(client):
+async def test_a_token_of_a_client_for_itself_belongs_to_a_machine(client):
     session = await client.verify_token(signed(claims(sub="glc_editor")))
     assert (session.user_id, session.subject_type) == (None, "machine")
 
@@ -99,7 +99,7 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_CLAIMS.values(), ids=WRONG_CLAIMS)
-async def test_refuses_a_token_with(client, wrong):
+async def test_refuses_a_token_with_wrong_claims(client, wrong):
     assert await client.verify_token(signed(claims(**wrong))) is None
 
 
@@ -112,7 +112,7 @@ WRONG_HEADERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_HEADERS.values(), ids=WRONG_HEADERS)
-async def test_refuses_a_header_of(client, wrong):
+async def test_refuses_a_token_with_a_wrong_header(client, wrong):
     assert await client.verify_token(signed(**wrong)) is None
 
 
@@ -134,7 +134,7 @@ def encoded(header: dict[str, Any]) -> str:
 
 
 async def test_refuses_a_token_signed_with_the_public_key_as_a_secret(client):
-    """The confusion of algorithms: a public key is known to everyone."""
+    """An attack by algorithm confusion: everyone knows the public key, which here becomes an HMAC secret."""
     content = encoded({"alg": "HS256", "typ": "at+jwt", "kid": "rs"})
     assert isinstance(RSA, RSAKey)
     mac = hmac.digest(RSA.as_pem(private=False), content.encode(), "sha256")
@@ -153,7 +153,7 @@ DEEP = base64.urlsafe_b64encode(b'{"alg":' + b"[" * 4_000).decode().rstrip("=")
 @pytest.mark.parametrize(
     "token", [f"{DEEP}.e30.c2ln", "glat_opaque", "a.b.c", "..", "e30.e30.e30", "a.b.c.d.e"]
 )
-async def test_refuses_what_is_no_jwt_without_fetching_keys(client, issuer, token):
+async def test_refuses_a_malformed_jwt_without_fetching_keys(client, issuer, token):
     assert await client.verify_token(token) is None
     assert issuer.asked == []
 
@@ -233,7 +233,7 @@ async def test_every_parallel_token_with_a_new_key_waits_for_it(by_keys, issuer,
     assert fetches(issuer) == 2
 
 
-async def test_a_new_key_is_no_refusal_while_the_issuer_is_down(by_keys, issuer, clock):
+async def test_while_the_issuer_is_down_an_unknown_key_is_no_refusal(by_keys, issuer, clock):
     await by_keys(signed())
     issuer.answers["/jwks"] = httpx2.ConnectError("refused")
     clock.monotonic += 10
@@ -273,7 +273,7 @@ async def test_an_outage_without_keys_is_no_refusal(client, issuer, path, outage
 
 
 async def test_while_no_keys_are_known_they_are_asked_for_at_a_limited_rate(by_keys, issuer, clock):
-    """Fails if each token of a flood makes a request to an issuer that is down."""
+    """Fails if every token causes a request to an issuer that is down."""
     issuer.answers["/jwks"] = httpx2.ConnectError("refused")
     for _ in range(5):
         with pytest.raises(Unavailable):
@@ -291,7 +291,7 @@ async def test_parallel_tokens_all_wait_for_the_first_keys(by_keys, issuer):
 
 @pytest.mark.parametrize("keys", [[], ["text"], [{"kty": "oct", "k": "c2VjcmV0"}]])
 async def test_a_list_without_a_key_that_can_be_used_is_an_outage(by_keys, issuer, clock, keys):
-    """No token could be checked with it, and clients would discard theirs."""
+    """No token can be checked with such a list. If all were refused, clients would discard them."""
     await by_keys(signed())
     issuer.answers["/jwks"] = {"keys": keys}
     clock.monotonic += 300
@@ -308,8 +308,8 @@ async def test_keys_that_cannot_be_parsed_are_an_outage(client, issuer, body):
         await client.verify_token(signed())
 
 
-async def test_a_key_that_no_library_can_use_is_left_out(by_keys, issuer, monkeypatch):
-    """Whatever the library raises: one key of a new kind must not stop the others."""
+async def test_a_key_that_the_library_cannot_read_is_left_out(by_keys, issuer, monkeypatch):
+    """A key of a new kind must not stop the use of the other keys, whatever the library raises for it."""
     read = JWKRegistry.import_key
 
     def failing(jwk: dict[str, Any]) -> Key:

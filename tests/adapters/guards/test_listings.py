@@ -1,4 +1,4 @@
-"""Lists lose what the session may not use: as JSON and as an event stream, in chunks of any size."""
+"""Lists are shortened in JSON and in event streams, whatever the size of the chunks."""
 
 import json
 from typing import Any
@@ -70,7 +70,7 @@ async def test_an_event_that_does_not_end_is_passed_on():
 @pytest.mark.parametrize(
     "answer", [{"error": {"code": 1}}, {"result": {}}, {"result": {"tools": [{}]}}, [], {"result": []}]
 )
-async def test_what_is_no_list_is_passed_on(answer):
+async def test_a_response_without_a_list_is_passed_on(answer):
     body = json.dumps(answer).encode()
     assert (await shortened("application/json", body))[1] == body
 
@@ -79,7 +79,7 @@ async def test_another_media_type_is_passed_on():
     assert (await shortened("text/plain", b"a", b"b"))[1] == b"ab"
 
 
-async def test_the_list_is_private_where_the_protocol_says_so():
+async def test_the_list_is_private_where_the_protocol_has_a_cache_scope():
     listed = {"result": {"tools": TOOLS, "cacheScope": "public"}}
     _, body = await shortened("application/json", json.dumps(listed).encode())
     assert json.loads(body)["result"]["cacheScope"] == "private"

@@ -74,7 +74,7 @@ async def test_looks_up_what_the_guard_has_not_checked(call, app, ledger, resour
 
 
 async def test_looks_up_what_the_guard_of_another_issuer_has_checked(call, app, ledger):
-    """Two issuers may give out tokens for one resource: each answers for its own."""
+    """Two issuers may issue tokens for one resource. Each verifies only its own."""
     other = McpTokenVerifier(guarded(ledger, issuer="https://other.example"))
     app.work = lambda: other.verify_token("good")
     await call("POST", "Bearer good")
@@ -114,7 +114,7 @@ def test_an_application_without_rules_leaves_host_and_origin_to_the_guard():
     assert not security_of(app).enable_dns_rebinding_protection
 
 
-def test_rules_that_the_program_has_set_stay():
+def test_rules_that_the_program_has_set_are_kept():
     own = TransportSecuritySettings(
         allowed_hosts=["mcp.example.com"], allowed_origins=["https://example.com"]
     )
@@ -124,6 +124,6 @@ def test_rules_that_the_program_has_set_stay():
     assert security_of(app).enable_dns_rebinding_protection
 
 
-def test_an_application_of_no_sdk_is_left_alone(app):
+def test_an_application_that_is_not_of_the_sdk_is_unchanged(app):
     leave_origins_to_the_guard(app)
     leave_origins_to_the_guard(Starlette(routes=[Route("/", lambda _: None)]))

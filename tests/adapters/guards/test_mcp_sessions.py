@@ -31,7 +31,7 @@ WHOAMI = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": 
 
 
 async def verify(access_token: str, *, resource: str | None = None) -> McpSession:
-    """Every token is of the user it begins with: `ann.1` is one of Ann's."""
+    """A token belongs to the user whose name it begins with: `ann.1` is a token of Ann."""
     user = access_token.partition(".")[0]
     return replace(SESSION, access_token=access_token, user_id=user, expires_at=4_000_000_000)
 
@@ -80,7 +80,7 @@ async def running() -> AsyncIterator[Sdk]:
 
 
 async def test_an_mcp_session_serves_only_the_user_who_opened_it():
-    """Fails if the SDK does not know its caller: anyone who learns a session id could then use it."""
+    """Fails if the SDK does not know its caller: anyone could then use a session id of another user."""
     async with running() as sdk:
         await sdk.begin("ann.1")
         assert (await sdk.post(LIST, "bob.1")).status_code == 404

@@ -1,4 +1,4 @@
-"""mcp-use's `BearerAuthProvider`. Its package needs version 1 of the SDK, so its two classes are imitated."""
+"""mcp-use's `BearerAuthProvider`. mcp-use needs version 1 of the SDK, so the tests imitate two classes."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""What a guard reads in a request body, and each way to make another parser read something else."""
+"""What a guard reads in a request body, and the bodies that other parsers could read differently."""
 
 import gzip
 import json
@@ -129,8 +129,8 @@ def test_escapes_spaces_and_order_hide_no_call(body):
         b'{"method":"tools/call","params":{"name":"list","arguments":{"a":1,"a":2}}}',
     ],
 )
-def test_a_name_twice_in_an_object_is_refused(body):
-    """Parsers differ in which of the two counts."""
+def test_a_repeated_name_in_an_object_is_refused(body):
+    """Some parsers use the first member of this name, others the last."""
     assert refusal_of(body) is GuardRefusal.BODY_MALFORMED
 
 
@@ -143,7 +143,7 @@ def test_a_name_twice_in_an_object_is_refused(body):
     ],
 )
 def test_a_member_in_another_case_is_refused(body):
-    """Go's parser reads `Method` as `method`, and a long s as an s."""
+    """Go's parser reads `Method` as `method`, and U+017F (LATIN SMALL LETTER LONG S) as an s."""
     assert refusal_of(body) is GuardRefusal.BODY_MALFORMED
 
 
@@ -173,7 +173,7 @@ def test_a_member_in_another_case_is_refused(body):
         b"[" * 100_000,
     ],
 )
-def test_what_is_not_one_clear_message_is_refused(body):
+def test_a_malformed_or_ambiguous_message_is_refused(body):
     assert refusal_of(body) is GuardRefusal.BODY_MALFORMED
 
 
@@ -183,7 +183,7 @@ def test_a_compressed_body_is_refused(encoding):
     assert refusal_of(body, (b"content-encoding", encoding)) is GuardRefusal.BODY_ENCODED
 
 
-def test_the_encoding_that_changes_nothing_is_accepted():
+def test_the_encoding_identity_is_accepted():
     assert calls_in(written(CALL), [(b"content-encoding", b"identity")]) == (DELETE_ALL,)
 
 
@@ -230,7 +230,7 @@ def test_headers_that_differ_from_the_body_are_refused(header):
     assert refusal_of(written(CALL), header) is GuardRefusal.HEADERS_DIFFER
 
 
-def test_of_repeated_headers_none_may_differ():
+def test_every_repeated_header_must_equal_the_body():
     headers = ((b"mcp-name", b"delete_all"), (b"mcp-name", b"list"))
     assert refusal_of(written(CALL), *headers) is GuardRefusal.HEADERS_DIFFER
 

@@ -1,4 +1,4 @@
-"""The embedded server and the remote client look the same to the code behind them."""
+"""`AuthorizationServer` and `McpAuthClient` have the same methods for guards, with the same results."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -84,7 +84,7 @@ async def test_an_unknown_resource_stops_the_start(auth, handler):
 
 
 def listed(auth: Any, way: str) -> Call:
-    """Return a guard that answers the pages of one origin."""
+    """Return a guard that serves only the pages of one origin."""
     made = {
         "handler": lambda: auth.handler(GuardedApp(), allowed_origin=[INSPECTOR]),
         "middleware": lambda: auth.middleware(allowed_origin=[INSPECTOR])(GuardedApp()),

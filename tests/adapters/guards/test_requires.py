@@ -1,4 +1,4 @@
-"""`@requires` on a function, and the questions that code inside of one asks."""
+"""`@requires` on a function, and the functions that code inside of it can call."""
 
 import asyncio
 import functools
@@ -48,7 +48,7 @@ def missing(requirement: Requirement, session: McpSession | None) -> tuple[str, 
         requires(check=lambda session: session.client_id == "glc_editor"),
     ],
 )
-def test_a_session_that_has_all_may(requirement):
+def test_a_session_that_has_everything_is_allowed(requirement):
     requirement.verify(ADA)
 
 
@@ -78,7 +78,7 @@ def test_every_permission_is_needed():
 
 
 def test_a_permission_is_no_scope_and_no_role():
-    """The user has it, but did not give it to this client."""
+    """The user has the permission, but has not given it to this client."""
     for requirement in (requires("notes.delete"), requires(roles="notes.delete")):
         with pytest.raises(AccessRefused):
             requirement.verify(ADA)
@@ -96,13 +96,13 @@ def test_a_check_that_raises_refuses_and_is_logged(caplog):
 
 
 def test_a_check_that_returns_an_awaitable_refuses():
-    """Every awaitable is true."""
+    """Without a special case it would pass, because every awaitable counts as true."""
     future: asyncio.Future[bool] = asyncio.Future(loop=asyncio.new_event_loop())
     assert missing(requires(check=lambda _: future), ADA) == ()
     future.get_loop().close()
 
 
-def test_an_async_check_is_a_mistake_of_the_program():
+def test_an_async_check_is_a_value_error():
     async def check(_: McpSession) -> bool:
         return True
 
@@ -111,23 +111,23 @@ def test_an_async_check_is_a_mistake_of_the_program():
 
 
 @pytest.mark.parametrize("scope", ["two words", 'a"b', "scope=x", ""])
-def test_a_scope_that_a_challenge_cannot_hold_is_a_mistake_of_the_program(scope):
+def test_a_scope_that_a_challenge_cannot_hold_is_a_value_error(scope):
     with pytest.raises(ValueError, match="scope"):
         requires(scope)
 
 
-def test_requires_without_parentheses_is_a_mistake_of_the_program():
+def test_requires_without_parentheses_is_a_type_error():
     with pytest.raises(TypeError, match=r'write @requires\("todo:write"'):
         requires(lambda: "a tool")  # type: ignore[arg-type]
 
 
-def test_what_is_no_function_cannot_be_decorated():
+def test_only_functions_can_be_decorated():
     with pytest.raises(TypeError, match="below"):
         requires("read")(object())  # type: ignore[type-var]
 
 
 @pytest.mark.usefixtures("as_ada")
-def test_a_decorated_function_runs_for_a_session_that_may():
+def test_a_decorated_function_runs_for_an_allowed_session():
     assert requires("read")(lambda text: text.upper())("a") == "A"
 
 
@@ -139,7 +139,7 @@ def _recording(ran: list[int]) -> Callable[[], Any]:
 
 
 @pytest.mark.usefixtures("as_ada")
-def test_a_decorated_function_does_not_run_for_another():
+def test_a_decorated_function_does_not_run_for_a_refused_session():
     ran: list[int] = []
     result: Any = requires("share")(_recording(ran))()
     assert ran == []
@@ -147,7 +147,7 @@ def test_a_decorated_function_does_not_run_for_another():
     assert result.content[0].text == "The access token needs the scopes share."
 
 
-async def test_a_decorated_async_function_does_not_run_either():
+async def test_a_decorated_async_function_does_not_run_for_a_refused_session():
     ran: list[int] = []
 
     @requires(roles="admin")
@@ -160,7 +160,7 @@ async def test_a_decorated_async_function_does_not_run_either():
     assert "may not do this" in result.content[0].text
 
 
-async def test_decorators_add_up():
+async def test_the_requirements_of_two_decorators_add_up():
     @requires("read")
     @requires("share")
     async def work() -> Any:
@@ -207,7 +207,7 @@ def test_without_a_session_there_is_no_scope():
     assert not has_any_scope("read")
 
 
-def test_the_questions_take_another_session():
+def test_has_scope_can_be_asked_about_another_session():
     assert has_scope("read", session=ADA)
     assert has_any_scope("share", "read", session=ADA)
 
@@ -222,7 +222,7 @@ def test_acting_as_makes_a_session_the_current_one_for_a_block():
 
 
 @pytest.mark.usefixtures("as_ada")
-def test_require_raises_what_is_missing():
+def test_require_functions_raise_what_is_missing():
     require_role("editor")
     require_permission("notes.delete")
     with pytest.raises(AccessRefused, match="share"):

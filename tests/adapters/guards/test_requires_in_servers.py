@@ -31,7 +31,7 @@ HEADERS = {"authorization": "Bearer good", "accept": "application/json, text/eve
 
 
 class Auth(Struct):
-    """What a guard takes: every token is the one of `session`."""
+    """An `McpAuth` that accepts every token, and returns `session` for it."""
 
     session: Any = READER
 
@@ -46,7 +46,7 @@ class Auth(Struct):
 
 
 def with_tools(server: Any) -> Any:
-    """Add the same tools to a server of either kind, whose decorators are called in the same way."""
+    """Add the same tools to a server of the SDK or of FastMCP. Both have the same decorators."""
 
     @server.tool()
     def read_todos() -> str:
@@ -193,7 +193,7 @@ async def test_prompts_and_resources_are_403_as_well(make, method, params):
 
 
 class Wrapper:
-    """Middleware of no framework, which keeps its application as most do."""
+    """Middleware of no framework. It keeps its application as `app`, as most middleware does."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -240,8 +240,8 @@ def test_requires_above_a_decorator_of_fastmcp_is_refused_at_once(kind):
 
 
 @every_server
-async def test_a_tool_that_would_not_check_is_403_for_all(make):
-    """The guard cannot see at its start what a server registers later."""
+async def test_a_tool_whose_check_would_not_run_is_403_for_everyone(make):
+    """When the guard starts, it cannot see what a server will register later."""
     made: list[Any] = []
 
     def remembered(auth: Auth, **options: Any) -> tuple[Any, Any]:
@@ -355,7 +355,7 @@ def names(listed: httpx2.Response) -> set[str]:
         ("unusable", {"read_todos", "share"}),
     ],
 )
-async def test_lists_leave_out_what_they_are_set_to(make, hide, shown):
+async def test_the_option_hide_removes_entries_from_lists(make, hide, shown):
     async with running(make, hide=hide) as server:
         assert names(await server.ask("tools/list")) == shown
 
@@ -390,7 +390,7 @@ async def test_a_body_that_could_hide_a_call_is_refused(make, body, status):
 
 @pytest.mark.parametrize("way", ["sdk", "fastmcp"])
 async def test_in_an_mcp_session_each_call_has_the_scopes_of_its_own_token(way):
-    """Fails if a session of the SDK keeps the token that opened it: a step-up would change nothing."""
+    """Fails if a session of the SDK keeps its first token: a step-up would then change nothing."""
     auth = Auth()
     if way == "sdk":
         app = with_tools(MCPServer("Todo")).streamable_http_app(json_response=True)
@@ -406,7 +406,7 @@ async def test_in_an_mcp_session_each_call_has_the_scopes_of_its_own_token(way):
         assert "added x" in (await server.call("add", text="x")).text
 
 
-async def test_a_page_at_the_path_of_the_server_hides_no_tools():
+async def test_tools_are_found_although_a_page_has_the_same_path():
     async def page(_: Any) -> PlainTextResponse:
         return PlainTextResponse("a server for MCP clients")
 
@@ -417,7 +417,7 @@ async def test_a_page_at_the_path_of_the_server_hides_no_tools():
         assert (await server.call("add", text="x")).status_code == 403
 
 
-async def test_other_routes_of_the_application_take_any_body():
+async def test_other_routes_of_the_application_accept_any_body():
     async def upload(request: Any) -> PlainTextResponse:
         return PlainTextResponse(str(len(await request.body())))
 
@@ -457,7 +457,7 @@ async def test_a_tool_of_fastmcp_refuses_a_caller_without_a_guard(nobody):
     assert refused.meta["mcp/www_authenticate"] == ['Bearer scope="todo:write mail:send"']
 
 
-async def test_without_a_guard_prompts_and_resources_give_nothing_away(nobody):
+async def test_without_a_guard_prompts_and_resources_reveal_nothing(nobody):
     async with Client(with_tools(MCPServer("Todo"))) as client:
         prompt = await client.get_prompt("plan")
         resource = await client.read_resource("todo://list")

@@ -1,4 +1,4 @@
-"""The rule table of `with_mcp_auth`, over raw ASGI messages: a refused call never reaches the application."""
+"""The rules of `with_mcp_auth`, in raw ASGI messages: a refused call never reaches the application."""
 
 import json
 from functools import partial
@@ -87,7 +87,7 @@ def scopes_of(refused: Answered) -> list[str]:
 
 
 async def test_all_missing_scopes_are_named_at_once_with_those_that_the_token_has():
-    """Some clients ask for the named scopes only, and would lose the others."""
+    """Some clients ask only for the scopes that are named, and would lose those that are not."""
     assert scopes_of(await Guarded()(call("share"))) == ["todo:read", "todo:share", "todo:write", "mail:send"]
 
 
@@ -106,7 +106,7 @@ async def test_a_call_with_its_scope_reaches_the_application():
 
 
 @pytest.mark.parametrize("message", [call("list_todos"), call("x", "tools/list"), {"id": 1, "result": {}}])
-async def test_what_no_rule_is_about_passes(message):
+async def test_a_call_that_no_rule_fits_passes(message):
     assert (await Guarded()(message)).status == 200
 
 
@@ -257,7 +257,7 @@ async def test_a_rule_about_a_uri_fits_each_spelling_of_it(uri):
         "http://[0:0:0:0:0:0:0:1]/a",
     ],
 )
-async def test_with_a_rule_about_uris_one_that_parsers_read_differently_is_403(uri):
+async def test_with_a_rule_about_uris_an_ambiguous_uri_is_403(uri):
     admin = replace(SESSION, scopes=("notes:private",), roles=("admin",))
     server = Guarded(admin)
     assert (await server(call(uri, "resources/read"))).status == 403
@@ -302,7 +302,7 @@ async def test_without_a_rule_about_uris_every_uri_passes():
         ("notes://caf%C3%A9/*", "notes://caf\u00e9/a"),
     ],
 )
-def test_a_rule_about_a_uri_fits_what_parsers_make_of_it(rule, uri):
+def test_a_rule_about_a_uri_fits_the_uri_that_parsers_read(rule, uri):
     assert RuleTable({f"resources/read:{rule}": "x"}).of(Asked("resources/read", uri)) is not None
 
 
@@ -366,7 +366,7 @@ def test_a_star_is_any_text_even_none(pattern, fitting, others):
 
 
 def test_a_pattern_of_many_stars_needs_no_backtracking():
-    """Fails by its timeout: a regular expression would try every combination, for years."""
+    """With a regular expression the test would time out: it would try every combination, for years."""
     table = RuleTable({"tools/call:" + "*a" * 40 + "*b": "x"})
     assert table.of(Asked("tools/call", "a" * MAX_CALL_NAME)) is None
 
@@ -386,13 +386,13 @@ def test_only_a_star_is_special():
 
 
 @pytest.mark.parametrize("pattern", ["delete_*", "", "tools/list:x", "tools/call:", "call:delete"])
-def test_a_rule_that_fits_no_call_is_a_mistake_of_the_program(pattern):
+def test_a_rule_that_fits_no_call_is_a_value_error(pattern):
     with pytest.raises(ValueError, match="rule"):
         RuleTable({pattern: "x"})
 
 
 @pytest.mark.parametrize("options", [{"step_up": "https"}, {"hide": "all"}])
-def test_an_unknown_option_is_a_mistake_of_the_program(options):
+def test_an_unknown_option_is_a_value_error(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be '.+' or '.+', not '.+'"):
         Guarded(**options)
 
@@ -450,7 +450,7 @@ async def test_a_scope_counts_for_all_that_it_includes():
     assert session.scopes == ("todo:admin", "todo:write", "todo:delete", "todo:read")
 
 
-async def test_what_is_included_needs_not_be_asked_for():
+async def test_a_scope_that_another_one_includes_is_not_asked_for():
     server = Guarded(replace(SESSION, scopes=("todo:admin",)), scope_hierarchy=HIERARCHY)
     assert scopes_of(await server(call("share"))) == ["todo:admin", "todo:share", "mail:send"]
 
@@ -460,7 +460,7 @@ async def test_a_scope_does_not_count_for_what_includes_it():
     assert scopes_of(await server(call("add_todo"))) == ["todo:write"]
 
 
-async def test_scopes_that_include_each_other_end_nothing():
+async def test_scopes_may_include_each_other():
     circle = {"a": "b", "b": "a"}
     server = Guarded(replace(SESSION, scopes=("a",)), scope_hierarchy=circle)
     assert scopes_of(await server(call("add_todo"))) == ["a", "b", "todo:write"]
@@ -505,7 +505,7 @@ async def test_a_result_has_its_type_where_the_protocol_has_types():
         (call("add_todo"), ()),
     ],
 )
-async def test_what_takes_no_tool_result_is_403_even_so(message, headers):
+async def test_a_refusal_that_cannot_be_a_tool_result_is_403(message, headers):
     """The last one is the older transport, which answers on another connection."""
     server = Guarded(replace(READER, scopes=()), step_up="result")
     assert (await server(message, *headers)).status == 403

@@ -36,12 +36,12 @@ async def test_the_scheme_is_found_in_any_case_and_with_two_spaces(ledger, value
 
 
 @pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if name != "a mapping"])
-async def test_of_two_authorization_headers_none_counts(ledger, framework: str):
+async def test_two_authorization_headers_open_no_session(ledger, framework: str):
     assert await session_of(FRAMEWORKS[framework](TWO), ledger, resource=RESOURCE) is None
     assert ledger.asked == []
 
 
 @pytest.mark.parametrize("value", ["Bearer \u20ac", "Bearer go\u2010od", "\U0001f511"])
-async def test_a_character_that_no_header_can_hold_is_no_error(ledger, value: str):
+async def test_a_character_that_no_header_can_hold_causes_no_error(ledger, value: str):
     headers = {"Authorization": value, "X-Name": "\u20ac"}
     assert await session_of(headers, ledger, resource=RESOURCE) is None

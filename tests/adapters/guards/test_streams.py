@@ -17,7 +17,7 @@ CALL = (b"mcp-method", b"tools/call")
 
 
 class Source:
-    """An application that sends events until its client goes, or `events` of them."""
+    """An application that sends `events` events, or fewer if its client disconnects."""
 
     def __init__(self, content_type: bytes = b"text/event-stream", events: int = 1_000_000) -> None:
         self.content_type = content_type
@@ -73,7 +73,7 @@ async def asked(source: Source, method: str, *headers: tuple[bytes, bytes], expi
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch) -> None:
-    """A token that has expired leaves no time."""
+    """Leave an expired token no time, so that its stream ends at once."""
     monkeypatch.setattr(streams, "LEEWAY", 0)
 
 
@@ -106,8 +106,8 @@ async def test_a_response_that_is_no_stream_of_events_may_end_after_its_token():
     assert messages[-1]["body"] == b"last"
 
 
-async def test_a_token_in_its_leeway_leaves_a_stream_the_time_of_the_leeway(monkeypatch):
-    """Otherwise its client would connect again at once, in a loop."""
+async def test_the_stream_of_an_expired_token_lasts_as_long_as_the_leeway(monkeypatch):
+    """Fails if the stream ends at once: its client would then reconnect in a loop."""
     monkeypatch.setattr(streams, "LEEWAY", 3_600)
     messages = await asked(Source(events=50), "GET", expires_at=1)
     assert messages[-1]["body"] == b"last"

@@ -25,7 +25,7 @@ def cache(time) -> TokenCache:
     return TokenCache(5, monotonic=lambda: time.monotonic, now=lambda: time.now)
 
 
-def test_keeps_an_answer_for_5_seconds_counted_from_the_question(cache, time):
+def test_an_answer_is_kept_for_5_seconds_after_the_request(cache, time):
     started = cache.started()
     time.monotonic += 3  # the issuer was slow
     cache.keep(b"a", KEPT, started)
@@ -56,7 +56,7 @@ def test_the_latest_answer_counts(cache, first, second):
     assert cache.get(b"a") is second
 
 
-def test_the_oldest_answer_goes_when_the_cache_is_full(cache, monkeypatch):
+def test_a_full_cache_drops_the_oldest_answer(cache, monkeypatch):
     monkeypatch.setattr(token_cache, "MAX_SESSIONS", 2)
     for digest in (b"a", b"b", b"a", b"c"):
         cache.keep(digest, KEPT, cache.started())
@@ -73,6 +73,6 @@ def test_guessed_tokens_displace_no_session(cache, monkeypatch):
     assert cache.get(b"98") is REFUSED
 
 
-def test_holds_no_token(cache):
+def test_the_cache_contains_no_token(cache):
     cache.keep(digest_of("glat_secret"), KEPT, cache.started())
     assert b"glat_secret" not in pickle.dumps(cache._sessions)  # noqa: SLF001 - all of it

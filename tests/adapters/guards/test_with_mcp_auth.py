@@ -33,7 +33,7 @@ async def test_a_token_with_every_required_scope_passes(app, auth):
 
 
 async def test_a_missing_scope_is_403_with_every_scope_that_is_needed(app, auth):
-    """A client that asked for the missing one alone would lose those that it has."""
+    """A client that asked only for the missing scope would lose the scopes that it has."""
     guard = with_mcp_auth(app, auth, required_scopes=("todo:write", "todo:share"))
     answer = await calls(guard)("POST", "Bearer good")
     assert answer.status == 403
@@ -51,7 +51,7 @@ async def test_the_first_challenge_names_the_required_scopes(app, auth):
     assert 'scope="todo:share"' in str((await calls(guard)()).value("www-authenticate"))
 
 
-async def test_one_scope_may_be_given_as_text(app, auth):
+async def test_one_scope_may_be_given_as_a_string(app, auth):
     guard = with_mcp_auth(app, auth, required_scopes="todo:share")
     assert (await calls(guard)("POST", "Bearer good")).status == 403
 
@@ -115,14 +115,14 @@ async def test_every_other_path_needs_a_token(app, auth, path):
     assert app.callers == []
 
 
-async def test_one_public_path_may_be_given_as_text(app, auth):
+async def test_one_public_path_may_be_given_as_a_string(app, auth):
     guard = with_mcp_auth(app, auth, public="/health")
     assert (await calls(guard)("GET", path="/health")).status == 200
     assert (await calls(guard)("POST", path="/")).status == 401
 
 
 async def test_a_path_below_a_mount_is_not_taken_for_a_public_one(app, auth):
-    """Litestar removes the path of a mount from `path`, and leaves `raw_path` as it was sent."""
+    """Litestar removes the path of a mount from `path`, but leaves `raw_path` unchanged."""
     guard = with_mcp_auth(app, auth, public=["/"])
 
     async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
@@ -169,7 +169,7 @@ INSPECTOR = "https://inspector.example"
 
 @pytest.fixture
 def listed(app, auth) -> Call:
-    """A guard that answers the pages of one origin."""
+    """A guard that serves only the pages of one origin."""
     return calls(with_mcp_auth(app, auth, allowed_origin=[INSPECTOR]))
 
 
@@ -264,7 +264,7 @@ async def test_an_issuer_without_openid_connect_has_no_such_document_here(call):
 
 @pytest.mark.parametrize("outage", [Unavailable(), OSError()])
 async def test_metadata_that_cannot_be_read_is_503(app, auth, outage):
-    """Clients take 404 for a server without authorization, and would call without a token."""
+    """After a 404, clients assume a server without authorization, and would call without a token."""
 
     async def down(_: IssuerDocument) -> bytes:
         raise outage

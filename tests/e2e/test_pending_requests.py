@@ -17,7 +17,7 @@ from support.server import Server
 
 @pytest.fixture(scope="session")
 def server(public: Server) -> Server:
-    """Where a browser stays signed in from one request to the next."""
+    """A server whose issuer is not on loopback: browsers stay signed in between requests."""
     return public
 
 
@@ -102,7 +102,7 @@ async def test_going_back_after_the_code_is_redeemed_shows_that_the_app_is_conne
     assert server.events() == before
 
 
-async def test_a_request_that_another_user_answered_is_over(person: Person, eve: str):
+async def test_a_request_that_another_user_answered_has_ended(person: Person, eve: str):
     client = (await person.register())["client_id"]
     page = await person.sign_in(await person.asked(client))
     await person.submit(page, "consent", decision="allow")
@@ -110,7 +110,7 @@ async def test_a_request_that_another_user_answered_is_over(person: Person, eve:
     assert heading_of(await person.http.get(page.url.path)) == SPENT
 
 
-async def test_going_back_after_deny_shows_that_it_is_over(ada: Person, client: str):
+async def test_going_back_after_deny_shows_that_the_request_has_ended(ada: Person, client: str):
     page = await ada.asked(client)
     await ada.submit(page, "consent", decision="deny")
     assert heading_of(await ada.http.get(page.url.path)) == LOST
@@ -124,7 +124,7 @@ async def test_going_back_to_the_sign_in_page_and_signing_in_again_goes_on(perso
     assert heading_of(await person.sign_in(sign_in)) == CONSENT
 
 
-async def test_without_its_cookie_a_request_is_lost(person: Person):
+async def test_without_its_cookie_a_request_cannot_be_continued(person: Person):
     client = await person.register()
     page = await person.asked(client["client_id"])
     person.http.cookies.clear()
@@ -159,7 +159,7 @@ async def test_an_unknown_transaction_gets_an_error_page(person: Person, transac
 
 async def sealed(server: Server, transaction_id: str, change: Any) -> str:
     """Return the sealed cookie of a pending request, changed by `change`."""
-    waiting = AuthorizationRequest(
+    pending = AuthorizationRequest(
         transaction_id=transaction_id,
         client_id="glc_client",
         client_registration=1,
@@ -173,18 +173,18 @@ async def sealed(server: Server, transaction_id: str, change: Any) -> str:
         expires_at=4_000_000_000,
     )
     async with server.use_cases() as container:
-        content = compress(msgspec.msgpack.encode(change(waiting)))
+        content = compress(msgspec.msgpack.encode(change(pending)))
         return str(container.sealed_box().seal(content, transaction_id))
 
 
 LATER = {
-    "ten minutes later": lambda waiting: replace(waiting, expires_at=1_000_000_000),
-    "by a release with another cookie": lambda waiting: {"transaction": waiting.transaction_id},
+    "more than ten minutes old": lambda pending: replace(pending, expires_at=1_000_000_000),
+    "of a release with another format": lambda pending: {"transaction": pending.transaction_id},
 }
 
 
 @pytest.mark.parametrize("change", LATER.values(), ids=LATER)
-async def test_a_request_is_lost(server: Server, person: Person, change: Any):
+async def test_a_request_with_an_old_cookie_cannot_be_continued(server: Server, person: Person, change: Any):
     transaction_id = "A" * 22
     value = await sealed(server, transaction_id, change)
     person.http.cookies.set(REQUEST + transaction_id, value, domain="127.0.0.1", path="/")

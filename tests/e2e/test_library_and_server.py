@@ -27,7 +27,7 @@ LOCKS = Path("/proc/locks")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of these tests alone: they write into its ledger behind its back."""
+    """A server for this file only: its tests write into the ledger without the server."""
     with serving(tmp_path_factory.mktemp("library")) as running:
         yield running
 
@@ -77,7 +77,7 @@ async def test_a_projection_runner_follows_what_the_server_writes(server: Server
     assert seen[-1][1] == "token_grant.revoked.v1"
 
 
-async def test_a_runner_that_was_away_goes_on_where_it_stopped(server: Server, person: Person):
+async def test_a_runner_that_was_stopped_continues_where_it_ended(server: Server, person: Person):
     with watching(server.database) as runner:
         await asyncio.to_thread(runner.wait, logged(server)[-1][0], 30.0)
     before = logged(server)[-1][0]
@@ -146,5 +146,5 @@ async def queued(server: Server) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_in_the_end_the_rows_equal_the_replay(server: Server):
+def test_after_these_tests_the_rows_equal_the_replay(server: Server):
     assert list(Replay(SqliteDatabase(server.database), now=lambda: int(time.time())).differences()) == []
