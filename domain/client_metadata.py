@@ -40,6 +40,18 @@ class AuthMethodUnsupported(ClientMetadataInvalid):
     """The client authenticates only in ways that this server does not support, such as `private_key_jwt`."""
 
 
+class GrantTypesWithoutCode(ClientMetadataInvalid):
+    """The client lists its grant types, and `authorization_code` is not among them."""
+
+
+class ResponseTypesWithoutCode(ClientMetadataInvalid):
+    """The client lists its response types, and `code` is not among them."""
+
+
+class MetadataTooLong(ClientMetadataInvalid):
+    """The metadata, or its `scope`, are longer than this server stores."""
+
+
 class RegistrationRequest(Struct, frozen=True, kw_only=True):
     """A registration request: RFC 7591 section 2. A null member counts as omitted.
 
@@ -99,7 +111,7 @@ def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy)
     possible. Raises `RedirectUriForbidden` or `RedirectUriInvalid`, and `ClientMetadataInvalid`.
     """
     if is_longer(request.scope or "", MAX_SCOPE):
-        raise ClientMetadataInvalid(f"scope is longer than {MAX_SCOPE} bytes")
+        raise MetadataTooLong(f"scope is longer than {MAX_SCOPE} bytes")
     auth_method = _auth_method(request)
     redirect_uris = _redirect_uris(
         request.redirect_uris or (), policy.redirect_uris, is_public=auth_method == "none"
@@ -124,7 +136,7 @@ def effective_metadata(request: RegistrationRequest, policy: RegistrationPolicy)
         software_version=_name(request.software_version),
     )
     if len(msgspec.json.encode(metadata)) > MAX_METADATA:
-        raise ClientMetadataInvalid(f"all metadata together are longer than {MAX_METADATA} bytes")
+        raise MetadataTooLong(f"all metadata together are longer than {MAX_METADATA} bytes")
     return metadata
 
 
@@ -191,13 +203,13 @@ def _grant_types(wanted: tuple[str, ...] | None) -> tuple[str, ...]:
     # Clients list every grant type they support: VS Code the device grant, Claude the JWT bearer grant.
     kept = tuple(grant for grant in _GRANT_TYPES if grant in wanted)
     if "authorization_code" not in kept:
-        raise ClientMetadataInvalid("grant_types without authorization_code")
+        raise GrantTypesWithoutCode("grant_types without authorization_code")
     return kept
 
 
 def _response_types(wanted: tuple[str, ...] | None) -> tuple[str, ...]:
     if wanted and "code" not in wanted:
-        raise ClientMetadataInvalid("response_types without code")
+        raise ResponseTypesWithoutCode("response_types without code")
     return ("code",)
 
 

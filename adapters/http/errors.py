@@ -38,6 +38,7 @@ from grantledger.domain import (
     token_grant,
     user_account,
 )
+from grantledger.domain.limits import MAX_METADATA, MAX_SCOPE
 from grantledger.domain.refusal import Refusal
 
 
@@ -187,6 +188,17 @@ WIRE_ERRORS: dict[type[Refusal], WireError] = {
     client_metadata.AuthMethodUnsupported: WireError(
         "invalid_client_metadata",
         "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post.",
+    ),
+    client_metadata.GrantTypesWithoutCode: WireError(
+        "invalid_client_metadata", "grant_types must include authorization_code, or be omitted."
+    ),
+    client_metadata.ResponseTypesWithoutCode: WireError(
+        "invalid_client_metadata", "response_types must include code, or be omitted."
+    ),
+    client_metadata.MetadataTooLong: WireError(
+        "invalid_client_metadata",
+        f"scope has at most {MAX_SCOPE // 1024} KiB, and all metadata together at most "
+        f"{MAX_METADATA // 1024} KiB.",
     ),
     client_metadata.RedirectUriInvalid: WireError(
         "invalid_redirect_uri",

@@ -138,6 +138,18 @@ REASONS = {
         "redirect_uris": [HTTPS],
         "token_endpoint_auth_method": "private_key_jwt",
     },
+    "grant_types must include authorization_code, or be omitted.": {
+        "redirect_uris": [HTTPS],
+        "grant_types": ["refresh_token"],
+    },
+    "response_types must include code, or be omitted.": {
+        "redirect_uris": [HTTPS],
+        "response_types": ["token"],
+    },
+    "scope has at most 1 KiB, and all metadata together at most 16 KiB.": {
+        "redirect_uris": [HTTPS],
+        "scope": "s" * 1025,
+    },
     "No redirect URI is allowed: use https, loopback http, or a private-use scheme with a dot, and a host "
     "in lower case without _.": {"redirect_uris": ["https://my_app.example/callback"]},
 }
