@@ -4,9 +4,11 @@ import secrets
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from time import sleep
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, MetaData, Table, delete, inspect, literal, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import quoted_name
 
@@ -35,6 +37,19 @@ _TOKEN = {"realm": "", "application_name": "rebuilding"}
 """The row whose number is the token of the rebuild that is running."""
 
 
+_SWAP_TIMEOUT = 2_000
+"""Milliseconds for which a swap in PostgreSQL waits for each table. Meanwhile every request waits too.
+
+It is longer than the second after which PostgreSQL ends a vacuum that is in the way.
+"""
+
+_SWAPS, _PAUSE = 5, 1.0
+"""How often the swap is tried, and the seconds between two tries, in which requests are answered."""
+
+_IN_USE = ("55P03", "40P01")
+"""The SQLSTATEs of a lock that was not got in time, and of a deadlock."""
+
+
 class RebuildRunning(Exception):  # noqa: N818 - a sentence for the operator
     """Another process is rebuilding the same database."""
 
@@ -45,6 +60,10 @@ class _Overtaken(RebuildRunning):
 
 class MigratedMeanwhile(Exception):  # noqa: N818 - a sentence for the operator
     """The database was migrated during the rebuild."""
+
+
+class TablesInUse(Exception):  # noqa: N818 - a sentence for the operator
+    """Long transactions of other programs keep the tables from being swapped."""
 
 
 class RebuildProgress(NamedTuple):
@@ -79,7 +98,8 @@ class Rebuild:
         """Rebuild and swap, and yield the progress after each page; after the last one the swap is done.
 
         If it is closed or killed before that, nothing has changed; the next rebuild drops its tables.
-        Raises `RebuildRunning`, `MigratedMeanwhile`, and `EventUnreadable` for an event of a later release.
+        Raises `RebuildRunning`, `MigratedMeanwhile`, `TablesInUse`, and `EventUnreadable` for an event of a
+        later release.
         """
         with self._database.rebuilding() as alone:
             if not alone:
@@ -106,20 +126,38 @@ class Rebuild:
         with self._database.engine.connect() as connection:
             revision = connection.exec_driver_sql(_REVISION).scalar()
             there = sum(self._heads(connection).values())
+        tries = _SWAPS
         while True:
-            with self._writing() as connection:
-                more = self._fold_a_page(connection, folded)
-                if not more:
-                    if connection.exec_driver_sql(_REVISION).scalar() != revision:
-                        raise MigratedMeanwhile(
-                            f"{self._database.name} was migrated meanwhile: rebuild it again"
-                        )
-                    _swap(connection)
+            further = dict(folded)
+            try:
+                if not self._fold_or_swap(further, revision):
                     break
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _IN_USE:
+                    raise
+                tries -= 1
+                if not tries:
+                    sentence = (
+                        "is read by a long transaction, such as a backup: rebuild again when it has ended"
+                    )
+                    raise TablesInUse(f"{self._database.name} {sentence}") from error
+                sleep(_PAUSE)
+                continue
+            folded = further
             done = sum(folded.values())
             yield RebuildProgress(done, max(done, there))
-        done = sum(folded.values())
+        done = sum(further.values())
         yield RebuildProgress(done, done)
+
+    def _fold_or_swap(self, folded: dict[str, int], revision: str | None) -> bool:
+        """Fold a page and return True; or fold the rest, swap the tables and return False."""
+        with self._writing() as connection:
+            if self._fold_a_page(connection, folded):
+                return True
+            if connection.exec_driver_sql(_REVISION).scalar() != revision:
+                raise MigratedMeanwhile(f"{self._database.name} was migrated meanwhile: rebuild it again")
+            _swap(connection)
+            return False
 
     def _begin(self) -> None:
         statement = self._database.statements.upserting(tracking).values(
@@ -240,6 +278,8 @@ def _renames_indexes(connection: Connection) -> bool:
 
 def _swap(connection: Connection) -> None:
     """Give the rebuilt tables the names of the live ones. Readers prepare their statements again."""
+    if connection.dialect.name == "postgresql":
+        _execute(connection, f"SET LOCAL lock_timeout = {_SWAP_TIMEOUT}")
     for live in ROWS.values():
         old, new = _OLD + live.name, _NEW + live.name
         _execute(connection, f"ALTER TABLE {live.name} RENAME TO {old}")

@@ -101,13 +101,11 @@ def _folded(name: str, *own: SchemaItem) -> Table:
 
 
 ROWS: dict[str, Table] = {
-    "client": _folded(
-        "client",
-        _not_null("registered_at", BigInteger),
-        # 1 if it may be deleted because it was never used
-        _not_null("prunable", BigInteger),
-        Index("client_registered", "realm", "registered_at", "key"),
-        Index("client_prunable", "realm", "prunable", "registered_at", "key"),
+    "signin": _folded(
+        "signin",
+        _fixed("user_id", _TEXT),
+        _fixed("ends_at", BigInteger),
+        Index("signin_ends", "realm", "ends_at"),
     ),
     "code": _folded(
         "code",
@@ -130,6 +128,19 @@ ROWS: dict[str, Table] = {
         Index("token_grant_client", "realm", "client_id", "opened_at", "key"),
         Index("token_grant_user", "realm", "user_id", "opened_at", "key"),
     ),
+    "client": _folded(
+        "client",
+        _not_null("registered_at", BigInteger),
+        # 1 if it may be deleted because it was never used
+        _not_null("prunable", BigInteger),
+        Index("client_registered", "realm", "registered_at", "key"),
+        Index("client_prunable", "realm", "prunable", "registered_at", "key"),
+    ),
+    "user": _folded(
+        "user_account",
+        _fixed("opened_at", BigInteger),
+        Index("user_account_opened", "realm", "opened_at", "key"),
+    ),
     "consent": _folded(
         "consent",
         _fixed("user_id", _TEXT),
@@ -137,23 +148,15 @@ ROWS: dict[str, Table] = {
         Index("consent_parties", "realm", "user_id", "client_id"),
         Index("consent_client", "realm", "client_id"),
     ),
-    "user": _folded(
-        "user_account",
-        _fixed("opened_at", BigInteger),
-        Index("user_account_opened", "realm", "opened_at", "key"),
-    ),
-    "signin": _folded(
-        "signin",
-        _fixed("user_id", _TEXT),
-        _fixed("ends_at", BigInteger),
-        Index("signin_ends", "realm", "ends_at"),
-    ),
     "keys": _folded("signing_keys"),
     "secrets": _folded("master_secrets"),
     "regtokens": _folded("registration_tokens"),
     "resources": _folded("resources"),
 }
 """The read model. The key is the category.
+
+The swap of a rebuild locks the tables in this order, and the statements that join them have the same order
+(ADR 0085).
 
 SQL reserves `grant` and `user`, so their tables have longer names.
 """

@@ -305,11 +305,11 @@ def _authorization_facts() -> ClauseElement:
 
     source: FromClause = asked
     for table, key in (
+        (_signin, "session_id"),
+        (_code, "code_key"),
         (_client, "client_id"),
         (_user, "user_id"),
-        (_signin, "session_id"),
         (_consent, "consent_key"),
-        (_code, "code_key"),
     ):
         source = joined(source, table, key)
     tables = (_client, _user, _signin, _consent, _code)

@@ -78,7 +78,7 @@ def reported_failures() -> tuple[type[Exception], ...]:
     from grantledger.adapters.ledger.database import CannotOpen
     from grantledger.adapters.ledger.events import EventUnreadable
     from grantledger.adapters.ledger.migrations import SchemaMismatch
-    from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, RebuildRunning
+    from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, RebuildRunning, TablesInUse
     from grantledger.application.ports import Unavailable
     from grantledger.entrypoints.settings import SettingsInvalid
 
@@ -90,6 +90,7 @@ def reported_failures() -> tuple[type[Exception], ...]:
         EventUnreadable,
         RebuildRunning,
         MigratedMeanwhile,
+        TablesInUse,
         LedgerInUse,
         TargetNotEmpty,
         CopyDiffers,

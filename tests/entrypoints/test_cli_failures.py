@@ -8,13 +8,16 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from grantledger.adapters.ledger import rebuild
 from grantledger.adapters.ledger.copying import Copy
+from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.rebuild import Rebuild
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.entrypoints.cli.failures import report_failures
-from support import server
+from support import postgres, server
 from support.leaks import issued, seen
 from support.written_ledger import copied
 
@@ -115,6 +118,22 @@ def changed_during_a_copy(operator: Operator, capsys: pytest.CaptureFixture[str]
     return int(str(ended.value.code)), complaint
 
 
+def rebuilt_beside_a_long_transaction(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    monkeypatch.setattr(rebuild, "_SWAP_TIMEOUT", 50)
+    monkeypatch.setattr(rebuild, "_SWAPS", 1)
+    with postgres.a_database() as url, psycopg.connect(url) as backup:
+        backup.execute("SELECT count(*) FROM consent")
+        database = PostgresDatabase(url)
+        with pytest.raises(SystemExit) as ended, report_failures():
+            list(Rebuild(database, now=1_000).steps())
+        backup.rollback()
+        database.engine.dispose()
+    complaint = capsys.readouterr().err
+    return int(str(ended.value.code)), complaint
+
+
 USERS = ("user", "list")
 MET: dict[str, Callable[[Operator], tuple[int, str]]] = {
     "SettingsInvalid": lambda it: it.run(*USERS, port="70000"),
@@ -164,7 +183,7 @@ def check(name: str, answer: tuple[int, str]) -> None:
 
 
 def test_every_failure_of_the_catalogue_is_tested():
-    assert {*MET, "MigratedMeanwhile", "CopyDiffers"} == PRINTED.keys()
+    assert {*MET, "MigratedMeanwhile", "TablesInUse", "CopyDiffers"} == PRINTED.keys()
 
 
 @pytest.mark.parametrize("name", MET)
@@ -176,6 +195,12 @@ def test_a_migration_during_a_rebuild_prints_the_sentence_of_the_catalogue(
     operator: Operator, capsys: pytest.CaptureFixture[str]
 ):
     check("MigratedMeanwhile", migrated_during_a_rebuild(operator, capsys))
+
+
+def test_a_rebuild_beside_a_long_transaction_prints_the_sentence_of_the_catalogue(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    check("TablesInUse", rebuilt_beside_a_long_transaction(monkeypatch, capsys))
 
 
 def test_a_copy_that_another_program_changes_prints_the_sentence_of_the_catalogue(

@@ -2,9 +2,12 @@
 
 import asyncio
 import multiprocessing
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
+import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 from hypothesis import given, settings
@@ -27,18 +30,25 @@ from adapters.ledger.storage import (
     schema_of,
 )
 from fakes.memory_ledger import MemoryLedger
+from grantledger.adapters.ledger import rebuild as rebuilding
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import UnknownTag
 from grantledger.adapters.ledger.ledger import EventLedger
-from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, Rebuild, RebuildRunning
+from grantledger.adapters.ledger.rebuild import MigratedMeanwhile, Rebuild, RebuildRunning, TablesInUse
 from grantledger.adapters.ledger.recorder import Recorder
 from grantledger.adapters.ledger.replay import Replay
+from grantledger.adapters.ledger.schema import ROWS
 from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import GRANT
 
 OTHERS = (
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+HELD = (
+    "SELECT relation::regclass::text FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    " WHERE datname = current_database() AND granted AND relation IS NOT NULL"
 )
 STEP, GIVE_UP = "step", "give up"
 actions = st.lists(st.one_of(a_request, st.just(STEP), st.just(STEP), st.just(GIVE_UP)), max_size=30)
@@ -246,6 +256,87 @@ async def test_the_swap_makes_no_index(ledger: EventLedger, database: WatchedPos
     swap = next(n for n, statement in enumerate(sent) if statement.startswith("ALTER"))
     assert [statement for statement in sent[:swap] if statement.startswith("CREATE INDEX")]
     assert [statement for statement in sent[swap:] if statement.startswith("CREATE INDEX")] == []
+
+
+@only_postgresql
+async def test_statements_lock_the_tables_in_the_order_of_the_swap(
+    ledger: EventLedger, database: WatchedPostgres
+):
+    """Fails if a reader holds a table and waits for one that the swap has locked before: a deadlock."""
+    await remember_something(ledger)
+    numbers = dict.fromkeys(("before", "began", "most"), 1)
+    parameters: dict[str, Any] = defaultdict(lambda: "1", numbers)
+    of = database.statements
+    joins = (of.code_facts, of.grant_facts, of.authorization_facts, of.browser_session_facts)
+    names = [table.name for table in ROWS.values()]
+    with (
+        psycopg.connect(database.address) as swap,
+        psycopg.connect(database.address, autocommit=True) as watcher,
+    ):
+        for statement in (*joins, of.prunable_clients):
+            for at, name in enumerate(names):
+                swap.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE".encode())
+                reading = asyncio.create_task(database.fetch(statement, parameters))
+                while not (reading.done() or watcher.execute(WAITING).fetchall()):  # noqa: ASYNC110
+                    await asyncio.sleep(0)  # the server sets no event of ours
+                held = {table for (table,) in watcher.execute(HELD).fetchall()} & {*names}
+                swap.rollback()
+                await reading
+                assert held <= {*names[: at + 1]}, (statement.text, name)
+
+
+class LongTransaction:
+    """Reads a table, and keeps its transaction open."""
+
+    def __init__(self, address: str) -> None:
+        self._connection = psycopg.connect(address)
+        self._connection.execute("SELECT count(*) FROM consent")
+
+    def end(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuilding, "_SWAP_TIMEOUT", 50)
+    monkeypatch.setattr(rebuilding, "_PAUSE", 0)
+
+
+@only_postgresql
+@pytest.mark.usefixtures("impatient")
+async def test_a_long_transaction_ends_a_rebuild_and_not_the_requests(
+    ledger: EventLedger, database: WatchedPostgres
+):
+    await remember_something(ledger)
+    before, reading = schema_of(database), LongTransaction(database.address)
+    with pytest.raises(TablesInUse):
+        rebuild(database)
+    reading.end()
+    assert schema_of(database) == before
+    await ledger.record([facts.signed_in()], facts.OPERATOR)
+    rebuild(database)
+    assert differences(database) == []
+
+
+@only_postgresql
+@pytest.mark.usefixtures("impatient")
+async def test_a_swap_that_waited_too_long_is_tried_again_with_what_was_written_since(
+    ledger: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
+):
+    """Fails if the second try takes the events of the first, which was rolled back, for folded."""
+    await remember_something(ledger)
+    reading, other = LongTransaction(database.address), database_at(database.address)
+
+    def end_and_write(_: float) -> None:
+        reading.end()
+        Recorder(other).insert_events(
+            [facts.stored("client:glc_other", 1, *facts.registered("glc_other").events)]
+        )
+
+    monkeypatch.setattr(rebuilding, "sleep", end_and_write)
+    rebuild(database)
+    assert differences(database) == []
+    other.engine.dispose()
 
 
 async def test_streams_of_other_programs_are_skipped(ledger: EventLedger, database: WatchedDatabase):
