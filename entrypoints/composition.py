@@ -33,7 +33,6 @@ from grantledger.domain.rate import parsed_rate
 from grantledger.domain.resource import ALL_RESOURCES, RESOURCES, Resources
 from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.databases import database_of
-from grantledger.entrypoints.exposed_files import check_database_closed
 from grantledger.entrypoints.master_secret import obtain_master_secrets, secret_keeper
 from grantledger.entrypoints.settings import IN_MEMORY, Settings
 
@@ -71,7 +70,6 @@ class Container:
 
     def _database(self) -> Database:
         if self.settings.database != IN_MEMORY:
-            check_database_closed(self.settings)
             return database_of(self.settings)
         # The writer and the readers have separate connections, which cannot share a database in memory.
         directory = tempfile.mkdtemp(prefix="grantledger-")

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from grantledger.entrypoints.exposed_files import check_database_closed
 from grantledger.entrypoints.settings import Settings, SettingsInvalid, database_name, is_in_postgresql
 
 if TYPE_CHECKING:
@@ -10,7 +11,11 @@ if TYPE_CHECKING:
 
 
 def database_of(settings: Settings) -> "Database":
-    """Return the database, which may not exist yet. Raises `SettingsInvalid` without its drivers."""
+    """Return the database, which may not exist yet.
+
+    Raises `SettingsInvalid` without its drivers, and for a file that other users can read.
+    """
+    check_database_closed(settings)
     return database_at(settings.database, pool_size=settings.pool_size, pooler=settings.pooler)
 
 

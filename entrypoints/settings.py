@@ -27,6 +27,7 @@ IN_MEMORY: Final = ":memory:"
 """A database that is deleted when the process ends."""
 
 _POSTGRESQL = "postgresql://"
+_PASSWORD_IN_URL = re.compile(r"://[^/?#]*:[^/?#]*@|[?&](?:ssl)?password=")
 
 _DAY = 86_400
 _YEAR = 365 * _DAY
@@ -568,6 +569,11 @@ def web_url(url: str) -> None:
 
 def is_in_postgresql(database: str) -> bool:
     return database.startswith(_POSTGRESQL)
+
+
+def holds_password(database: str) -> bool:
+    """Whether this is the URL of a database, and a password is in it."""
+    return is_in_postgresql(database) and _PASSWORD_IN_URL.search(database) is not None
 
 
 def database_name(database: str) -> str:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from grantledger.entrypoints.exposed_files import check_closed
-from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_setting
+from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_setting, holds_password
 
 PREFIX = "GRANTLEDGER_"
 CONFIG = "GRANTLEDGER_CONFIG"
@@ -97,7 +97,7 @@ def _in_file(config: Path | None, environ: Mapping[str, str]) -> dict[str, Given
     try:
         with path.open(encoding="utf-8") as file:
             written = tomllib.loads(file.read())
-            if "master_secret" in written:
+            if "master_secret" in written or holds_password(str(written.get("database"))):
                 check_closed(key, path, os.fstat(file.fileno()))
     except OSError as error:
         raise SettingsInvalid(key, f"names a file that cannot be read: {path}: {error.strerror}") from None

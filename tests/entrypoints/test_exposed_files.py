@@ -40,14 +40,35 @@ def test_a_settings_file_with_a_secret_that_others_can_read_is_refused(config: P
     assert str(refused.value) == f"config must be closed to other users: run `chmod o= {config}`"
 
 
+@pytest.mark.parametrize(
+    "database",
+    [
+        "postgresql://app:the-password@db.example/grantledger",
+        "postgresql://db.example/grantledger?sslmode=require&password=the-password",
+    ],
+)
+def test_a_settings_file_with_the_password_of_a_database_is_refused_too(config: Path, database: str):
+    config.write_text(f'database = "{database}"')
+    config.chmod(0o644)
+    with pytest.raises(SettingsInvalid, match="must be closed to other users"):
+        load_settings(config, {}, {})
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660])
 def test_a_settings_file_that_the_group_can_read_is_accepted(config: Path, mode: int):
     config.chmod(mode)
     assert load_settings(config, {}, {}).master_secret
 
 
-def test_a_settings_file_without_a_secret_may_be_open(config: Path):
-    config.write_text("port = 9000")
+@pytest.mark.parametrize(
+    "written",
+    [
+        "port = 9000",
+        'port = 9000\ndatabase = "postgresql://app@db.example/grantledger"\nmaster_secret_file = "secrets"',
+    ],
+)
+def test_a_settings_file_without_a_secret_may_be_open(config: Path, written: str):
+    config.write_text(written)
     config.chmod(0o644)
     assert load_settings(config, {}, {}).port == 9000
 

@@ -11,9 +11,10 @@ from mcp.types import JSONRPCError, jsonrpc_message_adapter
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from grantledger.adapters.guards.asgi import with_mcp_auth
 from grantledger.adapters.guards.mcp_sdk import McpTokenVerifier, leave_origins_to_the_guard
 from grantledger.application.ports import Unavailable
-from support.guarding import guarded
+from support.guarding import Auth, guarded
 
 RESOURCE = "http://127.0.0.1:8000/mcp"
 
@@ -111,6 +112,12 @@ def test_an_application_without_rules_leaves_host_and_origin_to_the_guard():
     app = sdk_app()
     assert security_of(app).enable_dns_rebinding_protection
     leave_origins_to_the_guard(app)
+    assert not security_of(app).enable_dns_rebinding_protection
+
+
+def test_a_guard_takes_over_host_and_origin_of_the_application_that_it_guards(ledger):
+    app = sdk_app()
+    with_mcp_auth(app, Auth(guarded(ledger)))
     assert not security_of(app).enable_dns_rebinding_protection
 
 
