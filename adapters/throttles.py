@@ -33,16 +33,16 @@ Longer than the ledger keeps a write that it has not begun.
 """
 
 _OVERLAP = 5
-"""Each read of the other processes' counts begins so many seconds early, because clocks may be behind."""
+"""Each read of the other processes' counts overlaps the last by so many seconds: clocks may be behind."""
 
 _MOST_MERGED = 1_000
-"""Maximum of keys of one throttle in one merge, the emptiest buckets first. The rest is merged next time."""
+"""Maximum number of keys of one throttle in one merge, emptiest buckets first. The rest is merged later."""
 
 _MOST_READ = 2_000
-"""Maximum of counts that are read at once from the other processes, the newest first."""
+"""Maximum number of counts that are read at once from the other processes, the newest first."""
 
 _MOST_ROWS = 65_536
-"""Maximum of rows of a realm in the database. If there are more, the fullest buckets are deleted first."""
+"""Maximum number of rows of a realm in the database. If there are more, the fullest buckets are deleted."""
 
 _SWEEP_EVERY = 60
 """Seconds between two sweeps of the rows."""

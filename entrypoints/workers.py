@@ -17,7 +17,7 @@ STOP_TIMEOUT = 25.0
 """Seconds for a worker to finish its requests and its writes. Then it is killed."""
 
 FIRST_PAUSE = 1.0
-"""Seconds before a worker is replaced that served less than `STEADY`. The pause doubles each time."""
+"""Seconds before the replacement of a worker that served less than `STEADY`. They double each time."""
 
 LONGEST_PAUSE = 30.0
 """Maximum seconds of that pause."""
@@ -205,7 +205,7 @@ class Workers:
         self._workers.remove(worker)
 
     def _stop(self, signals: int) -> None:
-        """Stop all workers. Kill those that have not ended in time, or before another signal."""
+        """Stop all workers. Kill those that still run when the time is over or another signal arrives."""
         deadline = self._clock() + STOP_TIMEOUT
         self._send(signal.SIGTERM)
         while self._workers:

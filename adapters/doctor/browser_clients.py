@@ -33,7 +33,7 @@ async def _mcp_server(subject: Subject, http: Http, report: Report) -> None:
     headers = {**MCP_HEADERS, "origin": ORIGIN}
     answer = await http.send("POST", subject.url, headers=headers, json=INITIALIZE)
     if answer.status == _FORBIDDEN:
-        return  # the server serves only pages of its own list of origins (MCP transports, DNS rebinding)
+        return  # the server accepts only certain origins (MCP transports, DNS rebinding)
     _judge_preflight(await preflight(subject.url, "POST", _MCP, http), _MCP, "mcp-preflight", report)
     _judge_readable(answer, "challenge-readable", report)
     exposed = answer.headers.get("access-control-expose-headers", "").lower()

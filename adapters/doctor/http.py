@@ -227,7 +227,8 @@ class Http:
         uri = parse(without_query(url))
         loopback = uri.is_this_machine
         if loopback not in self._own:
-            # A proxy that the environment sets does not reach this machine. Reading certificates takes long.
+            # A proxy that the environment sets does not reach this machine. http needs no certificates, and
+            # reading them takes long.
             verify = not (loopback and uri.scheme == "http")
             self._own[loopback] = httpx2.AsyncClient(
                 timeout=TIMEOUT,

@@ -30,7 +30,7 @@ def names(given: Iterable[str]) -> tuple[str, ...]:
 
 
 def warn_of_unknown_scopes(guarded: GuardedResource, scopes: Iterable[str]) -> None:
-    """Log, once for each scope, that no client can get it, however often its user consents."""
+    """Log a warning for each scope that the issuer grants to no client, once in this process."""
     for scope in scopes:
         if guarded.offered_scopes is not None and scope not in guarded.offered_scopes:
             _warn_once(guarded.identifier, scope)

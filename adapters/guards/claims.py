@@ -78,7 +78,7 @@ def user_of(claims: Mapping[str, Any], scopes: tuple[str, ...]) -> SessionUser |
 
 
 def _names(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """Return the strings of a claim. A claim that is no list of strings must allow nothing: it gives none."""
+    """Return the strings of a claim. A claim in another form must allow nothing, so it gives none."""
     names = claims.get(name)
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         return ()

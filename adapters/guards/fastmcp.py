@@ -123,7 +123,7 @@ class FastMcpAuth(AuthProvider):
 
 
 class _Endpoint:
-    """Wraps an ASGI application in an object, because Starlette takes a plain function for a view."""
+    """Wraps an ASGI application in an object, because Starlette calls a plain function as a view."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -266,7 +266,7 @@ class IssuerDocuments:
         return members
 
     def _url(self, document: IssuerDocument) -> str:
-        if document == "openid-configuration":  # OpenID Connect Discovery section 4.1: after the path
+        if document == "openid-configuration":  # OpenID Connect Discovery section 4.1: appended to the path
             return self._issuer.rstrip("/") + OPENID_CONFIGURATION
         return f"{origin_of(self._issuer)}{AUTHORIZATION_SERVER}{path_of(self._issuer)}"
 

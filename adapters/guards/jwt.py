@@ -83,7 +83,7 @@ def _header_of(signed: CompactSignature) -> tuple[str, str | None]:
     """Return algorithm and key id, before the signature is checked."""
     header = signed.headers()
     kind, algorithm, kid = header.get("typ"), header.get("alg"), header.get("kid")
-    # RFC 9068 section 4: an ID token must not pass for an access token.
+    # RFC 9068 section 4: an ID token must not be accepted as an access token.
     if not isinstance(kind, str) or kind.lower() not in TYPES:
         raise TokenRefused("a JWT of another type")
     if algorithm not in ALGORITHMS:

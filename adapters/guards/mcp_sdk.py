@@ -1,4 +1,4 @@
-"""For the official `mcp` SDK: the caller of a tool, and no second check of Host and Origin behind a guard.
+"""For applications of the official `mcp` SDK: they learn who calls, and leave Host and Origin to the guard.
 
 Importing this module needs the SDK (the extra `demo` brings it); the rest of the package does not.
 """

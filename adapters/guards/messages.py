@@ -41,7 +41,7 @@ METHODS = (
     "tasks/result",
     "tools/list",
 )
-"""What clients send, in all versions of MCP. Extensions add more."""
+"""The methods that clients send, in all versions of MCP. Extensions add others."""
 
 HASHED_NAME = re.compile(r"__(?P<hash>[0-9a-f]{12})_(?P<name>.+)", re.DOTALL)
 """How the pages of a `FastMCPApp` name its tools in calls."""

@@ -71,7 +71,7 @@ class GuardMethods:
         """
         # Read only once: a framework may call `guard` several times, and an iterator would be used up.
         required, open_to_all = names(required_scopes), names(public)
-        self.guarded_resource(resource)  # so that an unknown resource raises here already
+        self.guarded_resource(resource)  # raises now for an unknown resource, and not at the first request
 
         def guard(app: ASGIApp) -> BearerGuard:
             return with_mcp_auth(

@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _DECLARED = "__grantledger_requires__"
 
 _CHECKED = "__grantledger_checks__"
-"""What calling the function checks. In the wrong order of decorators, the server calls one without it."""
+"""What calling the function checks. A function without this attribute checks nothing."""
 
 _WRONG_ORDER = "write @requires below the decorator that makes the tool, or nothing checks it"
 
@@ -40,7 +40,7 @@ class Requirement(Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
 
     def joined(self, other: "Requirement | None") -> "Requirement":
-        """Return the requirement of both."""
+        """Return one requirement that demands what both demand."""
         if other is None:
             return self
         return Requirement(
@@ -139,9 +139,9 @@ def requires(
         @requires("todo:write")
         def add_todo(text: str) -> str: ...
 
-    Behind a guard that sees the tool, a refused call never reaches it. Otherwise the tool answers with an
-    error result. Raises `ValueError` for a scope that a challenge cannot hold, and for an async `check`, and
-    `TypeError` for what is no scope.
+    Behind a guard that finds the tool, a refused call never reaches the tool. Otherwise the tool answers with
+    an error result. Raises `ValueError` for a scope that a challenge cannot hold, and for an async `check`.
+    Raises `TypeError` for a scope that is no string.
     """
     for scope in scopes:
         if not isinstance(scope, str):

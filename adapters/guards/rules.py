@@ -108,7 +108,7 @@ def _rule(pattern: str, requirement: Requirement) -> _Rule:
 
 
 def _misspelt(method: str) -> str | None:
-    """Return the method of MCP that was meant. A method of an extension has a name of its own."""
+    """Return the method of MCP that a pattern almost names, None for any other, such as an extension's."""
     folded = {_folded(known): known for known in METHODS}
     if "*" in method or _folded(method) in folded:
         return None
@@ -116,7 +116,7 @@ def _misspelt(method: str) -> str | None:
 
 
 _ALMOST = 0.85
-"""How alike a misspelling is, so that `tool/call` is one and `tools/delete` is not."""
+"""The minimum similarity of a misspelling: `tool/call` is one of `tools/call`, and `tools/delete` is not."""
 
 
 def _pattern(text: str, *, decode: bool = False) -> _Pattern:
@@ -125,12 +125,12 @@ def _pattern(text: str, *, decode: bool = False) -> _Pattern:
 
 
 def _folded(text: str) -> str:
-    """Return a text to compare without regard to case, by the rules of every language."""
+    """Return a form that is the same for all upper and lower case spellings, in every language."""
     return text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i").upper().casefold()
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """Yield each name that a server may read here. Too many are no danger, because rules only forbid."""
+    """Yield each name that a server may read here. Extra names are safe, because rules only forbid."""
     for spelling in (name, unquote(name)):
         yield spelling
         yield normalized(spelling)

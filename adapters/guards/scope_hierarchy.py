@@ -21,7 +21,7 @@ class Inclusion:
     """A hierarchy with its indirect inclusions: if A includes B, and B includes C, then A includes C."""
 
     def __init__(self, hierarchy: ScopeHierarchy) -> None:
-        """Raises `ValueError` for what is no scope."""
+        """Raises `ValueError` for a text that is no scope."""
         self._direct = {
             checked_token(scope): tuple(map(checked_token, names(included)))
             for scope, included in hierarchy.items()

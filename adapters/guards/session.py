@@ -101,7 +101,7 @@ async def get_mcp_session(
 
 
 async def session_of(headers: RequestHeaders, verify: Verify, *, resource: str) -> McpSession | None:
-    """Return the session, None without exactly one Authorization header with a valid token.
+    """Return the session, None unless there is exactly one Authorization header, with a valid token.
 
     Raises `Unavailable`.
     """

@@ -39,7 +39,7 @@ class GuardedResource(Struct, frozen=True, kw_only=True):
     name: str = ""
     allowed_origin: AllowedOrigin = "*"
     offered_scopes: frozenset[str] | None = None
-    """Every scope that the issuer may grant for it. None: not known, as of an issuer elsewhere."""
+    """Every scope that the issuer may grant for this resource, None if not known, as for a remote issuer."""
 
     @property
     def metadata_url(self) -> str:
@@ -62,7 +62,7 @@ class McpAuth(Protocol):
 def resource_of(auth: McpAuth, resource: str | None) -> GuardedResource:
     """Return what guards need to know of a resource. Raises `ValueError` for an unknown one.
 
-    Raises `TypeError` for what is no `McpAuth`, such as an issuer's URL or a `SyncMcpAuthClient`.
+    Raises `TypeError` if `auth` is no `McpAuth`, for example an issuer's URL or a `SyncMcpAuthClient`.
     """
     if not hasattr(auth, "in_front_of"):
         raise TypeError(f"auth must be an AuthorizationServer or an McpAuthClient, not {auth!r:.100}")

@@ -99,7 +99,7 @@ async def test_a_tool_knows_its_caller_embedded_and_remote(server):
     assert said.endswith(" openid notes:read")
 
 
-async def test_with_sessions_too_each_call_has_the_token_of_its_request():
+async def test_in_an_mcp_session_each_call_has_the_token_of_its_request():
     """Fails if a tool sees the token with which its MCP session began."""
     async with running("embedded", stateless=False) as server:
         scopes = ("notes:read", "notes:write")

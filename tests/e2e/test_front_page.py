@@ -52,7 +52,7 @@ async def test_a_client_that_does_not_ask_for_json_gets_the_page(person: Person,
     assert answer.headers["vary"] == "accept"
 
 
-async def test_the_front_page_takes_no_form(person: Person):
+async def test_no_form_can_be_posted_to_the_front_page(person: Person):
     assert (await person.http.post("/")).status_code == 405
 
 

@@ -100,7 +100,7 @@ async def test_two_sign_ins_at_one_request_give_one_code(person: Person):
     assert len(codes) == 1
 
 
-async def test_a_session_on_loopback_lasts_15_minutes_at_the_account_an_hour(person: Person):
+async def test_a_loopback_session_lasts_15_minutes_and_at_the_account_an_hour(person: Person):
     client = (await person.register())["client_id"]
     pages = {900: await person.asked(client), 3600: await person.http.get(ACCOUNT)}
     for lifetime, page in pages.items():

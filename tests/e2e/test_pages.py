@@ -131,7 +131,7 @@ async def test_an_unknown_path_below_the_pages_gets_an_error_page(person: Person
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", "/authorize/x"), ("DELETE", "/authorize/x/consent")])
-async def test_a_method_that_no_page_takes_gets_an_error_page(person: Person, method: str, path: str):
+async def test_a_method_that_no_page_accepts_gets_an_error_page(person: Person, method: str, path: str):
     answer = await person.http.request(method, path)
     assert heading_of(answer) == (405, "This page cannot be opened this way")
     assert "GET" in answer.headers["allow"]

@@ -40,14 +40,14 @@ def sentence(name: str, said: str) -> bool:
     return said.startswith(f"grantledger: {name} ") and said.count("\n") == 1 and "Traceback" not in said
 
 
-def test_a_bad_value_stops_the_start_and_leaves_nothing_behind(serve: Any, tmp_path: Path):
+def test_a_bad_value_prevents_the_start_and_leaves_nothing_behind(serve: Any, tmp_path: Path):
     code, said = serve(issuer="http://auth.example")
     assert code == 1
     assert sentence("issuer", said), said
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_setting_in_the_environment_stops_the_start(serve: Any):
+def test_an_unknown_setting_in_the_environment_prevents_the_start(serve: Any):
     code, said = serve(login_pag="/login")
     assert code == 1
     assert sentence("login_pag", said), said
@@ -55,7 +55,7 @@ def test_an_unknown_setting_in_the_environment_stops_the_start(serve: Any):
     assert "GRANTLEDGER_LOGIN_PAG" in said
 
 
-def test_an_unknown_setting_in_the_file_stops_the_start(serve: Any, tmp_path: Path):
+def test_an_unknown_setting_in_the_file_prevents_the_start(serve: Any, tmp_path: Path):
     (tmp_path / "grantledger.toml").write_text('consent_page = "/consent"\n')
     code, said = serve()
     assert code == 1
@@ -63,13 +63,13 @@ def test_an_unknown_setting_in_the_file_stops_the_start(serve: Any, tmp_path: Pa
     assert "grantledger.toml" in said
 
 
-def test_a_file_that_is_not_there_stops_the_start(serve: Any):
+def test_a_missing_settings_file_prevents_the_start(serve: Any):
     code, said = serve("--config", "elsewhere.toml")
     assert code == 1
     assert sentence("config", said), said
 
 
-def test_a_secret_file_that_others_may_read_stops_the_start(serve: Any, tmp_path: Path):
+def test_a_secret_file_that_others_may_read_prevents_the_start(serve: Any, tmp_path: Path):
     (tmp_path / "secret").write_text(SECRET)
     (tmp_path / "secret").chmod(0o644)
     code, said = serve(master_secret_file="secret")
@@ -77,7 +77,7 @@ def test_a_secret_file_that_others_may_read_stops_the_start(serve: Any, tmp_path
     assert sentence("master_secret_file", said), said
 
 
-def test_a_directory_that_is_not_there_stops_the_start(serve: Any, tmp_path: Path):
+def test_a_missing_directory_prevents_the_start(serve: Any, tmp_path: Path):
     code, said = serve(database=str(tmp_path / "nowhere" / "grantledger.sqlite3"))
     assert code == 1
     assert "nowhere" in said

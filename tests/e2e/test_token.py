@@ -152,7 +152,7 @@ SECRET = "glcs_" + "x" * 43
 UNPROVED: dict[str, Way] = {
     "no secret": lambda i, _: ({"client_id": i}, {}),
     "another secret in the body": lambda i, _: ({"client_id": i, "client_secret": SECRET}, {}),
-    "nobody": lambda *_: ({}, {}),
+    "no client": lambda *_: ({}, {}),
     "another secret in the header": lambda i, _: ({}, basic(i, SECRET)),
     "no secret in the header": lambda i, _: ({}, basic(i, "")),
     "a secret without a client id": lambda _, s: ({}, basic("", s)),
@@ -313,7 +313,7 @@ async def test_a_nul_in_a_parameter_is_refused(person: Person):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_the_token_endpoint_takes_post_only(ada: Person, client: str, method: str):
+async def test_the_token_endpoint_accepts_only_post(ada: Person, client: str, method: str):
     form = redemption(client, await ada.code(client))
     answer = await ada.http.request(method, "/token", params=form)
     assert error_of(answer) == (405, "method_not_allowed")

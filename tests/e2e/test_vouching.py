@@ -145,7 +145,7 @@ async def test_a_voucher_is_valid_for_a_minute(
 
 
 @pytest.mark.parametrize("site", ["none", "same-site", "cross-site"])
-async def test_a_voucher_followed_from_another_origin_first_shows_the_user(
+async def test_following_a_voucher_from_another_origin_first_shows_the_user(
     embedded: AuthorizationServer, person: Person, site: str
 ):
     path = await waits_at(person)

@@ -281,7 +281,7 @@ async def test_starts_and_stops_the_app_with_the_server(guard, app):
     assert app.lifespans == 1
 
 
-def test_a_scope_that_no_header_can_carry_stops_the_start(app, ledger):
+def test_a_scope_that_no_header_can_hold_is_a_value_error(app, ledger):
     with pytest.raises(ValueError, match="scope"):
         BearerGuard(app, guarded(ledger, scopes=('a"b',)))
 

@@ -34,7 +34,7 @@ def whoami(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Answers after it has returned, as a stream does."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     session = current_session()
-    yield b"nobody" if session is None else str(session.user_id).encode()
+    yield b"no session" if session is None else str(session.user_id).encode()
 
 
 class Answer:
@@ -158,7 +158,7 @@ def test_a_wsgi_guard_demands_scopes(client):
 
 def test_a_wsgi_guard_answers_preflights_and_public_paths(guarded):
     assert Answer(guarded, "OPTIONS").status == 204
-    assert Answer(guarded, "GET", "/health").body == b"nobody"
+    assert Answer(guarded, "GET", "/health").body == b"no session"
     assert Answer(guarded, "GET", "/health/x").status == 401
 
 

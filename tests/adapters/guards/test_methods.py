@@ -71,14 +71,14 @@ async def test_a_guard_has_scopes_and_public_paths(auth, token):
         assert (await calling(guard, "GET", path="/health")).status == 200
 
 
-async def test_the_documents_can_be_served_elsewhere(auth, local):
+async def test_the_documents_can_be_served_without_a_guard(auth, local):
     resource = await calling(auth.protected_resource_handler(), "GET", path="/anything")
     issuer = await calling(auth.discovery_handler(), "GET", path=DOCUMENTS[2])
     assert (resource.json()["resource"], issuer.json()["issuer"]) == (RESOURCE, local.issuer)
 
 
 @pytest.mark.parametrize("handler", ["discovery_handler", "protected_resource_handler", "middleware"])
-async def test_an_unknown_resource_stops_the_start(auth, handler):
+async def test_an_unknown_resource_is_a_value_error(auth, handler):
     with pytest.raises(ValueError, match=r"other\.example"):
         getattr(auth, handler)(resource="https://other.example/")
 

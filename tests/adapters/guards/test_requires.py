@@ -232,7 +232,7 @@ def test_require_functions_raise_what_is_missing():
             refused()
 
 
-def test_a_second_requirement_above_a_registered_function_is_found_unchecked():
+def test_a_requirement_above_a_registered_function_is_found_unchecked():
     @requires("a")
     def tool() -> None: ...
 

@@ -215,7 +215,7 @@ def mounted_by_routes(app: Any) -> Any:
 
 
 @pytest.mark.parametrize("around", [same, Wrapper, mounted, mounted_by_routes])
-def test_requires_above_the_decorator_of_the_sdk_stops_the_guard(around):
+def test_requires_above_the_decorator_of_the_sdk_is_a_value_error(around):
     sdk = MCPServer("Todo")
 
     @requires("todo:write")
@@ -433,12 +433,12 @@ async def test_other_routes_of_the_application_accept_any_body():
 
 
 @pytest.fixture
-def nobody() -> Iterator[None]:
+def no_session() -> Iterator[None]:
     with acting_as(None):
         yield
 
 
-async def test_a_tool_of_the_sdk_refuses_a_caller_without_a_guard(nobody):
+async def test_a_tool_of_the_sdk_refuses_a_caller_without_a_guard(no_session):
     async with Client(with_tools(MCPServer("Todo"))) as client:
         assert not (await client.call_tool("read_todos")).is_error
         refused = await client.call_tool("add", {"text": "x"})
@@ -450,14 +450,14 @@ async def test_a_tool_of_the_sdk_refuses_a_caller_without_a_guard(nobody):
     assert block.text == "This needs an access token with the scopes todo:write mail:send."
 
 
-async def test_a_tool_of_fastmcp_refuses_a_caller_without_a_guard(nobody):
+async def test_a_tool_of_fastmcp_refuses_a_caller_without_a_guard(no_session):
     async with fastmcp.Client(with_tools(fastmcp.FastMCP("Todo"))) as client:
         refused = await client.call_tool("add", {"text": "x"}, raise_on_error=False)
     assert refused.is_error
     assert refused.meta["mcp/www_authenticate"] == ['Bearer scope="todo:write mail:send"']
 
 
-async def test_without_a_guard_prompts_and_resources_reveal_nothing(nobody):
+async def test_without_a_guard_prompts_and_resources_reveal_nothing(no_session):
     async with Client(with_tools(MCPServer("Todo"))) as client:
         prompt = await client.get_prompt("plan")
         resource = await client.read_resource("todo://list")
@@ -465,7 +465,7 @@ async def test_without_a_guard_prompts_and_resources_reveal_nothing(nobody):
     assert "water" not in resource.model_dump_json()
 
 
-async def test_a_tool_keeps_its_signature(nobody):
+async def test_a_tool_keeps_its_signature(no_session):
     async with Client(with_tools(MCPServer("Todo"))) as client:
         (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == "add"]
     assert tool.input_schema["required"] == ["text"]

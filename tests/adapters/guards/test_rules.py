@@ -406,7 +406,7 @@ def test_an_unknown_option_is_a_value_error(options):
         ("prompt/get", "prompts/get"),
     ],
 )
-def test_a_rule_about_a_misspelt_method_is_a_mistake_of_the_program(misspelt, meant):
+def test_a_rule_about_a_misspelt_method_is_a_value_error(misspelt, meant):
     with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
         RuleTable({misspelt: "x"})
 
@@ -417,7 +417,7 @@ def test_a_rule_may_be_about_each_method_of_mcp_and_of_extensions():
 
 
 async def test_a_call_says_that_no_client_can_get_the_scope_that_it_needs(caplog):
-    """Otherwise users consent again and again, and nobody learns that the scope is misspelt."""
+    """Without the warning users would consent repeatedly, and the operator would not see the misspelling."""
     unknown = f"todo:{uuid4().hex}"
     app = GuardedApp()
     offered = frozenset({"todo:read"})
@@ -436,7 +436,7 @@ HIERARCHY = {"todo:admin": ("todo:write", "todo:delete"), "todo:write": "todo:re
 
 
 @pytest.mark.parametrize("hierarchy", [{"todo:admin": "todo:write todo:read"}, {"todo admin": "todo:read"}])
-def test_a_hierarchy_of_what_are_no_scopes_is_a_mistake_of_the_program(hierarchy):
+def test_a_hierarchy_with_invalid_scopes_is_a_value_error(hierarchy):
     with pytest.raises(ValueError, match="must be ASCII without space"):
         Guarded(scope_hierarchy=hierarchy)
 

@@ -94,7 +94,7 @@ def test_what_is_no_asgi_application_stops_the_start(auth):
         with_mcp_auth(server, auth)
 
 
-def test_an_unknown_resource_stops_the_start(app, auth):
+def test_an_unknown_resource_is_a_value_error(app, auth):
     with pytest.raises(ValueError, match="not one of the protected resources"):
         with_mcp_auth(app, auth, resource="https://other.example/mcp")
 
@@ -214,7 +214,7 @@ async def test_no_answer_allows_credentials(call, listed, headers):
 
 
 @pytest.mark.parametrize("origin", ["inspector.example", "https://inspector.example/", "https://a.example/x"])
-def test_an_allowed_origin_that_no_browser_sends_stops_the_start(app, auth, origin):
+def test_an_allowed_origin_that_no_browser_sends_is_a_value_error(app, auth, origin):
     with pytest.raises(ValueError, match="allowed_origin"):
         with_mcp_auth(app, auth, allowed_origin=origin)
 
