@@ -48,7 +48,7 @@ from grantledger.adapters.ledger.database import (
 )
 from grantledger.adapters.ledger.postgresql_url import parsed
 from grantledger.adapters.ledger.schema import ROWS, events, heads, tracking
-from grantledger.adapters.ledger.sql import CHUNKS, ByRows, Statement, Statements
+from grantledger.adapters.ledger.sql import CHUNKS, ByRows, Statement, Statements, last_version
 from grantledger.adapters.ledger.writer import Append, Outcome
 from grantledger.application.ports import Conflict, MasterSecretMissing, Unavailable
 
@@ -68,6 +68,16 @@ _LOCAL = {"lock_timeout": 5_000, "statement_timeout": 10_000, "idle_in_transacti
 """Milliseconds, set in each transaction of the writer, because a pooler forgets the settings of a session.
 
 The last one ends the transaction of a process that was stopped while it held the lock of a realm's head.
+"""
+
+PLANNING = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_sort": "off",
+    "jit": "off",  # up to PostgreSQL 17 a plan that must use what is off looks expensive enough for it
+}
+"""Settings with which a connection begins, unless a pooler would forget them: each statement is planned once,
+and finds its rows by an index even if it was planned while the table was empty (ADR 0087).
 """
 
 _TOOL_IDLE = 15_000
@@ -246,6 +256,7 @@ class PostgresDatabase:
         name, port = host
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
             **self._url.asyncpg,
+            server_settings={**self._url.server_settings, **({} if self._pooler else PLANNING)},
             host=name,
             port=port,
             # A share for each host: with one timeout for all, the first could use it up.
@@ -551,12 +562,7 @@ def batch_statement(categories: tuple[str, ...]) -> Statement:
     realm: Any = bindparam("of", type_=Text)
     number, version = column("append", Integer), column("version", BigInteger)
     asked = _unnested("asked", {"append": Integer(), "stream_id": Text(), "version": BigInteger()})
-    last = (
-        select(func.max(events.c.version))
-        .where(events.c.realm == realm, events.c.stream_id == asked.c.stream_id)
-        .correlate(asked)
-        .scalar_subquery()
-    )
+    last = last_version(realm, asked.c.stream_id)
     stale = asked.c[version.name] != func.coalesce(last, literal_column("0"))
     refused = select(asked.c.append, asked.c.stream_id).where(stale).cte("refused")
     refused_appends = select(refused.c.append)

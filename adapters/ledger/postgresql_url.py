@@ -49,7 +49,10 @@ class ConnectionUrl(NamedTuple):
     """The keyword arguments for psycopg."""
 
     asyncpg: Mapping[str, Any]
-    """The keyword arguments for asyncpg, without host and port."""
+    """The keyword arguments for asyncpg, without host, port and `server_settings`."""
+
+    server_settings: Mapping[str, str]
+    """Settings of a connection of asyncpg, by name."""
 
     hosts: Sequence[tuple[str | None, int | None]]
     """Host and port of each server in the order of the URL. None leaves it to the driver's own defaults."""
@@ -98,8 +101,8 @@ def parsed(url: str, name: str) -> ConnectionUrl:
         asyncpg={
             "dsn": f"{base}?{urlencode(passed)}" if passed else base,
             "target_session_attrs": defaults.get("target_session_attrs"),
-            "server_settings": {key: defaults[key] for key in defaults if key == "application_name"},
         },
+        server_settings={key: defaults[key] for key in defaults if key == "application_name"},
         hosts=hosts,
         connect_timeout=numbers.get("connect_timeout", CONNECT_TIMEOUT),
         socket_options=tuple(_socket_options(alive)),

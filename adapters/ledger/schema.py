@@ -146,7 +146,7 @@ ROWS: dict[str, Table] = {
         _fixed("user_id", _TEXT),
         _fixed("client_id", _TEXT),
         Index("consent_parties", "realm", "user_id", "client_id"),
-        Index("consent_client", "realm", "client_id"),
+        Index("consent_client", "realm", "client_id", "user_id"),
     ),
     "keys": _folded("signing_keys"),
     "secrets": _folded("master_secrets"),
@@ -170,7 +170,7 @@ private_record = Table(
     Column("lookup", LargeBinary),
     _not_null("key_id", _TEXT),
     _not_null("sealed", LargeBinary),
-    UniqueConstraint("realm", "name", "lookup", name="private_record_lookup"),
+    UniqueConstraint("realm", "lookup", "name", name="private_record_lookup"),
     Index("private_record_key", "realm", "key_id"),
 )
 

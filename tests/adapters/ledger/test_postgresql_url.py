@@ -46,7 +46,7 @@ def test_what_both_know_is_passed_to_both():
     assert found.libpq["conninfo"] == found.asyncpg["dsn"] == url
     assert not {"application_name", "target_session_attrs"} & found.libpq.keys()
     assert found.asyncpg["target_session_attrs"] is None
-    assert found.asyncpg["server_settings"] == {}
+    assert found.server_settings == {}
 
 
 def test_what_asyncpg_would_send_to_the_server_is_kept_from_it():

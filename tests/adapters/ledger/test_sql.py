@@ -85,7 +85,10 @@ BOUNDED = {
     "connected_apps": {
         "SCAN recent",
         "SCAN given",
-        "SCAN alive LEFT-JOIN",
+        "SCAN alive",
+        "SCAN both",
+        "SCAN (subquery-9)",  # `both` sorted by client
+        "SCAN matched",
         "SCAN chosen",
         "USE TEMP B-TREE FOR GROUP BY",
         "USE TEMP B-TREE FOR ORDER BY",

@@ -66,7 +66,7 @@ def upgrade() -> None:
     op.create_index("token_grant_user", "token_grant", ["realm", "user_id", "opened_at", "key"])
     _create_rows("consent", _text("user_id"), _text("client_id"))
     op.create_index("consent_parties", "consent", ["realm", "user_id", "client_id"])
-    op.create_index("consent_client", "consent", ["realm", "client_id"])
+    op.create_index("consent_client", "consent", ["realm", "client_id", "user_id"])
     _create_rows("user_account", _number("opened_at"))
     op.create_index("user_account_opened", "user_account", ["realm", "opened_at", "key"])
     _create_rows("signin", _text("user_id"), _number("ends_at"))
@@ -84,7 +84,7 @@ def upgrade() -> None:
         sa.Column("key_id", TEXT, nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("realm", "subject", "name"),
-        sa.UniqueConstraint("realm", "name", "lookup", name="private_record_lookup"),
+        sa.UniqueConstraint("realm", "lookup", "name", name="private_record_lookup"),
     )
     op.create_index("private_record_key", "private_record", ["realm", "key_id"])
     op.create_table(
