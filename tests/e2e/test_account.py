@@ -80,7 +80,7 @@ async def test_a_stranger_signs_in_and_then_sees_the_account(visitor: Visitor):
     assert visitor.email in page.text
 
 
-async def test_a_sign_in_form_from_another_site_is_foreign(visitor: Visitor):
+async def test_a_sign_in_form_from_another_site_is_refused(visitor: Visitor):
     page = await visitor.home()
     visitor.http.headers["sec-fetch-site"] = "cross-site"
     sent = await visitor.send(page, "sign-in", email=visitor.email, password=PASSWORD)

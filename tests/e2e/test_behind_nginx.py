@@ -147,7 +147,7 @@ async def test_a_client_without_a_token_finds_out_where_to_get_one(readme: Site)
     assert metadata["authorization_servers"] == [readme.origin]
 
 
-async def test_an_example_issues_tokens_and_takes_them(example: Site):
+async def test_an_example_issues_tokens_and_accepts_them(example: Site):
     async for client in connected(example):
         answer = await client.call()
         assert answer.status_code == 200

@@ -217,7 +217,7 @@ async def test_without_a_good_access_token_the_session_is_null(person: Person):
         ("mcp/authorize", False),
     ],
 )
-async def test_scripts_may_call_all_but_the_pages(person: Person, path: str, *, shared: bool):
+async def test_scripts_may_call_everything_except_the_pages(person: Person, path: str, *, shared: bool):
     answer = await person.http.get(f"/api/auth/{path}", headers={"origin": "http://localhost:6274"})
     assert ("access-control-allow-origin" in answer.headers) is shared
 

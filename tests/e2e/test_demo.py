@@ -42,7 +42,7 @@ STEPS = [
     "refused call",
 ]
 
-# No event: the refusals by role and at the other server, 19 of the 20 parallel refreshes and the
+# These leave no event: refusals by role and at the other server, 19 of the 20 parallel refreshes, and the
 # denied consent.
 EVENTS = [
     "signing key created",

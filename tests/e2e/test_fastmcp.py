@@ -39,7 +39,7 @@ async def server(tmp_path) -> AuthorizationServer:
 
 def notes(server: AuthorizationServer) -> fastmcp.FastMCP:
     auth = RemoteAuthProvider(
-        token_verifier=cast("TokenVerifier", server.token_verifier()),  # by shape: it needs no FastMCP
+        token_verifier=cast("TokenVerifier", server.token_verifier()),  # by its methods
         authorization_servers=[AnyHttpUrl(server.issuer)],
         base_url=server.issuer,
     )

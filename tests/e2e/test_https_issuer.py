@@ -105,7 +105,7 @@ async def test_the_servers_own_pages_are_refused_as_redirect_uris(person: Person
 
 
 _NUMBER = re.compile(rb"[0-9a-f]{16}")
-"""The number to ask for help with."""
+"""The number on an error page, by which an operator finds the request."""
 
 PATHS = [
     "/.well-known/oauth-authorization-server",
@@ -219,7 +219,7 @@ def https_on_loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 @pytest.mark.parametrize("path", ["/authorize", "/authorize/account", "/jwks"])
 async def test_a_loopback_host_never_gets_hsts(server: Server, https_on_loopback: Server, path: str):
-    """All programs on all of its ports would have to speak TLS."""
+    """With HSTS, all programs on all ports of the host would have to use TLS."""
     for each in (server, https_on_loopback):
         async with Person.at(each.origin).http as http:
             assert "strict-transport-security" not in (await http.get(path)).headers

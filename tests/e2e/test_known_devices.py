@@ -61,7 +61,7 @@ async def test_guesses_from_everywhere_do_not_lock_out_a_browser_that_signed_in_
             await tried(stranger, "a wrong password")
     unknown = await browsers.at("203.0.113.1")
     assert heading_of(await tried(unknown, PASSWORD)) == TOO_MANY
-    owner.http.headers["x-forwarded-for"] = "203.0.113.2"  # on the way, at another network
+    owner.http.headers["x-forwarded-for"] = "203.0.113.2"  # the owner is in another network
     assert "/consent" in (await tried(owner, PASSWORD)).text
 
 

@@ -114,7 +114,7 @@ def test_a_refusal_of_the_head_has_a_request_id_and_closes(server: Server):
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_what_is_no_http_is_400(server: Server):
+def test_a_request_that_is_not_http_is_400(server: Server):
     assert answered(server, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").error == (400, "invalid_request")
 
 

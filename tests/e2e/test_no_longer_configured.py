@@ -29,5 +29,5 @@ async def test_a_removed_resource_is_refused_by_page_token_and_session(tmp_path:
         assert error_of(await person.token(**redemption(client, code))) == (400, "invalid_grant")
         assert (await person.session(tokens["access_token"])).status_code == 401
         account = await person.sign_in(await person.http.get("/authorize/account"))
-        assert "https://notes.example/mcp" in account.text  # to be disconnected
+        assert "https://notes.example/mcp" in account.text  # the user can still disconnect it
     await person.http.aclose()

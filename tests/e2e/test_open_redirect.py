@@ -1,4 +1,4 @@
-"""RFC 9700 section 4.11.2: a link to this server does not lead wherever a stranger wants."""
+"""RFC 9700 section 4.11.2: a link to this server does not lead to any site that an attacker chooses."""
 
 import html
 import re

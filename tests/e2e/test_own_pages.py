@@ -1,6 +1,7 @@
 """`localhost`, `127.0.0.1` and `[::1]` are one machine. A browser can reach the pages by each of these names.
 
-Cookies have no port, so its cookies are then sent to any listener at that name, under /authorize.
+A cookie is not bound to a port. A browser also sends the cookies of the pages to other programs at that name,
+for paths under /authorize.
 """
 
 import pytest

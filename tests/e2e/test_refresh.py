@@ -115,7 +115,7 @@ async def test_the_life_of_a_refresh_token_slides_with_use(long_ago: LongAgo):
 
 @pytest.mark.full
 async def test_no_token_outlives_the_absolute_limit_of_its_grant(long_ago: LongAgo):
-    # Of the grant's six seconds two remain at most, which is less than the three of an access token.
+    # At most two of the grant's six seconds remain, fewer than the three seconds of an access token.
     assert long_ago.used_in_time.json()["expires_in"] <= 2
 
 

@@ -32,7 +32,7 @@ async def test_the_sign_in_page_marks_a_client_until_an_operator_approves_it(ser
     assert "Not verified." not in (await person.asked(client)).text
 
 
-async def test_the_right_password_leads_on_to_consent(person: Person):
+async def test_the_right_password_leads_to_consent(person: Person):
     client = await person.register()
     assert heading_of(await person.sign_in(await person.asked(client["client_id"]))) == CONSENT
 

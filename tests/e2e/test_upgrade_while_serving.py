@@ -78,7 +78,7 @@ async def test_servers_of_this_release_go_on_while_a_newer_one_migrates(
     await asyncio.to_thread(expand, servers[0].ledger)
     over.set()
     assert min(await asyncio.gather(*busy)) >= 3
-    for person in people:  # and with rows that are new
+    for person in people:  # new rows can be written too
         await person.tokens((await person.register())["client_id"])
     assert asked(servers[0].ledger, "SELECT DISTINCT note FROM token_grant") == [(0,)]
 

@@ -145,7 +145,7 @@ def test_a_database_in_memory_makes_no_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_stops_the_start(tmp_path):
+def test_a_folder_that_is_not_there_prevents_the_start(tmp_path):
     message = sentence(Settings(database=str(tmp_path / "gone" / "ledger.sqlite3")))
     secret = tmp_path / "gone" / "ledger.sqlite3.secret"
     assert message == f"database needs a master secret next to it, {secret}: No such file or directory"

@@ -62,7 +62,7 @@ def test_ignores_other_variables():
     assert load_settings(None, {"PORT": "8001", "HOME": "/root"}, {}) == Settings()
 
 
-def test_a_named_file_that_is_missing_stops_the_start():
+def test_a_named_file_that_is_missing_prevents_the_start():
     assert sentence(load_settings, Path("gone.toml"), {}, {}) == (
         "config names a file that cannot be read: gone.toml: No such file or directory"
     )
@@ -72,11 +72,11 @@ def test_a_missing_file_is_reported_under_the_variable_that_names_it():
     assert sentence(in_environment, config="gone.toml").startswith("GRANTLEDGER_CONFIG names a file")
 
 
-def test_a_file_that_is_not_toml_stops_the_start():
+def test_a_file_that_is_not_toml_prevents_the_start():
     assert sentence(in_file, "port 8000").startswith("config names a file that is not TOML: settings.toml: ")
 
 
-def test_a_file_that_is_not_text_stops_the_start(tmp_path):
+def test_a_file_that_is_not_text_prevents_the_start(tmp_path):
     (tmp_path / "grantledger.toml").write_bytes(b"\xff")
     assert sentence(given).startswith("config names a file that is not TOML: grantledger.toml: ")
 

@@ -280,26 +280,26 @@ def test_loopback_needs_both_host_and_issuer_on_loopback(change):
     )
 
 
-def test_a_missing_issuer_stops_the_start_away_from_loopback():
+def test_a_missing_issuer_prevents_the_start_away_from_loopback():
     assert sentence(given, **PUBLIC | {"issuer": None}) == (
         "issuer is missing: with host '0.0.0.0', set the https URL at which clients reach this server"
     )
 
 
-def test_a_missing_https_stops_the_start_away_from_loopback():
+def test_a_missing_https_prevents_the_start_away_from_loopback():
     assert sentence(given, **PUBLIC | {"host": "10.0.0.7", "issuer": "http://127.0.0.1:8000"}) == (
         "issuer must be https, not 'http://127.0.0.1:8000', because host '10.0.0.7' is not loopback"
         " (from the command line)"
     )
 
 
-def test_a_missing_secret_stops_the_start_away_from_loopback():
+def test_a_missing_secret_prevents_the_start_away_from_loopback():
     assert sentence(given, **PUBLIC | {"master_secret": None}) == (
         "master_secret is missing: away from loopback, set it or master_secret_file"
     )
 
 
-def test_a_database_in_memory_stops_the_start_away_from_loopback():
+def test_a_database_in_memory_prevents_the_start_away_from_loopback():
     assert sentence(given, **PUBLIC, database=":memory:") == (
         "database must be a file: away from loopback, ':memory:' loses grants (from the command line)"
     )

@@ -509,7 +509,7 @@ def requests_of(server: HealthyServer) -> list[Request]:
     return requests
 
 
-# What is left
+# What is left behind
 
 
 async def test_all_that_was_created_is_gone_afterwards():
@@ -561,7 +561,7 @@ async def test_the_number_of_requests_has_a_limit(monkeypatch: pytest.MonkeyPatc
     assert not server.clients
 
 
-# What the servers choose
+# What the examined servers can cause
 
 
 HOSTS = {

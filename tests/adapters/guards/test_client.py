@@ -344,7 +344,7 @@ async def test_introspection_needs_the_metadata_of_this_issuer(make, issuer, ans
     assert look_ups(issuer) == 0
 
 
-# Its endpoints
+# The endpoints of the issuer
 
 
 FOREIGN_ENDPOINTS = [
@@ -408,7 +408,7 @@ async def test_an_issuer_that_is_down_is_asked_for_one_document_only(make, issue
     assert issuer.paths() == [METADATA]
 
 
-# Behind it
+# The guards of the client
 
 
 async def test_the_handler_guards_an_application(make):
@@ -538,7 +538,7 @@ async def test_handlers_answer_preflights_and_head(make):
         assert (await calling(handler, "HEAD")).body == b""
 
 
-# Its arguments
+# The arguments of the client
 
 
 WRONG = {

@@ -267,7 +267,7 @@ async def test_a_route_without_a_guard_does_not_see_the_caller_of_the_request_be
     assert answers == [(200, "glu_ann"), (200, "no caller")]
 
 
-async def test_the_dependency_of_a_route_without_a_guard_is_an_error_and_no_caller(auth):
+async def test_the_dependency_of_a_route_without_a_guard_is_an_error(auth):
     first, second = await one_after_the_other(routes_of_litestar(auth), "/me", "/open")
     assert first == (200, "glu_ann")
     assert second[0] == 500

@@ -20,7 +20,7 @@ from grantledger.adapters.guards.token_cache import TokenRefused
 from grantledger.application.ports import Unavailable
 from support.issuer import ISSUER, KEYS, METADATA, RESOURCE, FakeIssuer, claims, published, signed
 
-# Of the tests, which sign with it.
+# joserfc warns when these tests sign with EdDSA.
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 
 

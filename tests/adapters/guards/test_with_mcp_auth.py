@@ -56,8 +56,8 @@ async def test_one_scope_may_be_given_as_a_string(app, auth):
     assert (await calls(guard)("POST", "Bearer good")).status == 403
 
 
-def test_scopes_in_one_text_stop_the_start(app, auth):
-    """As one name they could never be granted, and the challenge would look right."""
+def test_several_scopes_in_one_string_are_a_value_error(app, auth):
+    """Such a scope could never be granted, although the challenge would look right."""
     with pytest.raises(ValueError, match="'todo:read todo:write' must be ASCII without space"):
         with_mcp_auth(app, auth, required_scopes="todo:read todo:write")
 
@@ -73,7 +73,7 @@ async def test_a_required_scope_that_no_client_can_get_is_logged(app, auth, capl
     assert caplog.text.count(f"no client can get the scope '{unknown}' for {RESOURCE}") == expected
 
 
-def test_scopes_of_an_issuer_elsewhere_are_not_known(app, auth, caplog):
+def test_the_scopes_of_a_remote_issuer_are_not_known(app, auth, caplog):
     with_mcp_auth(app, auth, required_scopes=[f"todo:{uuid4().hex}"])
     assert caplog.text == ""
 
@@ -83,12 +83,12 @@ def test_scopes_of_an_issuer_elsewhere_are_not_known(app, auth, caplog):
     ["https://auth.example", SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE)],
     ids=["url", "sync"],
 )
-def test_what_is_no_source_of_sessions_stops_the_start(app, other):
+def test_an_auth_of_another_kind_is_a_type_error(app, other):
     with pytest.raises(TypeError, match="auth must be an AuthorizationServer or an McpAuthClient"):
         with_mcp_auth(app, other)
 
 
-def test_what_is_no_asgi_application_stops_the_start(auth):
+def test_an_app_of_another_kind_is_a_type_error(auth):
     server: Any = object()
     with pytest.raises(TypeError, match="app must be an ASGI application"):
         with_mcp_auth(server, auth)
