@@ -86,7 +86,7 @@ AREAS: tuple[Area, ...] = (
                 WARNING,
                 "A request without a token gets no error code.",
                 "RFC 6750 section 3.1",
-                "clients that drop their tokens at `invalid_token`",
+                "clients that drop their tokens after `invalid_token`",
                 "Send `error` only in answers to requests with a token.",
             ),
             Check(

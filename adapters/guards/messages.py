@@ -252,5 +252,5 @@ def _no_constant(constant: str) -> None:
 
 
 def _is_text(text: str) -> bool:
-    """Whether the text has no lone surrogate. Parsers replace one in different ways."""
+    """Whether the text has no lone surrogate, for which parsers have different replacements."""
     return text.isprintable() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -434,7 +434,7 @@ async def test_an_mcp_server_without_tls_is_found():
 
 
 async def test_cookies_are_sent_only_with_requests_for_pages():
-    """A server may take a request with a cookie for a browser's, and refuse it for other reasons."""
+    """A server may treat a request with a cookie as one from a browser, and refuse it for other reasons."""
     server = HealthyServer()
     requests = requests_of(server)
     await examined(server, active=True)
