@@ -24,6 +24,7 @@ from grantledger.adapters.http.errors import (
     unavailable_response,
 )
 from grantledger.application.describe_server import ProtectedResourceMetadata
+from grantledger.application.ports import Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -114,8 +115,11 @@ class Discovery:
             return self._resource
         try:
             body = await self._issuer_metadata(document)
-        except Exception:  # noqa: BLE001 - an outage: clients must try again later, and not give up
-            _log.warning("the metadata of the issuer cannot be read", exc_info=True)
+        except Unavailable as error:  # clients must try again later, and not give up
+            _log.warning("the metadata of the issuer cannot be read: %s", error)
+            return unavailable_response()
+        except Exception:  # noqa: BLE001 - so is what nobody foresaw
+            _log.exception("the metadata of the issuer cannot be read")
             return unavailable_response()
         if body is None:
             return status_response(404, [])

@@ -51,8 +51,16 @@ class ByKeys:
         self._resource = resource
         self._keys = IssuerKeys(http, documents, monotonic)
         self._now = now
+        self._was_opaque = False
 
     async def __call__(self, token: str) -> McpSession:
+        if "." not in token and not self._was_opaque:  # once: strangers can send anything
+            self._was_opaque = True
+            _log.warning(
+                "an access token for %s is no JWT: let the issuer give out JWTs for this resource, "
+                "or verify by session or introspection",
+                self._resource,
+            )
         signed = _parsed(token)
         algorithm, kid = _header_of(signed)
         key = await self._keys.find(algorithm, kid)

@@ -1,5 +1,6 @@
 """What the doctor finds at running servers: Better Auth 1.6, a server of the MCP SDK, and ours."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,12 +11,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from grantledger import McpAuthClient, with_mcp_auth
+from grantledger import Caller, McpAuthClient, with_mcp_auth
 from grantledger.adapters.doctor.catalogue import Severity
 from grantledger.adapters.doctor.examination import examine
 from grantledger.adapters.doctor.http import Http
 from grantledger.adapters.doctor.report import Report
 from grantledger.adapters.doctor.sign_in import OpenBrowser
+from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.demo.browser import Arrival, Browser
 from grantledger.entrypoints.demo.process import running_server
 from support.better_auth_servers import better_auth
@@ -235,6 +237,13 @@ async def test_it_finds_nothing_at_a_guard_on_another_machine(server: Server):
     async def app(*_: Any) -> None:
         raise AssertionError("no request without a token comes here")
 
+    async with server.use_cases() as container:
+        await container.use_cases().add_resource(Resource(resource), Caller(correlation_id="test"))
+    metadata = f"{server.origin}/.well-known/oauth-authorization-server"
+    async with new_browser() as http, asyncio.timeout(TIMEOUT):
+        # The server reads added resources once a second.
+        while resource not in (await http.get(metadata)).json()["protected_resources"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
     async with (
         McpAuthClient(issuer=server.issuer, resource=resource, scopes=("todo",)) as auth,
         hosting(with_mcp_auth(app, auth), port),

@@ -68,6 +68,16 @@ async def test_accepts_the_type_of_access_tokens_in_each_spelling(client, typ):
     assert await client.verify_token(signed(typ=typ)) is not None
 
 
+async def test_an_opaque_token_is_logged_once_and_without_it(client, caplog):
+    """Otherwise every user is sent to sign in again and again, and no log says why."""
+    await client.verify_token(signed())
+    assert caplog.text == ""
+    for token in ("glat_opaque1", "glat_opaque2"):
+        assert await client.verify_token(token) is None
+    assert caplog.text.count(f"an access token for {RESOURCE} is no JWT") == 1
+    assert "glat_" not in caplog.text
+
+
 async def test_a_token_of_a_client_for_itself_belongs_to_a_machine(client):
     session = await client.verify_token(signed(claims(sub="glc_editor")))
     assert (session.user_id, session.subject_type) == (None, "machine")

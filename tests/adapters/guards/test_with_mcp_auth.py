@@ -262,6 +262,19 @@ async def test_an_issuer_without_openid_connect_has_no_such_document_here(call):
     assert answer.value("content-type") == "application/json"
 
 
+@pytest.mark.parametrize(
+    ("failure", "has_traceback"), [(Unavailable("no response"), False), (OSError(), True)]
+)
+async def test_an_outage_of_the_issuer_is_one_line_in_the_log(app, auth, caplog, failure, has_traceback):
+    async def down(_: IssuerDocument) -> bytes:
+        raise failure
+
+    guard = with_mcp_auth(app, Auth(replace(auth.of, issuer_metadata=down)))
+    await calls(guard)("GET", path="/.well-known/oauth-authorization-server")
+    assert "the metadata of the issuer cannot be read" in caplog.text
+    assert ("Traceback" in caplog.text) == has_traceback
+
+
 @pytest.mark.parametrize("outage", [Unavailable(), OSError()])
 async def test_metadata_that_cannot_be_read_is_503(app, auth, outage):
     """After a 404, clients assume a server without authorization, and would call without a token."""
