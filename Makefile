@@ -12,10 +12,10 @@ PYTEST := $(BIN)/pytest -n auto --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-long mutants bench bench-guards cover check lint format-check types walls format docs pins clean
+.PHONY: help setup demo test test-full test-postgresql test-long mutants bench bench-guards cover check lint format-check types walls format docs pins clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv from the hashed pins, with the package editable
 	@:
@@ -28,6 +28,10 @@ test: setup ## run the tests that each change needs, in minutes (ARGS="-k refres
 
 test-full: setup ## run the other tests: kills, races, outages, Chromium, the wheel (ARGS="tests/races")
 	@$(PYTEST) -m "full and not long" $(ARGS)
+
+# What runs servers, once more. `-r fE` leaves out why tests are skipped: each says so itself, with `once`.
+test-postgresql: setup ## run the tests of servers again, with their ledgers in PostgreSQL (ARGS="-k refresh")
+	@TEST_STORE=postgresql $(PYTEST) -m "not long" -r fE tests/e2e tests/faults tests/races tests/properties $(ARGS)
 
 test-long: setup ## run the long profiles, some hours (ARGS="tests/properties -k HTTP")
 	@$(PYTEST) -m long $(ARGS)

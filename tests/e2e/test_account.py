@@ -89,10 +89,10 @@ async def test_a_sign_in_form_from_another_site_is_refused(visitor: Visitor):
 
 
 async def test_the_account_writes_nothing_for_strangers(visitor: Visitor, open_door: Server):
-    before = open_door.written()
+    before = open_door.recorded()
     await visitor.home()
     await visitor.enter(password="wrong")
-    assert open_door.written() == before
+    assert open_door.recorded() == before
 
 
 # Connected apps
@@ -164,21 +164,21 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_form_of_the_account_needs_its_token(visitor: Visitor, open_door: Server, form: str):
     page = await visitor.enter()
-    before = open_door.written()
+    before = open_door.recorded()
     answer = await visitor.send(page, form, **FORMS[form], csrf_token="x" * 43)
     assert heading_of(answer) == (403, "This form cannot be used")
-    assert open_door.written() == before
+    assert open_door.recorded() == before
 
 
 @pytest.mark.parametrize("form", ["disconnect", "sign-out-everywhere", "password"])
 async def test_a_form_of_the_account_needs_a_signed_in_user(visitor: Visitor, open_door: Server, form: str):
     page = await visitor.enter()
     await visitor.send(page, "sign-out")
-    before = open_door.written()
+    before = open_door.recorded()
     answer = await visitor.send(page, form, **FORMS[form])
     assert heading_of(answer) == (403, "You are not signed in any more")
     assert f'href="{ACCOUNT}"' in answer.text
-    assert open_door.written() == before
+    assert open_door.recorded() == before
 
 
 @pytest.mark.parametrize("form", [*FORMS, "sign-in", "sign-up"])

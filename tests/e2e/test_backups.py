@@ -1,7 +1,7 @@
 """Backups as docs/operating.md describes them: made while a server runs, restored, and served again."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from support import postgres
 from support.oauth import Person
 from support.server import PUBLIC, Server, cli, serving
-from support.stores import Ledger, asked
+from support.stores import IN_POSTGRESQL, Ledger, asked
 
 pytestmark = pytest.mark.full
 
@@ -45,13 +45,9 @@ def in_postgresql(url: str) -> Store:
     return Store(url, lambda copy: postgres.run_tool("pg_dump", *dump, "--file", str(copy)), restore)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "sqlite":
-        yield in_sqlite(tmp_path)
-        return
-    with postgres.a_database() as url:
-        yield in_postgresql(url)
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return in_postgresql(postgres.new_database(migrated=True)) if IN_POSTGRESQL else in_sqlite(tmp_path)
 
 
 async def tokens_of(server: Server) -> tuple[str, dict[str, str]]:

@@ -23,8 +23,9 @@ from support.oauth import Person, heading_of, query, returned
 from support.pages import leave_link
 from support.programs import EXAMPLES, PASSWORD, running, written_readme_program
 from support.server import EMAIL, free_port, serving
+from support.stores import once
 
-pytestmark = [pytest.mark.full, needs_nginx]
+pytestmark = [pytest.mark.full, needs_nginx, once("its servers make a SQLite file of their own")]
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
 ELSEWHERE = "https://inspector.example"
@@ -227,6 +228,7 @@ import asyncio
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
 from demo_account import open_demo_account
+from support.stores import once
 from grantledger import AuthorizationServer
 
 server = AuthorizationServer.from_environment()

@@ -14,9 +14,10 @@ from support.better_auth_servers import ADAPTERS, running
 from support.hosting import hosting
 from support.real_clients import whoami_by_the_official_client
 from support.server import free_port
+from support.stores import once
 from support.timeouts import TIMEOUT
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, once("its servers make a SQLite file of their own")]
 
 SCOPES = ("openid", "todo:write")
 

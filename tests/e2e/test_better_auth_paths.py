@@ -10,6 +10,9 @@ import pytest
 
 from support.oauth import Person, error_of, heading_of, query, returned
 from support.server import Server, free_port, serving
+from support.stores import once
+
+pytestmark = once("is about guards, which know no store")
 
 NOTES = "http://localhost:4000"
 MAIL = "https://mail.example/mcp"

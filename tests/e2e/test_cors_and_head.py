@@ -6,6 +6,9 @@ import httpx2
 import pytest
 
 from support.oauth import REDIRECT_URI, Person
+from support.stores import once
+
+pytestmark = once("is answered before the store is asked")
 
 METADATA = [
     "/.well-known/oauth-authorization-server",

@@ -8,6 +8,9 @@ import pytest
 
 from support.oauth import Person, error_of
 from support.server import Server, serving
+from support.stores import once
+
+pytestmark = once("is about the SQLite file")
 
 OUTAGE = (503, "temporarily_unavailable")
 

@@ -22,9 +22,10 @@ from rich.console import Console
 from grantledger.entrypoints.cli.commands import cli
 from grantledger.entrypoints.demo.walk import Walk
 from support.leaks import seen
+from support.stores import once
 from support.timeouts import TIMEOUT
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, once("its servers make a SQLite file of their own")]
 
 STEPS = [
     "discovery",

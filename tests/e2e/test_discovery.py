@@ -4,6 +4,9 @@ import pytest
 
 from support.oauth import Person, error_of
 from support.server import Server
+from support.stores import once
+
+pytestmark = once("is answered before the store is asked")
 
 AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
 OPENID_CONFIGURATION = "/.well-known/openid-configuration"

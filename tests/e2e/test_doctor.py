@@ -25,9 +25,10 @@ from support.hosting import hosting
 from support.leaks import seen
 from support.sdk_server import sdk_server
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
+from support.stores import once
 from support.timeouts import TIMEOUT
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, once("looks at servers from the outside")]
 
 CIMD = {"cimd"}
 """Ours registers clients, and does not fetch their metadata: the only note."""

@@ -18,8 +18,9 @@ from support.oauth import Person, heading_of
 from support.programs import EXAMPLES, PASSWORD, printed_by, running
 from support.real_clients import Call, whoami_by_fastmcps_client, whoami_by_the_official_client
 from support.server import EMAIL
+from support.stores import once
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, once("its servers make a SQLite file of their own")]
 
 
 class Example(Struct, frozen=True):

@@ -18,9 +18,14 @@ from grantledger.adapters.asgi_types import ASGIApp
 from support.hosting import hosting
 from support.oauth import Person
 from support.server import EMAIL, PASSWORD, free_port
+from support.stores import once
 from support.timeouts import TIMEOUT
 
-pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("ignore:Using in-memory token storage")]
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.filterwarnings("ignore:Using in-memory token storage"),
+    once("its servers make a SQLite file of their own"),
+]
 
 
 @pytest.fixture

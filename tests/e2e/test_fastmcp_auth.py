@@ -19,7 +19,10 @@ from grantledger.application.ports import Unavailable
 from grantledger.testing import LocalIssuer, local_issuer
 from support.hosting import hosting
 from support.server import free_port
+from support.stores import once
 from support.timeouts import TIMEOUT
+
+pytestmark = once("its servers make a SQLite file of their own")
 
 
 def notes(auth: McpAuth, **options: Any) -> fastmcp.FastMCP:

@@ -6,6 +6,9 @@ import pytest
 from support.oauth import Person, csrf_token, heading_of, transaction_url
 from support.pages import CONSENT, FOREIGN, LOST, SIGNED_OUT, UNREADABLE, as_it_was
 from support.server import EMAIL, PASSWORD, Server
+from support.stores import once
+
+pytestmark = once("is answered before the store is asked")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,9 @@ import pytest
 
 from support.oauth import Person, heading_of
 from support.server import Server, free_port, serving
+from support.stores import once
+
+pytestmark = once("is answered before the store is asked")
 
 FRONT = (200, "Authorization server")
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

@@ -1,14 +1,11 @@
 """Garbage is an error of the client, with SQLite and PostgreSQL, which accepts no text with a NUL."""
 
 import base64
-from collections.abc import Iterator
 
 import httpx2
 import pytest
 
-from support import postgres
 from support.oauth import REDIRECT_URI, Person, error_of, query
-from support.server import PUBLIC, Server, serving
 
 GARBAGE = ["\0", "a\0b", "\ufeff", "\U0001f511" * 50, "'; --", "\\u0000"]
 NUL = [text for text in GARBAGE if "\0" in text]
@@ -26,26 +23,6 @@ TOKEN = {
 }
 
 REFRESH = {name: TOKEN[name] for name in ("grant_type", "refresh_token")}
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
-def store(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def server(store: str, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The shared server, or one whose ledger is in PostgreSQL."""
-    if store == "sqlite":
-        yield server
-        return
-    with (
-        postgres.a_database() as url,
-        serving(
-            tmp_path_factory.mktemp("postgresql"), database=url, master_secret=PUBLIC["master_secret"]
-        ) as running,
-    ):
-        yield running
 
 
 @pytest.mark.parametrize("text", GARBAGE, ids=lambda text: ascii(text[:4]))

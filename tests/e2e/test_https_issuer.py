@@ -1,9 +1,7 @@
 """A server behind a proxy that ends TLS: which headers of which proxy it trusts."""
 
 import re
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from http.cookies import Morsel, SimpleCookie
 
 import httpx2
@@ -11,6 +9,7 @@ import pytest
 
 from support.oauth import Person, error_of, heading_of, returned
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
+from support.stores import asked
 
 ISSUER = "https://auth.example"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
@@ -156,11 +155,10 @@ async def caller_of(server: Server, **headers: str) -> bytes:
     """Return the keyed digest of the address that the ledger keeps for a request."""
     async with Person.at(server.origin).http as http:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        asked = {"redirect_uris": ["https://client.example/"]}
-        client_id = (await http.post("/register", json=asked, headers=sent)).json()["client_id"]
-    with closing(sqlite3.connect(server.database)) as connection:
-        query = "SELECT address_digest FROM events WHERE client_id = ? AND tag = 'client.registered.v1'"
-        ((digest,),) = connection.execute(query, [client_id]).fetchall()
+        metadata = {"redirect_uris": ["https://client.example/"]}
+        client_id = (await http.post("/register", json=metadata, headers=sent)).json()["client_id"]
+    query = "SELECT address_digest FROM events WHERE client_id = ? AND tag = 'client.registered.v1'"
+    ((digest,),) = asked(server.ledger, query, client_id)
     return bytes(digest)
 
 

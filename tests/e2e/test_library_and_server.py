@@ -2,10 +2,9 @@
 
 import asyncio
 import re
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from grantledger.domain.token_grant import GrantRevoked
 from support.oauth import Person, error_of
 from support.projection_runner import watching
 from support.server import Server, serving
+from support.stores import asked, once, opened
 from support.timeouts import TIMEOUT
 
 LOCKS = Path("/proc/locks")
@@ -40,21 +40,21 @@ async def person(server: Server):
 
 
 @pytest.fixture
-def store(server: Server) -> EventStore[str]:
-    return EventStore(TagMapper(), Recorder(SqliteDatabase(server.database)))
+def store(server: Server) -> Iterator[EventStore[str]]:
+    with opened(server.ledger) as database:
+        yield EventStore(TagMapper(), Recorder(database))
 
 
 def logged(server: Server) -> list[tuple[int, str]]:
-    with closing(sqlite3.connect(server.database)) as connection:
-        return connection.execute("SELECT position, tag FROM events ORDER BY position").fetchall()
+    return asked(server.ledger, "SELECT position, tag FROM events ORDER BY position")
 
 
 def newest_grant(server: Server) -> str:
-    with closing(sqlite3.connect(server.database)) as connection:
-        found = connection.execute(
-            "SELECT stream_id FROM events WHERE tag = 'token_grant.opened.v1' ORDER BY position DESC LIMIT 1"
-        )
-        return str(found.fetchone()[0])
+    ((stream_id,),) = asked(
+        server.ledger,
+        "SELECT stream_id FROM events WHERE tag = 'token_grant.opened.v1' ORDER BY position DESC LIMIT 1",
+    )
+    return str(stream_id)
 
 
 def revoke(store: EventStore[str], stream: str, *, version: int) -> None:
@@ -64,7 +64,7 @@ def revoke(store: EventStore[str], stream: str, *, version: int) -> None:
 
 
 async def test_a_projection_runner_follows_what_the_server_writes(server: Server, person: Person):
-    with watching(server.database) as runner:
+    with watching(server.ledger) as runner:
         client = (await person.register())["client_id"]
         tokens = await person.tokens(client)
         for _ in range(5):
@@ -78,11 +78,11 @@ async def test_a_projection_runner_follows_what_the_server_writes(server: Server
 
 
 async def test_a_runner_that_was_stopped_continues_where_it_ended(server: Server, person: Person):
-    with watching(server.database) as runner:
+    with watching(server.ledger) as runner:
         await asyncio.to_thread(runner.wait, logged(server)[-1][0], 30.0)
     before = logged(server)[-1][0]
     await person.register()
-    with watching(server.database) as runner:
+    with watching(server.ledger) as runner:
         await asyncio.to_thread(runner.wait, before + 1, 30.0)
         assert [position for position, _ in runner.view.entries] == [before + 1]
 
@@ -123,6 +123,7 @@ class Held(SqliteDatabase):
         yield self._connection
 
 
+@once("only a lock on a file says who waits for it")
 @pytest.mark.skipif(not LOCKS.exists(), reason="only Linux tells who waits for a lock")
 async def test_after_an_append_of_the_library_the_server_decides_again(server: Server, person: Person):
     client = (await person.register())["client_id"]
@@ -147,4 +148,5 @@ async def queued(server: Server) -> None:
 
 
 def test_after_these_tests_the_rows_equal_the_replay(server: Server):
-    assert list(Replay(SqliteDatabase(server.database), now=lambda: int(time.time())).differences()) == []
+    with opened(server.ledger) as database:
+        assert list(Replay(database, now=lambda: int(time.time())).differences()) == []

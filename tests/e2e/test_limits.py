@@ -12,6 +12,9 @@ from support.oauth import REDIRECT_URI, Person, error_of, query, returned
 from support.pages import leave_link
 from support.raw_http import RawAnswer, ask, chunked, client_metadata, connected, post
 from support.server import Server
+from support.stores import once
+
+pytestmark = once("is answered before the store is asked")
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

@@ -2,10 +2,9 @@
 
 import json
 import logging
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from support.hosting import hosting
 from support.oauth import REDIRECT_URI, Person, basic, error_of
 from support.raw_http import ask, client_metadata, post
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
+from support.stores import asked
 
 T = TypeVar("T")
 
@@ -83,10 +83,9 @@ async def test_a_request_is_one_line(server: Server, ada: Person, client: str):
 
 async def test_response_log_line_and_event_share_one_id(server: Server, person: Person):
     answer = await person.http.post("/register", content=client_metadata(client_name="Correlated"))
-    with closing(sqlite3.connect(server.database)) as connection:
-        found = connection.execute(
-            "SELECT correlation_id FROM events WHERE client_id = ?", (answer.json()["client_id"],)
-        ).fetchall()
+    found = asked(
+        server.ledger, "SELECT correlation_id FROM events WHERE client_id = ?", answer.json()["client_id"]
+    )
     assert found == [(answer.headers["x-request-id"],)]
     assert line_of(server, answer)["route"] == "/register"
 
@@ -244,16 +243,15 @@ async def test_a_warning_names_caller_and_account_as_the_setting_says(tmp_path: 
         ]
         accounts = [line.get("account") for line in named]
         addresses = {line.get("address") for line in named}
-        with closing(sqlite3.connect(server.database)) as connection:
-            digests = connection.execute(
-                "SELECT DISTINCT lower(hex(address_digest)) FROM events WHERE address_digest != x''"
-            ).fetchall()
+        digests = asked(server.ledger, "SELECT DISTINCT address_digest FROM events")
         if mode == "off":
             assert (set(accounts), addresses) == ({None}, {None})
         else:
             assert len(set(accounts[:3])) == 1
             assert len(set(accounts)) == 2
-            assert addresses == ({"127.0.0.1"} if mode == "plain" else {digest for (digest,) in digests})
+            assert addresses == (
+                {"127.0.0.1"} if mode == "plain" else {digest.hex() for (digest,) in digests if digest}
+            )
         assert "example.com" not in server.log
 
 

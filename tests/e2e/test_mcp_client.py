@@ -19,6 +19,9 @@ from grantledger.entrypoints.demo.process import RunningServer, free_port, runni
 from support.oauth import Person
 from support.real_clients import User, text
 from support.server import EMAIL, PASSWORD
+from support.stores import once
+
+pytestmark = once("its servers make a SQLite file of their own")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,9 @@ import pytest
 
 from support.oauth import Person, heading_of, returned
 from support.server import Server
+from support.stores import once
+
+pytestmark = once("is answered before the store is asked")
 
 EVIL = "https://evil.example/"
 LEAVE = (400, "The application cannot go on")

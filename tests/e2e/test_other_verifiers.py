@@ -14,6 +14,9 @@ from grantledger.domain.resource_indicator import Resource
 from support.leaks import issued
 from support.oauth import Person
 from support.server import Server, serving
+from support.stores import once
+
+pytestmark = once("is about guards, which know no store")
 
 OF_ALGORITHM = {alg: f"https://{alg.lower()}.example/mcp" for alg in ("ES256", "RS256", "EdDSA")}
 OPAQUE = "https://opaque.example/mcp"

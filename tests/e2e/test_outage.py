@@ -3,8 +3,7 @@
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager
-from sqlite3 import connect
+from contextlib import AbstractContextManager
 from typing import Any
 
 import anyio
@@ -15,7 +14,7 @@ from grantledger.adapters.guards.session import session_of
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
 from support.oauth import SESSION_COOKIE, Person, basic, csrf_token, error_of, heading_of, returned
-from support.outages import writes_locked_out
+from support.outages import without_tables, writes_locked_out
 from support.server import EMAIL, PASSWORD, PUBLIC, Server, serving
 
 OUTAGE = (503, "temporarily_unavailable")
@@ -40,18 +39,9 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@contextmanager
-def unreadable(server: Server, *tables: str) -> Iterator[None]:
-    """Rename these tables of the ledger, or all, and rename them back at the end of the block."""
-    with closing(connect(server.database, isolation_level=None)) as connection:
-        connection.executescript(rename("{0}", "{0}_away", tables or TABLES))
-        yield
-        connection.executescript(rename("{0}_away", "{0}", tables or TABLES))
-
-
-def rename(before: str, after: str, tables: tuple[str, ...]) -> str:
-    pairs = [(before.format(table), after.format(table)) for table in tables]
-    return "BEGIN;" + "".join(f"ALTER TABLE {one} RENAME TO {other};" for one, other in pairs) + "COMMIT;"
+def unreadable(server: Server, *tables: str) -> AbstractContextManager[None]:
+    """Take these tables away, or all that are read."""
+    return without_tables(server.ledger, *(tables or TABLES))
 
 
 class Before(Person):
@@ -230,12 +220,12 @@ async def test_a_write_waits_for_a_lock_and_is_then_503(
 
 
 @pytest.mark.full
-async def test_reads_are_answered_while_the_file_is_locked(while_locked: dict[str, httpx2.Response]):
+async def test_reads_are_answered_while_the_ledger_is_locked(while_locked: dict[str, httpx2.Response]):
     assert while_locked["read"].status_code == 200
 
 
 @pytest.mark.full
-async def test_a_refusal_is_answered_while_the_file_is_locked(while_locked: dict[str, httpx2.Response]):
+async def test_a_refusal_is_answered_while_the_ledger_is_locked(while_locked: dict[str, httpx2.Response]):
     assert error_of(while_locked["check"]) == (400, "invalid_grant")
 
 

@@ -7,6 +7,9 @@ for paths under /authorize.
 import pytest
 
 from support.oauth import Person, error_of
+from support.stores import once
+
+pytestmark = once("is answered before the store is asked")
 
 
 @pytest.mark.parametrize("host", ["localhost", "[::1]"])

@@ -151,7 +151,7 @@ async def test_a_path_that_only_begins_like_the_pages_gets_json(person: Person):
 async def test_a_stranger_who_has_not_registered_writes_nothing(server: Server, stranger: Person):
     client = await stranger.register()
     page = await stranger.asked(client["client_id"])
-    before = server.written()
+    before = server.recorded()
     await stranger.authorize(client["client_id"])
     await stranger.authorize("glc_unknown")
     await stranger.authorize(client["client_id"], prompt="none")
@@ -162,4 +162,4 @@ async def test_a_stranger_who_has_not_registered_writes_nothing(server: Server, 
     await stranger.refresh(client["client_id"], "glrt_unknown")
     await stranger.revoke(client["client_id"], "glat_unknown")
     await stranger.session("glat_unknown")
-    assert server.written() == before
+    assert server.recorded() == before

@@ -10,8 +10,9 @@ import pytest
 from support.programs import readme_programs, running
 from support.real_clients import tools_seen_by_the_official_client
 from support.server import EMAIL, PASSWORD, cli, free_port, serving
+from support.stores import once
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, once("its servers make a SQLite file of their own")]
 
 EMBEDDED, REMOTE, SDK = readme_programs()
 

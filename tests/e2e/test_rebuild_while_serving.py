@@ -36,10 +36,10 @@ async def use(person: Person, finished: asyncio.Event) -> int:
 
 async def rebuild(server: Server, finished: asyncio.Event) -> list[tuple[int, str]]:
     """Run the command repeatedly, and return the result of each run."""
-    directory, database = server.database.parent, str(server.database)
+    directory, settings = server.database.parent, server.settings
     try:
         done = [
-            await asyncio.to_thread(cli, "ledger", "rebuild", "--json", cwd=directory, database=database)
+            await asyncio.to_thread(cli, "ledger", "rebuild", "--json", cwd=directory, **settings)
             for _ in range(REBUILDS)
         ]
     finally:
@@ -69,6 +69,6 @@ async def test_every_request_succeeds_during_a_rebuild(tmp_path: Path, count: in
         assert all(requests)
         for person in people:
             await person.http.aclose()
-        replayed = cli("ledger", "replay", "--json", cwd=tmp_path, database=str(servers[0].database))
+        replayed = cli("ledger", "replay", "--json", cwd=tmp_path, **servers[0].settings)
         assert (replayed.returncode, json.loads(replayed.stdout)["differences"]) == (0, 0), replayed.stdout
         assert "Traceback" not in servers[0].log

@@ -57,10 +57,10 @@ async def test_twenty_refreshes_at_once_get_the_same_tokens(server: Server, ada:
 async def test_a_retry_gets_the_tokens_that_the_first_attempt_got(server: Server, ada: Person, client: str):
     tokens = await ada.tokens(client)
     first = (await ada.refresh(client, tokens["refresh_token"])).json()
-    before = server.written()
+    before = server.recorded()
     retried = (await ada.refresh(client, tokens["refresh_token"])).json()
     assert pair(retried) == pair(first)
-    assert server.written() == before
+    assert server.recorded() == before
 
 
 # A refresh token that is used again too late

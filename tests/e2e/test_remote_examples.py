@@ -14,9 +14,10 @@ from support.oauth import Person
 from support.programs import EXAMPLES, PASSWORD, printed_by, running
 from support.real_clients import Call, whoami_by_fastmcps_client, whoami_by_the_official_client
 from support.server import EMAIL, free_port
+from support.stores import once
 from support.timeouts import TIMEOUT
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, once("its servers make a SQLite file of their own")]
 
 PROGRAMS = ("fastmcp_remote", "sdk_remote", "fastapi_app", "flask_app", "django_app", "mcp_use_server")
 

@@ -12,7 +12,10 @@ from grantledger import McpAuthClient, current_session, with_mcp_auth
 from support.hosting import hosting
 from support.oauth import Person
 from support.server import EMAIL, Server, free_port, serving
+from support.stores import once
 from support.timeouts import TIMEOUT
+
+pytestmark = once("is about guards, which know no store")
 
 
 async def whoami(scope: Any, receive: Any, send: Any) -> None:

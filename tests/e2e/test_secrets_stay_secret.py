@@ -16,6 +16,7 @@ from support.oauth import (
     returned,
 )
 from support.server import EMAIL, PASSWORD, Server
+from support.stores import once
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def spellings(secret: str) -> list[bytes]:
 @pytest.mark.parametrize("name", SECRETS)
 async def test_a_secret_is_not_on_the_disk(server: Server, secrets: dict[str, str], name: str):
     written = server.written()
-    assert len(written) > 100_000
+    assert b"client.registered.v1" in written
     assert not [spelling for spelling in spellings(secrets[name]) if spelling in written]
 
 
@@ -158,6 +159,7 @@ def test_the_log_has_no_unexpected_error(server: Server):
     assert "unexpected error" not in server.log
 
 
+@once("is about the files of SQLite")
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", ".secret"])
 def test_only_the_owner_can_read_the_files_of_the_ledger(server: Server, suffix: str):
     mode = Path(f"{server.database}{suffix}").stat().st_mode

@@ -158,9 +158,9 @@ async def test_head_is_checked_like_get(person: Person):
 
 async def test_looking_up_a_session_writes_nothing(server: Server, ada: Person, client: str):
     tokens = await ada.tokens(client)
-    before = server.written()
+    before = server.recorded()
     await ada.session(tokens["access_token"])
-    assert server.written() == before
+    assert server.recorded() == before
 
 
 # In-process

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
-from support import postgres
 from support.oauth import Person, basic
 from support.replicas import replicas
 from support.server import Server
@@ -15,16 +13,10 @@ from support.timeouts import TIMEOUT
 pytestmark = pytest.mark.full
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def servers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Server]]:
-    with ExitStack() as stack:
-        there = (
-            {"database": stack.enter_context(postgres.a_database())} if request.param == "postgresql" else {}
-        )
-        directory = tmp_path_factory.mktemp("limits")
-        yield stack.enter_context(replicas(directory, 2, client_secret_attempts="3/hour", **there))
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    with replicas(tmp_path_factory.mktemp("limits"), 2, client_secret_attempts="3/hour") as running:
+        yield running
 
 
 async def test_guesses_at_one_server_count_at_the_other(servers: list[Server]):

@@ -11,9 +11,10 @@ import pytest
 
 from support.raw_http import RawAnswer, ask, connected, post, received
 from support.server import Server, serving
+from support.stores import once
 from support.timeouts import TIMEOUT
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, once("is about connections that never reach the store")]
 
 FORM = "application/x-www-form-urlencoded"
 DISCOVERY = "/.well-known/oauth-authorization-server"

@@ -11,6 +11,9 @@ import pytest
 
 from grantledger.entrypoints.cli import main
 from support.server import Server, cli, free_port, serving
+from support.stores import once
+
+pytestmark = once("is answered before the store is asked")
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
 

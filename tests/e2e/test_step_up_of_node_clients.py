@@ -11,8 +11,9 @@ from grantledger.entrypoints.demo.pages import HtmlPage
 from grantledger.entrypoints.demo.process import RunningServer, running_server
 from support.node_clients import NodeClient, installed, running
 from support.server import EMAIL, PASSWORD, free_port
+from support.stores import once
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, once("its servers make a SQLite file of their own")]
 
 SCRIPT = Path(__file__).parents[1] / "support" / "node_clients" / "step_up.mjs"
 

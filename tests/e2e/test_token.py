@@ -79,9 +79,9 @@ async def test_a_wrong_request_is_refused_and_does_not_use_the_code(
     server: Server, ada: Person, client: str, wrong: dict[str, str | None], refusal: tuple[int, str]
 ):
     form = redemption(client, await ada.code(client))
-    before = server.written()
+    before = server.recorded()
     assert error_of(await ada.token(**changed(form, wrong))) == refusal
-    assert server.written() == before
+    assert server.recorded() == before
     assert (await ada.token(**form)).status_code == 200
 
 

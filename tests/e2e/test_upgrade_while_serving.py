@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import BigInteger, Column, Text
 
-from support import postgres
 from support.oauth import Person
 from support.replicas import replicas
 from support.server import Server, cli
@@ -21,17 +19,10 @@ pytestmark = pytest.mark.full
 NEXT = "9999"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Server]]:
-    with ExitStack() as stack:
-        there = (
-            {"database": stack.enter_context(postgres.a_database())} if request.param == "postgresql" else {}
-        )
-        running = stack.enter_context(replicas(tmp_path, 2, **there))
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[list[Server]]:
+    with replicas(tmp_path, 2) as running:
         yield running
-        if request.param == "postgresql":
-            asked(running[0].ledger, "ALTER TABLE token_grant DROP COLUMN note")
-            asked(running[0].ledger, "DROP TABLE notes")
 
 
 def expand(ledger: Ledger) -> None:

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from grantledger.entrypoints.workers import START_FAILED
-from support import postgres
 from support.oauth import Person
 from support.processes import children, is_alive
 from support.server import PUBLIC, Program, Server, cli, serving
@@ -34,15 +33,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with ExitStack() as stack:
-        there = (
-            {"database": stack.enter_context(postgres.a_database())} if request.param == "postgresql" else {}
-        )
-        directory = tmp_path_factory.mktemp("workers")
-        settings = {**PUBLIC, **there, "log_format": "json"}
-        yield stack.enter_context(serving(directory, SERVE, **settings))
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("workers"), SERVE, **PUBLIC, log_format="json") as running:
+        yield running
 
 
 @pytest.fixture

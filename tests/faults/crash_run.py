@@ -53,7 +53,7 @@ async def crash_repeatedly(
 ) -> CrashRun:
     """Kill busy servers `kills` times. After each kill check `asked` earlier answers of each kind.
 
-    With a `disk` its power is cut whenever no server runs. `settings` may name a PostgreSQL `database`.
+    With a `disk` its power is cut whenever no server runs. `settings` are those of the servers.
     """
     witness = Witness(seed)
     run = CrashRun(0, 0, witness, [], [], [])

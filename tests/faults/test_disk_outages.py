@@ -15,7 +15,10 @@ from msgspec import Struct
 from faults.disk import Disk
 from support.oauth import Person, error_of
 from support.restartable_server import RestartableServer
+from support.stores import once
 from support.witness import contradictions
+
+pytestmark = once("is about the disk under the SQLite file")
 
 NEEDS_WRITING = ["register", "redeem", "refresh", "revoke", "revoke an access token"]
 

@@ -1,4 +1,4 @@
-"""Two servers on one file, one of which hangs or dies in the middle of a commit."""
+"""Two servers on one ledger, one of which hangs or dies in the middle of a commit."""
 
 import asyncio
 import signal
@@ -13,14 +13,19 @@ from msgspec import Struct
 
 from faults.disk import Disk
 from support.oauth import Person, error_of
+from support.outages import rows_locked
 from support.restartable_server import RestartableServer, restartable_servers
+from support.stores import IN_POSTGRESQL, asked
 from support.witness import contradictions
 
+WAITING = """
+    SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 OUTAGE = (503, "temporarily_unavailable")
 
 
 class Pair(Struct, frozen=True):
-    """Two servers on one file, and the disk of the first; `client` is known to both."""
+    """Two servers on one ledger, and the disk of the first; `client` is known to both."""
 
     first: RestartableServer
     second: RestartableServer
@@ -31,21 +36,23 @@ class Pair(Struct, frozen=True):
 
     @contextmanager
     def first_hangs(self) -> Iterator[None]:
-        """Let the first server hang in its next sync, with every lock held."""
-        with self.disk.failing("sync stall"):
+        """Let the first server hang with every lock held: in its next sync, or before its next `COMMIT`."""
+        with rows_locked(self.first.ledger) if IN_POSTGRESQL else self.disk.failing("sync stall"):
             yield
 
     async def stuck(self, token: str) -> "asyncio.Task[httpx2.Response]":
         """Present the refresh token at the first server, and return when its commit hangs."""
-        begun = self._syncs_begun()
+        before = self._commits_begun()
         request = asyncio.create_task(self.ada.refresh(self.client, token))
         for _ in range(500):
-            if self._syncs_begun() > begun:
+            if self._commits_begun() > before:
                 return request
             await asyncio.sleep(0.02)
         raise AssertionError("nothing was committed")
 
-    def _syncs_begun(self) -> int:
+    def _commits_begun(self) -> int:
+        if IN_POSTGRESQL:
+            return len(asked(self.first.ledger, WAITING))
         return sum(operation.kind == "b" for operation in self.disk.operations())
 
 
@@ -87,7 +94,7 @@ async def test_a_refresh_whose_writer_died_can_be_retried_at_another_server(pair
     answers = [await pair.bob.refresh(pair.client, token) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].json()["refresh_token"] == answers[1].json()["refresh_token"]
-    assert contradictions(pair.second.database) == []
+    assert contradictions(pair.second.ledger) == []
 
 
 @pytest.mark.long

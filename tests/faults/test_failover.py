@@ -18,8 +18,11 @@ from support import postgres
 from support.postgres import FailoverPair
 from support.replicas import replicas
 from support.server import Server
+from support.stores import once
 from support.timeouts import TIMEOUT
 from support.witness import Witness, contradictions, signed_in, visitor
+
+pytestmark = once("has a PostgreSQL of its own in each run")
 
 WORKERS = 6
 """Clients of each server."""

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from adapters.ledger.storage import writers_held_up
-from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support.concurrently import FormRequest, HeldRequest, concurrently, hold_back, refreshing
 from support.oauth import Person, error_of, redemption
+from support.outages import writers_held_up
 from support.server import Server, serving
 from support.witness import contradictions
 
@@ -26,7 +25,7 @@ class Scene(Struct, frozen=True):
 
     async def lost_in_the_middle(self, path: str, form: dict[str, str]) -> None:
         """Send a request and hang up while its append waits for its turn."""
-        with writers_held_up(SqliteDatabase(self.server.database)):
+        with writers_held_up(self.server.ledger):
             await _left(await hold_back(FormRequest(self.server.origin, path, form)))
             await asyncio.sleep(0.2)  # time to reach the queue for the lock
         # Appends are written in their order: when this one is answered, the lost one is written.
@@ -89,7 +88,7 @@ async def test_other_requests_are_answered_while_clients_hang_up(scene: Scene) -
         FormRequest(scene.server.origin, "/token", refreshing(scene.client, one["refresh_token"]))
         for one in tokens
     ]
-    with writers_held_up(SqliteDatabase(scene.server.database)):
+    with writers_held_up(scene.server.ledger):
         leaving = [asyncio.create_task(_left(await hold_back(request))) for request in requests[::2]]
         staying = asyncio.create_task(concurrently(requests[1::2]))
         await asyncio.gather(*leaving)
@@ -120,4 +119,4 @@ async def test_clients_that_hang_up_leave_no_connections_open(scene: Scene, habi
     assert scene.sockets() <= sockets
     again = await asyncio.gather(*(scene.ada.refresh(scene.client, one["refresh_token"]) for one in tokens))
     assert {answer.status_code for answer in again} == {200}
-    assert contradictions(scene.server.database) == []
+    assert contradictions(scene.server.ledger) == []

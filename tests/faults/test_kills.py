@@ -1,37 +1,31 @@
 """What was answered survives `kill -9` at random moments, of one server or of some of two on one ledger."""
 
 import random
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
 
 from faults.crash_run import CrashRun, crash_repeatedly
-from support import postgres
 from support.figures import tell
+from support.stores import STORE, once
 
 
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param((1, 5, "sqlite"), id="one server"),
-        pytest.param((2, 3, "sqlite"), id="two servers"),
-        pytest.param((2, 5, "postgresql"), id="two servers on PostgreSQL"),
-        pytest.param((1, 120, "sqlite"), id="one server, long", marks=pytest.mark.long),
-        pytest.param((2, 60, "sqlite"), id="two servers, long", marks=pytest.mark.long),
-        pytest.param((2, 100, "postgresql"), id="two servers on PostgreSQL, long", marks=pytest.mark.long),
+        pytest.param((1, 5), id="one server", marks=once("two servers are enough")),
+        pytest.param((2, 5), id="two servers"),
+        pytest.param(
+            (1, 120), id="one server, long", marks=[pytest.mark.long, once("two servers are enough")]
+        ),
+        pytest.param((2, 100), id="two servers, long", marks=pytest.mark.long),
     ],
 )
 async def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CrashRun:
-    servers, kills, store = request.param
+    servers, kills = request.param
     seed = random.randrange(1_000_000)
     directory = tmp_path_factory.mktemp("kills")
-    with ExitStack() as stack:
-        there: dict[str, Any] = (
-            {"database": stack.enter_context(postgres.a_database())} if store == "postgresql" else {}
-        )
-        found = await crash_repeatedly(directory, servers=servers, kills=kills, seed=seed, asked=40, **there)
-    line = f"{servers} server(s) on {store}, seed {seed}, {found}"
+    found = await crash_repeatedly(directory, servers=servers, kills=kills, seed=seed, asked=40)
+    line = f"{servers} server(s) on {STORE}, seed {seed}, {found}"
     if kills >= 50:
         tell(request.config, line)
     else:

@@ -10,18 +10,20 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
 from dependency_injector import providers
 from msgspec import Struct
 
-from adapters.ledger.storage import WatchedSqlite, rows_of, writers_held_up
+from adapters.ledger.storage import WatchedDatabase, a_database, rows_of, writers_held_up
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import create_app, server_open
 from grantledger.entrypoints.settings_sources import load_settings
 from support.oauth import Person, error_of
 from support.server import EMAIL, PASSWORD
+from support.stores import IN_POSTGRESQL, STORE, ledger_at, ledger_settings, once
 from support.witness import contradictions
 
 # The handlers declare their path parameters in a style that Litestar has deprecated.
@@ -35,7 +37,7 @@ TIMEOUT = 0.2
 class Scene(Struct, frozen=True):
     """The whole server in this process, on a database whose commits can be disturbed."""
 
-    database: WatchedSqlite
+    database: WatchedDatabase
     ada: Person
 
     def events(self, tag: str) -> int:
@@ -45,19 +47,18 @@ class Scene(Struct, frozen=True):
 
 @asynccontextmanager
 async def hosted(directory: Path, **options: Any) -> AsyncIterator[Scene]:
-    database = WatchedSqlite(directory / "grantledger.sqlite3")
-    container: Container = Container(
-        settings=load_settings(None, {"GRANTLEDGER_DATABASE": str(database.path)}, {})
-    )
-    container.database.override(providers.Object(database))
-    container.ledger.add_kwargs(**options)
-    async with server_open(container):
-        await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
-        transport = httpx2.ASGITransport(create_app(container))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
-            ada = Person("http://127.0.0.1:8000", http)
-            await ada.sign_in(await ada.asked((await ada.register())["client_id"]))
-            yield Scene(database, ada)
+    with a_database(STORE) as database:
+        settings = ledger_settings(directory, database=database.address)
+        container = Container(load_settings(None, {}, settings))
+        container.database.override(providers.Object(database))
+        container.ledger.add_kwargs(**options)
+        async with server_open(container):
+            await container.use_cases().open_account(EMAIL, PASSWORD, Caller(correlation_id="test"))
+            transport = httpx2.ASGITransport(create_app(container))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
+                ada = Person("http://127.0.0.1:8000", http)
+                await ada.sign_in(await ada.asked((await ada.register())["client_id"]))
+                yield Scene(database, ada)
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 @asynccontextmanager
-async def held_up(database: WatchedSqlite) -> AsyncIterator[None]:
+async def held_up(database: WatchedDatabase) -> AsyncIterator[None]:
     """Take the lock on another thread: the writer of this process may hold it, and needs the event loop."""
     with ExitStack() as stack:
         await asyncio.to_thread(stack.enter_context, writers_held_up(database))
@@ -75,6 +76,8 @@ async def held_up(database: WatchedSqlite) -> AsyncIterator[None]:
 
 
 def fail() -> None:
+    if IN_POSTGRESQL:
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
     raise sqlite3.OperationalError("disk I/O error")
 
 
@@ -140,7 +143,7 @@ async def test_a_request_retried_after_each_503_is_done_once(scene: Scene, seed:
     assert statuses == [[200, 200]] * len(codes)
     assert scene.events("token_grant.opened.v1") == len(codes)
     assert scene.events("token_grant.refreshed.v1") == len(codes)
-    assert contradictions(scene.database.path) == []
+    assert contradictions(ledger_at(scene.database.address)) == []
 
 
 async def test_a_request_that_times_out_in_the_queue_is_refused_and_not_done(tmp_path: Path) -> None:
@@ -187,6 +190,7 @@ async def test_a_refresh_that_timed_out_but_was_recorded_is_not_repeated(tmp_pat
         assert scene.events("token_grant.refreshed.v1") == 1
 
 
+@once("writes to PostgreSQL have no thread")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_dead_writer_thread_ends_in_503(tmp_path: Path) -> None:
     async with hosted(tmp_path, timeout=TIMEOUT) as scene:

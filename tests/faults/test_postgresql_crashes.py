@@ -10,8 +10,11 @@ from msgspec import Struct
 
 from support.postgres import CrashingServer
 from support.replicas import replicas
+from support.stores import once
 from support.timeouts import TIMEOUT
 from support.witness import Witness, contradictions, signed_in, visitor
+
+pytestmark = once("has a PostgreSQL of its own in each run")
 
 WORKERS = 6
 """Clients of each server."""

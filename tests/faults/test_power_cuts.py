@@ -8,8 +8,9 @@ import pytest
 from faults.crash_run import CrashRun, crash_repeatedly
 from faults.disk import Disk
 from support.figures import tell
+from support.stores import once
 
-pytestmark = pytest.mark.timeout(7_200)
+pytestmark = [pytest.mark.timeout(7_200), once("is about the disk under the SQLite file")]
 
 
 @pytest.fixture(

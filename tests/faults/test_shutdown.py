@@ -11,12 +11,12 @@ import httpx2
 import pytest
 from msgspec import Struct
 
-from adapters.ledger.storage import writers_held_up
-from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support.concurrently import FormRequest, concurrently, hold_back, refreshing
 from support.figures import tell
 from support.oauth import Person, error_of
+from support.outages import writers_held_up
 from support.restartable_server import RestartableServer
+from support.timeouts import TIMEOUT
 from support.witness import Witness, contradictions, signed_in, visitor
 
 WORKERS = 12
@@ -38,7 +38,11 @@ async def served_until_sigterm(person: Person, server: RestartableServer, witnes
     async with person.http:
         for_ever = asyncio.Event()
         busy = [asyncio.create_task(witness.keep_busy(person, for_ever)) for _ in range(WORKERS)]
-        await asyncio.sleep(witness.random.uniform(0.5, 1))
+        before = witness.answered
+        async with asyncio.timeout(TIMEOUT):
+            while witness.answered == before:  # noqa: ASYNC110 - it polls a count
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(witness.random.uniform(0, 0.5))
         server.send_signal(signal.SIGTERM)
         return await asyncio.gather(*busy, return_exceptions=True)
 
@@ -83,7 +87,7 @@ async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
                 f"{len(untruths)} answers were untrue afterwards",
             )
         wrong = [repr(error) for error in ended if error is not None]
-        return Terms(exit_codes, answered, wrong, untruths, contradictions(server.database), server.log)
+        return Terms(exit_codes, answered, wrong, untruths, contradictions(server.ledger), server.log)
     finally:
         server.stop()
 
@@ -149,7 +153,7 @@ async def test_appends_queued_at_sigterm_are_written_and_answered(
     requests = [
         FormRequest(server.origin, "/token", refreshing(client, one["refresh_token"])) for one in tokens
     ]
-    with writers_held_up(SqliteDatabase(server.database)):
+    with writers_held_up(server.ledger):
         waiting = asyncio.create_task(concurrently(requests))
         await asyncio.sleep(0.5)
         server.send_signal(signal.SIGTERM)
@@ -164,7 +168,7 @@ async def test_a_blocked_writer_delays_neither_requests_nor_the_end(server: Rest
         client = (await person.register())["client_id"]
         token = (await person.tokens(client))["refresh_token"]
     requests = [FormRequest(server.origin, "/token", refreshing(client, token))] * 10
-    with writers_held_up(SqliteDatabase(server.database)):
+    with writers_held_up(server.ledger):
         waiting = asyncio.create_task(concurrently(requests))
         await asyncio.sleep(2)
         server.send_signal(signal.SIGTERM)

@@ -12,6 +12,9 @@ from support.broken_copies import broken_copy
 from support.oauth import Person, csrf_token, returned
 from support.restartable_server import RestartableServer
 from support.server import PASSWORD
+from support.stores import once
+
+pytestmark = once("is about the disk under the SQLite file")
 
 WAL = "-wal"
 STEPS = [

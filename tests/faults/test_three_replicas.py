@@ -7,8 +7,9 @@ import pytest
 from faults.three_replicas import FAULTS, Run, run_faults
 from support.figures import tell
 from support.nginx import needs_nginx
+from support.stores import once
 
-pytestmark = [needs_nginx, pytest.mark.timeout(7_200)]
+pytestmark = [needs_nginx, pytest.mark.timeout(7_200), once("has a PostgreSQL of its own in each run")]
 
 
 @pytest.fixture(

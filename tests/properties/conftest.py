@@ -15,6 +15,7 @@ pytest.register_assert_rewrite(
 from properties.profiles import LONG, SHORT, Figures, Profile  # noqa: E402
 from support.figures import tell  # noqa: E402
 from support.many_ledgers import SqliteFiles, Storages, postgres_ledgers  # noqa: E402
+from support.stores import once  # noqa: E402
 from support.timed_server import TimedServers  # noqa: E402
 
 ROOM = 2 * 1024**3
@@ -22,10 +23,14 @@ ROOM = 2 * 1024**3
 
 
 @pytest.fixture(
-    params=["SQLite", *(pytest.param(one, marks=pytest.mark.full) for one in ("PostgreSQL", "HTTP"))]
+    params=[
+        pytest.param("SQLite", marks=once("runs on both stores by itself")),
+        pytest.param("PostgreSQL", marks=[pytest.mark.full, once("runs on both stores by itself")]),
+        pytest.param("HTTP", marks=pytest.mark.full),
+    ]
 )
 def system(request: pytest.FixtureRequest) -> str:
-    """The use cases on SQLite or PostgreSQL, or a running server."""
+    """The use cases on SQLite or PostgreSQL, or a running server on the store of the run."""
     return str(request.param)
 
 

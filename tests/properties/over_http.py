@@ -1,11 +1,10 @@
 """What all machines share over HTTP: one user in a browser, and one client that only this example uses."""
 
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Any
 
 from support.oauth import returned
+from support.stores import asked
 from support.timed_server import CALLER, TimedServer
 from support.wire import Answer
 
@@ -36,11 +35,9 @@ class OverHttp:
 
     def recorded(self, tag: str) -> int:
         """Count the events with that tag which the example caused."""
-        with closing(sqlite3.connect(self.server.server.database)) as connection:
-            found = connection.execute(
-                "SELECT count(*) FROM events WHERE position > ? AND tag = ?", (self._events_before, tag)
-            )
-            return int(found.fetchone()[0])
+        query = "SELECT count(*) FROM events WHERE position > ? AND tag = ?"
+        ((count,),) = asked(self.server.server.ledger, query, self._events_before, tag)
+        return int(count)
 
     def close(self) -> None:
         self.server.run(self.person.http.aclose())
@@ -87,8 +84,8 @@ class OverHttp:
         assert await self.register(**self._metadata) == self.client_id
 
     def _last_position(self) -> int:
-        with closing(sqlite3.connect(self.server.server.database)) as connection:
-            return int(connection.execute("SELECT max(position) FROM events").fetchone()[0])
+        ((position,),) = asked(self.server.server.ledger, "SELECT max(position) FROM events")
+        return int(position)
 
 
 def refusal(answer: Answer) -> str:

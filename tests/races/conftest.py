@@ -1,16 +1,15 @@
-"""One, two and four server processes on one SQLite file and on one PostgreSQL; each race is run on all."""
+"""One, two and four server processes on one ledger; each race is run on all."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from grantledger.entrypoints.composition import Container
 from races.cluster import Cluster
-from support import postgres
 from support.oauth import Person
 from support.replicas import replicas
 from support.server import Server
+from support.stores import STORE
 from support.witness import contradictions
 
 
@@ -21,16 +20,13 @@ def anyio_backend() -> str:
 
 @pytest.fixture(
     scope="session",
-    params=[(store, count) for store in ("sqlite", "postgresql") for count in (1, 2, 4)],
-    ids=lambda param: f"{param[1]} on {param[0]}",
+    params=[1, 2, 4],
+    ids=lambda count: f"{count} on {STORE}",
 )
 def servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[Server]]:
-    store, count = request.param
-    with ExitStack() as stack:
-        there = {"database": stack.enter_context(postgres.a_database())} if store == "postgresql" else {}
-        running = stack.enter_context(replicas(tmp_path_factory.mktemp("races"), count, **there))
+    with replicas(tmp_path_factory.mktemp("races"), request.param) as running:
         yield running
         assert contradictions(running[0].ledger) == []
 

@@ -1,4 +1,4 @@
-"""Processes that append to one file as fast as they can, and a measurement of the machine meanwhile."""
+"""Processes that append to one ledger as fast as they can, and a measurement of the machine meanwhile."""
 
 import asyncio
 import multiprocessing
@@ -16,7 +16,7 @@ from msgspec import Struct
 from adapters.ledger import facts
 from adapters.ledger.storage import a_ledger
 from grantledger.adapters.ledger.ledger import microseconds_now
-from grantledger.adapters.ledger.sqlite import SqliteDatabase
+from support.stores import Ledger, database_at
 
 APPENDERS = 200
 """Appenders in each process: more than a batch takes, so that its writer always finds a queue."""
@@ -65,11 +65,11 @@ class Saturation(Struct, frozen=True):
         )
 
 
-def saturated(path: Path, *, processes: int, seconds: float) -> Saturation:
+def saturated(ledger: Ledger, *, processes: int, seconds: float) -> Saturation:
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(processes + 1), spawn.Queue()
     writing = [
-        spawn.Process(target=saturate, args=(path, barrier, results, number, seconds))
+        spawn.Process(target=saturate, args=(ledger, barrier, results, number, seconds))
         for number in range(processes)
     ]
     for process in writing:
@@ -104,13 +104,13 @@ class Achieved(NamedTuple):
     cpu: float
 
 
-def saturate(path: Path, barrier: Any, results: Any, number: int, seconds: float) -> None:
+def saturate(ledger: Ledger, barrier: Any, results: Any, number: int, seconds: float) -> None:
     """Put what this process achieved into the queue."""
-    results.put(asyncio.run(_saturate(path, barrier, number, seconds)))
+    results.put(asyncio.run(_saturate(ledger, barrier, number, seconds)))
 
 
-async def _saturate(path: Path, barrier: Any, number: int, seconds: float) -> Achieved:
-    ledger = a_ledger(SqliteDatabase(path), now=microseconds_now, random_bits=random.getrandbits)
+async def _saturate(where: Ledger, barrier: Any, number: int, seconds: float) -> Achieved:
+    ledger = a_ledger(database_at(where), now=microseconds_now, random_bits=random.getrandbits)
     await ledger.open()
     barrier.wait(60)
     cpu = time.process_time()

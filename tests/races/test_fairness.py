@@ -5,9 +5,9 @@ import os
 import pytest
 
 from grantledger.adapters.ledger import migrations
-from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from races.saturation import SHARE, WAIT, Saturation, saturated
 from support.figures import tell
+from support.stores import ledger_of, opened
 
 IN_CI = bool(os.environ.get("CI"))
 ATTEMPTS = 8 if IN_CI else 3
@@ -28,9 +28,10 @@ def saturation(
     """The measurement. It is repeated if it was not fair while other programs kept the machine busy."""
     tried: list[Saturation] = []
     while len(tried) < ATTEMPTS:
-        database = SqliteDatabase(tmp_path_factory.mktemp("fairness") / "ledger.db")
-        migrations.migrate(database)
-        tried.append(saturated(database.path, processes=request.param, seconds=seconds))
+        ledger = ledger_of(tmp_path_factory.mktemp("fairness"))
+        with opened(ledger) as database:
+            migrations.migrate(database)
+        tried.append(saturated(ledger, processes=request.param, seconds=seconds))
         if seconds > 10:
             tell(request.config, f"{request.param} saturating processes for {seconds:.0f} s: {tried[-1]}")
         if tried[-1].is_fair or tried[-1].is_conclusive:

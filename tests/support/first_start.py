@@ -10,13 +10,13 @@ from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings_sources import load_settings
 
 
-def start_once_all_are_there(database: str, barrier: Any, seen: Any) -> None:
+def start_once_all_are_there(settings: dict[str, str], barrier: Any, seen: Any) -> None:
     """Put into `seen` the ids of the signing keys after the start. The active one must be readable."""
-    seen.put(asyncio.run(_started(database, barrier)))
+    seen.put(asyncio.run(_started(settings, barrier)))
 
 
-async def _started(database: str, barrier: Any) -> tuple[str, ...]:
-    container = Container(load_settings(None, {}, {"database": database}))
+async def _started(settings: dict[str, str], barrier: Any) -> tuple[str, ...]:
+    container = Container(load_settings(None, {}, settings))
     async with ledger_open(container):
         barrier.wait(60)
         await container.use_cases().make_signing_keys(Caller(correlation_id="start"))

@@ -163,23 +163,28 @@ def administer(*statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def new_database() -> str:
-    """Make an empty database that lasts as long as this process, and return its URL."""
+def new_database(*, migrated: bool = False) -> str:
+    """Make a database without rows that lasts as long as this process, and return its URL."""
     name = f"{_PROCESS}_{next(_numbers)}"
-    administer(f"CREATE DATABASE {name}")
+    template = f" TEMPLATE {_migrated_template()}" if migrated else ""
+    administer(f"CREATE DATABASE {name}{template}")
     if "TEST_POSTGRES_URL" in os.environ:
         atexit.register(administer, f"DROP DATABASE {name} WITH (FORCE)")
     return url_of(name)
 
 
+@cache
+def _migrated_template() -> str:
+    """Make a migrated database, and return its name: a copy of it takes a tenth of the time."""
+    url = new_database()
+    _migrate(url)
+    return urlsplit(url).path[1:]
+
+
 @contextmanager
 def a_database() -> Iterator[str]:
     """Yield the URL of a migrated database without rows. Later tests use it again: a new one takes longer."""
-    if _free:
-        url = _free.pop()
-    else:
-        url = new_database()
-        _migrate(url)
+    url = _free.pop() if _free else new_database(migrated=True)
     try:
         yield url
     finally:

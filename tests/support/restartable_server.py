@@ -13,7 +13,7 @@ from typing import Any
 
 from grantledger.application.provenance import Caller
 from support.server import EMAIL, PASSWORD, PUBLIC, UNTHROTTLED, Server, free_port
-from support.stores import Ledger
+from support.stores import Ledger, ledger_settings
 from support.timeouts import TIMEOUT
 
 
@@ -31,13 +31,8 @@ class RestartableServer:
         self.port = port or free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.database = directory / "grantledger.sqlite3"
-        self.settings = {
-            "database": str(self.database),
-            "port": str(self.port),
-            **UNTHROTTLED,
-            **PUBLIC,
-            **settings,
-        }
+        chosen = {"port": str(self.port), **UNTHROTTLED, **PUBLIC, **settings}
+        self.settings = ledger_settings(directory, **chosen)
         self.environment = environment or {}
         self._log = directory / "server.log"
         self._process: subprocess.Popen[bytes] | None = None

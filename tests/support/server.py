@@ -23,7 +23,7 @@ from grantledger.entrypoints.settings_sources import load_settings
 from support.commands import run_command
 from support.leaks import issued, seen
 from support.quick_hasher import QuickHasher
-from support.stores import Ledger, asked
+from support.stores import Ledger, all_values, asked, ledger_at, ledger_settings
 from support.timeouts import TIMEOUT
 
 EMAIL = "ada@example.com"
@@ -92,16 +92,23 @@ class Server(Struct, frozen=True):
     @property
     def ledger(self) -> Ledger:
         """The file, or the URL of PostgreSQL."""
-        database = self.settings["database"]
-        return database if "://" in database else Path(database)
+        return ledger_at(self.settings["database"])
 
     def events(self, *tags: str) -> int:
         """Count the events with these tags, or all but those that the server adds later by itself."""
         rows = asked(self.ledger, "SELECT tag FROM events")
         return len([tag for (tag,) in rows if (tag in tags if tags else tag != ADDED_LATER)])
 
+    def recorded(self) -> list[Any]:
+        """Return the events and the private records, without what the server adds later by itself."""
+        events = asked(self.ledger, "SELECT position, tag, event_id FROM events")
+        private = asked(self.ledger, "SELECT subject, name, lookup, sealed FROM private_record")
+        return sorted([event for event in events if event[1] != ADDED_LATER] + private, key=str)
+
     def written(self) -> bytes:
-        """Return all that was ever written: the database and its write-ahead log."""
+        """Return all that was ever written: the database and its write-ahead log. Of PostgreSQL all rows."""
+        if isinstance(self.ledger, str):
+            return all_values(self.ledger)
         files = (self.database, Path(f"{self.database}-wal"))
         return b"".join(file.read_bytes() for file in files if file.exists())
 
@@ -142,7 +149,7 @@ def serving(
     """Run a server with a user in it; `settings` are `GRANTLEDGER_*` variables without their prefix."""
     port = port or free_port()
     database = directory / "grantledger.sqlite3"
-    settings = {"database": str(database), "port": str(port), **UNTHROTTLED, **settings}
+    settings = ledger_settings(directory, **{"port": str(port), **UNTHROTTLED, **settings})
     if not (database.exists() or has_started(settings["database"])):
         # In a thread, since the test may run in an event loop already.
         with ThreadPoolExecutor(1) as thread:

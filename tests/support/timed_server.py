@@ -1,4 +1,4 @@
-"""A real server in its own process, with SQLite and TCP, whose clock the test sets."""
+"""A real server in its own process, over TCP, whose clock the test sets."""
 
 import asyncio
 import itertools
@@ -65,7 +65,7 @@ class TimedServer:
         self._latest = max(self._latest, self.clock.now())
 
     def contradictions(self) -> list[str]:
-        return contradictions(self.server.database, now=self._latest)
+        return contradictions(self.server.ledger, now=self._latest)
 
     def visitor(self) -> Person:
         """Return a browser without cookies. Close its `http` at the end."""

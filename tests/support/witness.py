@@ -13,7 +13,7 @@ from msgspec import Struct
 from grantledger.adapters.ledger.replay import Replay
 from support.oauth import Person
 from support.overtaken import overtaken
-from support.stores import Ledger, asked, database_at
+from support.stores import Ledger, asked, opened
 from support.timeouts import TIMEOUT
 
 T = TypeVar("T")
@@ -270,10 +270,9 @@ def contradictions(ledger: Ledger, *, now: int | None = None) -> list[str]:
 
     Rows that ended before `now` may be missing; the time is the machine's where it is left out.
     """
-    database = database_at(ledger)
-    replay = Replay(database, now=lambda: int(time.time()) if now is None else now)
-    differences = [str(found) for found in replay.differences()]
-    database.engine.dispose()
+    with opened(ledger) as database:
+        replay = Replay(database, now=lambda: int(time.time()) if now is None else now)
+        differences = [str(found) for found in replay.differences()]
     ((count, last),) = asked(ledger, "SELECT count(*), coalesce(max(position), 0) FROM events")
     gaps = [] if count == last else [f"{count} events, but the last is at position {last}"]
     pages = [] if isinstance(ledger, str) else asked(ledger, "PRAGMA integrity_check(1)")

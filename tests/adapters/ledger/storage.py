@@ -1,20 +1,17 @@
 """What the ledger's tests use instead of a real database, clock and keys."""
 
 import asyncio
-import fcntl
 import hashlib
 import itertools
-import os
 import sqlite3
 import tempfile
 from asyncio import Task
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import psycopg
 import pytest
 
 from adapters.ledger.facts import OPERATOR
@@ -25,7 +22,7 @@ from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.read_model import Retention
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.domain.aggregate import Change
-from support import postgres
+from support import outages, postgres
 
 NOW = 1_700_000_000_000_000
 
@@ -231,21 +228,11 @@ async def writer_in_queue(database: WatchedDatabase, ledger: EventLedger, change
     return recording
 
 
-@contextmanager
-def writers_held_up(database: SqliteDatabase | WatchedPostgres) -> Iterator[None]:
+def writers_held_up(database: SqliteDatabase | WatchedPostgres) -> AbstractContextManager[None]:
     """Hold the lock on which writers queue, as another process would."""
-    if isinstance(database, WatchedPostgres):
-        with psycopg.connect(database.address) as connection:
-            connection.execute("SELECT version_num FROM alembic_version FOR UPDATE")
-            connection.execute("SELECT realm FROM heads FOR UPDATE")
-            yield
-        return
-    lock = os.open(f"{database.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
+    return outages.writers_held_up(
+        database.address if isinstance(database, WatchedPostgres) else database.path
+    )
 
 
 def rows_of(database: SqliteDatabase | WatchedPostgres, statement: str, *parameters: Any) -> list[Any]:

@@ -2,7 +2,6 @@
 
 import html
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +25,7 @@ from properties.whole_server.pages import name_of_page
 from support.oauth import VERIFIER, Person, csrf_token, transaction_url
 from support.pages import leave_link
 from support.server import PASSWORD
+from support.stores import asked
 from support.timed_server import CALLER, TimedServer
 from support.wire import Answer
 
@@ -59,8 +59,7 @@ class ServerOverHttp:
         self._somebody = server.visitor()
         self._people: dict[str, Person] = {}
         self._tabs: dict[str, OpenTab] = {}
-        self._events = sqlite3.connect(server.server.database)
-        (self._before,) = self._events.execute("SELECT max(position) FROM events").fetchone()
+        ((self._before,),) = asked(server.server.ledger, "SELECT max(position) FROM events")
 
     @property
     def now(self) -> int:
@@ -70,17 +69,18 @@ class ServerOverHttp:
         self.server.advance(seconds)
 
     def close(self) -> None:
-        self._events.close()
         for person in (self._somebody, *self._people.values()):
             self.server.run(person.http.aclose())
 
     def recorded(self) -> Counter[str]:
         marks = ", ".join("?" * len(EVIDENCE))
-        found = self._events.execute(
+        found = asked(
+            self.server.server.ledger,
             f"SELECT tag, count(*) FROM events WHERE position > ? AND tag IN ({marks}) GROUP BY tag",
-            (self._before, *EVIDENCE),
+            self._before,
+            *EVIDENCE,
         )
-        return Counter(dict(found.fetchall()))
+        return Counter(dict(found))
 
     # operators
 
