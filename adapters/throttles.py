@@ -317,6 +317,7 @@ class Throttles:
                 if self._sharing is not None:
                     await asyncio.wait([self._sharing])
                 self._sharing = asyncio.create_task(self._share_counted(counts))
+                self._sharing.add_done_callback(_ignore_failure)
                 await asyncio.shield(self._sharing)
                 self._sharing = None
         except TimeoutError:
@@ -349,6 +350,12 @@ class Throttles:
         made = InProcessThrottle(rate, now=self._now, digest=digest, shared_above=shared_above)
         self._shared[kind] = made
         return made
+
+
+def _ignore_failure(sharing: asyncio.Task[None]) -> None:
+    """Let asyncio log no error if a sharing fails after its caller was cancelled or timed out."""
+    if not sharing.cancelled():
+        sharing.exception()
 
 
 def _microseconds(seconds: float) -> int:

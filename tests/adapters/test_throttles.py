@@ -1,8 +1,12 @@
+import asyncio
+import gc
 import re
+from collections.abc import Sequence
 
 import pytest
 
-from grantledger.adapters.throttles import InProcessThrottle, RecentNetworks, Throttles
+from grantledger.adapters.throttles import InProcessThrottle, RecentNetworks, ThrottleCount, Throttles
+from grantledger.application.ports import Unavailable
 from grantledger.domain.rate import Rate
 
 
@@ -12,6 +16,11 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture
@@ -102,6 +111,44 @@ def test_a_flood_of_what_others_have_counted_is_bounded(time: Time):
     for n in range(1_000):
         counts.learn(str(n).encode(), time.now + 20)
         assert len(counts) <= 100
+
+
+class StuckCounts:
+    """Counts of a database that hangs, and then fails."""
+
+    def __init__(self) -> None:
+        self.merging = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def merge(self, _: Sequence[ThrottleCount], *, now: int) -> Sequence[ThrottleCount]:
+        self.merging.set()
+        await self.over.wait()
+        raise Unavailable(f"at {now}")
+
+    async def changed(self, since: int, *, most: int) -> Sequence[ThrottleCount]:
+        raise NotImplementedError
+
+    async def sweep(self, *, now: int, most: int) -> None:
+        raise NotImplementedError
+
+
+async def test_a_merge_that_fails_after_it_was_cancelled_logs_no_error(time: Time):
+    """Fails if a server that stops in an outage logs `Task exception was never retrieved`."""
+    errors: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["message"]))
+    throttles, counts = Throttles(now=time), StuckCounts()
+    with throttles.action_limit("refreshes", Rate(1, 60)).counted("ada"):
+        pass
+    merging = asyncio.create_task(throttles.merge(counts))
+    await counts.merging.wait()
+    merging.cancel()
+    await asyncio.wait([merging])
+    counts.over.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del throttles, merging
+    gc.collect()
+    assert errors == []
 
 
 def test_off_counts_nothing():
