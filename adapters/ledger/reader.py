@@ -11,7 +11,7 @@ from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import EventCodec, EventUnreadable
 from grantledger.adapters.ledger.private_records import Sealer
 from grantledger.adapters.ledger.read_model import FOLDS, state_of
-from grantledger.adapters.ledger.sql import Statement
+from grantledger.adapters.ledger.sql import BEGINS, Statement
 from grantledger.application.ports import (
     MAX_PAGE,
     AppFacts,
@@ -211,14 +211,26 @@ class Reader:
         category, realm = kind.category, {"realm": self._realm}
         cursor = {}
         if after is not None:
-            found = await self._database.fetch(self._statements.cursor(category), {**realm, "key": after})
-            if not found:
+            began = await self._began(kind, after)
+            if began is None:
                 return ListPage(items=(), after=None)
-            cursor = {"began": found[0][0], "key": after}
+            cursor = {"began": began, "key": after}
         statement = self._statements.page(category, tuple(where), after=after is not None)
         rows = await self._database.fetch(statement, {**realm, **where, **cursor, "most": limit + 1})
         items = [await self._stream(kind, row[0], row[1:4]) for row in rows[:limit]]
         return ListPage(items=tuple(items), after=items[-1].key if len(rows) > limit else None)
+
+    async def _began(self, kind: Kind[Any], key: str) -> Any:
+        """Return the value by which a row is ordered in lists, or None if there is no stream of that key.
+
+        The row may have been deleted since the page before: then its events give the value.
+        """
+        where = {"realm": self._realm, "key": key}
+        found = await self._database.fetch(self._statements.cursor(kind.category), where)
+        if found:
+            return found[0][0]
+        stream = await self._folded(kind, key)
+        return None if stream.state is None else getattr(stream.state, BEGINS[kind.category])
 
     async def _stream(self, kind: Kind[S], key: str, row: Sequence[Any]) -> Versioned[S]:
         """Return the aggregate of a row. If another release wrote the row, fold the events again."""

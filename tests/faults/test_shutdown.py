@@ -3,8 +3,9 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,6 +17,7 @@ from support.figures import tell
 from support.oauth import Person, error_of
 from support.outages import writers_held_up
 from support.restartable_server import RestartableServer
+from support.timeouts import TIMEOUT
 from support.witness import Witness, contradictions, signed_in, visitor
 
 WORKERS = 6
@@ -33,12 +35,35 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rest
         server.stop()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.01)
+
+
+LISTENS, ESTABLISHED = "0A", "01"
+
+
+def sockets(port: int) -> list[tuple[str, int]]:
+    """Return the state of each socket at this port of the server, and how much of it is unread.
+
+    For the one that listens, that is how many connections are not accepted.
+    """
+    found = []
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, queues, *_ = line.split()
+        if local.endswith(f":{port:04X}") and state in (LISTENS, ESTABLISHED):
+            found.append((state, int(queues.partition(":")[2], 16)))
+    return sorted(found, reverse=True)
+
+
 async def served_until_sigterm(person: Person, server: RestartableServer, witness: Witness) -> list[Any]:
     """Keep the server busy, send SIGTERM at some moment, and return how each worker ended."""
     async with person.http:
-        for_ever = asyncio.Event()
+        for_ever, before = asyncio.Event(), witness.answered
         busy = [asyncio.create_task(witness.keep_busy(person, for_ever)) for _ in range(WORKERS)]
         await asyncio.sleep(witness.random.uniform(0.5, 1))
+        await until(lambda: witness.answered > before or all(task.done() for task in busy))
         server.send_signal(signal.SIGTERM)
         return await asyncio.gather(*busy, return_exceptions=True)
 
@@ -132,6 +157,7 @@ async def test_everything_recorded_before_the_end_is_answered(server: Restartabl
     async with person.http:
         busy = [asyncio.create_task(register_for_ever()) for _ in range(WORKERS)]
         await asyncio.sleep(1)
+        await until(lambda: answered > 0)
         server.send_signal(signal.SIGTERM)
         await asyncio.gather(*busy)
     await asyncio.to_thread(server.wait)
@@ -150,11 +176,14 @@ async def test_appends_queued_at_sigterm_are_written_and_answered(
         FormRequest(server.origin, "/token", refreshing(client, one["refresh_token"])) for one in tokens
     ]
     with writers_held_up(server.ledger):
-        waiting = asyncio.create_task(concurrently(requests))
-        await asyncio.sleep(0.5)
+        ready = await asyncio.gather(*(hold_back(request) for request in requests))
+        for one in ready:
+            one.release()
+        await until(lambda: sockets(server.port) == [(LISTENS, 0), *[(ESTABLISHED, 0)] * len(ready)])
         server.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.5)
-    assert [answer.status_code for answer in await waiting] == [200] * 10
+        await until(lambda: all(state != LISTENS for state, _ in sockets(server.port)))
+    answers = await asyncio.gather(*(one.answer() for one in ready))
+    assert [answer.status_code for answer in answers] == [200] * 10
 
 
 @pytest.mark.long

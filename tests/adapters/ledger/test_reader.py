@@ -160,3 +160,16 @@ async def test_an_unknown_tag_makes_the_list_unavailable(ledger: EventLedger, da
     met_a_newer_release(database, "grant:grant", "token_grant")
     with pytest.raises(Unavailable, match=r"something\.new\.v1"):
         await ledger.grants()
+
+
+async def test_a_list_goes_on_after_an_item_whose_row_was_deleted_since(
+    ledger: EventLedger, database: WatchedDatabase
+):
+    """Fails if disconnecting an app stops at the page whose last grant was swept in between."""
+    for opened_at, grant in enumerate("abc", start=1_000):
+        await ledger.record([facts.opened(grant, opened_at=opened_at)], facts.OPERATOR)
+    first = await ledger.grants(limit=2)
+    assert first.after == "b"
+    rows_of(database, "DELETE FROM token_grant WHERE key = 'b'")
+    second = await ledger.grants(limit=2, after="b")
+    assert [grant.key for grant in second.items] == ["a"]
