@@ -1,10 +1,11 @@
 """The two ways to configure master secrets: in a file, which commands can change, or in a setting."""
 
 import contextlib
+import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from grantledger.adapters.crypto.master_secrets import MasterSecrets
@@ -49,7 +50,8 @@ class SecretFile:
     def _change(self, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
         path = self._path.resolve()  # replace the file that a symbolic link names, not the link
         try:
-            _write_durably(path, change(self._texts()), publish=Path.replace, like=path.stat())
+            with _locked(path.parent):
+                _write_durably(path, change(self._texts()), publish=Path.replace, like=path.stat())
         except OSError as error:
             raise SecretsUnchangeable(f"{self._path} cannot be changed ({error.strerror})") from None
 
@@ -71,6 +73,17 @@ class SecretSetting:
 
     async def remove(self, _: str) -> None:
         raise SecretsUnchangeable(_BY_HAND)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let parallel commands change files of the folder one after the other."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _new_secret() -> str:

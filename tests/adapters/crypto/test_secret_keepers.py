@@ -1,6 +1,8 @@
 """The contract of every keeper of the master secrets, and the promises of the file."""
 
+import asyncio
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,13 @@ async def test_one_is_put_first_and_the_others_keep_their_order(keeper: SecretKe
     second, third = await keeper.add(), await keeper.add()
     await keeper.put_first(third)
     assert tuple(await keeper.key_ids()) == (third, first, second)
+
+
+def test_parallel_commands_lose_no_secret(path: Path):
+    """Fails if one command replaces the file that another has just written."""
+    with ThreadPoolExecutor(4) as threads:
+        added = list(threads.map(lambda _: asyncio.run(SecretFile(path).add()), range(16)))
+    assert {*asyncio.run(SecretFile(path).key_ids())} >= {*added}
 
 
 async def test_one_is_removed(keeper: SecretKeeper):
