@@ -157,7 +157,7 @@ class DecisionReader(Protocol):
     async def authorization_facts(
         self, *, client_id: str, user_id: str, session_id: str, transaction_id: str
     ) -> AuthorizationFacts:
-        """Return the facts of a request.
+        """Return the facts of a request. If `user_id` is empty, the user is that of the session.
 
         A session that an embedding application manages is not in the ledger: it is at version 0.
         """

@@ -91,25 +91,26 @@ class Reader:
     async def authorization_facts(
         self, *, client_id: str, user_id: str, session_id: str, transaction_id: str
     ) -> AuthorizationFacts:
-        consent = consent_key(user_id, client_id)
         where = {
             "realm": self._realm,
             "client_id": client_id,
             "user_id": user_id,
             "session_id": session_id,
-            "consent_key": consent,
             "code_key": transaction_id,
             "code_stream": CODE.stream_id(transaction_id),
         }
         ((*row, issued),) = await self._database.fetch(self._statements.authorization_facts, where)
+        session = await self._stream(SIGNIN, session_id, row[6:9])
+        if not user_id and session.state is not None:
+            user_id = session.state.user_id
         code = await self._stream(CODE, transaction_id, row[12:15])
         if issued and code.version == 0:
             code = Versioned(kind=CODE, key=transaction_id, version=issued)
         return AuthorizationFacts(
             client=await self._stream(CLIENT, client_id, row[0:3]),
             user=await self._stream(USER, user_id, row[3:6]),
-            session=await self._stream(SIGNIN, session_id, row[6:9]),
-            consent=await self._stream(CONSENT, consent, row[9:12]),
+            session=session,
+            consent=await self._stream(CONSENT, consent_key(user_id, client_id), row[9:12]),
             code=code,
         )
 

@@ -293,36 +293,34 @@ def _code_facts() -> ClauseElement:
 
 
 def _authorization_facts() -> ClauseElement:
-    """Join by keys that the caller knows, so that any of the rows may be missing."""
-    asked = select(
-        *(
-            cast(bindparam(name), Text).label(name)
-            for name in (
-                "realm",
-                "client_id",
-                "user_id",
-                "session_id",
-                "consent_key",
-                "code_key",
-                "code_stream",
-            )
-        )
-    ).cte("asked")
+    """Join to keys that the caller knows, so that any of the rows may be missing.
+
+    If `user_id` is empty, the user is that of the session.
+    """
+    given: dict[str, ColumnElement[str]] = {
+        name: cast(bindparam(name), Text)
+        for name in ("realm", "client_id", "user_id", "session_id", "code_key", "code_stream")
+    }
+    # A subquery, not the joined row: on that, PostgreSQL joins by a filter and not by an index.
+    of_session = select(_signin.c.user_id).where(
+        _signin.c.realm == given["realm"], _signin.c.key == given["session_id"]
+    )
+    given["user_id"] = func.coalesce(func.nullif(given["user_id"], literal("")), of_session.scalar_subquery())
+    asked = select(*(value.label(name) for name, value in given.items())).cte("asked")
     # A code whose row was deleted still has events: its transaction must not give a second code.
     issued = last_version(asked.c.realm, asked.c.code_stream)
-
-    def joined(from_: FromClause, table: Table, key: str) -> FromClause:
-        return from_.outerjoin(table, and_(table.c.realm == asked.c.realm, table.c.key == asked.c[key]))
-
     source: FromClause = asked
-    for table, key in (
-        (_signin, "session_id"),
-        (_code, "code_key"),
-        (_client, "client_id"),
-        (_user, "user_id"),
-        (_consent, "consent_key"),
+    for table, wanted in (
+        (_signin, _signin.c.key == asked.c.session_id),
+        (_code, _code.c.key == asked.c.code_key),
+        (_client, _client.c.key == asked.c.client_id),
+        (_user, _user.c.key == asked.c.user_id),
+        (
+            _consent,
+            and_(_consent.c.user_id == asked.c.user_id, _consent.c.client_id == asked.c.client_id),
+        ),
     ):
-        source = joined(source, table, key)
+        source = source.outerjoin(table, and_(table.c.realm == asked.c.realm, wanted))
     tables = (_client, _user, _signin, _consent, _code)
     return select(*(each for table in tables for each in _facts(table)), issued).select_from(source)
 

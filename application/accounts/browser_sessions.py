@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from grantledger.application.decide import decide
-from grantledger.application.ports import Clock, DecisionReader, Ledger, Randomness
+from grantledger.application.ports import AuthorizationFacts, Clock, DecisionReader, Ledger, Randomness
 from grantledger.application.provenance import Caller, by_user
 from grantledger.application.retry import retry_on_conflict
 from grantledger.application.throttling import ActionLimit
@@ -70,24 +70,50 @@ class FoundBrowserSession(Struct, frozen=True):
 
 
 class FindBrowserSession:
-    """Find who is signed in, from the value of the session cookie."""
+    """Find who is signed in, from the value of the session cookie.
+
+    No session is found if there is none, if it has ended, or if its user is disabled.
+    """
 
     def __init__(self, facts: DecisionReader, clock: Clock) -> None:
         self._facts = facts
         self._clock = clock
 
     async def __call__(self, cookie: str | None) -> FoundBrowserSession | None:
-        """Return the live session, or None if there is none or its user is disabled."""
-        session_id, dot, secret = (cookie or "").partition(".")
-        if not (session_id and dot and secret):
+        """Return the live session, or None."""
+        session_id, secret = _split(cookie)
+        facts = await self._facts.browser_session_facts(session_id) if session_id else None
+        if facts is None or not self._is_live(facts.session, facts.user, secret):
             return None
-        facts = await self._facts.browser_session_facts(session_id)
-        if facts is None or facts.user is None or facts.user.disabled:
+        return FoundBrowserSession(facts.session, facts.email)
+
+    async def asking(
+        self, cookie: str | None, *, client_id: str, transaction_id: str
+    ) -> tuple[BrowserSession, AuthorizationFacts] | None:
+        """Return the live session with the facts of an authorization request, in one read; or None."""
+        session_id, secret = _split(cookie)
+        if not session_id:
             return None
-        live = facts.session.is_live(
-            presented_digest=digest(secret), session_epoch=facts.user.session_epoch, now=self._clock.now()
+        facts = await self._facts.authorization_facts(
+            client_id=client_id, user_id="", session_id=session_id, transaction_id=transaction_id
         )
-        return FoundBrowserSession(facts.session, facts.email) if live else None
+        session = facts.session.state
+        if session is None or not self._is_live(session, facts.user.state, secret):
+            return None
+        return session, facts
+
+    def _is_live(self, session: BrowserSession, user: UserAccount | None, secret: str) -> bool:
+        if user is None or user.disabled:
+            return False
+        return session.is_live(
+            presented_digest=digest(secret), session_epoch=user.session_epoch, now=self._clock.now()
+        )
+
+
+def _split(cookie: str | None) -> tuple[str, str]:
+    """Return the id of the session and its secret; two empty texts if either is missing."""
+    session_id, _, secret = (cookie or "").partition(".")
+    return (session_id, secret) if session_id and secret else ("", "")
 
 
 class SignOut:

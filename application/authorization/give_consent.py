@@ -6,7 +6,7 @@ from grantledger.application.authorization.issue_code import (
     asking_client,
     check_unanswered,
 )
-from grantledger.application.ports import Ledger
+from grantledger.application.ports import AuthorizationFacts, Ledger
 from grantledger.application.provenance import Caller
 from grantledger.domain.authorization_code import CODE
 from grantledger.domain.authorization_request import (
@@ -33,11 +33,13 @@ class GiveConsent:
         allowed: bool,
         caller: Caller,
         shown: Collection[str] | None = None,
+        facts: AuthorizationFacts | None = None,
     ) -> IssuedCode:
         """Return the code for the client.
 
         `shown` are the scopes that the page has shown; None means all scopes of the request. A role that the
-        user has got since then must not add a scope that the page did not show.
+        user has got since then must not add a scope that the page did not show. `facts` are as for
+        `IssueCode`.
 
         Raises `SignInNeeded` without a usable session, `SentBack` if the user denied a request that was not
         answered before, and the refusals of `IssueCode`.
@@ -51,4 +53,6 @@ class GiveConsent:
             raise SentBack(
                 ConsentDenied(), redirect_uri=request.redirect_uri, state=request.state, issuer=request.issuer
             )
-        return await self._issue_code(request.of_scopes(scopes), session, caller, consent_given=True)
+        return await self._issue_code(
+            request.of_scopes(scopes), session, caller, consent_given=True, facts=facts
+        )

@@ -40,17 +40,26 @@ class StartAuthorization:
         self._catalogue = catalogue
         self._lifetime = policy.transaction_lifetime
 
+    def new_transaction_id(self) -> str:
+        return self._randomness.token(size=16)
+
     async def __call__(
-        self, asked: AuthorizationParameters, session: BrowserSession | None
+        self,
+        asked: AuthorizationParameters,
+        session: BrowserSession | None,
+        *,
+        transaction_id: str | None = None,
+        facts: AuthorizationFacts | None = None,
     ) -> StartedAuthorization:
         """Return the request, to be kept in the browser until the user has answered.
 
-        Raises `SentBack` if the client may be informed, and the refusals of `redirect_target` if not.
+        With the `facts` of a new `transaction_id`, which were read with the session, nothing is read. Raises
+        `SentBack` if the client may be informed, and the refusals of `redirect_target` if not.
         """
         if asked.client_id is None:
             raise ClientUnknown("no client_id")
-        transaction_id = self._randomness.token(size=16)
-        facts = await self._facts.authorization_facts(
+        transaction_id = transaction_id or self.new_transaction_id()
+        facts = facts or await self._facts.authorization_facts(
             client_id=asked.client_id,
             user_id=session.user_id if session else "",
             session_id=session.session_id if session else "",

@@ -110,10 +110,13 @@ class MemoryLedger:
     async def authorization_facts(
         self, *, client_id: str, user_id: str, session_id: str, transaction_id: str
     ) -> AuthorizationFacts:
+        session = await self.load(SIGNIN, session_id)
+        if not user_id and session.state is not None:
+            user_id = session.state.user_id
         return AuthorizationFacts(
             client=await self.load(CLIENT, client_id),
             user=await self.load(USER, user_id),
-            session=await self.load(SIGNIN, session_id),
+            session=session,
             consent=await self.load(CONSENT, consent_key(user_id, client_id)),
             code=await self.load(CODE, transaction_id),
         )

@@ -44,8 +44,12 @@ class AuthorizationEndpoint:
             return redirect(url)
         parameters = self._addressed(_authorization_parameters(parsed(request.scope["query_string"])))
         note_client(request.scope, parameters.client_id)
-        session = await self._parts.sessions(request)
-        return await self._flow.begin(request, await self._start(parameters, session), session)
+        transaction_id = self._start.new_transaction_id()
+        session, facts = await self._parts.sessions.asking(
+            request, client_id=parameters.client_id or "", transaction_id=transaction_id
+        )
+        started = await self._start(parameters, session, transaction_id=transaction_id, facts=facts)
+        return await self._flow.begin(request, started, session)
 
     async def authorize_by_post(self, request: AnyRequest) -> Response[bytes]:
         """Redirect to the same request as a GET. Only GET requests are handled (ADR 0057).

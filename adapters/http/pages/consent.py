@@ -90,6 +90,7 @@ class ConsentEndpoint:
                 allowed=decision == "allow",
                 caller=caller,
                 shown=None if scope is None else split(scope),
+                facts=submitted.facts,
             )
         except SentBack as denied:
             note_refusal(request.scope, denied)

@@ -19,6 +19,7 @@ from grantledger.adapters.http.pages.sessions import BrowserSessions, SessionCoo
 from grantledger.adapters.http.parameters import Parameters, read_form
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.browser_sessions import NewBrowserSession
+from grantledger.application.ports import AuthorizationFacts
 from grantledger.application.resources.catalogue import Catalogue
 from grantledger.domain.authorization_request import SignInNeeded
 from grantledger.domain.browser_session import BrowserSession
@@ -39,11 +40,15 @@ class SignInWays(Struct, frozen=True, kw_only=True):
 
 
 class SubmittedForm(Struct, frozen=True):
-    """A form and the session of the browser that sent it. Its CSRF token is not checked yet."""
+    """A form and the session of the browser that sent it. Its CSRF token is not checked yet.
+
+    `facts` are those of the pending request, if they were read with the session.
+    """
 
     context: PageContext
     session: BrowserSession | None
     form: Parameters
+    facts: AuthorizationFacts | None
 
 
 class AccountForm(Struct, frozen=True):
@@ -74,7 +79,13 @@ class PageParts(Struct, frozen=True, kw_only=True):
         """Raises `PendingRequestLost`, `ParametersMalformed`, `ParameterRepeated`, `UserIsDisabled`."""
         context = self.contexts.find(request, segment)
         form = await read_form(request)
-        return SubmittedForm(context, await self.sessions(request), form)
+        pending = context.pending
+        if pending is None:
+            return SubmittedForm(context, await self.sessions(request), form, None)
+        session, facts = await self.sessions.asking(
+            request, client_id=pending.client_id, transaction_id=pending.transaction_id
+        )
+        return SubmittedForm(context, session, form, facts)
 
     async def submitted_to_account(self, request: AnyRequest) -> AccountForm:
         """Raises what `submitted` raises, `SignInNeeded`, and `FormForeign`."""

@@ -15,6 +15,7 @@ from grantledger.adapters.http.pages.homes import SEGMENT_LENGTH, Home, Homes, s
 from grantledger.adapters.http.responses import AnyRequest
 from grantledger.application.accounts.admit_host_user import AdmitHostUser
 from grantledger.application.accounts.browser_sessions import FindBrowserSession, NewBrowserSession
+from grantledger.application.ports import AuthorizationFacts
 from grantledger.domain.aggregate import composed_key
 from grantledger.domain.browser_session import BrowserSession
 
@@ -89,6 +90,19 @@ class BrowserSessions(Protocol):
         """Return the session of the signed-in user, None if no user is signed in. Raises `UserIsDisabled`."""
         ...
 
+    async def asking(
+        self,
+        request: AnyRequest,
+        *,
+        client_id: str,  # noqa: ARG002 - for those that read it with the session
+        transaction_id: str,  # noqa: ARG002 - as above
+    ) -> tuple[BrowserSession | None, AuthorizationFacts | None]:
+        """Return the session, with the facts of an authorization request if one read finds both.
+
+        Pages that show the name of the user need the session alone.
+        """
+        return await self(request), None
+
     def name(self, request: AnyRequest, session: BrowserSession) -> str:
         """Return the name that pages show for the user of the session. Raises `Unavailable`."""
         name: Callable[[], str | None] | None = dict(request.scope).get(_USER_NAME)  # type: ignore[assignment]
@@ -124,6 +138,15 @@ class CookieSessions(BrowserSessions):
             scope: Scope = request.scope
             scope[_USER_NAME] = found.email
         return found.session
+
+    async def asking(
+        self, request: AnyRequest, *, client_id: str, transaction_id: str
+    ) -> tuple[BrowserSession | None, AuthorizationFacts | None]:
+        value, user = self._cookies.presented(request)
+        found = await self._find_session.asking(value, client_id=client_id, transaction_id=transaction_id)
+        if found is not None and user is not None:
+            _note_user(request, user)
+        return found or (None, None)
 
 
 class HostSessions(BrowserSessions):

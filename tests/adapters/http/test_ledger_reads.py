@@ -141,11 +141,11 @@ async def test_an_id_token_with_personal_claims_takes_one_read_more(world: World
     assert world.reads() <= 3
 
 
-async def test_a_remembered_consent_answers_an_authorization_with_two_reads(world: World):
+async def test_a_remembered_consent_answers_an_authorization_with_one_read(world: World):
     world.reads()
     answer = await world.person.asked(world.client)
     assert returned(answer)["code"]
-    assert world.reads() == 2
+    assert world.reads() == 1
 
 
 async def test_the_account_page_takes_two_reads_however_many_apps_there_are(world: World):
@@ -157,7 +157,7 @@ async def test_the_account_page_takes_two_reads_however_many_apps_there_are(worl
     assert world.reads() == 2
 
 
-async def test_the_consent_page_takes_two_reads_and_its_answer_two_more(world: World):
+async def test_the_consent_page_takes_two_reads_and_its_answer_one(world: World):
     other = (await world.person.register())["client_id"]
     world.reads()
     asked = await world.person.authorize(other)
@@ -169,4 +169,4 @@ async def test_the_consent_page_takes_two_reads_and_its_answer_two_more(world: W
     assert world.reads() == 2
     answer = await world.person.post(page, "consent", decision="allow")
     assert returned(answer)["code"]
-    assert world.reads() == 2
+    assert world.reads() == 1

@@ -226,7 +226,7 @@ class TestDecisionReader:
         ]
         await storage.record(changes, facts.OPERATOR)
         read = await storage.authorization_facts(
-            client_id="glc_editor", user_id="glu_ada", session_id="session", transaction_id="code"
+            client_id="glc_editor", user_id="", session_id="session", transaction_id="code"
         )
         assert read == AuthorizationFacts(
             client=await storage.load(CLIENT, "glc_editor"),
@@ -235,6 +235,18 @@ class TestDecisionReader:
             consent=await storage.load(CONSENT, consent_key("glu_ada", "glc_editor")),
             code=await storage.load(CODE, "code"),
         )
+
+    async def test_without_a_session_in_the_ledger_a_request_is_read_with_the_named_user(
+        self, storage: Storage
+    ):
+        await storage.record([facts.opened_account()], facts.OPERATOR)
+        await storage.record([facts.consented()], facts.OPERATOR)
+        read = await storage.authorization_facts(
+            client_id="glc_editor", user_id="glu_ada", session_id="of the host", transaction_id="code"
+        )
+        assert read.user == await storage.load(USER, "glu_ada")
+        assert read.consent == await storage.load(CONSENT, consent_key("glu_ada", "glc_editor"))
+        assert read.session.version == 0
 
     async def test_everything_about_a_request_may_be_missing(self, storage: Storage):
         read = await storage.authorization_facts(
