@@ -16,11 +16,13 @@ class ListedPasswords:
 
     def __init__(self) -> None:
         self._listed: str | None = None
+        self._loading = asyncio.Lock()
 
     async def include(self, passwords: Collection[str]) -> bool:
-        if self._listed is None:
-            self._listed = await asyncio.to_thread(_loaded)
-        listed = self._listed
+        async with self._loading:  # four users who signed up at once left a process with 15 MB more
+            if self._listed is None:
+                self._listed = await asyncio.to_thread(_loaded)
+            listed = self._listed
         return any(f"\n{password}\n" in listed for password in passwords if "\n" not in password)
 
 

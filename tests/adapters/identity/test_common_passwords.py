@@ -1,8 +1,10 @@
+import asyncio
 import subprocess
 import sys
 
 import pytest
 
+from grantledger.adapters.identity import common_passwords
 from grantledger.adapters.identity.common_passwords import ListedPasswords
 from grantledger.domain.password import cores
 
@@ -19,6 +21,19 @@ async def test_a_password_from_a_breach_is_found(password):
 )
 async def test_any_other_password_is_not_found(password):
     assert not await ListedPasswords().include(set(cores(password)))
+
+
+async def test_parallel_first_uses_load_the_list_once(monkeypatch):
+    loads = []
+
+    def load() -> str:
+        loads.append("once")
+        return "\ndragon\n"
+
+    monkeypatch.setattr(common_passwords, "_loaded", load)
+    listed = ListedPasswords()
+    assert await asyncio.gather(*(listed.include({"dragon"}) for _ in range(4))) == [True] * 4
+    assert loads == ["once"]
 
 
 def test_the_list_is_loaded_only_when_it_is_needed():
