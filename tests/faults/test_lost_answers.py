@@ -16,7 +16,7 @@ import pytest
 from dependency_injector import providers
 from msgspec import Struct
 
-from adapters.ledger.storage import WatchedDatabase, a_database, rows_of, writers_held_up
+from adapters.ledger.storage import WatchedDatabase, WatchedSqlite, a_database, rows_of, writers_held_up
 from grantledger.application.provenance import Caller
 from grantledger.entrypoints.composition import Container
 from grantledger.entrypoints.server import create_app, server_open
@@ -196,7 +196,7 @@ async def test_a_dead_writer_thread_ends_in_503(tmp_path: Path) -> None:
     async with hosted(tmp_path, timeout=TIMEOUT) as scene:
         client = (await scene.ada.register())["client_id"]
         tokens = await scene.ada.tokens(client)
-        _end_the_ledgers_thread()
+        _end_thread(scene.database)
         answers = await asyncio.gather(
             *(scene.ada.refresh(client, tokens["refresh_token"]) for _ in range(5))
         )
@@ -208,11 +208,12 @@ def _wait(event: threading.Event) -> None:
     event.wait(10)
 
 
-def _end_the_ledgers_thread() -> None:
-    """Raise SystemExit in the ledger's thread as soon as it runs again."""
-    (writer,) = [thread for thread in threading.enumerate() if thread.name == "ledger"]
-    assert writer.ident
+def _end_thread(database: WatchedDatabase) -> None:
+    """Raise SystemExit in the database's thread as soon as it runs again."""
+    assert isinstance(database, WatchedSqlite)
+    assert database.thread is not None
+    assert database.thread.ident
     raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(writer.ident), ctypes.py_object(SystemExit)
+        ctypes.c_ulong(database.thread.ident), ctypes.py_object(SystemExit)
     )
     assert raised == 1

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import sqlite3
 import tempfile
+import threading
 from asyncio import Task
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -112,6 +113,11 @@ class WatchedSqlite(SqliteDatabase):
     async def _locked(self) -> int:
         self.came_to_queue += 1
         return await super()._locked()
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The thread on which this database waits for its locks and for the disk."""
+        return self._thread._thread  # noqa: SLF001 - the thread itself has no other name
 
     @property
     def live_connections(self) -> list[sqlite3.Connection]:

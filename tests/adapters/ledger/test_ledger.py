@@ -199,8 +199,11 @@ async def test_closing_writes_what_waits(database: WatchedDatabase):
         closing = asyncio.create_task(ledger.close())
         await asyncio.sleep(0.05)
         assert not closing.done()
+        thread = database.thread if isinstance(database, WatchedSqlite) else None
     await closing
-    assert not [thread for thread in threading.enumerate() if thread.name == "ledger"]
+    if thread is not None:
+        thread.join(TIMEOUT)  # it ends a moment after the last answer
+        assert not thread.is_alive()
     await asyncio.gather(*waiting)
     assert rows_of(database, "SELECT count(*) FROM events") == [(3,)]
 
