@@ -461,6 +461,20 @@ async def test_metadata_is_passed_on_and_kept_for_a_minute(make, issuer):
     assert issuer.paths() == [METADATA]
 
 
+async def test_metadata_is_fetched_again_after_a_minute(issuer):
+    now = 1_000.0
+    documents = issuer_module.IssuerDocuments(
+        ISSUER, issuer_module.IssuerHttp(issuer.http()), monotonic=lambda: now
+    )
+    await documents("oauth-authorization-server")
+    now += 59.9
+    await documents("oauth-authorization-server")
+    assert issuer.paths() == [METADATA]
+    now += 0.1
+    await documents("oauth-authorization-server")
+    assert issuer.paths() == [METADATA] * 2
+
+
 async def test_the_path_says_which_of_the_two_documents_it_is(make, issuer):
     issuer.answers["/.well-known/openid-configuration"] = {"issuer": ISSUER, "userinfo_endpoint": "x"}
     answer = await calling(make().discovery_handler(), "GET", path="/.well-known/openid-configuration")
