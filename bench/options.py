@@ -56,13 +56,21 @@ def parse(arguments: Sequence[str]) -> Options:
         default=[],
         help="a checkout of ours to measure instead of this one; of several the first is the base",
     )
-    parser.add_argument("--connections", metavar="N,...", help="default: 16,64; with --tree: 16")
     parser.add_argument(
-        "--launches", type=int, metavar="N", help="how often the servers are started; default: 3; quick: 1"
+        "--connections", metavar="N,...", help="default: 16,64; with --tree or on PostgreSQL: 16"
+    )
+    parser.add_argument(
+        "--launches",
+        type=int,
+        metavar="N",
+        help="how often the servers are started; default: 3; quick or on PostgreSQL: 1",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="of each launch; default: 6; quick: 5")
     parser.add_argument(
-        "--seconds", type=float, metavar="S", help="of a round; default: 1; --tree: 0.3; quick: 0.2"
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="of a round; default: 1; --tree: 0.3; quick or on PostgreSQL: 0.2",
     )
     parser.add_argument(
         "--grants", type=int, metavar="N", help="for storage; default: 10000; quick, --tree: 3000"
@@ -113,10 +121,11 @@ def parse(arguments: Sequence[str]) -> Options:
         parts=parts,
         trees=trees,
         peers=not given.ours_only and not comparing,
-        connections=_numbers(given.connections) if given.connections else (16,) if comparing else (16, 64),
-        launches=given.launches or (1 if given.quick else 3),
+        # On PostgreSQL it all runs six times, and the page has the figures of one load.
+        connections=_numbers(given.connections or ("16" if comparing or on_postgresql else "16,64")),
+        launches=given.launches or (1 if given.quick or on_postgresql else 3),
         rounds=given.rounds or (5 if given.quick else 6),
-        seconds=given.seconds or (0.2 if given.quick else 0.3 if comparing else 1.0),
+        seconds=given.seconds or (0.2 if given.quick or on_postgresql else 0.3 if comparing else 1.0),
         grants=given.grants or (3_000 if short else 10_000),
         live=_numbers(given.live),
         database=given.database,
