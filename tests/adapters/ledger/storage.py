@@ -24,6 +24,7 @@ from grantledger.adapters.ledger.read_model import Retention
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from grantledger.domain.aggregate import Change
 from support import outages, postgres
+from support.timeouts import TIMEOUT
 
 NOW = 1_700_000_000_000_000
 
@@ -71,6 +72,7 @@ def a_ledger(database: Database, **options: Any) -> EventLedger:
         "now": lambda: NOW,
         "random_bits": lambda _: next(counter),
         "retention": KEEP_ALL,
+        "timeout": TIMEOUT,
     }
     return EventLedger(database, **(usual | options))
 
