@@ -4,6 +4,7 @@ import pytest
 
 from adapters.ledger.storage import STORES, WatchedDatabase, a_database, a_ledger
 from fakes.memory_ledger import MemoryLedger
+from grantledger.adapters.ledger import writer
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.application.use_cases import Storage
 
@@ -18,6 +19,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = metafunc.definition.iter_markers("parametrize")
     if "database" in metafunc.fixturenames and not any(mark.args[0] == "database" for mark in marks):
         metafunc.parametrize("database", getattr(metafunc.module, "STORES", STORES), indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def sweep_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No writer sweeps by itself, however long a test takes. Tests of the sweep set shorter times."""
+    monkeypatch.setattr(writer, "SWEEP_EVERY", 3_600.0)
+    monkeypatch.setattr(writer, "SWEEP_IDLE", 3_600.0)
 
 
 @pytest.fixture

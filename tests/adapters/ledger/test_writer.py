@@ -209,6 +209,7 @@ async def test_another_realm_is_left_alone(swept: Swept):
 async def test_rows_are_deleted_though_nothing_is_written(
     database: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(writer, "SWEEP_EVERY", 0.0)
     monkeypatch.setattr(writer, "SWEEP_IDLE", 0.02)
     idle = Swept(database)
     await idle.ledger.open()
@@ -221,11 +222,8 @@ async def test_rows_are_deleted_though_nothing_is_written(
 
 
 @only_sqlite
-async def test_not_every_transaction_deletes(
-    ledger: EventLedger, database: WatchedSqlite, monkeypatch: pytest.MonkeyPatch
-):
+async def test_not_every_transaction_deletes(ledger: EventLedger, database: WatchedSqlite):
     """Fails if each transaction sweeps, or the first request waits for a sweep."""
-    monkeypatch.setattr(writer, "SWEEP_EVERY", 60.0)  # even if the two appends take a second
     await ledger.record([facts.opened_account("warm")], facts.OPERATOR)
     statements: list[str] = []
     assert database.committed_on is not None
