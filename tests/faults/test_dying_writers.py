@@ -19,7 +19,7 @@ from support.stores import IN_POSTGRESQL, asked
 from support.witness import contradictions
 
 WAITING = """
-    SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 OUTAGE = (503, "temporarily_unavailable")
 

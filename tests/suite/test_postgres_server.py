@@ -33,4 +33,4 @@ def test_the_databases_of_a_process_are_dropped_when_it_ends():
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     name = done.stdout.partition("?")[0].rpartition("/")[2]
     assert name.startswith("test_")
-    assert postgres.rows(url, "SELECT FROM pg_database WHERE datname = %s", name) == []
+    assert postgres.rows(url, "SELECT 1 FROM pg_database WHERE datname = %s", name) == []
