@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 from msgspec import Struct
 
+from support.stores import IN_POSTGRESQL
+
 _ROUNDS = 20
 
 
@@ -24,7 +26,11 @@ class Profile(Struct, frozen=True):
     steps: int
 
 
-SHORT = {"SQLite": Profile(20, 50), "PostgreSQL": Profile(5, 25), "HTTP": Profile(20, 25)}
+SHORT = {
+    "SQLite": Profile(20, 50),
+    "PostgreSQL": Profile(5, 25),
+    "HTTP": Profile(5 if IN_POSTGRESQL else 20, 25),
+}
 """Many steps where a step is quick, few where it is a request to a server."""
 
 LONG = {"SQLite": Profile(2_000, 50), "PostgreSQL": Profile(500, 50), "HTTP": Profile(2_000, 50)}

@@ -5,6 +5,7 @@ import pytest
 from properties.grants_under_test import GrantsOfTheUseCases, GrantsOverHttp, GrantsWithJwts
 from properties.profiles import run_machine
 from properties.refresh_family import RefreshFamily
+from support.stores import once
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def test_grants_live_by_the_refresh_table(grants, profile, report):
 
 
 @pytest.mark.full
+@once("uses SQLite in this process")
 @pytest.mark.parametrize("system", ["SQLite"], indirect=True)
 def test_grants_with_jwts_live_by_the_refresh_table(sqlite_files, profile, report):
     report(run_machine(RefreshFamily, partial(GrantsWithJwts, storages=sqlite_files), profile))
