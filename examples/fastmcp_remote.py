@@ -21,4 +21,4 @@ def whoami() -> str:
 
 if __name__ == "__main__":
     print_next_step()
-    notes.run("http", port=PORT, show_banner=False)
+    notes.run("http", port=PORT, stateless_http=True, show_banner=False)

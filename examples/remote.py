@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 ISSUER = os.environ.get("EXAMPLE_ISSUER", "http://127.0.0.1:8000")
 RESOURCE = os.environ.get("EXAMPLE_RESOURCE", "http://127.0.0.1:9000/mcp")
-PORT = urlsplit(RESOURCE).port or 9000
+PORT = int(os.environ.get("EXAMPLE_PORT") or urlsplit(RESOURCE).port or 9000)
+"""Where the program listens: behind a proxy, another port than clients use."""
 
 
 def print_next_step() -> None:

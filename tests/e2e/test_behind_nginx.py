@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.full, needs_nginx, once("its servers make a SQLite fil
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldCE="
 ELSEWHERE = "https://inspector.example"
+EMBEDDED = ["mcp_server.py", "litestar_app.py", "starlette_app.py", "fastmcp_embedded.py"]
+REMOTE = ["fastmcp_remote.py", "sdk_remote.py", "fastapi_app.py", "flask_app.py", "django_app.py"]
 TOOL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
 
 
@@ -84,7 +86,7 @@ def readme(request, tmp_path_factory) -> Iterator[Site]:
     yield from site(written_readme_program(directory), directory, request.param)
 
 
-@pytest.fixture(scope="module", params=["mcp_server.py", "litestar_app.py", "starlette_app.py"])
+@pytest.fixture(scope="module", params=EMBEDDED)
 def example(request, tmp_path_factory) -> Iterator[Site]:
     yield from site(EXAMPLES / request.param, tmp_path_factory.mktemp("example"), "as shipped")
 
@@ -153,6 +155,36 @@ async def test_an_example_issues_tokens_and_accepts_them(example: Site):
         answer = await client.call()
         assert answer.status_code == 200
         assert client.user_id in answer.text
+
+
+@pytest.fixture(scope="module")
+def remote_resource(tmp_path_factory) -> Iterator[Site]:
+    """The issuer of the remote examples, without a proxy, and their URL behind nginx."""
+    resource = f"https://{HOST}:{free_port()}/mcp"
+    environment = {"EXAMPLE_RESOURCE": resource}
+    with running(EXAMPLES / "issuer.py", tmp_path_factory.mktemp("issuer"), environment) as origin:
+        yield Site(origin, resource)
+
+
+@pytest.mark.parametrize("program", REMOTE)
+async def test_a_remote_example_answers_a_browser_of_another_origin(
+    remote_resource: Site, tmp_path: Path, program: str
+):
+    port, public = free_port(), urlsplit(remote_resource.resource).port
+    assert public
+    environment = {
+        "EXAMPLE_ISSUER": remote_resource.origin,
+        "EXAMPLE_RESOURCE": remote_resource.resource,
+        "EXAMPLE_PORT": str(port),
+    }
+    with (
+        running(EXAMPLES / program, tmp_path, environment, port=str(port)),
+        nginx(CONFIGURATIONS["as shipped"], tmp_path, port=public, server_port=port),
+    ):
+        async for client in connected(remote_resource):
+            answer = await client.call(origin=ELSEWHERE)
+            assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+            assert client.user_id in answer.text
 
 
 async def test_users_of_a_host_sign_in_on_its_own_page(tmp_path):
@@ -228,7 +260,6 @@ import asyncio
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
 from demo_account import open_demo_account
-from support.stores import once
 from grantledger import AuthorizationServer
 
 server = AuthorizationServer.from_environment()
