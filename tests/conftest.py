@@ -1,6 +1,7 @@
 """For all tests: the tier of each, the search for secrets in the output, no deadline for hypothesis."""
 
 import logging
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ pytest_plugins = ["support.leaks"]
 # The client of the tests logs each URL, and some tests put a token into one. The SDK switches this on for the
 # whole process when it makes a server.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+# A shell lets what it starts in the background ignore Ctrl-C, and programs of the tests would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FULL = {"browser", "faults", "races"}
 """The folders whose tests all take long. Elsewhere a test or its file is marked `full`."""
