@@ -98,18 +98,23 @@ async def read_body(request: Request[Any, Any, Any]) -> bytes:
     known = ScopeState.from_scope(request.scope).body
     if known is not Empty:  # the middleware of a Litestar host has read it
         return known
-    if any(int(length) > MAX_BODY for length in header_values(request.scope, b"content-length")):
+    if any(map(_is_too_large, header_values(request.scope, b"content-length"))):
         raise RequestEntityTooLarge
     body, is_complete = b"", False
     while not is_complete:
         message: Message = await request.receive()
         if message["type"] == "http.disconnect":
             raise InternalServerException("client disconnected prematurely")
-        body += message["body"]
+        body += message.get("body", b"")
         if len(body) > MAX_BODY:
             raise RequestEntityTooLarge
         is_complete = not message.get("more_body", False)
     return body
+
+
+def _is_too_large(length: str) -> bool:
+    """Whether a Content-Length is above `MAX_BODY`. Its syntax is for the HTTP server to check."""
+    return length.isdecimal() and (len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY)
 
 
 def header_values(scope: Scope, wanted: bytes) -> list[str]:
