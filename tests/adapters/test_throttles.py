@@ -117,19 +117,22 @@ class StuckCounts:
     """Counts of a database that hangs, and then fails."""
 
     def __init__(self) -> None:
-        self.merging = asyncio.Event()
+        self.asked = asyncio.Event()
         self.over = asyncio.Event()
 
     async def merge(self, _: Sequence[ThrottleCount], *, now: int) -> Sequence[ThrottleCount]:
-        self.merging.set()
-        await self.over.wait()
-        raise Unavailable(f"at {now}")
+        return await self._fails(f"merge at {now}")
 
     async def changed(self, since: int, *, most: int) -> Sequence[ThrottleCount]:
-        raise NotImplementedError
+        return await self._fails(f"{most} changed since {since}")
 
     async def sweep(self, *, now: int, most: int) -> None:
-        raise NotImplementedError
+        await self._fails(f"sweep {most} at {now}")
+
+    async def _fails(self, call: str) -> Sequence[ThrottleCount]:
+        self.asked.set()
+        await self.over.wait()
+        raise Unavailable(call)
 
 
 async def test_a_merge_that_fails_after_it_was_cancelled_logs_no_error(time: Time):
@@ -140,7 +143,7 @@ async def test_a_merge_that_fails_after_it_was_cancelled_logs_no_error(time: Tim
     with throttles.action_limit("refreshes", Rate(1, 60)).counted("ada"):
         pass
     merging = asyncio.create_task(throttles.merge(counts))
-    await counts.merging.wait()
+    await counts.asked.wait()
     merging.cancel()
     await asyncio.wait([merging])
     counts.over.set()

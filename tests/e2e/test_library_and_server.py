@@ -124,7 +124,7 @@ class Held(SqliteDatabase):
 
 
 @once("only a lock on a file says who waits for it")
-@pytest.mark.skipif(not LOCKS.exists(), reason="only Linux tells who waits for a lock")
+@pytest.mark.skipif(not LOCKS.exists(), reason="only Linux says who waits for a lock")
 async def test_after_an_append_of_the_library_the_server_decides_again(server: Server, person: Person):
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
