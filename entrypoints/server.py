@@ -22,6 +22,7 @@ from grantledger.adapters.http.pages.parts import SignInWays
 from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
 from grantledger.domain.absolute_uri import parse
+from grantledger.entrypoints.background import keep_running
 from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.heaps import share_heaps
 from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_identity
@@ -81,11 +82,11 @@ async def server_open(container: Container) -> AsyncIterator[None]:
         with suppress(Unavailable):
             await throttles.merge(counts)  # the counts from before a restart continue
         running = [
-            asyncio.create_task(work)
+            asyncio.create_task(keep_running(work))
             for work in (
-                failed_sign_ins.run(),
-                container.use_cases().prune_clients.run(),
-                throttles.run(counts),
+                failed_sign_ins.run,
+                container.use_cases().prune_clients.run,
+                lambda: throttles.run(counts),
             )
         ]
         try:

@@ -43,8 +43,8 @@ class FailedSignIns:
         if counted is not None:
             counted.failures += 1
         elif len(self._counts) < MOST_ACCOUNTS:
-            now = self._clock.now()
-            self._counts[user_id] = _Count(failures=1, since=now, due=now)
+            # Due at the next check, even if the clock is set back before it.
+            self._counts[user_id] = _Count(failures=1, since=self._clock.now(), due=0)
 
     async def run(self) -> None:
         """Record what is due, again and again, until the task is cancelled. Outages only delay it."""

@@ -39,6 +39,13 @@ async def test_failed_sign_ins_are_recorded_as_one_event_of_the_system(ledger, s
     assert ledger.log[-1].by.actor_kind == "system"
 
 
+async def test_a_clock_that_is_set_back_delays_no_event(ledger, story, fails):
+    await fails()
+    story.clock.advance(-60)
+    await story.failed_sign_ins.record()
+    assert len(failures_of(ledger)) == 1
+
+
 async def test_an_account_has_at_most_one_event_an_hour(ledger, story, fails):
     for _ in range(FAILURES_PERIOD // 60):
         await fails(2)

@@ -17,6 +17,7 @@ from support.oauth import REDIRECT_URI, Person, basic, error_of
 from support.raw_http import ask, client_metadata, post
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
 from support.stores import asked
+from support.timeouts import TIMEOUT
 
 T = TypeVar("T")
 
@@ -43,11 +44,10 @@ def line_of(server: Server, answer: Any) -> dict[str, Any]:
 
 
 def written(look: Callable[[], list[T]]) -> list[T]:
-    for _ in range(200):
-        if found := look():
-            return found
+    deadline = time.monotonic() + TIMEOUT
+    while not (found := look()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return []
+    return found
 
 
 async def test_every_line_is_json_with_a_time_a_level_and_a_correlation_id(server: Server, person: Person):
@@ -266,9 +266,13 @@ async def test_failed_sign_ins_of_an_account_are_recorded_soon_after(tmp_path: P
         async with Person.at(server.origin).http as http:
             person = Person(server.origin, http)
             page = await person.asked((await person.register())["client_id"])
-            for email in (EMAIL, "nobody@example.com", EMAIL):
+            answers = [
                 await person.post(page, "sign-in", email=email, password="wrong password")
-        assert written(lambda: [None] * server.events("user.sign_ins_failed.v1"))
+                for email in (EMAIL, "nobody@example.com", EMAIL)
+            ]
+        refused = [line_of(server, answer)["refusal"] for answer in answers]
+        assert refused == ["SignInRefused"] * 3, server.log
+        assert written(lambda: [None] * server.events("user.sign_ins_failed.v1")), server.log
         assert server.events("user.sign_ins_failed.v1") == 1
 
 

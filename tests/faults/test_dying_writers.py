@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.oauth import Person, error_of
 from support.outages import rows_locked
 from support.restartable_server import RestartableServer, restartable_servers
 from support.stores import IN_POSTGRESQL, asked
+from support.timeouts import TIMEOUT
 from support.witness import contradictions
 
 WAITING = """
@@ -44,7 +46,8 @@ class Pair(Struct, frozen=True):
         """Present the refresh token at the first server, and return when its commit hangs."""
         before = self._commits_begun()
         request = asyncio.create_task(self.ada.refresh(self.client, token))
-        for _ in range(500):
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
             if self._commits_begun() > before:
                 return request
             await asyncio.sleep(0.02)

@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from support.timeouts import TIMEOUT
+
 ROOT = Path(__file__).parents[2]
 SHIPPED = re.compile(
     r"(domain|application|adapters|entrypoints)/.+|__init__\.py|__main__\.py|testing\.py|py\.typed"
@@ -169,7 +171,7 @@ def serving(venv: Path, folder: Path) -> Iterator[str]:
     with (folder / "output.txt").open("w+") as output:
         server = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
         try:
-            give_up = time.monotonic() + 30
+            give_up = time.monotonic() + TIMEOUT
             while not accepts(port):
                 running = server.poll() is None and time.monotonic() < give_up
                 assert running, f"did not start:\n{(folder / 'output.txt').read_text()}"
@@ -178,7 +180,7 @@ def serving(venv: Path, folder: Path) -> Iterator[str]:
         finally:
             server.terminate()
             try:
-                server.wait(timeout=10)
+                server.wait(timeout=TIMEOUT)
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()

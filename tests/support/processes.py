@@ -17,3 +17,15 @@ def is_alive(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether the process itself listens at the port. Another one may have taken the port before it."""
+    try:
+        links = [link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()]
+    except FileNotFoundError:
+        return False
+    held = {link.removeprefix("socket:[").rstrip("]") for link in links if link.startswith("socket:")}
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+    rows = [row.split() for table in tables if table.exists() for row in table.read_text().splitlines()[1:]]
+    return any(row[3] == "0A" and row[1].endswith(f":{port:04X}") and row[9] in held for row in rows)

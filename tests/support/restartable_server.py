@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grantledger.application.provenance import Caller
+from support.processes import listens
 from support.server import EMAIL, PASSWORD, PUBLIC, UNTHROTTLED, Server, free_port
 from support.stores import Ledger, ledger_settings
 from support.timeouts import TIMEOUT
@@ -90,9 +90,8 @@ class RestartableServer:
         deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             assert self._running.poll() is None, self.log
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if listens(self._running.pid, self.port):
+                return
             time.sleep(0.02)
         raise AssertionError(f"the server did not listen within {TIMEOUT} s: {self.log}")
 

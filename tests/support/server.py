@@ -22,6 +22,7 @@ from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings_sources import load_settings
 from support.commands import run_command
 from support.leaks import issued, seen
+from support.processes import listens
 from support.quick_hasher import QuickHasher
 from support.stores import Ledger, all_values, asked, ledger_at, ledger_settings
 from support.timeouts import TIMEOUT
@@ -201,9 +202,12 @@ def _variables(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + TIMEOUT
+    port, deadline = urlsplit(server.origin).port or 0, time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         assert process.poll() is None, server.log
+        if not listens(process.pid, port):
+            time.sleep(0.02)
+            continue
         try:
             # Without `verify=False` each attempt would read the certificates of the world.
             httpx2.get(f"{server.origin}/.well-known/oauth-authorization-server", timeout=10, verify=False)

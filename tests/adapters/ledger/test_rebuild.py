@@ -39,6 +39,7 @@ from grantledger.adapters.ledger.replay import Replay
 from grantledger.adapters.ledger.schema import ROWS
 from grantledger.domain.kinds import KINDS
 from grantledger.domain.token_grant import GRANT
+from support.timeouts import TIMEOUT
 
 OTHERS = (
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -391,14 +392,14 @@ def test_appends_of_other_processes_during_a_rebuild_are_not_lost(database: Watc
     ]
     for process in writing:
         process.start()
-    barrier.wait(30)
+    barrier.wait(TIMEOUT)
     rebuilds = 0
     while any(process.is_alive() for process in writing):
         rebuild(database, page=90)  # 90 does not divide 3,200, so the last page is not full
         rebuilds += 1
         for process in writing:
             process.join(0)
-    counts = [results.get(timeout=10) for _ in writing]
+    counts = [results.get(timeout=TIMEOUT) for _ in writing]
     assert rebuilds > 1
     assert sum(recorded for _, recorded, _ in counts) == 1_600
     assert differences(database) == []
