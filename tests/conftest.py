@@ -1,13 +1,23 @@
-"""For all tests: the tier of each, the search for secrets in the output, no deadline for hypothesis."""
+"""For all tests: their folder, their tiers, the search for secrets, no deadline of hypothesis."""
 
 import logging
+import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.leaks"]
+
+# A ledger syncs each commit, and a disk that is busy for 20 s would fail tests that have no fault: temporary
+# files are in memory, if there is room. What reaches the disk is tested with a disk that fails on request.
+MEMORY = Path("/dev/shm")
+ROOM = 6 << 30
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 # The client of the tests logs each URL, and some tests put a token into one. The SDK switches this on for the
 # whole process when it makes a server.

@@ -1,7 +1,5 @@
 """The systems that all state machines run against, and for how long."""
 
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +15,6 @@ from support.figures import tell  # noqa: E402
 from support.many_ledgers import SqliteFiles, Storages, postgres_ledgers  # noqa: E402
 from support.stores import once  # noqa: E402
 from support.timed_server import TimedServers  # noqa: E402
-
-ROOM = 2 * 1024**3
-"""Free bytes for the ledgers, of which a long profile needs some hundred million."""
 
 
 @pytest.fixture(
@@ -48,10 +43,7 @@ def profile(request: pytest.FixtureRequest, system: str) -> Profile:
 
 @pytest.fixture(scope="session")
 def directory() -> Iterator[Path]:
-    """A directory in memory, if there is room. What reaches the disk is checked by other tests."""
-    memory = Path("/dev/shm")
-    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
-    with tempfile.TemporaryDirectory(prefix="grantledger-", dir=memory if has_room else None) as made:
+    with tempfile.TemporaryDirectory(prefix="grantledger-") as made:
         yield Path(made)
 
 

@@ -38,9 +38,6 @@ _PROCESS = f"test_{os.getpid()}_{secrets.token_hex(4)}"
 _FAST = ("fsync = off", "full_page_writes = off", "max_connections = 200", "autovacuum = off")
 """Settings that make the server fast. A test database need not survive its machine."""
 
-_ROOM = 2**30
-"""Bytes. With less room in memory the data is kept on the disk, where it takes longer."""
-
 
 @cache
 def server_url() -> str:
@@ -61,10 +58,7 @@ def with_host_as_parameter(url: str) -> str:
 
 
 def _new_directory() -> Path:
-    """Make a directory, in memory if there is room. There too its content survives the server's processes."""
-    memory = Path("/dev/shm")
-    is_roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM
-    return Path(tempfile.mkdtemp(prefix="pg-", dir=memory if is_roomy else None))
+    return Path(tempfile.mkdtemp(prefix="pg-"))
 
 
 def _started(directory: Path, settings: Sequence[str]) -> "PostgresServer":
