@@ -27,6 +27,7 @@ test: setup ## run the tests that each change needs, in minutes (ARGS="-k refres
 	@$(PYTEST) -m "not full and not long" $(ARGS)
 
 test-full: setup ## run the other tests: kills, races, outages, Chromium, the wheel (ARGS="tests/races")
+	@$(BIN)/python tests/install_packages.py
 	@$(PYTEST) -m "full and not long" $(ARGS)
 
 # What runs servers, once more. `-r fE` leaves out why tests are skipped: each says so itself, with `once`.

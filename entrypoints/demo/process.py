@@ -17,7 +17,7 @@ from msgspec import Struct
 from grantledger.entrypoints.demo.demo_settings import HOST, database_in, origin_at
 
 _ANY_PATH = "/.well-known/oauth-authorization-server"
-_START_TIMEOUT = 30.0
+_START_TIMEOUT = 90.0  # for a machine that is busy; a server that has ended is noticed at once
 _END_TIMEOUT = 3.0  # short: a client may hold a stream open, and the ledger is deleted anyway
 
 

@@ -9,9 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from browser.browser_operator import Operator
 from browser.visitor import HOST_PASSWORD
-from support.chromium import chromium
+from support.chromium import chromium, new_context
 from support.loopback_client import LoopbackClient, listening
 from support.server import Program, Server, serving
+from support.timeouts import TIMEOUT
 from support.visitors import keep_cookies
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -54,7 +55,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Of one file: as long as Playwright runs, no other test of the process can start an event loop."""
-    expect.set_options(timeout=20_000)  # patience for a busy machine
+    expect.set_options(timeout=TIMEOUT * 1000)
     with chromium() as running:
         yield running
 
@@ -62,8 +63,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A tab of a browser that was never here, 1280 px wide. Only loopback is there for it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    context.set_default_timeout(20_000)
+    context = new_context(browser, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     yield context.new_page()
     keep_cookies(context)
     context.close()

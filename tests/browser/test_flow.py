@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from support.chromium import new_context
 from support.loopback_client import LANDED, LoopbackClient
 from support.server import PASSWORD, Server
 from support.visitors import (
@@ -69,7 +70,7 @@ def test_a_client_may_post_its_request_from_another_site(page: Page, client: Loo
 
 @pytest.mark.parametrize("width", [320, 1280])
 def test_without_scripts(browser: Browser, client: LoopbackClient, email: str, width: int):
-    context = browser.new_context(java_script_enabled=False, viewport={"width": width, "height": 640})
+    context = new_context(browser, java_script_enabled=False, viewport={"width": width, "height": 640})
     page = context.new_page()
     page.goto(client.url())
     sign_in(page, email)
@@ -82,7 +83,7 @@ def test_without_scripts(browser: Browser, client: LoopbackClient, email: str, w
 def test_an_account_needs_no_scripts_from_sign_up_to_sign_out(
     browser: Browser, server: Server, client: LoopbackClient, email: str
 ):
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
+    context = new_context(browser, java_script_enabled=False, viewport={"width": 320, "height": 640})
     page, address = context.new_page(), f"new-{email}"
     page.goto(client.url())
     page.get_by_role("link", name="Sign up").click()
@@ -171,7 +172,7 @@ def test_an_app_is_seen_and_disconnected_by_keyboard(
 def test_a_password_is_changed_by_keyboard_and_every_other_browser_signed_out(
     page: Page, browser: Browser, server: Server, email: str
 ):
-    elsewhere = browser.new_context().new_page()
+    elsewhere = new_context(browser).new_page()
     for tab in (page, elsewhere):
         tab.goto(f"{server.origin}/authorize/account")
         sign_in(tab, email)

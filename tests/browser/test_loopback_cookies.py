@@ -14,10 +14,12 @@ from msgspec import Struct
 from playwright.sync_api import Browser, Page, expect
 
 from browser.visitor import signs_in_at_the_host
+from support.chromium import new_context
 from support.loopback_client import LANDED, LoopbackClient, listening
 from support.oauth import csrf_token
 from support.other_port import COOKIE, OtherPort, Reply, other_port
 from support.server import EMAIL, PASSWORD, Server, free_port, serving
+from support.timeouts import TIMEOUT
 from support.tls import self_signed, tls_proxy
 from support.visitors import allow, comes_to, keep_cookies, sign_in
 
@@ -93,8 +95,7 @@ def thief() -> Iterator[OtherPort]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(ignore_https_errors=True)
-    context.set_default_timeout(20_000)
+    context = new_context(browser, ignore_https_errors=True)
     yield context.new_page()
     keep_cookies(context)
     context.close()
@@ -133,7 +134,7 @@ def cookie_header(other: OtherPort, path: str) -> dict[str, str]:
 def answer_to(url: str, cookies: dict[str, str]) -> httpx2.Response:
     """Ask as a program does that writes whatever headers it wants."""
     headers = {"sec-fetch-site": "same-origin", "host": url.split("/")[2], **cookies}
-    with httpx2.Client(verify=False, timeout=30) as http:
+    with httpx2.Client(verify=False, timeout=TIMEOUT) as http:
         return http.get(url, headers=headers)
 
 
@@ -207,7 +208,7 @@ class Intruder(Struct, frozen=True):
 
 @pytest.fixture
 def intruder(server: Server, email: str) -> Iterator[Intruder]:
-    with httpx2.Client(base_url=server.origin, verify=False, follow_redirects=True, timeout=30) as http:
+    with httpx2.Client(base_url=server.origin, verify=False, follow_redirects=True, timeout=TIMEOUT) as http:
         http.headers["sec-fetch-site"] = "same-origin"
         form = http.get("/authorize/account")
         sent = {"csrf_token": csrf_token(form), "email": email, "password": PASSWORD}
@@ -307,7 +308,7 @@ def test_a_notice_cannot_be_planted(page: Page, local: Site, thief: OtherPort):
 def test_signing_in_at_a_planted_request_gives_nothing_to_the_program_that_planted_it(
     page: Page, local: Site, thief: OtherPort
 ):
-    with listening(local.origin) as client, httpx2.Client(verify=False) as http:
+    with listening(local.origin) as client, httpx2.Client(timeout=TIMEOUT, verify=False) as http:
         started = http.get(client.url())
         path = started.headers["location"]
         (name, value) = next(iter(http.cookies.items()))
@@ -344,7 +345,10 @@ def test_a_form_of_another_port_does_nothing(
     *, page: Page, server: Server, local: Site, thief: OtherPort, email: str, kind: str
 ):
     """Request and form token are good: without the rule the browser would be signed in as the thief."""
-    with listening(local.origin) as client, httpx2.Client(base_url=local.origin, verify=False) as http:
+    with (
+        listening(local.origin) as client,
+        httpx2.Client(base_url=local.origin, timeout=TIMEOUT, verify=False) as http,
+    ):
         path = http.get(client.url()).headers["location"]
         (name, value) = next(iter(http.cookies.items()))
         token = csrf_token(http.get(path))
@@ -392,7 +396,7 @@ def test_the_address_of_a_session_without_its_cookie_asks_to_sign_in(
     page: Page, browser: Browser, local: Site
 ):
     url = at_the_account(page, local)
-    elsewhere = browser.new_context()
+    elsewhere = new_context(browser)
     other = elsewhere.new_page()
     other.goto(url)
     comes_to(other, "Sign in")

@@ -1,10 +1,8 @@
 """Servers that tests share because the tests do not affect each other, and a new user for each test."""
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
-import anyio
 import pytest
 
 from grantledger.application.accounts.open_account import EmailTaken
@@ -13,6 +11,7 @@ from grantledger.domain.resource_indicator import Resource
 from support.leaks import issued
 from support.oauth import SESSION_COOKIE, LongAgo, Person
 from support.server import EMAIL, PASSWORD, PUBLIC, Server, free_port, serving
+from support.timed_server import TimedServer, timed_server
 
 RESOURCES = """[
     {"identifier": "https://mcp.example", "name": "Mail", "scopes": ["mail:read"]},
@@ -118,37 +117,33 @@ async def member(two_resources: Server) -> AsyncIterator[Person]:
 
 
 @pytest.fixture(scope="session")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose codes, tokens and sessions expire within seconds."""
-    with serving(
-        tmp_path_factory.mktemp("hasty"),
-        code_expires_in="2",
-        access_token_expires_in="3",
-        refresh_reuse_window="1",
-        refresh_token_expires_in="4",
-        grant_expires_in="6",
-        browser_session_expires_in="3",
-        **PUBLIC,
-    ) as running:
-        yield running
+def long_ago(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LongAgo]:
+    """What a server answers when all has expired, by a clock that moves only here."""
+    with timed_server(
+        tmp_path_factory.mktemp("long-ago"),
+        code_expires_in="20",
+        access_token_expires_in="30",
+        refresh_reuse_window="10",
+        refresh_token_expires_in="40",
+        grant_expires_in="60",
+        browser_session_expires_in="30",
+    ) as hasty:
+        yield hasty.run(_after_expiry(hasty))
 
 
-@pytest.fixture(scope="session")
-async def long_ago(hasty: Server) -> LongAgo:
-    """Wait for everything to expire, once for all tests that need it."""
-    person = Person.at(hasty.origin)
+async def _after_expiry(hasty: TimedServer) -> LongAgo:
+    person = hasty.visitor()
     async with person.http:
         client = (await person.register())["client_id"]
-        async with hasty.use_cases() as container:
-            signed_in = await container.use_cases().sign_in(EMAIL, PASSWORD, Caller(correlation_id="test"))
+        signed_in = await hasty.operator.use_cases().sign_in(EMAIL, PASSWORD, Caller(correlation_id="test"))
         person.http.cookies.set(SESSION_COOKIE, signed_in.cookie, domain="127.0.0.1", path="/")
         unused, used, sliding = [await person.tokens(client) for _ in range(3)]
         refreshed = await person.refresh(client, used["refresh_token"])
         code = await person.code(client)
-        opened_at = time.monotonic()
-        await anyio.sleep(2)
+        hasty.advance(20)
         slid = await person.refresh(client, sliding["refresh_token"])
-        await anyio.sleep(opened_at + 4.05 - time.monotonic())
+        assert slid.status_code == 200, slid.text
+        hasty.advance(25)
         return LongAgo(
             first_use=refreshed,
             used_again=await person.refresh(client, used["refresh_token"]),

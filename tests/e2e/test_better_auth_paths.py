@@ -11,6 +11,7 @@ import pytest
 from support.oauth import Person, error_of, heading_of, query, returned
 from support.server import Server, free_port, serving
 from support.stores import once
+from support.timeouts import TIMEOUT
 
 pytestmark = once("is about guards, which know no store")
 
@@ -59,7 +60,7 @@ async def new_tokens(person: Person, **parameters: str) -> dict[str, Any]:
     ],
 )
 async def test_by_default_the_paths_do_not_exist(server: Server, path: str):
-    async with httpx2.AsyncClient(base_url=server.origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=server.origin, timeout=TIMEOUT, verify=False) as http:
         for answer in (await http.get(path), await http.post(path)):
             assert error_of(answer) == (404, "not_found")
 

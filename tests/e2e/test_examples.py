@@ -19,6 +19,7 @@ from support.programs import EXAMPLES, PASSWORD, printed_by, running
 from support.real_clients import Call, whoami_by_fastmcps_client, whoami_by_the_official_client
 from support.server import EMAIL
 from support.stores import once
+from support.timeouts import TIMEOUT
 
 pytestmark = [pytest.mark.full, once("its servers make a SQLite file of their own")]
 
@@ -51,7 +52,7 @@ async def call(example: Example) -> Call:
 
 
 async def user_of(origin: str, access_token: str) -> str:
-    async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=origin, timeout=TIMEOUT, verify=False) as http:
         session = await http.get("/session", headers={"authorization": f"Bearer {access_token}"})
     return str(session.json()["user_id"])
 
@@ -72,7 +73,7 @@ def test_an_example_prints_first_what_to_do(example: Example):
 
 
 async def test_an_example_says_where_to_get_a_token(example: Example):
-    async with httpx2.AsyncClient(base_url=example.origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=example.origin, timeout=TIMEOUT, verify=False) as http:
         without = await http.post("/mcp", json={})
         refused = await http.post("/mcp", json={}, headers={"authorization": "Bearer glat_unknown"})
         found = re.search(r'resource_metadata="([^"]+)"', without.headers["www-authenticate"])
@@ -87,8 +88,8 @@ async def test_an_example_says_where_to_get_a_token(example: Example):
 async def test_an_example_that_cannot_check_a_token_is_503(example: Example, call: Call):
     (database,) = example.directory.glob("grantledger-*/grantledger.sqlite3")
     bearer = {"authorization": f"Bearer {call.access_token}"}
-    async with httpx2.AsyncClient(base_url=example.origin, verify=False) as http:
-        with closing(sqlite3.connect(database)) as ledger:
+    async with httpx2.AsyncClient(base_url=example.origin, timeout=TIMEOUT, verify=False) as http:
+        with closing(sqlite3.connect(database, timeout=TIMEOUT)) as ledger:
             ledger.execute("ALTER TABLE token_grant RENAME TO token_grant_away")
             answer = await http.post("/mcp", json={}, headers=bearer)
             ledger.execute("ALTER TABLE token_grant_away RENAME TO token_grant")

@@ -89,7 +89,9 @@ async def server(request) -> AsyncIterator[Running]:
 
 async def whoami(server: Running, token: str) -> str:
     async with (
-        httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, verify=False) as http,
+        httpx2.AsyncClient(
+            headers={"authorization": f"Bearer {token}"}, timeout=TIMEOUT, verify=False
+        ) as http,
         Client(streamable_http_client(f"{server.origin}/mcp", http_client=http)) as client,
     ):
         return str((await client.call_tool("whoami")).content[0].text)  # type: ignore[union-attr]
@@ -114,7 +116,7 @@ async def test_in_an_mcp_session_each_call_has_the_token_of_its_request():
             request.headers.update(current)
 
         async with (
-            httpx2.AsyncClient(event_hooks={"request": [authorize]}, verify=False) as http,
+            httpx2.AsyncClient(event_hooks={"request": [authorize]}, timeout=TIMEOUT, verify=False) as http,
             Client(streamable_http_client(f"{server.origin}/mcp", http_client=http), mode="legacy") as client,
         ):
             for token in tokens:

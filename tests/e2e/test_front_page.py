@@ -8,6 +8,7 @@ import pytest
 from support.oauth import Person, heading_of
 from support.server import Server, free_port, serving
 from support.stores import once
+from support.timeouts import TIMEOUT
 
 pytestmark = once("is answered before the store is asked")
 
@@ -65,7 +66,7 @@ async def test_the_front_page_is_at_the_path_of_the_issuer_and_names_its_documen
     issuer = f"http://127.0.0.1:{port}/auth"
     settings = {"issuer": issuer, "service_documentation": "https://docs.example/?a=1&b=2"}
     with serving(tmp_path, port=port, **settings) as server:
-        async with httpx2.AsyncClient(base_url=server.origin, verify=False) as http:
+        async with httpx2.AsyncClient(base_url=server.origin, timeout=TIMEOUT, verify=False) as http:
             pages = [await http.get(path) for path in ("/auth", "/auth/")]
             described = (await http.get("/auth", headers={"accept": "application/json"})).json()
             metadata = (await http.get(described["metadata"])).json()

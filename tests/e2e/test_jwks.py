@@ -8,10 +8,11 @@ import pytest
 
 from support.oauth import Person
 from support.server import Server, cli, serving
+from support.timeouts import TIMEOUT
 
 
 def jwks(server: Server) -> list[dict[str, str]]:
-    answer = httpx2.get(f"{server.origin}/jwks", verify=False)
+    answer = httpx2.get(f"{server.origin}/jwks", timeout=TIMEOUT, verify=False)
     assert answer.status_code == 200, answer.text
     return list(answer.json()["keys"])
 

@@ -20,6 +20,7 @@ from support.oauth import Person
 from support.real_clients import User, text
 from support.server import EMAIL, PASSWORD
 from support.stores import once
+from support.timeouts import TIMEOUT
 
 pytestmark = once("its servers make a SQLite file of their own")
 
@@ -46,7 +47,7 @@ def client(demo: RunningServer, user: User) -> DemoClient:
 async def connected_with(access_token: str, url: str, mode: str = "auto") -> AsyncIterator[Client]:
     headers = {"authorization": f"Bearer {access_token}"}
     async with (
-        httpx2.AsyncClient(headers=headers) as http,
+        httpx2.AsyncClient(headers=headers, timeout=TIMEOUT) as http,
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
         yield client
@@ -137,7 +138,7 @@ async def test_a_client_whose_grant_was_revoked_asks_its_user_again(demo, client
     async with client.connected() as connection:
         await connection.call_tool("whoami")
         before = client.storage.tokens
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
             form = {"token": before.refresh_token, "client_id": client.storage.client.client_id}
             assert (await http.post(f"{demo.origin}/revoke", data=form)).status_code == 200
         client.traffic.forget()
@@ -163,7 +164,7 @@ async def test_after_an_outage_a_client_goes_on_with_its_tokens(demo, client, us
 async def test_a_page_of_this_computer_may_call_and_another_may_not(demo, client):
     async with client.connected():
         token = client.storage.tokens.access_token
-    async with httpx2.AsyncClient(base_url=demo.origin) as http:
+    async with httpx2.AsyncClient(base_url=demo.origin, timeout=TIMEOUT) as http:
 
         async def call(**headers: str) -> httpx2.Response:
             mcp = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
@@ -182,7 +183,7 @@ async def test_a_page_of_this_computer_may_call_and_another_may_not(demo, client
 @contextmanager
 def unreadable(database: Path) -> Iterator[None]:
     """Take the table of grants away, as a broken disk would."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+    with closing(sqlite3.connect(database, TIMEOUT, isolation_level=None)) as other:
         other.execute("ALTER TABLE token_grant RENAME TO token_grant_away")
         try:
             yield

@@ -10,6 +10,7 @@ from support.leaks import issued
 from support.oauth import error_of
 from support.raw_http import client_metadata
 from support.server import Server, serving
+from support.timeouts import TIMEOUT
 
 AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
 
@@ -35,7 +36,7 @@ async def token(guarded: Server) -> str:
 
 
 async def register(server: Server, **headers: str) -> httpx2.Response:
-    async with httpx2.AsyncClient(base_url=server.origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=server.origin, timeout=TIMEOUT, verify=False) as http:
         return await http.post("/register", content=client_metadata(), headers=headers)
 
 
@@ -66,6 +67,6 @@ async def test_where_registration_is_closed_there_is_no_endpoint(closed: Server)
 async def test_discovery_says_whether_clients_can_register(guarded: Server, closed: Server):
     found = []
     for server in (guarded, closed):
-        async with httpx2.AsyncClient(base_url=server.origin, verify=False) as http:
+        async with httpx2.AsyncClient(base_url=server.origin, timeout=TIMEOUT, verify=False) as http:
             found.append("registration_endpoint" in (await http.get(AUTHORIZATION_SERVER)).json())
     assert found == [True, False]

@@ -63,7 +63,7 @@ def directory(request, issuer: Issuer, tmp_path_factory) -> Iterator[Path]:
     directory: Path = tmp_path_factory.mktemp(request.param)
     program, environment, python = EXAMPLES / f"{request.param}.py", issuer.environment, Path(sys.executable)
     if request.param == "mcp_use_server":
-        python = mcp_use.python_with_mcp_use(request.config.cache)
+        python = mcp_use.installed()
         environment |= mcp_use.ENVIRONMENT
     with running(program, directory, environment, python=python, port=str(issuer.port)):
         yield directory

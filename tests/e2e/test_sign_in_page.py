@@ -8,6 +8,7 @@ from grantledger.application.provenance import Caller
 from support.oauth import SESSION_COOKIE, LongAgo, Person, heading_of, returned
 from support.pages import CONSENT, SIGN_IN, SIGN_IN_AGAIN, as_it_was
 from support.server import EMAIL, PASSWORD, Server
+from support.timeouts import TIMEOUT
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +138,7 @@ async def session_cookie(ada: Person) -> str:
 @pytest.mark.parametrize("value", FORGED, ids=ascii)
 async def test_a_forged_session_cookie_signs_no_user_in(server: Server, session_cookie: str, value: str):
     cookie = value.format(id=session_cookie.partition(".")[0]) if "{" in value else value
-    async with httpx2.AsyncClient(base_url=server.origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=server.origin, timeout=TIMEOUT, verify=False) as http:
         person = Person(server.origin, http)
         client = await person.register()
         location = (await person.authorize(client["client_id"])).headers["location"]

@@ -12,6 +12,7 @@ import pytest
 from grantledger.entrypoints.cli import main
 from support.server import Server, cli, free_port, serving
 from support.stores import once
+from support.timeouts import TIMEOUT
 
 pytestmark = once("is answered before the store is asked")
 
@@ -106,7 +107,9 @@ def test_a_container_listens_on_all_addresses_for_an_issuer_on_localhost(tmp_pat
     port = free_port()
     issuer = f"http://localhost:{port}"
     with serving(tmp_path, port=port, host="0.0.0.0", issuer=issuer) as server:
-        answer = httpx2.get(f"{server.origin}/.well-known/oauth-authorization-server", trust_env=False)
+        answer = httpx2.get(
+            f"{server.origin}/.well-known/oauth-authorization-server", timeout=TIMEOUT, verify=False
+        )
     assert answer.json()["issuer"] == issuer
 
 
@@ -124,7 +127,7 @@ def test_an_issuer_on_localhost_needs_both_of_its_addresses(tmp_path: Path, addr
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_an_issuer_on_localhost_is_answered_at_both_of_its_addresses(localhost: Server, host: str):
     url = f"http://{host}:{localhost.settings['port']}/.well-known/oauth-authorization-server"
-    assert httpx2.get(url, verify=False).json()["issuer"] == localhost.issuer
+    assert httpx2.get(url, timeout=TIMEOUT, verify=False).json()["issuer"] == localhost.issuer
 
 
 @pytest.fixture(scope="module")

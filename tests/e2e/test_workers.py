@@ -105,7 +105,7 @@ def test_a_worker_that_is_killed_is_started_again(server: Server):
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: len(children(server.pid)) == WORKERS and killed not in children(server.pid))
     assert set(others) < set(children(server.pid))
-    assert httpx2.get(f"{server.origin}/jwks", verify=False).status_code == 200
+    assert httpx2.get(f"{server.origin}/jwks", timeout=TIMEOUT, verify=False).status_code == 200
     assert '"a worker has ended, another one starts"' in server.log
 
 

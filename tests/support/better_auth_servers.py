@@ -4,7 +4,6 @@
 leave out the command line, the inspector and the telemetry of mcp-use.
 """
 
-import fcntl
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.node_clients import NodeClient, run_npm
+from support.node_clients import NodeClient, npm
+from support.packages import install
 
 ADAPTERS = ("express", "hono", "official", "mcp_use")
 
@@ -25,13 +25,12 @@ def installed() -> str:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node.js is not installed")
-    wanted = (_FOLDER / "package-lock.json").read_text()
-    done = _FOLDER / "node_modules" / ".installed"
-    with (_FOLDER / "package-lock.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests in several processes need the packages
-        if not done.exists() or done.read_text() != wanted:
-            run_npm(_FOLDER, "ci")
-            done.write_text(wanted)
+    install(
+        _FOLDER / "package-lock.json",
+        _FOLDER / "node_modules" / ".installed",
+        (npm(), "ci"),
+        cwd=_FOLDER,
+    )
     return node
 
 

@@ -4,9 +4,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from support.timeouts import TIMEOUT
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
@@ -29,11 +32,20 @@ def executable() -> str:
     return found
 
 
+def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    """Return a new profile, whose pages wait as long as a test does."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT * 1000)
+    return context
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run a browser with a fresh profile that makes no requests by itself."""
     alone = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=[*_QUIET, *alone])
+        browser = playwright.chromium.launch(
+            executable_path=executable(), args=[*_QUIET, *alone], timeout=TIMEOUT * 1000
+        )
         yield browser
         browser.close()

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx2
 
 from support.leaks import issued
+from support.timeouts import TIMEOUT
 
 LANDED = "You can close this page."
 
@@ -34,7 +35,7 @@ class LoopbackClient:
             "token_endpoint_auth_method": "none",
         }
         # There is no TLS here, and to read all root certificates takes longer than a page.
-        self._http = httpx2.Client(base_url=origin, timeout=30, verify=False)
+        self._http = httpx2.Client(base_url=origin, timeout=TIMEOUT, verify=False)
         answer = self._http.post("/register", json={**asked, **metadata})
         assert answer.status_code == 201, answer.text
         self.client_id = str(answer.json()["client_id"])

@@ -1,15 +1,13 @@
 """An environment with mcp-use, which needs version 1 of the `mcp` SDK: the tests have version 2."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from support.packages import install
 from support.programs import ROOT
 
 _PINS = ROOT / "requirements" / "mcp_use.txt"
+_FOLDER = Path(sys.prefix) / "mcp_use"
 _UV = (sys.executable, "-m", "uv", "--quiet")
 
 ENVIRONMENT = {
@@ -19,23 +17,14 @@ ENVIRONMENT = {
 """Variables for programs that run there."""
 
 
-def python_with_mcp_use(cache: pytest.Cache) -> Path:
-    """Return the interpreter; make the environment if it is not there, or was made from other pins.
-
-    Where the packages cannot be had, the tests are skipped, except in CI.
-    """
-    environment = cache.mkdir("mcp_use") / "venv"
-    python, done = environment / "bin" / "python", environment / ".made-from"
-    wanted = f"{sys.version}\n{_PINS.read_text()}"
-    if done.exists() and done.read_text() == wanted:
-        return python
-    for command in (
-        ("venv", "--clear", "--python", sys.executable, environment),
-        ("pip", "sync", "--python", python, "--compile-bytecode", "--require-hashes", _PINS),
-    ):
-        ran = subprocess.run([*_UV, *command], capture_output=True, text=True, check=False)
-        if ran.returncode != 0:
-            reason = f"uv {command[0]} fails: {ran.stderr.strip()[-300:]}"
-            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    done.write_text(wanted)
+def installed() -> Path:
+    """Return the interpreter; make the environment if it is not there, or was made from other pins."""
+    python = _FOLDER / "bin" / "python"
+    install(
+        _PINS,
+        _FOLDER / ".made-from",
+        (*_UV, "venv", "--clear", "--python", sys.executable, _FOLDER),
+        (*_UV, "pip", "sync", "--python", python, "--compile-bytecode", "--require-hashes", _PINS),
+        cwd=ROOT,
+    )
     return python

@@ -1,6 +1,5 @@
 """MCP clients from npm, with the Node.js that they need: the pins are in `node_clients/package.json`."""
 
-import os
 import queue
 import re
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.packages import install
 from support.timeouts import TIMEOUT
 
 _FOLDER = Path(__file__).parent / "node_clients"
@@ -20,25 +20,20 @@ _BIN = _FOLDER / "node_modules" / ".bin"
 
 def installed() -> Path:
     """Return the folder of the commands; install the packages if they are not there."""
-    wanted = (_FOLDER / "package.json").read_text()
-    done = _FOLDER / "node_modules" / ".installed"
-    if done.exists() and done.read_text() == wanted:
-        return _BIN
-    run_npm(_FOLDER, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
-    run_npm(_FOLDER, "rebuild", "node")  # the script of `node` brings its program
-    done.write_text(wanted)
+    quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
+    install(
+        _FOLDER / "package.json",
+        _FOLDER / "node_modules" / ".installed",
+        (npm(), "install", *quiet),
+        (npm(), "rebuild", "node"),  # the script of `node` brings its program
+        cwd=_FOLDER,
+    )
     return _BIN
 
 
-def run_npm(folder: Path, *arguments: str) -> None:
-    """Run npm in `folder`. If there is no npm, or it fails, the test is skipped, except in CI."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed: it brings what this test needs")
-    ran = subprocess.run([npm, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    if ran.returncode != 0:
-        reason = f"npm {arguments[0]} fails: {ran.stderr.strip()[-300:]}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+def npm() -> str:
+    """Return the program, without which the test is skipped."""
+    return shutil.which("npm") or pytest.skip("npm is not installed: it brings what this test needs")
 
 
 class NodeClient:

@@ -154,7 +154,7 @@ class Person:
 
 
 class LongAgo(Struct, frozen=True):
-    """Responses of the hasty server after four seconds, each to a grant, code or session of its own."""
+    """Responses of a server after an expiry, each to a grant, code or session of its own."""
 
     first_use: httpx2.Response
     used_again: httpx2.Response

@@ -73,5 +73,5 @@ def running(
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(TIMEOUT)
         seen(program.name, log.read_text())
