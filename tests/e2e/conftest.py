@@ -12,11 +12,21 @@ from support.leaks import issued
 from support.oauth import SESSION_COOKIE, LongAgo, Person
 from support.server import EMAIL, PASSWORD, PUBLIC, Server, free_port, serving
 from support.timed_server import TimedServer, timed_server
+from support.timeouts import TIMEOUT
 
 RESOURCES = """[
     {"identifier": "https://mcp.example", "name": "Mail", "scopes": ["mail:read"]},
     {"identifier": "http://127.0.0.1:%d/notes/mcp", "name": "Notes", "scopes": ["notes:read", "notes:write"]}
 ]"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patience() -> Iterator[None]:
+    """Guards and the doctor wait for a slow server as long as a test does, and see no outage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("grantledger.adapters.guards.issuer.TIMEOUT", TIMEOUT)
+        patch.setattr("grantledger.adapters.doctor.http.TIMEOUT", TIMEOUT)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from grantledger.application.ports import Unavailable
 from grantledger.application.provenance import Caller
 from support.oauth import SESSION_COOKIE, Person, basic, csrf_token, error_of, heading_of, returned
 from support.outages import without_tables, writes_locked_out
+from support.processes import is_alive, wait_until
 from support.server import EMAIL, PASSWORD, PUBLIC, Server, serving
 
 OUTAGE = (503, "temporarily_unavailable")
@@ -186,7 +187,7 @@ async def test_signing_out_everywhere_says_so_if_the_apps_cannot_be_disconnected
         answer = await person.http.post("/authorize/account/sign-out-everywhere", data=form)
     assert heading_of(answer) == (503, "Your apps are still connected")
     assert "signed out everywhere" in answer.text
-    assert "AppsStillConnected" in fragile.log
+    wait_until(lambda: "AppsStillConnected" in fragile.log)  # it is written after the answer
     assert heading_of(await person.http.get("/authorize/account")) == (200, "Sign in")
     assert (await person.session(person.tokens_before["access_token"])).status_code == 200
 
@@ -237,6 +238,7 @@ async def test_a_refresh_token_that_met_a_lock_was_not_used(while_locked: dict[s
 @pytest.mark.full
 async def test_a_restarted_server_continues_after_a_kill(fragile: Server, person: Before):
     os.kill(fragile.pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(fragile.pid))  # until then it has the port
     with serving(fragile.database.parent, port=int(fragile.settings["port"]), **PUBLIC):
         assert "code" in returned(await person.authorize(person.client, prompt="none"))
         assert (await person.redeem(person.client, person.code_before)).status_code == 200

@@ -1,5 +1,6 @@
 """`grantledger serve --workers`: several processes act as one server, and ended ones are replaced."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -16,7 +17,7 @@ import pytest
 
 from grantledger.entrypoints.workers import START_FAILED
 from support.oauth import Person
-from support.processes import children, is_alive
+from support.processes import children, is_alive, wait_until
 from support.server import PUBLIC, Program, Server, cli, serving
 from support.timeouts import TIMEOUT
 
@@ -24,13 +25,6 @@ pytestmark = pytest.mark.full
 
 WORKERS = 2
 SERVE = Program(("-m", "grantledger", "serve", "--workers", str(WORKERS)), {})
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +40,9 @@ async def person(server: Server) -> AsyncIterator[Person]:
         yield person
 
 
-@pytest.fixture
-async def everywhere(server: Server) -> AsyncIterator[list[Person]]:
-    """One open connection to each worker. Each was accepted while the other workers were stopped."""
-    workers = children(server.pid)
-    people: list[Person] = []
-    async with AsyncExitStack() as stack:
-        for worker in workers:
-            person = Person.at(server.origin)
-            await stack.enter_async_context(person.http)
-            with stopped([other for other in workers if other != worker]):
-                await person.session("glat_x")
-            people.append(person)
-        yield people
+def workers_of(server: Server) -> list[int]:
+    wait_until(lambda: len(children(server.pid)) == WORKERS)
+    return children(server.pid)
 
 
 @contextmanager
@@ -72,40 +56,66 @@ def stopped(workers: list[int]) -> Iterator[None]:
             os.kill(worker, signal.SIGCONT)
 
 
-async def test_a_revocation_at_one_worker_is_seen_by_the_next_request_at_any(
-    person: Person, everywhere: list[Person]
-):
+async def from_each(
+    server: Server, ask: Callable[[Person], Awaitable[httpx2.Response]]
+) -> list[httpx2.Response]:
+    """Ask each worker, over a connection that it accepts while the other workers are stopped."""
+    workers, answers = workers_of(server), []
+    for worker in workers:
+        person = Person.at(server.origin)
+        async with person.http:
+            with stopped([other for other in workers if other != worker]):
+                answers.append(await ask(person))
+    return answers
+
+
+def look_up_nothing(visitor: Person) -> Awaitable[httpx2.Response]:
+    return visitor.session("glat_x")
+
+
+async def test_a_revocation_at_one_worker_is_seen_by_the_next_request_at_any(server: Server, person: Person):
     client = (await person.register())["client_id"]
     tokens = await person.tokens(client)
-    assert {(await one.session(tokens["access_token"])).status_code for one in everywhere} == {200}
+
+    def look_up(visitor: Person) -> Awaitable[httpx2.Response]:
+        return visitor.session(tokens["access_token"])
+
+    assert [answer.status_code for answer in await from_each(server, look_up)] == [200] * WORKERS
     await person.revoke(client, tokens["refresh_token"])
-    assert {(await one.session(tokens["access_token"])).status_code for one in everywhere} == {401}
+    assert [answer.status_code for answer in await from_each(server, look_up)] == [401] * WORKERS
 
 
-async def test_new_signing_keys_are_published_by_every_worker(server: Server, everywhere: list[Person]):
+async def test_new_signing_keys_are_published_by_every_worker(server: Server):
     done = cli("keys", "rotate", "--compromised", "--yes", cwd=server.database.parent, **server.settings)
     assert done.returncode == 0, done.stderr
     deadline = time.monotonic() + TIMEOUT
     while True:
-        published = [(await one.http.get("/jwks")).json()["keys"] for one in everywhere]
+        answers = await from_each(server, lambda visitor: visitor.http.get("/jwks"))
+        published = [answer.json()["keys"] for answer in answers]
         if len({json.dumps(keys) for keys in published}) == 1 and published[0][0]["kid"] in done.stdout:
             break
         assert time.monotonic() < deadline, (done.stdout, published)
 
 
-async def test_workers_do_not_mix_their_log_lines(server: Server, everywhere: list[Person]):
-    for person in everywhere * 5:
-        await person.session("glat_x")
-    for line in server.log.splitlines():
+REQUESTS = 40
+
+
+async def test_workers_do_not_mix_their_log_lines(server: Server, person: Person):
+    before = server.log.count('"route":"/session"')
+    await asyncio.gather(*(person.session("glat_x") for _ in range(REQUESTS)))
+    # The lines are written just after the answers, and the last one may be half written.
+    wait_until(lambda: server.log.count('"route":"/session"') >= before + REQUESTS)
+    for line in server.log.rpartition("\n")[0].splitlines():
         json.loads(line)
 
 
-def test_a_worker_that_is_killed_is_started_again(server: Server):
-    killed, *others = children(server.pid)
+async def test_a_worker_that_is_killed_is_started_again(server: Server, person: Person):
+    await from_each(server, look_up_nothing)  # a worker that ends before all have started ends the server
+    killed, *others = workers_of(server)
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: len(children(server.pid)) == WORKERS and killed not in children(server.pid))
     assert set(others) < set(children(server.pid))
-    assert httpx2.get(f"{server.origin}/jwks", timeout=TIMEOUT, verify=False).status_code == 200
+    assert (await person.http.get("/jwks")).status_code == 200
     assert '"a worker has ended, another one starts"' in server.log
 
 
@@ -117,14 +127,15 @@ def alone(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_workers_end_when_their_parent_was_killed(alone: Server):
-    workers = children(alone.pid)
+    workers = workers_of(alone)
     os.kill(alone.pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, workers)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_all_workers_without_an_error(alone: Server, number: signal.Signals):
-    workers = children(alone.pid)
+async def test_a_signal_ends_all_workers_without_an_error(alone: Server, number: signal.Signals):
+    await from_each(alone, look_up_nothing)  # all have started
+    workers = workers_of(alone)
     os.kill(alone.pid, number)
     wait_until(lambda: not any(map(is_alive, [alone.pid, *workers])))
     assert "rror" not in alone.log

@@ -1,6 +1,17 @@
 """The processes of this machine, as Linux shows them."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+from support.timeouts import TIMEOUT
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def children(pid: int) -> list[int]:
