@@ -4,9 +4,10 @@ import pytest
 
 from adapters.ledger.storage import STORES, WatchedDatabase, a_database, a_ledger
 from fakes.memory_ledger import MemoryLedger
-from grantledger.adapters.ledger import writer
+from grantledger.adapters.ledger import postgresql, writer
 from grantledger.adapters.ledger.ledger import EventLedger
 from grantledger.application.use_cases import Storage
+from support.timeouts import TIMEOUT
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,13 @@ def sweep_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     """No writer sweeps by itself, however long a test takes. Tests of the sweep set shorter times."""
     monkeypatch.setattr(writer, "SWEEP_EVERY", 3_600.0)
     monkeypatch.setattr(writer, "SWEEP_IDLE", 3_600.0)
+
+
+@pytest.fixture(autouse=True)
+def patient_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No read fails because the machine is busy. Tests of these limits set shorter times."""
+    for limit in ("READ_TIMEOUT", "POOL_TIMEOUT", "_COMMAND_TIMEOUT", "_LOOK_UP"):
+        monkeypatch.setattr(postgresql, limit, TIMEOUT)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -241,6 +241,34 @@ def writers_held_up(database: SqliteDatabase | WatchedPostgres) -> AbstractConte
     return outages.writers_held_up(
         database.address if isinstance(database, WatchedPostgres) else database.path
     )
+
+
+@contextmanager
+def commits_hung(database: WatchedDatabase, where: Literal["before", "after"]) -> Iterator[asyncio.Event]:
+    """Let commits hang, before or after they are done, until the end of the block.
+
+    Sets the event when the first one hangs.
+    """
+    hung, go_on, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+
+    def hang() -> None:
+        loop.call_soon_threadsafe(hung.set)
+        go_on.wait(TIMEOUT)
+
+    setattr(database, f"{where}_commit", hang)
+    try:
+        yield hung
+    finally:
+        go_on.set()
+
+
+async def time_passes(seconds: float) -> None:
+    """Fire the timers of the event loop that are due within these seconds. Its clock stays ahead."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
+    for _ in range(2):  # first the timers, then what they have woken
+        await asyncio.sleep(0)
 
 
 def rows_of(database: SqliteDatabase | WatchedPostgres, statement: str, *parameters: Any) -> list[Any]:

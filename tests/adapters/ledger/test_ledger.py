@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sqlite3
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,10 @@ from adapters.ledger.storage import (
     WatchedDatabase,
     WatchedSqlite,
     a_ledger,
+    commits_hung,
     only_sqlite,
     rows_of,
+    time_passes,
     writer_in_queue,
     writers_held_up,
 )
@@ -96,46 +97,44 @@ async def test_an_append_that_waits_too_long_is_refused_and_never_written(databa
     await ledger.open()
     with writers_held_up(database), pytest.raises(Unavailable, match="busy"):
         await ledger.record([facts.opened()], facts.OPERATOR)
+    ledger._timeout = TIMEOUT  # noqa: SLF001 - the second append has time, however slow the disk is
     await ledger.record([facts.issued()], facts.OPERATOR)
     await ledger.close()
     assert rows_of(database, "SELECT stream_id FROM events") == [("code:code",)]
 
 
-def waiting_for(event: threading.Event) -> None:
-    event.wait(5)
+async def after_the_look_up_of(*recordings: "asyncio.Task[None]") -> list[Any]:
+    """Let the time pass after which an append is looked up, and return the outcomes."""
+    await time_passes(TIMEOUT)  # it is not refused, because a transaction has it
+    await time_passes(TIMEOUT)
+    return await asyncio.gather(*recordings, return_exceptions=True)
 
 
 @pytest.mark.parametrize("database", HEAVY, indirect=True)
-async def test_a_commit_that_hangs_is_answered_all_the_same(database: WatchedDatabase):
-    ledger = a_ledger(database, timeout=0.1)
-    await ledger.open()
-    done = threading.Event()
-    database.before_commit = lambda: waiting_for(done)
-    with pytest.raises(Unavailable, match="does not answer"):
-        await ledger.record([facts.opened()], facts.OPERATOR)
-    done.set()
-    await ledger.close()
+async def test_a_commit_that_hangs_is_answered_all_the_same(ledger: EventLedger, database: WatchedDatabase):
+    with commits_hung(database, "before") as hung:
+        recording = asyncio.create_task(ledger.record([facts.opened()], facts.OPERATOR))
+        await hung.wait()
+        (refused,) = await after_the_look_up_of(recording)
+    assert isinstance(refused, Unavailable)
+    assert "does not answer" in str(refused)
 
 
-async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(database: WatchedDatabase):
+async def test_a_hanging_commit_that_turns_out_durable_is_answered_as_recorded(
+    ledger: EventLedger, database: WatchedDatabase
+):
     """Fails if a commit that hangs counts as failed."""
-    ledger = a_ledger(database, timeout=0.1)
-    await ledger.open()
-    done = threading.Event()
-    database.after_commit = lambda: waiting_for(done)
-    await ledger.record([facts.opened()], facts.OPERATOR)
-    assert not done.is_set()
-    done.set()
-    await ledger.close()
+    with commits_hung(database, "after") as hung:
+        recording = asyncio.create_task(ledger.record([facts.opened()], facts.OPERATOR))
+        await hung.wait()
+        assert await after_the_look_up_of(recording) == [None]
 
 
 @only_sqlite
 async def test_an_append_refused_while_its_batch_hung_is_not_written_later(
-    database: WatchedSqlite, monkeypatch: pytest.MonkeyPatch
+    ledger: EventLedger, database: WatchedSqlite, monkeypatch: pytest.MonkeyPatch
 ):
     """Fails if the look-up of a claimed append leaves it to the next transaction."""
-    ledger = a_ledger(database, timeout=0.1)
-    await ledger.open()
     record = database.record
 
     async def fail_for_several(
@@ -146,14 +145,10 @@ async def test_an_append_refused_while_its_batch_hung_is_not_written_later(
         return await record(transaction, realm, appends, **options)
 
     monkeypatch.setattr(database, "record", fail_for_several)
-    done = threading.Event()
-    database.before_commit = lambda: waiting_for(done)
-    hanging = asyncio.create_task(ledger.record([facts.issued("1")], facts.OPERATOR))
-    await asyncio.sleep(0)  # it is the first of the batch
-    with pytest.raises(Unavailable, match="does not answer"):
-        await ledger.record([facts.issued("2")], facts.OPERATOR)
-    done.set()
-    await asyncio.gather(hanging, return_exceptions=True)
+    with commits_hung(database, "before") as hung:
+        batch = [asyncio.create_task(ledger.record([facts.issued(n)], facts.OPERATOR)) for n in "12"]
+        await hung.wait()  # in the transaction of the first
+        assert {type(refused) for refused in await after_the_look_up_of(*batch)} == {Unavailable}
     await ledger.close()
     assert rows_of(database, "SELECT stream_id FROM events") == [("code:1",)]
 

@@ -202,16 +202,16 @@ async def test_a_guess_counts_once_though_its_commit_takes_longer_than_merges_wa
     start: Any, database: WatchedDatabase, monkeypatch: pytest.MonkeyPatch
 ):
     """Fails if what may have been written is written again."""
-    monkeypatch.setattr(throttles, "MERGE_TIMEOUT", 0.1)
     first = await start(watched=True, timeout=0.05)
     first.guess()
     go_on = threading.Event()
     database.before_commit = lambda: waiting_for(go_on)
-    try:
-        assert [await merged(first) for _ in range(3)] == [False] * 3
-    finally:
-        go_on.set()
-    monkeypatch.undo()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(throttles, "MERGE_TIMEOUT", 0.1)
+        try:
+            assert [await merged(first) for _ in range(3)] == [False] * 3
+        finally:
+            go_on.set()
     await counts_again_once(first)
 
 
