@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from support.server import free_port
 from support.timeouts import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +100,7 @@ def test_no_bare_folder_name_can_be_imported(installed: Path, tmp_path: Path) ->
 
 def test_the_installed_server_starts_and_describes_itself(installed: Path, tmp_path: Path) -> None:
     with serving(installed, tmp_path) as url:
-        answer = httpx2.get(f"{url}/.well-known/oauth-authorization-server", trust_env=False)
+        answer = httpx2.get(f"{url}/.well-known/oauth-authorization-server", trust_env=False, timeout=TIMEOUT)
     assert answer.status_code == httpx2.codes.OK
     assert answer.json()["issuer"].rstrip("/") == url
 
@@ -162,9 +163,7 @@ def test_without_the_extra_demo_the_demo_says_what_to_install(installed: Path, t
 
 @contextmanager
 def serving(venv: Path, folder: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = ("--host", "127.0.0.1", "--port", str(port))
     command = (venv / "bin/grantledger", "serve", *address, "--database", folder / "ledger.db")
     env = {"PATH": os.environ["PATH"], "HOME": str(folder)}

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import errno
+import itertools
 import os
 import socket
 import subprocess
@@ -130,15 +132,36 @@ def has_started(database: str) -> bool:
     return "://" in database and asked(database, "SELECT 1 FROM user_account LIMIT 1") != []
 
 
+def _first_port() -> int:
+    """Return the first of 5,000 ports below those that Linux gives to sockets that ask for none."""
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(given.read_text().split()[0]) if given.exists() else 32_768
+    return max(lowest, 16_000) - 5_000
+
+
+def _own_ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    first = _first_port()
+    own = range(first + worker % 32, first + 5_000, 32)
+    begin = os.getpid() % len(own)  # so that two runs at the same time do not take the same ones
+    return itertools.cycle((*own[begin:], *own[:begin]))
+
+
+_PORTS = _own_ports()
+
+
 def free_port() -> int:
-    """Return a free port. Each test process has ports of its own, so no other one takes it meanwhile."""
-    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port // 2 % 16 == process % 16:  # Linux gives only odd ports
-            return port
+    """Return a free port. No other test process takes it meanwhile, and no socket that binds port 0."""
+    return next(port for port in _PORTS if _is_free("127.0.0.1", port) and _is_free("::1", port))
+
+
+def _is_free(address: str, port: int) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.bind((address, port))
+    except OSError as error:
+        return error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6
+    return True
 
 
 def cli(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
