@@ -216,7 +216,8 @@ def test_the_guarded_server_of_the_readme_challenges_its_callers(tmp_path: Path)
         metadata = f"http://127.0.0.1:{port}/.well-known/oauth-protected-resource/mcp"
         assert answer.status_code == 401
         assert f'resource_metadata="{metadata}"' in answer.headers["www-authenticate"]
-        assert httpx2.get(metadata, trust_env=False).json()["resource"] == f"http://127.0.0.1:{port}/mcp"
+        described = httpx2.get(metadata, trust_env=False, timeout=TIMEOUT).json()
+        assert described["resource"] == f"http://127.0.0.1:{port}/mcp"
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(TIMEOUT)
@@ -226,7 +227,7 @@ def _answer(url: str, server: "subprocess.Popen[bytes]") -> httpx2.Response:
     give_up = time.monotonic() + TIMEOUT
     while time.monotonic() < give_up and server.poll() is None:
         try:
-            return httpx2.post(url, json={}, trust_env=False)
+            return httpx2.post(url, json={}, trust_env=False, timeout=TIMEOUT)
         except httpx2.TransportError:
             time.sleep(0.05)
     raise AssertionError(f"the example does not answer; its exit code: {server.poll()}")

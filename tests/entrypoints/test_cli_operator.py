@@ -13,6 +13,7 @@ import pytest
 from grantledger.application.provenance import Caller
 from support.oauth import REDIRECT_URI, Person, basic, redemption
 from support.server import EMAIL, PASSWORD, Server, cli, serving
+from support.timeouts import TIMEOUT
 from support.visitors import NEW_PASSWORD
 
 HOST_NAME = "Grace@host\x1b[31m"
@@ -337,7 +338,7 @@ async def test_users_of_a_host_application_are_found_by_the_hosts_id(server: Ser
 
 async def test_a_user_without_any_name_is_shown_by_the_id_alone(server: Server, host_user: str):
     """As one whose private records were erased."""
-    with closing(sqlite3.connect(server.database)) as connection, connection:
+    with closing(sqlite3.connect(server.database, timeout=TIMEOUT)) as connection, connection:
         connection.execute("DELETE FROM private_record WHERE subject = ?", (host_user,))
     assert output(server, "user", "enable", host_user) == f"{host_user} is active\n"
 

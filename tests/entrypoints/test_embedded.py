@@ -27,6 +27,7 @@ from support.guarding import calling
 from support.hosting import NotStarted, hosting
 from support.oauth import Person
 from support.server import EMAIL, PASSWORD, free_port
+from support.timeouts import TIMEOUT
 
 CALLER = Caller(correlation_id="test")
 
@@ -131,7 +132,7 @@ def a_path_of(route: str) -> str:
 
 
 async def test_each_route_is_answered_by_the_server(origin, server):
-    async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=origin, verify=False, timeout=TIMEOUT) as http:
         for route in server.routes:
             path = a_path_of(route)
             answer = await http.request("PATCH", path)
@@ -140,14 +141,14 @@ async def test_each_route_is_answered_by_the_server(origin, server):
 
 @pytest.mark.parametrize("origin", ["litestar", "starlette", "without lifespan"], indirect=True)
 async def test_the_host_answers_all_other_paths(origin):
-    async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=origin, verify=False, timeout=TIMEOUT) as http:
         assert (await http.get("/")).text == "host"
 
 
 @pytest.mark.parametrize("origin", ["litestar", "starlette"], indirect=True)
 @pytest.mark.parametrize("path", ["/tokens", "/authorizes", "/.well-known/security.txt", "/registered"])
 async def test_the_host_answers_paths_that_only_resemble_ours(origin, path):
-    async with httpx2.AsyncClient(base_url=origin, verify=False) as http:
+    async with httpx2.AsyncClient(base_url=origin, verify=False, timeout=TIMEOUT) as http:
         answer = await http.get(path)
     assert answer.status_code == 404
     assert b"not_found" not in answer.content
@@ -241,7 +242,7 @@ async def test_a_guarded_mount_is_at_the_path_of_its_resource(server):
     assert mount.path == "/mcp"
     async with (
         hosting(server.app([mount]), server.settings.port) as origin,
-        httpx2.AsyncClient(verify=False) as http,
+        httpx2.AsyncClient(verify=False, timeout=TIMEOUT) as http,
     ):
         answer = await http.post(f"{origin}/mcp")
         assert answer.status_code == 401
@@ -265,7 +266,7 @@ async def test_a_mount_at_the_origin_hides_none_of_the_servers_routes(server, pa
     server = at_the_origin(server, path)
     async with (
         hosting(server.app([server.mount(without_lifespan)]), server.settings.port) as origin,
-        httpx2.AsyncClient(base_url=origin, verify=False) as http,
+        httpx2.AsyncClient(base_url=origin, verify=False, timeout=TIMEOUT) as http,
     ):
         for route in server.routes:
             answer = await http.request("PATCH", a_path_of(route))
@@ -278,7 +279,7 @@ async def test_a_mount_below_the_root_leaves_the_front_page(server):
     mount = Mount(path="/host", app=without_lifespan, lifespan=lambda: nothing(None))
     async with (
         hosting(server.app([mount]), server.settings.port) as origin,
-        httpx2.AsyncClient(base_url=origin, verify=False) as http,
+        httpx2.AsyncClient(base_url=origin, verify=False, timeout=TIMEOUT) as http,
     ):
         assert "<h1>Authorization server</h1>" in (await http.get("/")).text
         assert (await http.get("/host")).text == "host"
@@ -298,7 +299,7 @@ async def test_the_mount_with_the_longest_path_gets_the_request(server):
     mounts = [Mount(path=path, app=named(path), lifespan=lambda: nothing(None)) for path in paths]
     async with (
         hosting(server.app(mounts), server.settings.port) as origin,
-        httpx2.AsyncClient(base_url=origin, verify=False) as http,
+        httpx2.AsyncClient(base_url=origin, verify=False, timeout=TIMEOUT) as http,
     ):
         asked = ("/", "/mcpx", "/mcp", "/mcp/x", "/mcp/notes", "/mcp/notes/", "/mcp/notes/x")
         answered = [(await http.get(path)).text for path in asked]
@@ -309,7 +310,7 @@ async def test_a_resource_without_a_path_has_metadata_of_its_own(server):
     server = at_the_origin(server, "/mcp", "")
     async with (
         hosting(server.app(), server.settings.port) as origin,
-        httpx2.AsyncClient(base_url=origin, verify=False) as http,
+        httpx2.AsyncClient(base_url=origin, verify=False, timeout=TIMEOUT) as http,
     ):
         well_known = "/.well-known/oauth-protected-resource"
         described = [(await http.get(path)).json()["resource"] for path in (well_known, f"{well_known}/mcp")]

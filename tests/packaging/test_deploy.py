@@ -137,7 +137,7 @@ def test_the_container_serves_and_its_health_check_sees_it(image):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         url = f"http://127.0.0.1:{port}/.well-known/oauth-authorization-server"
-        assert httpx2.get(url, trust_env=False).json()["issuer"] == issuer
+        assert httpx2.get(url, trust_env=False, timeout=TIMEOUT).json()["issuer"] == issuer
     assert process.returncode in (0, -signal.SIGTERM)  # uvicorn raises the signal again when it has finished
     assert (image.directory / "ledger" / "grantledger.sqlite3").exists()
 

@@ -19,6 +19,7 @@ from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.schema import metadata
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support import postgres
+from support.timeouts import TIMEOUT
 
 Ledger = Path | str
 
@@ -74,7 +75,7 @@ def asked(ledger: Ledger, statement: str, *parameters: Any) -> list[Any]:
     """Ask the file or the server directly."""
     if isinstance(ledger, str):
         return postgres.rows(ledger, statement.replace("?", "%s") if parameters else statement, *parameters)
-    with closing(sqlite3.connect(ledger)) as connection:
+    with closing(sqlite3.connect(ledger, timeout=TIMEOUT)) as connection:
         return connection.execute(statement, parameters).fetchall()
 
 
@@ -93,7 +94,7 @@ def execute(ledger: Ledger, *statements: str) -> None:
     if isinstance(ledger, str):
         postgres.rows(ledger, ";".join(statements))
         return
-    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(ledger, timeout=TIMEOUT, isolation_level=None)) as connection:
         connection.executescript(f"BEGIN; {';'.join(statements)}; COMMIT;")
 
 
