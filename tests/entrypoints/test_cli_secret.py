@@ -17,6 +17,8 @@ from grantledger.adapters.crypto.master_secrets import MasterSecrets
 from grantledger.adapters.crypto.sealing import Vault
 from support.oauth import Person
 from support.server import Server, cli, serving
+from support.stores import execute
+from support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.full
 
@@ -110,21 +112,30 @@ def filled(server: Server, records: int) -> None:
     (line,) = Path(f"{server.database}.secret").read_text().split()
     vault = Vault(MasterSecrets([base64.urlsafe_b64decode(line + "=" * (-len(line) % 4))]), "main")
     rows = [("main", f"glu_{n}", "note", None, *vault.seal(f"glu_{n}", "note", "x")) for n in range(records)]
-    with closing(sqlite3.connect(server.database)) as connection, connection:
+    with closing(sqlite3.connect(server.database, timeout=TIMEOUT)) as connection, connection:
         connection.executemany("INSERT INTO private_record VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def under(server: Server, key_id: str) -> int:
-    with closing(sqlite3.connect(server.database)) as connection:
+    with closing(sqlite3.connect(server.database, timeout=TIMEOUT)) as connection:
         asked = "SELECT count(*) FROM private_record WHERE key_id = ?"
         return int(connection.execute(asked, (key_id,)).fetchone()[0])
 
 
+HALFWAY = """
+    CREATE TRIGGER halfway BEFORE UPDATE ON private_record
+    WHEN (SELECT count(*) FROM private_record WHERE key_id = new.key_id) > 300
+    BEGIN SELECT count(*) FROM private_record a, private_record b, private_record c, private_record d; END
+"""
+"""Lets a rotation go on for ever once 300 records are resealed, so that it can be killed there."""
+
+
 async def test_a_rotation_that_is_killed_is_finished_by_the_same_command(tmp_path: Path):
     with serving(tmp_path) as server:
-        filled(server, 20_000)
+        filled(server, 1_000)
         new = output(server, "secret", "rotate").split()[0]
     with serving(tmp_path, port=int(server.settings["port"])) as server:
+        execute(server.database, HALFWAY)
         variables = {f"GRANTLEDGER_{name.upper()}": value for name, value in server.settings.items()}
         rotating = subprocess.Popen(
             [sys.executable, "-m", "grantledger", "secret", "rotate", "--to", new, "--yes"],
@@ -136,13 +147,14 @@ async def test_a_rotation_that_is_killed_is_finished_by_the_same_command(tmp_pat
             assert rotating.poll() is None
             time.sleep(0.01)
         rotating.kill()
-        rotating.wait(10)
+        rotating.wait(TIMEOUT)
+        execute(server.database, "DROP TRIGGER halfway")
         done = under(server, new)
-        assert 0 < done < 20_002
+        assert 0 < done < 1_002
         await signs_in(server)
         assert run(server, "secret", "retire", next(key for key in secrets_of(server) if key != new))[0] == 1
         said = output(server, "secret", "rotate", "--to", new)  # in front already: nothing to ask
-        assert int(said.split()[0]) >= 20_002 - done
+        assert int(said.split()[0]) >= 1_002 - done
         await signs_in(server)
         assert [one["private_records"] for one in secrets_of(server).values() if one["key_id"] != new] == [0]
 
