@@ -67,6 +67,7 @@ async def test_the_liveness_probe_does_not_ask_the_database():
 
 
 async def test_probes_within_a_second_share_one_check(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(health, "VALID_FOR", 3_600)
     check = Check(Unavailable("once"))
     app = with_health(not_ours, check)
     assert {status for status, _ in await asyncio.gather(*(probe(app, READY) for _ in range(20)))} == {503}
