@@ -86,8 +86,13 @@ async def test_loading_the_url_of_a_refused_form_shows_its_page(person: Person):
     assert heading_of(await person.followed(await person.http.get(page.url.path))) == SIGN_IN
 
 
-async def test_other_requests_are_answered_while_passwords_are_checked(person: Person):
-    page = await person.asked((await person.register())["client_id"])
+SIGN_INS = 6
+MANY = 5 * SIGN_INS
+"""If each check blocked the server, one or two requests would be answered between two of them."""
+
+
+async def answered_while_passwords_are_checked(person: Person, page: httpx2.Response) -> int:
+    """Send sign-ins all at once, and return how many other requests are answered meanwhile."""
     checked: list[httpx2.Response] = []
 
     async def check(number: int) -> None:
@@ -95,13 +100,23 @@ async def test_other_requests_are_answered_while_passwords_are_checked(person: P
         # Only a few checks of one account may wait, so each attempt names another account.
         checked.append(await person.sign_in(page, email=f"nobody{number}@example.com", password="wrong"))
 
+    answered = 0
     async with anyio.create_task_group() as sign_ins:
-        for number in range(12):
+        for number in range(SIGN_INS):
             sign_ins.start_soon(check, number)
-        await anyio.sleep(0.02)
-        assert (await person.session("glat_unknown")).status_code == 401
-        waiting = 12 - len(checked)
-    assert waiting > 6
+        while len(checked) < SIGN_INS:
+            assert (await person.session("glat_unknown")).status_code == 401
+            answered += 1
+    return answered
+
+
+async def test_other_requests_are_answered_while_passwords_are_checked(person: Person):
+    """The scene is repeated if the machine gave this process no time during the checks."""
+    page = await person.asked((await person.register())["client_id"])
+    answered: list[int] = []
+    while len(answered) < 5 and max(answered, default=0) < MANY:
+        answered.append(await answered_while_passwords_are_checked(person, page))
+    assert max(answered) >= MANY, answered
 
 
 async def test_signing_in_does_not_adopt_a_session_that_was_there_before(person: Person):
