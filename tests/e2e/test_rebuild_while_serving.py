@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.oauth import SESSION_COOKIE, Person
+from support.patient_serve import PATIENT
 from support.replicas import replicas
 from support.server import Server, cli
 
@@ -61,7 +62,7 @@ async def everybody(servers: list[Server]) -> list[Person]:
 
 @pytest.mark.parametrize("count", [1, 2])
 async def test_every_request_succeeds_during_a_rebuild(tmp_path: Path, count: int):
-    with replicas(tmp_path, count) as servers:
+    with replicas(tmp_path, count, PATIENT) as servers:
         people, finished = await everybody(servers), asyncio.Event()
         served = [use(person, finished) for person in people]
         ended, requests = await asyncio.gather(rebuild(servers[0], finished), asyncio.gather(*served))

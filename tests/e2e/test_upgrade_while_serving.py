@@ -10,6 +10,7 @@ from alembic.operations import Operations
 from sqlalchemy import BigInteger, Column, Text
 
 from support.oauth import Person
+from support.patient_serve import PATIENT
 from support.replicas import replicas
 from support.server import Server, cli
 from support.stores import Ledger, asked, database_at
@@ -21,7 +22,7 @@ NEXT = "9999"
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[list[Server]]:
-    with replicas(tmp_path, 2) as running:
+    with replicas(tmp_path, 2, PATIENT) as running:
         yield running
 
 
