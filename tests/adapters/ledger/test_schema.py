@@ -32,6 +32,7 @@ from grantledger.adapters.ledger.postgresql import PostgresDatabase
 from grantledger.adapters.ledger.schema import metadata
 from grantledger.adapters.ledger.sqlite import SqliteDatabase
 from support import postgres
+from support.timeouts import TIMEOUT
 
 
 def statements_of(path: Path) -> list[Any]:
@@ -187,5 +188,5 @@ def test_several_processes_may_start_at_once(tmp_path: Path):
     for process in starting:
         process.start()
     for process in starting:
-        process.join(60)
+        process.join(TIMEOUT)
     assert [process.exitcode for process in starting] == [0, 0, 0]

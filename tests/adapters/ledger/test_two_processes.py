@@ -9,6 +9,7 @@ import pytest
 
 from adapters.ledger import processes
 from adapters.ledger.storage import WatchedDatabase, rows_of
+from support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.full
 
@@ -17,30 +18,38 @@ APPENDS = 400
 
 def written_by_two(
     database: WatchedDatabase,
-    meanwhile: Callable[[], object] = lambda: time.sleep(0.01),
+    until: Callable[[], bool] = lambda: True,
     *,
     racing: bool,
     realms: tuple[str, str] = ("main", "main"),
 ) -> dict[str, list[int]]:
-    """Let two processes record the same number of grants, and call `meanwhile` until both have ended.
+    """Let two processes record the same number of grants, and more unless `until` has returned True.
 
     Returns, for each process, how many appends were recorded and how many met a conflict.
     """
     spawn = multiprocessing.get_context("spawn")
-    barrier, results = spawn.Barrier(2), spawn.Queue()
+    barrier, results, enough = spawn.Barrier(2), spawn.Queue(), spawn.Event()
     writing = [
         spawn.Process(
             target=processes.record_many,
             args=(database.address, barrier, results, name, APPENDS),
-            kwargs={"racing": racing, "realm": realm},
+            kwargs={"racing": racing, "realm": realm, "enough": enough},
         )
         for name, realm in zip(("one", "two"), realms, strict=True)
     ]
+    if until():
+        enough.set()
     for process in writing:
         process.start()
-    while any(process.is_alive() for process in writing):
-        meanwhile()
-    return {name: counts for name, *counts in (results.get(timeout=60) for _ in writing)}
+    try:
+        while any(process.is_alive() for process in writing):
+            if until():
+                enough.set()
+            time.sleep(0.001)
+    finally:
+        enough.set()
+    assert [process.exitcode for process in writing] == [0, 0]
+    return {name: counts for name, *counts in (results.get(timeout=TIMEOUT) for _ in writing)}
 
 
 @pytest.mark.parametrize("racing", [False, True])
@@ -67,13 +76,13 @@ def test_positions_become_visible_in_order(database: WatchedDatabase):
     """Fails if each process takes positions from its own range."""
     seen: dict[int, int] = {}
 
-    def read() -> None:
+    def read() -> bool:
         ((count, highest),) = rows_of(database, "SELECT count(*), max(position) FROM events")
         seen.setdefault(highest or 0, count)
+        return len(seen) > 10
 
-    written_by_two(database, meanwhile=read, racing=False)
+    written_by_two(database, until=read, racing=False)
     positions = [
         position for (position,) in rows_of(database, "SELECT position FROM events ORDER BY position")
     ]
-    assert len(seen) > 10, "the reader started after all was written"
     assert {highest: bisect_right(positions, highest) for highest in seen} == seen
