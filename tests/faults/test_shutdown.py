@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from msgspec import Struct
 from support.concurrently import FormRequest, concurrently, hold_back, refreshing
 from support.figures import tell
 from support.oauth import Person, error_of
-from support.outages import writers_held_up
+from support.outages import within_patience, writers_held_up
 from support.restartable_server import RestartableServer
-from support.timeouts import TIMEOUT
+from support.timeouts import until
 from support.witness import Witness, contradictions, signed_in, visitor
 
 WORKERS = 6
@@ -33,12 +33,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rest
         yield server
     finally:
         server.stop()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(TIMEOUT):
-        while not condition():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(0.01)
 
 
 LISTENS, ESTABLISHED = "0A", "01"
@@ -168,21 +162,33 @@ async def test_everything_recorded_before_the_end_is_answered(server: Restartabl
 async def test_appends_queued_at_sigterm_are_written_and_answered(
     server: RestartableServer,
 ) -> None:
-    person = Person.at(server.origin)
-    async with person.http:
-        client = (await person.register())["client_id"]
-        tokens = [await person.tokens(client) for _ in range(10)]
-    requests = [
-        FormRequest(server.origin, "/token", refreshing(client, one["refresh_token"])) for one in tokens
-    ]
-    with writers_held_up(server.ledger):
-        ready = await asyncio.gather(*(hold_back(request) for request in requests))
-        for one in ready:
-            one.release()
-        await until(lambda: sockets(server.port) == [(LISTENS, 0), *[(ESTABLISHED, 0)] * len(ready)])
-        server.send_signal(signal.SIGTERM)
-        await until(lambda: all(state != LISTENS for state, _ in sockets(server.port)))
-    answers = await asyncio.gather(*(one.answer() for one in ready))
+    requests: list[FormRequest] = []
+
+    async def prepare() -> None:
+        person = Person.at(server.origin)
+        async with person.http:
+            client = (await person.register())["client_id"]
+            tokens = [await person.tokens(client) for _ in range(10)]
+        forms = [refreshing(client, one["refresh_token"]) for one in tokens]
+        requests[:] = [FormRequest(server.origin, "/token", form) for form in forms]
+
+    async def attempt() -> list[httpx2.Response]:
+        with writers_held_up(server.ledger):
+            ready = await asyncio.gather(*(hold_back(request) for request in requests))
+            for one in ready:
+                one.release()
+            await until(lambda: sockets(server.port) == [(LISTENS, 0), *[(ESTABLISHED, 0)] * len(ready)])
+            server.send_signal(signal.SIGTERM)
+            await until(lambda: all(state != LISTENS for state, _ in sockets(server.port)))
+        return await asyncio.gather(*(one.answer() for one in ready))
+
+    async def restart() -> None:
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+        await prepare()
+
+    await prepare()
+    answers = await within_patience(attempt, restart)
     assert [answer.status_code for answer in answers] == [200] * 10
 
 

@@ -1,15 +1,29 @@
 """Outages of a ledger: writers that wait for their turn, and tables that are gone."""
 
+import asyncio
 import fcntl
 import os
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from sqlite3 import connect
+from typing import TypeVar
 
 import psycopg
 
 from support.server import Server
-from support.stores import Ledger, execute
+from support.stores import Ledger, asked, execute
+from support.timeouts import until
+
+T = TypeVar("T")
+
+WAITING = """
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+PATIENCE = 4
+"""Seconds for which every append waits. PostgreSQL gives up a lock after 5 s, a ledger an append after 10."""
 
 
 @contextmanager
@@ -27,6 +41,31 @@ def writers_held_up(ledger: Ledger) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+async def writer_queued(ledger: Ledger, pid: int, *, ahead: int = 0) -> None:
+    """Return when the writer of this server waits for the lock, in PostgreSQL after so many others."""
+    if isinstance(ledger, str):
+        await until(lambda: len(asked(ledger, WAITING)) > ahead)
+    else:
+        await until(lambda: re.search(rf"-> FLOCK .* {pid} ", Path("/proc/locks").read_text()) is not None)
+
+
+async def within_patience(attempt: Callable[[], Awaitable[T]], repair: Callable[[], Awaitable[None]]) -> T:
+    """Return what `attempt` returns, which holds writers up.
+
+    On a busy machine it may take so long that appends time out, and then its result says nothing: it is
+    repeated after a `repair`.
+    """
+    while True:
+        begun = time.monotonic()
+        (found,) = await asyncio.gather(attempt(), return_exceptions=True)
+        if time.monotonic() - begun >= PATIENCE:
+            await repair()
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            return found
 
 
 @contextmanager
