@@ -6,7 +6,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from adapters.ledger import facts
 from adapters.ledger.storage import a_ledger
 from grantledger.adapters.ledger.ledger import microseconds_now
 from support.stores import Ledger, database_at
+from support.timeouts import TIMEOUT
 
 APPENDERS = 200
 """Appenders in each process: more than a batch takes, so that its writer always finds a queue."""
@@ -34,13 +35,14 @@ WAIT = 1.0
 class Saturation(Struct, frozen=True):
     """What processes achieved in parallel: appends and the longest wait of each, in seconds.
 
-    `standstill` is the longest delay of a thread that only sleeps, and `others` the part of the machine's
-    time that other processes or the hypervisor took.
+    `standstill` is the longest delay of a thread that only sleeps, `sync` the longest sync of another file,
+    and `others` the part of the machine's time that other processes or the hypervisor took.
     """
 
     appends: list[int]
     waits: list[float]
     standstill: float
+    sync: float
     others: float
 
     @property
@@ -49,8 +51,8 @@ class Saturation(Struct, frozen=True):
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether other processes left enough of the machine for a judgement."""
-        return self.standstill < 0.25 and self.others < 0.25
+        """Whether other processes and the disk left enough of the machine for a judgement."""
+        return max(self.standstill, self.sync, self.others) < 0.25
 
     @property
     def slowest_share(self) -> float:
@@ -61,11 +63,13 @@ class Saturation(Struct, frozen=True):
         return (
             f"appends {self.appends}, the slowest writes {self.slowest_share:.2f} of the mean, "
             f"the longest wait is {max(self.waits):.3f} s "
-            f"(the machine stood still for {self.standstill:.3f} s and gave {self.others:.0%} to others)"
+            f"(the machine stood still for {self.standstill:.3f} s, a sync took {self.sync:.3f} s, and "
+            f"{self.others:.0%} of the time went to others)"
         )
 
 
-def saturated(ledger: Ledger, *, processes: int, seconds: float) -> Saturation:
+def saturated(ledger: Ledger, directory: Path, *, processes: int, seconds: float) -> Saturation:
+    """Measure this ledger, and meanwhile the disk of this directory."""
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(processes + 1), spawn.Queue()
     writing = [
@@ -74,17 +78,18 @@ def saturated(ledger: Ledger, *, processes: int, seconds: float) -> Saturation:
     ]
     for process in writing:
         process.start()
-    barrier.wait(60)
+    barrier.wait(TIMEOUT)
     before = _machine_time()
-    with watched_machine() as standstills:
-        achieved = [results.get(timeout=seconds + 60) for _ in writing]
+    with watched_machine() as standstills, watched_disk(directory) as syncs:
+        achieved = [results.get(timeout=seconds + TIMEOUT) for _ in writing]
     busy, capacity = (now - then for now, then in zip(_machine_time(), before, strict=True))
     for process in writing:
-        process.join(30)
+        process.join(TIMEOUT)
     return Saturation(
         [one.appends for one in achieved],
         [one.longest_wait for one in achieved],
         max(standstills),
+        max(syncs),
         (busy - sum(one.cpu for one in achieved)) / capacity,
     )
 
@@ -112,7 +117,7 @@ def saturate(ledger: Ledger, barrier: Any, results: Any, number: int, seconds: f
 async def _saturate(where: Ledger, barrier: Any, number: int, seconds: float) -> Achieved:
     ledger = a_ledger(database_at(where), now=microseconds_now, random_bits=random.getrandbits)
     await ledger.open()
-    barrier.wait(60)
+    barrier.wait(TIMEOUT)
     cpu = time.process_time()
     begin = time.monotonic() + WARM_UP
     end = begin + seconds
@@ -140,23 +145,41 @@ async def _saturate(where: Ledger, barrier: Any, number: int, seconds: float) ->
 
 @contextmanager
 def watched_machine() -> Iterator[list[float]]:
-    """Sleep for short times, and note by how much each sleep was too long.
+    """Sleep for short times, and note by how much each sleep was too long. No disk has a part in it."""
+    with _repeated(lambda: None) as took:
+        yield took
 
-    Without disk I/O, which could wait for the processes that are measured.
-    """
-    late = [0.0]
+
+@contextmanager
+def watched_disk(directory: Path) -> Iterator[list[float]]:
+    """Write and sync a file now and then, and note how long that took."""
+    with (directory / "probe").open("wb", buffering=0) as probe:
+
+        def sync() -> None:
+            probe.write(b"x")
+            os.fsync(probe.fileno())
+
+        with _repeated(sync, pause=0.05) as took:
+            yield took
+
+
+@contextmanager
+def _repeated(do: Callable[[], object], *, pause: float = 0.01) -> Iterator[list[float]]:
+    """Pause and do this again and again, and note for how long each turn took longer than its pause."""
+    took = [0.0]
     over = threading.Event()
 
-    def watch() -> None:
+    def repeat() -> None:
         while not over.is_set():
             begun = time.monotonic()
-            time.sleep(0.01)
-            late.append(time.monotonic() - begun - 0.01)
+            time.sleep(pause)
+            do()
+            took.append(time.monotonic() - begun - pause)
 
-    watching = threading.Thread(target=watch)
-    watching.start()
+    repeating = threading.Thread(target=repeat)
+    repeating.start()
     try:
-        yield late
+        yield took
     finally:
         over.set()
-        watching.join()
+        repeating.join()
