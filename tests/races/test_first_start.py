@@ -5,6 +5,7 @@ from pathlib import Path
 
 from support.first_start import start_once_all_are_there
 from support.stores import ledger_settings
+from support.timeouts import TIMEOUT
 
 PROCESSES = 4
 
@@ -16,8 +17,8 @@ def test_four_processes_that_start_at_once_share_the_keys_of_one(tmp_path: Path)
     starting = [spawn.Process(target=start_once_all_are_there, args=arguments) for _ in range(PROCESSES)]
     for process in starting:
         process.start()
-    known = [seen.get(timeout=100) for _ in starting]
+    known = [seen.get(timeout=TIMEOUT) for _ in starting]
     for process in starting:
-        process.join(20)
+        process.join(TIMEOUT)
     assert known == [known[0]] * PROCESSES
     assert len(known[0]) == 2

@@ -12,6 +12,7 @@ from msgspec import Struct
 from races.cluster import Cluster
 from support.concurrently import FormRequest, concurrently, refreshing
 from support.oauth import Person, error_of
+from support.timeouts import until
 
 REFRESHES = 10
 POLLING = 0.2
@@ -122,6 +123,7 @@ async def polling(cluster: Cluster) -> Polling:
     revoked = time.monotonic()
     assert answer.status_code == 200
     await asyncio.sleep(POLLING / 2)
+    await until(lambda: any(one.sent > revoked for one in asked) or all(task.done() for task in asking))
     over.set()
     await asyncio.gather(*asking)
     return Polling(asked, revoked)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.timeouts import TIMEOUT
+
 TESTS = Path(__file__).parents[1]
 TOKEN = "glat_" + "AbC3" * 12
 PASSWORD = "tell nobody"
@@ -75,7 +77,13 @@ def run(folder: Path, test: str, *options: str) -> subprocess.CompletedProcess[s
         str(folder),
     ]
     return subprocess.run(
-        arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=100
+        arguments,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2 * TIMEOUT,
     )
 
 

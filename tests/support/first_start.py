@@ -8,6 +8,7 @@ from grantledger.application.provenance import Caller
 from grantledger.domain.signing_keys import KEYS, SIGNING, SigningKeys
 from grantledger.entrypoints.composition import Container, ledger_open
 from grantledger.entrypoints.settings_sources import load_settings
+from support.timeouts import TIMEOUT
 
 
 def start_once_all_are_there(settings: dict[str, str], barrier: Any, seen: Any) -> None:
@@ -18,7 +19,7 @@ def start_once_all_are_there(settings: dict[str, str], barrier: Any, seen: Any) 
 async def _started(settings: dict[str, str], barrier: Any) -> tuple[str, ...]:
     container = Container(load_settings(None, {}, settings))
     async with ledger_open(container):
-        barrier.wait(60)
+        barrier.wait(TIMEOUT)
         await container.use_cases().make_signing_keys(Caller(correlation_id="start"))
         known = (await container.ledger().load(KEYS, SIGNING)).state or SigningKeys()
         assert await container.ledger().value(known.active.kid, PRIVATE_KEY)

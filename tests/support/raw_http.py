@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from support.timeouts import TIMEOUT
+
 
 class RawAnswer(Struct, frozen=True):
     status: int
@@ -19,7 +21,7 @@ class RawAnswer(Struct, frozen=True):
         return self.status, str(json.loads(self.body)["error"])
 
 
-def connected(origin: str, *, timeout: float = 60) -> socket.socket:
+def connected(origin: str, *, timeout: float = TIMEOUT) -> socket.socket:
     place = urlsplit(origin)
     return socket.create_connection((place.hostname, place.port), timeout)
 
@@ -53,7 +55,9 @@ def received(connection: socket.socket) -> RawAnswer | None:
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     while len(body) < int(headers.get("content-length", 0)):
-        body += connection.recv(65_536)
+        more = connection.recv(65_536)
+        assert more, "the server hung up in the middle of an answer"
+        body += more
     return RawAnswer(int(status.split()[1]), headers, body)
 
 

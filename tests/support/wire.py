@@ -9,7 +9,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-TIMEOUT = 60
+from support.timeouts import TIMEOUT
+
 _IDLE = 2
 """Seconds after which a connection is not trusted any more: the server closes it after five."""
 
