@@ -53,6 +53,7 @@ async def crash_repeatedly(
 ) -> CrashRun:
     """Kill busy servers `kills` times. After each kill check `asked` earlier answers of each kind.
 
+    It goes on until a kill has interrupted a request, which nearly every one does.
     With a `disk` its power is cut whenever no server runs. `settings` are those of the servers.
     """
     witness = Witness(seed)
@@ -65,7 +66,7 @@ async def crash_repeatedly(
             disk.remember()
         hosts[0].start()
         cookies = await signed_in(hosts[0].origin)
-        while run.kills < kills:
+        while run.kills < kills or not (witness.unanswered or run.kills >= 20 * kills):
             await _start_all(hosts, run, disk)
             if found := contradictions(hosts[0].ledger):
                 run.contradictions += found  # every other failure would follow from it

@@ -19,7 +19,7 @@ from support.postgres import FailoverPair
 from support.replicas import replicas
 from support.server import Server
 from support.stores import once
-from support.timeouts import TIMEOUT
+from support.timeouts import TIMEOUT, until
 from support.witness import Witness, contradictions, signed_in, visitor
 
 pytestmark = once("has a PostgreSQL of its own in each run")
@@ -50,7 +50,9 @@ def pair() -> Iterator[FailoverPair]:
 
 @pytest.fixture(scope="module")
 async def run(pair: FailoverPair, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    witness, over = Witness(random.randrange(1_000_000)), asyncio.Event()
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")  # noqa: T201 - shown when a test fails
+    witness, over = Witness(seed), asyncio.Event()
     settings = {"database": pair.database, "refresh_reuse_window": "300"}
     with replicas(tmp_path_factory.mktemp("servers"), 2, **settings) as servers:
         cookies = await signed_in(servers[0].origin)
@@ -61,6 +63,7 @@ async def run(pair: FailoverPair, tmp_path_factory: pytest.TempPathFactory) -> R
         assert await answered(witness, 60)
         await asyncio.to_thread(pair.primary.crash)
         while_no_primary = [await probed(server, 503) for server in servers]
+        await until(lambda: witness.refused_for_now > 0 or all(task.done() for task in busy))
         ((read,),) = postgres.rows(pair.standby, READERS)
         await asyncio.to_thread(pair.promote)
         at_the_end = [await probed(server, 200) for server in servers]

@@ -36,15 +36,19 @@ class Run(Struct):
     ids=lambda count: f"{count} crashes",
 )
 async def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    found = Run(Witness(random.randrange(1_000_000)), [], [], [], [])
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")  # noqa: T201 - shown when a test fails
+    found = Run(Witness(seed), [], [], [], [])
     postgresql = CrashingServer()
     directory = tmp_path_factory.mktemp("servers")
     try:
         with replicas(directory, 2, database=postgresql.database, refresh_reuse_window="300") as servers:
             cookies = await signed_in(servers[0].origin)
             origins = [server.origin for server in servers]
-            for crash in range(request.param):
+            crash = 0
+            while crash < request.param or not (found.witness.refused_for_now or crash >= 20 * request.param):
                 await crash_once(postgresql, origins, cookies, found, crash)
+                crash += 1
     finally:
         postgresql.end()
     return found

@@ -80,7 +80,9 @@ class Terms(Struct):
 async def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Terms:
     server = RestartableServer(tmp_path_factory.mktemp("terms"), refresh_reuse_window="300")
     await server.open_account()
-    witness = Witness(random.randrange(1_000_000))
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")  # noqa: T201 - shown when a test fails
+    witness = Witness(seed)
     exit_codes, answered, ended = [], [], []
     try:
         server.start()

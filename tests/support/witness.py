@@ -23,6 +23,25 @@ COME_BACK = "server cannot answer now"
 """In the text of every 503, for programs and for users. An overloaded server may answer so."""
 
 
+CODE_IS_GOOD = 500
+"""Seconds for which a code is certainly good. It expires after 600, and a machine may be slow."""
+
+CAN_RETRY = 200
+"""Seconds for which a lost refresh can certainly be retried. The servers of these tests allow 300."""
+
+
+class Code(Struct, frozen=True):
+    """A code that a client was given, and when it was asked for."""
+
+    client: str
+    value: str
+    asked_at: float
+
+    @property
+    def is_good(self) -> bool:
+        return time.monotonic() - self.asked_at < CODE_IS_GOOD
+
+
 class Grant(Struct):
     """What a client was given for one code."""
 
@@ -42,9 +61,9 @@ class Witness:
         self.random = random.Random(seed)
         self.clients: list[str] = []
         self.allowed: list[str] = []
-        self.codes: list[tuple[str, str]] = []
+        self.codes: list[Code] = []
         self.alive: list[Grant] = []
-        self.unsure: list[Grant] = []
+        self.unsure: list[tuple[Grant, float]] = []  # and when the refresh without an answer was sent
         self.dead: list[Grant] = []
         self.refused: list[str] = []
         self.answered = 0
@@ -98,28 +117,34 @@ class Witness:
             await self.register(person)
         # Mostly one whose consent is remembered already.
         client = self.random.choice(self.clients[:5])
-        self.codes.append((client, await person.code(client)))
+        asked_at = time.monotonic()
+        self.codes.append(Code(client, await person.code(client), asked_at))
         if client not in self.allowed:
             self.allowed.append(client)
 
     async def redeem(self, person: Person) -> None:
+        self.codes = [code for code in self.codes if code.is_good]
         while not self.codes:
             await self.ask_for_a_code(person)
-        client, code = self._taken(self.codes)
-        answer = await person.redeem(client, code)
+        code = self._taken(self.codes)
+        answer = await person.redeem(code.client, code.value)
         assert answer.status_code == 200, answer.text
+        self._opened(code, answer)
+
+    def _opened(self, code: Code, answer: httpx2.Response) -> None:
         tokens = answer.json()
-        self.alive.append(Grant(client, code, [tokens["access_token"]], tokens["refresh_token"]))
+        self.alive.append(Grant(code.client, code.value, [tokens["access_token"]], tokens["refresh_token"]))
 
     async def refresh(self, person: Person) -> None:
         while not self.alive:
             await self.redeem(person)
         grant = self._taken(self.alive)
+        sent = time.monotonic()
         try:
             answer = await person.refresh(grant.client, grant.refresh_token)
             assert answer.status_code == 200, answer.text
         except (httpx2.TransportError, AssertionError):
-            self.unsure.append(grant)
+            self.unsure.append((grant, sent))
             raise
         tokens = answer.json()
         grant.access_tokens = [*grant.access_tokens[-3:], tokens["access_token"]]
@@ -153,8 +178,9 @@ class Witness:
 
     async def untruths(self, person: Person, *, at_most: int | None = None) -> list[str]:
         """Return earlier answers that are untrue now. Checks all, or `2 * at_most` of each kind."""
-        self.alive += self.unsure
-        unsure, self.unsure = self.unsure, []
+        unsure = [grant for grant, sent in self.unsure if time.monotonic() - sent < CAN_RETRY]
+        self.alive += unsure
+        self.unsure = []
         found = await self._asked(person, self._grant_lives, unsure)
         codes, replayed = self._some(self.codes, at_most), self._some(self.alive, (at_most or 100) // 5)
         alive = [grant for grant in self._some(self.alive, at_most) if grant not in replayed]
@@ -219,13 +245,14 @@ class Witness:
         asked = [await _now(partial(person.session, token)) for token in grant.access_tokens]
         return [answer.status_code for answer in asked]
 
-    async def _code_is_good(self, person: Person, code: tuple[str, str]) -> str | None:
-        answer = await _now(lambda: person.redeem(*code))
+    async def _code_is_good(self, person: Person, code: Code) -> str | None:
+        if not code.is_good:
+            return None
+        answer = await _now(lambda: person.redeem(code.client, code.value))
         if answer.status_code != 200:
             return f"a code is lost: {answer.text}"
-        tokens = answer.json()
         self.codes.remove(code)
-        self.alive.append(Grant(*code, [tokens["access_token"]], tokens["refresh_token"]))
+        self._opened(code, answer)
         return None
 
     async def _code_is_spent(self, person: Person, grant: Grant) -> str | None:
