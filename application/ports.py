@@ -47,6 +47,14 @@ class Randomness(Protocol):
         """Return `prefix` and the base64url of `size` fresh random bytes, unpadded."""
         ...
 
+    def new_id(self) -> str:
+        """Return the base64url of 16 fresh bytes, of which at least 80 bits are random.
+
+        Ids sort as text by the time they were made, so that the ledger writes new rows next to each other
+        (ADR 0088).
+        """
+        ...
+
 
 class PrivateRecord(Struct, frozen=True, kw_only=True):
     """A value that must not be in the log, such as an e-mail address. It is stored sealed, next to the log.

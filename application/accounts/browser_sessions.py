@@ -40,7 +40,7 @@ class BrowserSessionMaker:
         `TooManyActions`.
         """
         with self._limit.counted(user.user_id):
-            return self._made(user, session_id or self._randomness.token(size=16), longest)
+            return self._made(user, session_id or self._randomness.new_id(), longest)
 
     def _made(
         self, user: UserAccount, session_id: str, longest: int | None

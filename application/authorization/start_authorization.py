@@ -41,7 +41,7 @@ class StartAuthorization:
         self._lifetime = policy.transaction_lifetime
 
     def new_transaction_id(self) -> str:
-        return self._randomness.token(size=16)
+        return self._randomness.new_id()
 
     async def __call__(
         self,

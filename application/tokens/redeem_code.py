@@ -114,7 +114,7 @@ class RedeemCode:
         user = facts.user.state
         user.check_usable()
         now = self._clock.now()
-        grant_id = self._randomness.token(size=16)
+        grant_id = self._randomness.new_id()
         outcome = code.redeem(
             client_id=client.client_id,
             client_registration=client.registration,

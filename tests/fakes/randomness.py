@@ -11,3 +11,6 @@ class CountingRandomness:
         self.drawn += 1
         raw = self.drawn.to_bytes(size, "big")
         return prefix + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+    def new_id(self) -> str:
+        return self.token(size=16)

@@ -39,7 +39,7 @@ class Vouchers:
     def make(self, segment: str, user: HostUser) -> str:
         voucher = Voucher(
             user=user,
-            session_id=self._randomness.token(size=16),
+            session_id=self._randomness.new_id(),
             expires_at=self._clock.now() + LIFETIME,
         )
         return self._box.seal(msgspec.json.encode(voucher), f"voucher {segment}")

@@ -72,7 +72,7 @@ class Jar:
 
 
 def a_pending(**values: Any) -> AuthorizationRequest:
-    return replace(a_request(), transaction_id=SystemRandomness().token(size=16), **values)
+    return replace(a_request(), transaction_id=SystemRandomness().new_id(), **values)
 
 
 def of_bytes(most: int) -> st.SearchStrategy[str]:
