@@ -30,10 +30,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 FULL = {"browser", "faults", "races"}
 """The folders whose tests all take long. Elsewhere a test or its file is marked `full`."""
 
-# A busy machine is slow, which says nothing of the code: pytest's timeout holds for each test. And where `CI`
-# is set hypothesis would look at the same examples each time.
+# A busy machine is slow, and some runs draw many examples that are too large or that `assume` rejects. That
+# says nothing of the code: pytest's timeout holds for each test. And where `CI` is set hypothesis would look
+# at the same examples each time.
 settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    derandomize=False,
 )
 settings.load_profile("untimed")
 

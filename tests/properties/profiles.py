@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 from msgspec import Struct
 
@@ -137,10 +137,6 @@ def _settings(profile: Profile, examples: int) -> settings:
     return settings(
         max_examples=examples,
         stateful_step_count=profile.steps + 1,
-        # A single step has no limit: pytest's timeout covers the whole run.
-        deadline=None,
-        # What is drawn depends on what the system answered, and the time for that counts as drawing.
-        suppress_health_check=[HealthCheck.too_slow],
         phases=[Phase.reuse, Phase.generate, Phase.shrink],
         print_blob=True,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pydantic_core
-from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from grantledger.adapters.guards.asgi import BearerGuard
@@ -155,7 +155,7 @@ async def passed(body: bytes, cuts: list[int], headers: list[tuple[bytes, bytes]
     return reached
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(body=BODIES, cuts=st.lists(st.integers(0, 500), max_size=3), headers=HEADERS)
 @example(b'{"method":"tools/call","method":"tools/list","params":{"name":"delete_all"}}', [], [])
 @example(b'{"method":"tools/list","params":{"name":"delete_a"},"Method":"tools/call"}', [], [])
