@@ -47,6 +47,7 @@ def test_a_log_holds_no_secret_no_address_and_no_query(text, shown):
     "text", ["a" * 8192, "%4" * 4096, "a'" * 4096, "a:" * 4096, "a%40" * 2048, '"' * 8192, '"a' * 4096]
 )
 def test_a_long_text_of_a_stranger_is_redacted_fast(text):
+    """Fails if the time grows with the square of the length."""
     started = time.process_time()
-    redacted(text)
-    assert time.process_time() - started < 0.1
+    redacted(text * 8)
+    assert time.process_time() - started < 2  # 0.01 s on an idle machine

@@ -18,6 +18,7 @@ from grantledger.adapters.doctor.http import MAX_RESPONSE, Http, addresses_of
 from grantledger.adapters.doctor.report import Report
 from grantledger.entrypoints.doctor_run import lines_of
 from support.healthy_server import MCP, ORIGIN, USER, HealthyServer, Request, Response
+from support.timeouts import TIMEOUT
 
 PATH = "/.well-known/oauth-protected-resource/mcp"
 ROOT = "/.well-known/oauth-protected-resource"
@@ -30,7 +31,7 @@ Fault = Callable[[HealthyServer], object]
 async def examined(server: HealthyServer, *, url: str = MCP, active: bool = False) -> Report:
     async with (
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app=server)) as client,
-        httpx2.AsyncClient(trust_env=False, verify=False) as browser,
+        httpx2.AsyncClient(trust_env=False, verify=False, timeout=TIMEOUT) as browser,
     ):
 
         async def signs_in(address: str) -> None:

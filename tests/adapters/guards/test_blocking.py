@@ -25,7 +25,9 @@ def issuer() -> FakeIssuer:
 
 @pytest.fixture
 def client(issuer) -> Iterator[SyncMcpAuthClient]:
-    client = SyncMcpAuthClient(issuer=ISSUER, resource=RESOURCE, scopes=("notes:read",), http=issuer.http())
+    client = SyncMcpAuthClient(
+        issuer=ISSUER, resource=RESOURCE, cache_seconds=3_600, scopes=("notes:read",), http=issuer.http()
+    )
     yield client
     client.close()
 

@@ -9,17 +9,27 @@ import httpx2
 import pytest
 
 from grantledger.adapters.guards import issuer as issuer_module
+from grantledger.adapters.guards import token_cache
 from grantledger.adapters.guards.client import McpAuthClient
 from grantledger.application.ports import Unavailable
 from grantledger.application.tokens.mcp_session import SessionUser
 from support.guarding import GuardedApp, calling
 from support.issuer import INTROSPECTION, ISSUER, METADATA, RESOURCE, SECRET, SESSION, FakeIssuer
+from support.timeouts import TIMEOUT
 
 Make = Callable[..., McpAuthClient]
 
 OPENID = "/.well-known/openid-configuration"
 
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch) -> None:
+    """Nothing ends while a test runs, however long it takes. Tests of these times set others."""
+    monkeypatch.setattr(token_cache, "REFUSED_FOR", 3_600)
+    monkeypatch.setattr(issuer_module, "RETRY_IN", 3_600)
+    monkeypatch.setattr(issuer_module, "TIMEOUT", TIMEOUT)
 
 
 @pytest.fixture
@@ -37,8 +47,8 @@ def make(issuer) -> Make:
     def make(way: str = "session", **options: Any) -> McpAuthClient:
         if way == "introspection":
             options = {"client_id": "notes", "client_secret": SECRET, **options}
-        given = {"issuer": ISSUER, "resource": RESOURCE, "verify": way, "http": issuer.http(), **options}
-        return McpAuthClient(**given)
+        given = {"issuer": ISSUER, "resource": RESOURCE, "verify": way, "http": issuer.http()}
+        return McpAuthClient(**{"cache_seconds": 3_600, **given, **options})
 
     return make
 

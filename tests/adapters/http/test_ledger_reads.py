@@ -9,6 +9,7 @@ import pytest
 from msgspec import Struct
 
 from fakes.clock import FrozenClock
+from grantledger.adapters.ledger import writer
 from grantledger.application.provenance import Caller
 from grantledger.domain.resource_indicator import Resource
 from grantledger.entrypoints.composition import Container
@@ -43,7 +44,10 @@ class World(Struct):
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    # Otherwise a test that takes long would also count what the ledger's writer sweeps by itself.
+    monkeypatch.setattr(writer, "SWEEP_EVERY", 3_600.0)
+    monkeypatch.setattr(writer, "SWEEP_IDLE", 3_600.0)
     database = tmp_path / "ledger.sqlite3"
     variables = {
         "GRANTLEDGER_DATABASE": str(database),

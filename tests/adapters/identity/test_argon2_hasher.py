@@ -63,11 +63,17 @@ async def test_leaves_the_event_loop_free(hasher, monkeypatch):
     assert await hasher.hash("password")
 
 
-async def test_refuses_more_than_fit_in_the_queue():
+async def test_refuses_more_than_fit_in_the_queue(monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(argon2.PasswordHasher, "hash", lambda *_: str(go_on.wait(TIMEOUT)))
     hasher = Argon2Hasher(workers=1, most_queued=1)
-    outcomes = await asyncio.gather(*(hasher.hash("password") for _ in range(3)), return_exceptions=True)
+    fitting = [asyncio.create_task(hasher.hash("password")) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await hasher.hash("password")
+    go_on.set()
+    assert await asyncio.gather(*fitting) == ["True", "True"]
     hasher.close()
-    assert [type(outcome) for outcome in outcomes] == [str, str, Unavailable]
 
 
 async def test_finished_work_leaves_the_queue():
