@@ -46,7 +46,7 @@ class Grant(Struct):
     """What a client was given for one code."""
 
     client: str
-    code: str
+    code: Code
     access_tokens: list[str]
     refresh_token: str
 
@@ -133,7 +133,7 @@ class Witness:
 
     def _opened(self, code: Code, answer: httpx2.Response) -> None:
         tokens = answer.json()
-        self.alive.append(Grant(code.client, code.value, [tokens["access_token"]], tokens["refresh_token"]))
+        self.alive.append(Grant(code.client, code, [tokens["access_token"]], tokens["refresh_token"]))
 
     async def refresh(self, person: Person) -> None:
         while not self.alive:
@@ -182,7 +182,9 @@ class Witness:
         self.alive += unsure
         self.unsure = []
         found = await self._asked(person, self._grant_lives, unsure)
-        codes, replayed = self._some(self.codes, at_most), self._some(self.alive, (at_most or 100) // 5)
+        codes = self._some(self.codes, at_most)
+        # A code that has expired is unknown, and its replay revokes nothing.
+        replayed = self._some([one for one in self.alive if one.code.is_good], (at_most or 100) // 5)
         alive = [grant for grant in self._some(self.alive, at_most) if grant not in replayed]
         found += await self._asked(person, self._client_is_known, self._some(self.clients, at_most))
         found += await self._asked(person, self._consent_is_remembered, self.allowed)
@@ -256,7 +258,7 @@ class Witness:
         return None
 
     async def _code_is_spent(self, person: Person, grant: Grant) -> str | None:
-        answer = await _now(lambda: person.redeem(grant.client, grant.code))
+        answer = await _now(lambda: person.redeem(grant.client, grant.code.value))
         if answer.status_code != 400:
             return f"a code opened a second grant: {answer.text}"
         self.alive.remove(grant)
