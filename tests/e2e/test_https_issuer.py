@@ -97,6 +97,17 @@ async def test_a_cookie_that_a_neighbour_domain_could_have_set_is_not_read(perso
     assert returned(await person.authorize(client, prompt="none"))["error"] == "login_required"
 
 
+@pytest.mark.parametrize("space", [b"\xa0", b"\x85"])
+async def test_a_cookie_whose_name_begins_with_a_space_of_unicode_is_not_read(person: Person, space: bytes):
+    """Browsers take it from a neighbour domain, because its name does not begin with `__Host-`."""
+    client = (await person.register())["client_id"]
+    await person.code(client)
+    session = person.cookies()["__Host-grantledger-session"]
+    person.http.cookies.clear()
+    person.http.headers = [(b"cookie", space + f"__Host-grantledger-session={session}".encode())]
+    assert returned(await person.authorize(client, prompt="none"))["error"] == "login_required"
+
+
 @pytest.mark.parametrize("path", ["/authorize", "/authorize/x"])
 async def test_the_servers_own_pages_are_refused_as_redirect_uris(person: Person, path: str):
     answer = await person.http.post("/register", json={"redirect_uris": [f"{ISSUER}{path}"]})

@@ -119,6 +119,10 @@ class Homes:
 
 
 _COOKIES = "grantledger.cookies"
+_SPACE = " \t"
+"""What may surround a name. `str.strip` also removes the bytes 0x85 and 0xA0. But browsers let a neighbour
+domain set a cookie whose name is one of these bytes and then `__Host-...`.
+"""
 
 
 def sent_cookies(request: AnyRequest) -> dict[str, str]:
@@ -135,10 +139,10 @@ def sent_cookies(request: AnyRequest) -> dict[str, str]:
     for header in header_values(scope, b"cookie"):
         for pair in header.split(";"):
             name, _, value = pair.partition("=")
-            name = name.strip()
+            name = name.strip(_SPACE)
             if name in cookies:
                 repeated.add(name)
-            cookies[name] = value.strip()
+            cookies[name] = value.strip(_SPACE)
     found = {name: value for name, value in cookies.items() if name not in repeated}
     scope[_COOKIES] = found
     return found
