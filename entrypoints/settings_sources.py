@@ -136,8 +136,16 @@ def _converted(key: str, given: Given) -> Any:
         value = _READ.get(get_origin(kind), _as_it_is)(given.value)
         return msgspec.convert(value, kind, strict=not given.as_text)
     except msgspec.DecodeError as error:
-        wanted = _NAMES.get(kind, "tables" if get_origin(kind) is dict else "a list of tables")
-        raise SettingsInvalid(key, f"must be {wanted}: {error}") from None
+        raise SettingsInvalid(key, f"must be {_wanted(kind, error)}") from None
+
+
+def _wanted(kind: Any, error: msgspec.DecodeError) -> str:
+    """Return what a value of the type must be and why this one is not. For tables, also name their fields."""
+    if kind in _NAMES:
+        return f"{_NAMES[kind]}: {error}"
+    table = next(part for part in get_args(kind) if issubclass(part, Struct))
+    tables = "tables" if get_origin(kind) is dict else "a list of tables"
+    return f"{tables}: {error}; the fields of a table are {', '.join(table.__struct_fields__)}"
 
 
 @cache

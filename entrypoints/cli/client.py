@@ -111,7 +111,8 @@ def show(client_id: str, *, as_json: bool, database: str | None, config: Path | 
     type=click.Choice(["client_secret_basic", "client_secret_post"]),
     default="client_secret_basic",
     show_default=True,
-    help="How it sends the secret; the server accepts both.",
+    metavar="METHOD",
+    help="How it sends the secret: client_secret_basic or client_secret_post. The server accepts both.",
 )
 @access_token_option
 @json_option

@@ -15,8 +15,8 @@ def doctor(url: str, *, active: bool, no_browser: bool, everything: bool, as_jso
     """Examine an MCP server and its authorization server from the outside, as known clients use them.
 
     URL is the MCP server, or an issuer. They may be of any vendor. Exits with 0 if there is no fault, with 1
-    if there is one, and with 2 if nothing answers or an examination without a fault ends early. Without
-    --active no request changes anything.
+    if there is one, and with 2 if nothing answers, or if the examination ends early and has found no fault.
+    Without --active no request changes anything.
     """
     from grantledger.entrypoints.doctor_run import DoctorOptions, run_doctor
 

@@ -66,7 +66,7 @@ def list_keys(*, as_json: bool, database: str | None, config: Path | None) -> No
     type=click.Choice(ALGORITHMS),
     default=ES256,
     show_default=True,
-    help="The algorithm whose next key shall sign.",
+    help="The algorithm whose keys are rotated.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of --compromised.")
 @json_option

@@ -141,8 +141,8 @@ def show(
     A time is ISO 8601, in UTC unless it names a zone, or seconds since 1970, or a duration before now such as
     90s, 15m, 2h or 7d.
 
-    With --as-of, give one of --client, --user and --grant. Of a client the command shows the metadata, and of
-    a user the roles. Of a grant it shows client, resource, scopes, and whether its tokens were accepted.
+    With --as-of, give one of --client, --user and --grant. The command shows the metadata of a client, the
+    roles of a user, or the client, resource and scopes of a grant and whether its tokens were accepted.
     """
     from grantledger.adapters.ledger.history import Filter
     from grantledger.entrypoints.databases import database_of

@@ -120,6 +120,7 @@ def part_options(command: F) -> F:
         click.option(
             "--limit",
             type=click.IntRange(min=1),
+            metavar="N",
             default=100,
             show_default=True,
             help="Show at most this many.",

@@ -70,8 +70,11 @@ def migrate(*, as_json: bool, database: str | None, config: Path | None) -> None
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the script that lets your shell complete commands and options.
 
-    bash: eval "$(grantledger completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc; fish:
-    grantledger completion fish > ~/.config/fish/completions/grantledger.fish
+    bash: write `eval "$(grantledger completion bash)"` into ~/.bashrc.
+
+    zsh: write `eval "$(grantledger completion zsh)"` into ~/.zshrc.
+
+    fish: run `grantledger completion fish > ~/.config/fish/completions/grantledger.fish`.
     """
     script = get_completion_class(shell)
     assert script is not None

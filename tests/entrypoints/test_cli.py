@@ -6,12 +6,14 @@ import os
 import pty
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from grantledger.entrypoints.cli import demo
+from grantledger.entrypoints.cli import commands, demo
 from support.leaks import seen
 from support.server import PASSWORD, cli
 
@@ -36,6 +38,24 @@ def test_help_names_every_command(database: Path):
     code, said, _ = run(database, "--help")
     assert code == 0
     assert all(command in said for command in ("demo", "serve", "migrate", "user", "keys", "ledger"))
+
+
+def helps(command: click.Command, *path: str) -> Iterator[str]:
+    """Yield the help of the command and of its subcommands, as a terminal of 80 columns shows it."""
+    yield CliRunner(env={"COLUMNS": "80"}).invoke(commands.cli, [*path, "--help"]).stdout
+    if isinstance(command, click.Group):
+        with click.Context(command) as context:
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None
+                yield from helps(below, *path, name)
+
+
+def test_the_help_of_every_command_fits_80_columns():
+    """Fails if an option is cut off: its user could not know what to type."""
+    shown = list(helps(commands.cli))
+    assert len(shown) > 50
+    assert [text for text in shown if "\N{HORIZONTAL ELLIPSIS}" in text] == []
 
 
 @pytest.mark.parametrize("missing", ["bs4", "mcp"])

@@ -186,6 +186,19 @@ def test_a_wrong_type_in_the_file_is_named(text, start):
     assert sentence(in_file, text).startswith(start)
 
 
+def test_an_unknown_field_of_a_resource_is_answered_with_the_fields_that_exist():
+    assert sentence(in_file, "resources = [{identifier = 'x', nam = 'y'}]") == (
+        "resources must be a list of tables: Object contains unknown field `nam` - at `$[0]`; the fields of "
+        "a table are identifier, name, scopes, access_token_expires_in, jwt, better_auth_path "
+        "(from settings.toml)"
+    )
+
+
+def test_an_unknown_field_of_a_role_is_answered_with_the_fields_that_exist():
+    said = sentence(in_file, "[roles.editor]\nscope = ['a']")
+    assert said.endswith("the fields of a table are permissions, scopes (from settings.toml)")
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [
