@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -132,27 +133,40 @@ def has_started(database: str) -> bool:
     return "://" in database and asked(database, "SELECT 1 FROM user_account LIMIT 1") != []
 
 
-def _first_port() -> int:
-    """Return the first of 5,000 ports below those that Linux gives to sockets that ask for none."""
-    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    lowest = int(given.read_text().split()[0]) if given.exists() else 32_768
-    return max(lowest, 16_000) - 5_000
+_BLOCK = 300
+"""Ports of one test process. A port stays in use for a minute after its last connection."""
 
 
+@cache
 def _own_ports() -> Iterator[int]:
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    first = _first_port()
-    own = range(first + worker % 32, first + 5_000, 32)
-    begin = os.getpid() % len(own)  # so that two runs at the same time do not take the same ones
-    return itertools.cycle((*own[begin:], *own[:begin]))
+    """Return the ports that this test process alone uses, whichever run it belongs to.
+
+    They are below those that Linux gives to sockets that ask for none. The first port of the block is bound
+    until the process ends, which claims the others.
+    """
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    end = max(int(given.read_text().split()[0]), 26_000) if given.exists() else 32_768
+    for first in range(end - 24_000, end - _BLOCK, _BLOCK):
+        claim = socket.socket()
+        try:
+            claim.bind(("127.0.0.1", first))
+        except OSError:
+            claim.close()
+        else:
+            _CLAIMS.append(claim)
+            return itertools.cycle(range(first + 1, first + _BLOCK))
+    raise AssertionError("no ports are left for this test process")
 
 
-_PORTS = _own_ports()
+_CLAIMS: list[socket.socket] = []
 
 
 def free_port() -> int:
     """Return a free port. No other test process takes it meanwhile, and no socket that binds port 0."""
-    return next(port for port in _PORTS if _is_free("127.0.0.1", port) and _is_free("::1", port))
+    for port in itertools.islice(_own_ports(), _BLOCK):
+        if _is_free("127.0.0.1", port) and _is_free("::1", port):
+            return port
+    raise AssertionError("every port of this test process is in use")
 
 
 def _is_free(address: str, port: int) -> bool:
