@@ -6,7 +6,15 @@ from grantledger.adapters.asgi_types import Headers
 
 _EXPOSED = b"WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id"
 
-CORS_NAMES = frozenset((b"access-control-allow-origin", b"access-control-expose-headers"))
+CORS_NAMES = frozenset(
+    (
+        b"access-control-allow-origin",
+        b"access-control-expose-headers",
+        # An application may send it for origins of its own. It must not apply to the origins of the guard.
+        b"access-control-allow-credentials",
+    )
+)
+"""The headers of an application that a guard removes."""
 
 
 def response_headers(origin: bytes = b"*") -> Headers:

@@ -104,7 +104,8 @@ def _query(request: HttpRequest) -> bytes:
 def _response(plain: PlainResponse) -> HttpResponse:
     response = HttpResponse(plain.body, status=plain.status)
     for name, value in plain.headers:
-        response[name.decode()] = value.decode()
+        # A preflight repeats the bytes of a request header, which need not be UTF-8.
+        response[name.decode()] = value.decode("latin-1")
     return response
 
 

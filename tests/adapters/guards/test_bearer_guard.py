@@ -226,6 +226,13 @@ async def test_does_not_repeat_cross_origin_headers_that_the_app_sends_itself(ca
     assert answer.value("mcp-session-id") == "1"
 
 
+async def test_an_app_allows_no_credentials_to_the_origins_of_the_guard(call, app):
+    """Fails if a page that the guard lists may read what the app answers to the user's cookies."""
+    app.headers = [(b"Access-Control-Allow-Credentials", b"true")]
+    answer = await call("POST", "Bearer good")
+    assert "access-control-allow-credentials" not in {name.lower() for name, _ in answer.headers}
+
+
 # The answer's body
 
 

@@ -319,6 +319,14 @@ def test_the_vary_header_of_a_django_view_is_kept(issuer):
     sync.close()
 
 
+async def test_django_answers_a_preflight_with_bytes_that_are_not_utf_8(auth):
+    from django.test import RequestFactory  # noqa: PLC0415 - after `configure`
+
+    request = RequestFactory().options("/", headers={"access-control-request-headers": "x-\xff"})
+    answer = await mcp_discovery(auth)[0].callback(request)
+    assert (answer.status_code, answer["Access-Control-Allow-Headers"]) == (204, "x-\xff")
+
+
 @pytest.mark.parametrize("prefix", ["", "/app"])
 async def test_django_serves_discovery_behind_a_script_prefix(auth, prefix):
     from django.test import RequestFactory  # noqa: PLC0415 - after `configure`

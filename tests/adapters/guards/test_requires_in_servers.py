@@ -10,6 +10,7 @@ import fastmcp
 import httpx2
 import pytest
 from fastmcp.server.providers.addressing import hashed_backend_name
+from fastmcp.server.transforms.search import BM25SearchTransform
 from fastmcp.tools import Tool
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.server.mcpserver import MCPServer
@@ -311,6 +312,23 @@ async def test_a_rule_fits_the_hashed_name_of_a_tool_that_is_listed_with_a_names
     async with running(lambda auth: (served, with_mcp_auth(served, auth, rules=rules))) as client:
         assert (await client.call("bills_pay")).status_code == 403
         assert (await client.call(hashed_backend_name("billing", "pay"))).status_code == 403
+
+
+async def test_requires_also_checks_a_tool_that_another_tool_calls():
+    """A rule does not: the guard reads the client's call, which is about the tool that searches."""
+    ran: list[str] = []
+    server = fastmcp.FastMCP("Todo", transforms=[BM25SearchTransform()])
+
+    @server.tool
+    @requires("todo:delete")
+    def clear() -> str:
+        ran.append("clear")
+        return "cleared"
+
+    served = server.http_app(stateless_http=True, json_response=True)
+    async with running(lambda auth: (served, with_mcp_auth(served, auth))) as client:
+        refused = (await client.call("call_tool", name="clear", arguments={})).json()["result"]
+    assert (refused["isError"], ran) == (True, [])
 
 
 @every_server
