@@ -7,10 +7,12 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.absolute_uri import AbsoluteUri, UriMalformed, parse
@@ -240,7 +242,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for key in self.__struct_fields__:
-            check_setting(key, getattr(self, key))
+            value = converted(key, getattr(self, key))
+            force_setattr(self, key, value)
+            check_setting(key, value)
         _check_together(self)
 
     @property
@@ -652,6 +656,43 @@ def check_setting(key: str, value: Any) -> None:
         rules()[key](value)
     except ValueError as error:
         raise SettingsInvalid(key, str(error)) from None
+
+
+def converted(key: str, value: Any, *, strict: bool = True) -> Any:
+    """Return the value in the type of its setting, a list as a tuple and a dict as a table.
+
+    Unless `strict`, numbers and truth values may be text. Raises `SettingsInvalid` for any other type.
+    """
+    try:
+        return msgspec.convert(value, types_of_settings()[key], strict=strict)
+    except msgspec.ValidationError as error:
+        raise wrong_type(key, error) from None
+
+
+_NAMES = {
+    str: "a text",
+    str | None: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    tuple[str, ...]: "a list of texts",
+}
+
+
+def wrong_type(key: str, error: msgspec.DecodeError) -> SettingsInvalid:
+    """Return what the setting must be, why its value is not, and the fields if it is made of tables."""
+    kind = types_of_settings()[key]
+    if kind in _NAMES:
+        return SettingsInvalid(key, f"must be {_NAMES[kind]}: {error}")
+    table = next(part for part in get_args(kind) if issubclass(part, Struct))
+    tables = "tables" if get_origin(kind) is dict else "a list of tables"
+    fields = ", ".join(table.__struct_fields__)
+    return SettingsInvalid(key, f"must be {tables}: {error}; the fields of a table are {fields}")
+
+
+@cache
+def types_of_settings() -> dict[str, Any]:
+    """Return the type of each setting."""
+    return get_type_hints(Settings)
 
 
 @cache

@@ -5,22 +5,27 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_origin
 
 import msgspec
 from msgspec import Struct
 
 from grantledger.entrypoints.exposed_files import check_closed
-from grantledger.entrypoints.settings import Settings, SettingsInvalid, check_setting, holds_password
+from grantledger.entrypoints.settings import (
+    Settings,
+    SettingsInvalid,
+    check_setting,
+    converted,
+    holds_password,
+    types_of_settings,
+    wrong_type,
+)
 
 PREFIX = "GRANTLEDGER_"
 CONFIG = "GRANTLEDGER_CONFIG"
 
 _DEFAULT_FILE = Path("grantledger.toml")
-_NAMES = {str: "a text", int: "a whole number", bool: "true or false", tuple[str, ...]: "a list of texts"}
 
 
 class Given(Struct, frozen=True):
@@ -127,32 +132,16 @@ def _made(values: Mapping[str, Any], given: Mapping[str, Given]) -> Settings:
 
 
 def _converted(key: str, given: Given) -> Any:
-    kinds = _kinds()
+    kinds = types_of_settings()
     if key not in kinds:
         near = difflib.get_close_matches(key, kinds, n=1)
         raise SettingsInvalid(key, "is not a setting" + (f", did you mean {near[0]}?" if near else ""))
     kind = kinds[key]
     try:
         value = _READ.get(get_origin(kind), _as_it_is)(given.value)
-        return msgspec.convert(value, kind, strict=not given.as_text)
     except msgspec.DecodeError as error:
-        raise SettingsInvalid(key, f"must be {_wanted(kind, error)}") from None
-
-
-def _wanted(kind: Any, error: msgspec.DecodeError) -> str:
-    """Return what a value of the type must be and why this one is not. For tables, also name their fields."""
-    if kind in _NAMES:
-        return f"{_NAMES[kind]}: {error}"
-    table = next(part for part in get_args(kind) if issubclass(part, Struct))
-    tables = "tables" if get_origin(kind) is dict else "a list of tables"
-    return f"{tables}: {error}; the fields of a table are {', '.join(table.__struct_fields__)}"
-
-
-@cache
-def _kinds() -> dict[str, Any]:
-    """Return the type of each setting, without None."""
-    hints = get_type_hints(Settings)
-    return {key: get_args(hint)[0] if isinstance(hint, UnionType) else hint for key, hint in hints.items()}
+        raise wrong_type(key, error) from None
+    return converted(key, value, strict=not given.as_text)
 
 
 def _listed(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from grantledger.application.policy import ServerPolicy
 from grantledger.domain.resource_indicator import Resource
 from grantledger.domain.role import Role, Roles
-from grantledger.entrypoints.settings import Settings
+from grantledger.entrypoints.settings import ConfiguredRole, ProtectedResource, Settings
 from grantledger.entrypoints.settings_sources import load_settings
 from support.given_settings import given, in_environment, in_file, sentence
 
@@ -197,6 +198,37 @@ def test_an_unknown_field_of_a_resource_is_answered_with_the_fields_that_exist()
 def test_an_unknown_field_of_a_role_is_answered_with_the_fields_that_exist():
     said = sentence(in_file, "[roles.editor]\nscope = ['a']")
     assert said.endswith("the fields of a table are permissions, scopes (from settings.toml)")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("sign_up", "false", "true or false"),
+        ("port", "8000", "a whole number"),
+        ("port", None, "a whole number"),
+        ("issuer", 1, "a text"),
+        ("database", Path("ledger.sqlite3"), "a text"),
+        ("scopes", "openid", "a list of texts"),
+        ("resources", ("https://api.example.com/mcp",), "a list of tables"),
+        ("roles", {"editor": {"scope": ["a"]}}, "tables"),
+    ],
+)
+def test_a_program_that_gives_another_type_gets_the_name_of_the_setting(key, value, wanted):
+    """Fails if it is taken as it is: "false" would count as true, and let strangers sign up."""
+    assert sentence(Settings, **{key: value}).startswith(f"{key} must be {wanted}: ")
+
+
+def test_a_program_may_give_lists_and_dicts():
+    lists: Any = {
+        "scopes": ["openid", "a"],
+        "resources": [{"identifier": "https://api.example.com/mcp"}],
+        "roles": {"editor": {"scopes": ["a"]}},
+    }
+    assert Settings(**lists) == Settings(
+        scopes=("openid", "a"),
+        resources=(ProtectedResource("https://api.example.com/mcp"),),
+        roles={"editor": ConfiguredRole(scopes=("a",))},
+    )
 
 
 @pytest.mark.parametrize(
