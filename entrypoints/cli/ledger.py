@@ -30,7 +30,7 @@ from grantledger.entrypoints.cli.ledger_access import (
     on_ledger,
     settings_of,
 )
-from grantledger.entrypoints.cli.output import print_facts, print_record, progress
+from grantledger.entrypoints.cli.output import print_facts, print_record, progress, to_second
 from grantledger.entrypoints.cli.past_state import facts_of
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ _NOT_FOUND: dict[str, type[CommandFailed]] = {
     "user": UserNotFound,
     "grant": GrantNotFound,
 }
+
+_TIMES = frozenset({"auth_time", "since"})
+"""Fields in seconds since 1970, in addition to those that end in `_at` or `_until`."""
 
 _ONLY_IN_JSON = frozenset(
     {
@@ -241,7 +244,8 @@ def _facts_of_event(event: "RecordedEvent") -> Iterator[tuple[str, str]]:
         name = field.removesuffix("_id").replace("_", " ")
         if value is None or field in _ONLY_IN_JSON or field.endswith("_at") or name in event.about:
             continue
-        yield name, _text(value)
+        is_time = field in _TIMES or field.endswith("_until")
+        yield name, f"{to_second(value)} UTC" if is_time else _text(value)
 
 
 def _text(value: Any) -> str:

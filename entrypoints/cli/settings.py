@@ -118,6 +118,8 @@ def _text(value: Any) -> str:
     match value:
         case None | [] | ():
             return "none"
+        case bool():
+            return str(value).lower()
         case list() | tuple():
             return ", ".join(_text(item) for item in value)
         case dict():

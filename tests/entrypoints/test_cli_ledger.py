@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import sqlite3
 import subprocess
 import sys
@@ -113,6 +114,13 @@ def test_more_than_fifty_differences_are_only_counted(database: Path):
     lines = run(database, "replay")[1].splitlines()
     assert len(lines) == 51
     assert lines[-1] == "102 events replayed into 34 rows: 55 differ from the read model (5 not shown)"
+
+
+def test_times_in_events_are_shown_in_utc(database: Path):
+    """Fails if they are shown as seconds since 1970, as the events have them."""
+    shown = run(database, "show")[1]
+    assert f"auth time: {datetime.fromtimestamp(START, UTC):%Y-%m-%d %H:%M:%S} UTC" in shown
+    assert re.search(r": \d{10}\s", shown) is None
 
 
 @pytest.mark.parametrize("command", ["replay", "rebuild"])

@@ -123,6 +123,13 @@ def test_each_setting_is_shown_with_its_source(tmp_path: Path):
     assert shown["resources"][0][0]["identifier"] == "https://mcp.example/mcp"
 
 
+def test_settings_are_shown_as_the_file_has_them(tmp_path: Path):
+    """Fails if truth values are written as in Python, which TOML does not know."""
+    _, said, _ = run(tmp_path, "settings", "show", sign_up="true")
+    shown = {line.split()[0]: line.split()[1] for line in said.splitlines()}
+    assert (shown["sign_up"], shown["pooler"]) == ("true", "false")
+
+
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_secrets_are_hidden(tmp_path: Path, form: tuple[str, ...]):
     """Fails if secrets are shown."""
