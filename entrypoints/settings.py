@@ -182,8 +182,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     master_secret_file: Annotated[str | None, file_path] = None
     """The path of a file with the master secrets, one per line, instead of `master_secret`."""
 
-    trusted_proxies: Annotated[tuple[str, ...], each(ipaddress.ip_network)] = ()
-    """The addresses and networks whose forwarded headers are believed."""
+    trusted_proxies: Annotated[tuple[str, ...], each(proxy_network)] = ()
+    """The addresses and networks whose forwarded headers are believed.
+
+    Not `0.0.0.0/0` or `::/0`: callers could write any address into the header, and no limit would count.
+    """
 
     max_connections: Annotated[int, Between(1, 1_000_000)] = 1_000
     """How many connections one process holds. A further connection gets the status 503."""
@@ -530,6 +533,11 @@ def usable(check: Callable[[Any], object]) -> Callable[[Any], None]:
 def each(check: Callable[[str], object]) -> Callable[[tuple[str, ...]], None]:
     """Return a rule that refuses a list if the check raises `ValueError` for one of its texts."""
     return usable(lambda texts: [check(text) for text in texts])
+
+
+def proxy_network(text: str) -> None:
+    if ipaddress.ip_network(text).prefixlen == 0:
+        raise ValueError(f"{text!r} has every address, so that callers could write their own")
 
 
 def anything(_: object) -> None:

@@ -114,6 +114,8 @@ def test_every_number_has_bounds(key, low, high):
         ("registrations", "-1/day"),
         ("registrations_per_address", "unlimited"),
         ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", "0.0.0.0/0"),
+        ("trusted_proxies", "10.0.0.0/8 ::/0"),
     ],
 )
 def test_a_bad_value_is_named_with_its_source(key, value):
