@@ -185,6 +185,14 @@ def is_loopback(uri: str) -> bool:
     return parts.is_web and parts.is_this_machine
 
 
+def is_private_use(uri: str) -> bool:
+    """Whether the response opens an app, not a web site or a listener. Schemes may have capital letters.
+
+    Raises `RedirectUriForbidden`.
+    """
+    return not _checked(uri).is_web
+
+
 def checked_private_use(entry: str) -> str:
     """Return an entry of `RedirectUriPolicy.private_use` as it is, or raise a ValueError with the reason."""
     if _SCHEME.fullmatch(entry):

@@ -12,6 +12,7 @@ from grantledger.domain.redirect_uri import (
     choose,
     is_loopback,
     is_of_well_known_client,
+    is_private_use,
     kind_of,
     matches,
     shown_host,
@@ -428,6 +429,16 @@ def test_an_unregistered_uri_is_refused(presented):
 )
 def test_the_shown_host_names_the_receiver(uri, shown):
     assert shown_host(uri) == shown
+
+
+@pytest.mark.parametrize("uri", ["https://a.example/", "HTTPS://a.example/", "HTTP://127.0.0.1/"])
+def test_a_website_or_listener_is_no_app_in_whatever_case_its_scheme_is_written(uri):
+    assert not is_private_use(uri)
+
+
+@pytest.mark.parametrize("uri", ["com.example.app:/cb", "cursor://anysphere.cursor-mcp/oauth/callback"])
+def test_an_app_is_known_by_its_scheme(uri):
+    assert is_private_use(uri)
 
 
 def test_https_on_loopback_is_loopback_too():

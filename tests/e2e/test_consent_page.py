@@ -57,6 +57,14 @@ async def test_consent_warns_of_a_private_scheme(ada: Person):
     assert "cursor://anysphere.cursor-mcp" in page.text
 
 
+async def test_consent_for_a_web_site_in_capital_letters_does_not_call_it_an_app(ada: Person):
+    uri = "HTTPS://shop.example/callback"
+    client = await ada.register(redirect_uris=[uri])
+    page = await ada.asked(client["client_id"], redirect_uri=uri)
+    assert heading_of(page) == CONSENT
+    assert "This address opens an app, not a website." not in page.text
+
+
 async def test_consent_for_a_web_site_does_not_warn_of_programs_on_the_computer(ada: Person, client: str):
     assert "on this computer" not in (await ada.asked(client)).text.lower()
 

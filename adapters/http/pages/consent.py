@@ -45,7 +45,7 @@ def consent_page(
             client_uri=client.metadata.client_uri,
             redirect_host=redirect_uri.shown_host(pending.redirect_uri),
             is_loopback=redirect_uri.is_loopback(pending.redirect_uri),
-            is_private_use=not pending.redirect_uri.startswith(("https:", "http:")),
+            is_private_use=redirect_uri.is_private_use(pending.redirect_uri),
             self_registered=not client.approved,
             refreshes=client.refreshes,
             scopes=scope_lines(asking.scopes, built_in=built_in),

@@ -304,7 +304,7 @@ class PageErrors:
                 home=self._homes.of(request).path,
                 problem=wire_error(refused.cause).description,
                 redirect_host=redirect_uri.shown_host(refused.redirect_uri),
-                is_private_use=not refused.redirect_uri.startswith(("https:", "http:")),
+                is_private_use=redirect_uri.is_private_use(refused.redirect_uri),
                 url=self._responses.error_location(refused),
                 correlation_id=self._caller_of(request).correlation_id,
             )

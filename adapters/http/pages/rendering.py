@@ -25,6 +25,9 @@ _WORDS = {
 # Controls and surrogates are not text. Bidirectional controls could reorder our own words, because a stray
 # "pop" also ends the isolation of <bdi>.
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
+"""Letters and symbols that nobody can see: Hangul fillers, an empty Braille cell, a null notehead."""
+
 _HOST = re.compile(r"[a-z0-9.-]+")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -48,7 +51,7 @@ def without_controls(value: Any) -> Any:
 
 def claimed_name(claimed: str | None) -> str | None:
     """Return the name, None if it has no visible character."""
-    if claimed is None or not any(unicodedata.category(c)[0] in "LNPS" for c in claimed):
+    if claimed is None or not any(unicodedata.category(c)[0] in "LNPS" and c not in _BLANK for c in claimed):
         return None
     return claimed
 

@@ -81,7 +81,7 @@ def test_consent_of_a_known_client_at_a_website_warns_of_nothing():
     assert "Website: claude.ai" in document.text
 
 
-@pytest.mark.parametrize("name", [None, "", " ", "\u200b\u2060", "\u202e"])
+@pytest.mark.parametrize("name", [None, "", " ", "\u200b\u2060", "\u202e", "\u3164", "\u2800 \uffa0"])
 def test_an_invisible_name_is_no_name(name):
     page = replace(CONSENT, client_name=name, self_registered=True)
     text = Document(pages(page)).text
