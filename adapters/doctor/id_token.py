@@ -16,13 +16,13 @@ def id_token_fault(token: str, *, keys: dict[str, Any], issuer: str) -> str | No
     try:
         header = msgspec.json.decode(base64url.decode(token.partition(".")[0]) or b"", type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return "it is no JWT"
+        return "it is not a JWT"
     algorithm = str(header.get("alg"))
     if algorithm == "none" or algorithm.startswith(_SYMMETRIC):
         return f"it is signed with {algorithm}, for which no key is published"
     try:
         claims = jwt.decode(token, KeySet.import_key_set(keys), algorithms=[algorithm]).claims  # type: ignore[arg-type]
     except Exception as error:  # noqa: BLE001 - joserfc has no common error for malformed keys
-        return f"its {algorithm} signature is by no published key ({type(error).__name__})"
+        return f"no published key verifies its {algorithm} signature ({type(error).__name__})"
     iss = claims.get("iss")
     return None if iss == issuer else f"iss is {iss!r}, but the issuer is {issuer!r}"

@@ -160,7 +160,7 @@ class Authorizations:
     async def examine(self) -> bool:
         """Judge what needs no user, such as HEAD, a missing code challenge, and another port on loopback.
 
-        Returns whether a valid request is accepted. If it is not, other refusals say nothing.
+        Returns whether a valid request is accepted. If it is not, refusals of wrong requests prove nothing.
         """
         valid = await self._sent(self.request())
         accepted = not self._is_refused(valid)
@@ -214,14 +214,14 @@ class Authorizations:
             self.judge_error(response, request)
 
     async def judge_other_port(self) -> None:
-        """Judge a redirect URI at another port after a sign-in. Some servers check requests only then."""
+        """Judge a redirect URI at another port after a sign-in: some servers check it only then."""
         await self._open_browser(self.request(redirect_uri=self._other_port.redirect_uri).url)
         try:
             response = await self._other_port.response(SHORT_TIMEOUT)
         except SignInTimedOut as timed_out:
             self._report.judge("loopback-port", False, f"at another port {timed_out}")
         else:
-            self._report.judge("loopback-port", "code" in response, "at another port no code")
+            self._report.judge("loopback-port", "code" in response, "no code at another port")
 
     async def sign_in(self, request: Request, *, soon: bool = False) -> dict[str, str]:
         """Let the user sign in and return the parameters of the response. Raises `SignInTimedOut`.

@@ -272,5 +272,5 @@ class IssuerDocuments:
 
 
 def issuer_base(issuer: str) -> str:
-    """Return what the paths of the issuer's endpoints are appended to."""
+    """Return the URL that the endpoints of the issuer begin with, without a slash at its end."""
     return issuer[:-1] if urlsplit(issuer).path.endswith("/") else issuer

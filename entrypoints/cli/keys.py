@@ -34,8 +34,8 @@ def keys() -> None:
     """List and rotate the keys that sign ID tokens and JWT access tokens.
 
     The first start of the server creates two keys: the active one signs, the next one does not yet. Both are
-    published at /jwks, so that clients know the next key before it signs. JWT access tokens that are signed
-    with another algorithm than ES256 have two keys of their own.
+    published at /jwks, so that clients know the next key before it signs. Each other algorithm with which JWT
+    access tokens are signed has two keys of its own.
     """
 
 

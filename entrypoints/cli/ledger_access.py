@@ -147,7 +147,7 @@ def wiring(settings: "Settings") -> "Container":
 def _unused_imports_left_out() -> Iterator[None]:
     """Let dependency_injector import empty modules instead of pydantic-settings and PyYAML, if installed.
 
-    The imports take a fifth of the time of a short command, and serve features that are not used here. Only
+    These imports take a fifth of the time of a short command, for features that it does not use. Only
     the process of a command may do this: an application that embeds the server may use these features.
     """
     empty = {"pydantic_settings": "BaseSettings", "yaml": "SafeLoader"}

@@ -54,7 +54,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Of one file: as long as Playwright runs, no other test of the process can start an event loop."""
+    """One for each file: while Playwright runs, no other test of the process can start an event loop."""
     expect.set_options(timeout=TIMEOUT * 1000)
     with chromium() as running:
         yield running
@@ -62,7 +62,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab of a browser that was never here, 1280 px wide. Only loopback is there for it."""
+    """A tab in a new browser profile, 1280 px wide."""
     context = new_context(browser, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     yield context.new_page()
     keep_cookies(context)

@@ -128,7 +128,7 @@ async def member(two_resources: Server) -> AsyncIterator[Person]:
 
 @pytest.fixture(scope="session")
 def long_ago(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LongAgo]:
-    """What a server answers when all has expired, by a clock that moves only here."""
+    """The responses of a server after everything has expired. Only this fixture moves its clock."""
     with timed_server(
         tmp_path_factory.mktemp("long-ago"),
         code_expires_in="20",

@@ -291,7 +291,7 @@ def test_the_server_ends_and_leaves_nothing_when_the_demo_is_killed(tmp_path):
 
 
 def answers(origin: str) -> bool:
-    """Whether a server is at the port, however slow it is."""
+    """Whether a server accepts connections at the port. It may take long to respond."""
     try:
         httpx2.get(origin, timeout=TIMEOUT, verify=False, trust_env=False)
     except httpx2.ConnectError:

@@ -37,7 +37,7 @@ from grantledger.entrypoints.cli import main
 http.TIMEOUT = {TIMEOUT}
 main()
 """
-"""The command; a server that is slow because the machine is busy is no finding."""
+"""The command with a long timeout, so that a slow server on a busy machine is not a finding."""
 
 CIMD = {"cimd"}
 """Ours registers clients, and does not fetch their metadata: the only note."""

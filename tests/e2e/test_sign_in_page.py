@@ -111,7 +111,7 @@ async def answered_while_passwords_are_checked(person: Person, page: httpx2.Resp
 
 
 async def test_other_requests_are_answered_while_passwords_are_checked(person: Person):
-    """The scene is repeated if the machine gave this process no time during the checks."""
+    """Repeated if a busy machine gave this process no processor time during the checks."""
     page = await person.asked((await person.register())["client_id"])
     answered: list[int] = []
     while len(answered) < 5 and max(answered, default=0) < MANY:

@@ -75,7 +75,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_one_connection_too_many_is_503_with_retry_after(narrow: Server):
-    """The scene is repeated: the server still counts a connection that ended, and ends one that is idle."""
+    """Repeated until it succeeds: the server may still count a closed connection, or close an idle one."""
     request = f"GET {DISCOVERY} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
     answers: list[RawAnswer | None] = []
     give_up = time.monotonic() + TIMEOUT

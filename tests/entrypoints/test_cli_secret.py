@@ -127,7 +127,7 @@ HALFWAY = """
     WHEN (SELECT count(*) FROM private_record WHERE key_id = new.key_id) > 300
     BEGIN SELECT count(*) FROM private_record a, private_record b, private_record c, private_record d; END
 """
-"""Lets a rotation go on for ever once 300 records are resealed, so that it can be killed there."""
+"""Makes a rotation hang after 300 resealed records, so that a test can kill it there."""
 
 
 async def test_a_rotation_that_is_killed_is_finished_by_the_same_command(tmp_path: Path):

@@ -201,7 +201,7 @@ async def test_a_refresh_that_timed_out_but_was_recorded_is_not_repeated(scene: 
 async def test_a_dead_writer_thread_ends_in_503(scene: Scene) -> None:
     client = (await scene.ada.register())["client_id"]
     tokens = await scene.ada.tokens(client)
-    scene.give_up_after(MOMENT)  # to the end, or the server would wait for the thread when it closes
+    scene.give_up_after(MOMENT)  # until the server has closed: otherwise closing waits for the thread
     _end_thread(scene.database)
     answers = await asyncio.gather(*(scene.ada.refresh(client, tokens["refresh_token"]) for _ in range(5)))
     assert {error_of(answer) for answer in answers} == {OUTAGE}

@@ -51,7 +51,7 @@ class Saturation(Struct, frozen=True):
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether other processes and the disk left enough of the machine for a judgement."""
+        """Whether the machine was free enough that a bad result is the fault of our code."""
         return max(self.standstill, self.sync, self.others) < 0.25
 
     @property
@@ -69,7 +69,7 @@ class Saturation(Struct, frozen=True):
 
 
 def saturated(ledger: Ledger, directory: Path, *, processes: int, seconds: float) -> Saturation:
-    """Measure this ledger, and meanwhile the disk of this directory."""
+    """Let processes append to this ledger, and measure them, the machine and the disk of the directory."""
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(processes + 1), spawn.Queue()
     writing = [
@@ -110,7 +110,7 @@ class Achieved(NamedTuple):
 
 
 def saturate(ledger: Ledger, barrier: Any, results: Any, number: int, seconds: float) -> None:
-    """Put what this process achieved into the queue."""
+    """Append in this process, and put its figures into the queue `results`."""
     results.put(asyncio.run(_saturate(ledger, barrier, number, seconds)))
 
 
@@ -145,14 +145,14 @@ async def _saturate(where: Ledger, barrier: Any, number: int, seconds: float) ->
 
 @contextmanager
 def watched_machine() -> Iterator[list[float]]:
-    """Sleep for short times, and note by how much each sleep was too long. No disk has a part in it."""
+    """Measure the delays of a thread that only sleeps, in seconds: they are not caused by the disk."""
     with _repeated(lambda: None) as took:
         yield took
 
 
 @contextmanager
 def watched_disk(directory: Path) -> Iterator[list[float]]:
-    """Write and sync a file now and then, and note how long that took."""
+    """Write and sync a file every 0.05 s, and measure the seconds that each sync takes."""
     with (directory / "probe").open("wb", buffering=0) as probe:
 
         def sync() -> None:
@@ -165,7 +165,7 @@ def watched_disk(directory: Path) -> Iterator[list[float]]:
 
 @contextmanager
 def _repeated(do: Callable[[], object], *, pause: float = 0.01) -> Iterator[list[float]]:
-    """Pause and do this again and again, and note for how long each turn took longer than its pause."""
+    """Sleep for the pause and call `do`, repeatedly. Measure the seconds of each turn beyond its pause."""
     took = [0.0]
     over = threading.Event()
 

@@ -21,7 +21,7 @@ REFRESHES = 10
 MOMENT = 0.01
 """The disabling follows the requests within these seconds. Most requests take longer."""
 CHANCES = 10
-"""Rounds that are added if all requests of the others had the same outcome."""
+"""Maximum number of further rounds while all requests so far had the same outcome."""
 
 
 class Race(Struct, frozen=True):

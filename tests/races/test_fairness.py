@@ -13,7 +13,7 @@ IN_CI = bool(os.environ.get("CI"))
 ATTEMPTS = 8 if IN_CI else 3
 
 pytestmark = pytest.mark.timeout(900)
-"""The time of all attempts counts for the first test."""
+"""The first test runs the fixture with all its attempts, which the timeout has to cover."""
 
 
 @pytest.fixture(
@@ -28,9 +28,9 @@ def seconds(request: pytest.FixtureRequest) -> float:
 def saturation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, seconds: float
 ) -> Saturation:
-    """The first measurement that was fair, or not fair on a machine that was free for it.
+    """The first measurement that is fair or conclusive.
 
-    If there is none, the one with the best share: that a process is starved each time is no chance.
+    If there is none, return the one with the best share: a process that starves in every attempt is a fault.
     """
     tried: list[Saturation] = []
     while len(tried) < ATTEMPTS:
@@ -52,5 +52,5 @@ def test_the_slowest_of_saturating_processes_writes_a_quarter_of_the_mean(satura
 
 def test_no_append_of_saturating_processes_takes_over_a_second(saturation: Saturation) -> None:
     if max(saturation.waits) > WAIT and not saturation.is_conclusive:
-        pytest.skip(f"others kept the machine busy, {ATTEMPTS} times: {saturation}")
+        pytest.skip(f"the machine was too busy in all {ATTEMPTS} attempts: {saturation}")
     assert max(saturation.waits) <= WAIT, str(saturation)

@@ -23,7 +23,7 @@ WAITING = """
     SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 PATIENCE = 4
-"""Seconds for which every append waits. PostgreSQL gives up a lock after 5 s, a ledger an append after 10."""
+"""Seconds in which no append times out. PostgreSQL gives up a lock after 5 s, a ledger an append after 10."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def writers_held_up(ledger: Ledger) -> Iterator[None]:
 
 
 async def writer_queued(ledger: Ledger, pid: int, *, ahead: int = 0) -> None:
-    """Return when the writer of this server waits for the lock, in PostgreSQL after so many others."""
+    """Return when this server's writer waits for the lock. In PostgreSQL, `ahead` others wait before it."""
     if isinstance(ledger, str):
         await until(lambda: len(asked(ledger, WAITING)) > ahead)
     else:
@@ -52,10 +52,10 @@ async def writer_queued(ledger: Ledger, pid: int, *, ahead: int = 0) -> None:
 
 
 async def within_patience(attempt: Callable[[], Awaitable[T]], repair: Callable[[], Awaitable[None]]) -> T:
-    """Return what `attempt` returns, which holds writers up.
+    """Run `attempt`, which holds writers up, until it ends in time, and return its result.
 
-    On a busy machine it may take so long that appends time out, and then its result says nothing: it is
-    repeated after a `repair`.
+    On a busy machine an attempt may take so long that appends time out, so that its result proves nothing.
+    Then `repair` runs, and the attempt is repeated.
     """
     while True:
         begun = time.monotonic()
@@ -70,7 +70,7 @@ async def within_patience(attempt: Callable[[], Awaitable[T]], repair: Callable[
 
 @contextmanager
 def rows_locked(ledger: Ledger) -> Iterator[None]:
-    """Lock the rows of all grants in PostgreSQL: who changes one waits, and lets no other writer write."""
+    """Lock the rows of all grants in PostgreSQL: a writer that changes one waits, and blocks all others."""
     with psycopg.connect(str(ledger)) as connection:
         connection.execute("SELECT FROM token_grant FOR UPDATE")
         yield

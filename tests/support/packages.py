@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ATTEMPTS = 3 if os.environ.get("CI") else 1
-"""In CI a registry that fails once must not fail the tests. Elsewhere they are skipped, soon."""
+"""CI tries again, because a registry may fail once. Elsewhere one failure skips the test."""
 
 Command = Sequence[str | Path]
 

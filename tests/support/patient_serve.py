@@ -1,6 +1,6 @@
 """`grantledger serve` that waits for its ledger as long as a test does.
 
-It is for tests in which no request may fail: what keeps the ledger busy may be slow where the machine is.
+It is for tests in which no request may fail, even if a busy machine slows the ledger down.
 """
 
 import os

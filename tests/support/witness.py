@@ -1,4 +1,4 @@
-"""Remembers every answer that was given, and checks later whether each is still true."""
+"""Remembers every response that a server gave, and checks later whether it still holds."""
 
 import asyncio
 import random
@@ -63,7 +63,7 @@ class Witness:
         self.allowed: list[str] = []
         self.codes: list[Code] = []
         self.alive: list[Grant] = []
-        self.unsure: list[tuple[Grant, float]] = []  # and when the refresh without an answer was sent
+        self.unsure: list[tuple[Grant, float]] = []  # with the time at which the unanswered refresh was sent
         self.dead: list[Grant] = []
         self.refused: list[str] = []
         self.answered = 0
@@ -75,7 +75,7 @@ class Witness:
     # Requests, whose answers are remembered
 
     async def keep_busy(self, person: Person, over: asyncio.Event) -> None:
-        """Ask for one thing after the other until `over` is set or the server is gone.
+        """Send one random request after the other until `over` is set or the server is gone.
 
         Raises `AssertionError` when an answer is not what it must be.
         """
@@ -177,7 +177,9 @@ class Witness:
     # Checks that the answers are still true
 
     async def untruths(self, person: Person, *, at_most: int | None = None) -> list[str]:
-        """Return earlier answers that are untrue now. Checks all, or `2 * at_most` of each kind."""
+        """Return a sentence for each earlier response that no longer holds.
+
+        Checks all, or `2 * at_most` of each kind."""
         unsure = [grant for grant, sent in self.unsure if time.monotonic() - sent < CAN_RETRY]
         self.alive += unsure
         self.unsure = []

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch) -> None:
-    """Nothing ends while a test runs, however long it takes. Tests of these times set others."""
+    """Make these times so long that none ends during a slow test. Tests about them set shorter ones."""
     monkeypatch.setattr(token_cache, "REFUSED_FOR", 3_600)
     monkeypatch.setattr(issuer_module, "RETRY_IN", 3_600)
     monkeypatch.setattr(issuer_module, "TIMEOUT", TIMEOUT)

@@ -45,7 +45,7 @@ class World(Struct):
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    # Otherwise a test that takes long would also count what the ledger's writer sweeps by itself.
+    # Without sweeps, the test counts only its own statements, even if it takes long.
     monkeypatch.setattr(writer, "SWEEP_EVERY", 3_600.0)
     monkeypatch.setattr(writer, "SWEEP_IDLE", 3_600.0)
     database = tmp_path / "ledger.sqlite3"

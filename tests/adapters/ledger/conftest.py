@@ -31,7 +31,7 @@ def sweep_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def patient_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No read fails because the machine is busy. Tests of these limits set shorter times."""
+    """Let no read time out on a busy machine. Tests about these limits set shorter times."""
     for limit in ("READ_TIMEOUT", "POOL_TIMEOUT", "_COMMAND_TIMEOUT", "_LOOK_UP"):
         monkeypatch.setattr(postgresql, limit, TIMEOUT)
 

@@ -40,13 +40,13 @@ class TestLedger:
         await storage.record([change], facts.OPERATOR)
         assert await storage.load(CODE, "code") == Versioned(kind=CODE, key="code").evolved(change.events)
 
-    async def test_several_events_of_one_change_are_all_recorded(self, storage: Storage):
+    async def test_all_events_of_a_change_are_recorded(self, storage: Storage):
         opened, disabled = AccountOpened(user_id="glu_ada", opened_at=1), AccountDisabled(disabled_at=2)
         await storage.record([Versioned(kind=USER, key="glu_ada").then((opened, disabled))], facts.OPERATOR)
         account = await storage.load(USER, "glu_ada")
         assert (account.version, account.state and account.state.disabled) == (2, True)
 
-    async def test_a_stream_goes_on_from_where_it_was_loaded(self, storage: Storage):
+    async def test_a_change_continues_the_version_that_was_loaded(self, storage: Storage):
         await storage.record([facts.opened()], facts.OPERATOR)
         await storage.record([facts.refreshed(await storage.load(GRANT, "grant"))], facts.OPERATOR)
         await storage.record([facts.revoked(await storage.load(GRANT, "grant"))], facts.OPERATOR)
@@ -77,7 +77,7 @@ class TestLedger:
         with pytest.raises(Conflict):
             await storage.record([facts.revoked(seen)], facts.OPERATOR)
 
-    async def test_a_change_of_a_version_that_is_yet_to_come_conflicts(self, storage: Storage):
+    async def test_a_change_of_a_future_version_conflicts(self, storage: Storage):
         await storage.record([facts.opened()], facts.OPERATOR)
         seen = await storage.load(GRANT, "grant")
         ahead = seen.evolved(facts.refreshed(seen).events)
@@ -99,7 +99,7 @@ class TestLedger:
         await storage.record([Versioned(kind=USER, key="glu_ada").then(())], facts.OPERATOR)
         assert (await storage.load(USER, "glu_ada")).version == 0
 
-    async def test_a_conflict_keeps_the_private_records_out_too(self, storage: Storage):
+    async def test_a_conflict_stores_no_private_record(self, storage: Storage):
         await storage.record([facts.opened_account()], facts.OPERATOR)
         with pytest.raises(Conflict):
             await storage.record([facts.opened_account()], facts.OPERATOR, [an_email("glu_ada")])
@@ -128,7 +128,7 @@ class TestAssertions:
         with pytest.raises(Conflict):
             await storage.record([facts.opened(), client.unchanged()], facts.OPERATOR)
 
-    async def test_of_several_assertions_one_that_fails_refuses_everything(self, storage: Storage):
+    async def test_one_failed_assertion_refuses_the_whole_call(self, storage: Storage):
         await storage.record([facts.registered(), facts.opened_account()], facts.OPERATOR)
         client, user = await storage.load(CLIENT, "glc_editor"), await storage.load(USER, "glu_ada")
         await storage.record([user.then((AccountDisabled(disabled_at=2),))], facts.OPERATOR)
@@ -301,7 +301,7 @@ class TestPrivateRecords:
             await storage.record([facts.opened_account("glu_bob")], facts.OPERATOR, [an_email("glu_bob")])
         assert (await storage.load(USER, "glu_bob")).version == 0
 
-    async def test_a_later_record_of_the_name_takes_the_place_of_the_first(self, storage: Storage):
+    async def test_a_later_record_of_the_name_replaces_the_first(self, storage: Storage):
         await storage.record([facts.opened_account()], facts.OPERATOR, [an_email("glu_ada")])
         user = await storage.load(USER, "glu_ada")
         moved = an_email("glu_ada", "ada@example.org")
@@ -309,7 +309,7 @@ class TestPrivateRecords:
         assert await storage.value("glu_ada", "email") == "ada@example.org"
         assert await storage.find("email", "ada@example.com") is None
 
-    async def test_a_record_without_a_value_erases_what_was_kept(self, storage: Storage):
+    async def test_a_record_without_a_value_erases_the_earlier_one(self, storage: Storage):
         await storage.record([facts.opened_account()], facts.OPERATOR, [an_email("glu_ada")])
         user = await storage.load(USER, "glu_ada")
         erased = PrivateRecord(subject="glu_ada", name="email", value=None)

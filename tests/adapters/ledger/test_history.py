@@ -1,4 +1,4 @@
-"""The log for people: who did what to whom, and what a stream was at a moment."""
+"""Reading the log: its events by client, user and grant, and the state of a stream at a time."""
 
 import itertools
 import sqlite3
@@ -64,7 +64,7 @@ async def ledger(database: WatchedDatabase) -> AsyncIterator[EventLedger]:
 
 @pytest.fixture
 async def audit(ledger: EventLedger, database: WatchedDatabase) -> Audit:
-    """Ada lets the editor in, Bob another program; then an operator disables Ada, and the editor."""
+    """Ada allows the editor and Bob another client. Then an operator disables Ada and the editor."""
     await ledger.record([facts.registered("glc_editor")], by_operator(CALLER))
     await ledger.record(
         [facts.opened_account("glu_ada"), facts.opened_account("glu_bob")], by_operator(CALLER)
@@ -180,7 +180,7 @@ async def test_since_leaves_out_what_was_recorded_before(audit: Audit, zone: tim
     assert tags(list(audit.events(Filter(user="glu_ada", since=since)))) == ADA[-3:]
 
 
-async def test_several_filters_hold_together(audit: Audit):
+async def test_an_event_must_match_every_filter(audit: Audit):
     lines = audit.events(Filter(client="glc_editor", user="glu_ada", since=START + 5 * AN_HOUR))
     assert tags(list(lines)) == ["token_grant.refreshed.v1"]
 
@@ -227,7 +227,7 @@ async def test_an_event_that_this_release_does_not_know_is_never_skipped(
         list(audit.events(Filter()))
 
 
-async def test_an_audit_ends_at_the_last_event_from_before_it_began(audit: Audit, ledger: EventLedger):
+async def test_an_audit_leaves_out_events_recorded_after_it_began(audit: Audit, ledger: EventLedger):
     lines = audit.events(Filter())
     next(lines)
     await ledger.record([facts.opened_account("glu_eve")], facts.OPERATOR)
@@ -277,8 +277,8 @@ async def opened(days: Days, at: int = 1_000) -> None:
     await days.at(at, facts.registered(client_id), facts.opened_account(user_id), facts.opened())
 
 
-async def test_a_stream_holds_what_was_recorded_by_then(days: Days):
-    """Fails if events at the moment itself are left out, or the newest state is returned."""
+async def test_a_past_state_has_all_events_recorded_by_then(days: Days):
+    """Fails if events at exactly this time are left out, or if the newest state is returned."""
     await opened(days)
     await days.at(1_010, facts.refreshed(await days.ledger.load(GRANT, "grant")))
     moments = (999.999999, 1_000, 1_009.999999, 1_010, 9_999)
@@ -286,7 +286,7 @@ async def test_a_stream_holds_what_was_recorded_by_then(days: Days):
 
 
 async def test_earlier_events_are_included_even_if_their_clock_was_fast(days: Days):
-    """Fails if events are selected by their time alone, which leaves a gap in the stream."""
+    """Fails if events are selected by time alone: an earlier event with a later time would be missing."""
     await opened(days)
     await days.at(5_000, facts.refreshed(await days.ledger.load(GRANT, "grant")))  # a clock that is fast
     await days.at(1_020, facts.revoked(await days.ledger.load(GRANT, "grant")))
@@ -321,13 +321,13 @@ async def test_the_past_is_read_on_another_thread(days: Days, database: WatchedD
 
 
 @given(st.lists(st.integers(0, 20), max_size=12), st.integers(0, 20), st.integers(0, 20))
-def test_a_later_moment_never_holds_less(times: list[int], one: int, other: int):
+def test_a_later_time_never_has_fewer_events(times: list[int], one: int, other: int):
     earlier, later = sorted((one, other))
     assert up_to(times, earlier) <= up_to(times, later)
 
 
 @given(st.lists(st.integers(0, 20), max_size=12), st.integers(0, 20))
-def test_all_that_was_recorded_by_then_is_held_and_ends_with_such_an_event(times: list[int], moment: int):
+def test_a_past_state_ends_with_the_last_event_recorded_by_then(times: list[int], moment: int):
     held = up_to(times, moment)
     assert all(time > moment for time in times[held:])
     assert held == 0 or times[held - 1] <= moment
@@ -386,7 +386,7 @@ async def test_a_past_grant_is_as_usable_as_its_client_and_its_user(
     assert [await days.status(moment) for moment in (1_099, 1_100)] == ["live", status]
 
 
-async def test_a_past_client_is_known_through_deletion_and_return(days: Days):
+async def test_a_past_client_is_found_before_and_after_its_deletion(days: Days):
     name = clients.REGISTERED.client_id
     await days.at(1_000, facts.registered(name))
     await days.then(1_100, CLIENT, name, ClientDisabled(disabled_at=1_100))
@@ -419,7 +419,7 @@ async def test_an_event_has_the_time_of_its_write_not_of_its_queueing(days: Days
 
 @pytest.fixture
 def statements(database: WatchedDatabase) -> list[tuple[str, Any]]:
-    """What is asked of the database through SQLAlchemy from here on."""
+    """The statements that SQLAlchemy sends to the database from here on, with their parameters."""
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Every append is answered, in time and truly."""
+"""Every append gets its true outcome, and in time."""
 
 import asyncio
 import logging
@@ -104,14 +104,14 @@ async def test_an_append_that_waits_too_long_is_refused_and_never_written(databa
 
 
 async def after_the_look_up_of(*recordings: "asyncio.Task[None]") -> list[Any]:
-    """Let the time pass after which an append is looked up, and return the outcomes."""
-    await time_passes(TIMEOUT)  # it is not refused, because a transaction has it
+    """Advance the clock until the appends are looked up, and return their outcomes."""
+    await time_passes(TIMEOUT)  # an append that a transaction has taken is looked up, not refused
     await time_passes(TIMEOUT)
     return await asyncio.gather(*recordings, return_exceptions=True)
 
 
 @pytest.mark.parametrize("database", HEAVY, indirect=True)
-async def test_a_commit_that_hangs_is_answered_all_the_same(ledger: EventLedger, database: WatchedDatabase):
+async def test_an_append_whose_commit_hangs_gets_an_answer(ledger: EventLedger, database: WatchedDatabase):
     with commits_hung(database, "before") as hung:
         recording = asyncio.create_task(ledger.record([facts.opened()], facts.OPERATOR))
         await hung.wait()
@@ -141,13 +141,13 @@ async def test_an_append_refused_while_its_batch_hung_is_not_written_later(
         transaction: Any, realm: str, appends: Sequence[Append], **options: Any
     ) -> Sequence[Outcome]:
         if len(appends) > 1:
-            raise RuntimeError("this batch is written one by one")
+            raise RuntimeError("a batch of several appends fails, so that each is written alone")
         return await record(transaction, realm, appends, **options)
 
     monkeypatch.setattr(database, "record", fail_for_several)
     with commits_hung(database, "before") as hung:
         batch = [asyncio.create_task(ledger.record([facts.issued(n)], facts.OPERATOR)) for n in "12"]
-        await hung.wait()  # in the transaction of the first
+        await hung.wait()  # in the commit of the first append alone
         assert {type(refused) for refused in await after_the_look_up_of(*batch)} == {Unavailable}
     await ledger.close()
     assert rows_of(database, "SELECT stream_id FROM events") == [("code:1",)]
@@ -183,7 +183,7 @@ async def test_a_full_queue_refuses_at_once(database: WatchedDatabase):
     await ledger.close()
 
 
-async def test_closing_writes_what_waits(database: WatchedDatabase):
+async def test_closing_writes_queued_appends(database: WatchedDatabase):
     """Fails if closing drops queued appends."""
     ledger = a_ledger(database)
     await ledger.open()
@@ -203,7 +203,7 @@ async def test_closing_writes_what_waits(database: WatchedDatabase):
     assert rows_of(database, "SELECT count(*) FROM events") == [(3,)]
 
 
-async def test_closing_ends_though_the_writer_is_held_up(database: WatchedDatabase):
+async def test_closing_ends_while_the_writer_is_blocked(database: WatchedDatabase):
     ledger = a_ledger(database, timeout=0.1)
     await ledger.open()
     with writers_held_up(database):

@@ -402,7 +402,7 @@ def test_appends_of_other_processes_during_a_rebuild_are_not_lost(database: Watc
         while rows_of(database, "SELECT count(*) FROM events") < [(3_000,)]:
             rebuild(database, page=90)
     finally:
-        enough.set()  # not before: a rebuild after the last append would repair what the others have missed
+        enough.set()  # only now: a rebuild after the last append would hide what the earlier ones missed
     for process in writing:
         process.join(TIMEOUT)
     assert [process.exitcode for process in writing] == [0, 0]
