@@ -1,8 +1,10 @@
 """The guard: an ASGI wrapper that lets only requests with a valid access token through."""
 
+import logging
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -12,6 +14,7 @@ from grantledger.adapters.guards.calls import Allowed, CallGuard, CallOptions, H
 from grantledger.adapters.guards.check import RequestCheck, names
 from grantledger.adapters.guards.cors import CORS_NAMES, AllowedOrigin
 from grantledger.adapters.guards.discovery import Discovery
+from grantledger.adapters.guards.late_bodies import LateBody
 from grantledger.adapters.guards.rules import Rules
 from grantledger.adapters.guards.scope_hierarchy import ScopeHierarchy, with_hierarchy
 from grantledger.adapters.guards.session import keep_in, verified
@@ -20,6 +23,8 @@ from grantledger.adapters.guards.step_up import step_up_of_call
 from grantledger.adapters.guards.streams import ending_with_token
 from grantledger.adapters.http.errors import GuardRefusal
 from grantledger.application.tokens.mcp_session import McpSession
+
+_log = logging.getLogger(__name__)
 
 _POLICY_VIOLATION = 1008
 
@@ -141,10 +146,26 @@ class BearerGuard:
         else:
             checked = await self._check.verified(headers, scope["query_string"])
             if not isinstance(checked, GuardRefusal):
-                await self._call(checked, scope, headers, receive, send)
-                return
+                refused = await self._with_late_body(checked, scope, headers, receive, send)
+                if refused is None:
+                    return
+                checked = refused
             response = self._check.response(checked, headers)
         await response.send(send, with_body=method != "HEAD")
+
+    async def _with_late_body(
+        self, session: McpSession, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> GuardRefusal | None:
+        """Pass a request on, or return why the rest of its body was refused."""
+        check = partial(self._check.verified, headers, scope["query_string"])
+        late = LateBody(session, check, receive, send)
+        try:
+            await self._call(session, scope, headers, late.receive, late.send)
+        except Exception:
+            if late.refused is None:
+                raise
+            _log.debug("the application stopped because its client was refused", exc_info=True)
+        return late.refused
 
     async def _call(
         self, session: McpSession, scope: Scope, headers: Headers, receive: Receive, send: Send
