@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterator
 
+from grantledger.domain.limits import is_longer
 from grantledger.domain.refusal import Refusal
 
 MIN_PASSWORD = 12
@@ -10,6 +11,9 @@ MIN_PASSWORD = 12
 
 MAX_PASSWORD_BYTES = 1024
 """Counted in `password_bytes`. Longer passwords take longer to hash."""
+
+_MOST_TYPED = 3 * MAX_PASSWORD_BYTES
+"""A composed letter has at least a third of the bytes of its parts."""
 
 _MAX_ADDED = 4
 """Maximum length of the text that is added to a common password, or that a refused password repeats."""
@@ -43,11 +47,18 @@ def password_bytes(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
 
 
+def is_too_long(password: str) -> bool:
+    """Whether the password has more than `MAX_PASSWORD_BYTES`."""
+    # As typed first: to compose thousands of accents takes 0.1 s, in which the server answers nobody.
+    far_too_long = is_longer(password, _MOST_TYPED)
+    return far_too_long or len(password_bytes(password)) > MAX_PASSWORD_BYTES
+
+
 def check_length(password: str) -> None:
     """Raise `PasswordTooShort` or `PasswordTooLong` unless the length is allowed."""
     if len(password) < MIN_PASSWORD:
         raise PasswordTooShort
-    if len(password_bytes(password)) > MAX_PASSWORD_BYTES:
+    if is_too_long(password):
         raise PasswordTooLong
 
 

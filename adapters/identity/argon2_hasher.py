@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from grantledger.application.ports import Unavailable
-from grantledger.domain.password import MAX_PASSWORD_BYTES, PasswordTooLong, password_bytes
+from grantledger.domain.password import PasswordTooLong, is_too_long, password_bytes
 
 T = TypeVar("T")
 
@@ -81,8 +81,7 @@ class Argon2Hasher:
 
 def _prepared(password: str) -> bytes | None:
     """Return the bytes to hash, or None if the password is too long."""
-    secret = password_bytes(password)
-    return secret if len(secret) <= MAX_PASSWORD_BYTES else None
+    return None if is_too_long(password) else password_bytes(password)
 
 
 def unmatched_hash(argon2: PasswordHasher) -> str:

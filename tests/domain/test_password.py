@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from grantledger.domain.password import (
     check_is_not_address,
     check_length,
     cores,
+    is_too_long,
     password_bytes,
 )
 
@@ -33,6 +36,14 @@ def test_a_password_of_more_than_1024_bytes_is_too_long(password):
 @pytest.mark.parametrize("password", ["x" * 1024, "\u00e9" * 512, "e\u0301" * 512])
 def test_a_password_of_1024_bytes_is_accepted_however_accents_are_typed(password):
     check_length(password)
+
+
+@pytest.mark.parametrize("check", [check_length, is_too_long])
+def test_a_password_that_is_far_too_long_is_refused_before_its_accents_are_composed(monkeypatch, check):
+    """To compose 4,000 accents takes 0.1 s, in which the server answers nobody."""
+    monkeypatch.setattr("grantledger.domain.password.unicodedata", None)
+    with suppress(PasswordTooLong):
+        assert check("a" + "\u0301" * 4_000)
 
 
 def test_two_ways_to_type_an_accent_are_one_password():

@@ -12,6 +12,17 @@ def test_accents_are_composed_and_surrounding_space_is_dropped():
     assert checked_name(" Zoe\u0308 ") == "Zo\u00eb"
 
 
+def test_a_name_of_200_letters_is_accepted_however_accents_are_typed():
+    assert checked_name("\u03c9\u0314\u0342\u0345" * MAX_NAME) == "\u1fa7" * MAX_NAME
+
+
+def test_a_name_that_is_far_too_long_is_refused_before_its_accents_are_composed(monkeypatch):
+    """To compose 4,000 accents takes 0.1 s, in which the server answers nobody."""
+    monkeypatch.setattr("grantledger.domain.person_name.unicodedata", None)
+    with pytest.raises(NameInvalid):
+        checked_name("a" + "\u0301" * 4_000)
+
+
 @pytest.mark.parametrize("name", ["", " ", "\u2003"])
 def test_without_a_visible_character_there_is_no_name(name):
     assert checked_name(name) is None
