@@ -1,4 +1,4 @@
-"""Install what tests would install for themselves, so that no download takes the time of a test."""
+"""Install the packages that tests need before the tests, so that no download counts as time of a test."""
 
 import sys
 

@@ -165,7 +165,7 @@ class Http:
         if self._progress is not None:
             self._progress(self.requests)
         client, content = self._client(url), None
-        client.cookies.clear()  # MCP clients keep none, and a request with one looks like a browser's
+        client.cookies.clear()  # like MCP clients: a request with a cookie looks like one of a browser
         if form is not None:
             headers = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
             content = urlencode(form)

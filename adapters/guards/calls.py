@@ -74,9 +74,9 @@ class CallGuard:
         self.step_up = StepUp(metadata_url=guarded.metadata_url, inclusion=Inclusion(options.scope_hierarchy))
 
     def server_at(self, scope: Scope) -> Any:
-        """Return the MCP server of this request, or this guard if only rules apply.
+        """Return the MCP server whose tools a request may call, or this guard if only rules apply.
 
-        None: its calls need no check.
+        None if the calls of the request need no check.
         """
         return self._find_server(scope) or (self if self._rules else None)
 

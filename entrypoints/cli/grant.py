@@ -203,7 +203,7 @@ def revoke(
     async def work(container: "Container") -> None:
         wanted = await _wanted_ids(container, grant_ids, client=client, user=user)
         if not grant_ids and not yes and wanted:
-            click.confirm(f"{len(wanted)} live grants will be revoked. Continue?", abort=True, err=True)
+            click.confirm(f"Live grants that will be revoked: {len(wanted)}. Continue?", abort=True, err=True)
         caller = this_command()
         with progress("Revoking") as report:
             for done, grant_id in enumerate(wanted, start=1):

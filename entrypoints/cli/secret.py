@@ -198,7 +198,7 @@ def _warn_of_live_grants(found: Sequence[UsedSecret], newest: str) -> None:
     for one in found:
         if one.key_id != newest and one.live_grants:
             click.secho(
-                f"Keep {one.key_id}: {one.live_grants} live grants have tokens sealed under it, until "
+                f"Keep {one.key_id}: it seals tokens of live grants (their number: {one.live_grants}), until "
                 f"{to_minute(one.live_until)} UTC. Then run: grantledger secret retire {one.key_id}",
                 fg="yellow",
                 err=True,

@@ -177,7 +177,7 @@ def test_a_password_is_changed_by_keyboard_and_every_other_browser_signed_out(
         tab.goto(f"{server.origin}/authorize/account")
         sign_in(tab, email)
     page.get_by_role("link", name="Change password").click()
-    expect(page.get_by_label("Present password")).to_be_focused()
+    expect(page.get_by_label("Current password")).to_be_focused()
     for text in (PASSWORD, "a new password", "a new password"):
         page.keyboard.type(text)
         page.keyboard.press("Tab")

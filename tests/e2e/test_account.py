@@ -236,7 +236,7 @@ async def test_a_changed_password_signs_in_and_the_old_one_does_not(visitor: Vis
 @pytest.mark.parametrize(
     ("old", "new", "again", "problem"),
     [
-        ("wrong", NEW, NEW, "The present password is not right."),
+        ("wrong", NEW, NEW, "The current password is not right."),
         (PASSWORD, NEW, f"{NEW}?", "The two passwords are not the same."),
         (PASSWORD, "short", "short", "The password needs at least 12 characters."),
         (PASSWORD, "\u00e9" * 513, "\u00e9" * 513, "The password is too long: 1024 letters at most"),

@@ -135,7 +135,7 @@ class Walked(Struct):
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory) -> Walked:
-    """One walk for many tests. Its environment has settings that the demo must ignore."""
+    """One run of the demo for many tests. Its environment has settings that the demo must ignore."""
     temp = tmp_path_factory.mktemp("demo")
     (temp / "grantledger.toml").write_text("no_such_setting = 1\n")
     surroundings = {"GRANTLEDGER_ISSUER": "https://else.example", "HTTP_PROXY": "http://127.0.0.1:1"}

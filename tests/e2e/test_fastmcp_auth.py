@@ -105,7 +105,7 @@ async def test_a_tool_knows_its_caller_embedded_and_remote(server):
 
 
 async def test_in_an_mcp_session_each_call_has_the_token_of_its_request():
-    """Fails if a tool sees the token with which its MCP session began."""
+    """Fails if a tool sees the first token of its MCP session instead of the one of its request."""
     async with running("embedded", stateless=False) as server:
         scopes = ("notes:read", "notes:write")
         tokens = [await server.local.token(scopes=("openid", scope)) for scope in scopes]

@@ -1,4 +1,4 @@
-"""The signing keys: made once, published, and rotated while servers run."""
+"""The signing keys are made once, published, and rotated while servers run."""
 
 import json
 from collections.abc import Iterator

@@ -17,7 +17,7 @@ from support.timeouts import TIMEOUT
 from support.visitors import NEW_PASSWORD
 
 HOST_NAME = "Grace@host\x1b[31m"
-"""What a host calls its user may look like an address, and like a command to the terminal."""
+"""The id of a user at a host application. It looks like an e-mail address, and has a control sequence."""
 
 ROLES = '{"editor": {"permissions": ["pages:write"], "scopes": ["notes:write"]}}'
 
@@ -218,7 +218,7 @@ async def test_all_live_grants_of_a_client_and_user_are_revoked_at_once(server: 
     arguments = ("grant", "revoke", "--client", client, "--user", EMAIL)
     code, _, question = run(server, *arguments, stdin="n\n")
     assert code == 1
-    assert "3 live grants will be revoked" in question
+    assert "Live grants that will be revoked: 3." in question
     assert (await person.session(tokens[0]["access_token"])).status_code == 200
     assert output(server, *arguments, "--yes") == "3 revoked\n"
     assert [(await person.session(one["access_token"])).status_code for one in tokens] == [401] * 3
@@ -337,7 +337,7 @@ async def test_users_of_a_host_application_are_found_by_the_hosts_id(server: Ser
 
 
 async def test_a_user_without_any_name_is_shown_by_the_id_alone(server: Server, host_user: str):
-    """As one whose private records were erased."""
+    """Such a user has no private records any more."""
     with closing(sqlite3.connect(server.database, timeout=TIMEOUT)) as connection, connection:
         connection.execute("DELETE FROM private_record WHERE subject = ?", (host_user,))
     assert output(server, "user", "enable", host_user) == f"{host_user} is active\n"

@@ -74,7 +74,7 @@ async def test_a_rotation_of_the_master_secret_signs_no_one_out(tmp_path: Path):
         code, said, warning = run(server, "secret", "rotate", "--to", new, "--yes")
         assert code == 0, warning
         assert "private records are resealed" in said
-        assert f"Keep {old}: 1 live grants" in warning
+        assert f"Keep {old}: it seals tokens of live grants (their number: 1)" in warning
         await signs_in(server)  # it still seals under the old secret, and opens resealed records
         assert (await person.session(tokens["access_token"])).status_code == 200
     with serving(tmp_path, port=int(server.settings["port"])) as server:

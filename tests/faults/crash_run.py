@@ -16,7 +16,7 @@ WORKERS = 6
 """Clients of each server: enough to keep several appends in its queue."""
 
 MOMENT = 60
-"""A kill comes after 1 to this many answered requests. A time would depend on how busy the machine is."""
+"""Maximum number of answered requests before a kill. Seconds would depend on the load of the machine."""
 
 
 class CrashRun(Struct):
@@ -37,7 +37,7 @@ class CrashRun(Struct):
         return (
             f"{self.kills} kills under load, {self.dead_at_start} at the start: {witness.answered} requests "
             f"were answered, {witness.refused_for_now} refused with 503 and {witness.unanswered} not "
-            f"answered; {witness.checked} times an older answer was checked, {len(self.untruths)} were untrue"
+            f"answered; {witness.checked} older answers were checked, {len(self.untruths)} were untrue"
         )
 
 
@@ -53,7 +53,7 @@ async def crash_repeatedly(
 ) -> CrashRun:
     """Kill busy servers `kills` times. After each kill check `asked` earlier answers of each kind.
 
-    It goes on until a kill has interrupted a request, which nearly every one does.
+    Further kills follow until one has interrupted a request; nearly every kill does.
     With a `disk` its power is cut whenever no server runs. `settings` are those of the servers.
     """
     witness = Witness(seed)

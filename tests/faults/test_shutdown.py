@@ -52,7 +52,7 @@ def sockets(port: int) -> list[tuple[str, int]]:
 
 
 async def served_until_sigterm(person: Person, server: RestartableServer, witness: Witness) -> list[Any]:
-    """Keep the server busy, send SIGTERM at some moment, and return how each worker ended."""
+    """Keep the server busy, send SIGTERM at a random time, and return the error of each client or None."""
     async with person.http:
         for_ever, before = asyncio.Event(), witness.answered
         busy = [asyncio.create_task(witness.keep_busy(person, for_ever)) for _ in range(WORKERS)]

@@ -25,7 +25,7 @@ CHANCES = 10
 
 
 class Race(Struct, frozen=True):
-    """Tokens from before, and parallel requests for more, while an operator disables the client or user.
+    """Tokens issued before the disabling, and parallel requests for more during it.
 
     `recorded` are the client's events when all requests were answered.
     """
@@ -56,7 +56,7 @@ async def races(
 ) -> list[Race]:
     """Run the race until some requests came before the disabling and others after it.
 
-    If chance does not bring that about, two more rounds do.
+    If no round happened to do so, two more are arranged so that they do.
     """
     race = [await disabled_meanwhile(cluster, operator, request.param) for _ in range(rounds)]
     while len(outcomes(race)) < 2 and len(race) < rounds + CHANCES:

@@ -78,7 +78,7 @@ async def test_a_grant_is_revoked_once_and_never_refreshed_afterwards(
 
 
 class Asked(Struct, frozen=True):
-    """One of many requests with one token: when it was sent, when answered, and whether it was refused."""
+    """One of many requests with one token: when it was sent and answered, and whether it was refused."""
 
     sent: float
     answered: float

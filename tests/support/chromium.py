@@ -33,7 +33,7 @@ def executable() -> str:
 
 
 def new_context(browser: Browser, **options: Any) -> BrowserContext:
-    """Return a new profile, whose pages wait as long as a test does."""
+    """Return a new browser profile. Its pages have the timeout of a test."""
     context = browser.new_context(**options)
     context.set_default_timeout(TIMEOUT * 1000)
     return context

@@ -1,4 +1,4 @@
-"""What some tests install for themselves: packages from npm, and an environment of another program."""
+"""Packages that only some tests need, from npm and for an environment of mcp-use."""
 
 import fcntl
 import os

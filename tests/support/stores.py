@@ -65,7 +65,7 @@ def _database_of(directory: Path) -> str:
 
 
 def all_values(url: str) -> bytes:
-    """Return all values of all rows in the PostgreSQL database, one after the other."""
+    """Return the values of all rows in the PostgreSQL database as one sequence of bytes."""
     rows = (row for table in metadata.tables for row in postgres.rows(url, f"SELECT * FROM {table}"))
     values = (value for row in rows for value in row)
     return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)

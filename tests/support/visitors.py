@@ -45,7 +45,7 @@ def signs_up(page: Page, email: str, password: str = PASSWORD) -> None:
 
 
 def fills_password_change(page: Page, present: str = PASSWORD) -> None:
-    page.get_by_label("Present password").fill(present)
+    page.get_by_label("Current password").fill(present)
     page.get_by_label("New password", exact=True).fill(NEW_PASSWORD)
     page.get_by_label("The same new password again").fill(NEW_PASSWORD)
 

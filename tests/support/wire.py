@@ -12,7 +12,7 @@ from msgspec import Struct
 from support.timeouts import TIMEOUT
 
 _IDLE = 2
-"""Seconds after which a connection is not trusted any more: the server closes it after five."""
+"""Seconds after which an idle connection is not used again: the server closes it after five."""
 
 
 class Answer(Struct, frozen=True):

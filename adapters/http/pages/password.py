@@ -18,7 +18,7 @@ from grantledger.application.ports import Unavailable
 from grantledger.domain.browser_session import BrowserSession
 from grantledger.domain.password import MIN_PASSWORD, PasswordUnfit
 
-WRONG_OLD = "The present password is not right."
+WRONG_OLD = "The current password is not right."
 
 
 class PasswordEndpoints:

@@ -35,7 +35,7 @@ class SetClock:
 
 
 class Jar:
-    """A browser, as far as it keeps pending requests."""
+    """The cookies of a browser, to which it adds those of pending requests."""
 
     def __init__(self) -> None:
         self.clock = SetClock()

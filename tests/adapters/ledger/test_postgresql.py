@@ -66,7 +66,7 @@ async def started(ledger: EventLedger, database: WatchedPostgres) -> EventLedger
 async def test_a_batch_that_waited_for_the_head_sees_what_was_committed_meanwhile(
     started: EventLedger, database: WatchedPostgres
 ):
-    """Fails if one statement both waits for the head and checks versions: its snapshot is from before."""
+    """Fails if one statement waits for the head and checks versions: its snapshot is older than the lock."""
     client = await started.load(CLIENT, "glc_editor")
     with head_held(database) as other:
         recording = asyncio.create_task(started.record([facts.opened(), client.unchanged()], facts.OPERATOR))
@@ -116,7 +116,7 @@ async def test_a_transaction_that_is_always_aborted_is_given_up(
 async def test_an_outcome_is_read_after_the_commit_that_may_be_under_way(
     started: EventLedger, database: WatchedPostgres
 ):
-    """Fails if the look-up reads at once: the server may commit later than it loses its client."""
+    """Fails if the look-up reads at once: the server may still commit after the connection is lost."""
     where = {"realm": "main", "stream_id": "client:glc_editor"}
     with head_held(database) as other:
         asked = asyncio.create_task(
@@ -144,7 +144,7 @@ async def test_an_event_of_another_process_does_not_confirm_a_lost_commit(
 async def test_connections_that_were_lost_while_idle_fail_no_request(
     started: EventLedger, database: WatchedPostgres
 ):
-    """As after a restart of the server, or of a proxy in front of it."""
+    """This happens after a restart of the server, or of a proxy in front of it."""
     rows_of(database, OTHERS)
     await started.load(CLIENT, "glc_editor")
     rows_of(database, OTHERS)
@@ -308,7 +308,7 @@ async def test_a_host_that_is_down_is_passed_over(started: EventLedger, database
 
 @pytest.mark.full
 async def test_a_host_that_does_not_answer_leaves_time_for_the_next(database: WatchedPostgres):
-    """As a machine without power does. Fails if the first host may use up the time for a connection."""
+    """A host without power does not respond. Fails if the first host may use up the time for a connection."""
     with tempfile.TemporaryDirectory(prefix="pg-") as directory, socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{directory}/.s.PGSQL.5432")
         silent.listen()

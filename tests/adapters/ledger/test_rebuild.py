@@ -260,7 +260,7 @@ async def test_the_swap_makes_no_index(ledger: EventLedger, database: WatchedPos
 
 @only_postgresql
 async def test_statements_lock_the_tables_in_the_order_of_the_swap(database: WatchedPostgres):
-    """Fails if a reader holds a table and waits for one that the swap has locked before: a deadlock.
+    """Fails with a deadlock if a reader holds one table and waits for another that the swap has locked.
 
     There is no writer: its sweep has another order, but excludes the swap by the lock of the head.
     """
@@ -325,7 +325,7 @@ async def test_a_long_transaction_ends_a_rebuild_and_not_the_requests(
 async def test_a_swap_that_waited_too_long_is_tried_again_with_what_was_written_since(
     ledger: EventLedger, database: WatchedPostgres, monkeypatch: pytest.MonkeyPatch
 ):
-    """Fails if the second try takes the events of the first, which was rolled back, for folded."""
+    """Fails if the second try skips the events that the first try folded, which was rolled back."""
     await remember_something(ledger)
     reading, other = LongTransaction(database.address), database_at(database.address)
 
