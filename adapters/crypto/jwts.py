@@ -53,7 +53,7 @@ class JwtAccessTokens:
         try:
             header = _header_decoder.decode(raw_header)
             claims = _claims_decoder.decode(raw_claims)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         key = await self._keys.published(header.kid)
         # The type is checked too: an ID token that the same key has signed gives no access.

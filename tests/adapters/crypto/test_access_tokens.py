@@ -120,6 +120,11 @@ async def test_a_text_that_is_no_jwt_of_ours_is_refused(world, token):
     assert await world.signer.read(token) is None
 
 
+async def test_a_jwt_with_thousands_of_brackets_is_refused(world):
+    header = base64.urlsafe_b64encode(b'{"x":' + b"[" * 5_000).decode().rstrip("=")
+    assert await world.signer.read(f"{header}.e30.AA") is None
+
+
 async def test_a_token_of_a_retired_key_is_accepted_while_the_key_is_published(world):
     token = await world.token()
     world.clock.advance(3_600)
