@@ -18,7 +18,8 @@ _END_OF_TIME = 1e15
 def session_of_claims(claims: Mapping[str, Any], *, issuer: str, resource: str, now: float) -> McpSession:
     """Return the session, without its token. Raises `TokenRefused`.
 
-    A token must name this issuer, this resource as its audience, a client and an expiry.
+    A token must name this issuer, this resource as its audience, a client and an expiry. It must not be bound
+    to a key (`cnf`, RFC 7800).
     """
     if claims.get("iss") != issuer:
         raise TokenRefused("of another issuer")
@@ -31,6 +32,9 @@ def session_of_claims(claims: Mapping[str, Any], *, issuer: str, resource: str, 
         raise TokenRefused("expired")
     if not _is_time(not_before) or now < not_before - LEEWAY:
         raise TokenRefused("not yet valid")
+    # RFC 9449 section 7.2: the thief of such a token must not be able to use it as a Bearer token.
+    if claims.get("cnf") is not None:
+        raise TokenRefused("bound to a key, which no guard checks")
     client_id, subject = claims.get("client_id"), claims.get("sub")
     if not isinstance(client_id, str) or not client_id:
         raise TokenRefused("without a client")

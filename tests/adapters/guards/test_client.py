@@ -192,6 +192,7 @@ async def test_an_introspection_that_names_this_audience_among_others_passes(mak
         {"typ": "ID"},
         {"scope": 7},
         {"nbf": 4_000_000_000},
+        {"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}},
     ],
 )
 async def test_an_introspection_that_lacks_what_a_session_needs_is_refused(make, issuer, members):

@@ -107,6 +107,7 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "no client": {"client_id": None},
     "a client of another type": {"client_id": ["glc_editor"]},
     "an expiry beyond all bounds": {"exp": 10**400},
+    "a key that its sender must prove": {"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}},
 }
 
 
