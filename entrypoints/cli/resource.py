@@ -155,8 +155,7 @@ def remove(named: str, *, as_json: bool, database: str | None, config: Path | No
     """Remove a resource. Its tokens and its secret are refused from then on.
 
     RESOURCE is its URL or id. Running servers refuse it within a second. Its grants are kept: they are valid
-    again if it is added again. If the settings name the resource, only its id and
-    secret are removed.
+    again if it is added again. If the settings name the resource, only its id and secret are removed.
     """
 
     async def work(container: "Container") -> None:

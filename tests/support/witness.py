@@ -179,7 +179,8 @@ class Witness:
     async def untruths(self, person: Person, *, at_most: int | None = None) -> list[str]:
         """Return a sentence for each earlier response that no longer holds.
 
-        Checks all, or `2 * at_most` of each kind."""
+        Checks all, or `2 * at_most` of each kind.
+        """
         unsure = [grant for grant, sent in self.unsure if time.monotonic() - sent < CAN_RETRY]
         self.alive += unsure
         self.unsure = []
