@@ -176,6 +176,7 @@ def test_a_password_is_changed_by_keyboard_and_every_other_browser_signed_out(
     for tab in (page, elsewhere):
         tab.goto(f"{server.origin}/authorize/account")
         sign_in(tab, email)
+        comes_to(tab, "Connected apps")
     page.get_by_role("link", name="Change password").click()
     expect(page.get_by_label("Current password")).to_be_focused()
     for text in (PASSWORD, "a new password", "a new password"):

@@ -85,6 +85,7 @@ def test_a_page_is_accessible(visitor: Visitor, name: str):
     """One page for all checks of a state, because reaching the state takes longest."""
     GALLERY[name](visitor)
     page = visitor.page
+    page.wait_for_load_state()  # a heading is there before the stylesheet
     faults = [*tree_faults(page, name), *width_faults(page)]
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
