@@ -17,9 +17,8 @@ pytestmark = pytest.mark.full
 CLIENTS, REBUILDS = 4, 2
 
 
-async def use(person: Person, finished: asyncio.Event) -> int:
-    """Register, and go on refreshing, checking and revoking until the rebuilds are done; count requests."""
-    requests = 0
+async def use(person: Person, served: asyncio.Event, finished: asyncio.Event) -> None:
+    """Register, and go on refreshing, checking and revoking until the rebuilds are done."""
     client = (await person.register())["client_id"]
     while not finished.is_set():
         tokens = await person.tokens(client)
@@ -31,21 +30,24 @@ async def use(person: Person, finished: asyncio.Event) -> int:
             assert session.status_code == 200, session.text
         assert (await person.revoke(client, tokens["refresh_token"])).status_code == 200
         assert (await person.session(tokens["access_token"])).status_code == 401
-        requests += 11
-    return requests
+        served.set()
 
 
-async def rebuild(server: Server, finished: asyncio.Event) -> list[tuple[int, str]]:
-    """Run the command repeatedly, and return the result of each run."""
+async def rebuild(
+    server: Server, served: list[asyncio.Event], finished: asyncio.Event
+) -> set[tuple[int, str]]:
+    """Run the command again and again, until every user has been served; return the different results."""
     directory, settings = server.database.parent, server.settings
+    results = set()
+    runs = 0
     try:
-        done = [
-            await asyncio.to_thread(cli, "ledger", "rebuild", "--json", cwd=directory, **settings)
-            for _ in range(REBUILDS)
-        ]
+        while runs < REBUILDS or not all(one.is_set() for one in served):
+            ended = await asyncio.to_thread(cli, "ledger", "rebuild", "--json", cwd=directory, **settings)
+            results.add((ended.returncode, ended.stderr))
+            runs += 1
     finally:
         finished.set()
-    return [(ended.returncode, ended.stderr) for ended in done]
+    return results
 
 
 async def everybody(servers: list[Server]) -> list[Person]:
@@ -64,10 +66,10 @@ async def everybody(servers: list[Server]) -> list[Person]:
 async def test_every_request_succeeds_during_a_rebuild(tmp_path: Path, count: int):
     with replicas(tmp_path, count, PATIENT) as servers:
         people, finished = await everybody(servers), asyncio.Event()
-        served = [use(person, finished) for person in people]
-        ended, requests = await asyncio.gather(rebuild(servers[0], finished), asyncio.gather(*served))
-        assert ended == [(0, "")] * REBUILDS
-        assert all(requests)
+        served = [asyncio.Event() for _ in people]
+        used = [use(person, one, finished) for person, one in zip(people, served, strict=True)]
+        results, _ = await asyncio.gather(rebuild(servers[0], served, finished), asyncio.gather(*used))
+        assert results == {(0, "")}
         for person in people:
             await person.http.aclose()
         replayed = cli("ledger", "replay", "--json", cwd=tmp_path, **servers[0].settings)
