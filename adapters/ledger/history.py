@@ -7,18 +7,37 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    and_,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 
 from grantledger.adapters.ledger.database import Database
 from grantledger.adapters.ledger.events import EventCodec
 from grantledger.adapters.ledger.schema import events
 from grantledger.domain.aggregate import Kind, Versioned
 from grantledger.domain.authorization_code import CODE
+from grantledger.domain.client_registration import CLIENT
+from grantledger.domain.consent import ConsentGiven
+from grantledger.domain.kinds import tag_of
 from grantledger.domain.token_grant import GRANT, GrantOpened
 
 S = TypeVar("S")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# The conditions of the indexes, as literals: a database does not use a partial index if they are parameters.
+_ONE: ColumnElement[int] = literal_column("1")
+_FIRST = events.alias("first")
+_OF_A_USER = _FIRST.c.user_id != literal_column("''")
 
 
 class RecordedEvent(Struct, frozen=True, kw_only=True):
@@ -62,6 +81,7 @@ class Audit:
         self._codec = EventCodec()
         self._realm = realm
         self._page = page
+        self._first = and_(_FIRST.c.realm == realm, _FIRST.c.version == _ONE)
 
     def events(self, wanted: Filter) -> Iterator[RecordedEvent]:
         """Yield the matching events in the order of the log, up to its end at the first call."""
@@ -99,25 +119,37 @@ class Audit:
     def _conditions(self, connection: Connection, wanted: Filter) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [events.c.realm == self._realm]
         if wanted.client is not None:
-            conditions.append(self._of_party("client_id", wanted.client))
+            conditions.append(events.c.stream_id.in_(self._streams_of_client(wanted.client)))
         if wanted.user is not None:
-            conditions.append(self._of_party("user_id", wanted.user))
+            conditions.append(events.c.stream_id.in_(self._streams_of_user(wanted.user)))
         if wanted.grant is not None:
             conditions.append(events.c.stream_id.in_(self._streams_of_grant(connection, wanted.grant)))
         if wanted.since is not None:
             conditions.append(events.c.recorded_at >= (wanted.since - _EPOCH) // timedelta(microseconds=1))
         return conditions
 
-    def _of_party(self, party: str, value: str) -> ColumnElement[bool]:
-        """Return the condition for streams whose first event is about the client or user."""
-        opening = events.alias("opening")
-        first = and_(
-            opening.c.realm == self._realm,
-            opening.c[party] == value,
-            opening.c.version == literal_column("1"),
-            opening.c[party] != literal_column("''"),
+    def _streams_of_user(self, user: str) -> Select[str]:
+        """Select the streams whose first event is about the user."""
+        return select(_FIRST.c.stream_id).where(self._first, _FIRST.c.user_id == user, _OF_A_USER)
+
+    def _streams_of_client(self, client: str) -> CompoundSelect[str]:
+        """Select the streams whose first event is about the client.
+
+        Besides its own they are streams of users who consented to the client, because there is neither a code
+        nor a grant without consent. So the log needs no index of all streams by client (ADR 0089).
+        """
+        consent = events.alias("consent")
+        shared = select(_FIRST.c.stream_id).where(
+            consent.c.realm == self._realm,
+            consent.c.client_id == client,
+            consent.c.version == _ONE,
+            consent.c.tag == literal_column(f"'{tag_of(ConsentGiven)}'"),
+            self._first,
+            _FIRST.c.user_id == consent.c.user_id,
+            _OF_A_USER,
+            _FIRST.c.client_id == client,
         )
-        return events.c.stream_id.in_(select(opening.c.stream_id).where(first))
+        return shared.union_all(select(literal(CLIENT.stream_id(client))))
 
     def _streams_of_grant(self, connection: Connection, grant: str) -> list[str]:
         stream = GRANT.stream_id(grant)

@@ -42,11 +42,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("realm", "position"),
         sa.UniqueConstraint("realm", "stream_id", "version", name="events_stream_version"),
     )
-    for party in ("client_id", "user_id"):
-        opening = sa.and_(sa.column("version") == 1, sa.column(party) != "")
-        op.create_index(
-            f"events_{party}", "events", ["realm", party], sqlite_where=opening, postgresql_where=opening
-        )
+    for name, party, condition in (
+        ("events_user", "user_id", sa.column("user_id") != ""),
+        ("events_consent", "client_id", sa.column("tag") == "consent.given.v1"),
+    ):
+        first = sa.and_(sa.column("version") == 1, condition)
+        op.create_index(name, "events", ["realm", party], sqlite_where=first, postgresql_where=first)
     _create_rows("client", _number("registered_at"), _number("prunable"))
     op.create_index("client_registered", "client", ["realm", "registered_at", "key"])
     op.create_index("client_prunable", "client", ["realm", "prunable", "registered_at", "key"])
