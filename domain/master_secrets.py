@@ -67,14 +67,14 @@ class MasterSecretHoldsRecords(Refusal):
     """Private records are sealed under the secret and would be lost without it."""
 
     def __init__(self, used: "UsedSecret") -> None:
-        super().__init__(f"{used.private_records} private records are sealed under {used.key_id}")
+        super().__init__(f"{used.key_id} seals private records (their number: {used.private_records})")
 
 
 class MasterSecretNeeded(Refusal):
     """Tokens of live grants are sealed under the secret. Without it, their clients must authorize again."""
 
     def __init__(self, used: "UsedSecret") -> None:
-        super().__init__(f"{used.live_grants} live grants have tokens sealed under {used.key_id}")
+        super().__init__(f"{used.key_id} seals tokens of live grants (their number: {used.live_grants})")
         self.until = used.live_until
 
 
