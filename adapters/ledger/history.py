@@ -81,7 +81,7 @@ class Audit:
         self._codec = EventCodec()
         self._realm = realm
         self._page = page
-        self._first = and_(_FIRST.c.realm == realm, _FIRST.c.version == _ONE)
+        self._is_first = and_(_FIRST.c.realm == realm, _FIRST.c.version == _ONE)
 
     def events(self, wanted: Filter) -> Iterator[RecordedEvent]:
         """Yield the matching events in the order of the log, up to its end at the first call."""
@@ -130,7 +130,7 @@ class Audit:
 
     def _streams_of_user(self, user: str) -> Select[str]:
         """Select the streams whose first event is about the user."""
-        return select(_FIRST.c.stream_id).where(self._first, _FIRST.c.user_id == user, _OF_A_USER)
+        return select(_FIRST.c.stream_id).where(self._is_first, _FIRST.c.user_id == user, _OF_A_USER)
 
     def _streams_of_client(self, client: str) -> CompoundSelect[str]:
         """Select the streams whose first event is about the client.
@@ -144,7 +144,7 @@ class Audit:
             consent.c.client_id == client,
             consent.c.version == _ONE,
             consent.c.tag == literal_column(f"'{tag_of(ConsentGiven)}'"),
-            self._first,
+            self._is_first,
             _FIRST.c.user_id == consent.c.user_id,
             _OF_A_USER,
             _FIRST.c.client_id == client,

@@ -70,7 +70,7 @@ events = Table(
 
 
 def _first_events(name: str, party: str, condition: ColumnElement[bool]) -> Index:
-    """An index to find the streams of a client or user. It is small: it has only the first event of each.
+    """An index to find the streams of a user or the consents to a client, by the first event of each.
 
     The migration has the condition for PostgreSQL too. Here it would make every command import SQLAlchemy's
     dialect for PostgreSQL, which takes 0.04 s.

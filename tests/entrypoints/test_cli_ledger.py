@@ -8,10 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -256,6 +258,24 @@ def test_deleted_things_and_those_only_in_the_log_are_found_by_id(database: Path
         code, said, complaint = run(database, "show", option, name, "--json")
         assert code == 0, complaint
         assert name in said
+
+
+@pytest.mark.parametrize("party", ["client", "user"])
+def test_a_filter_finds_every_event_that_names_the_party_and_no_other(database: Path, party: str):
+    """Fails if a use case records something of a client for a user who never consented to it (ADR 0089)."""
+    named: defaultdict[str, list[int]] = defaultdict(list)
+    for line in shown(database):
+        if party in line["about"]:
+            named[line["about"][party]].append(line["position"])
+    assert len(named) > 1
+    found = {each: [line["position"] for line in shown(database, f"--{party}", each)] for each in named}
+    assert found == named
+
+
+def shown(database: Path, *filters: str) -> list[dict[str, Any]]:
+    code, said, complaint = run(database, "show", *filters, "--json")
+    assert code == 0, complaint
+    return [json.loads(line) for line in said.splitlines()]
 
 
 def test_a_grant_that_did_not_exist_yet_is_a_failure(database: Path):
